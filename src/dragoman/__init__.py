@@ -1,0 +1,1 @@
+"""Dragoman: an AI gateway that interprets between any client and any model."""
