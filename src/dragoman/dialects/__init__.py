@@ -1,0 +1,1 @@
+"""The protocols: one module or folder each, both directions, listed explicitly in `table`."""

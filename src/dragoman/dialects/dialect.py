@@ -1,0 +1,165 @@
+"""What every dialect module provides, as one record.
+
+A dialect is a wire protocol in both directions. Codecs are pure: bytes and values in, values and
+bytes out, no clock, no random, no IO. They raise `WireError`, which blames nobody.
+
+    client bytes → check → decode_request → ir.Request → encode_request → upstream
+    upstream     → decode_response / StreamDecoder → ir → encode_response / StreamEncoder → client bytes
+
+When client and upstream share the dialect and nothing has to be changed but names, `Relay` passes
+frames through with named edits instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import STANDARD, Quirks
+
+Operation = Literal["chat", "models"]
+"""One thing that an endpoint does. "chat" is unary or streamed and counted in tokens; "models" is unary
+and free."""
+
+
+class WireRequest(msgspec.Struct):
+    """A request in a dialect's own terms, without origin and credentials.
+
+    operation: what is asked for. path: below the provider's base URL ("/chat/completions"). params:
+    what the path held (a model, an id). headers: lower-case names, only those that carry meaning (betas,
+    versions). body: the decoded JSON object.
+    """
+
+    operation: Operation
+    body: dict[str, Any]
+    method: str = "POST"
+    path: str = ""
+    params: dict[str, str] = {}
+    query: dict[str, str] = {}
+    headers: dict[str, str] = {}
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What a request is encoded for: the upstream's model name, its facts, the vendor's quirks, the report."""
+
+    report: Report
+    model: str | None = None
+    quirks: Quirks = STANDARD
+    facts: Facts = UNKNOWN
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What an answer is encoded for.
+
+    request: the client's request (usage in the stream asked for, legacy forms, n). id, created (Unix
+    seconds): used where the upstream stated none, so that they stay constant. model: the name to show,
+    None = the upstream's own.
+    """
+
+    request: ir.Request
+    report: Report
+    id: str
+    created: int
+    model: str | None = None
+
+
+class StreamDecoder(Protocol):
+    """Upstream frames to events. Keeps per-block state only; the same events for any split of the bytes."""
+
+    def feed(self, frame: bytes) -> list[ir.Event]:
+        """The events of one frame's payload (an SSE event's data). Raises WireError for what is no frame."""
+        ...
+
+    def close(self) -> list[ir.Event]:
+        """The bytes have ended: what is still owed. A stream that broke off yields `Error`."""
+        ...
+
+
+class StreamEncoder(Protocol):
+    """Events to the client's bytes, framed and ready to send."""
+
+    def feed(self, event: ir.Event) -> bytes:
+        """The bytes for one event; empty where the dialect says nothing."""
+        ...
+
+    def ping(self) -> bytes:
+        """A heartbeat that this dialect's own clients ignore; empty where there is none."""
+        ...
+
+
+class StreamRelay(Protocol):
+    """Passes one stream's frames through with named edits, and watches what must be known of it."""
+
+    usage: ir.Usage | None
+    """The latest usage that went by."""
+    content: bool
+    """Whether content has gone by: the answer is then committed to this attempt."""
+    done: bool
+    """Whether the protocol's terminal event has gone by."""
+
+    def feed(self, frame: bytes) -> bytes:
+        """The bytes to send for one frame; empty when the frame is for us alone. Raises RequestFailed for
+        an in-stream error, with the decoded fault."""
+        ...
+
+    def close(self) -> bytes:
+        """What is still to be sent when the upstream's bytes have ended."""
+        ...
+
+
+class Relay(Protocol):
+    """Same dialect on both sides: the named edits on raw values. Nested bytes stay as they are."""
+
+    def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
+        """The body to send upstream. head: top-level keys to raw values (`wire.json.decode_head`);
+        edits: keys to set or replace (model, extra body); a value of `msgspec.UNSET` removes the key."""
+        ...
+
+    def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
+        """The body to send to the client, and the usage that it states. model: the name to show, None =
+        as it is."""
+        ...
+
+    def stream(self, reply: Reply) -> StreamRelay:
+        """A relay for one stream."""
+        ...
+
+
+class Dialect(msgspec.Struct, frozen=True):
+    """One protocol, both directions.
+
+    name: as in configuration. title: for people. spec: the address of the specification; version: what
+    was read. framing: how streams are cut ("sse"). stream_type: content type of its streams.
+    check: exact errors for a client's mistakes (types, ranges, required fields), before anything
+    upstream happens. locate: a place in IR terms to a JSON path of this dialect's request.
+    encode_error: status, extra headers, body; `request_id` where the envelope carries it.
+    request_headers, response_headers: lower-case names that may pass in each direction.
+    maps: top-level request keys that the IR carries; they must never land in `extra`.
+    """
+
+    name: str
+    title: str
+    spec: str
+    version: str
+    framing: Literal["sse"]
+    stream_type: str
+    paths: Mapping[Operation, str]
+    check: Callable[[WireRequest], None]
+    decode_request: Callable[[WireRequest], ir.Request]
+    encode_request: Callable[[ir.Request, Target], WireRequest]
+    decode_response: Callable[[dict[str, Any], Quirks], ir.Response]
+    encode_response: Callable[[ir.Response, Reply], dict[str, Any]]
+    stream_decoder: Callable[[Quirks], StreamDecoder]
+    stream_encoder: Callable[[Reply], StreamEncoder]
+    decode_error: Callable[[int, Mapping[str, str], bytes], ir.Fault]
+    encode_error: Callable[[ir.Fault, str | None], tuple[int, dict[str, str], bytes]]
+    locate: Callable[[str], str]
+    relay: Relay
+    request_headers: frozenset[str] = frozenset()
+    response_headers: frozenset[str] = frozenset()
+    maps: frozenset[str] = frozenset()

@@ -1,0 +1,42 @@
+"""What is known of one model, as far as it changes how a request must be written.
+
+None always means "not known": encoders then write what the dialect's newest models accept, or leave
+the provider to judge. The table of facts is `providers/models.py`; operators override it per model.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dragoman.ir.blocks import Value
+
+
+class Facts(Value):
+    """Facts about one model.
+
+    context, max_output: tokens. tools, images, audio, documents, structured, reasoning: whether it
+    can. structured False means that a JSON schema must be emulated. forced_tool: whether tool_choice may
+    force a call. sampling: whether temperature, top_p and top_k are accepted. prefill: whether the last
+    message may be the assistant's. mid_system: system messages inside the history. thinking: the modes
+    that the API accepts ("enabled" with a budget, "adaptive", "disabled"). efforts: the effort words
+    that it accepts.
+    """
+
+    context: int | None = None
+    max_output: int | None = None
+    tools: bool | None = None
+    images: bool | None = None
+    audio: bool | None = None
+    documents: bool | None = None
+    structured: bool | None = None
+    reasoning: bool | None = None
+    forced_tool: bool | None = None
+    sampling: bool | None = None
+    prefill: bool | None = None
+    mid_system: bool | None = None
+    thinking: tuple[str, ...] | None = None
+    efforts: tuple[str, ...] | None = None
+
+
+UNKNOWN = Facts()
+Capability = Literal["tools", "images", "audio", "documents", "structured", "reasoning"]

@@ -1,0 +1,73 @@
+"""What a translation could not carry, or had to change, named instead of hidden.
+
+An encoder that meets a value its dialect cannot say reports it here, with the place in IR terms
+(`sampling.logit_bias`, `messages[3].blocks[1].cache`). The dialect that the request came from knows
+how that place is written in the client's JSON (`Dialect.locate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from dragoman.ir.blocks import Value
+
+Severity: TypeAlias = Literal["meaning", "quality", "hint"]
+"""meaning: the answer may be another one; quality: worse or dearer; hint: nothing that matters changes."""
+
+
+class Loss(Value):
+    """One value that did not arrive. path: JSON path in the sender's body; dialect: who could not say it."""
+
+    path: str
+    reason: str
+    severity: Severity
+    dialect: str
+    direction: Literal["request", "response"] = "request"
+
+
+class Change(Value):
+    """One value that arrives in another form, or that was added. path is None for an addition."""
+
+    path: str | None
+    to: str
+    reason: str
+
+
+class Report:
+    """Collects the losses and changes of one translation, in order. Not thread-safe, one per attempt.
+
+    dialect: the dialect that is being written.
+    """
+
+    __slots__ = ("changes", "dialect", "direction", "losses")
+
+    def __init__(self, dialect: str, direction: Literal["request", "response"] = "request") -> None:
+        self.dialect = dialect
+        self.direction: Literal["request", "response"] = direction
+        self.losses: list[Loss] = []
+        self.changes: list[Change] = []
+
+    def lose(self, where: str, reason: str, severity: Severity = "meaning") -> None:
+        """A value at `where` (IR terms) is not carried. Naming one place twice for one reason counts once."""
+        loss = Loss(where, reason, severity, self.dialect, self.direction)
+        if loss not in self.losses:
+            self.losses.append(loss)
+
+    def change(self, where: str, to: str, reason: str) -> None:
+        """The value at `where` (IR terms) is written at `to` (JSON path of the target) in another form."""
+        self.changes.append(Change(where, to, reason))
+
+    def add(self, to: str, reason: str) -> None:
+        """The target's body holds something at `to` that the sender did not write."""
+        self.changes.append(Change(None, to, reason))
+
+    def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
+        """The same with every place as a JSON path of the sender's body."""
+        losses = tuple(
+            Loss(locate(x.path), x.reason, x.severity, x.dialect, x.direction) for x in self.losses
+        )
+        changes = tuple(
+            Change(None if x.path is None else locate(x.path), x.to, x.reason) for x in self.changes
+        )
+        return losses, changes

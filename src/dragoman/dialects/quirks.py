@@ -1,0 +1,55 @@
+"""Documented deviations of vendors from a dialect, as data.
+
+The default of every field is "as the specification says". A field exists because some vendor needs
+it; the vendor's row in `providers/catalog.py` sets it with the page and the date it was read. Each
+codec applies its quirks at one point. If a quirk needs behaviour, the behaviour is a named function
+in the dialect, chosen by the quirk's value.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dragoman.ir.blocks import Value
+
+
+class Quirks(Value):
+    """How one vendor deviates. The group comments say which dialect reads the field."""
+
+    # --- OpenAI chat: the request ---------------------------------------------------------------
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    """The field that bounds the answer. Most compatible vendors know only the older `max_tokens`."""
+    developer_role: bool = True
+    """Whether the role `developer` is accepted; otherwise it is written as `system`."""
+    stream_options: bool = True
+    """Whether `stream_options` is accepted. Without it usage in streams is whatever the vendor sends."""
+    refuses: frozenset[str] = frozenset()
+    """Request fields that the vendor answers with an error (`logit_bias`, `n`, `metadata`, …): they are
+    left out, with a loss."""
+    required_word: Literal["required", "any"] = "required"
+    """The word of `tool_choice` for "at least one call"."""
+    json_schema: bool = True
+    """Whether `response_format` may be `json_schema`; otherwise a schema is emulated."""
+    reasoning_request: Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking", "none"] = (
+        "reasoning_effort"
+    )
+    """How reasoning is asked for: OpenAI's word, OpenRouter's object, DeepSeek's, DashScope's, or not at all."""
+    reasoning_field: Literal["reasoning_content", "reasoning", "none"] = "none"
+    """The member of an assistant message that holds reasoning text when it is sent back."""
+    reasoning_replay: Literal["never", "tool_turns", "always"] = "never"
+    """Which assistant messages of the history must carry their reasoning text."""
+    null_members: bool = True
+    """Whether members with the value null are accepted inside messages."""
+    assistant_names: bool = True
+    """Whether `name` on user and assistant messages is accepted."""
+    # --- OpenAI chat: the response --------------------------------------------------------------
+    reasoning_tokens: Literal["inside", "outside"] = "inside"
+    """Whether `completion_tokens` includes the reasoning tokens."""
+    # --- Anthropic ------------------------------------------------------------------------------
+    signatures: bool = True
+    """Whether thinking signatures are real and must be replayed (compatible servers send none or fakes)."""
+    server_tools: bool = True
+    """Whether the provider's own tools and betas are understood."""
+
+
+STANDARD = Quirks()

@@ -1,0 +1,10 @@
+"""The dialects that Dragoman speaks. A new one is one module and one line here."""
+
+from __future__ import annotations
+
+from dragoman.dialects.anthropic import DIALECT as anthropic
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.openai_chat import DIALECT as openai_chat
+
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (openai_chat, anthropic)}
+"""By name, in the order that documentation shows them."""

@@ -1,0 +1,204 @@
+"""The blocks that messages and answers are made of.
+
+Values only: frozen, ordered, at least as rich as the richest dialect, nobody's wire format. Text is
+text, arguments are the exact text that the model wrote, opaque payloads stay opaque. A key that no
+field here names rides in `extra`, in place, under the name of the dialect that it came from.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Extra: TypeAlias = dict[str, dict[str, Any]] | None
+"""Leftover keys by dialect: {"openai_chat": {"key": value}}, kept on the struct of their wire object."""
+
+
+class Value(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The root of every IR value: frozen, compared by content, outside the garbage collector."""
+
+
+class Sealed(Value):
+    """An opaque payload (signature, thought signature, encrypted reasoning) that must return unchanged.
+
+    origin: who can read it, as the dialect's name, or "provider/family" once the gateway knows the
+    account; data: the payload exactly as received.
+    """
+
+    origin: str
+    data: str
+
+
+class Item(Value):
+    """The output item of an item-based dialect (Responses) that a block belongs to."""
+
+    id: str | None = None
+    status: str | None = None
+    phase: str | None = None
+    extra: Extra = None
+
+
+class CacheMark(Value):
+    """A prompt-cache breakpoint after the value that carries it. ttl: as written ("5m", "1h"), None = default."""
+
+    ttl: str | None = None
+    extra: Extra = None
+
+
+class Citation(Value):
+    """A source for a span of text.
+
+    kind: "url", "document", "page", "block", "search_result" or a dialect's own word.
+    start, end: characters of this block's text, None where the whole block is the span.
+    source: the place inside the document, as the dialect states it.
+    """
+
+    kind: str = "url"
+    url: str | None = None
+    title: str | None = None
+    quote: str | None = None
+    start: int | None = None
+    end: int | None = None
+    source: dict[str, Any] | None = None
+    extra: Extra = None
+
+
+class Logprob(Value):
+    """One token's log probability; `bytes` are its UTF-8 bytes as integers, `top` the alternatives."""
+
+    token: str
+    logprob: float
+    bytes: tuple[int, ...] | None = None
+    top: tuple[Logprob, ...] | None = None
+    id: int | None = None
+    extra: Extra = None
+
+
+class Text(Value):
+    """Plain text. `citations` and `logprobs` belong to exactly this text."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+    logprobs: tuple[Logprob, ...] | None = None
+    sealed: Sealed | None = None
+    item: Item | None = None
+    cache: CacheMark | None = None
+    extra: Extra = None
+
+
+class Refusal(Value):
+    """The model's own words of refusal (OpenAI's `refusal` part)."""
+
+    text: str
+    logprobs: tuple[Logprob, ...] | None = None
+    item: Item | None = None
+    extra: Extra = None
+
+
+class Thinking(Value):
+    """Reasoning. Meaningful even when every text is empty: the seal may be all there is.
+
+    text: raw reasoning; summary: summary parts; redacted: the text was withheld by the provider and
+    `sealed` holds all of it.
+    """
+
+    text: str = ""
+    summary: tuple[str, ...] = ()
+    sealed: Sealed | None = None
+    redacted: bool = False
+    item: Item | None = None
+    cache: CacheMark | None = None
+    extra: Extra = None
+
+
+class ToolCall(Value):
+    """The model asks for a tool.
+
+    id: as stated, None where the upstream gave none. arguments: the exact text, normally a JSON
+    object; may be empty or invalid JSON; for kind "custom" it is the plain input.
+    kind: "function", "custom" (free text), "builtin" (a provider's own tool), "legacy" (`function_call`).
+    by: who executes it. For "provider" the result follows in the same answer.
+    """
+
+    id: str | None
+    name: str
+    arguments: str = ""
+    kind: Literal["function", "custom", "builtin", "legacy"] = "function"
+    by: Literal["client", "provider", "gateway"] = "client"
+    namespace: str | None = None
+    sealed: Sealed | None = None
+    item: Item | None = None
+    cache: CacheMark | None = None
+    extra: Extra = None
+
+
+class ToolResult(Value):
+    """What a tool gave back; links to its call by `id`, or by `name` and order where ids are absent.
+
+    error: None where the dialect cannot say. kind: the call's kind, or for a provider's tool the
+    dialect's word for the result ("web_search_tool_result").
+    """
+
+    id: str | None
+    content: tuple[Block, ...] = ()
+    name: str | None = None
+    error: bool | None = None
+    kind: str = "function"
+    by: Literal["client", "provider", "gateway"] = "client"
+    item: Item | None = None
+    cache: CacheMark | None = None
+    extra: Extra = None
+
+
+class Media(Value):
+    """An image, a sound, a video or a document, by exactly one of data, url, file, text or blocks.
+
+    mime: media type, None where unstated. data: base64 as received. file: a provider's file id.
+    text, blocks: a document given as text or as content. detail: OpenAI's image detail.
+    id: the id of audio output that can be referred to later; transcript: its words; expires: Unix seconds.
+    citable: the document's citations are asked for (None = unstated).
+    """
+
+    kind: Literal["image", "audio", "video", "document"]
+    mime: str | None = None
+    data: str | None = None
+    url: str | None = None
+    file: str | None = None
+    text: str | None = None
+    blocks: tuple[Block, ...] | None = None
+    name: str | None = None
+    detail: str | None = None
+    id: str | None = None
+    transcript: str | None = None
+    expires: int | None = None
+    context: str | None = None
+    citable: bool | None = None
+    sealed: Sealed | None = None
+    item: Item | None = None
+    cache: CacheMark | None = None
+    extra: Extra = None
+
+
+class Json(Value):
+    """A structured value inside a tool result (Gemini, Bedrock)."""
+
+    value: Any
+    extra: Extra = None
+
+
+class Native(Value):
+    """A whole wire object that only its own dialect knows. The last resort: it is a loss anywhere else.
+
+    kind: the object's own type word; value: the object as decoded.
+    """
+
+    dialect: str
+    kind: str
+    value: Any
+    sealed: Sealed | None = None
+    item: Item | None = None
+    cache: CacheMark | None = None
+
+
+Block: TypeAlias = Text | Refusal | Thinking | ToolCall | ToolResult | Media | Json | Native

@@ -1,0 +1,84 @@
+"""A failure as a value: what kind, in whose words, and what may be done next."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from dragoman.ir.blocks import Extra, Value
+
+Kind: TypeAlias = Literal[
+    "invalid_request",
+    "unsupported",
+    "untranslatable",
+    "context_length",
+    "content_policy",
+    "authentication",
+    "permission",
+    "quota",
+    "not_found",
+    "model_not_found",
+    "method_not_allowed",
+    "conflict",
+    "too_large",
+    "media_type",
+    "rate_limit",
+    "overloaded",
+    "timeout",
+    "cancelled",
+    "upstream",
+    "unavailable",
+    "not_implemented",
+    "internal",
+]
+
+STATUS: dict[Kind, int] = {
+    "invalid_request": 400,
+    "unsupported": 400,
+    "untranslatable": 400,
+    "context_length": 400,
+    "content_policy": 400,
+    "authentication": 401,
+    "permission": 403,
+    "quota": 429,
+    "not_found": 404,
+    "model_not_found": 404,
+    "method_not_allowed": 405,
+    "conflict": 409,
+    "too_large": 413,
+    "media_type": 415,
+    "rate_limit": 429,
+    "overloaded": 503,
+    "timeout": 504,
+    "cancelled": 499,
+    "upstream": 502,
+    "unavailable": 503,
+    "not_implemented": 501,
+    "internal": 500,
+}
+"""The HTTP status that each kind has in the faces that state no other."""
+
+
+class Fault(Value):
+    """One failure, in no dialect's words.
+
+    kind: what went wrong, the field that everything branches on. message: for a person, without
+    credentials. code: machine-readable, in OpenAI's words where it has one. param: the request's field
+    at fault (`messages[0].content`). type: the upstream's own error type, as stated. status: the
+    HTTP status that the upstream gave, None when it was not an HTTP answer. retry_after: seconds.
+    blame: who has to change something for it to work.
+    """
+
+    kind: Kind
+    message: str
+    code: str | None = None
+    param: str | None = None
+    type: str | None = None
+    status: int | None = None
+    retry_after: float | None = None
+    blame: Literal["client", "upstream", "gateway"] = "client"
+    extra: Extra = None
+
+    @property
+    def http_status(self) -> int:
+        """The status that a face answers with when its own table has no better one."""
+        return STATUS[self.kind]

@@ -1,0 +1,306 @@
+"""Events to a whole answer and back, written once for cache, log, hooks, tests and plain JSON answers.
+
+The law: fold(unfold(r)) == r for every Response r.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from dragoman.ir import events as ev
+from dragoman.ir.blocks import (
+    Block,
+    Citation,
+    Extra,
+    Logprob,
+    Media,
+    Refusal,
+    Sealed,
+    Text,
+    Thinking,
+    ToolCall,
+)
+from dragoman.ir.fault import Fault
+from dragoman.ir.response import Candidate, Response, Stop
+from dragoman.ir.usage import Usage
+
+
+def merge(first: Extra, second: Extra) -> Extra:
+    """Both extras, the second's keys winning."""
+    if not second:
+        return first
+    if not first:
+        return second
+    merged = dict(first)
+    for dialect, keys in second.items():
+        merged[dialect] = {**merged.get(dialect, {}), **keys}
+    return merged
+
+
+class _Growing:
+    """One block while its deltas arrive."""
+
+    __slots__ = (
+        "block",
+        "citations",
+        "data",
+        "expires",
+        "logprobs",
+        "pieces",
+        "sealed",
+        "summary",
+        "transcript",
+    )
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self.pieces: list[str] = []
+        self.summary: dict[int, list[str]] = {}
+        self.citations: list[Citation] = []
+        self.logprobs: list[Logprob] | None = None
+        self.sealed: Sealed | None = None
+        self.data: list[str] = []
+        self.transcript: list[str] = []
+        self.expires: int | None = None
+
+    def text(self, event: ev.TextDelta | ev.RefusalDelta) -> None:
+        self.pieces.append(event.text)
+        if event.logprobs is not None:
+            self.logprobs = [*(self.logprobs or ()), *event.logprobs]
+
+    def think(self, event: ev.ThinkDelta) -> None:
+        if event.part is None:
+            self.pieces.append(event.text)
+        else:
+            self.summary.setdefault(event.part, []).append(event.text)
+
+    def media(self, event: ev.MediaDelta) -> None:
+        if event.data is not None:
+            self.data.append(event.data)
+        if event.transcript is not None:
+            self.transcript.append(event.transcript)
+        if event.expires is not None:
+            self.expires = event.expires
+
+    def done(self) -> Block:
+        """The block with all its deltas in it."""
+        block, changes = self.block, {}
+        if self.pieces:
+            field = "arguments" if isinstance(block, ToolCall) else "text"
+            changes[field] = getattr(block, field) + "".join(self.pieces)
+        if self.summary and isinstance(block, Thinking):
+            parts = list(block.summary)
+            for part, texts in sorted(self.summary.items()):
+                parts.extend("" for _ in range(part + 1 - len(parts)))
+                parts[part] += "".join(texts)
+            changes["summary"] = tuple(parts)
+        if self.citations and isinstance(block, Text):
+            changes["citations"] = (*block.citations, *self.citations)
+        if self.logprobs is not None and isinstance(block, Text | Refusal):
+            changes["logprobs"] = (*(block.logprobs or ()), *self.logprobs)
+        if self.sealed is not None:
+            changes["sealed"] = self.sealed
+        if self.data and isinstance(block, Media):
+            changes["data"] = (block.data or "") + "".join(self.data)
+        if self.transcript and isinstance(block, Media):
+            changes["transcript"] = (block.transcript or "") + "".join(self.transcript)
+        if self.expires is not None:
+            changes["expires"] = self.expires
+        return msgspec.structs.replace(block, **changes) if changes else block
+
+
+class Fold:
+    """Collects the events of one stream into a Response."""
+
+    def __init__(self) -> None:
+        self._start: ev.Start | None = None
+        self._blocks: dict[int, list[_Growing]] = {}
+        self._stops: dict[int, tuple[Stop | None, Extra]] = {}
+        self._usage: Usage | None = None
+        self._late: ev.More = ev.More()
+        self._status: str | None = None
+        self._fault: Fault | None = None
+
+    def add(self, event: ev.Event) -> None:
+        """Take one event."""
+        if (take := _TAKE.get(type(event))) is not None:
+            take(self, event)
+
+    def _open(self, event: ev.Open) -> None:
+        self._blocks.setdefault(event.candidate, []).append(_Growing(event.block))
+
+    def _at(self, event: Any) -> _Growing:
+        return self._blocks[event.candidate][event.index]
+
+    def _close(self, event: ev.Close) -> None:
+        if event.block is not None:
+            self._blocks[event.candidate][event.index] = _Growing(event.block)
+
+    def _begin(self, event: ev.Start) -> None:
+        self._start = event
+        self._usage = event.usage
+
+    def _more(self, event: ev.More) -> None:
+        late = self._late
+        self._late = ev.More(
+            merge(late.extra, event.extra), event.tier or late.tier, event.model or late.model
+        )
+
+    def _end(self, event: ev.End) -> None:
+        self._status, self._fault = event.status, event.error
+        self._late = ev.More(merge(self._late.extra, event.extra), self._late.tier, self._late.model)
+
+    def _finish(self, event: ev.Finish) -> None:
+        self._stops[event.candidate] = (event.stop, event.extra)
+        self._blocks.setdefault(event.candidate, [])
+
+    def _tally(self, event: ev.Tally) -> None:
+        self._usage = event.usage
+
+    def _error(self, event: ev.Error) -> None:
+        self._fault = event.fault
+
+    @property
+    def fault(self) -> Fault | None:
+        """The fault that ended the stream, None so far."""
+        return self._fault
+
+    @property
+    def usage(self) -> Usage | None:
+        """The latest usage, None so far."""
+        return self._usage
+
+    def response(self) -> Response:
+        """The answer as far as it has come."""
+        start = self._start or ev.Start(dialect="")
+        return Response(
+            dialect=start.dialect,
+            id=start.id,
+            model=self._late.model or start.model,
+            created=start.created,
+            candidates=tuple(
+                Candidate(
+                    tuple(grown.done() for grown in grows),
+                    *self._stops.get(index, (None, None))[:1],
+                    index=index,
+                    extra=self._stops.get(index, (None, None))[1],
+                )
+                for index, grows in sorted(self._blocks.items())
+            ),
+            usage=self._usage,
+            status=self._status if self._status is not None else start.status,
+            tier=self._late.tier or start.tier,
+            error=self._fault,
+            extra=merge(start.extra, self._late.extra),
+        )
+
+
+_TAKE: dict[type, Callable[[Fold, Any], None]] = {
+    ev.Start: Fold._begin,
+    ev.Open: Fold._open,
+    ev.TextDelta: lambda fold, e: fold._at(e).text(e),
+    ev.RefusalDelta: lambda fold, e: fold._at(e).text(e),
+    ev.ArgsDelta: lambda fold, e: fold._at(e).pieces.append(e.text),
+    ev.ThinkDelta: lambda fold, e: fold._at(e).think(e),
+    ev.SealDelta: lambda fold, e: setattr(fold._at(e), "sealed", e.sealed),
+    ev.MediaDelta: lambda fold, e: fold._at(e).media(e),
+    ev.Cite: lambda fold, e: fold._at(e).citations.append(e.citation),
+    ev.Close: Fold._close,
+    ev.Finish: Fold._finish,
+    ev.Tally: Fold._tally,
+    ev.More: Fold._more,
+    ev.End: Fold._end,
+    ev.Error: Fold._error,
+}
+
+
+def fold(events: Iterable[ev.Event]) -> Response:
+    """The whole answer that a stream adds up to."""
+    collected = Fold()
+    for event in events:
+        collected.add(event)
+    return collected.response()
+
+
+def unfold(response: Response) -> Iterator[ev.Event]:
+    """The events of a stream that adds up to this answer."""
+    yield ev.Start(
+        response.dialect,
+        response.id,
+        response.model,
+        response.created,
+        response.tier,
+        None,
+        None,
+        response.extra,
+    )
+    for candidate in response.candidates:
+        for index, block in enumerate(candidate.blocks):
+            yield from _unfold_block(block, index, candidate.index)
+        yield ev.Finish(candidate.stop, candidate.index, candidate.extra)
+    if response.usage is not None:
+        yield ev.Tally(response.usage)
+    yield ev.End(response.status, response.error)
+
+
+def _unfold_block(block: Block, index: int, candidate: int) -> Iterator[ev.Event]:
+    bare, deltas = _SPLIT.get(type(block), _whole)(block, index, candidate)
+    yield ev.Open(index, bare, candidate)
+    yield from deltas
+    yield ev.Close(index, None, candidate)
+
+
+_Split = tuple[Block, list[ev.Event]]
+
+
+def _whole(block: Any, _index: int, _candidate: int) -> _Split:
+    return block, []
+
+
+def _text(block: Text, i: int, c: int) -> _Split:
+    deltas: list[ev.Event] = []
+    if block.text or block.logprobs is not None:
+        deltas.append(ev.TextDelta(i, block.text, c, block.logprobs))
+    deltas.extend(ev.Cite(i, citation, c) for citation in block.citations)
+    if block.sealed is not None:
+        deltas.append(ev.SealDelta(i, block.sealed, c))
+    return msgspec.structs.replace(block, text="", logprobs=None, citations=(), sealed=None), deltas
+
+
+def _refusal(block: Refusal, i: int, c: int) -> _Split:
+    return msgspec.structs.replace(block, text="", logprobs=None), [
+        ev.RefusalDelta(i, block.text, c, block.logprobs)
+    ]
+
+
+def _thinking(block: Thinking, i: int, c: int) -> _Split:
+    deltas: list[ev.Event] = [ev.ThinkDelta(i, block.text, c)] if block.text else []
+    deltas.extend(ev.ThinkDelta(i, text, c, part) for part, text in enumerate(block.summary))
+    if block.redacted:  # a redacted block is nothing but its seal: it comes whole
+        return msgspec.structs.replace(block, text="", summary=()), deltas
+    if block.sealed is not None:
+        deltas.append(ev.SealDelta(i, block.sealed, c))
+    return msgspec.structs.replace(block, text="", summary=(), sealed=None), deltas
+
+
+def _call(block: ToolCall, i: int, c: int) -> _Split:
+    return msgspec.structs.replace(block, arguments=""), [ev.ArgsDelta(i, block.arguments, c)]
+
+
+def _media(block: Media, i: int, c: int) -> _Split:
+    if block.data is None and block.transcript is None:
+        return block, []
+    delta = ev.MediaDelta(i, block.data, block.transcript, c)
+    return msgspec.structs.replace(block, data=None, transcript=None), [delta]
+
+
+_SPLIT: dict[type, Callable[[Any, int, int], _Split]] = {
+    Text: _text,
+    Refusal: _refusal,
+    Thinking: _thinking,
+    ToolCall: _call,
+    Media: _media,
+}

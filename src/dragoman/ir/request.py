@@ -1,0 +1,177 @@
+"""What a client asks for. Message boundaries, roles and their order are kept as the client sent them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from dragoman.ir.blocks import Block, CacheMark, Extra, Value
+
+Role: TypeAlias = Literal["user", "assistant", "system", "developer"]
+
+
+class Message(Value):
+    """One turn. A tool's result is a `user` message with a ToolResult block.
+
+    Neighbours of one role are legal; encoders merge where their dialect must. `name`: the author's
+    name where the dialect has one. `form` marks how the dialect wrote it, where it has several ways
+    ("tool", "function"), so that the same dialect gets it back.
+    """
+
+    role: Role
+    blocks: tuple[Block, ...]
+    name: str | None = None
+    form: str | None = None
+    cache: CacheMark | None = None
+    extra: Extra = None
+
+
+class Function(Value):
+    """A tool that the client executes.
+
+    parameters: a JSON Schema object, None where the client gave none. kind "custom": free-text input,
+    `format` holds its grammar. strict: None where unstated.
+    """
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+    kind: Literal["function", "custom"] = "function"
+    format: dict[str, Any] | None = None
+    cache: CacheMark | None = None
+    extra: Extra = None
+
+
+class ProviderTool(Value):
+    """A tool that the provider executes.
+
+    kind: the field's word for what it does ("web_search", "web_fetch", "code_execution", "mcp", …), so
+    that another dialect can offer its own; name: what calls to it are named; value: the tool as its
+    dialect wrote it.
+    """
+
+    dialect: str
+    kind: str
+    value: Any
+    name: str | None = None
+    cache: CacheMark | None = None
+
+
+Tool: TypeAlias = Function | ProviderTool
+
+
+class ToolChoice(Value):
+    """Which tools the model may or must call.
+
+    mode: "auto", "none", "any" (at least one), "tool" (the one named), "native" (only `native` says it).
+    names: the allowed or forced tools, empty = all. allowed: with mode auto or any, `names` restricts
+    the choice (OpenAI's `allowed_tools`). form: how the dialect wrote it where it has several ways.
+    """
+
+    mode: Literal["auto", "none", "any", "tool", "native"]
+    names: tuple[str, ...] = ()
+    kind: Literal["function", "custom"] = "function"
+    native: Any = None
+    form: str | None = None
+    extra: Extra = None
+
+
+class Output(Value):
+    """The form of the answer.
+
+    kind: "text", "json" (any JSON value) or "schema". modalities: ("text", "audio", "image"), None =
+    unstated. audio: OpenAI's {voice, format}. verbosity: low, medium, high.
+    """
+
+    kind: Literal["text", "json", "schema"] = "text"
+    schema: dict[str, Any] | None = None
+    name: str | None = None
+    description: str | None = None
+    strict: bool | None = None
+    modalities: tuple[str, ...] | None = None
+    audio: dict[str, Any] | None = None
+    verbosity: str | None = None
+    form: str | None = None
+    extra: Extra = None
+
+
+class Reasoning(Value):
+    """How much the model is to think.
+
+    mode: "on", "off", "adaptive" or a dialect's own word, None = unstated. effort: none, minimal, low,
+    medium, high, xhigh, max. budget: tokens. summary: auto, concise, detailed. visible: whether the
+    thoughts are to be shown.
+    """
+
+    mode: str | None = None
+    effort: str | None = None
+    budget: int | None = None
+    summary: str | None = None
+    visible: bool | None = None
+    extra: Extra = None
+
+
+class Sampling(Value):
+    """How tokens are drawn. None = unstated; no default is ever filled in here."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
+    stop: tuple[str, ...] | None = None
+    n: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    logit_bias: dict[str, float] | None = None
+
+
+class Caching(Value):
+    """Prompt-cache wishes for the whole request: routing key, mode, time to live, an automatic mark."""
+
+    key: str | None = None
+    mode: str | None = None
+    ttl: str | None = None
+    retention: str | None = None
+    mark: CacheMark | None = None
+    extra: Extra = None
+
+
+class Request(Value):
+    """One chat request.
+
+    dialect: the dialect that it was decoded from. system: a dialect's top-level system field only;
+    system and developer messages stay in `messages`. max_output: tokens, thinking included. user: the
+    end user's id; safety_identifier: its hashed successor. previous, conversation: state that the
+    client refers to by id. stream_usage: usage in the stream was asked for. extra: keys that the IR
+    does not name, by dialect.
+    """
+
+    dialect: str
+    model: str | None
+    messages: tuple[Message, ...] = ()
+    system: tuple[Block, ...] = ()
+    tools: tuple[Tool, ...] | None = None
+    tool_choice: ToolChoice | None = None
+    parallel: bool | None = None
+    sampling: Sampling = Sampling()
+    max_output: int | None = None
+    output: Output | None = None
+    reasoning: Reasoning | None = None
+    cache: Caching | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    metadata: dict[str, Any] | None = None
+    tier: str | None = None
+    store: bool | None = None
+    previous: str | None = None
+    conversation: Any = None
+    background: bool | None = None
+    stream: bool = False
+    stream_usage: bool | None = None
+    forms: dict[str, str] | None = None
+    """How the dialect wrote things it has several words for ({"max_output": "max_tokens"}), for the way back."""
+    extra: Extra = None

@@ -1,0 +1,65 @@
+"""What a model answers, whole."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dragoman.ir.blocks import Block, Extra, Value
+from dragoman.ir.fault import Fault
+from dragoman.ir.usage import Usage
+
+
+class Stop(Value):
+    """Why one candidate ended.
+
+    reason: "end", "tool", "length", "context" (window full), "sequence" (a stop sequence), "filter",
+    "pause" (resend to go on), "compaction", "broken" (malformed output), "error", "other".
+    raw: the dialect's own word where `reason` does not determine it. sequence: the stop sequence.
+    detail: what else the dialect says (refusal category and explanation).
+    """
+
+    reason: Literal[
+        "end",
+        "tool",
+        "length",
+        "context",
+        "sequence",
+        "filter",
+        "pause",
+        "compaction",
+        "broken",
+        "error",
+        "other",
+    ]
+    raw: str | None = None
+    sequence: str | None = None
+    detail: dict[str, object] | None = None
+
+
+class Candidate(Value):
+    """One answer out of n. stop: None while it is not finished."""
+
+    blocks: tuple[Block, ...] = ()
+    stop: Stop | None = None
+    index: int = 0
+    extra: Extra = None
+
+
+class Response(Value):
+    """A whole answer.
+
+    id, model, created: as the upstream stated them; created is Unix seconds or RFC 3339 text.
+    usage: None = the upstream gave none, which is not 0. status: an item-based dialect's word
+    (completed, incomplete, failed, queued). error: the failure that an answer with status "failed" carries.
+    """
+
+    dialect: str
+    id: str | None = None
+    model: str | None = None
+    created: int | float | str | None = None
+    candidates: tuple[Candidate, ...] = ()
+    usage: Usage | None = None
+    status: str | None = None
+    tier: str | None = None
+    error: Fault | None = None
+    extra: Extra = None

@@ -1,0 +1,47 @@
+"""What an answer cost, in tokens. Counts are disjoint, so that they can be added and priced once each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dragoman.ir.blocks import Extra, Value
+
+
+class Usage(Value):
+    """Token counts of one answer; None = the upstream did not say, which is not 0.
+
+    Input parts, disjoint: input (neither read from nor written to a cache), cache_read, cache_write
+    (with its parts by lifetime where they are stated: cache_write_5m, cache_write_1h), tool_input.
+    Output parts, disjoint: output (visible), reasoning.
+    detail: side counts that are parts of the above or counted otherwise {audio, image, predictions,
+    web_search_requests, …}. others: work done on other models (compaction, advisor, fallback), billed at
+    their own prices. estimated: the gateway counted, not the upstream.
+    """
+
+    input: int | None = None
+    cache_read: int | None = None
+    cache_write: int | None = None
+    cache_write_5m: int | None = None
+    cache_write_1h: int | None = None
+    tool_input: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+    detail: dict[str, Any] | None = None
+    others: tuple[tuple[str, Usage], ...] = ()
+    estimated: bool = False
+    extra: Extra = None
+
+    @property
+    def input_total(self) -> int:
+        """Every input token, cached or not."""
+        return (self.input or 0) + (self.cache_read or 0) + (self.cache_write or 0) + (self.tool_input or 0)
+
+    @property
+    def output_total(self) -> int:
+        """Every output token, reasoning included."""
+        return (self.output or 0) + (self.reasoning or 0)
+
+    @property
+    def total(self) -> int:
+        """Input and output together; work on other models is not part of it."""
+        return self.input_total + self.output_total
