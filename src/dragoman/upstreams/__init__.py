@@ -1,0 +1,1 @@
+"""What an attempt calls: providers over the wire, embedded models, the simulator."""
