@@ -11,7 +11,7 @@ from typing import Literal
 from dragoman.ir.blocks import Value
 
 
-class Facts(Value):
+class Facts(Value, frozen=True):
     """Facts about one model.
 
     context, max_output: tokens. tools, images, audio, documents, structured, reasoning: whether it

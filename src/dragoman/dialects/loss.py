@@ -16,7 +16,7 @@ Severity: TypeAlias = Literal["meaning", "quality", "hint"]
 """meaning: the answer may be another one; quality: worse or dearer; hint: nothing that matters changes."""
 
 
-class Loss(Value):
+class Loss(Value, frozen=True):
     """One value that did not arrive. path: JSON path in the sender's body; dialect: who could not say it."""
 
     path: str
@@ -26,7 +26,7 @@ class Loss(Value):
     direction: Literal["request", "response"] = "request"
 
 
-class Change(Value):
+class Change(Value, frozen=True):
     """One value that arrives in another form, or that was added. path is None for an addition."""
 
     path: str | None

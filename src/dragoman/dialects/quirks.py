@@ -13,7 +13,7 @@ from typing import Literal
 from dragoman.ir.blocks import Value
 
 
-class Quirks(Value):
+class Quirks(Value, frozen=True):
     """How one vendor deviates. The group comments say which dialect reads the field."""
 
     # --- OpenAI chat: the request ---------------------------------------------------------------

@@ -19,7 +19,7 @@ class Value(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The root of every IR value: frozen, compared by content, outside the garbage collector."""
 
 
-class Sealed(Value):
+class Sealed(Value, frozen=True):
     """An opaque payload (signature, thought signature, encrypted reasoning) that must return unchanged.
 
     origin: who can read it, as the dialect's name, or "provider/family" once the gateway knows the
@@ -30,7 +30,7 @@ class Sealed(Value):
     data: str
 
 
-class Item(Value):
+class Item(Value, frozen=True):
     """The output item of an item-based dialect (Responses) that a block belongs to."""
 
     id: str | None = None
@@ -39,14 +39,14 @@ class Item(Value):
     extra: Extra = None
 
 
-class CacheMark(Value):
+class CacheMark(Value, frozen=True):
     """A prompt-cache breakpoint after the value that carries it. ttl: as written ("5m", "1h"), None = default."""
 
     ttl: str | None = None
     extra: Extra = None
 
 
-class Citation(Value):
+class Citation(Value, frozen=True):
     """A source for a span of text.
 
     kind: "url", "document", "page", "block", "search_result" or a dialect's own word.
@@ -64,7 +64,7 @@ class Citation(Value):
     extra: Extra = None
 
 
-class Logprob(Value):
+class Logprob(Value, frozen=True):
     """One token's log probability; `bytes` are its UTF-8 bytes as integers, `top` the alternatives."""
 
     token: str
@@ -75,7 +75,7 @@ class Logprob(Value):
     extra: Extra = None
 
 
-class Text(Value):
+class Text(Value, frozen=True):
     """Plain text. `citations` and `logprobs` belong to exactly this text."""
 
     text: str
@@ -87,7 +87,7 @@ class Text(Value):
     extra: Extra = None
 
 
-class Refusal(Value):
+class Refusal(Value, frozen=True):
     """The model's own words of refusal (OpenAI's `refusal` part)."""
 
     text: str
@@ -96,7 +96,7 @@ class Refusal(Value):
     extra: Extra = None
 
 
-class Thinking(Value):
+class Thinking(Value, frozen=True):
     """Reasoning. Meaningful even when every text is empty: the seal may be all there is.
 
     text: raw reasoning; summary: summary parts; redacted: the text was withheld by the provider and
@@ -112,7 +112,7 @@ class Thinking(Value):
     extra: Extra = None
 
 
-class ToolCall(Value):
+class ToolCall(Value, frozen=True):
     """The model asks for a tool.
 
     id: as stated, None where the upstream gave none. arguments: the exact text, normally a JSON
@@ -133,7 +133,7 @@ class ToolCall(Value):
     extra: Extra = None
 
 
-class ToolResult(Value):
+class ToolResult(Value, frozen=True):
     """What a tool gave back; links to its call by `id`, or by `name` and order where ids are absent.
 
     error: None where the dialect cannot say. kind: the call's kind, or for a provider's tool the
@@ -151,7 +151,7 @@ class ToolResult(Value):
     extra: Extra = None
 
 
-class Media(Value):
+class Media(Value, frozen=True):
     """An image, a sound, a video or a document, by exactly one of data, url, file, text or blocks.
 
     mime: media type, None where unstated. data: base64 as received. file: a provider's file id.
@@ -180,14 +180,14 @@ class Media(Value):
     extra: Extra = None
 
 
-class Json(Value):
+class Json(Value, frozen=True):
     """A structured value inside a tool result (Gemini, Bedrock)."""
 
     value: Any
     extra: Extra = None
 
 
-class Native(Value):
+class Native(Value, frozen=True):
     """A whole wire object that only its own dialect knows. The last resort: it is a loss anywhere else.
 
     kind: the object's own type word; value: the object as decoded.

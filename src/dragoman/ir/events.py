@@ -18,7 +18,7 @@ from dragoman.ir.response import Stop
 from dragoman.ir.usage import Usage
 
 
-class Start(Value):
+class Start(Value, frozen=True):
     """The answer begins. Fields as in `Response`; usage: what is known of the input so far."""
 
     dialect: str
@@ -31,7 +31,7 @@ class Start(Value):
     extra: Extra = None
 
 
-class Open(Value):
+class Open(Value, frozen=True):
     """A block begins. `block` holds all that is known: names and ids, and whole content where it comes whole."""
 
     index: int
@@ -39,7 +39,7 @@ class Open(Value):
     candidate: int = 0
 
 
-class TextDelta(Value):
+class TextDelta(Value, frozen=True):
     """More of a Text block."""
 
     index: int
@@ -48,7 +48,7 @@ class TextDelta(Value):
     logprobs: tuple[Logprob, ...] | None = None
 
 
-class ArgsDelta(Value):
+class ArgsDelta(Value, frozen=True):
     """More of a ToolCall's arguments, as exact text."""
 
     index: int
@@ -56,7 +56,7 @@ class ArgsDelta(Value):
     candidate: int = 0
 
 
-class ThinkDelta(Value):
+class ThinkDelta(Value, frozen=True):
     """More of a Thinking block: of its raw text, or of summary part `part`."""
 
     index: int
@@ -65,7 +65,7 @@ class ThinkDelta(Value):
     part: int | None = None
 
 
-class RefusalDelta(Value):
+class RefusalDelta(Value, frozen=True):
     """More of a Refusal block."""
 
     index: int
@@ -74,7 +74,7 @@ class RefusalDelta(Value):
     logprobs: tuple[Logprob, ...] | None = None
 
 
-class SealDelta(Value):
+class SealDelta(Value, frozen=True):
     """The seal of an open block; replaces an earlier one."""
 
     index: int
@@ -82,7 +82,7 @@ class SealDelta(Value):
     candidate: int = 0
 
 
-class MediaDelta(Value):
+class MediaDelta(Value, frozen=True):
     """More of a Media block: base64 that is appended, or words of its transcript; `expires` replaces."""
 
     index: int
@@ -92,7 +92,7 @@ class MediaDelta(Value):
     expires: int | None = None
 
 
-class Cite(Value):
+class Cite(Value, frozen=True):
     """A citation of a Text block; may come after the block's Close (grounding arrives late)."""
 
     index: int
@@ -100,7 +100,7 @@ class Cite(Value):
     candidate: int = 0
 
 
-class Close(Value):
+class Close(Value, frozen=True):
     """A block ends. `block`, where given, is authoritative and replaces what the deltas added up to."""
 
     index: int
@@ -108,7 +108,7 @@ class Close(Value):
     candidate: int = 0
 
 
-class Finish(Value):
+class Finish(Value, frozen=True):
     """A candidate ends; its blocks are closed. extra: the candidate's leftover keys."""
 
     stop: Stop | None
@@ -116,13 +116,13 @@ class Finish(Value):
     extra: Extra = None
 
 
-class Tally(Value):
+class Tally(Value, frozen=True):
     """Usage so far: cumulative, replaces any earlier one."""
 
     usage: Usage
 
 
-class More(Value):
+class More(Value, frozen=True):
     """Late facts about the answer: leftover keys (merged), tier, model (replace)."""
 
     extra: Extra = None
@@ -130,7 +130,7 @@ class More(Value):
     model: str | None = None
 
 
-class Raw(Value):
+class Raw(Value, frozen=True):
     """A wire event that only its dialect knows and that holds no content (progress). A loss elsewhere."""
 
     dialect: str
@@ -138,7 +138,7 @@ class Raw(Value):
     index: int | None = None
 
 
-class End(Value):
+class End(Value, frozen=True):
     """The answer is complete. status, error: as in `Response`."""
 
     status: str | None = None
@@ -146,13 +146,13 @@ class End(Value):
     extra: Extra = None
 
 
-class Error(Value):
+class Error(Value, frozen=True):
     """The stream broke; nothing follows."""
 
     fault: Fault
 
 
-class Ping(Value):
+class Ping(Value, frozen=True):
     """The upstream is alive and says nothing."""
 
 

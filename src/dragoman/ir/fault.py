@@ -58,7 +58,7 @@ STATUS: dict[Kind, int] = {
 """The HTTP status that each kind has in the faces that state no other."""
 
 
-class Fault(Value):
+class Fault(Value, frozen=True):
     """One failure, in no dialect's words.
 
     kind: what went wrong, the field that everything branches on. message: for a person, without

@@ -9,7 +9,7 @@ from dragoman.ir.blocks import Block, CacheMark, Extra, Value
 Role: TypeAlias = Literal["user", "assistant", "system", "developer"]
 
 
-class Message(Value):
+class Message(Value, frozen=True):
     """One turn. A tool's result is a `user` message with a ToolResult block.
 
     Neighbours of one role are legal; encoders merge where their dialect must. `name`: the author's
@@ -25,7 +25,7 @@ class Message(Value):
     extra: Extra = None
 
 
-class Function(Value):
+class Function(Value, frozen=True):
     """A tool that the client executes.
 
     parameters: a JSON Schema object, None where the client gave none. kind "custom": free-text input,
@@ -42,7 +42,7 @@ class Function(Value):
     extra: Extra = None
 
 
-class ProviderTool(Value):
+class ProviderTool(Value, frozen=True):
     """A tool that the provider executes.
 
     kind: the field's word for what it does ("web_search", "web_fetch", "code_execution", "mcp", …), so
@@ -60,7 +60,7 @@ class ProviderTool(Value):
 Tool: TypeAlias = Function | ProviderTool
 
 
-class ToolChoice(Value):
+class ToolChoice(Value, frozen=True):
     """Which tools the model may or must call.
 
     mode: "auto", "none", "any" (at least one), "tool" (the one named), "native" (only `native` says it).
@@ -76,7 +76,7 @@ class ToolChoice(Value):
     extra: Extra = None
 
 
-class Output(Value):
+class Output(Value, frozen=True):
     """The form of the answer.
 
     kind: "text", "json" (any JSON value) or "schema". modalities: ("text", "audio", "image"), None =
@@ -95,7 +95,7 @@ class Output(Value):
     extra: Extra = None
 
 
-class Reasoning(Value):
+class Reasoning(Value, frozen=True):
     """How much the model is to think.
 
     mode: "on", "off", "adaptive" or a dialect's own word, None = unstated. effort: none, minimal, low,
@@ -111,7 +111,7 @@ class Reasoning(Value):
     extra: Extra = None
 
 
-class Sampling(Value):
+class Sampling(Value, frozen=True):
     """How tokens are drawn. None = unstated; no default is ever filled in here."""
 
     temperature: float | None = None
@@ -129,7 +129,7 @@ class Sampling(Value):
     logit_bias: dict[str, float] | None = None
 
 
-class Caching(Value):
+class Caching(Value, frozen=True):
     """Prompt-cache wishes for the whole request: routing key, mode, time to live, an automatic mark."""
 
     key: str | None = None
@@ -140,7 +140,7 @@ class Caching(Value):
     extra: Extra = None
 
 
-class Request(Value):
+class Request(Value, frozen=True):
     """One chat request.
 
     dialect: the dialect that it was decoded from. system: a dialect's top-level system field only;

@@ -9,7 +9,7 @@ from dragoman.ir.fault import Fault
 from dragoman.ir.usage import Usage
 
 
-class Stop(Value):
+class Stop(Value, frozen=True):
     """Why one candidate ended.
 
     reason: "end", "tool", "length", "context" (window full), "sequence" (a stop sequence), "filter",
@@ -36,7 +36,7 @@ class Stop(Value):
     detail: dict[str, object] | None = None
 
 
-class Candidate(Value):
+class Candidate(Value, frozen=True):
     """One answer out of n. stop: None while it is not finished."""
 
     blocks: tuple[Block, ...] = ()
@@ -45,7 +45,7 @@ class Candidate(Value):
     extra: Extra = None
 
 
-class Response(Value):
+class Response(Value, frozen=True):
     """A whole answer.
 
     id, model, created: as the upstream stated them; created is Unix seconds or RFC 3339 text.

@@ -7,7 +7,7 @@ from typing import Any
 from dragoman.ir.blocks import Extra, Value
 
 
-class Usage(Value):
+class Usage(Value, frozen=True):
     """Token counts of one answer; None = the upstream did not say, which is not 0.
 
     Input parts, disjoint: input (neither read from nor written to a cache), cache_read, cache_write
