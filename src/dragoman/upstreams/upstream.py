@@ -19,13 +19,14 @@ fault, before the first batch or between two; a failure inside the answer may al
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 
@@ -50,7 +51,9 @@ class Call(msgspec.Struct, frozen=True):
     """One attempt's surroundings.
 
     attempt: its id. model: the upstream's own name of the model. report: where losses go. facts: what is
-    known of the model.
+    known of the model. account: which of the provider's credentials. headers, body: what the
+    configuration adds for this model. encoded: the request in the upstream's words where it has been
+    written already (the strict mode must know the losses before anything is sent).
     """
 
     attempt: str
@@ -58,6 +61,10 @@ class Call(msgspec.Struct, frozen=True):
     report: Report
     timers: Timers = Timers()
     facts: Facts = UNKNOWN
+    account: int = 0
+    headers: Mapping[str, str] | None = None
+    body: Mapping[str, Any] | None = None
+    encoded: WireRequest | None = None
 
 
 class Upstream(Protocol):

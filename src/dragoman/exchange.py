@@ -1,0 +1,111 @@
+"""One client request's whole life, as the record that everything else reads.
+
+The engine writes it, observers (log, metrics, traces) read it when it is closed. It holds no socket and
+no store. Times are seconds on the monotonic clock; `created` is Unix seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from dragoman import ir
+from dragoman.dialects.loss import Change, Loss
+
+Mode: TypeAlias = Literal["relay", "translate"]
+Phase: TypeAlias = Literal["auth", "decode", "route", "encode", "connect", "first_byte", "stream", "done"]
+
+
+class AttemptRecord:
+    """One call to one deployment with one key: when it ran and how it ended. status None = no HTTP answer."""
+
+    __slots__ = ("deployment", "ended", "fault", "first", "id", "key_tail", "mode", "started", "status")
+
+    def __init__(
+        self, attempt: str, deployment: str, key_tail: str | None, mode: Mode, started: float
+    ) -> None:
+        self.id = attempt
+        self.deployment = deployment
+        self.key_tail = key_tail
+        self.mode: Mode = mode
+        self.started = started
+        self.first: float | None = None
+        self.ended: float | None = None
+        self.status: int | None = None
+        self.fault: ir.Fault | None = None
+
+
+class Exchange:
+    """Ids, decisions, attempts, usage, losses, timings, and how it ended.
+
+    asked: the model name that the client sent; answered: the deployment that served it. waited: seconds
+    spent waiting for upstreams, so that everything else is our own time. end: who ended it in which
+    phase with which code ("done", "client/stream", "upstream/first_byte/timeout").
+    """
+
+    __slots__ = (
+        "answered",
+        "asked",
+        "attempts",
+        "began",
+        "changes",
+        "client",
+        "created",
+        "end",
+        "ended",
+        "face",
+        "fault",
+        "first",
+        "id",
+        "losses",
+        "method",
+        "mode",
+        "path",
+        "phase",
+        "request_id",
+        "status",
+        "streamed",
+        "usage",
+        "waited",
+    )
+
+    def __init__(
+        self, id_: str, request_id: str, face: str, method: str, path: str, *, began: float, created: float
+    ) -> None:
+        self.id = id_
+        self.request_id = request_id
+        self.face = face
+        self.method = method
+        self.path = path
+        self.began = began
+        self.created = created
+        self.client: str | None = None
+        self.asked: str | None = None
+        self.answered: str | None = None
+        self.mode: Mode | None = None
+        self.streamed = False
+        self.phase: Phase = "auth"
+        self.attempts: list[AttemptRecord] = []
+        self.losses: tuple[Loss, ...] = ()
+        self.changes: tuple[Change, ...] = ()
+        self.usage: ir.Usage | None = None
+        self.fault: ir.Fault | None = None
+        self.status: int | None = None
+        self.waited = 0.0
+        self.first: float | None = None
+        self.ended: float | None = None
+        self.end: str | None = None
+
+    def overhead(self, now: float) -> float:
+        """Seconds of our own so far: everything but the waiting for upstreams."""
+        return max(0.0, now - self.began - self.waited)
+
+    def close(self, now: float, *, gone: bool = False) -> None:
+        """The exchange is over. gone: the client left before its answer was complete."""
+        self.ended = now
+        if gone:
+            self.end = f"client/{self.phase}"
+        elif self.fault is not None:
+            fault = self.fault
+            self.end = f"{fault.blame}/{self.phase}/{fault.code or fault.kind}"
+        else:
+            self.end = "done"

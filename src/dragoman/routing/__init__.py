@@ -1,0 +1,1 @@
+"""Which attempt next: pure decisions. Clock and random are arguments."""

@@ -1,0 +1,159 @@
+"""What to try next, as a pure state machine.
+
+`on(event, now)` returns the commands that the driver carries out. There is no loop, sleep, clock or
+random number in here: time comes with each event and jitter from a function given at the start, so
+that every policy is tested as a transcript. Commands of one call are carried out in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from dragoman import ir
+from dragoman.routing.outcome import Outcome, classify
+
+C = TypeVar("C")
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """How failures of the server kind are retried.
+
+    retries: further attempts after the first, over all candidates. backoff, backoff_max: seconds before
+    the first retry and at most; each wait doubles. jitter: the part of a wait that is random. patience:
+    the longest Retry-After, in seconds, that is waited for instead of giving up.
+    """
+
+    retries: int = 2
+    backoff: float = 1.0
+    backoff_max: float = 10.0
+    jitter: float = 0.25
+    patience: float = 10.0
+
+
+# Events ------------------------------------------------------------------------------------------
+
+
+class Begin(msgspec.Struct, frozen=True):
+    """The round begins."""
+
+
+class FirstContent(msgspec.Struct, frozen=True):
+    """The running attempt has brought its first content."""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The running attempt has failed."""
+
+    fault: ir.Fault
+
+
+class Timer(msgspec.Struct, frozen=True):
+    """The time of the last WakeAt has come."""
+
+
+class ClientGone(msgspec.Struct, frozen=True):
+    """Nobody is waiting any more."""
+
+
+# Commands ----------------------------------------------------------------------------------------
+
+
+class Start(msgspec.Struct, frozen=True, Generic[C]):
+    """Begin an attempt with this candidate."""
+
+    candidate: C
+
+
+class WakeAt(msgspec.Struct, frozen=True):
+    """Say Timer at this time (monotonic seconds)."""
+
+    at: float
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """Forward content: from here on no other attempt can replace this one."""
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """End the running attempt."""
+
+
+class GiveUp(msgspec.Struct, frozen=True):
+    """No further attempt; tell the client this."""
+
+    fault: ir.Fault
+
+
+AttemptEvent: TypeAlias = Begin | FirstContent | Failed | Timer | ClientGone
+Command: TypeAlias = Start[C] | WakeAt | Commit | Cancel | GiveUp
+
+_MOVE_ON = frozenset({Outcome.KEY_PERMANENT, Outcome.KEY_TRANSIENT, Outcome.DEPLOYMENT})
+
+
+class Attempts(Generic[C]):
+    """One round of attempts over candidates in order of preference.
+
+    A failure of the key or the deployment moves to the next candidate at once and counts no retry. A
+    failure of the server is retried, on the next candidate if there is one, after a wait that doubles.
+    The caller's own failure, and any failure after content, ends the round.
+    """
+
+    __slots__ = ("_candidates", "_committed", "_left", "_policy", "_random", "_retries", "_running", "_waiting")
+
+    def __init__(self, candidates: Sequence[C], policy: Policy, random: Callable[[], float]) -> None:
+        self._candidates = candidates
+        self._policy = policy
+        self._random = random
+        self._left = list(candidates)
+        self._retries = 0
+        self._running: C | None = None
+        self._waiting: C | None = None
+        self._committed = False
+
+    def on(self, event: AttemptEvent, now: float) -> list[Command[C]]:
+        """The commands that follow from one event."""
+        if isinstance(event, FirstContent):
+            self._committed = True
+            return [Commit()]
+        if isinstance(event, Begin):
+            return [self._start(self._left[0])]
+        if isinstance(event, Failed):
+            return self._failed(event.fault, now)
+        if isinstance(event, Timer):
+            waiting, self._waiting = self._waiting, None
+            return [] if waiting is None else [self._start(waiting)]
+        self._waiting = None
+        return [] if self._running is None else [Cancel()]
+
+    def _start(self, candidate: C) -> Start[C]:
+        if candidate in self._left:
+            self._left.remove(candidate)
+        self._running = candidate
+        return Start(candidate)
+
+    def _failed(self, fault: ir.Fault, now: float) -> list[Command[C]]:
+        failed, self._running = self._running, None
+        outcome = classify(fault)
+        if self._committed or failed is None or outcome is Outcome.CALLER:
+            return [GiveUp(fault)]
+        if outcome in _MOVE_ON and self._left:
+            return [self._start(self._left[0])]
+        if outcome in (Outcome.KEY_PERMANENT, Outcome.DEPLOYMENT) or self._retries >= self._policy.retries:
+            return [GiveUp(fault)]
+        wait = self._wait(fault)
+        if wait is None:
+            return [GiveUp(fault)]
+        self._retries += 1
+        self._waiting = self._left[0] if self._left else failed
+        return [WakeAt(now + wait)]
+
+    def _wait(self, fault: ir.Fault) -> float | None:
+        """Seconds until the next retry; None when the upstream asks for more patience than there is."""
+        policy = self._policy
+        if fault.retry_after is not None:
+            return fault.retry_after if fault.retry_after <= policy.patience else None
+        full = min(policy.backoff_max, policy.backoff * 2.0**self._retries)
+        return full * (1.0 - policy.jitter * self._random())

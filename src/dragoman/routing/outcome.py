@@ -1,0 +1,70 @@
+"""What a failed attempt means for the next one.
+
+Status and kind decide first; the codecs have already looked into the body. Sources: the error pages
+of the providers; the classes are those that every branch of `attempts` needs, no more.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from dragoman import ir
+
+
+class Outcome(Enum):
+    """Whose failure it was, as far as the next attempt is concerned."""
+
+    KEY_PERMANENT = "the key will not work again: refused, or its quota is spent"
+    KEY_TRANSIENT = "the key is rate limited for a while"
+    DEPLOYMENT = "this deployment cannot serve it: unknown model, no access, misconfigured"
+    SERVER = "the upstream failed or was not reached"
+    CALLER = "the request itself is at fault; the same request fails everywhere"
+
+
+_BY_KIND: dict[ir.Kind, Outcome] = {
+    "authentication": Outcome.KEY_PERMANENT,
+    "quota": Outcome.KEY_PERMANENT,
+    "permission": Outcome.DEPLOYMENT,
+    "model_not_found": Outcome.DEPLOYMENT,
+    "not_found": Outcome.DEPLOYMENT,
+    "method_not_allowed": Outcome.DEPLOYMENT,
+    "not_implemented": Outcome.DEPLOYMENT,
+    "rate_limit": Outcome.KEY_TRANSIENT,
+    "overloaded": Outcome.SERVER,
+    "timeout": Outcome.SERVER,
+    "upstream": Outcome.SERVER,
+    "unavailable": Outcome.SERVER,
+    "internal": Outcome.SERVER,
+}
+
+
+def classify(fault: ir.Fault) -> Outcome:
+    """The outcome class of a fault; kinds that are the caller's are not retried."""
+    return _BY_KIND.get(fault.kind, Outcome.CALLER)
+
+
+def for_client(fault: ir.Fault) -> ir.Fault:
+    """The same fault as the client may see it.
+
+    A refused credential or a misconfigured deployment is the gateway's, not the client's: it becomes a
+    502 in our words, because the upstream's text may name accounts. Everything else passes.
+    """
+    if fault.blame == "client":
+        return fault
+    if fault.kind in ("authentication", "permission"):
+        return ir.Fault(
+            "upstream",
+            "The provider refused the gateway's own credential for this model.",
+            code="upstream_credential_refused",
+            status=fault.status,
+            blame="gateway",
+        )
+    if fault.kind in ("not_found", "model_not_found", "method_not_allowed"):
+        return ir.Fault(
+            "upstream",
+            f"The provider does not serve this model as configured: {fault.message}",
+            code="upstream_model_not_found",
+            status=fault.status,
+            blame="gateway",
+        )
+    return fault

@@ -1,0 +1,167 @@
+"""A provider over HTTP: dialect + account + transport.
+
+`send` is what relaying uses: bytes in, frames out. `chat` and `complete` go through the IR. Everything
+that is the same for all requests (URLs, headers with the credential, extra body) is made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
+
+from dragoman import ir
+from dragoman.dialects.dialect import Dialect, Operation, Target, WireRequest
+from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.errors import RequestFailed, WireError
+from dragoman.transport import Answer, Transport
+from dragoman.upstreams.upstream import Batches, Call
+from dragoman.wire.json import decode_object, encode
+from dragoman.wire.sse import SSESplitter
+
+
+class Account(msgspec.Struct, frozen=True):
+    """One credential of a provider, ready to use. tail: its last characters, for people."""
+
+    headers: Mapping[str, str]
+    tail: str | None = None
+
+
+class WireUpstream:
+    """One configured provider that speaks a dialect over HTTP."""
+
+    def __init__(
+        self,
+        name: str,
+        dialect: Dialect,
+        transport: Transport,
+        *,
+        urls: Mapping[Operation, str],
+        accounts: Sequence[Account] = (Account({}),),
+        quirks: Quirks = STANDARD,
+        body: Mapping[str, Any] | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        self.name = name
+        self.dialect = dialect
+        self.quirks = quirks
+        self.body = dict(body or {})
+        self.accounts = tuple(accounts)
+        self._transport = transport
+        self._urls = {operation: URL(url, encoded=True) for operation, url in urls.items()}
+        self._headers = [_prepared(account.headers) for account in self.accounts]
+        self._proxy = proxy
+
+    async def send(self, body: bytes, call: Call, headers: Mapping[str, str] | None = None) -> Answer:
+        """POST a chat body as it is. headers: the client's, already reduced to what may pass."""
+        prepared = self._headers[call.account]
+        if headers:
+            prepared = prepared.copy()
+            for key, value in headers.items():
+                prepared.setdefault(key, value)
+        return await self._transport.send(
+            "POST", self._urls["chat"], prepared, body, call.timers, proxy=self._proxy
+        )
+
+    def encode(self, request: ir.Request, call: Call) -> WireRequest:
+        """The request in this provider's words, with the configured extra body merged in."""
+        target = Target(call.report, call.model, self.quirks, call.facts)
+        wire = self.dialect.encode_request(request, target)
+        if self.body or call.body:
+            wire.body = merged(merged(wire.body, self.body), call.body or {})
+        return wire
+
+    async def _post(self, request: ir.Request, call: Call) -> Answer:
+        wire = call.encoded or self.encode(request, call)
+        headers = {**(call.headers or {}), **wire.headers}
+        answer = await self.send(encode(wire.body), call, headers)
+        if answer.status >= 400:
+            try:
+                raise await self.refused(answer)
+            finally:
+                answer.close()
+        return answer
+
+    async def refused(self, answer: Answer) -> RequestFailed:
+        """The fault of an error answer."""
+        fault = self.dialect.decode_error(answer.status, answer.headers, await answer.read())
+        return RequestFailed(fault)
+
+    async def complete(self, request: ir.Request, call: Call) -> ir.Response:
+        """Answer one chat request whole."""
+        answer = await self._post(request, call)
+        try:
+            body = await answer.read()
+        finally:
+            answer.close()
+        return self.decode(body)
+
+    def decode(self, body: bytes) -> ir.Response:
+        """A whole answer; what is no answer of the dialect is the upstream's fault."""
+        try:
+            return self.dialect.decode_response(decode_object(body), self.quirks)
+        except WireError as error:
+            raise unreadable(self.name, error) from error
+
+    @asynccontextmanager
+    async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
+        """Answer one chat request as events."""
+        answer = await self._post(request, call)
+        try:
+            if answer.headers.get("content-type", "").startswith("application/json"):
+                yield _one(list(ir.unfold(self.decode(await answer.read()))))
+            else:
+                yield self._events(answer)
+        finally:
+            answer.close()
+
+    async def _events(self, answer: Answer) -> Batches:
+        decoder = self.dialect.stream_decoder(self.quirks)
+        splitter = SSESplitter()
+        try:
+            while chunk := await answer.chunk():
+                batch: list[ir.Event] = []
+                for frame in splitter.feed(chunk):
+                    batch.extend(decoder.feed(frame))
+                if batch:
+                    yield batch
+            batch = [event for frame in splitter.close() for event in decoder.feed(frame)]
+            batch.extend(decoder.close())
+            yield batch
+        except WireError as error:
+            raise unreadable(self.name, error) from error
+
+
+async def _one(batch: Sequence[ir.Event]) -> Batches:
+    yield batch
+
+
+def unreadable(name: str, error: WireError) -> RequestFailed:
+    """The upstream sent what its dialect does not allow."""
+    return RequestFailed(
+        ir.Fault(
+            "upstream",
+            f"{name} sent an answer that cannot be read: {error}",
+            code="unreadable",
+            blame="upstream",
+        )
+    )
+
+
+def merged(body: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """A deep merge of JSON objects, `more` winning; lists are replaced whole."""
+    result = dict(body)
+    for key, value in more.items():
+        old = result.get(key)
+        both = isinstance(old, dict) and isinstance(value, Mapping)
+        result[key] = merged(old, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def _prepared(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    fixed = {"content-type": "application/json", "accept-encoding": "identity", "accept": "*/*"}
+    return CIMultiDict({**fixed, **headers})
