@@ -1,0 +1,78 @@
+"""Base URLs: from any spelling that people use to the one that requests are built on.
+
+People paste an origin, a base with or without `/v1`, with a slash at the end, or a whole endpoint.
+All of them must lead to the same place, and a path that somebody chose on purpose must survive. Pure:
+nothing is resolved or contacted here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+_PORTS: Final = {"http": 80, "https": 443}
+_VERSIONED: Final = re.compile(r"/v\d+[a-z0-9]*\Z")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f\\]")
+
+
+def base_url(
+    spelled: str,
+    *,
+    path: str = "/v1",
+    appends: bool = False,
+    endpoint: str = "",
+    base_path: str | None = None,
+) -> str:
+    """The normal form of a base URL: `scheme://host[:port][/path]`, without a slash at the end.
+
+    spelled: what somebody wrote. path: the vendor's own path ("/v1", "/openai/v1", ""), taken where
+    `spelled` has none. appends: whether the vendor's clients add `path` to any base they are given
+    (Anthropic's do); a base that ends in a version keeps its own. endpoint: the path of the chat
+    endpoint, removed if it was pasted along. base_path: stated by the operator, replaces both rules and
+    is not doubled; "" adds nothing. Raises ValueError with a sentence for people.
+    """
+    parts = _split(spelled)
+    own = parts.path.rstrip("/")
+    if endpoint:
+        own = own.removesuffix(endpoint.rstrip("/")).rstrip("/")
+    if base_path is not None:
+        own = own.removesuffix(base_path) + base_path
+    elif not own or (appends and not own.endswith(path) and not _VERSIONED.search(own)):
+        own += path
+    return _origin(parts) + own
+
+
+def origin(url: str) -> str:
+    """`scheme://host[:port]` of a URL: lower case, no default port. Raises ValueError as `base_url` does."""
+    return _origin(_split(url))
+
+
+def _split(url: str) -> SplitResult:
+    text = url.strip()
+    if _UNPRINTABLE.search(text):
+        raise ValueError("the address holds a blank, a backslash or an unprintable character")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"the address cannot be read: {error}") from None
+    if parts.scheme not in _PORTS or not text.lower().startswith(f"{parts.scheme}://"):
+        raise ValueError("the address must begin with http:// or https://")
+    if not parts.hostname:
+        raise ValueError("the address names no host")
+    if port == 0:
+        raise ValueError("port 0 is no address")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("the address holds a user name or a password; a credential belongs in `keys`")
+    if parts.query or parts.fragment or text.endswith(("?", "#")):
+        raise ValueError("a base address has no query (`?…`) and no fragment (`#…`)")
+    return parts
+
+
+def _origin(parts: SplitResult) -> str:
+    host = (parts.hostname or "").lower()
+    if ":" in host:
+        host = f"[{host}]"
+    port = "" if parts.port in {None, _PORTS[parts.scheme]} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"

@@ -1,0 +1,71 @@
+"""Signs a prepared request: the credential and the vendor's fixed headers.
+
+A key is bound to the origin that its provider was configured with. It is never added to a request for
+any other place, whatever a request, a redirect or a mistake of ours asks for. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from dragoman.errors import DragomanError
+from dragoman.secret import Secret
+
+Scheme: TypeAlias = Literal["bearer", "x-api-key"]
+"""How a key travels: `Authorization: Bearer KEY` or `x-api-key: KEY`."""
+
+CREDENTIAL_HEADERS: Final = frozenset(
+    {"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"}
+)
+"""Headers (lower case) that may hold a credential. A client's own never travel on."""
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """A key and the one place it may go to.
+
+    secret: the key. origin: as `address.origin` gives it. source: where it came from, to tell keys
+    apart without showing them ("OPENAI_API_KEY_2", "dragoman.yaml:12").
+    """
+
+    secret: Secret
+    origin: str
+    source: str = ""
+
+
+def sign(
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    credential: Credential | None,
+    scheme: Scheme,
+    fixed: Mapping[str, str],
+    extra: Mapping[str, str],
+) -> dict[str, str]:
+    """The headers to send to `url`: names in lower case, a new dict.
+
+    headers: what the request carries, lower-case names. fixed: the vendor's own (`anthropic-version`),
+    which the request may override. extra: the operator's, which override both. credential: None for a
+    server without keys. Credential headers that the request brought along are dropped. Raises
+    DragomanError when `url` is not at the credential's origin.
+    """
+    signed = dict(fixed)
+    signed.update((name, value) for name, value in headers.items() if name not in CREDENTIAL_HEADERS)
+    signed.update(extra)
+    if credential is not None:
+        if not _within(url, credential.origin):
+            raise DragomanError(
+                f"a key that is bound to {credential.origin} was asked for at another address"
+            )
+        if scheme == "bearer":
+            signed["authorization"] = f"Bearer {credential.secret.reveal()}"
+        else:
+            signed["x-api-key"] = credential.secret.reveal()
+    return signed
+
+
+def _within(url: str, origin: str) -> bool:
+    """Whether `url` is at `origin`: `https://a.example.evil` and `https://a.example@evil` are not."""
+    return url.startswith(origin) and url[len(origin) : len(origin) + 1] in {"", "/", "?"}

@@ -1,0 +1,398 @@
+"""Known vendors as data: where they are, how they are called, how they deviate.
+
+A row holds facts, each from the vendor's own page or client or from recorded traffic; it holds no
+behaviour and no code reads a vendor's name. A compatible vendor is added by adding a row. Vendors whose
+address depends on the account (a resource, a region, a workspace) have none: they are configured with
+`base_url`. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.providers.auth import Scheme
+
+DialectName: TypeAlias = Literal["openai_chat", "anthropic"]
+
+CHAT_PATHS: Final[Mapping[str, str]] = MappingProxyType(
+    {"openai_chat": "/chat/completions", "anthropic": "/messages"}
+)
+"""Where each dialect's chat endpoint lies below a base URL."""
+
+DIALECT_HEADERS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "openai_chat": {},
+        # Mandatory; servers other than Anthropic's may know the older version only.
+        # https://platform.claude.com/docs/en/api/versioning
+        "anthropic": {"anthropic-version": "2023-06-01"},
+    }
+)
+"""Headers that a dialect's servers insist on, with the value to send when neither the client nor the
+operator states one."""
+
+DIALECT_AUTH: Final[Mapping[str, Scheme]] = MappingProxyType(
+    {"openai_chat": "bearer", "anthropic": "x-api-key"}
+)
+"""How a key travels where the catalogue and the configuration say nothing."""
+
+
+class Vendor(msgspec.Struct, frozen=True, kw_only=True):
+    """One known vendor.
+
+    name: as in configuration. title: for people. dialect: what it speaks. base_url: scheme, host and
+    path, without a slash at the end. path: the path that `base_url` ends with, added to a base that
+    somebody gives without any ("" adds nothing). appends: whether the vendor's own clients add `path`
+    to every base. auth: how the key travels. keys: environment variables that may hold a key, the first
+    one that is set counts; none for servers that are enabled by configuration only. base_var: the
+    environment variable that moves the base URL. chat_path: the chat endpoint below the base, None =
+    the dialect's. quirks: how it deviates. models: patterns of the bare model names that are this
+    vendor's own (`*` any text, `[…]` one of, as in file names). known: some models that it is known to
+    serve, to be listed while it has not been asked; never a limit. page: where to read about it.
+    read: the month in which the facts were collected.
+    """
+
+    name: str
+    title: str
+    base_url: str
+    page: str
+    read: str = "2026-11"
+    dialect: DialectName = "openai_chat"
+    path: str = "/v1"
+    appends: bool = False
+    auth: Scheme = "bearer"
+    keys: tuple[str, ...] = ()
+    base_var: str | None = None
+    chat_path: str | None = None
+    quirks: Quirks = STANDARD
+    models: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+
+    def owns(self, model: str) -> bool:
+        """Whether the bare name `model` is one of this vendor's own. A name with a slash never is."""
+        return "/" not in model and any(fnmatchcase(model, pattern) for pattern in self.models)
+
+
+_MODEL_STUDIO: Final = Vendor(
+    name="dashscope",
+    title="Alibaba Cloud Model Studio",
+    base_url="https://dashscope.aliyuncs.com/compatible-mode/v1",
+    path="/compatible-mode/v1",
+    page="https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
+    keys=("DASHSCOPE_API_KEY",),
+    base_var="DASHSCOPE_BASE_URL",
+    quirks=Quirks(
+        max_tokens_field="max_tokens",
+        developer_role=False,
+        refuses=frozenset({"frequency_penalty", "logit_bias", "metadata", "store"}),
+        reasoning_request="enable_thinking",
+        reasoning_field="reasoning_content",
+    ),
+    # The other qwen names have open weights and are served by many.
+    models=(
+        *("qwen-flash*", "qwen-long*", "qwen-max*", "qwen-plus*", "qwen-turbo*", "qwen-vl-*", "qwen3-max*"),
+        *("qwen3-coder-plus*", "qwen3-coder-flash*", "qwq-plus*"),
+    ),
+    known=("qwen-max", "qwen-plus", "qwen-turbo", "qwen3-max"),
+)
+
+# One row for each region, because keys are bound to a region. The variable's key is for the first, which
+# the vendor's own client calls too.
+_DASHSCOPE: Final = (
+    _MODEL_STUDIO,
+    *(
+        msgspec.structs.replace(
+            _MODEL_STUDIO,
+            name=f"dashscope-{region}",
+            title=f"{_MODEL_STUDIO.title} ({place})",
+            base_url=f"https://dashscope-{region}.aliyuncs.com/compatible-mode/v1",
+            keys=(),
+            base_var=None,
+        )
+        for region, place in (("intl", "international"), ("us", "United States"))
+    ),
+)
+
+_CLOUD: Final = (
+    Vendor(
+        name="openai",
+        title="OpenAI",
+        base_url="https://api.openai.com/v1",
+        page="https://platform.openai.com/docs/api-reference",
+        keys=("OPENAI_API_KEY",),
+        base_var="OPENAI_BASE_URL",
+        # "gpt-oss" models have open weights and are served by others.
+        models=(
+            *(
+                "gpt-[!o]*",
+                "chatgpt-*",
+                "o[1-9]",
+                "o[1-9]-*",
+                "codex-*",
+                "computer-use-*",
+                "ft:gpt-*",
+                "ft:o[1-9]*",
+            ),
+            *(
+                "davinci-*",
+                "babbage-*",
+                "text-embedding-*",
+                "omni-moderation-*",
+                "dall-e-*",
+                "tts-*",
+                "whisper-*",
+            ),
+            "sora-*",
+        ),
+        known=(
+            "gpt-4.1",
+            "gpt-4.1-mini",
+            "gpt-4o",
+            "gpt-4o-mini",
+            "gpt-5",
+            "gpt-5-mini",
+            "gpt-5-nano",
+            "gpt-5.4",
+        ),
+    ),
+    Vendor(
+        name="anthropic",
+        title="Anthropic",
+        dialect="anthropic",
+        base_url="https://api.anthropic.com/v1",
+        appends=True,
+        auth="x-api-key",
+        page="https://platform.claude.com/docs/en/api/overview",
+        keys=("ANTHROPIC_API_KEY",),
+        base_var="ANTHROPIC_BASE_URL",
+        models=("claude-*",),
+        known=(
+            *(
+                "claude-haiku-4-5",
+                "claude-opus-4-8",
+                "claude-opus-5",
+                "claude-sonnet-4-5",
+                "claude-sonnet-4-6",
+            ),
+            "claude-sonnet-5",
+        ),
+    ),
+    Vendor(
+        name="groq",
+        title="Groq",
+        base_url="https://api.groq.com/openai/v1",
+        path="/openai/v1",
+        appends=True,
+        page="https://console.groq.com/docs/openai",
+        keys=("GROQ_API_KEY",),
+        base_var="GROQ_BASE_URL",
+        quirks=Quirks(
+            refuses=frozenset(
+                {
+                    *("frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs"),
+                    *("metadata", "n", "store"),
+                }
+            ),
+            null_members=False,  # BerriAI/litellm#5839
+            reasoning_field="reasoning",
+        ),
+    ),
+    Vendor(
+        name="deepseek",
+        title="DeepSeek",
+        base_url="https://api.deepseek.com",
+        path="",
+        page="https://api-docs.deepseek.com",
+        keys=("DEEPSEEK_API_KEY",),
+        base_var="DEEPSEEK_BASE_URL",
+        quirks=Quirks(
+            max_tokens_field="max_tokens",
+            developer_role=False,
+            refuses=frozenset({"logit_bias", "metadata", "n", "store"}),
+            json_schema=False,
+            reasoning_request="thinking",
+            reasoning_field="reasoning_content",
+            # https://api-docs.deepseek.com/guides/thinking_mode: tool turns without it are a 400.
+            reasoning_replay="tool_turns",
+        ),
+        models=("deepseek-chat", "deepseek-reasoner", "deepseek-flash*", "deepseek-v[0-9]*"),
+        known=("deepseek-flash", "deepseek-v4-pro"),
+    ),
+    Vendor(
+        name="xai",
+        title="xAI",
+        base_url="https://api.x.ai/v1",
+        page="https://docs.x.ai/docs/api-reference",
+        keys=("XAI_API_KEY",),
+        base_var="XAI_BASE_URL",
+        quirks=Quirks(
+            refuses=frozenset({"logit_bias", "metadata", "store"}),
+            assistant_names=False,
+            reasoning_field="reasoning_content",
+            reasoning_tokens="outside",
+        ),
+        models=("grok-*",),
+        known=("grok-4.3",),
+    ),
+    Vendor(
+        name="together",
+        title="Together AI",
+        base_url="https://api.together.ai/v1",
+        page="https://docs.together.ai/reference/chat-completions",
+        keys=("TOGETHER_API_KEY",),
+        base_var="TOGETHER_BASE_URL",
+        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False, reasoning_field="reasoning"),
+    ),
+    Vendor(
+        name="fireworks",
+        title="Fireworks AI",
+        base_url="https://api.fireworks.ai/inference/v1",
+        path="/inference/v1",
+        appends=True,
+        page="https://docs.fireworks.ai/api-reference/post-chatcompletions",
+        keys=("FIREWORKS_API_KEY",),
+        base_var="FIREWORKS_BASE_URL",
+        quirks=Quirks(
+            developer_role=False,
+            refuses=frozenset({"store"}),
+            required_word="any",  # BerriAI/litellm#4416
+            reasoning_field="reasoning_content",
+        ),
+    ),
+    Vendor(
+        name="openrouter",
+        title="OpenRouter",
+        base_url="https://openrouter.ai/api/v1",
+        path="/api/v1",
+        page="https://openrouter.ai/docs/api-reference/overview",
+        keys=("OPENROUTER_API_KEY",),
+        base_var="OPENROUTER_BASE_URL",
+        quirks=Quirks(reasoning_request="reasoning", reasoning_field="reasoning"),
+    ),
+    Vendor(
+        name="cerebras",
+        title="Cerebras",
+        base_url="https://api.cerebras.ai/v1",
+        appends=True,
+        page="https://inference-docs.cerebras.ai/api-reference/chat-completions",
+        keys=("CEREBRAS_API_KEY",),
+        base_var="CEREBRAS_BASE_URL",
+        quirks=Quirks(refuses=frozenset({"metadata", "store"}), reasoning_field="reasoning"),
+    ),
+    Vendor(
+        name="perplexity",
+        title="Perplexity",
+        base_url="https://api.perplexity.ai",
+        path="",
+        page="https://docs.perplexity.ai/api-reference/chat-completions-post",
+        keys=("PERPLEXITY_API_KEY",),
+        base_var="PERPLEXITY_BASE_URL",
+        quirks=Quirks(
+            max_tokens_field="max_tokens",
+            developer_role=False,
+            refuses=frozenset({"logit_bias", "metadata", "seed", "store", "user"}),
+        ),
+        models=("sonar", "sonar-*"),
+        known=("sonar", "sonar-pro", "sonar-reasoning-pro"),
+    ),
+    *_DASHSCOPE,
+    Vendor(
+        name="siliconflow",
+        title="SiliconFlow",
+        base_url="https://api.siliconflow.cn/v1",
+        page="https://docs.siliconflow.cn/en/api-reference/chat-completions/chat-completions",
+        keys=("SILICONFLOW_API_KEY",),
+        base_var="SILICONFLOW_BASE_URL",
+        quirks=Quirks(
+            max_tokens_field="max_tokens",
+            developer_role=False,
+            refuses=frozenset({"logit_bias", "logprobs", "top_logprobs"}),
+            reasoning_request="enable_thinking",
+            reasoning_field="reasoning_content",
+        ),
+    ),
+    Vendor(
+        name="huggingface",
+        title="Hugging Face Inference Providers",
+        base_url="https://router.huggingface.co/v1",
+        page="https://huggingface.co/docs/inference-providers/index",
+        keys=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
+        base_var="HUGGINGFACE_BASE_URL",
+        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False),
+    ),
+    Vendor(
+        name="writer",
+        title="Writer",
+        base_url="https://api.writer.com/v1",
+        appends=True,
+        chat_path="/chat",
+        page="https://dev.writer.com/api-reference/completion-api/chat-completion",
+        keys=("WRITER_API_KEY",),
+        base_var="WRITER_BASE_URL",
+        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False, reasoning_request="none"),
+        models=("palmyra-*",),
+    ),
+    Vendor(
+        name="zai",
+        title="Z.ai",
+        base_url="https://api.z.ai/api/paas/v4",
+        path="/api/paas/v4",
+        page="https://docs.z.ai/api-reference/llm/chat-completion",
+        keys=("ZAI_API_KEY",),
+        base_var="ZAI_BASE_URL",
+        quirks=Quirks(
+            max_tokens_field="max_tokens",
+            developer_role=False,
+            reasoning_request="thinking",
+            reasoning_field="reasoning_content",
+        ),
+        models=("glm-*",),
+        known=("glm-4.7", "glm-5.2", "glm-5.3"),
+    ),
+    Vendor(
+        name="crusoe",
+        title="Crusoe",
+        base_url="https://api.inference.crusoecloud.com/v1",
+        page="https://docs.crusoecloud.com",
+        keys=("CRUSOE_API_KEY",),
+        base_var="CRUSOE_BASE_URL",
+        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False, reasoning_field="reasoning"),
+    ),
+)
+
+_OWN_MACHINE: Final = (
+    Vendor(
+        name="vllm",
+        title="vLLM",
+        base_url="http://localhost:8000/v1",
+        page="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+        quirks=Quirks(developer_role=False, reasoning_field="reasoning"),
+    ),
+    Vendor(
+        name="llamacpp",
+        title="llama.cpp server",
+        base_url="http://localhost:8080/v1",
+        page="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
+        quirks=Quirks(developer_role=False, reasoning_field="reasoning_content"),
+    ),
+    Vendor(
+        name="lmstudio",
+        title="LM Studio",
+        base_url="http://localhost:1234/v1",
+        page="https://lmstudio.ai/docs/developer/openai-compat",
+        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False),
+    ),
+)
+
+
+def _by_name(vendors: Iterable[Vendor]) -> Mapping[str, Vendor]:
+    return MappingProxyType({vendor.name: vendor for vendor in vendors})
+
+
+CATALOG: Final = _by_name(_CLOUD + _OWN_MACHINE)
+"""Every known vendor by name, in the order that documentation shows them."""

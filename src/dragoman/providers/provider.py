@@ -1,0 +1,82 @@
+"""A configured account at a vendor, ready to be called: data, not code. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.providers import address
+from dragoman.providers.auth import Credential, Scheme
+from dragoman.providers.catalog import CHAT_PATHS, DialectName, Vendor
+from dragoman.secret import Secret
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """Where requests go, in which dialect, with which keys.
+
+    name: as in configuration, and the first part of `provider/model`. vendor: its catalogue row, None
+    for a server that the catalogue does not know. base_url: in normal form. chat_path: below it.
+    credentials: its keys, each bound to this origin; empty for a server without keys. fixed: headers
+    that the dialect insists on. headers: the operator's, lower-case names, possibly secret. body: JSON
+    merged into every request. models: the model names that it takes, None = any.
+    """
+
+    name: str
+    vendor: Vendor | None
+    dialect: DialectName
+    base_url: str
+    chat_path: str
+    auth: Scheme
+    credentials: tuple[Credential, ...] = ()
+    fixed: Mapping[str, str] = {}
+    headers: Mapping[str, Secret] = {}
+    body: Mapping[str, Any] = {}
+    quirks: Quirks = STANDARD
+    models: tuple[str, ...] | None = None
+
+    @property
+    def chat_url(self) -> str:
+        """The address of the chat endpoint."""
+        return self.base_url + self.chat_path
+
+    @property
+    def origin(self) -> str:
+        """`scheme://host[:port]`, what its keys are bound to."""
+        return address.origin(self.base_url)
+
+    def takes(self, model: str) -> bool:
+        """Whether `provider/model` is forwarded for this model name."""
+        return self.models is None or model in self.models
+
+    def owns(self, model: str) -> bool:
+        """Whether a bare `model` is this vendor's own by the catalogue's patterns, and is taken."""
+        return self.vendor is not None and self.vendor.owns(model) and self.takes(model)
+
+
+def base_url(
+    vendor: Vendor | None,
+    dialect: DialectName,
+    spelled: str | None,
+    base_path: str | None = None,
+    chat_path: str = "",
+) -> str:
+    """The normal form of a provider's base URL.
+
+    vendor, dialect: what decides the path that is expected. spelled: what the operator wrote, None =
+    the vendor's own. base_path, chat_path: as `address.base_url`. Raises ValueError with a sentence.
+    """
+    if spelled is None:
+        if vendor is None:
+            raise ValueError("the catalogue does not know this provider, so it needs a base_url")
+        spelled = vendor.base_url
+    return address.base_url(
+        spelled,
+        path=vendor.path if vendor else "/v1",
+        # Clients of the Anthropic API add /v1 to whatever base they are given.
+        appends=vendor.appends if vendor else dialect == "anthropic",
+        endpoint=chat_path or CHAT_PATHS[dialect],
+        base_path=base_path,
+    )

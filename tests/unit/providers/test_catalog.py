@@ -1,0 +1,137 @@
+"""The rows are consistent, and agree with traffic recorded from the vendors themselves."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from dragoman.providers import address
+from dragoman.providers.catalog import CATALOG, CHAT_PATHS, DIALECT_AUTH, DIALECT_HEADERS, Vendor
+
+ROWS = [pytest.param(vendor, id=vendor.name) for vendor in CATALOG.values()]
+RECORDED = Path(__file__).parents[4] / "shared" / "wire"
+
+
+@pytest.mark.parametrize("vendor", ROWS)
+def test_a_row_is_consistent(vendor: Vendor) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9-]*", vendor.name)
+    assert vendor.base_url == address.base_url(vendor.base_url, path=vendor.path, appends=vendor.appends)
+    assert vendor.base_url.endswith(vendor.path)
+    assert vendor.base_url.startswith("http://localhost:") != bool(
+        vendor.keys or vendor.name.startswith("dashscope-")
+    )
+    assert vendor.page.startswith("https://")
+    assert re.fullmatch(r"20\d\d-\d\d", vendor.read)
+    assert vendor.chat_path != CHAT_PATHS[vendor.dialect]
+    assert vendor.auth == DIALECT_AUTH[vendor.dialect]
+    assert list(vendor.known) == sorted(set(vendor.known))
+    assert all(vendor.owns(model) for model in vendor.known)
+
+
+def test_the_tables_know_the_same_dialects() -> None:
+    assert set(CHAT_PATHS) == set(DIALECT_AUTH) == set(DIALECT_HEADERS)
+    assert {vendor.dialect for vendor in CATALOG.values()} == set(CHAT_PATHS)
+
+
+def test_no_variable_belongs_to_two_rows() -> None:
+    names = [name for row in CATALOG.values() for name in (*row.keys, row.base_var) if name]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"[A-Z][A-Z0-9_]*", name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("model", "owners"),
+    [
+        ("gpt-5-mini", ["openai"]),
+        ("gpt-4o", ["openai"]),
+        ("chatgpt-4o-latest", ["openai"]),
+        ("o1", ["openai"]),
+        ("o3-mini", ["openai"]),
+        ("o1x", []),
+        ("omni-moderation-latest", ["openai"]),
+        ("ft:gpt-4o-mini-2024-07-18:acme::abc123", ["openai"]),
+        ("text-embedding-3-small", ["openai"]),
+        ("gpt-oss-120b", []),
+        ("claude-sonnet-4-5", ["anthropic"]),
+        ("claude-3-5-haiku-latest", ["anthropic"]),
+        ("Claude-sonnet-4-5", []),
+        ("deepseek-chat", ["deepseek"]),
+        ("deepseek-r1-distill-llama-70b", []),
+        ("grok-4.3", ["xai"]),
+        ("sonar", ["perplexity"]),
+        ("sonar-pro", ["perplexity"]),
+        ("palmyra-x5", ["writer"]),
+        ("glm-5.2", ["zai"]),
+        ("qwen-max", ["dashscope", "dashscope-intl", "dashscope-us"]),
+        ("qwen3:latest", []),
+        ("llama-3.3-70b-versatile", []),
+        ("openai/gpt-4o", []),
+        ("anthropic/claude-sonnet-4-5", []),
+        ("smollm2:135m", []),
+        ("", []),
+        ("*", []),
+    ],
+)
+def test_a_bare_name_belongs_to_its_vendor_alone(model: str, owners: list[str]) -> None:
+    assert [name for name, vendor in CATALOG.items() if vendor.owns(model)] == owners
+
+
+@pytest.mark.parametrize(
+    ("api", "name"),
+    [
+        ("openai.chat", "openai"),
+        ("anthropic.messages", "anthropic"),
+        ("groq.chat", "groq"),
+        ("deepseek.chat", "deepseek"),
+        ("xai.chat", "xai"),
+        ("together.chat", "together"),
+        ("openrouter.chat", "openrouter"),
+        ("cerebras.chat", "cerebras"),
+        ("perplexity.chat", "perplexity"),
+        ("huggingface.chat", "huggingface"),
+        ("writer.chat", "writer"),
+        ("zai.chat", "zai"),
+        ("crusoe.chat", "crusoe"),
+    ],
+)
+def test_the_address_is_where_recorded_requests_went(api: str, name: str) -> None:
+    recording = RECORDED / f"{api}.jsonl"
+    if not recording.exists():
+        pytest.skip("the recorded traffic is not here")
+    vendor = CATALOG[name]
+    with recording.open(encoding="utf-8") as lines:
+        urls = {json.loads(line)["request"]["url"].split("?")[0] for line in lines}
+    assert vendor.base_url + (vendor.chat_path or CHAT_PATHS[vendor.dialect]) in urls
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deepseek",
+        "xai",
+        "together",
+        "openrouter",
+        "cerebras",
+        "perplexity",
+        "huggingface",
+        "writer",
+        "zai",
+        "crusoe",
+    ],
+)
+def test_no_field_is_called_refused_that_the_vendor_accepted_with_effect(name: str) -> None:
+    recording = RECORDED / f"{name}.chat.jsonl"
+    if not recording.exists():
+        pytest.skip("the recorded traffic is not here")
+    refuses = CATALOG[name].quirks.refuses
+    with recording.open(encoding="utf-8") as lines:
+        for line in lines:
+            exchange = json.loads(line)
+            body = exchange["request"].get("body") or {}
+            used = {
+                key
+                for key, value in body.items()
+                if value not in (None, {}, []) and not (key == "n" and value == 1)
+            }
+            assert exchange["response"]["status"] != 200 or not refuses & used, exchange["id"]
