@@ -41,6 +41,15 @@ def python_of_venv() -> str:
     return str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
 
 
+def can_import(module: str) -> bool:
+    """Whether the interpreter of `.venv` exists, starts and has `module`."""
+    try:
+        tried = subprocess.run([python_of_venv(), "-c", f"import {module}"], check=False, capture_output=True)
+    except OSError:
+        return False
+    return tried.returncode == 0
+
+
 def make_venv() -> None:
     """Make `.venv` with the interpreter that runs this, unless there is one that works."""
     if sys.version_info < OLDEST:
@@ -48,10 +57,7 @@ def make_venv() -> None:
             f"Python {sys.version.split()[0]} is too old: Dragoman needs Python 3.11 or newer",
             "make PYTHON=python3.12 …, or install a newer Python",
         )
-    if (
-        subprocess.run([python_of_venv(), "-c", "import pip"], check=False, capture_output=True).returncode
-        == 0
-    ):
+    if can_import("pip"):
         return
     shutil.rmtree(VENV, ignore_errors=True)
     made = subprocess.run(
@@ -116,9 +122,7 @@ def install_project() -> None:
 
 def install_weights() -> None:
     """Install the embedded model's weights: one large file, so pip's own progress bar is shown."""
-    if subprocess.run(
-        [python_of_venv(), "-c", "import cyllama"], check=False, capture_output=True
-    ).returncode:
+    if not can_import("cyllama"):
         say("No engine for the embedded model on this platform: it stays out, everything else works.")
         return
     if not WEIGHTS.exists():
