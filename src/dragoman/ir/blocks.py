@@ -2,7 +2,12 @@
 
 Values only: frozen, ordered, at least as rich as the richest dialect, nobody's wire format. Text is
 text, arguments are the exact text that the model wrote, opaque payloads stay opaque. A key that no
-field here names rides in `extra`, in place, under the name of the dialect that it came from.
+field here names rides in `extra`, in place, under the name of the dialect that it came from. Leftovers of a
+wire object that has no struct of its own ride on the nearest one, under a dotted key (`function.examples`).
+
+`form`, wherever it occurs, marks which of several spellings the value's own dialect used, so that the same
+dialect gets it back. It never changes the meaning: every other reader ignores it. None is the spelling that
+the dialect's specification recommends.
 """
 
 from __future__ import annotations
@@ -44,6 +49,7 @@ class CacheMark(Value, frozen=True):
 
     ttl: str | None = None
     extra: Extra = None
+    form: str | None = None
 
 
 class Citation(Value, frozen=True):
@@ -62,6 +68,7 @@ class Citation(Value, frozen=True):
     end: int | None = None
     source: dict[str, Any] | None = None
     extra: Extra = None
+    form: str | None = None
 
 
 class Logprob(Value, frozen=True):
@@ -85,6 +92,7 @@ class Text(Value, frozen=True):
     item: Item | None = None
     cache: CacheMark | None = None
     extra: Extra = None
+    form: str | None = None
 
 
 class Refusal(Value, frozen=True):
@@ -110,6 +118,7 @@ class Thinking(Value, frozen=True):
     item: Item | None = None
     cache: CacheMark | None = None
     extra: Extra = None
+    form: str | None = None
 
 
 class ToolCall(Value, frozen=True):
@@ -131,6 +140,7 @@ class ToolCall(Value, frozen=True):
     item: Item | None = None
     cache: CacheMark | None = None
     extra: Extra = None
+    form: str | None = None
 
 
 class ToolResult(Value, frozen=True):
@@ -178,6 +188,7 @@ class Media(Value, frozen=True):
     item: Item | None = None
     cache: CacheMark | None = None
     extra: Extra = None
+    form: str | None = None
 
 
 class Json(Value, frozen=True):

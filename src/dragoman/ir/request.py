@@ -47,7 +47,9 @@ class ProviderTool(Value, frozen=True):
 
     kind: the field's word for what it does ("web_search", "web_fetch", "code_execution", "mcp", …), so
     that another dialect can offer its own; name: what calls to it are named; value: the tool as its
-    dialect wrote it.
+    dialect wrote it. options: the same wishes in the field's words, for another dialect; for "web_search"
+    max_uses, allowed_domains, blocked_domains, context_size (low, medium, high) and location ({city, region,
+    country, timezone}), each only where stated.
     """
 
     dialect: str
@@ -55,6 +57,7 @@ class ProviderTool(Value, frozen=True):
     value: Any
     name: str | None = None
     cache: CacheMark | None = None
+    options: dict[str, Any] | None = None
 
 
 Tool: TypeAlias = Function | ProviderTool

@@ -13,9 +13,11 @@ class Usage(Value, frozen=True):
     Input parts, disjoint: input (neither read from nor written to a cache), cache_read, cache_write
     (with its parts by lifetime where they are stated: cache_write_5m, cache_write_1h), tool_input.
     Output parts, disjoint: output (visible), reasoning.
-    detail: side counts that are parts of the above or counted otherwise {audio, image, predictions,
-    web_search_requests, …}. others: work done on other models (compaction, advisor, fallback), billed at
-    their own prices. estimated: the gateway counted, not the upstream.
+    detail: side counts that are parts of the above (input_audio, input_image, input_text, input_video,
+    output_audio, output_image, output_text, accepted_prediction, rejected_prediction) or counted otherwise
+    (web_search_requests, web_fetch_requests, …). others: work done on other models (compaction, advisor, fallback), billed at
+    their own prices. estimated: the gateway counted, not the upstream. form: which totals of the dialect
+    include what, where that varies.
     """
 
     input: int | None = None
@@ -30,6 +32,7 @@ class Usage(Value, frozen=True):
     others: tuple[tuple[str, Usage], ...] = ()
     estimated: bool = False
     extra: Extra = None
+    form: str | None = None
 
     @property
     def input_total(self) -> int:
