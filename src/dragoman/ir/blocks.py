@@ -45,7 +45,10 @@ class Item(Value, frozen=True):
 
 
 class CacheMark(Value, frozen=True):
-    """A prompt-cache breakpoint after the value that carries it. ttl: as written ("5m", "1h"), None = default."""
+    """A prompt-cache breakpoint after the value that carries it.
+
+    ttl: as written ("5m", "1h"), None = the provider's default.
+    """
 
     ttl: str | None = None
     extra: Extra = None

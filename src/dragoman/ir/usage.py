@@ -15,9 +15,9 @@ class Usage(Value, frozen=True):
     Output parts, disjoint: output (visible), reasoning.
     detail: side counts that are parts of the above (input_audio, input_image, input_text, input_video,
     output_audio, output_image, output_text, accepted_prediction, rejected_prediction) or counted otherwise
-    (web_search_requests, web_fetch_requests, …). others: work done on other models (compaction, advisor, fallback), billed at
-    their own prices. estimated: the gateway counted, not the upstream. form: which totals of the dialect
-    include what, where that varies.
+    (web_search_requests, web_fetch_requests, …). others: work done on other models (compaction, advisor,
+    fallback), billed at their own prices. estimated: the gateway counted, not the upstream. form: which
+    totals of the dialect include what, where that varies.
     """
 
     input: int | None = None
