@@ -1,0 +1,192 @@
+"""JSON bodies and frames: whole, or one level deep with everything inside kept byte for byte.
+
+Spec: https://www.rfc-editor.org/rfc/rfc8259
+
+What this module must never do: hand on a value other than the one that was written, or say "invalid
+JSON" without saying where. What msgspec leaves open is closed here, for both directions alike:
+
+- Deep nesting: the bound is the same on every Python, while msgspec's own depends on the stack.
+- Bytes that are not UTF-8 inside a value that is skipped: refused, as in one that is read.
+- Numbers that no double or Python integer holds (`1e400`): refused where a value is read, kept where it
+  is passed through. Fractions with more digits than a double has are rounded, as every parser does.
+- Half of a surrogate pair: refused. Such text is no Unicode and cannot be written as UTF-8 again.
+- Duplicate keys: the last one counts and the others are gone, so that two readers of one body cannot
+  read two different requests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from math import isinf
+from typing import Any
+
+import msgspec
+
+from dragoman.errors import WireError
+
+MAX_DEPTH = 128
+"""Levels of nesting. Python's own limit of 1,000 calls leaves room to walk that deep."""
+
+_BOM = b"\xef\xbb\xbf"
+_BY_BYTE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
+_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(-?\d[\d.eE+-]*+)')
+_FLOAT = re.compile(rb"[.eE]")
+_INT_DIGITS = 4300
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)")
+_AFTER_HALF = ("surrogate", "escape", "truncated")
+"""What msgspec misses after half of a pair: the other half, its escape, or the end of the text."""
+_NOT_BRACKETS = bytes(set(range(256)) - set(b'"[]{}'))
+_AS_BRACES = bytes.maketrans(b"[]", b"{}")
+
+_decode_any = msgspec.json.Decoder().decode
+_decode_head = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
+    """A JSON object, decoded whole.
+
+    Raises WireError, whose message names line and column, for anything else.
+    """
+    body = body.removeprefix(_BOM)
+    try:
+        value = _decode_any(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _explained(body, error, max_depth) from None
+    if type(value) is not dict:
+        raise _not_an_object(body)
+    _check_depth(body, max_depth)
+    return value
+
+
+def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Raw]:
+    """The top level of a JSON object; each value as the bytes that were written.
+
+    Raises WireError as `decode_object` does, except for numbers: they are not read.
+    """
+    body = body.removeprefix(_BOM)
+    try:
+        head = _decode_head(body)
+        if not body.isascii():
+            body.decode()  # msgspec does not look into the strings that it skips
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _explained(body, error, max_depth) from None
+    _check_depth(body, max_depth)
+    return head
+
+
+def encode(value: Any) -> bytes:
+    """A value as JSON, without white space. Floats must be finite: msgspec writes `null` for the others.
+
+    Raises WireError for what JSON cannot say: half of a surrogate pair, endless nesting, foreign types.
+    """
+    try:
+        return _encode(value)
+    except UnicodeEncodeError as error:
+        raise WireError(f"text that is not Unicode: {error.reason}") from None
+    except RecursionError:
+        raise WireError("nested too deeply to be written") from None
+    except TypeError as error:
+        raise WireError(f"not a JSON value: {error}") from None
+
+
+def encode_head(head: Mapping[str, Any]) -> bytes:
+    """An object whose values are raw bytes (`msgspec.Raw`), which stay as they are, or values to encode."""
+    return encode(head)
+
+
+def refuse_case_variants(keys: Iterable[str], known: frozenset[str]) -> None:
+    """Raise WireError for a key that is unknown, but equals a known one when case is ignored.
+
+    Readers differ in what they do with `Model` (some ignore it, Go's take it for `model`), so passing
+    it on could ask for something else than what was checked here.
+    """
+    for key in keys:
+        if key not in known and (meant := _folded(known).get(key.casefold())) is not None:
+            raise WireError(
+                f"unknown parameter '{key}': did you mean '{meant}'?", path=key, code="unknown_parameter"
+            )
+
+
+@lru_cache(maxsize=64)
+def _folded(known: frozenset[str]) -> dict[str, str]:
+    return {key.casefold(): key for key in known}
+
+
+_KINDS = {"[": "an array", '"': "a string", "t": "true", "f": "false", "n": "null"}
+
+
+def _check_depth(body: bytes, max_depth: int) -> None:
+    """Raise WireError when well-formed JSON is nested deeper than max_depth.
+
+    Most bodies have fewer brackets than levels are allowed, and counting bytes is cheap. For the others
+    everything but the brackets outside of strings is removed, then the innermost pairs until none is left.
+    """
+    if body.count(b"{") + body.count(b"[") <= max_depth:
+        return
+    bare = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _NOT_BRACKETS)
+    # `""` is a string without brackets, or the end of one and the start of the next, which may be joined
+    parts = bare.replace(b'""', b"").split(b'"')
+    braces = b"".join(parts[::2]).translate(_AS_BRACES)
+    for _ in range(max_depth):
+        braces = braces.replace(b"{}", b"")
+    if braces:
+        raise _too_deep(max_depth)
+
+
+def _too_deep(max_depth: int) -> WireError:
+    return WireError(f"nested deeper than {max_depth} levels")
+
+
+def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
+    """The same failure in plain words, with a place that a person can find."""
+    if isinstance(error, RecursionError):
+        return _too_deep(max_depth)
+    try:
+        body.decode()
+    except UnicodeDecodeError as invalid:
+        return _at(body, invalid.start, "not valid UTF-8")
+    text = str(error)
+    if text.startswith("Expected `object`"):
+        return _not_an_object(body)
+    if "out of range" in text:
+        return _at(body, _unreadable_number(body), "a number too large to be read")
+    half = _half_of_pair(body)
+    if half is not None and any(word in text for word in _AFTER_HALF):
+        return _at(body, half, "half of a surrogate pair, which is no character")
+    if (found := _BY_BYTE.fullmatch(text)) is None:
+        ended = "the text ends in the middle of a value"
+        return _at(body, len(body), ended) if body.strip() else WireError("the body is empty")
+    what, position = found[1], int(found[2])
+    if what == "trailing characters":  # the one place that msgspec names too late
+        return _at(body, position - 1, "more text after the object")
+    if what == "invalid character":
+        what = f"unexpected {body[position:].decode(errors='replace')[0]!r}"
+    return _at(body, position, what)
+
+
+def _at(body: bytes, position: int, what: str) -> WireError:
+    lines = body[:position].split(b"\n")
+    column = len(lines[-1].decode(errors="replace")) + 1
+    return WireError(f"line {len(lines)}, column {column}: {what}")
+
+
+def _not_an_object(body: bytes) -> WireError:
+    first = body.lstrip()[:1].decode()
+    return WireError(f"expected a JSON object, got {_KINDS.get(first, 'a number')}")
+
+
+def _unreadable_number(body: bytes) -> int:
+    """Where the first number is that msgspec does not read: beyond a double, or of 4,300 digits and more."""
+    for found in _NUMBER.finditer(body):
+        number = found[1]
+        if number and (isinf(float(number)) if _FLOAT.search(number) else len(number) >= _INT_DIGITS):
+            return found.start()
+    return len(body)
+
+
+def _half_of_pair(body: bytes) -> int | None:
+    """Where the first half of a surrogate pair stands alone."""
+    return next((found.start() for found in _ESCAPE.finditer(body) if found[1] is not None), None)

@@ -1,0 +1,168 @@
+"""Server-sent events: the data of each event out of a byte stream, and events into bytes.
+
+Spec: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+
+What the splitter must never do: give other events for another split of the same bytes, cut a frame at
+U+2028 or the like (only LF, CR and CRLF end a line), or hold more of an unfinished event than its limit.
+
+Strategy: CR is made LF first (a memchr finds that there is none), then one `split` cuts the chunk into
+lines. The shapes that vendors send, `data: …` alone or after `event: …`, are recognised in the loop;
+an event with any other line is collected in `_odd` and read by `_parse`, field by field.
+
+Four deliberate steps beyond the specification, each because something was lost in silence without it:
+
+- An event that the end of the stream cuts off is returned by `close`. The specification drops it, and
+  so do the Python clients of OpenAI and Anthropic; OpenAI's Node client (openai-node#2725) and Google's
+  return it, because servers that forget the last blank line lose their finish reason and usage
+  otherwise. If the cut went through the JSON, its decoder says so.
+- An event of the name `error`, a line `error: …` (llama.cpp before September 2025) and JSON without any
+  framing (a gateway's error inside a 200) are returned as `ErrorFrame`.
+- A byte order mark is ignored before any event, not only before the first.
+- An event whose data is empty is not returned: there is nothing in it to decode.
+"""
+
+from __future__ import annotations
+
+from dragoman.errors import WireError
+
+MAX_EVENT = 64 * 1024 * 1024
+"""Bytes that one event may have: room for an image in base64. OpenAI's client sets no limit, Cohere's 1 MiB
+a line, which images exceed."""
+
+_BOM = b"\xef\xbb\xbf"
+_CR = 13  # `int in bytes` is a bare memchr, eight times cheaper than `bytes in bytes`
+
+
+class ErrorFrame(bytes):
+    """The data of an event that its sender marked as an error; need not be JSON."""
+
+    __slots__ = ()
+
+
+class SSESplitter:
+    """Cuts one stream into the data of its events; the same events for any split of the bytes.
+
+    max_event: bytes; an event with more raises WireError as soon as they are seen.
+    """
+
+    __slots__ = ("_data", "_held", "_max_event", "_odd", "_odd_size", "_partial", "_skip_lf")
+
+    def __init__(self, max_event: int = MAX_EVENT) -> None:
+        self._max_event = max_event
+        self._partial: list[bytes] = []  # pieces of the unfinished line, joined only when it ends
+        self._held = 0  # their bytes
+        self._data: bytes | None = None  # of the unfinished event, while it is a plain one
+        self._odd: list[bytes] = []  # lines of the unfinished event, once it is not
+        self._odd_size = 0  # their bytes
+        self._skip_lf = False  # the last chunk ended in CR: its LF may still come
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The data of every event that `chunk` completes, in order; several `data` lines joined by LF.
+
+        Raises WireError for an event larger than the limit; the splitter is then of no more use.
+        """
+        if _CR in chunk or self._skip_lf:
+            chunk = self._with_lf(chunk)
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        if rest or self._held:
+            self._join(lines, rest)
+        if len(chunk) > self._max_event:
+            self._check(*map(len, lines))
+        frames: list[bytes] = []
+        data, odd = self._data, self._odd
+        for line in lines:
+            if line.startswith(b"data: ") and data is None and not odd:
+                data = line[6:]
+            elif not line:
+                if odd:
+                    data = self._parse()
+                if data:
+                    frames.append(data)
+                data = None
+            elif odd or not line.startswith(b"event: ") or line == b"event: error":
+                if data is not None:
+                    self._set_aside(b"data: " + data)
+                    data = None
+                self._set_aside(line)
+        self._data = data
+        return frames
+
+    def close(self) -> list[bytes]:
+        """The bytes have ended: the data of the event that was cut off, if it has any."""
+        return self.feed(b"\n\n")
+
+    def _join(self, lines: list[bytes], rest: bytes) -> None:
+        """Complete the first of `lines` with what was held back before; hold `rest` back."""
+        if lines and self._held:
+            self._check(self._held + len(lines[0]))
+            lines[0] = b"".join((*self._partial, lines[0]))
+            self._partial.clear()
+            self._held = 0
+        if rest:
+            self._partial.append(rest)
+            self._held += len(rest)
+            self._check(self._held)
+
+    def _with_lf(self, chunk: bytes) -> bytes:
+        """The chunk with every line end as LF. A CR at its end ends the line at once."""
+        if self._skip_lf and chunk:
+            chunk = chunk.removeprefix(b"\n")
+            self._skip_lf = False
+        if chunk.endswith(b"\r"):
+            self._skip_lf = True
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _set_aside(self, line: bytes) -> None:
+        if not line.startswith(b":"):
+            self._odd.append(line)
+            self._odd_size += len(line)
+            self._check(self._odd_size)
+
+    def _check(self, *sizes: int) -> None:
+        if max(sizes) > self._max_event:
+            raise WireError(f"an event of the stream is larger than {self._max_event} bytes")
+
+    def _parse(self) -> bytes | None:
+        """The data of the event whose lines were set aside; None where it has none."""
+        lines = self._odd
+        lines[0] = lines[0].removeprefix(_BOM)
+        data: list[bytes] = []
+        failed = False
+        for line in lines:
+            field, _, value = line.partition(b":")
+            value = value.removeprefix(b" ")
+            if field == b"data":
+                data.append(value)
+            elif field == b"event":
+                failed = value == b"error"
+            elif field == b"error":
+                data.append(value)
+                failed = True
+        if not data and lines[0].lstrip()[:1] in (b"{", b"["):
+            data, failed = lines[:], True
+        self._odd.clear()
+        self._odd_size = 0
+        payload = b"\n".join(data)
+        return ErrorFrame(payload) if failed else payload
+
+
+def data(payload: bytes) -> bytes:
+    """An event without a name. payload: JSON or other text; must not hold CR, which SSE cannot carry."""
+    return b"data: %b\n\n" % _lines(payload)
+
+
+def event(name: str, payload: bytes) -> bytes:
+    """An event with a name. name: one line. payload: as for `data`."""
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), _lines(payload))
+
+
+def comment(text: str) -> bytes:
+    """A comment: what a client must ignore, sent to keep the connection. text: one line."""
+    return b": %b\n\n" % text.encode()
+
+
+def _lines(payload: bytes) -> bytes:
+    if b"\r" in payload:
+        raise WireError("a server-sent event cannot carry a carriage return")
+    return payload.replace(b"\n", b"\ndata: ")

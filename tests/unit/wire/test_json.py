@@ -1,0 +1,182 @@
+"""JSON is read exactly or refused with a place; what is passed through stays byte for byte."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dragoman.errors import WireError
+from dragoman.wire.json import (
+    MAX_DEPTH,
+    decode_head,
+    decode_object,
+    encode,
+    encode_head,
+    refuse_case_variants,
+)
+
+EITHER = pytest.mark.parametrize("decode", [decode_object, decode_head], ids=["object", "head"])
+
+
+@EITHER
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "the body is empty"),
+        (b" \n", "the body is empty"),
+        (b"[1]", "expected a JSON object, got an array"),
+        (b' "x"', "expected a JSON object, got a string"),
+        (b"17", "expected a JSON object, got a number"),
+        (b"true", "expected a JSON object, got true"),
+        (b"null", "expected a JSON object, got null"),
+        (b'{"a": ?}', "line 1, column 7: unexpected '?'"),
+        (b'{"a": 1} {}', "line 1, column 10: more text after the object"),
+        (b'{"a": 1,}', "line 1, column 9: trailing comma in object"),
+        (b'{"a": 1 "b": 2}', "line 1, column 9: expected ',' or '}'"),
+        (b'{\n  "a": 1,\n  "\xc3\xa9": ?\n}', "line 3, column 8: unexpected '?'"),
+        (b'{"a": "x\ny"}', "line 1, column 9: unexpected '\\n'"),
+        (b"{'a': 1}", "line 1, column 2: object keys must be strings"),
+        (b'{"a": 01}', "line 1, column 8: invalid number"),
+        (b'{"a": ', "line 1, column 7: the text ends in the middle of a value"),
+        (b'{"a": "b', "line 1, column 9: the text ends in the middle of a value"),
+        (b'{"a": NaN}', "line 1, column 7: unexpected 'N'"),
+        (b'{"a": -Infinity}', "line 1, column 8: unexpected 'I'"),
+        (b'{"a": "\xff"}', "line 1, column 8: not valid UTF-8"),
+        (b'{"a": {"b": "\xed\xa0\x80"}}', "line 1, column 14: not valid UTF-8"),
+        (b'{"\xff": 1}', "line 1, column 3: not valid UTF-8"),
+        ('{"a": 1}'.encode("utf-16"), "line 1, column 1: not valid UTF-8"),
+        (b'{"a": "\\ud800"}', "line 1, column 8: half of a surrogate pair, which is no character"),
+        (b'{"a": "\\\\\\ude00x"}', "line 1, column 10: half of a surrogate pair, which is no character"),
+        (
+            b'{"a": "\\ud83d\\ude00 \\ud83d and much more text"}',
+            "line 1, column 21: half of a surrogate pair, which is no character",
+        ),
+    ],
+)
+def test_what_is_refused(decode: Any, body: bytes, message: str) -> None:
+    with pytest.raises(WireError) as caught:
+        decode(body)
+    assert str(caught.value) == message
+
+
+@EITHER
+def test_a_byte_order_mark_is_ignored(decode: Any) -> None:
+    assert list(decode(b'\xef\xbb\xbf{"a":1}')) == ["a"]
+
+
+def test_of_duplicate_keys_the_last_counts_and_the_others_are_gone() -> None:
+    assert decode_object(b'{"a":1,"a":2}') == {"a": 2}
+    assert encode_head(decode_head(b'{"a":1,"b":0,"a":2}')) == b'{"a":2,"b":0}'
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" + "0" * 5000, "1" * 400 + ".5"])
+def test_a_number_beyond_python_is_refused_when_read_and_kept_when_passed_through(number: str) -> None:
+    body = f'{{"n":"1e400","a":[\n{number}]}}'.encode()
+    with pytest.raises(WireError, match="line 2, column 1: a number too large to be read"):
+        decode_object(body)
+    assert encode_head(decode_head(body)) == body
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0.1", 0.1),
+        ("1" + "0" * 400, 10**400),
+        ("18446744073709551616", 2**64),
+        ("1e22", 1e22),
+        ("-0.0", -0.0),
+    ],
+)
+def test_a_number_that_python_can_hold_is_exact(text: str, value: float) -> None:
+    read = decode_object(f'{{"a":{text}}}'.encode())["a"]
+    assert (read, type(read)) == (value, type(value))
+    assert encode({"a": read}) == f'{{"a":{text}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": 1.50, "b": {"x" : [1E+2, 0.12345678901234567890123]}, "c": "\\u00e9\\/ \xc3\xa9"}',
+        b'{"a":{"x":1,"x":2}}',
+        b'{"":null}',
+    ],
+)
+def test_nested_bytes_stay_as_they_were_written(body: bytes) -> None:
+    head = decode_head(body)
+    again = decode_head(encode_head(head))
+    assert {key: bytes(value) for key, value in again.items()} == {
+        key: bytes(value) for key, value in head.items()
+    }
+    for value in head.values():
+        assert bytes(value) in body
+
+
+def test_a_head_takes_new_values_beside_raw_ones() -> None:
+    head: dict[str, Any] = dict(decode_head(b'{"model":"a","x":{"y" : 1.0}}'))
+    head["model"] = "b"
+    assert encode_head(head) == b'{"model":"b","x":{"y" : 1.0}}'
+
+
+def nested(depth: int) -> bytes:
+    pairs, odd = divmod(depth - 1, 2)
+    return b'{"a":' + b'[{"b":' * pairs + b"[" * odd + b"0" * (1 - odd) + b"]" * odd + b"}]" * pairs + b"}"
+
+
+@EITHER
+def test_depth_is_bounded_exactly(decode: Any) -> None:
+    assert decode(nested(MAX_DEPTH))
+    assert decode(nested(7), 7)
+    for depth in (MAX_DEPTH + 1, 900, 100_000):
+        with pytest.raises(WireError, match=f"nested deeper than {MAX_DEPTH} levels"):
+            decode(nested(depth))
+    with pytest.raises(WireError, match="nested deeper than 6 levels"):
+        decode(nested(7), 6)
+
+
+def depth_of(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(depth_of, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(depth_of, value), default=0)
+    return 0
+
+
+TRICKY = st.text(alphabet='[]{}"\\a', max_size=6)
+VALUES = st.recursive(
+    st.none() | st.integers() | TRICKY,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TRICKY, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(TRICKY, VALUES, max_size=3), st.integers(0, 6))
+def test_depth_is_that_of_the_value_whatever_its_strings_hold(value: dict[str, Any], limit: int) -> None:
+    body = json.dumps(value).encode()
+    if depth_of(value) <= limit:
+        assert decode_object(body, limit) == value
+    else:
+        with pytest.raises(WireError):
+            decode_object(body, limit)
+
+
+def test_what_json_cannot_say_is_not_written() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    for value in ("\ud800", endless, {"a": object()}, {(1, 2): 3}):
+        with pytest.raises(WireError):
+            encode(value)
+
+
+def test_a_known_key_in_other_case_is_refused() -> None:
+    known = frozenset({"model", "messages", "max_tokens"})
+    refuse_case_variants({"model": 1, "unknown": 2, "Unknown": 3}, known)
+    for key, meant in (("Model", "model"), ("MESSAGES", "messages"), ("max_to\u212aens", "max_tokens")):
+        with pytest.raises(WireError) as caught:
+            refuse_case_variants({"model": msgspec.Raw(b"1"), key: 2}, known)
+        assert (caught.value.path, caught.value.code) == (key, "unknown_parameter")
+        assert f"did you mean '{meant}'?" in caught.value.message
