@@ -21,7 +21,7 @@ from yarl import URL
 from dragoman import ir
 from dragoman.egress import EgressRefused, GuardedResolver
 from dragoman.errors import RequestFailed
-from dragoman.upstreams.upstream import Timers
+from dragoman.routing.route import Timers
 
 _SKIP_HEADERS = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

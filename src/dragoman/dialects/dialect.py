@@ -135,6 +135,8 @@ class Dialect(msgspec.Struct, frozen=True):
 
     name: as in configuration. title: for people. spec: the address of the specification; version: what
     was read. framing: how streams are cut ("sse"). stream_type: content type of its streams.
+    brief: what an answer's form depends on (model, stream, usage asked for), without decoding messages.
+    ping: a heartbeat in a stream that has not begun to speak; empty where there is none.
     check: exact errors for a client's mistakes (types, ranges, required fields), before anything
     upstream happens. locate: a place in IR terms to a JSON path of this dialect's request.
     encode_error: status, extra headers, body; `request_id` where the envelope carries it.
@@ -160,6 +162,16 @@ class Dialect(msgspec.Struct, frozen=True):
     encode_error: Callable[[ir.Fault, str | None], tuple[int, dict[str, str], bytes]]
     locate: Callable[[str], str]
     relay: Relay
+    brief: Callable[[WireRequest], ir.Request]
+    ping: bytes = b": ping\n\n"
     request_headers: frozenset[str] = frozenset()
     response_headers: frozenset[str] = frozenset()
     maps: frozenset[str] = frozenset()
+
+    def passes(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        """The upstream's headers that a client of the same dialect may see."""
+        allowed = self.response_headers
+        if not allowed:
+            return []
+        named = ((name.lower(), value) for name, value in headers.items())
+        return [(name.encode(), value.encode("latin-1")) for name, value in named if name in allowed]

@@ -37,6 +37,11 @@ class Facts(Value, frozen=True):
     thinking: tuple[str, ...] | None = None
     efforts: tuple[str, ...] | None = None
 
+    @property
+    def restricts(self) -> bool:
+        """Whether some request may have to be refused for this model."""
+        return False in (self.tools, self.images, self.audio, self.documents, self.structured)
+
 
 UNKNOWN = Facts()
 Capability = Literal["tools", "images", "audio", "documents", "structured", "reasoning"]

@@ -8,7 +8,8 @@ in the dialect, chosen by the quirk's value.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from dragoman.ir.blocks import Value
 
@@ -51,5 +52,28 @@ class Quirks(Value, frozen=True):
     server_tools: bool = True
     """Whether the provider's own tools and betas are understood."""
 
+    def relays(self, body: Mapping[str, Any]) -> bool:
+        """Whether a body in the vendor's own dialect may pass as it is: no quirk would rewrite it.
+
+        The fields in `_BY_KEY` matter only to bodies that hold their key; any other deviation needs the codec.
+        """
+        if self is STANDARD:
+            return True
+        if any(getattr(self, field) != getattr(STANDARD, field) for field in _NEED_CODEC):
+            return False
+        if not self.refuses.isdisjoint(body):
+            return False
+        return not any(
+            key in body and getattr(self, field) != getattr(STANDARD, field) for field, key in _BY_KEY.items()
+        )
+
 
 STANDARD = Quirks()
+
+_BY_KEY = {
+    "max_tokens_field": "max_completion_tokens",
+    "required_word": "tool_choice",
+    "json_schema": "response_format",
+    "reasoning_request": "reasoning_effort",
+}
+_NEED_CODEC = tuple(field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, "refuses"})

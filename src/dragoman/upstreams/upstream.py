@@ -19,7 +19,7 @@ fault, before the first batch or between two; a failure inside the answer may al
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeAlias
 
@@ -29,29 +29,46 @@ from dragoman import ir
 from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
+from dragoman.routing.route import Timers
 
 Batches: TypeAlias = AsyncIterator[Sequence[ir.Event]]
 """Events in the order of `ir.GRAMMAR`; one item is what one read brought, so that it leaves in one write."""
 
 
-class Timers(msgspec.Struct, frozen=True):
-    """Seconds; None = no limit. Each has its own code when it runs out.
+class Stopwatch:
+    """Adds up the seconds that an attempt waits for its upstream. Stopping twice counts once."""
 
-    connect: until a connection is there. first_byte: from sending the request to the first byte of the
-    answer. idle: between two reads of a stream. total: the whole attempt; streams have none by default.
-    """
+    __slots__ = ("_clock", "_seconds", "_since")
 
-    connect: float | None = 10.0
-    first_byte: float | None = 600.0
-    idle: float | None = 300.0
-    total: float | None = None
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._since: float | None = None
+        self._seconds = 0.0
+
+    def start(self) -> None:
+        """The waiting begins."""
+        if self._since is None:
+            self._since = self._clock()
+
+    def stop(self) -> None:
+        """Something came."""
+        if self._since is not None:
+            self._seconds += self._clock() - self._since
+            self._since = None
+
+    def take(self) -> float:
+        """The seconds since the last `take`; stops."""
+        self.stop()
+        seconds, self._seconds = self._seconds, 0.0
+        return seconds
 
 
 class Call(msgspec.Struct, frozen=True):
     """One attempt's surroundings.
 
     attempt: its id. model: the upstream's own name of the model. report: where losses go. facts: what is
-    known of the model. account: which of the provider's credentials. headers, body: what the
+    known of the model. watch: started by an upstream when it begins to wait, stopped when something came,
+    so that the gateway's own time can be told from the upstream's. account: which of the provider's credentials. headers, body: what the
     configuration adds for this model. encoded: the request in the upstream's words where it has been
     written already (the strict mode must know the losses before anything is sent).
     """
@@ -59,6 +76,7 @@ class Call(msgspec.Struct, frozen=True):
     attempt: str
     model: str
     report: Report
+    watch: Stopwatch
     timers: Timers = Timers()
     facts: Facts = UNKNOWN
     account: int = 0

@@ -6,10 +6,8 @@ that is the same for all requests (URLs, headers with the credential, extra body
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
-
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 import msgspec
 from multidict import CIMultiDict
 from yarl import URL
@@ -18,6 +16,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Dialect, Operation, Target, WireRequest
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
+from dragoman.routing.route import deep_merge
 from dragoman.transport import Answer, Transport
 from dragoman.upstreams.upstream import Batches, Call
 from dragoman.wire.json import decode_object, encode
@@ -43,13 +42,11 @@ class WireUpstream:
         urls: Mapping[Operation, str],
         accounts: Sequence[Account] = (Account({}),),
         quirks: Quirks = STANDARD,
-        body: Mapping[str, Any] | None = None,
         proxy: str | None = None,
     ) -> None:
         self.name = name
         self.dialect = dialect
         self.quirks = quirks
-        self.body = dict(body or {})
         self.accounts = tuple(accounts)
         self._transport = transport
         self._urls = {operation: URL(url, encoded=True) for operation, url in urls.items()}
@@ -63,16 +60,18 @@ class WireUpstream:
             prepared = prepared.copy()
             for key, value in headers.items():
                 prepared.setdefault(key, value)
-        return await self._transport.send(
+        call.watch.start()
+        answer = await self._transport.send(
             "POST", self._urls["chat"], prepared, body, call.timers, proxy=self._proxy
         )
+        return answer
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
         """The request in this provider's words, with the configured extra body merged in."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         wire = self.dialect.encode_request(request, target)
-        if self.body or call.body:
-            wire.body = merged(merged(wire.body, self.body), call.body or {})
+        if call.body:
+            wire.body = deep_merge(wire.body, call.body)
         return wire
 
     async def _post(self, request: ir.Request, call: Call) -> Answer:
@@ -96,6 +95,7 @@ class WireUpstream:
         answer = await self._post(request, call)
         try:
             body = await answer.read()
+            call.watch.stop()
         finally:
             answer.close()
         return self.decode(body)
@@ -113,13 +113,15 @@ class WireUpstream:
         answer = await self._post(request, call)
         try:
             if answer.headers.get("content-type", "").startswith("application/json"):
-                yield _one(list(ir.unfold(self.decode(await answer.read()))))
+                events = _one(list(ir.unfold(self.decode(await answer.read()))))
             else:
-                yield self._events(answer)
+                events = self._events(answer, call)
+            async with aclosing(events) as batches:
+                yield batches
         finally:
             answer.close()
 
-    async def _events(self, answer: Answer) -> Batches:
+    async def _events(self, answer: Answer, call: Call) -> AsyncGenerator[Sequence[ir.Event], None]:
         decoder = self.dialect.stream_decoder(self.quirks)
         splitter = SSESplitter()
         try:
@@ -136,7 +138,7 @@ class WireUpstream:
             raise unreadable(self.name, error) from error
 
 
-async def _one(batch: Sequence[ir.Event]) -> Batches:
+async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], None]:
     yield batch
 
 
@@ -150,16 +152,6 @@ def unreadable(name: str, error: WireError) -> RequestFailed:
             blame="upstream",
         )
     )
-
-
-def merged(body: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """A deep merge of JSON objects, `more` winning; lists are replaced whole."""
-    result = dict(body)
-    for key, value in more.items():
-        old = result.get(key)
-        both = isinstance(old, dict) and isinstance(value, Mapping)
-        result[key] = merged(old, value) if both else value  # type: ignore[arg-type]
-    return result
 
 
 def _prepared(headers: Mapping[str, str]) -> CIMultiDict[str]:

@@ -1,0 +1,317 @@
+"""The way of a request: a literal list of stages, and nothing else orchestrates.
+
+Every operation of every face goes through `Engine.handle`. A stage either moves the work on or raises
+`RequestFailed`, which ends in one place: rendered by the face, whole before the answer has begun and
+in-band afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.capabilities import refuse
+from dragoman.dialects.defaults import with_defaults
+from dragoman.dialects.dialect import Dialect, Reply, WireRequest
+from dragoman.dialects.loss import Report
+from dragoman.errors import RequestFailed, WireError
+from dragoman.exchange import Exchange
+from dragoman.flight import Flight
+from dragoman.hooks import HookFailed, Hooks
+from dragoman.routing.attempts import Policy
+from dragoman.routing.route import Route, Strict, Table
+from dragoman.seams import SYSTEM, Seams
+from dragoman.upstreams.upstream import Call, Upstream
+from dragoman.upstreams.wire import WireUpstream
+from dragoman.wire.json import decode_head, decode_object
+
+log = logging.getLogger("dragoman.engine")
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Client(Protocol):
+    """Whoever waits for the answer. Writing waits while the client reads slowly."""
+
+    begun: bool
+    """Whether headers have been sent: a failure is then told in-band."""
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """A whole answer."""
+        ...
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """The headers of a stream; once, later calls are ignored."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """More of a stream."""
+        ...
+
+    async def end(self, data: bytes = b"") -> None:
+        """The last of a stream."""
+        ...
+
+
+class Inbound(msgspec.Struct, frozen=True):
+    """A client's request as the server hands it over: authenticated, its body read and bounded.
+
+    headers: lower-case names. max_depth: how deeply the JSON may be nested. models: the names that the
+    caller is granted, None = all.
+    """
+
+    face: Dialect
+    body: bytes
+    headers: Mapping[str, str]
+    max_depth: int = 200
+    models: frozenset[str] | None = None
+
+
+class Work:
+    """One request on its way through the stages."""
+
+    __slots__ = (
+        "_request",
+        "changed",
+        "client",
+        "exchange",
+        "face",
+        "head",
+        "inbound",
+        "route",
+        "strict",
+        "wire",
+    )
+
+    def __init__(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
+        self.exchange = exchange
+        self.inbound = inbound
+        self.face = inbound.face
+        self.client = client
+        self.head: dict[str, msgspec.Raw]
+        self.wire: WireRequest
+        self.route: Route
+        self.strict: Strict = False
+        self.changed = False
+        self._request: ir.Request | None = None
+
+    @property
+    def request(self) -> ir.Request:
+        """The request in IR terms, decoded when a stage first needs it: a plain relay never does."""
+        if self._request is None:
+            try:
+                self._request = self.face.decode_request(self.wire)
+            except WireError as error:
+                raise RequestFailed(self.blamed(error)) from error
+        return self._request
+
+    @request.setter
+    def request(self, request: ir.Request) -> None:
+        self._request = request
+
+    @property
+    def streams(self) -> bool:
+        """Whether the client asked for a stream."""
+        return self.exchange.streamed
+
+    @property
+    def passed_headers(self) -> dict[str, str]:
+        """The client's headers that may reach an upstream of the same dialect."""
+        allowed = self.face.request_headers
+        return (
+            {name: value for name, value in self.inbound.headers.items() if name in allowed}
+            if allowed
+            else {}
+        )
+
+    def blamed(self, error: WireError) -> ir.Fault:
+        """The inbound edge: what does not fit the client's protocol is the client's to mend."""
+        return ir.Fault(
+            "invalid_request", error.message, code=error.code, param=error.path or None, blame="client"
+        )
+
+    def can_relay(self, upstream: Upstream) -> bool:
+        """Whether this attempt may pass bytes: same dialect, nothing changed but names."""
+        return (
+            not self.changed
+            and isinstance(upstream, WireUpstream)
+            and upstream.dialect is self.face
+            and upstream.quirks.relays(self.wire.body)
+        )
+
+    def edits(self, call: Call) -> dict[str, Any]:
+        """The named edits of a relayed request: the model, and what the configuration adds."""
+        edits: dict[str, Any] = {"model": call.model}
+        for key, value in (call.body or {}).items():
+            own = self.wire.body.get(key)
+            edits[key] = {**own, **value} if isinstance(own, dict) and isinstance(value, dict) else value
+        return edits
+
+    def reply(self, report: Report, *, relayed: bool = False) -> Reply:
+        """What the answer is encoded for."""
+        exchange = self.exchange
+        deployment = next(d for d in self.route.deployments if d.name == exchange.answered)
+        return Reply(
+            self.face.brief(self.wire) if relayed else self.request,
+            report,
+            exchange.id,
+            int(exchange.created),
+            self.route.shown(deployment),
+        )
+
+    def hold_strict(self) -> None:
+        """Refuse a translation that loses more than the client allows, before anything is sent."""
+        if not self.strict:
+            return
+        lost = [loss for loss in self.exchange.losses if self.strict == "all" or loss.severity == "meaning"]
+        if lost:
+            named = "; ".join(f"{loss.path}: {loss.reason}" for loss in lost)
+            raise RequestFailed(
+                ir.Fault(
+                    "untranslatable",
+                    f"{self.exchange.answered} cannot be asked this without loss: {named}",
+                    code="untranslatable",
+                    param=lost[0].path,
+                )
+            )
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Our own headers of a good answer, with what is known by now."""
+        exchange = self.exchange
+        headers = [
+            (b"x-dragoman-deployment", (exchange.answered or "").encode()),
+            (b"x-dragoman-losses", b"%d" % len(exchange.losses)),
+        ]
+        if len(exchange.attempts) > 1:
+            headers.append((b"x-dragoman-attempts", b"%d" % len(exchange.attempts)))
+        if self.inbound.headers.get("x-dragoman-report") == "1":
+            report = {"losses": exchange.losses, "changes": exchange.changes}
+            # json escapes everything outside ASCII, which a header may not hold.
+            headers.append((b"x-dragoman-report", json.dumps(msgspec.to_builtins(report)).encode()))
+        return headers
+
+
+class Engine:
+    """Carries requests from a face to an upstream and the answers back. One per gateway generation."""
+
+    def __init__(
+        self,
+        table: Table,
+        upstreams: Mapping[str, Upstream],
+        *,
+        hooks: Hooks | None = None,
+        policy: Policy | None = None,
+        seams: Seams = SYSTEM,
+    ) -> None:
+        self.table = table
+        self.upstreams = upstreams
+        self.hooks = hooks or Hooks()
+        self.policy = policy or Policy()
+        self.seams = seams
+
+    async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
+        """Answer one request, whatever happens. Only the client's own going away leaves through here."""
+        work = Work(exchange, inbound, client)
+        try:
+            self._decode(work)
+            self._route(work)
+            await self._before(work)
+            self._allow(work)
+            await Flight(self, work).run()
+            exchange.phase = "done"
+        except RequestFailed as failed:
+            await self._fail(work, failed.fault)
+        except Exception:
+            log.exception("exchange %s failed", exchange.id)
+            await self._fail(work, _INTERNAL)
+
+    # Stages ------------------------------------------------------------------------------------------
+
+    def _decode(self, work: Work) -> None:
+        """Check the body exactly, in the client's own protocol."""
+        work.exchange.phase = "decode"
+        inbound = work.inbound
+        try:
+            body = decode_object(inbound.body, inbound.max_depth)
+            work.head = decode_head(inbound.body)
+            work.wire = WireRequest("chat", body)
+            work.face.check(work.wire)
+        except WireError as error:
+            raise RequestFailed(work.blamed(error)) from error
+        work.exchange.asked = body.get("model")
+        work.exchange.streamed = body.get("stream") is True
+
+    def _route(self, work: Work) -> None:
+        """What the model name stands for, and what its alias adds."""
+        work.exchange.phase = "route"
+        work.route = route = self.table.resolve(work.exchange.asked)
+        granted = work.inbound.models
+        if granted is not None and route.asked not in granted:
+            raise RequestFailed(
+                ir.Fault(
+                    "permission",
+                    f"The key is not granted the model {route.asked!r}.",
+                    "model_not_granted",
+                    "model",
+                )
+            )
+        work.strict = _strict(work.inbound.headers.get("x-dragoman-strict")) or route.strict
+        if route.defaults or route.system_prompt is not None:
+            work.request = with_defaults(work.request, route.defaults, route.system_prompt)
+            work.changed = True
+
+    async def _before(self, work: Work) -> None:
+        """Hooks may change the request, or end it."""
+        if self.hooks.change_requests:
+            request = await self.hooks.before(work.exchange, work.request)
+            work.changed = work.changed or request is not work.request
+            work.request = request
+        work.changed = work.changed or self.hooks.need_events
+
+    def _allow(self, work: Work) -> None:
+        """Leave out the deployments that are known to be unable to do this; refuse when none is left."""
+        deployments = work.route.deployments
+        if not any(deployment.facts.restricts for deployment in deployments):
+            return
+        refused = [refuse(work.request, deployment.facts) for deployment in deployments]
+        able = tuple(d for d, fault in zip(deployments, refused, strict=True) if fault is None)
+        if not able and refused[0] is not None:
+            raise RequestFailed(refused[0])
+        work.route = msgspec.structs.replace(work.route, deployments=able)
+
+    # The one place where failures end ------------------------------------------------------------------
+
+    async def _fail(self, work: Work, fault: ir.Fault) -> None:
+        exchange, client = work.exchange, work.client
+        try:
+            fault = await self.hooks.on_error(exchange, fault)
+        except RequestFailed as failed:
+            fault = failed.fault
+        except HookFailed:
+            log.exception("exchange %s: an error hook failed", exchange.id)
+        exchange.fault = fault
+        if client.begun:
+            reply = Reply(
+                work.face.brief(work.wire), Report(work.face.name), exchange.id, int(exchange.created)
+            )
+            await client.end(work.face.stream_encoder(reply).feed(ir.Error(fault)))
+            return
+        status, headers, body = work.face.encode_error(fault, exchange.request_id)
+        named = [(name.encode(), value.encode()) for name, value in headers.items()]
+        if exchange.answered:
+            named.extend(work.headers())
+        await client.answer(status, named, body)
+
+
+_INTERNAL = ir.Fault(
+    "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
+)
+
+
+def _strict(header: str | None) -> Strict:
+    return "all" if header == "all" else header == "1"

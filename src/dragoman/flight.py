@@ -1,0 +1,337 @@
+"""The upstream side of an exchange while it runs.
+
+A flight owns the attempts: it drives `routing.attempts`, calls one upstream after another, and hands what
+comes to the client. Whether frames are relayed or translated is decided for each attempt. Its client's
+reading pace reaches the upstream, because one task does both; when the client goes, the task is
+cancelled, and with it the upstream call.
+
+Two commits. *Content* commits an answer to its attempt: until the first of it, anything may still
+fail over. *Headers* are committed by the first content, or by the client's heartbeat when nothing
+came for too long; from there a final failure is told in-band.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply, StreamRelay
+from dragoman.dialects.emulate import Emulation, emulate
+from dragoman.dialects.loss import Report
+from dragoman.errors import RequestFailed, WireError
+from dragoman.exchange import AttemptRecord
+from dragoman.routing import attempts as machine
+from dragoman.routing.outcome import for_client
+from dragoman.routing.route import Deployment
+from dragoman.upstreams.upstream import Call, Stopwatch, Upstream
+from dragoman.upstreams.wire import WireUpstream, unreadable
+from dragoman.wire.json import encode
+from dragoman.wire.sse import SSESplitter
+
+if TYPE_CHECKING:
+    from dragoman.engine import Engine, Work
+
+_SAYS_NOTHING = (ir.Ping, ir.More, ir.Raw)
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A deployment with one of its provider's credentials."""
+
+    deployment: Deployment
+    account: int
+
+
+class Flight:
+    """One round of attempts for one exchange."""
+
+    def __init__(self, engine: Engine, work: Work) -> None:
+        self._engine = engine
+        self._work = work
+        self._exchange = work.exchange
+        self._now = engine.seams.monotonic
+        self._committed = False
+
+    async def run(self) -> None:
+        """Carry out the machine's commands until an answer is delivered. Raises RequestFailed at the end."""
+        round_ = machine.Attempts(self._candidates(), self._engine.policy, self._engine.seams.uniform)
+        commands = round_.on(machine.Begin(), self._now())
+        while commands:
+            command = commands.pop(0)
+            if isinstance(command, machine.Start):
+                fault = await self._attempt(command.candidate)
+                if fault is None:
+                    return
+                if self._committed:
+                    round_.on(machine.FirstContent(), self._now())
+                commands = round_.on(machine.Failed(fault), self._now())
+            elif isinstance(command, machine.WakeAt):
+                self._exchange.phase = "route"
+                pause = max(0.0, command.at - self._now())
+                await asyncio.sleep(pause)
+                self._exchange.waited += pause
+                commands = round_.on(machine.Timer(), self._now())
+            elif isinstance(command, machine.GiveUp):
+                raise RequestFailed(for_client(command.fault))
+
+    def _candidates(self) -> Sequence[Candidate]:
+        upstreams = self._engine.upstreams
+        return [
+            Candidate(deployment, account)
+            for deployment in self._work.route.deployments
+            for account in range(len(getattr(upstreams[deployment.provider], "accounts", "1")))
+        ]
+
+    async def _attempt(self, candidate: Candidate) -> ir.Fault | None:
+        """One call. None = the answer is delivered; a fault = it failed, whether or not content went out."""
+        work, exchange, deployment = self._work, self._exchange, candidate.deployment
+        upstream = self._engine.upstreams[deployment.provider]
+        relayed = work.can_relay(upstream)
+        record = AttemptRecord(
+            f"{exchange.id}-{len(exchange.attempts) + 1}",
+            deployment.name,
+            _tail(upstream, candidate.account),
+            "relay" if relayed else "translate",
+            self._now(),
+        )
+        exchange.attempts.append(record)
+        exchange.phase, exchange.mode, exchange.answered = "connect", record.mode, deployment.name
+        watch = Stopwatch(self._now)
+        call = Call(
+            record.id,
+            deployment.model,
+            Report(getattr(upstream, "dialect", work.face).name),
+            deployment.timers,
+            deployment.facts,
+            candidate.account,
+            deployment.headers,
+            deployment.body,
+            watch=watch,
+        )
+        try:
+            if relayed and isinstance(upstream, WireUpstream):
+                await self._relay(upstream, call, record)
+            else:
+                await self._translate(upstream, call, record)
+        except RequestFailed as failed:
+            record.fault = failed.fault
+            record.status = failed.fault.status
+            return failed.fault
+        finally:
+            exchange.waited += watch.take()
+            record.ended = self._now()
+        return None
+
+    # Relay: the same dialect on both sides, bytes pass with named edits -----------------------------
+
+    async def _relay(self, upstream: WireUpstream, call: Call, record: AttemptRecord) -> None:
+        work, face = self._work, self._work.face
+        body = face.relay.request(work.head, work.edits(call))
+        answer = await upstream.send(body, call, {**(call.headers or {}), **work.passed_headers})
+        try:
+            record.status = answer.status
+            if answer.status >= 400:
+                raise await upstream.refused(answer)
+            reply = work.reply(call.report, relayed=True)
+            if work.streams and not answer.headers.get("content-type", "").startswith("application/json"):
+                await self._relay_stream(upstream, answer, reply, record, call)
+                return
+            raw = await answer.read()
+            call.watch.stop()
+            record.first = self._now()
+            try:
+                data, usage = face.relay.response(raw, reply.model)
+            except WireError as error:
+                raise unreadable(upstream.name, error) from error
+            if work.streams:
+                await self._deliver_events(list(ir.unfold(upstream.decode(data))), reply, call)
+                return
+            self._exchange.usage = usage
+            await self._deliver(data, call, face.passes(answer.headers))
+        finally:
+            answer.close()
+
+    async def _relay_stream(
+        self, upstream: WireUpstream, answer: Any, reply: Reply, record: AttemptRecord, call: Call
+    ) -> None:
+        relay = self._work.face.relay.stream(reply)
+        splitter, client = SSESplitter(), self._work.client
+        held = b""
+        try:
+            while chunk := await answer.chunk():
+                data, broken = _passed(relay, splitter.feed(chunk))
+                if not self._committed:
+                    held += data
+                    data = b""
+                    if relay.content:
+                        await self._commit(call, record, self._work.face.passes(answer.headers))
+                        data = held
+                if data:
+                    await client.write(data)
+                if broken is not None:
+                    raise broken
+            tail, broken = _passed(relay, splitter.close())
+            if broken is not None:
+                raise broken
+            tail += relay.close()
+        except WireError as error:
+            raise unreadable(upstream.name, error) from error
+        finally:
+            self._exchange.usage = relay.usage
+        if not self._committed:
+            await self._commit(call, record, self._work.face.passes(answer.headers))
+            tail = held + tail
+        await client.end(tail)
+
+    # Translate: both codecs meet at the IR -----------------------------------------------------------
+
+    async def _translate(self, upstream: Upstream, call: Call, record: AttemptRecord) -> None:
+        work = self._work
+        self._exchange.phase = "encode"
+        emulation = self._emulate(upstream, call)
+        try:
+            if isinstance(upstream, WireUpstream):
+                call = msgspec.structs.replace(call, encoded=upstream.encode(emulation.request, call))
+        except WireError as error:
+            raise RequestFailed(work.blamed(error)) from error
+        self._exchange.losses, self._exchange.changes = call.report.located(work.face.locate)
+        work.hold_strict()
+        self._exchange.phase = "connect"
+        if not isinstance(upstream, WireUpstream):
+            call.watch.start()
+        if work.streams:
+            await self._translate_stream(upstream, emulation, call, record)
+        else:
+            await self._translate_whole(upstream, emulation, call, record)
+
+    def _emulate(self, upstream: Upstream, call: Call) -> Emulation:
+        if isinstance(upstream, WireUpstream):
+            return emulate(self._work.request, upstream.dialect, call.facts, upstream.quirks, call.report)
+        return Emulation(self._work.request)
+
+    async def _translate_whole(
+        self, upstream: Upstream, emulation: Emulation, call: Call, record: AttemptRecord
+    ) -> None:
+        work, hooks = self._work, self._engine.hooks
+        if isinstance(upstream, WireUpstream):
+            response = await upstream.complete(emulation.request, call)
+        else:
+            response = await _folded(upstream, emulation.request, call)
+        call.watch.stop()
+        record.first = self._now()
+        response = emulation.restore(response)
+        if response.error is not None and not response.candidates:
+            raise RequestFailed(response.error)
+        response = await hooks.after(self._exchange, response)
+        reply = work.reply(Report(work.face.name, "response"))
+        body = encode(work.face.encode_response(response, reply))
+        self._exchange.usage = response.usage
+        self._lost(reply.report)
+        await self._deliver(body, call, ())
+
+    async def _translate_stream(
+        self, upstream: Upstream, emulation: Emulation, call: Call, record: AttemptRecord
+    ) -> None:
+        work, hooks = self._work, self._engine.hooks
+        reply = work.reply(Report(work.face.name, "response"))
+        encoder = work.face.stream_encoder(reply)
+        restorer = emulation.restorer()
+        held = b""
+        async with upstream.chat(emulation.request, call) as batches:
+            async for arrived in batches:
+                batch: Sequence[ir.Event] = arrived
+                if restorer is not None:
+                    batch = [event for one in batch for event in restorer.feed(one)]
+                if hooks.need_events:
+                    batch = await hooks.events(self._exchange, batch)
+                batch, speaks, fault = self._watch(batch)
+                data = b"".join([encoder.feed(event) for event in batch])
+                if not self._committed:
+                    held += data
+                    data = b""
+                    if speaks:
+                        await self._commit(call, record, ())
+                        data = held
+                if data:
+                    await work.client.write(data)
+                if fault is not None:
+                    raise RequestFailed(fault)
+        self._lost(reply.report)
+        if not self._committed:
+            raise RequestFailed(
+                ir.Fault("upstream", "The upstream ended its answer without any content.", blame="upstream")
+            )
+        await work.client.end()
+
+    def _watch(self, batch: Sequence[ir.Event]) -> tuple[Sequence[ir.Event], bool, ir.Fault | None]:
+        """Note what a batch tells: the events before an in-stream error, whether they hold something worth
+        committing to, and the error."""
+        speaks = False
+        for place, event in enumerate(batch):
+            if isinstance(event, ir.Error):
+                return batch[:place], speaks, event.fault
+            if isinstance(event, ir.Tally | ir.Start):
+                self._exchange.usage = event.usage or self._exchange.usage
+            elif not isinstance(event, _SAYS_NOTHING) and not (
+                isinstance(event, ir.Open) and isinstance(event.block, ir.Text)
+            ):
+                speaks = True
+        return batch, speaks, None
+
+    async def _deliver_events(self, events: Sequence[ir.Event], reply: Reply, call: Call) -> None:
+        """A whole answer to a client that asked for a stream."""
+        encoder = self._work.face.stream_encoder(reply)
+        self._watch(events)
+        await self._commit(call, self._exchange.attempts[-1], ())
+        await self._work.client.end(b"".join([encoder.feed(event) for event in events]))
+
+    # To the client -----------------------------------------------------------------------------------
+
+    def _lost(self, report: Report) -> None:
+        losses, changes = report.located(str)
+        self._exchange.losses += losses
+        self._exchange.changes += changes
+
+    async def _deliver(self, body: bytes, call: Call, passed: Sequence[tuple[bytes, bytes]]) -> None:
+        self._committed = True
+        self._exchange.waited += call.watch.take()
+        await self._work.client.answer(200, [*self._work.headers(), *passed], body)
+
+    async def _commit(self, call: Call, record: AttemptRecord, passed: Sequence[tuple[bytes, bytes]]) -> None:
+        self._committed = True
+        exchange = self._exchange
+        exchange.phase = "stream"
+        exchange.waited += call.watch.take()
+        record.first = exchange.first = self._now()
+        await self._work.client.begin(200, [*self._work.headers(), *passed])
+
+
+def _passed(relay: StreamRelay, frames: list[bytes]) -> tuple[bytes, RequestFailed | None]:
+    """The bytes to send for these frames, and the in-stream error that ended them."""
+    pieces: list[bytes] = []
+    try:
+        for frame in frames:
+            pieces.append(relay.feed(frame))  # noqa: PERF401  (what came before an error must survive it)
+    except RequestFailed as failed:
+        return b"".join(pieces), failed
+    return b"".join(pieces), None
+
+
+async def _folded(upstream: Upstream, request: ir.Request, call: Call) -> ir.Response:
+    """The whole answer of an upstream that only streams."""
+    collected = ir.Fold()
+    async with upstream.chat(request, call) as batches:
+        async for batch in batches:
+            for event in batch:
+                if type(event) is ir.Error:
+                    raise RequestFailed(event.fault)
+                collected.add(event)
+    return collected.response()
+
+
+def _tail(upstream: Any, account: int) -> str | None:
+    accounts = getattr(upstream, "accounts", ())
+    return accounts[account].tail if account < len(accounts) else None

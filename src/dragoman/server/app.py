@@ -1,0 +1,179 @@
+"""The ASGI application, on one screen: link, path table, authentication, body, engine.
+
+Hot paths are plain look-ups in a table; no middleware stands between. Every path and method gets an
+answer in a client's protocol, JSON errors included. The application starts its gateway lazily where
+the server does not run the lifespan (mounted in someone else's application).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+from dragoman import ir
+from dragoman.errors import RequestFailed
+from dragoman.exchange import Exchange
+from dragoman.server.auth import ANYONE, Caller
+from dragoman.server.client import AsgiClient, ClientGone, read_body
+from dragoman.server.faces import Endpoint, PathTable
+from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send, watch_for_disconnect
+from dragoman.tasks import spawn
+
+if TYPE_CHECKING:
+    from dragoman.gateway import Gateway
+
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
+_PREFLIGHT_AGE = b"86400"
+
+
+class App:
+    """One gateway as an ASGI application."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._settings = gateway.config.server
+        self._seams = gateway.seams
+        self._paths = PathTable(gateway)
+        self._origins = frozenset(self._settings.cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event: a request, or the server's start and stop."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self._gateway.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self._gateway.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        link = (scope.get("extensions") or {}).get(EXTENSION) or Link(self._seams.monotonic())
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        endpoint, params = self._paths.find(scope["path"], scope.get("root_path", ""))
+        exchange = self._exchange(scope, headers, endpoint, link)
+        client = AsgiClient(send, exchange, self._seams.monotonic, self._cross_origin(headers))
+        link.task = asyncio.current_task()
+        try:
+            await self._serve(scope, receive, endpoint, params, headers, exchange, client, link)
+        except asyncio.CancelledError:
+            if not link.lost:
+                raise
+        except ClientGone:
+            link.lost = True
+        finally:
+            link.task = None
+            client.close()
+            exchange.close(self._seams.monotonic(), gone=link.lost)
+            self._gateway.observe(exchange)
+
+    async def _serve(
+        self,
+        scope: Scope,
+        receive: Receive,
+        endpoint: Endpoint | None,
+        params: dict[str, str],
+        headers: dict[str, str],
+        exchange: Exchange,
+        client: AsgiClient,
+        link: Link,
+    ) -> None:
+        method = scope["method"]
+        if method == "OPTIONS":
+            await self._preflight(headers, client)
+            return
+        try:
+            caller = self._admit(endpoint, headers, exchange)
+            handler = self._paths.handler(endpoint, method, exchange.path)
+            await self._gateway.start()
+            if not handler.takes_body:
+                await handler.run(handler.inbound(b"", headers, params, caller), exchange, client)
+                return
+            _check_content_type(headers)
+            settings = self._settings
+            body = await read_body(
+                receive, headers.get("content-length"), settings.max_body.bytes, settings.body_timeout.seconds
+            )
+            if EXTENSION not in (scope.get("extensions") or ()):
+                spawn(watch_for_disconnect(receive, link), "disconnect")
+            await handler.run(handler.inbound(body, headers, params, caller), exchange, client)
+        except RequestFailed as failed:
+            exchange.fault = failed.fault
+            face = self._paths.face(endpoint)
+            status, extra, body = face.encode_error(failed.fault, exchange.request_id)
+            await client.answer(status, [(k.encode(), v.encode()) for k, v in extra.items()], body)
+
+    def _admit(self, endpoint: Endpoint | None, headers: dict[str, str], exchange: Exchange) -> Caller:
+        """Authentication comes first, on every path but health, so that an outsider learns nothing."""
+        if endpoint is not None and endpoint.public:
+            return ANYONE
+        caller = self._gateway.client_keys.authenticate(headers)
+        if isinstance(caller, ir.Fault):
+            raise RequestFailed(caller)
+        exchange.client = caller.name
+        return caller
+
+    def _exchange(
+        self, scope: Scope, headers: dict[str, str], endpoint: Endpoint | None, link: Link
+    ) -> Exchange:
+        id_ = self._seams.random_id()
+        stated = headers.get("x-request-id", "")
+        return Exchange(
+            f"ex_{id_}",
+            stated if _REQUEST_ID.match(stated) else f"req_{id_}",
+            self._paths.face(endpoint).name,
+            scope["method"],
+            endpoint.template if endpoint is not None else scope["path"],
+            began=link.began,
+            created=self._seams.now(),
+        )
+
+    def _cross_origin(self, headers: dict[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+        """What lets a browser's script read the answer, if its origin is allowed."""
+        origin = headers.get("origin")
+        if origin is None:
+            return ()
+        if "*" in self._origins:
+            return ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*"))
+        if origin not in self._origins:
+            return ((b"vary", b"origin"),)
+        allowed = origin.encode("latin-1")
+        return (
+            (b"access-control-allow-origin", allowed),
+            (b"access-control-expose-headers", b"*"),
+            (b"vary", b"origin"),
+        )
+
+    async def _preflight(self, headers: dict[str, str], client: AsgiClient) -> None:
+        wanted = headers.get("access-control-request-headers", "*").encode("latin-1")
+        await client.empty(
+            204,
+            [
+                (b"access-control-allow-methods", b"GET, POST, DELETE, OPTIONS"),
+                (b"access-control-allow-headers", wanted),
+                (b"access-control-max-age", _PREFLIGHT_AGE),
+                (b"allow", b"GET, POST, DELETE, OPTIONS"),
+            ],
+        )
+
+
+def _check_content_type(headers: dict[str, str]) -> None:
+    """JSON only. What browsers may send to other origins unasked (forms, plain text) is refused, or any web
+    page could use an open gateway on this machine."""
+    stated = headers.get("content-type")
+    kind = stated.partition(";")[0].strip().lower() if stated else ""
+    if kind == "application/json" or kind.endswith("+json") or (not kind and "origin" not in headers):
+        if headers.get("content-encoding", "identity").lower() in ("identity", ""):
+            return
+        message = "Compressed request bodies are not accepted."
+    else:
+        message = f"The content type {kind or 'of the body'!r} is not accepted; send 'content-type: application/json'."
+    raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))

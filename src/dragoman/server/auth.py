@@ -1,0 +1,112 @@
+"""Who is calling: static client keys, judged from the headers before a body is read.
+
+Keys are looked up by their SHA-256, so the comparison tells nothing about a key by its timing. Without
+keys the gateway is open, which is allowed on loopback only; there the Host header must name this
+machine, or any web page could reach it through a name that resolves to 127.0.0.1 (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from dragoman import ir
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """An authenticated client. models: the names it may use, None = all."""
+
+    name: str
+    models: frozenset[str] | None = None
+
+    def may_use(self, model: str) -> bool:
+        """Whether the key is granted this model name."""
+        return self.models is None or model in self.models
+
+
+ANYONE = Caller("anyone")
+
+
+class ClientKeys:
+    """The keys of one configuration. required: whether a request needs one.
+
+    keys: (name, secret, granted models or None). hosts: further Host names that are ours.
+    """
+
+    def __init__(
+        self,
+        keys: Iterable[tuple[str, str, Iterable[str] | None]] = (),
+        *,
+        required: bool,
+        hosts: Iterable[str] = (),
+    ) -> None:
+        self._callers = {
+            _digest(secret): Caller(name, None if models is None else frozenset(models))
+            for name, secret, models in keys
+        }
+        self.required = required
+        self._hosts = {"localhost", *(host.lower() for host in hosts)}
+
+    def authenticate(self, headers: Mapping[str, str]) -> Caller | ir.Fault:
+        """The caller, or the fault to answer with. headers: lower-case names."""
+        if not self.required:
+            return ANYONE if self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
+        key = presented(headers)
+        if not key:
+            return _MISSING
+        return self._callers.get(_digest(key)) or _WRONG
+
+    def _is_ours(self, host: str) -> bool:
+        if not host or host in self._hosts:
+            return True
+        name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+        name = name.lower().rstrip(".")
+        if name in self._hosts or name.endswith(".localhost"):
+            ours = True
+        else:
+            try:
+                ours = bool(ipaddress.ip_address(name))
+            except ValueError:
+                return False
+        if len(self._hosts) < 64:  # remembers spellings with their port; bounded against invented ones
+            self._hosts.add(host)
+        return ours
+
+
+def presented(headers: Mapping[str, str]) -> str | None:
+    """The key that a request carries: `Authorization: Bearer` or `x-api-key`."""
+    authorization = headers.get("authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+    return headers.get("x-api-key")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a bind address reaches this machine only."""
+    if host in ("localhost", ""):
+        return host == "localhost"
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+_MISSING = ir.Fault(
+    "authentication",
+    "This gateway needs a key: send it as 'Authorization: Bearer KEY'.",
+    code="invalid_api_key",
+)
+_WRONG = ir.Fault("authentication", "The key is not known to this gateway.", code="invalid_api_key")
+_FOREIGN_HOST = ir.Fault(
+    "permission",
+    "The Host header names another machine. An open gateway answers to localhost and IP addresses only.",
+    code="foreign_host",
+)

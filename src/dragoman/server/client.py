@@ -1,0 +1,185 @@
+"""The client's side of one exchange over ASGI: bodies in, answers and streams out.
+
+Writes go straight to the server's socket buffer and wait while the client reads slowly, so nothing is
+queued here. A stream that has been silent for the heartbeat's time gets the face's own ping; if it has
+not begun by then, its headers go out first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from dragoman import ir
+from dragoman.errors import DragomanError, RequestFailed
+from dragoman.exchange import Exchange
+from dragoman.server.link import Receive, Send
+from dragoman.tasks import spawn
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+_JSON = (b"content-type", b"application/json")
+_STREAM = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+
+
+class ClientGone(DragomanError):
+    """The client left before its request was complete."""
+
+
+class AsgiClient:
+    """One client of one exchange."""
+
+    __slots__ = (
+        "_base",
+        "_beat",
+        "_exchange",
+        "_heartbeat",
+        "_last",
+        "_loop",
+        "_now",
+        "_ping",
+        "_send",
+        "_type",
+        "begun",
+    )
+
+    def __init__(self, send: Send, exchange: Exchange, now: Callable[[], float], base: Headers) -> None:
+        self._send = send
+        self._exchange = exchange
+        self._now = now
+        self._base = base
+        self._beat: asyncio.TimerHandle | None = None
+        self._heartbeat = 0.0
+        self._last = 0.0
+        self._ping = b""
+        self._type = b""
+        self._loop: asyncio.AbstractEventLoop
+        self.begun = False
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """A whole answer, JSON."""
+        self.begun = True
+        self._exchange.status = status
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [_JSON, (b"content-length", b"%d" % len(body)), *headers, *self._own()],
+            }
+        )
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def empty(self, status: int, headers: Headers) -> None:
+        """An answer without a body."""
+        self.begun = True
+        self._exchange.status = status
+        await self._send(
+            {"type": "http.response.start", "status": status, "headers": [*headers, *self._own()]}
+        )
+        await self._send({"type": "http.response.body", "body": b""})
+
+    def stream(self, content_type: str, ping: bytes, heartbeat: float | None) -> None:
+        """The answer will be a stream: its content type, and how it is kept alive (seconds, None = not)."""
+        self._type = content_type.encode()
+        if heartbeat is not None and ping:
+            self._ping, self._heartbeat = ping, heartbeat
+            self._loop = asyncio.get_running_loop()
+            self._last = self._loop.time()
+            self._beat = self._loop.call_at(self._last + heartbeat, self._check)
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """The headers of a stream; ignored when a heartbeat has already sent them."""
+        if self.begun:
+            return
+        self.begun = True
+        self._exchange.status = status
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [(b"content-type", self._type), *_STREAM, *headers, *self._own()],
+            }
+        )
+
+    async def write(self, data: bytes) -> None:
+        """More of a stream."""
+        if self._beat is not None:
+            self._last = self._loop.time()
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes = b"") -> None:
+        """The last of a stream."""
+        self.close()
+        await self._send({"type": "http.response.body", "body": data})
+
+    def close(self) -> None:
+        """No more heartbeats."""
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
+
+    def _own(self) -> Headers:
+        overhead = self._exchange.overhead(self._now()) * 1000
+        return (
+            (b"x-request-id", self._exchange.request_id.encode("latin-1")),
+            (b"x-dragoman-overhead-ms", b"%.3f" % overhead),
+            *self._base,
+        )
+
+    def _check(self) -> None:
+        """One timer per stream, set again only when it fires: an event costs a clock call, not a timer."""
+        due = self._last + self._heartbeat
+        now = self._loop.time()
+        if due > now:
+            self._beat = self._loop.call_at(due, self._check)
+            return
+        self._last = now
+        self._beat = self._loop.call_at(now + self._heartbeat, self._check)
+        spawn(self._keep_alive(), "heartbeat")
+
+    async def _keep_alive(self) -> None:
+        await self.begin(200, ())
+        if self._beat is not None:
+            await self._send({"type": "http.response.body", "body": self._ping, "more_body": True})
+
+
+async def read_body(receive: Receive, length: str | None, limit: int, patience: float) -> bytes:
+    """A request's body of at most `limit` bytes. Raises RequestFailed (413, or 408 when a part of it does
+    not come within `patience` seconds) and ClientGone."""
+    if length is not None and length.isdigit() and int(length) > limit:
+        raise RequestFailed(_too_large(limit))
+    message = await receive() if length == "0" else await _part(receive, patience)
+    body = message.get("body", b"")
+    if not message.get("more_body", False):
+        if message["type"] == "http.disconnect":
+            raise ClientGone("before its body was complete")
+        if len(body) > limit:
+            raise RequestFailed(_too_large(limit))
+        return bytes(body)
+    parts, size = [body], len(body)
+    while message.get("more_body", False):
+        if size > limit:
+            raise RequestFailed(_too_large(limit))
+        message = await _part(receive, patience)
+        if message["type"] == "http.disconnect":
+            raise ClientGone("before its body was complete")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+    if size > limit:
+        raise RequestFailed(_too_large(limit))
+    return b"".join(parts)
+
+
+async def _part(receive: Receive, patience: float) -> dict[str, object]:
+    try:
+        async with asyncio.timeout(patience):
+            return dict(await receive())
+    except TimeoutError:
+        fault = ir.Fault(
+            "timeout", "The request's body did not arrive in time.", code="request_timeout", status=408
+        )
+        raise RequestFailed(fault) from None
+
+
+def _too_large(limit: int) -> ir.Fault:
+    return ir.Fault("too_large", f"The body is larger than {limit} bytes.", code="request_too_large")

@@ -1,0 +1,192 @@
+"""Which path means what: the table of endpoints, and the handlers that are no model calls.
+
+An OpenAI path is served under /v1 and without it. Ids of models may hold "/" and ":", percent-encoded or
+not, so model paths are prefixes. Each endpoint belongs to a face, whose envelope its errors wear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.table import DIALECTS
+from dragoman.engine import Inbound
+from dragoman.errors import RequestFailed
+from dragoman.exchange import Exchange
+from dragoman.routing.route import Entry
+from dragoman.server.auth import ANYONE, Caller
+from dragoman.server.client import AsgiClient
+from dragoman.version import __version__
+from dragoman.wire.json import encode
+
+if TYPE_CHECKING:
+    from dragoman.gateway import Gateway
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request as handlers get it: authenticated, its body read."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    params: Mapping[str, str]
+    caller: Caller
+
+
+Run = Callable[[Call, Exchange, AsgiClient], Awaitable[None]]
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """What one method of an endpoint does."""
+
+    run: Run
+    takes_body: bool = False
+
+    def inbound(
+        self, body: bytes, headers: Mapping[str, str], params: Mapping[str, str], caller: Caller = ANYONE
+    ) -> Call:
+        """The call that `run` takes."""
+        return Call(body, headers, params, caller)
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One path. template: how logs and metrics name it. public: needs no key."""
+
+    template: str
+    face: Dialect
+    methods: Mapping[str, Handler]
+    public: bool = False
+
+
+class PathTable:
+    """All paths of one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._default_face = DIALECTS["openai_chat"]
+        self._exact: dict[str, Endpoint] = {}
+        self._prefixes: list[tuple[str, str, Endpoint]] = []
+        self._base = gateway.config.server.base_path.rstrip("/")
+        self._fill()
+
+    def _fill(self) -> None:
+        chat = {"POST": Handler(self._chat, takes_body=True)}
+        models = {"GET": Handler(self._models)}
+        model = {"GET": Handler(self._model)}
+        for path in ("/v1/chat/completions", "/chat/completions", "/chat"):
+            self._add(path, chat)
+        for path in ("/v1/models", "/models"):
+            self._add(path, models)
+            self._prefixes.append(
+                (f"{path}/", "model", Endpoint(f"{path}/{{model}}", self._default_face, model))
+            )
+        for path, answer in (
+            ("/health", self._health),
+            ("/health/live", self._live),
+            ("/health/ready", self._ready),
+        ):
+            self._add(path, {"GET": Handler(answer)}, public=True)
+
+    def _add(self, path: str, methods: Mapping[str, Handler], *, public: bool = False) -> None:
+        self._exact[path] = Endpoint(path, self._default_face, methods, public)
+
+    def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
+        """The endpoint of a path and what the path holds. root: where the application is mounted."""
+        if (endpoint := self._exact.get(path)) is not None and not self._base:
+            return endpoint, {}
+        for base in (root, self._base):
+            if base:
+                if not path.startswith(base):
+                    return None, {}
+                path = path[len(base) :]
+        if len(path) > 1:
+            path = path.rstrip("/")
+        if (endpoint := self._exact.get(path)) is not None:
+            return endpoint, {}
+        for prefix, name, endpoint in self._prefixes:
+            if path.startswith(prefix) and len(path) > len(prefix):
+                return endpoint, {name: path[len(prefix) :]}
+        return None, {}
+
+    def face(self, endpoint: Endpoint | None) -> Dialect:
+        """Whose envelope the errors of this endpoint wear."""
+        return self._default_face if endpoint is None else endpoint.face
+
+    def handler(self, endpoint: Endpoint | None, method: str, path: str) -> Handler:
+        """The handler of a method. Raises RequestFailed (404, 405)."""
+        if endpoint is None:
+            raise RequestFailed(
+                ir.Fault("not_found", f"There is nothing at {method} {path[:200]}.", code="unknown_url")
+            )
+        handler = endpoint.methods.get("GET" if method == "HEAD" else method)
+        if handler is None:
+            allowed = ", ".join(endpoint.methods)
+            raise RequestFailed(
+                ir.Fault(
+                    "method_not_allowed",
+                    f"{endpoint.template} takes {allowed}, not {method}.",
+                    code="method_not_allowed",
+                )
+            )
+        return handler
+
+    # Handlers -------------------------------------------------------------------------------------------
+
+    async def _chat(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        gateway, face = self._gateway, self._default_face
+        settings = gateway.config.server
+        client.stream(face.stream_type, face.ping, settings.heartbeat.seconds)
+        await gateway.engine.handle(
+            exchange, Inbound(face, call.body, call.headers, settings.max_depth, call.caller.models), client
+        )
+
+    async def _models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        entries = [entry for entry in self._gateway.entries() if call.caller.may_use(entry.id)]
+        await client.answer(
+            200, (), encode({"object": "list", "data": [_listed(entry) for entry in entries]})
+        )
+
+    async def _model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        name = call.params["model"]
+        exchange.asked = name
+        if not call.caller.may_use(name):
+            raise RequestFailed(
+                ir.Fault(
+                    "model_not_found", f"The model {name[:128]!r} does not exist.", "model_not_found", "model"
+                )
+            )
+        entry = self._gateway.engine.table.entry(name)
+        await client.answer(
+            200, (), encode({**_listed(entry), "permission": [], "root": entry.id, "parent": None})
+        )
+
+    async def _health(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        health = self._gateway.health()
+        await client.answer(200 if health["status"] == "healthy" else 503, (), encode(health))
+
+    async def _live(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        await client.answer(200, (), encode({"status": "live", "version": __version__}))
+
+    async def _ready(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        ready = not self._gateway.draining
+        await client.answer(200 if ready else 503, (), encode({"status": "ready" if ready else "draining"}))
+
+
+def _listed(entry: Entry) -> dict[str, Any]:
+    """One model as OpenAI lists it, with what we know beside it; SDKs ignore keys they do not know."""
+    listed: dict[str, Any] = {
+        "id": entry.id,
+        "object": "model",
+        "created": entry.created,
+        "owned_by": entry.owned_by,
+        "provider": entry.provider,
+        "capabilities": entry.capabilities,
+    }
+    if entry.context_window is not None:
+        listed["context_window"] = entry.context_window
+    if entry.max_output_tokens is not None:
+        listed["max_output_tokens"] = entry.max_output_tokens
+    return listed

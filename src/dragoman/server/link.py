@@ -1,0 +1,43 @@
+"""The connection that a request came in on, as far as a handler must know it.
+
+Our own protocol class (`server.http`) puts a Link into each request's scope: when its first byte was
+seen, and a way to be told that the client has gone without a task that waits for it. Under another
+server the scope has none, and `watch_for_disconnect` does with a task what the link does for free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+EXTENSION = "dragoman.link"
+
+
+class Link:
+    """began: monotonic seconds of the request's first byte. lost: the connection is gone."""
+
+    __slots__ = ("began", "lost", "task")
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.lost = False
+        self.task: asyncio.Task[Any] | None = None
+
+    def drop(self) -> None:
+        """The client has gone: whoever works for it is cancelled."""
+        self.lost = True
+        if self.task is not None:
+            self.task.cancel()
+
+
+async def watch_for_disconnect(receive: Receive, link: Link) -> None:
+    """Wait for the client's going away and drop the link. For servers that put no Link into the scope."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    link.drop()
