@@ -1,0 +1,239 @@
+"""What is known of models, as data: limits, abilities, and the words that each accepts.
+
+A row is found by the model's name. Only what a page of the vendor or a cited observation says is
+stated; everything else stays None, which means that the provider will judge. Names that vendors may give to
+models yet to come match nothing here on purpose: the newest forms are then written. Pure.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from re import compile as pattern
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.ir import Value
+
+
+class Row(Value, frozen=True):
+    """Facts about the models whose names fit.
+
+    names: exact names or shell patterns, compared with the name as it is and without its snapshot date.
+    vendor: None = whoever serves it, because the name is its maker's own. source: where it was read;
+    read: in which month.
+    """
+
+    names: tuple[str, ...]
+    facts: Facts
+    source: str
+    vendor: str | None = None
+    read: str = "2026-11"
+
+
+def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Facts:
+    """What is known of a model at a vendor; what `overrides` states wins. UNKNOWN where nothing is known.
+
+    The row whose fitting name has the most literal characters counts, a vendor's own before a maker's.
+    """
+    known = _known(vendor, model)
+    if overrides == UNKNOWN:
+        return known
+    stated = {name: value for name, value in msgspec.structs.asdict(overrides).items() if value is not None}
+    return msgspec.structs.replace(known, **stated)
+
+
+@lru_cache(maxsize=1024)
+def _known(vendor: str | None, model: str) -> Facts:
+    spelled = {model, _SNAPSHOT.sub("", model)}
+    best: tuple[bool, int] | None = None
+    facts = UNKNOWN
+    for row in ROWS:
+        if row.vendor is not None and row.vendor != vendor:
+            continue
+        for name in row.names:
+            rank = (row.vendor is not None, len(name) - name.count("*"))
+            if (best is None or rank > best) and any(fnmatchcase(one, name) for one in spelled):
+                best, facts = rank, row.facts
+    return facts
+
+
+_SNAPSHOT: Final = pattern(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d|latest)\Z")
+
+# Anthropic ----------------------------------------------------------------------------------------
+# Which generation accepts what: platform.claude.com, the pages of the single models and those on thinking,
+# effort, structured outputs and tool use.
+
+_CLAUDE_DOCS: Final = "https://platform.claude.com/docs/en/models/overview"
+_CLAUDE_EFFORT: Final = "https://platform.claude.com/docs/en/build-with-claude/effort"
+_CLAUDE_SCHEMAS: Final = "https://platform.claude.com/docs/en/build-with-claude/structured-outputs"
+
+_UP_TO_HIGH: Final = ("low", "medium", "high")
+_UP_TO_MAX: Final = ("low", "medium", "high", "max")
+_ALL_LEVELS: Final = ("low", "medium", "high", "xhigh", "max")
+
+
+def _but(facts: Facts, **changes: Any) -> Facts:
+    return msgspec.structs.replace(facts, **changes)
+
+
+_CLAUDE_3: Final = Facts(
+    context=200_000,
+    max_output=4096,
+    tools=True,
+    images=True,
+    structured=False,
+    forced_tool=True,
+    sampling=True,
+    prefill=True,
+    mid_system=False,
+    thinking=(),
+    efforts=(),
+)
+_CLAUDE_4: Final = _but(
+    _CLAUDE_3, max_output=32_000, documents=True, reasoning=True, thinking=("enabled", "disabled")
+)
+_CLAUDE_4_5: Final = _but(_CLAUDE_4, max_output=64_000, structured=True)
+_CLAUDE_4_6: Final = _but(
+    _CLAUDE_4_5,
+    context=1_000_000,
+    max_output=128_000,
+    prefill=False,
+    thinking=("enabled", "adaptive", "disabled"),
+    efforts=_UP_TO_MAX,
+)
+_CLAUDE_4_7: Final = _but(_CLAUDE_4_6, sampling=False, thinking=("adaptive", "disabled"), efforts=_ALL_LEVELS)
+_CLAUDE_4_8: Final = _but(_CLAUDE_4_7, mid_system=True)
+_CLAUDE_5_5: Final = _but(_CLAUDE_4_8, forced_tool=False)
+
+_ANTHROPIC: Final = (
+    Row(("claude-3-*",), _CLAUDE_3, _CLAUDE_DOCS),
+    Row(("claude-3-5-haiku",), _but(_CLAUDE_3, max_output=8192), _CLAUDE_DOCS),
+    Row(("claude-3-5-sonnet",), _but(_CLAUDE_3, max_output=8192, documents=True), _CLAUDE_DOCS),
+    Row(("claude-3-7-sonnet",), _but(_CLAUDE_4, max_output=64_000), _CLAUDE_DOCS),
+    Row(("claude-opus-4", "claude-opus-4-0", "claude-opus-4-1"), _CLAUDE_4, _CLAUDE_SCHEMAS),
+    Row(("claude-sonnet-4", "claude-sonnet-4-0"), _but(_CLAUDE_4, max_output=64_000), _CLAUDE_SCHEMAS),
+    Row(("claude-haiku-4-5", "claude-sonnet-4-5"), _CLAUDE_4_5, _CLAUDE_SCHEMAS),
+    Row(("claude-opus-4-5",), _but(_CLAUDE_4_5, efforts=_UP_TO_HIGH), _CLAUDE_EFFORT),
+    Row(("claude-opus-4-6", "claude-sonnet-4-6"), _CLAUDE_4_6, _CLAUDE_EFFORT),
+    Row(("claude-opus-4-7",), _CLAUDE_4_7, _CLAUDE_EFFORT),
+    Row(("claude-opus-4-8",), _CLAUDE_4_8, _CLAUDE_DOCS),
+    Row(("claude-sonnet-5",), _CLAUDE_4_8, _CLAUDE_DOCS),
+    # Turning thinking off is refused together with high effort; the page promises no more.
+    Row(("claude-opus-5",), _but(_CLAUDE_4_8, thinking=("adaptive",)), _CLAUDE_DOCS),
+    Row(("claude-fable-5",), _but(_CLAUDE_4_8, thinking=("adaptive",)), _CLAUDE_DOCS),
+    Row(("claude-fable-5-1", "claude-opus-5-5"), _but(_CLAUDE_5_5, thinking=("adaptive",)), _CLAUDE_DOCS),
+    Row(("claude-sonnet-5-5",), _but(_CLAUDE_5_5, thinking=("adaptive", "between_tools")), _CLAUDE_DOCS),
+    Row(
+        ("claude-haiku-5-5",),
+        _but(_CLAUDE_4_8, thinking=("adaptive",)),
+        "https://platform.claude.com/docs/en/models/haiku-5-5/whats-new-haiku-5-5",
+    ),
+)
+
+# OpenAI -------------------------------------------------------------------------------------------
+# developers.openai.com, the pages of the single models; efforts also as their own error messages list them.
+
+_OPENAI_DOCS: Final = "https://developers.openai.com/api/docs/models"
+_OPENAI_EFFORT: Final = "https://developers.openai.com/api/docs/guides/reasoning"
+
+_GPT_4: Final = Facts(context=8192, max_output=8192, tools=True, structured=False, sampling=True, efforts=())
+_GPT_4O: Final = Facts(
+    context=128_000,
+    max_output=16_384,
+    tools=True,
+    images=True,
+    documents=True,
+    structured=True,
+    forced_tool=True,
+    sampling=True,
+    mid_system=True,
+    efforts=(),
+)
+_O_SERIES: Final = _but(
+    _GPT_4O,
+    context=200_000,
+    max_output=100_000,
+    reasoning=True,
+    sampling=False,
+    efforts=_UP_TO_HIGH,
+)
+_GPT_5: Final = _but(
+    _O_SERIES, context=400_000, max_output=128_000, efforts=("minimal", "low", "medium", "high")
+)
+# From here on sampling is accepted while the effort is "none" and refused otherwise: not a fact of the model.
+_GPT_5_1: Final = _but(_GPT_5, sampling=None, efforts=("none", "low", "medium", "high"))
+_GPT_5_2: Final = _but(_GPT_5_1, efforts=("none", "low", "medium", "high", "xhigh"))
+_GPT_5_4: Final = _but(_GPT_5_2, context=1_050_000)
+_GPT_5_6: Final = _but(_GPT_5_4, efforts=("none", *_ALL_LEVELS))
+
+_OPENAI: Final = (
+    Row(("gpt-3.5-turbo*", "gpt-35-turbo*"), _but(_GPT_4, context=16_385, max_output=4096), _OPENAI_DOCS),
+    Row(("gpt-4", "gpt-4-0613"), _GPT_4, _OPENAI_DOCS),
+    Row(("gpt-4-turbo*",), _but(_GPT_4, context=128_000, max_output=4096, images=True), _OPENAI_DOCS),
+    Row(("gpt-4o", "gpt-4o-mini"), _GPT_4O, _OPENAI_DOCS),
+    Row(("gpt-4o-2024-05-13",), _but(_GPT_4O, max_output=4096, structured=False), _OPENAI_DOCS),
+    Row(
+        ("gpt-4o-audio-preview*", "gpt-4o-mini-audio-preview*", "gpt-audio*"),
+        Facts(context=128_000, max_output=16_384, tools=True, audio=True, sampling=True, efforts=()),
+        _OPENAI_DOCS,
+    ),
+    Row(
+        ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano"),
+        _but(_GPT_4O, context=1_047_576, max_output=32_768),
+        _OPENAI_DOCS,
+    ),
+    Row(("o1", "o3", "o4-mini"), _O_SERIES, _OPENAI_EFFORT),
+    Row(("o3-mini",), _but(_O_SERIES, images=None, documents=None), _OPENAI_EFFORT),
+    Row(("gpt-5", "gpt-5-mini", "gpt-5-nano"), _GPT_5, _OPENAI_EFFORT),
+    Row(
+        ("gpt-5-chat", "gpt-5.1-chat", "gpt-5.2-chat"),
+        _but(_GPT_4O, sampling=None, efforts=None),
+        _OPENAI_DOCS,
+    ),
+    Row(("gpt-5-codex",), _but(_GPT_5, efforts=_UP_TO_HIGH), _OPENAI_EFFORT),
+    Row(("gpt-5-pro",), _but(_GPT_5, max_output=272_000, efforts=("high",)), _OPENAI_DOCS),
+    Row(("gpt-5.1",), _GPT_5_1, _OPENAI_EFFORT),
+    Row(("gpt-5.2",), _GPT_5_2, _OPENAI_EFFORT),
+    Row(("gpt-5.3-codex",), _but(_GPT_5_2, efforts=("low", "medium", "high", "xhigh")), _OPENAI_DOCS),
+    Row(("gpt-5.4", "gpt-5.5"), _GPT_5_4, _OPENAI_EFFORT),
+    Row(("gpt-5.4-mini", "gpt-5.4-nano"), _GPT_5_2, _OPENAI_EFFORT),
+    # "max" was seen to be accepted by the live API: https://github.com/enricoros/big-AGI/issues/1159
+    Row(("gpt-5.6", "gpt-5.6-sol", "gpt-5.6-terra", "gpt-5.6-luna"), _GPT_5_6, _OPENAI_EFFORT),
+    # Always thinks: neither "none" nor "minimal". https://github.com/QwenLM/qwen-code/pull/11295
+    Row(("gpt-6-astra",), _but(_GPT_5_6, sampling=False, efforts=_ALL_LEVELS), _OPENAI_DOCS),
+    Row(("gpt-6-luna",), _GPT_5_6, _OPENAI_DOCS),
+)
+
+# Our own ------------------------------------------------------------------------------------------
+
+_OWN: Final = (
+    Row(
+        ("*",),
+        Facts(
+            tools=True,
+            images=True,
+            audio=True,
+            documents=True,
+            structured=True,
+            reasoning=True,
+            forced_tool=True,
+            sampling=True,
+            prefill=True,
+            mid_system=True,
+        ),
+        "upstreams/simulate: it accepts everything",
+        vendor="simulate",
+    ),
+    Row(
+        ("*",),
+        Facts(tools=True, structured=True, forced_tool=True, sampling=True, mid_system=True, efforts=()),
+        "upstreams/local: schemas and forced calls by grammar; limits are in the file's own header",
+        vendor="local",
+    ),
+)
+
+ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_OWN)
+"""Every row, by maker. Their order means nothing."""

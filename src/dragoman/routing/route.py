@@ -1,0 +1,378 @@
+"""What a model name stands for: a pure function over a table that is built once per configuration.
+
+A name is looked up in this order, and the first that fits answers:
+
+    1. an alias of exactly this name, whose target is looked up in turn
+    2. a configured model of exactly this name
+    3. `provider/model`: what follows the first slash goes upstream as it is
+    4. a provider that lists exactly this name, in configuration order
+    5. a provider whose vendor names its models so (`gpt-*`, `claude-*`), in configuration order
+    6. the alias `*`
+    7. 404 `model_not_found`, with the nearest known name
+
+So a provider's name may shadow a model id that contains a slash, and a configured name always wins.
+This module never reads configuration itself and knows no dialect's fields.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeAlias, get_args
+
+import msgspec
+
+from dragoman.dialects.facts import UNKNOWN, Capability, Facts
+from dragoman.errors import ConfigError, Problem, RequestFailed
+from dragoman.ir import Fault
+from dragoman.providers.models import facts_for
+
+Strict: TypeAlias = bool | Literal["all"]
+"""Whether a request that would lose meaning is refused (True), or one that would lose anything ("all")."""
+
+CREATED = 1_735_689_600
+"""`created` of every listed model, 2025-01-01 UTC: no date is known, and replicas must say the same."""
+
+CATCH_ALL = "*"
+_LONGEST_NAME = 128
+
+
+class Timers(msgspec.Struct, frozen=True):
+    """Seconds; None = no limit. Each has its own code when it runs out.
+
+    connect: until a connection is there. first_byte: from sending the request to the first byte of the
+    answer. idle: between two reads of a stream. total: the whole attempt; streams have none by default.
+    """
+
+    connect: float | None = 10.0
+    first_byte: float | None = 600.0
+    idle: float | None = 300.0
+    total: float | None = None
+
+
+# What the table is built from ------------------------------------------------------------------------------
+
+
+class Provider(msgspec.Struct, frozen=True):
+    """An account at a vendor, as far as names are concerned.
+
+    vendor: its row in the catalogue, by which facts are known. models: the only names it serves, None =
+    any. patterns: how the vendor names its models, as shell patterns. timers, headers, body: what every
+    call to it gets; body is deep-merged into the request's.
+    """
+
+    name: str
+    vendor: str
+    models: tuple[str, ...] | None = None
+    patterns: tuple[str, ...] = ()
+    timers: Timers = Timers()
+    headers: dict[str, str] = {}
+    body: dict[str, Any] = {}
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A configured model.
+
+    uses: "provider/model" in order of preference. facts: what the operator states about it. timers:
+    None = the provider's. headers, body: added to the provider's, theirs giving way. defaults: request
+    fields in the chat dialect's words. strict: None = unstated.
+    """
+
+    name: str
+    uses: tuple[str, ...]
+    facts: Facts = UNKNOWN
+    timers: Timers | None = None
+    headers: dict[str, str] = {}
+    body: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    strict: Strict | None = None
+
+
+class Alias(msgspec.Struct, frozen=True):
+    """Another name for something that resolves. Its defaults, prompt and strictness win over its target's."""
+
+    name: str
+    target: str
+    defaults: dict[str, Any] = {}
+    system_prompt: str | None = None
+    strict: Strict | None = None
+
+
+# What comes out --------------------------------------------------------------------------------------------
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """One upstream model at one provider, with all that a call to it needs."""
+
+    provider: str
+    model: str
+    facts: Facts = UNKNOWN
+    timers: Timers = Timers()
+    headers: dict[str, str] = {}
+    body: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """`provider/model`, as people write it and headers show it."""
+        return f"{self.provider}/{self.model}"
+
+
+class Route(msgspec.Struct, frozen=True):
+    """What one name stands for.
+
+    asked: the name as it was asked for, the default model's when none was. deployments: at least one,
+    in order of preference. defaults: request fields in the chat dialect's words, for fields that the
+    client left out. system_prompt: put first unless the client's messages open with a system message.
+    """
+
+    asked: str
+    deployments: tuple[Deployment, ...]
+    defaults: dict[str, Any] = {}
+    system_prompt: str | None = None
+    strict: Strict = False
+
+    def shown(self, deployment: Deployment) -> str | None:
+        """The model name that the answer shows: the one asked for if that was renamed, else the upstream's (None)."""
+        return None if self.asked in (deployment.model, deployment.name) else self.asked
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of the model list. provider: who answers first; the rest is its facts, None = not known."""
+
+    id: str
+    provider: str
+    created: int = CREATED
+    capabilities: tuple[Capability, ...] = ()
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+
+    @property
+    def owned_by(self) -> str:
+        """The provider's name, never an address."""
+        return self.provider
+
+
+class Table:
+    """All names of one configuration. Immutable once built; shared by all requests."""
+
+    __slots__ = ("_aliases", "_default", "_fallback", "_models", "_patterns", "_providers", "_strict")
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        models: Mapping[str, Route],
+        patterns: Mapping[str, re.Pattern[str]],
+        strict: Strict,
+    ) -> None:
+        self._providers = providers
+        self._models = models
+        self._patterns = patterns
+        self._strict: Strict = strict
+        self._aliases: dict[str, Route] = {}
+        self._fallback: Route | None = None
+        self._default: Route | None = None
+
+    @classmethod
+    def build(
+        cls,
+        providers: Iterable[Provider],
+        models: Iterable[Model] = (),
+        aliases: Iterable[Alias] = (),
+        *,
+        default_model: str | None = None,
+        strict: Strict = False,
+    ) -> Table:
+        """The table of one configuration.
+
+        Everything that names can be resolved to is resolved here, so a request costs one or two
+        look-ups. Raises ConfigError with every name that stands for nothing.
+        """
+        known = {provider.name: provider for provider in providers}
+        problems: list[Problem] = []
+        configured: dict[str, Route] = {}
+        for model in models:
+            if (route := _configured(model, known, strict, problems)) is not None:
+                configured[model.name] = route
+        patterns = {
+            provider.name: re.compile("|".join(map(fnmatch.translate, provider.patterns)))
+            for provider in known.values()
+            if provider.patterns
+        }
+        table = cls(known, configured, patterns, strict)
+        table._add_aliases({alias.name: alias for alias in aliases}, problems)
+        if default_model is not None:
+            table._default = table._find(default_model)
+            if table._default is None:
+                problems.append(Problem("default_model", f"no model is called {default_model!r}"))
+        if problems:
+            raise ConfigError(*problems)
+        return table
+
+    def resolve(self, name: str | None) -> Route:
+        """The route of a name; without one, the default model's. Raises RequestFailed (400 or 404)."""
+        if not name:
+            if self._default is None:
+                raise RequestFailed(
+                    Fault("invalid_request", "you must provide a model parameter", param="model")
+                )
+            return self._default
+        route = self._find(name)
+        if route is None and self._fallback is not None:
+            route = msgspec.structs.replace(self._fallback, asked=name)
+        if route is None:
+            raise RequestFailed(self._unknown(name))
+        return route
+
+    def entries(self, found: Mapping[str, Iterable[str]] | None = None) -> list[Entry]:
+        """The model list: aliases, configured models and `provider/model`, sorted by id, each id once.
+
+        found: what providers that serve any model were seen to offer, by provider name.
+        """
+        names = {*self._names(), *_qualified(found or {})}
+        return [_entry(route) for name in sorted(names) if (route := self._find(name)) is not None]
+
+    def entry(self, name: str) -> Entry:
+        """One line of the model list, for any name that resolves without `*`. Raises RequestFailed (404)."""
+        route = self._find(name)
+        if route is None:
+            raise RequestFailed(self._unknown(name))
+        return _entry(route)
+
+    def _add_aliases(self, aliases: Mapping[str, Alias], problems: list[Problem]) -> None:
+        for alias in aliases.values():
+            chain = _chain(alias, aliases)
+            if chain is None:
+                problems.append(Problem(f"aliases.{alias.name}", "the alias leads back to itself"))
+                continue
+            target = self._model(chain[-1].target)
+            if target is None:
+                problems.append(
+                    Problem(
+                        f"aliases.{alias.name}", f"no model is called {chain[-1].target!r}", hint=_HINT_MODEL
+                    )
+                )
+                continue
+            route = target
+            for link in reversed(chain):
+                route = msgspec.structs.replace(
+                    route,
+                    asked=alias.name,
+                    defaults={**route.defaults, **link.defaults},
+                    system_prompt=route.system_prompt if link.system_prompt is None else link.system_prompt,
+                    strict=route.strict if link.strict is None else link.strict,
+                )
+            self._aliases[alias.name] = route
+        self._fallback = self._aliases.pop(CATCH_ALL, None)
+
+    def _find(self, name: str) -> Route | None:
+        return self._aliases.get(name) or self._model(name)
+
+    def _model(self, name: str) -> Route | None:
+        """Everything but aliases."""
+        if (route := self._models.get(name)) is not None:
+            return route
+        first, slash, rest = name.partition("/")
+        provider = self._providers.get(first) if slash and rest else None
+        if provider is not None and (provider.models is None or rest in provider.models):
+            return self._direct(name, provider, rest)
+        for provider in self._providers.values():
+            if provider.models is not None and name in provider.models:
+                return self._direct(name, provider, name)
+        for owner, pattern in self._patterns.items():
+            provider = self._providers[owner]
+            if provider.models is None and pattern.match(name) is not None:
+                return self._direct(name, provider, name)
+        return None
+
+    def _direct(self, asked: str, provider: Provider, model: str) -> Route:
+        return Route(asked, (_deployment(provider, model),), strict=self._strict)
+
+    def _names(self) -> Iterator[str]:
+        yield from self._aliases
+        yield from self._models
+        yield from _qualified({name: provider.models or () for name, provider in self._providers.items()})
+
+    def _unknown(self, name: str) -> Fault:
+        message = f"The model {name[:_LONGEST_NAME]!r} does not exist."
+        near = difflib.get_close_matches(name, self._names(), n=1) if len(name) <= _LONGEST_NAME else []
+        if near:
+            message += f" Did you mean {near[0]!r}?"
+        return Fault("model_not_found", message, code="model_not_found", param="model")
+
+
+_HINT_MODEL = "name a configured model, another alias or provider/model"
+
+
+def _qualified(names: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    return (f"{provider}/{model}" for provider, models in names.items() for model in models)
+
+
+def _chain(alias: Alias, aliases: Mapping[str, Alias]) -> list[Alias] | None:
+    """The alias and those that its target leads to; None when they run in a circle.
+
+    An alias may have the name of what it stands for: it then adds defaults to a model of its own name.
+    """
+    chain = [alias]
+    while (following := aliases.get(chain[-1].target)) is not None and following is not chain[-1]:
+        if following in chain:
+            return None
+        chain.append(following)
+    return chain
+
+
+def _configured(
+    model: Model, providers: Mapping[str, Provider], strict: Strict, problems: list[Problem]
+) -> Route | None:
+    deployments = []
+    for use in model.uses:
+        owner, _, name = use.partition("/")
+        provider = providers.get(owner)
+        if provider is None or not name:
+            problems.append(
+                Problem(f"models.{model.name}", f"{use!r} names no provider", hint="use: provider/model")
+            )
+            continue
+        deployments.append(_deployment(provider, name, model))
+    if not deployments:
+        return None
+    stated = strict if model.strict is None else model.strict
+    return Route(model.name, tuple(deployments), model.defaults, strict=stated)
+
+
+def _deployment(provider: Provider, name: str, model: Model | None = None) -> Deployment:
+    if model is None:
+        facts = facts_for(provider.vendor, name)
+        return Deployment(provider.name, name, facts, provider.timers, provider.headers, provider.body)
+    return Deployment(
+        provider.name,
+        name,
+        facts_for(provider.vendor, name, model.facts),
+        provider.timers if model.timers is None else model.timers,
+        {**provider.headers, **model.headers},
+        deep_merge(provider.body, model.body),
+    )
+
+
+def deep_merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Both JSON objects as one. Objects under one key are merged in turn; anything else of `over` wins."""
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = (
+            deep_merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        )
+    return merged
+
+
+def _entry(route: Route) -> Entry:
+    first = route.deployments[0]
+    facts = first.facts
+    return Entry(
+        route.asked,
+        first.provider,
+        capabilities=tuple(name for name in get_args(Capability) if getattr(facts, name)),
+        context_window=facts.context,
+        max_output_tokens=facts.max_output,
+    )
