@@ -9,10 +9,10 @@
 .PHONY: check-format check-lint check-types check-layers check-docs check-locks check-tree
 MAKEFLAGS += --no-print-directory
 
-# An interpreter for .venv: yours, or the first of these that the locked packages know.
+# An interpreter for .venv: yours, or the first of these that every locked package has a wheel for.
 PYTHON ?=
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
-FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2]$(if $(PYTHON),, < (3, 15)))
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -85,10 +85,10 @@ distclean: clean  ## the same, and .venv with the embedded model
 	@rm -rf .venv
 
 define install
-	@for python in $(PYTHON) $(if $(PYTHON),,$(PYTHONS)); do \
-	  if $(if $(PYTHON),:,"$$python" -c '$(FITS)' 2>/dev/null); then exec "$$python" scripts/install.py $(1); fi; \
+	@for python in $(if $(PYTHON),'$(PYTHON)',$(PYTHONS)); do \
+	  if "$$python" -c '$(FITS)' 2>/dev/null; then exec "$$python" scripts/install.py $(1); fi; \
 	done; \
-	echo "error: no Python from 3.11 to 3.14 was found ($(PYTHONS))" >&2; \
+	echo "error: no Python that Dragoman runs on: 3.11 to 3.14 (tried $(if $(PYTHON),$(PYTHON),$(PYTHONS)))" >&2; \
 	echo " hint: install one, or name it: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1
 endef
 

@@ -71,8 +71,8 @@ def make_venv() -> None:
         )
 
 
-def progress(title: str, total: int) -> Callable[[str], None]:
-    """A function that takes pip's lines and counts packages, on one line of a terminal; else silent."""
+def progress(total: int) -> Callable[[str], None]:
+    """A function that takes pip's lines and counts packages on one line of a terminal; elsewhere silent."""
     if not sys.stderr.isatty():
         return lambda _line: None
     width = shutil.get_terminal_size().columns - 1
@@ -80,11 +80,15 @@ def progress(title: str, total: int) -> Callable[[str], None]:
 
     def show(line: str) -> None:
         nonlocal seen
-        if line.startswith("Collecting "):
+        kind, _, rest = line.partition(" ")
+        if kind in {"Collecting", "Processing"}:
             seen += 1
-        if line.startswith(("Collecting ", "Downloading ", "  Downloading ", "Using cached ", "Installing ")):
-            text = f"{title}: {seen} of {total}  {line.strip().split(' --hash')[0]}"
-            print(f"\r{text[:width].ljust(width)}", end="", file=sys.stderr, flush=True)
+            text = f"  {seen} of {total}: {Path(rest.split()[0]).name}"
+        elif kind == "Installing":
+            text = "  unpacking"
+        else:
+            return
+        print(f"\r{text[:width].ljust(width)}", end="", file=sys.stderr, flush=True)
 
     return show
 
@@ -92,10 +96,9 @@ def progress(title: str, total: int) -> Callable[[str], None]:
 def install_lock(lock: Path, about: str) -> None:
     """Install exactly what `lock` lists. about: how much, for somebody who waits."""
     total = len(re.findall(r"^[A-Za-z0-9]", lock.read_text(), re.MULTILINE))
-    title = f"Installing {lock} ({total} packages, {about})"
     began = time.monotonic()
-    say(title)
-    show = progress("  packages", total)
+    say(f"Installing {lock} ({total} packages, {about})")
+    show = progress(total)
     command = [python_of_venv(), *PIP, "install", "--require-hashes", "-r", str(lock)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
