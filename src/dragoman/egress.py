@@ -18,6 +18,8 @@ from aiohttp.resolver import ThreadedResolver
 from dragoman.errors import DragomanError
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Older Pythons call parts of this block global; RFC 6890 reserves all of it for protocols.
+_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
 _NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")
 
 
@@ -37,6 +39,8 @@ def is_public(address: str) -> bool:
         # IPv4-compatible (::127.0.0.1) and site-local forms are not global in any table of Python's.
         if ip in _NAT64_LOCAL or int(ip) >> 32 == 0 or ip.is_site_local:
             return False
+    elif ip in _PROTOCOLS:
+        return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback)
 
 

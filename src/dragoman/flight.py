@@ -268,7 +268,8 @@ class Flight:
 
     def _watch(self, batch: Sequence[ir.Event]) -> tuple[Sequence[ir.Event], bool, ir.Fault | None]:
         """Note what a batch tells: the events before an in-stream error, whether they hold something worth
-        committing to, and the error."""
+        committing to, and the error.
+        """
         speaks = False
         for place, event in enumerate(batch):
             if isinstance(event, ir.Error):

@@ -61,7 +61,7 @@ class ClientGone(msgspec.Struct, frozen=True):
 # Commands ----------------------------------------------------------------------------------------
 
 
-class Start(msgspec.Struct, frozen=True, Generic[C]):
+class Start(msgspec.Struct, Generic[C], frozen=True):
     """Begin an attempt with this candidate."""
 
     candidate: C

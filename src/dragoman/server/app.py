@@ -167,7 +167,8 @@ class App:
 
 def _check_content_type(headers: dict[str, str]) -> None:
     """JSON only. What browsers may send to other origins unasked (forms, plain text) is refused, or any web
-    page could use an open gateway on this machine."""
+    page could use an open gateway on this machine.
+    """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""
     if kind == "application/json" or kind.endswith("+json") or (not kind and "origin" not in headers):

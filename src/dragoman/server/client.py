@@ -145,7 +145,8 @@ class AsgiClient:
 
 async def read_body(receive: Receive, length: str | None, limit: int, patience: float) -> bytes:
     """A request's body of at most `limit` bytes. Raises RequestFailed (413, or 408 when a part of it does
-    not come within `patience` seconds) and ClientGone."""
+    not come within `patience` seconds) and ClientGone.
+    """
     if length is not None and length.isdigit() and int(length) > limit:
         raise RequestFailed(_too_large(limit))
     message = await receive() if length == "0" else await _part(receive, patience)

@@ -1,0 +1,1 @@
+"""Consumers of finished exchanges: logs now, metrics and traces later. They read, and change nothing."""

@@ -1,0 +1,118 @@
+"""Attempts as transcripts: events in, commands out, no loop and no sleep."""
+
+from __future__ import annotations
+
+import pytest
+
+from dragoman import ir
+from dragoman.routing.attempts import (
+    Attempts,
+    Begin,
+    Cancel,
+    ClientGone,
+    Commit,
+    Failed,
+    FirstContent,
+    GiveUp,
+    Policy,
+    Start,
+    Timer,
+    WakeAt,
+)
+
+POLICY = Policy(retries=2, backoff=1.0, backoff_max=3.0, jitter=0.5, patience=10.0)
+
+
+def fault(kind: ir.Kind, retry_after: float | None = None) -> ir.Fault:
+    return ir.Fault(kind, kind, retry_after=retry_after, blame="upstream")
+
+
+def round_of(*candidates: str, random: float = 0.0) -> Attempts[str]:
+    return Attempts(candidates, POLICY, lambda: random)
+
+
+def test_one_candidate_that_answers_is_committed() -> None:
+    attempts = round_of("a")
+    assert attempts.on(Begin(), 0.0) == [Start("a")]
+    assert attempts.on(FirstContent(), 0.1) == [Commit()]
+
+
+def test_a_server_failure_is_retried_with_waits_that_double_up_to_the_bound() -> None:
+    attempts = round_of("a")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("unavailable")), 10.0) == [WakeAt(11.0)]
+    assert attempts.on(Timer(), 11.0) == [Start("a")]
+    assert attempts.on(Failed(fault("upstream")), 12.0) == [WakeAt(14.0)]
+    assert attempts.on(Timer(), 14.0) == [Start("a")]
+    last = fault("overloaded")
+    assert attempts.on(Failed(last), 15.0) == [GiveUp(last)]
+
+
+def test_jitter_takes_its_part_of_the_wait() -> None:
+    attempts = round_of("a", random=1.0)
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("upstream")), 0.0) == [WakeAt(0.5)]
+
+
+def test_retry_after_is_obeyed_when_it_is_short_and_ends_the_round_when_it_is_long() -> None:
+    short = round_of("a")
+    short.on(Begin(), 0.0)
+    assert short.on(Failed(fault("overloaded", 7.0)), 1.0) == [WakeAt(8.0)]
+    long, told = round_of("a"), fault("rate_limit", 3600.0)
+    long.on(Begin(), 0.0)
+    assert long.on(Failed(told), 1.0) == [GiveUp(told)]
+
+
+@pytest.mark.parametrize("kind", ["authentication", "quota", "rate_limit", "permission", "model_not_found"])
+def test_a_failure_of_key_or_deployment_moves_on_at_once(kind: ir.Kind) -> None:
+    attempts = round_of("a", "b")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault(kind)), 1.0) == [Start("b")]
+
+
+def test_moving_on_counts_no_retry() -> None:
+    attempts = round_of("a", "b", "c", "d")
+    attempts.on(Begin(), 0.0)
+    for candidate in ("b", "c", "d"):
+        assert attempts.on(Failed(fault("authentication")), 1.0) == [Start(candidate)]
+    assert attempts.on(Failed(fault("upstream")), 2.0) == [WakeAt(3.0)]
+
+
+def test_a_refused_key_without_another_ends_the_round() -> None:
+    attempts, told = round_of("a"), fault("authentication")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(told), 1.0) == [GiveUp(told)]
+
+
+def test_a_retry_prefers_a_candidate_that_has_not_failed() -> None:
+    attempts = round_of("a", "b")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("upstream")), 0.0) == [WakeAt(1.0)]
+    assert attempts.on(Timer(), 1.0) == [Start("b")]
+
+
+@pytest.mark.parametrize(
+    "kind", ["invalid_request", "context_length", "content_policy", "too_large", "unsupported"]
+)
+def test_the_callers_own_failure_ends_the_round(kind: ir.Kind) -> None:
+    attempts, told = round_of("a", "b"), fault(kind)
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(told), 1.0) == [GiveUp(told)]
+
+
+def test_nothing_is_retried_after_content() -> None:
+    attempts, told = round_of("a", "b"), fault("upstream")
+    attempts.on(Begin(), 0.0)
+    attempts.on(FirstContent(), 0.5)
+    assert attempts.on(Failed(told), 1.0) == [GiveUp(told)]
+
+
+def test_a_client_that_goes_cancels_what_runs_and_what_waits() -> None:
+    running = round_of("a")
+    running.on(Begin(), 0.0)
+    assert running.on(ClientGone(), 1.0) == [Cancel()]
+    waiting = round_of("a")
+    waiting.on(Begin(), 0.0)
+    waiting.on(Failed(fault("upstream")), 1.0)
+    assert waiting.on(ClientGone(), 1.5) == []
+    assert waiting.on(Timer(), 2.0) == []
