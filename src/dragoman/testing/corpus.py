@@ -1,0 +1,97 @@
+"""Recorded exchanges between clients and providers, read lazily from any folder.
+
+An exchange is one JSON object: a line of `<api>.jsonl` or `<api>.samples.jsonl` (samples have no
+request), or a whole `*.json` file, at any depth below the folder:
+
+    {"id", "provider", "api", "model", "features": [...], "note",
+     "request":  null or {"method", "url", "headers", "body"},
+     "response": null or {"status", "headers", and one of "body", "sse", "events", "body_text"}}
+
+`api` says whose wire format it is and who serves it (`openai.chat`, `groq.chat`). `sse` is the raw text of
+a stream, `events` its JSON values without framing. `note` says why a hand-written case exists. Other
+members (where a recording comes from, forms that are not JSON) are ignored. This module never judges
+what it reads; a file that does not fit raises WireError with its name and line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dragoman.errors import WireError
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What the client sent. url: whole, None for a socket's; headers: lower-case names; body: None = not JSON."""
+
+    method: str | None = "POST"
+    url: str | None = None
+    headers: dict[str, str] = {}
+    body: Any = None
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What the provider answered. Of body, sse, events and body_text at most one is set."""
+
+    status: int = 200
+    headers: dict[str, str] = {}
+    body: Any = None
+    sse: str | None = None
+    events: tuple[Any, ...] | None = None
+    body_text: str | None = None
+
+    @property
+    def raw(self) -> bytes:
+        """The body of an answer that is not a stream, as it may have looked on the wire."""
+        if self.body_text is not None:
+            return self.body_text.encode()
+        return b"" if self.body is None else msgspec.json.encode(self.body)
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """One request and its answer. features: tags of what occurs in it; either side may be unknown."""
+
+    id: str
+    api: str
+    provider: str = ""
+    model: str | None = None
+    features: frozenset[str] = frozenset()
+    request: Request | None = None
+    response: Response | None = None
+    note: str | None = None
+
+
+_decode = msgspec.json.Decoder(Exchange).decode
+
+
+def read(folder: Path, *apis: str) -> Iterator[Exchange]:
+    """The exchanges below `folder`, in order of path and line.
+
+    apis: patterns (`openai.chat`, `*.chat`) of which one must match an exchange's api; none = all of
+    them. A `.jsonl` file whose name does not match is not opened. Raises WireError for a file that does
+    not fit, FileNotFoundError where there is no such folder.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(folder)
+    for path in sorted(path for path in folder.rglob("*.json*") if path.suffix in {".json", ".jsonl"}):
+        whole = path.suffix == ".json"
+        if not whole and not _matches(path.stem.removesuffix(".samples"), apis):
+            continue
+        lines = [path.read_bytes()] if whole else path.read_bytes().splitlines()
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                exchange = _decode(line)
+            except msgspec.MsgspecError as error:
+                raise WireError(f"no exchange: {error}", f"{path}:{number}") from None
+            if _matches(exchange.api, apis):
+                yield exchange
+
+
+def _matches(api: str, patterns: tuple[str, ...]) -> bool:
+    return not patterns or any(fnmatchcase(api, pattern) for pattern in patterns)
