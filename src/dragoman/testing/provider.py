@@ -1,0 +1,159 @@
+"""A provider on loopback that answers what a test tells it to and remembers what it was sent.
+
+It speaks no dialect by itself: answers are given as JSON bodies and stream frames, in the words of
+whichever provider it stands for, recorded ones included. For tests of Dragoman and of code built on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import msgspec
+from aiohttp import web
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """One request that arrived. headers: lower-case names."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    raw: bytes
+
+    @property
+    def body(self) -> Any:
+        """The JSON body, decoded."""
+        return json.loads(self.raw)
+
+
+class Whole(msgspec.Struct, frozen=True):
+    """One JSON answer (a `str` or `bytes` body is sent as it is). delay: seconds before the status line."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = {}
+    delay: float = 0.0
+
+
+class Streamed(msgspec.Struct, frozen=True):
+    """A stream of server-sent events.
+
+    frames: dicts become `data: JSON`, text and bytes are sent as they are. named: also write an `event:`
+    line with each dict's `type`. pause: seconds before every frame but the first. die: the connection
+    is cut after the last frame instead of being ended.
+    """
+
+    frames: Sequence[Any]
+    headers: Mapping[str, str] = {}
+    named: bool = False
+    pause: float = 0.0
+    delay: float = 0.0
+    die: bool = False
+
+
+Answer: TypeAlias = Whole | Streamed
+Script: TypeAlias = Answer | Callable[[Seen], Answer]
+
+
+class FakeProvider:
+    """A recording server. Use it as an async context manager; `url` is its origin.
+
+    Answers are taken from `answers` in order; when one is left, it is repeated.
+    """
+
+    def __init__(self, *answers: Script) -> None:
+        self.answers: deque[Script] = deque(answers)
+        self.seen: list[Seen] = []
+        self.cut: list[Seen] = []
+        """Requests whose connection the other side closed before the answer was complete."""
+        self.connections = 0
+        self.open = 0
+        """Answers that are being written now."""
+        self._runner: web.ServerRunner | None = None
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        """Start on a free port of loopback."""
+        server = web.Server(self._handle, handler_cancellation=True)
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop, whatever is still running."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @property
+    def last(self) -> Seen:
+        """The newest request."""
+        return self.seen[-1]
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        seen = Seen(
+            request.method,
+            request.path,
+            dict(request.query),
+            {name.lower(): value for name, value in request.headers.items()},
+            await request.read(),
+        )
+        self.seen.append(seen)
+        script = self.answers[0] if len(self.answers) == 1 else self.answers.popleft()
+        answer = script(seen) if callable(script) else script
+        self.open += 1
+        try:
+            if answer.delay:
+                await asyncio.sleep(answer.delay)
+            if isinstance(answer, Whole):
+                return _whole(answer)
+            return await _stream(request, answer)
+        except (asyncio.CancelledError, ConnectionError):
+            self.cut.append(seen)
+            raise
+        finally:
+            self.open -= 1
+
+
+def _whole(answer: Whole) -> web.Response:
+    body = answer.body
+    if not isinstance(body, str | bytes):
+        body = json.dumps(body)
+    data = body.encode() if isinstance(body, str) else body
+    headers = {"content-type": "application/json", **answer.headers}
+    return web.Response(status=answer.status, body=data, headers=headers)
+
+
+async def _stream(request: web.BaseRequest, answer: Streamed) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"content-type": "text/event-stream", **answer.headers})
+    await response.prepare(request)
+    for place, frame in enumerate(answer.frames):
+        if place and answer.pause:
+            await asyncio.sleep(answer.pause)
+        await response.write(_frame(frame, named=answer.named))
+    if answer.die:
+        if request.transport is not None:
+            request.transport.abort()
+        return response
+    await response.write_eof()
+    return response
+
+
+def _frame(frame: Any, *, named: bool) -> bytes:
+    if isinstance(frame, bytes):
+        return frame
+    if isinstance(frame, str):
+        return frame.encode()
+    event = f"event: {frame['type']}\n" if named else ""
+    return f"{event}data: {json.dumps(frame)}\n\n".encode()
