@@ -162,6 +162,7 @@ class ToolResult(Value, frozen=True):
     item: Item | None = None
     cache: CacheMark | None = None
     extra: Extra = None
+    form: str | None = None
 
 
 class Media(Value, frozen=True):
