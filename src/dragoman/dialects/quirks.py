@@ -43,6 +43,12 @@ class Quirks(Value, frozen=True):
     """Whether members with the value null are accepted inside messages."""
     assistant_names: bool = True
     """Whether `name` on user and assistant messages is accepted."""
+    cache_marks: Literal["prompt_cache_breakpoint", "cache_control", "none"] = "none"
+    """How a cache mark of another dialect is written on a content part. OpenAI's newest models alone take
+    `prompt_cache_breakpoint`, so that nothing is written unless the vendor's row says so."""
+    extensions: frozenset[str] = frozenset()
+    """Request fields beyond the specification that the vendor takes: `top_k`, `min_p`, `repetition_penalty`.
+    Others get a loss for them, unless the client wrote them in this dialect."""
     # --- OpenAI chat: the response --------------------------------------------------------------
     reasoning_tokens: Literal["inside", "outside"] = "inside"
     """Whether `completion_tokens` includes the reasoning tokens."""
@@ -76,4 +82,7 @@ _BY_KEY = {
     "json_schema": "response_format",
     "reasoning_request": "reasoning_effort",
 }
-_NEED_CODEC = tuple(field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, "refuses"})
+_FOREIGN = ("cache_marks", "extensions")  # they concern only what another dialect says
+_NEED_CODEC = tuple(
+    field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, "refuses"}
+)
