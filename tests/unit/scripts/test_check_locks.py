@@ -1,0 +1,64 @@
+"""A lock that does not say what the project asks for is named, with the package and the reason."""
+
+from __future__ import annotations
+
+import pytest
+from packaging.requirements import Requirement
+
+from scripts.check_locks import problems, read, wanted
+
+HASH = "    --hash=sha256:" + "0" * 64
+LOCK = f"""\
+aiohttp==3.14.5 \\
+{HASH} \\
+{HASH}
+    # via dragoman (pyproject.toml)
+attrs==26.1.0 ; python_full_version < '3.15' \\
+{HASH}
+    # via aiohttp
+"""
+ASKED = [Requirement("aiohttp>=3.12,<4")]
+
+
+def test_a_lock_that_fits_has_no_problems() -> None:
+    assert list(problems(ASKED, LOCK)) == []
+
+
+def test_versions_hashes_and_who_asked_are_read() -> None:
+    packages, strange = read(LOCK)
+    assert {name: (str(p.version), p.asked, p.hashes) for name, p in packages.items()} == {
+        "aiohttp": ("3.14.5", True, 2),
+        "attrs": ("26.1.0", False, 1),
+    }
+    assert strange == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "lock", "expected"),
+    [
+        ([*ASKED, Requirement("PyYAML>=6")], LOCK, "lacks pyyaml, which the project asks for"),
+        ([Requirement("aiohttp>=4")], LOCK, "has aiohttp 3.14.5, the project asks for >=4"),
+        ([], LOCK, "has aiohttp, which the project no longer asks for"),
+        (ASKED, LOCK + "idna==3.20\n", "has no hash for idna"),
+        (
+            ASKED,
+            "--index-url https://example.org/simple\n" + LOCK,
+            "has the line '--index-url https://example.org/simple', which belongs to no lock",
+        ),
+    ],
+)
+def test_each_problem_is_named(asked: list[Requirement], lock: str, expected: str) -> None:
+    assert list(problems(asked, lock)) == [expected]
+
+
+def test_extras_of_the_project_and_included_groups_are_followed() -> None:
+    project = {
+        "project": {
+            "name": "dragoman",
+            "dependencies": ["aiohttp>=3"],
+            "optional-dependencies": {"all": ["dragoman[local]"], "local": ["cyllama==1"]},
+        },
+        "dependency-groups": {"build": ["hatchling"], "dev": [{"include-group": "build"}, "uv"]},
+    }
+    names = [requirement.name for requirement in wanted(project, extra="all", group="dev")]
+    assert names == ["aiohttp", "cyllama", "hatchling", "uv"]
