@@ -1,0 +1,288 @@
+"""What the fake provider says: whole HTTP answers as bytes, made once per model name.
+
+The model's name is the order: `answer` is one small answer, `stream-500-3` a stream of 500 text events
+3 ms apart (0: all at once), `flood-100` a stream of 100 MB as fast as the reader takes it. Shapes, header
+lists and sizes are those of the two real services. Nothing here may depend on anything but the name.
+
+https://platform.openai.com/docs/api-reference/chat · https://docs.anthropic.com/en/api/messages-streaming
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+WORDS = (" some", " word", " flow", " past", " here", " then", " also", " last")
+"""Five characters each, said in turn: the text of every answer can be told from its number of events."""
+
+ANSWER_WORDS = 40
+FLOOD_TEXT = "x" * 4_000
+BLOCK = 64 * 1024
+"""Bytes that an unpaced stream writes at a time, so that a slow reader is noticed between two of them."""
+
+Dialect = Literal["openai_chat", "anthropic"]
+Json = dict[str, Any]
+
+_ORDER = re.compile(r"answer|stream-(\d+)-(\d+)|flood-(\d+)")
+
+_OPENAI_HEADERS = (
+    "date: Sat, 21 Nov 2026 12:00:00 GMT\r\n"
+    "connection: keep-alive\r\n"
+    "access-control-expose-headers: X-Request-ID\r\n"
+    "openai-organization: bench\r\n"
+    "openai-processing-ms: 584\r\n"
+    "openai-version: 2020-10-01\r\n"
+    "x-ratelimit-limit-requests: 10000\r\n"
+    "x-ratelimit-limit-tokens: 2000000\r\n"
+    "x-ratelimit-remaining-requests: 9999\r\n"
+    "x-ratelimit-remaining-tokens: 1999976\r\n"
+    "x-ratelimit-reset-requests: 6ms\r\n"
+    "x-ratelimit-reset-tokens: 0s\r\n"
+    "x-request-id: req_5d7c3f6ae2f14f0cbe3b1f1a4c2d9e80\r\n"
+    "strict-transport-security: max-age=31536000; includeSubDomains; preload\r\n"
+    "x-content-type-options: nosniff\r\n"
+    "server: cloudflare\r\n"
+)
+_ANTHROPIC_HEADERS = (
+    "date: Sat, 21 Nov 2026 12:00:00 GMT\r\n"
+    "connection: keep-alive\r\n"
+    "anthropic-ratelimit-input-tokens-limit: 10000000\r\n"
+    "anthropic-ratelimit-input-tokens-remaining: 9999000\r\n"
+    "anthropic-ratelimit-input-tokens-reset: 2026-11-21T12:00:00Z\r\n"
+    "anthropic-ratelimit-output-tokens-limit: 2000000\r\n"
+    "anthropic-ratelimit-output-tokens-remaining: 1999000\r\n"
+    "anthropic-ratelimit-output-tokens-reset: 2026-11-21T12:00:00Z\r\n"
+    "anthropic-ratelimit-requests-limit: 10000\r\n"
+    "anthropic-ratelimit-requests-remaining: 9999\r\n"
+    "anthropic-ratelimit-requests-reset: 2026-11-21T12:00:00Z\r\n"
+    "anthropic-organization-id: 00000000-0000-4000-8000-000000000000\r\n"
+    "request-id: req_011CeCGmGRc8bSVtYuB5b7yR\r\n"
+    "strict-transport-security: max-age=31536000; includeSubDomains; preload\r\n"
+    "server: cloudflare\r\n"
+)
+_HEADERS: dict[Dialect, str] = {"openai_chat": _OPENAI_HEADERS, "anthropic": _ANTHROPIC_HEADERS}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer, ready to be written.
+
+    opening: the status line, the headers and what comes at once. pieces: what follows, each written on its
+    own. pause: seconds before each piece; 0 writes them as fast as the reader takes them.
+    """
+
+    opening: bytes
+    pieces: tuple[bytes, ...] = ()
+    pause: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """The server-sent events of one stream: before the text, one for each text, after it."""
+
+    before: tuple[bytes, ...]
+    texts: tuple[bytes, ...]
+    after: tuple[bytes, ...]
+
+
+@functools.cache
+def answer(dialect: Dialect, model: str, *, stream: bool, usage: bool) -> Answer:
+    """The bytes for one order; `usage` asks for the chat dialect's usage chunk.
+
+    Raises ValueError for a model name that is no order, or a stream that was not asked for as one.
+    """
+    order = _ORDER.fullmatch(model)
+    if order is None or stream is not (model != "answer"):
+        raise ValueError(f"no answer for model {model!r} with stream={stream}")
+    if model == "answer":
+        return _whole(dialect, _chat_body(model) if dialect == "openai_chat" else _message_body(model))
+    events, milliseconds, megabytes = order.groups()
+    if megabytes is None:
+        texts = tuple(WORDS[i % len(WORDS)] for i in range(int(events)))
+    else:
+        texts = (FLOOD_TEXT,) * (int(megabytes) * 1_000_000 // len(FLOOD_TEXT))
+    frames = (
+        _chat_frames(model, texts, usage=usage) if dialect == "openai_chat" else _message_frames(model, texts)
+    )
+    return _streamed(dialect, frames, int(milliseconds or 0) / 1000)
+
+
+def text_of(events: int) -> str:
+    """The text that a stream of so many events carries."""
+    return "".join(WORDS[i % len(WORDS)] for i in range(events))
+
+
+def _whole(dialect: Dialect, body: Json) -> Answer:
+    encoded = _json(body)
+    head = (
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+        f"{_HEADERS[dialect]}content-length: {len(encoded)}\r\n\r\n"
+    )
+    return Answer(head.encode() + encoded)
+
+
+def _streamed(dialect: Dialect, frames: _Frames, pause: float) -> Answer:
+    head = (
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
+        f"{_HEADERS[dialect]}cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+    before = head.encode() + b"".join(map(_chunk, frames.before))
+    after = b"".join(map(_chunk, frames.after)) + b"0\r\n\r\n"
+    made = {frame: _chunk(frame) for frame in set(frames.texts)}
+    pieces = [made[frame] for frame in frames.texts]
+    if pause:
+        return Answer(before, (*pieces, after), pause)
+    return Answer(before, _blocks([*pieces, after]))
+
+
+def _blocks(pieces: list[bytes]) -> tuple[bytes, ...]:
+    """Join neighbours up to BLOCK bytes; equal blocks are one object, so that a long stream is small here."""
+    blocks: dict[bytes, bytes] = {}
+    out: list[bytes] = []
+    pending: list[bytes] = []
+    size = 0
+    for i, piece in enumerate(pieces):
+        pending.append(piece)
+        size += len(piece)
+        if size >= BLOCK or i == len(pieces) - 1:
+            block = b"".join(pending)
+            out.append(blocks.setdefault(block, block))
+            pending, size = [], 0
+    return tuple(out)
+
+
+def _chunk(frame: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(frame), frame)
+
+
+def _json(value: Json) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _chat_body(model: str) -> Json:
+    return {
+        "id": "chatcmpl-E4Rjs6IxaJVge9Ntk5keJsaeDy6vS",
+        "object": "chat.completion",
+        "created": 1784728648,
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "message": {
+                    "role": "assistant",
+                    "content": text_of(ANSWER_WORDS),
+                    "refusal": None,
+                    "annotations": [],
+                },
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": _chat_usage(ANSWER_WORDS),
+        "service_tier": "default",
+        "system_fingerprint": None,
+    }
+
+
+def _chat_usage(completion: int) -> Json:
+    return {
+        "prompt_tokens": 13,
+        "completion_tokens": completion,
+        "total_tokens": 13 + completion,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": 0,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def _chat_frames(model: str, texts: tuple[str, ...], *, usage: bool) -> _Frames:
+    def frame(choices: list[Json], rest: Json) -> bytes:
+        chunk = {
+            "id": "chatcmpl-E4Rjs6IxaJVge9Ntk5keJsaeDy6vS",
+            "object": "chat.completion.chunk",
+            "created": 1784728648,
+            "model": model,
+            "service_tier": "default",
+            "system_fingerprint": None,
+            "choices": choices,
+            **rest,
+            "obfuscation": "CVQ55DocFW",
+        }
+        return b"data: " + _json(chunk) + b"\n\n"
+
+    nothing_yet: Json = {"usage": None} if usage else {}
+
+    def delta(said: Json, finish: str | None = None) -> bytes:
+        return frame([{"index": 0, "delta": said, "finish_reason": finish}], nothing_yet)
+
+    made = {text: delta({"content": text}) for text in set(texts)}
+    last = [delta({}, "stop")]
+    if usage:
+        last.append(frame([], {"usage": _chat_usage(len(texts))}))
+    return _Frames(
+        before=(delta({"role": "assistant", "content": "", "refusal": None}),),
+        texts=tuple(made[text] for text in texts),
+        after=(*last, b"data: [DONE]\n\n"),
+    )
+
+
+def _message_body(model: str) -> Json:
+    return {
+        "model": model,
+        "id": "msg_011CeCGmGRc8bSVtYuB5b7yR",
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "text", "text": text_of(ANSWER_WORDS)}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": _message_usage(ANSWER_WORDS),
+    }
+
+
+def _message_usage(output: int) -> Json:
+    return {
+        "input_tokens": 13,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        "output_tokens": output,
+        "service_tier": "standard",
+    }
+
+
+def _message_frames(model: str, texts: tuple[str, ...]) -> _Frames:
+    def frame(event: Json) -> bytes:
+        return b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), _json(event))
+
+    def delta(text: str) -> bytes:
+        return frame(
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}},
+        )
+
+    message = {**_message_body(model), "content": [], "stop_reason": None, "usage": _message_usage(1)}
+    made = {text: delta(text) for text in set(texts)}
+    return _Frames(
+        before=(
+            frame({"type": "message_start", "message": message}),
+            frame({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+            frame({"type": "ping"}),
+        ),
+        texts=tuple(made[text] for text in texts),
+        after=(
+            frame({"type": "content_block_stop", "index": 0}),
+            frame(
+                {
+                    "type": "message_delta",
+                    "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+                    "usage": {"output_tokens": len(texts)},
+                }
+            ),
+            frame({"type": "message_stop"}),
+        ),
+    )

@@ -1,0 +1,50 @@
+"""The latency that a target adds when it is half busy.
+
+Requests arrive at random at half of what the gateway can answer, once straight at the provider, once through
+the floor, once through the gateway; what the target adds is the difference of the percentiles of one round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bench.figures import Figure
+from bench.load import Arrivals, Shot
+from bench.processes import Process
+from bench.stage import Target
+from bench.windows import Effort, observe
+
+BUDGET_MS = 1.0
+
+
+async def added_latency(
+    processes: Mapping[Target, Process], shots: Mapping[Target, Shot], rate: float, effort: Effort
+) -> list[Figure]:
+    """Figures of the added latency at `rate` requests a second, in milliseconds.
+
+    processes: the provider as `direct`, and those under test. shots: one proven small answer for each.
+    """
+    added: dict[Target, list[tuple[float, float]]] = {"floor": [], "gateway": []}
+    for turn in range(effort.rounds):
+        alone = (0.0, 0.0)
+        for target, process in processes.items():
+            load = Arrivals(shots[target], rate, seed=turn)
+            window = await observe(load, process, processes["direct"], effort.warm, 2 * effort.window)
+            load.leave()
+            if target == "direct":
+                alone = (window.p50, window.p99)
+            else:
+                added[target].append((1e3 * (window.p50 - alone[0]), 1e3 * (window.p99 - alone[1])))
+    note = f"{rate:,.0f} requests/s arriving at random"
+    return [
+        Figure(
+            key=f"latency-{name}",
+            title=f"latency added at half load, {name}",
+            unit="ms",
+            floor=tuple(pair[i] for pair in added["floor"]),
+            gateway=tuple(pair[i] for pair in added["gateway"]),
+            budget=BUDGET_MS if name == "p99" else None,
+            note=note,
+        )
+        for i, name in enumerate(("p50", "p99"))
+    ]

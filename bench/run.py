@@ -1,0 +1,197 @@
+"""The benchmark's command: `python -m bench.run [--quick] [--only ROW ...] [--target floor] [--json]`.
+
+Starts the provider, the floor and the gateway, drives every row in rounds that take turns, prints the
+table, and writes it to RESULTS.md when the run was a whole one. Exit status: 0 when every row was measured,
+1 when one could not be; a row above its budget is a finding, not a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from bench.figures import Figure, Window, median
+from bench.latency import added_latency
+from bench.load import Closed, LoadError, Shot
+from bench.processes import Cores, Process, bound
+from bench.report import Report
+from bench.scenarios import COMPARISONS, SCENARIOS, Comparison, Scenario
+from bench.stage import Stage, Target
+from bench.startup import cold_start, import_time
+from bench.streams import flood, models_of, slow_streams
+from bench.windows import FULL, QUICK, Effort, observe
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+ROWS = (*(row.key for row in COMPARISONS), "latency", "slow-streams", "flood", "import", "cold-start")
+
+FAILURES = (LoadError, RuntimeError, OSError, TimeoutError)
+"""What ends a row but not the run: a wrong answer, a program that ended, a time that ran out."""
+
+Processes = dict[Target, Process]
+
+
+@dataclass(slots=True)
+class Run:
+    """One run over the chosen rows; what it finds gathers here.
+
+    targets: what is driven, the provider itself (`direct`) first and the one that sets the pace last.
+    """
+
+    stage: Stage
+    effort: Effort
+    targets: tuple[Target, ...]
+    rows: tuple[str, ...]
+    figures: list[Figure] = field(default_factory=list)
+    windows: dict[str, list[Window]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    async def measure(self) -> Report:
+        """Drive every row. A row that fails is named in the report, and the others go on."""
+        with self._failing("loads"):
+            await self._loads()
+        tested = self.targets[1:]
+        if "slow-streams" in self.rows:
+            await self._row("slow-streams", slow_streams(self.stage, tested, self.effort))
+        if "flood" in self.rows:
+            await self._row("flood", flood(self.stage, tested, self.effort))
+        if "import" in self.rows and "gateway" in tested:
+            await self._row("import", import_time(self.stage, self.effort))
+        if "cold-start" in self.rows:
+            await self._row("cold-start", cold_start(self.stage, tested, self.effort))
+        return Report(self.effort.name, self.figures, self.windows, self.failures)
+
+    async def _row(self, name: str, work: Coroutine[Any, Any, list[Figure]]) -> None:
+        tell(name)
+        with self._failing(name):
+            self.figures += await work
+
+    async def _loads(self) -> None:
+        chosen = [row for row in COMPARISONS if row.key in self.rows]
+        keys = {key for row in chosen for key in (row.gateway, row.floor)}
+        keys |= {key.replace("floor", "direct") for key in keys}
+        small = [scenario for scenario in SCENARIOS if scenario.events == 0 and scenario.prefix == ""]
+        if "latency" in self.rows:
+            keys |= {scenario.key for scenario in small}
+        if not keys:
+            return
+        async with self._serving() as processes:
+            shots = await self._shots(keys, processes)
+            for turn in range(self.effort.rounds):
+                tell(f"loads, round {turn + 1} of {self.effort.rounds}")
+                for scenario, shot in shots.items():
+                    with self._failing(scenario.key):
+                        window = await self._window(scenario, shot, processes)
+                        self.windows.setdefault(scenario.key, []).append(window)
+            self.figures += [self._compared(row) for row in chosen]
+            if "latency" in self.rows:
+                asked = {scenario.target: shots[scenario] for scenario in small if scenario in shots}
+                pace = next(scenario.key for scenario in small if scenario.target == self.targets[-1])
+                most = median([window.answers / window.seconds for window in self.windows.get(pace, [])])
+                if most is None:
+                    raise LoadError(f"latency: there is no rate without {pace}")
+                await self._row("latency", added_latency(processes, asked, most / 2, self.effort))
+
+    async def _shots(self, keys: set[str], processes: Processes) -> dict[Scenario, Shot]:
+        shots: dict[Scenario, Shot] = {}
+        for scenario in SCENARIOS:
+            if scenario.key in keys and scenario.target in processes:
+                with self._failing(scenario.key):
+                    shots[scenario] = await scenario.shot(processes[scenario.target].port, self.effort.events)
+        return shots
+
+    async def _window(self, scenario: Scenario, shot: Shot, processes: Processes) -> Window:
+        load = Closed(shot, scenario.concurrency, spread=0.05 if scenario.paced else 0.0)
+        process = processes[scenario.target]
+        window = await observe(load, process, processes["direct"], self.effort.warm, self.effort.window)
+        await load.finish()
+        return window
+
+    def _compared(self, row: Comparison) -> Figure:
+        def values(key: str) -> tuple[float, ...]:
+            each = (window.each(row.unit) for window in self.windows.get(key, []))
+            return tuple(value for value in each if value is not None)
+
+        floor, gateway = values(row.floor), values(row.gateway)
+        return Figure(row.key, row.title, f"µs an {row.unit}", floor, gateway, "ratio", row.budget, row.note)
+
+    @contextlib.asynccontextmanager
+    async def _serving(self) -> AsyncIterator[Processes]:
+        processes: Processes = {"direct": self.stage.provider}
+        try:
+            for target in self.targets[1:]:
+                processes[target] = self.stage.start(target)
+                await processes[target].ready()
+            yield processes
+        finally:
+            for target in self.targets[1:]:
+                if target in processes:
+                    processes[target].stop()
+
+    @contextlib.contextmanager
+    def _failing(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except FAILURES as error:
+            line = f"{name}: {str(error) or type(error).__name__}"
+            if line not in self.failures:
+                self.failures.append(line)
+                tell(line)
+
+
+def tell(line: str) -> None:
+    """Say what is going on, beside the results."""
+    print(f"  {line}", file=sys.stderr, flush=True)
+
+
+async def bench(effort: Effort, targets: tuple[Target, ...], rows: tuple[str, ...]) -> Report:
+    """One run, the provider's start and stop included."""
+    models = {scenario.model.format(events=effort.events) for scenario in SCENARIOS} | models_of(effort)
+    cores = Cores.choose()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, bound(cores.bench):
+        stage = await Stage.build(cores, Path(folder), tuple(sorted(models)))
+        gc.collect()
+        gc.freeze()  # so that a collection in the generator is not taken for latency
+        try:
+            return await Run(stage, effort, targets, rows).measure()
+        finally:
+            stage.provider.stop()
+
+
+def main() -> int:
+    """Parse the command line, run, print, write."""
+    parser = argparse.ArgumentParser(prog="bench", description="What the gateway costs, beside a floor.")
+    parser.add_argument("--quick", action="store_true", help="about a minute instead of several")
+    parser.add_argument(
+        "--only", action="append", choices=ROWS, metavar="ROW", help=f"one of {', '.join(ROWS)}"
+    )
+    parser.add_argument(
+        "--target", choices=("gateway", "floor"), default="gateway", help="floor: without gateway"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    options = parser.parse_args()
+    targets: tuple[Target, ...] = ("direct", "floor", "gateway")
+    report = uvloop.run(
+        bench(
+            QUICK if options.quick else FULL,
+            targets if options.target == "gateway" else targets[:2],
+            tuple(options.only or ROWS),
+        ),
+    )
+    print(json.dumps(report.json(), indent=2) if options.json else report.markdown())
+    if options.target == "gateway" and not options.only:
+        RESULTS.write_text(report.markdown())
+    return 1 if report.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Rows of streams that stay open: a thousand slow ones, and a large one to a slow reader.
+
+Each starts a process of its own, so that memory is told from that of an unused one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from bench.checks import shot
+from bench.figures import Figure
+from bench.load import Closed, LoadError, ask, slow_reader
+from bench.stage import Stage, Target
+from bench.windows import Effort, observe
+
+WARMING_MODEL = "stream-50-0"
+SLOW_STREAMS = 1_000
+SLOW_MODEL = "stream-2000-50"
+SLOW_EVENTS = 20_000
+"""Events a second of all slow streams together: each has one every 50 ms."""
+
+MEMORY_EACH_KB = 40.0
+LATE_PERCENT = 1.0
+
+READER_MB = 20.0
+"""What the slow reader takes in a second."""
+
+GROWTH_MB = 5.0
+"""How much memory may grow while a stream passes: its buffers, whatever the stream's length."""
+
+
+def models_of(effort: Effort) -> set[str]:
+    """The model names that these rows ask for."""
+    return {WARMING_MODEL, SLOW_MODEL, f"flood-{effort.flood}"}
+
+
+async def slow_streams(stage: Stage, targets: Iterable[Target], effort: Effort) -> list[Figure]:
+    """A thousand open streams of 20 events a second each: CPU, memory, and whether events keep up."""
+    cpu: dict[Target, list[float]] = {"floor": [], "gateway": []}
+    memory: dict[Target, list[float]] = {"floor": [], "gateway": []}
+    late: dict[Target, list[float]] = {"floor": [], "gateway": []}
+    for _ in range(effort.slow_rounds):
+        for target in targets:
+            process = stage.start(target)
+            try:
+                await process.ready()
+                await ask(shot(process.port, WARMING_MODEL, stream=True))
+                await asyncio.sleep(0.2)
+                unused = process.resident()
+                load = Closed(shot(process.port, SLOW_MODEL, stream=True), SLOW_STREAMS, spread=1.0)
+                window = await observe(load, process, stage.provider, 1.0, effort.slow_window)
+                used = process.resident()
+                load.leave()
+                if window.answers:
+                    raise LoadError(f"{window.answers} streams of {target} ended before their time")
+            finally:
+                process.stop()
+            late[target].append(100 * max(0.0, 1 - window.frames / window.seconds / SLOW_EVENTS))
+            if window.cpu is not None and used is not None and unused is not None:
+                cpu[target].append(100 * window.cpu / window.seconds)
+                memory[target].append(1e3 * (used - unused) / SLOW_STREAMS)
+
+    def figure(key: str, what: str, unit: str, values: dict[Target, list[float]], budget: float) -> Figure:
+        floor, gateway = tuple(values["floor"]), tuple(values["gateway"])
+        return Figure(key, f"1,000 slow streams: {what}", unit, floor, gateway, budget=budget)
+
+    return [
+        figure("slow-cpu", "CPU", "% of a core", cpu, 100.0),
+        figure("slow-late", "events that do not keep up", "% of 20,000/s", late, LATE_PERCENT),
+        figure("slow-memory", "memory each", "kB", memory, MEMORY_EACH_KB),
+    ]
+
+
+async def flood(stage: Stage, targets: Iterable[Target], effort: Effort) -> list[Figure]:
+    """A large stream to a reader slower than its source: how much the target's memory grows, in MB."""
+    growth: dict[Target, list[float]] = {"floor": [], "gateway": []}
+    for target in targets:
+        process = stage.start(target)
+        try:
+            await process.ready()
+            await ask(shot(process.port, WARMING_MODEL, stream=True))
+            before = process.resident()
+            highest = 0.0
+            asked = shot(process.port, f"flood-{effort.flood}", stream=True)
+            reader = await slow_reader(asked, READER_MB * 1e6)
+            while not reader.done.done():
+                highest = max(highest, process.resident() or 0.0)
+                await asyncio.sleep(0.02)
+            status = reader.done.result()
+            reader.close()
+        finally:
+            process.stop()
+        if (
+            status != 200
+            or reader.size < effort.flood * 1_000_000
+            or not reader.tail.endswith(b"data: [DONE]\n\n")
+        ):
+            raise LoadError(f"{target}: status {status}, {reader.size} bytes, ending in {reader.tail!r}")
+        if before is not None:
+            growth[target].append(highest - before)
+    return [
+        Figure(
+            key="flood",
+            title=f"{effort.flood} MB stream to a slow reader: memory grows by",
+            unit="MB",
+            floor=tuple(growth["floor"]),
+            gateway=tuple(growth["gateway"]),
+            budget=GROWTH_MB,
+            note=f"read at {READER_MB:.0f} MB/s",
+        )
+    ]

@@ -1,0 +1,160 @@
+"""The fake provider: OpenAI chat and Anthropic messages from prebuilt bytes, as cheaply as Python allows.
+
+It shares a core with the load generator, so it does nothing but find the order in the request and write its
+bytes (see answers.py). It must keep and record nothing per request, and it refuses a body that it cannot
+read, so that a gateway which sends nonsense does not look fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+import httptools
+import msgspec
+import uvloop
+
+from bench.answers import Answer, Dialect, answer
+
+PATHS: dict[bytes, Dialect] = {b"/v1/chat/completions": "openai_chat", b"/v1/messages": "anthropic"}
+
+_PROBLEM = b'{"error":{"message":"not an order of the benchmark","type":"invalid_request_error"}}'
+_REFUSAL = Answer(
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+    % (len(_PROBLEM), _PROBLEM)
+)
+
+
+class StreamOptions(msgspec.Struct):
+    """The chat dialect's `stream_options`."""
+
+    include_usage: bool = False
+
+
+class Order(msgspec.Struct):
+    """What is read of a request's body, in either dialect."""
+
+    model: str
+    messages: msgspec.Raw
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+
+
+class Pace:
+    """Wakes streams that share one pause, in the order in which they fell asleep: one timer for all."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, pause: float) -> None:
+        self._loop = loop
+        self._pause = pause
+        self._waiting: deque[tuple[float, Callable[[], None]]] = deque()
+
+    def sleep(self, wake: Callable[[], None]) -> None:
+        """Call `wake` one pause from now."""
+        if not self._waiting:
+            self._loop.call_later(self._pause, self._ring)
+        self._waiting.append((self._loop.time() + self._pause, wake))
+
+    def _ring(self) -> None:
+        waiting = self._waiting
+        soon = self._loop.time() + 0.0005  # the loop's timers have 1 ms: nearer than half of that is now
+        while waiting and waiting[0][0] <= soon:
+            waiting.popleft()[1]()
+        if waiting:
+            self._loop.call_later(max(waiting[0][0] - self._loop.time(), 0.001), self._ring)
+
+
+class Provider(asyncio.Protocol):
+    """One connection: reads a request, writes its answer, and waits for the next."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, paces: dict[float, Pace]) -> None:
+        self._loop = loop
+        self._paces = paces
+        self._parser = httptools.HttpRequestParser(self)
+        self._decoder = msgspec.json.Decoder(Order)
+        self._url = b""
+        self._body = b""
+        self._left: deque[bytes] = deque()
+        self._full = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Part of asyncio.Protocol."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Part of asyncio.Protocol."""
+        self._parser.feed_data(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Part of asyncio.Protocol: whoever sleeps wakes to find nothing left to say."""
+        self._left.clear()
+
+    def pause_writing(self) -> None:
+        """Part of asyncio.Protocol: the reader is slow."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """Part of asyncio.Protocol: the reader has caught up."""
+        self._full = False
+        self._pour()
+
+    def on_url(self, url: bytes) -> None:
+        """Part of httptools: the request's target."""
+        self._url = url
+
+    def on_body(self, body: bytes) -> None:
+        """Part of httptools: some of the request's body."""
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        """Part of httptools: the request is whole."""
+        said = self._answer()
+        self._body = b""
+        self._transport.write(said.opening)
+        if not said.pieces:
+            return
+        self._left = deque(said.pieces)
+        if said.pause:
+            self._pace = self._paces.get(said.pause) or self._paces.setdefault(
+                said.pause, Pace(self._loop, said.pause)
+            )
+            self._pace.sleep(self._next)
+        else:
+            self._pour()
+
+    def _answer(self) -> Answer:
+        try:
+            order = self._decoder.decode(self._body)
+            usage = order.stream_options is not None and order.stream_options.include_usage
+            return answer(PATHS[self._url.partition(b"?")[0]], order.model, stream=order.stream, usage=usage)
+        except (msgspec.MsgspecError, KeyError, ValueError):
+            return _REFUSAL
+
+    def _next(self) -> None:
+        if self._left:
+            self._transport.write(self._left.popleft())
+            if self._left:
+                self._pace.sleep(self._next)
+
+    def _pour(self) -> None:
+        while self._left and not self._full:
+            self._transport.write(self._left.popleft())
+
+
+async def serve(port: int) -> None:
+    """Serve on loopback until the process is ended."""
+    loop = asyncio.get_running_loop()
+    paces: dict[float, Pace] = {}
+    server = await loop.create_server(lambda: Provider(loop, paces), "127.0.0.1", port, backlog=4096)
+    gc.collect()
+    gc.freeze()
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="The benchmark's fake provider.")
+    parser.add_argument("--port", type=int, required=True)
+    uvloop.run(serve(parser.parse_args().port))

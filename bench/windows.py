@@ -1,0 +1,88 @@
+"""Windows of load: start a load, let it settle, and take what was used between two moments."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from bench.figures import Window, percentile
+from bench.load import Arrivals, Closed
+from bench.processes import Process
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much a run does. All times in seconds, memory in megabytes.
+
+    rounds: of everything that is compared. warm, window: of each load. events: in a long paced stream.
+    slow_rounds, slow_window: of the thousand streams. flood: size of the stream to a slow reader.
+    starts: of the cold start, and imports.
+    """
+
+    name: str
+    rounds: int
+    warm: float
+    window: float
+    events: int
+    slow_rounds: int
+    slow_window: float
+    flood: int
+    starts: int
+
+
+QUICK = Effort("quick", 3, 0.15, 0.6, 250, slow_rounds=1, slow_window=2.0, flood=40, starts=3)
+FULL = Effort("full", 7, 0.4, 2.0, 500, slow_rounds=3, slow_window=5.0, flood=100, starts=7)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    at: float
+    answers: int
+    frames: int
+    reads: int
+    latencies: int
+    cpu: float | None
+    waited: float | None
+    bench_cpu: float | None
+
+    @classmethod
+    def take(cls, load: Closed | Arrivals, process: Process, provider: Process) -> _Moment:
+        spent, provided, count = process.spent(), provider.spent(), load.count
+        return cls(
+            at=time.perf_counter(),
+            answers=count.answers,
+            frames=count.frames,
+            reads=count.reads,
+            latencies=len(count.latencies),
+            cpu=None if spent is None else spent.used,
+            waited=None if spent is None else spent.waited,
+            bench_cpu=None if provided is None else provided.used + time.process_time(),
+        )
+
+
+async def observe(
+    load: Closed | Arrivals, process: Process, provider: Process, warm: float, seconds: float
+) -> Window:
+    """Start the load, wait `warm` seconds, measure for `seconds`. The load goes on; the caller ends it."""
+    await load.start()
+    await asyncio.sleep(warm)
+    before = _Moment.take(load, process, provider)
+    await asyncio.sleep(seconds)
+    after = _Moment.take(load, process, provider)
+    latencies = sorted(load.count.latencies[before.latencies : after.latencies])
+    return Window(
+        seconds=after.at - before.at,
+        answers=after.answers - before.answers,
+        frames=after.frames - before.frames,
+        reads=after.reads - before.reads,
+        cpu=_difference(after.cpu, before.cpu),
+        waited=_difference(after.waited, before.waited),
+        bench_cpu=_difference(after.bench_cpu, before.bench_cpu),
+        p50=percentile(latencies, 0.50),
+        p99=percentile(latencies, 0.99),
+    )
+
+
+def _difference(after: float | None, before: float | None) -> float | None:
+    return None if after is None or before is None else after - before
