@@ -13,7 +13,7 @@ frames through with named edits instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import msgspec
 
@@ -25,6 +25,13 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 Operation = Literal["chat", "models"]
 """One thing that an endpoint does. "chat" is unary or streamed and counted in tokens; "models" is unary
 and free."""
+
+
+Feature = Literal["schema", "json", "custom_tools", "forced_thinking"]
+"""What a dialect says natively. schema: an answer by JSON Schema. json: an answer of any JSON. custom_tools:
+tools with free text. forced_thinking: forcing a tool while the model thinks. The rest is emulated."""
+
+EVERY_FEATURE: frozenset[Feature] = frozenset(get_args(Feature))
 
 
 class WireRequest(msgspec.Struct):
@@ -142,6 +149,7 @@ class Dialect(msgspec.Struct, frozen=True):
     encode_error: status, extra headers, body; `request_id` where the envelope carries it.
     request_headers, response_headers: lower-case names that may pass in each direction.
     maps: top-level request keys that the IR carries; they must never land in `extra`.
+    features: what it says natively. tool_name: the pattern that a tool's whole name must match.
     """
 
     name: str
@@ -167,6 +175,8 @@ class Dialect(msgspec.Struct, frozen=True):
     request_headers: frozenset[str] = frozenset()
     response_headers: frozenset[str] = frozenset()
     maps: frozenset[str] = frozenset()
+    features: frozenset[Feature] = EVERY_FEATURE
+    tool_name: str = r"[A-Za-z0-9_-]{1,64}"
 
     def passes(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """The upstream's headers that a client of the same dialect may see."""

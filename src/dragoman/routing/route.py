@@ -134,7 +134,7 @@ class Route(msgspec.Struct, frozen=True):
     strict: Strict = False
 
     def shown(self, deployment: Deployment) -> str | None:
-        """The model name that the answer shows: the one asked for if that was renamed, else the upstream's (None)."""
+        """The name that the answer shows: the one asked for, or None where the upstream's own is that one."""
         return None if self.asked in (deployment.model, deployment.name) else self.asked
 
 

@@ -1,0 +1,331 @@
+"""What a target lacks, made of what it has, and undone on the way back.
+
+A client that asks for JSON by schema, for a tool with free text, or for a tool whose name the target refuses
+gets what it asked for all the same:
+
+    JSON schema, JSON mode   one more tool, called by force, whose arguments are the answer; where nothing can
+                             be forced, an instruction (the model may not follow: a loss of quality)
+    free-text tools          functions with one string
+    tool names               legal ones, the same for the same name every time
+
+The history is rewritten like the request, so that a model finds what it said under the names it knows.
+`restore` is the way back. Pure; nothing here knows a dialect's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.facts import Facts
+from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.restore import INPUT, Restorer, Undo
+
+replace = msgspec.structs.replace
+
+
+class Emulation(msgspec.Struct, frozen=True):
+    """A request as the target can be asked, and what is to be undone in its answer (None = nothing)."""
+
+    request: ir.Request
+    undo: Undo | None = None
+
+    def restorer(self) -> Restorer | None:
+        """A restorer for one stream; None when its events are right as they are."""
+        return None if self.undo is None else Restorer(self.undo)
+
+    def restore(self, response: ir.Response) -> ir.Response:
+        """A whole answer as the client asked for it."""
+        restorer = self.restorer()
+        if restorer is None:
+            return response
+        return ir.fold(event for one in ir.unfold(response) for event in restorer.feed(one))
+
+
+def emulate(request: ir.Request, dialect: Dialect, facts: Facts, quirks: Quirks, report: Report) -> Emulation:
+    """The request with everything replaced that this target does not have.
+
+    dialect: what the target's protocol can say (`features`, `tool_name`); facts, quirks: what its model
+    and its vendor cannot do all the same. report: gets a change for each thing that is asked for in
+    another form, and a loss where the other form promises less.
+    """
+    said, free = _tools_said(request)
+    names = _legal_names(said, dialect.tool_name)
+    custom: frozenset[str] = frozenset()
+    if free and "custom_tools" not in dialect.features:
+        custom = frozenset(names[name] for name in free)
+        request = _with_functions(request, report)
+    renamed = {name: legal for name, legal in names.items() if name != legal}
+    if renamed:
+        request = _with_names(request, renamed, report)
+    output = request.output
+    answer = member = None
+    if output is not None and not _says(output, dialect, facts, quirks):
+        if _calls_forced(request.tool_choice):
+            request = replace(request, output=_text(output))
+            report.lose("output", "a tool call is forced, so there is no text to give a form to", "hint")
+        elif _can_force(request, dialect, facts):
+            answer = _legal(output.name or "answer", dialect.tool_name, names.values())
+            request, member = _with_answer_tool(request, output, answer, report)
+        else:
+            request = _with_instruction(request, output, dialect, report)
+    if answer is None and not custom and not renamed:
+        return Emulation(request)
+    back = {legal: name for name, legal in renamed.items()}
+    return Emulation(request, Undo(answer, member, custom, back))
+
+
+# The form of the answer ---------------------------------------------------------------------------
+
+
+def _says(output: ir.Output, dialect: Dialect, facts: Facts, quirks: Quirks) -> bool:
+    """Whether the target takes this form of output as it is."""
+    if output.kind == "schema":
+        return "schema" in dialect.features and facts.structured is not False and quirks.json_schema
+    return output.kind == "text" or "json" in dialect.features
+
+
+def _calls_forced(choice: ir.ToolChoice | None) -> bool:
+    return choice is not None and choice.mode in {"any", "tool"}
+
+
+def _can_force(request: ir.Request, dialect: Dialect, facts: Facts) -> bool:
+    choice = request.tool_choice
+    if facts.tools is False or facts.forced_tool is False or (choice is not None and choice.mode == "native"):
+        return False
+    return "forced_thinking" in dialect.features or not _thinks(request.reasoning)
+
+
+def _thinks(reasoning: ir.Reasoning | None) -> bool:
+    if reasoning is None or reasoning.mode == "off" or reasoning.effort == "none" or reasoning.budget == 0:
+        return False
+    return reasoning.mode is not None or reasoning.effort is not None or reasoning.budget is not None
+
+
+def _text(output: ir.Output) -> ir.Output | None:
+    """What is left to ask for when the form is asked for otherwise."""
+    plain = replace(output, kind="text", schema=None, name=None, description=None, strict=None, form=None)
+    return None if plain == ir.Output() else plain
+
+
+_VALUE: Final = "value"
+_ANY: Final[dict[str, Any]] = {"type": "object", "additionalProperties": True}
+_ANSWER: Final = "Call this to give your final answer: the arguments are the answer itself."
+_ANY_OBJECT: Final = (
+    "Call this to give your final answer: the arguments are the JSON object that was asked for."
+)
+
+
+def _with_answer_tool(
+    request: ir.Request, output: ir.Output, name: str, report: Report
+) -> tuple[ir.Request, str | None]:
+    """The request with the tool whose arguments are the answer, and the member that holds it."""
+    schema, member = _as_object(output.schema) if output.kind == "schema" else (_ANY, None)
+    guide = _ANSWER if output.kind == "schema" else _ANY_OBJECT
+    description = f"{output.description}\n{guide}" if output.description else guide
+    tools, choice, parallel = request.tools or (), request.tool_choice, request.parallel
+    if tools and (choice is None or choice.mode != "none"):
+        forced = ir.ToolChoice("any", (*choice.names, name) if choice is not None and choice.names else ())
+    else:
+        forced, parallel = ir.ToolChoice("tool", (name,)), False
+    report.change(
+        "output", f"tools[{len(tools)}]", f"the form of the answer is asked for by the tool {name!r}"
+    )
+    return replace(
+        request,
+        tools=(*tools, ir.Function(name, description, schema)),
+        tool_choice=forced,
+        parallel=parallel,
+        output=_text(output),
+    ), member
+
+
+def _as_object(schema: Mapping[str, Any] | None) -> tuple[dict[str, Any], str | None]:
+    """The schema as one that tools take, whose root is an object: itself, or an object with one member."""
+    schema = dict(schema or _ANY)
+    if schema.get("type") == "object":
+        return schema, None
+    if "type" not in schema and "properties" in schema:
+        return {"type": "object", **schema}, None
+    inner = _rebased(schema, f"#/properties/{_VALUE}")
+    return {"type": "object", "properties": {_VALUE: inner}, "required": [_VALUE]}, _VALUE
+
+
+def _rebased(node: Any, root: str) -> Any:
+    """The schema at another place: its local references lead to where things are now."""
+    if isinstance(node, dict):
+        return {
+            key: root + value[1:]
+            if key == "$ref" and isinstance(value, str) and value.startswith("#")
+            else _rebased(value, root)
+            for key, value in node.items()
+        }
+    return [_rebased(item, root) for item in node] if isinstance(node, list) else node
+
+
+_ONLY_JSON: Final = "Answer with one JSON value and nothing else: no other words, no code fence."
+
+
+def _with_instruction(request: ir.Request, output: ir.Output, dialect: Dialect, report: Report) -> ir.Request:
+    """The request with the form of its answer described in the system text."""
+    words = _ONLY_JSON
+    if output.schema is not None:
+        words += (
+            f"\nIt must be valid against this JSON Schema:\n{msgspec.json.encode(output.schema).decode()}"
+        )
+    report.lose("output", "the model can be told this form of answer, but not held to it", "quality")
+    left = _text(output)
+    if output.kind == "schema" and "json" in dialect.features:
+        left = replace(left or ir.Output(), kind="json")
+    told = ir.Text(words)
+    if request.system:
+        return replace(request, system=(*request.system, told), output=left)
+    messages = request.messages
+    head = next((i for i, m in enumerate(messages) if m.role not in {"system", "developer"}), len(messages))
+    message = ir.Message("system", (told,))
+    return replace(request, messages=(*messages[:head], message, *messages[head:]), output=left)
+
+
+# Tools with free text -----------------------------------------------------------------------------
+
+
+def _with_functions(request: ir.Request, report: Report) -> ir.Request:
+    """The request with functions in place of free-text tools, in its history too."""
+    tools, choice = request.tools, request.tool_choice
+    if tools is not None:
+        tools = tuple(_function(tool, index, report) for index, tool in enumerate(tools))
+    if choice is not None and choice.kind == "custom":
+        choice = replace(choice, kind="function")
+    messages = _mapped(request.messages, _as_function_traffic)
+    return replace(request, tools=tools, tool_choice=choice, messages=messages)
+
+
+def _function(tool: ir.Tool, index: int, report: Report) -> ir.Tool:
+    if not isinstance(tool, ir.Function) or tool.kind != "custom":
+        return tool
+    where = f"tools[{index}]"
+    report.change(where, where, f"a tool with free text is offered as a function with the string {INPUT!r}")
+    about: dict[str, Any] = {"type": "string", "description": "The whole input of the tool, as plain text."}
+    if tool.format is not None and tool.format.get("type") != "text":
+        grammar = msgspec.json.encode(tool.format).decode()
+        about["description"] += f" It must follow this grammar: {grammar}"
+        report.lose(f"{where}.format", "the input can be told a grammar, but not held to it", "quality")
+    parameters = {
+        "type": "object",
+        "properties": {INPUT: about},
+        "required": [INPUT],
+        "additionalProperties": False,
+    }
+    return replace(tool, kind="function", parameters=parameters, format=None)
+
+
+def _as_function_traffic(block: ir.Block) -> ir.Block:
+    if isinstance(block, ir.ToolCall) and block.kind == "custom":
+        arguments = msgspec.json.encode({INPUT: block.arguments}).decode()
+        return replace(block, kind="function", arguments=arguments)
+    if isinstance(block, ir.ToolResult) and block.kind == "custom":
+        return replace(block, kind="function")
+    return block
+
+
+# Names --------------------------------------------------------------------------------------------
+
+
+def _tools_said(request: ir.Request) -> tuple[dict[str, None], set[str]]:
+    """Every name of a client's tool in the request, in order, and those of tools with free text."""
+    said: dict[str, None] = {}
+    free: set[str] = set()
+    for tool in request.tools or ():
+        if isinstance(tool, ir.Function):
+            said[tool.name] = None
+            if tool.kind == "custom":
+                free.add(tool.name)
+    for message in request.messages:
+        for block in message.blocks:
+            if isinstance(block, ir.ToolCall) and block.by == "client":
+                said[block.name] = None
+                if block.kind == "custom":
+                    free.add(block.name)
+    return said, free
+
+
+def _legal_names(said: Iterable[str], pattern: str) -> dict[str, str]:
+    """Each name with the one that the target takes. Names that are legal keep themselves."""
+    legal = _pattern(pattern)
+    names = {name: name for name in said if legal.fullmatch(name)}
+    for name in said:
+        if name not in names:
+            names[name] = _legal(name, pattern, names.values())
+    return names
+
+
+def _legal(name: str, pattern: str, taken: Iterable[str]) -> str:
+    """A name that fits the pattern and is not taken: as near to the wanted one as it can be.
+
+    Depends on nothing but its arguments, so that a conversation keeps its names (and its cached prefix).
+    """
+    legal = _pattern(pattern)
+    used = frozenset(taken)
+    plain = _ILLEGAL.sub("_", name)
+    for near in (name, plain, f"_{plain}"):
+        if near not in used and legal.fullmatch(near):
+            return near
+    mark = hashlib.blake2s(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    for length in range(len(plain), -1, -1):
+        for near in (f"{plain[:length]}_{mark}", f"t{plain[:length]}_{mark}"):
+            if near not in used and legal.fullmatch(near):
+                return near
+    raise ValueError(f"no name fits {pattern!r}")
+
+
+_ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@lru_cache(maxsize=64)
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text)
+
+
+def _with_names(request: ir.Request, names: Mapping[str, str], report: Report) -> ir.Request:
+    """The request with these tools renamed wherever they are named."""
+
+    def renamed(block: ir.Block) -> ir.Block:
+        if not isinstance(block, ir.ToolCall | ir.ToolResult) or block.by != "client" or block.name is None:
+            return block
+        name = names.get(block.name)
+        return block if name is None else replace(block, name=name)
+
+    tools: list[ir.Tool] = []
+    for index, tool in enumerate(request.tools or ()):
+        if isinstance(tool, ir.Function) and tool.name in names:
+            where = f"tools[{index}].name"
+            report.change(where, where, f"the name is not legal there; it is {names[tool.name]!r}")
+            tool = replace(tool, name=names[tool.name])  # noqa: PLW2901
+        tools.append(tool)
+    choice = request.tool_choice
+    if choice is not None and any(name in names for name in choice.names):
+        choice = replace(choice, names=tuple(names.get(name, name) for name in choice.names))
+    return replace(
+        request,
+        tools=None if request.tools is None else tuple(tools),
+        tool_choice=choice,
+        messages=_mapped(request.messages, renamed),
+    )
+
+
+def _mapped(messages: Sequence[ir.Message], change: Callable[[ir.Block], ir.Block]) -> tuple[ir.Message, ...]:
+    """The messages with their blocks changed; the same values where nothing is."""
+    changed = []
+    for message in messages:
+        blocks = tuple(change(block) for block in message.blocks)
+        same = all(new is old for new, old in zip(blocks, message.blocks, strict=True))
+        changed.append(message if same else replace(message, blocks=blocks))
+    return tuple(changed)

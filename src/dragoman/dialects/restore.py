@@ -1,0 +1,310 @@
+"""The way back from an emulation: what the upstream answered, as the client asked for it.
+
+`emulate` decides what is asked for in another form; a `Restorer` undoes it event by event. It holds back
+nothing but what cannot be told yet (the first characters of an object, half an escape), keeps
+`ir.GRAMMAR`, and lets pass unchanged whatever it does not recognise, so a model that ignores what it was
+told loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from dragoman import ir
+
+
+class Undo(msgspec.Struct, frozen=True):
+    """What was done to a request.
+
+    answer: the tool whose arguments are the client's answer, None = there is none. member: the one
+    member of those arguments that holds the answer, None = they are it. custom: functions (by the name
+    that the target knows) that the client declared as free-text tools. names: renamed tools, from the
+    name that the target knows to the client's.
+    """
+
+    answer: str | None = None
+    member: str | None = None
+    custom: frozenset[str] = frozenset()
+    names: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+class Restorer:
+    """Undoes one emulation for one stream."""
+
+    __slots__ = ("_answered", "_called", "_open", "_undo")
+
+    def __init__(self, undo: Undo) -> None:
+        self._undo = undo
+        self._open: dict[tuple[int, int], _Seen] = {}
+        self._answered: set[int] = set()
+        self._called: set[int] = set()
+
+    def feed(self, event: ir.Event) -> list[ir.Event]:
+        """The events that the client's side gets for one of the upstream's."""
+        take = _TAKE.get(type(event))
+        return [event] if take is None else take(self, event)
+
+    def _begin(self, event: ir.Open) -> list[ir.Event]:
+        call = event.block
+        if not isinstance(call, ir.ToolCall) or call.by != "client":
+            return [event]
+        undo = self._undo
+        if call.name == undo.answer:
+            self._answered.add(event.candidate)
+            seen = _Seen(_answer, _reader(undo.member), ir.TextDelta)
+        else:
+            self._called.add(event.candidate)
+            if call.name not in undo.custom:
+                return [msgspec.structs.replace(event, block=self._renamed(call))]
+            seen = _Seen(self._custom, _INPUT, ir.ArgsDelta)
+        self._open[event.candidate, event.index] = seen
+        return seen.begin(event, call)
+
+    def _more(self, event: ir.ArgsDelta) -> list[ir.Event]:
+        seen = self._open.get((event.candidate, event.index))
+        return [event] if seen is None else seen.more(event, event.text)
+
+    def _end(self, event: ir.Close) -> list[ir.Event]:
+        seen = self._open.pop((event.candidate, event.index), None)
+        if seen is not None:
+            return seen.end(event)
+        if isinstance(event.block, ir.ToolCall) and event.block.by == "client":
+            return [msgspec.structs.replace(event, block=self._renamed(event.block))]
+        return [event]
+
+    def _finish(self, event: ir.Finish) -> list[ir.Event]:
+        """Stopping for the answer's call is an ordinary end, unless the client's own tools are called too."""
+        answered = event.candidate in self._answered and event.candidate not in self._called
+        if answered and event.stop is not None and event.stop.reason == "tool":
+            return [msgspec.structs.replace(event, stop=ir.Stop("end"))]
+        return [event]
+
+    def _renamed(self, call: ir.ToolCall) -> ir.ToolCall:
+        name = self._undo.names.get(call.name)
+        return call if name is None else msgspec.structs.replace(call, name=name)
+
+    def _custom(self, call: ir.ToolCall, text: str) -> ir.Block:
+        return msgspec.structs.replace(self._renamed(call), kind="custom", arguments=text)
+
+
+_TAKE: dict[type, Callable[[Restorer, Any], list[ir.Event]]] = {
+    ir.Open: Restorer._begin,
+    ir.ArgsDelta: Restorer._more,
+    ir.Close: Restorer._end,
+    ir.Finish: Restorer._finish,
+}
+
+
+class Reader(Protocol):
+    """Takes the arguments of a call in pieces and gives what the client is to see of them."""
+
+    def feed(self, text: str) -> str:
+        """What the next piece adds."""
+        ...
+
+    def close(self) -> str:
+        """What is still owed when the arguments have ended."""
+        ...
+
+
+class _Seen:
+    """An open call that the client sees as something else."""
+
+    __slots__ = ("_delta", "_make", "_new", "_reader")
+
+    def __init__(
+        self,
+        make: Callable[[ir.ToolCall, str], ir.Block],
+        reader: Callable[[], Reader],
+        delta: Callable[[int, str, int], ir.Event],
+    ) -> None:
+        self._make = make
+        self._new = reader
+        self._reader = reader()
+        self._delta = delta
+
+    def begin(self, event: ir.Open, call: ir.ToolCall) -> list[ir.Event]:
+        opened = msgspec.structs.replace(event, block=self._make(call, ""))
+        return [opened, *self.more(event, call.arguments)]
+
+    def more(self, event: ir.Open | ir.ArgsDelta, text: str) -> list[ir.Event]:
+        seen = self._reader.feed(text)
+        return [self._delta(event.index, seen, event.candidate)] if seen else []
+
+    def end(self, event: ir.Close) -> list[ir.Event]:
+        block = event.block
+        if isinstance(block, ir.ToolCall):  # authoritative: read again from its beginning
+            reader = self._new()
+            block = self._make(block, reader.feed(block.arguments) + reader.close())
+        closed = msgspec.structs.replace(event, block=block)
+        owed = self._reader.close()
+        return [self._delta(event.index, owed, event.candidate), closed] if owed else [closed]
+
+
+def _answer(call: ir.ToolCall, text: str) -> ir.Block:
+    return ir.Text(text, sealed=call.sealed)
+
+
+class WholeObject:
+    """The arguments as they are; an object without members where a model wrote nothing at all."""
+
+    __slots__ = ("_empty",)
+
+    def __init__(self) -> None:
+        self._empty = True
+
+    def feed(self, text: str) -> str:
+        """All of it."""
+        self._empty = self._empty and not text
+        return text
+
+    def close(self) -> str:
+        """Nothing, unless nothing came."""
+        return "{}" if self._empty else ""
+
+
+class ValueMember:
+    """The JSON text of the one member of an object. Anything of another form passes as it is."""
+
+    __slots__ = ("_begun", "_head", "_held")
+
+    def __init__(self, name: str) -> None:
+        self._head = _Head(f"{{{json.dumps(name)}:")
+        self._begun = False
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """What is certainly the value's: the last brace so far may be the object's own."""
+        text = self._head.feed(text)
+        if self._head.state != "past":
+            return text
+        if not self._begun:
+            text = text.lstrip()
+            self._begun = bool(text)
+        text = self._held + text
+        last = text.rfind("}")
+        if last < 0 or text[last + 1 :].strip():
+            self._held = ""
+            return text
+        self._held = text[last:]
+        return text[:last]
+
+    def close(self) -> str:
+        """Nothing: what was held is the end of the object."""
+        return self._head.close()
+
+
+class StringMember:
+    """The text of the one string member of an object. Anything of another form passes as it is.
+
+    Half of an escape or of a surrogate pair is held until its rest is there; what is no character
+    (a lone surrogate) becomes U+FFFD.
+    """
+
+    __slots__ = ("_done", "_head", "_held")
+
+    def __init__(self, name: str) -> None:
+        self._head = _Head(f'{{{json.dumps(name)}:"')
+        self._held = ""
+        self._done = False
+
+    def feed(self, text: str) -> str:
+        """The characters that are whole by now."""
+        text = self._head.feed(text)
+        if self._head.state != "past":
+            return text
+        pieces: list[str] = []
+        text = self._held + text
+        self._held = ""
+        while text and not self._done:
+            characters = _CHARACTERS.match(text)
+            end = characters.end() if characters else 0
+            pieces.append(_unescaped(text[:end]))
+            text = text[end:]
+            if text.startswith('"'):
+                self._done = True
+            elif len(text) < _LONGEST_ESCAPE:
+                self._held, text = text, ""
+            else:  # no escape that JSON knows
+                pieces.append(text[:2])
+                text = text[2:]
+        return "".join(pieces)
+
+    def close(self) -> str:
+        """What a cut in the middle of a pair leaves."""
+        return "\ufffd" if _HIGH.match(self._held) else self._head.close()
+
+
+_CHARACTERS: Final = re.compile(
+    r"""(?:
+      [^"\\]+
+    | \\[^u]
+    | \\u(?![dD][89abAB])[0-9a-fA-F]{4}                                   # no high surrogate
+    | \\u[dD][89abAB][0-9a-fA-F]{2}(?:\\u[0-9a-fA-F]{4}|(?=[^\\]|\\[^u]))   # one, with what follows it
+    )+""",
+    re.VERBOSE | re.DOTALL,
+)
+_HIGH: Final = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
+_LONGEST_ESCAPE: Final = 12
+
+
+def _unescaped(text: str) -> str:
+    if "\\" not in text:
+        return text
+    try:
+        plain = json.loads(f'"{text}"', strict=False)
+    except ValueError:
+        return text
+    assert isinstance(plain, str)
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _reader(member: str | None) -> Callable[[], Reader]:
+    return WholeObject if member is None else partial(ValueMember, member)
+
+
+INPUT: Final = "input"
+"""The one member of the arguments that stand for a free-text tool's input."""
+_INPUT: Final = partial(StringMember, INPUT)
+
+
+class _Head:
+    """Skips the known beginning of an object: `{"input":"`, with any blanks between its tokens.
+
+    state: "in" while it may still be that, "past" behind it, "other" when it was something else.
+    """
+
+    __slots__ = ("_expected", "_place", "_seen", "state")
+
+    def __init__(self, expected: str) -> None:
+        self._expected = expected
+        self._place = 0
+        self._seen = ""
+        self.state = "in"
+
+    def feed(self, text: str) -> str:
+        """What follows the beginning; all that has come so far if it is not what was expected."""
+        if self.state != "in":
+            return text
+        between = (0, 1, self._expected.index(":"), len(self._expected) - 1)
+        for at, character in enumerate(text):
+            if character == self._expected[self._place]:
+                self._place += 1
+                if self._place == len(self._expected):
+                    self.state = "past"
+                    return text[at + 1 :]
+            elif not (character.isspace() and self._place in between):
+                self.state = "other"
+                return self._seen + text
+        self._seen += text
+        return ""
+
+    def close(self) -> str:
+        """What was held; nothing where an empty object came, which means an empty value."""
+        return "" if self.state != "in" or self._seen.strip() in {"", "{", "{}"} else self._seen
