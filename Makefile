@@ -101,6 +101,6 @@ $(DEV):
 	$(call install,dev)
 	@rm -f .venv/installed-*; touch '$@' '$(RUN)'
 
-$(NODE): $(DEV)
+$(NODE): | $(DEV)
 	@$(PY) scripts/install.py node
 	@touch '$@'
