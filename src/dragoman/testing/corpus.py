@@ -26,7 +26,7 @@ from dragoman.errors import WireError
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What the client sent. url: whole, None for a socket's; headers: lower-case names; body: None = not JSON."""
+    """What the client sent. url: whole; headers: lower-case names; body: None where it is not JSON."""
 
     method: str | None = "POST"
     url: str | None = None

@@ -1,0 +1,164 @@
+"""What counts as the same JSON: each dialect's canonical form, stated as data, and the differences beyond it.
+
+Everywhere, a member that is null equals a member that is absent, and an integer equals the float of the
+same value; a boolean equals nothing but itself. Inside `exact` members (schemas, arguments, metadata),
+which belong to the client or the model, null is a value. Whatever else may differ is listed below, each
+with its reason; a codec is held to the rest.
+
+Paths are written with `[]` for any index: `tools[].function.parameters`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+_INDEX = re.compile(r"\[\d+\]")
+_ABSENT: Any = msgspec.UNSET
+
+
+class Form(msgspec.Struct, frozen=True):
+    """The canonical form of one kind of body.
+
+    exact: members that are compared to the last bit. defaults: members that mean the same when absent,
+    with that value. may_add: members that an encoder owes its clients and that a sender may have left
+    out. spellings: members that have several spellings, with the function that makes them one.
+    """
+
+    exact: frozenset[str] = frozenset()
+    defaults: Mapping[str, Any] = {}
+    may_add: frozenset[str] = frozenset()
+    spellings: Mapping[str, Callable[[Any], Any]] = {}
+
+
+class Canon(msgspec.Struct, frozen=True):
+    """The canonical forms of one dialect. terminator: the frame that ends its streams and is no event."""
+
+    request: Form
+    response: Form
+    terminator: bytes | None = None
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One place where two bodies differ; `UNSET` stands for an absent member."""
+
+    path: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        return f"{self.path or 'body'}: {_shown(self.before)} became {_shown(self.after)}"
+
+
+def differences(before: Any, after: Any, form: Form) -> list[Difference]:
+    """Where `after` is not `before`, up to the canonical form; in the order of the members."""
+    found: list[Difference] = []
+    _compare(before, after, "", form, found)
+    return found
+
+
+def _compare(before: Any, after: Any, path: str, form: Form, found: list[Difference]) -> None:
+    pattern = _INDEX.sub("[]", path)
+    if pattern in form.exact:
+        if not _equal(before, after):
+            found.append(Difference(path, before, after))
+        return
+    if (spell := form.spellings.get(pattern)) is not None:
+        before, after = spell(before), spell(after)
+    if type(before) is dict and type(after) is dict:
+        for key in [*before, *(key for key in after if key not in before)]:
+            inner = f"{path}.{key}" if path else key
+            member = _INDEX.sub("[]", inner)
+            default = form.defaults.get(member, _ABSENT)
+            old, new = (_stated(side.get(key), default) for side in (before, after))
+            if old is _ABSENT and new is not _ABSENT and member in form.may_add:
+                continue
+            if not (old is _ABSENT and new is _ABSENT):
+                _compare(old, new, inner, form, found)
+    elif type(before) is list and type(after) is list and len(before) == len(after):
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            _compare(old, new, f"{path}[{index}]", form, found)
+    elif not _equal(before, after):
+        found.append(Difference(path, before, after))
+
+
+def _stated(value: Any, default: Any) -> Any:
+    return _ABSENT if value is None or (default is not _ABSENT and _equal(value, default)) else value
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Equality of JSON values: 1 and 1.0 are equal, 1 and true are not."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if type(one) is dict and type(other) is dict:
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if type(one) is list and type(other) is list:
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return bool(one == other)
+
+
+def _shown(value: Any) -> str:
+    if value is _ABSENT:
+        return "nothing"
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 300 else f"{text[:200]} … {text[-80:]}"
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if type(value) is str else value
+
+
+CANON: dict[str, Canon] = {
+    "openai_chat": Canon(
+        Form(
+            exact=frozenset(
+                {
+                    "metadata",
+                    "tools[].function.parameters",
+                    "functions[].parameters",
+                    "response_format.json_schema.schema",
+                }
+            ),
+            defaults={"stream": False},
+            # "up to four sequences", as one string or a list
+            spellings={"stop": _as_list},
+        ),
+        Form(
+            # Required by the specification; vendors leave them out.
+            may_add=frozenset(
+                {
+                    "id",
+                    "object",
+                    "created",
+                    "model",
+                    "choices[].index",
+                    "choices[].message.role",
+                    "usage.total_tokens",
+                }
+            ),
+        ),
+        terminator=b"[DONE]",
+    ),
+    "anthropic": Canon(
+        Form(
+            exact=frozenset(
+                {
+                    "metadata",
+                    "messages[].content[].input",
+                    "tools[].input_schema",
+                    "output_config.format.schema",
+                    "output_format.schema",
+                }
+            ),
+            defaults={"stream": False},
+        ),
+        Form(
+            exact=frozenset({"content[].input"}),
+            may_add=frozenset({"id", "type", "role", "model"}),
+        ),
+    ),
+}
+"""By dialect. An entry here changes what a law demands: it needs a reason from the specification."""

@@ -1,0 +1,341 @@
+"""What a request or an answer says, as a list of facts that every dialect must carry or name as lost.
+
+A fact has the place where it is said (IR terms, as in `Report`), and words for what is said that do not
+depend on how a dialect arranges it: texts may be joined, turns merged, ids minted anew, defaults left
+out. `missing` gives the facts of one value that another does not say and that no loss or change
+names. It is the judge of translations, so it must never excuse a fact because some dialect lacks it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+
+_SCALARS = (
+    "max_output",
+    "user",
+    "safety_identifier",
+    "previous",
+    "conversation",
+    "background",
+    "tool_choice.native",
+    "output.name",
+    "output.description",
+    "output.schema",
+    "output.strict",
+    "output.modalities",
+    "output.audio",
+    "output.verbosity",
+    "reasoning.mode",
+    "reasoning.effort",
+    "reasoning.budget",
+    "reasoning.summary",
+    "reasoning.visible",
+    "cache.key",
+    "cache.mode",
+    "cache.ttl",
+    "cache.retention",
+    "cache.mark",
+    "sampling.temperature",
+    "sampling.top_p",
+    "sampling.top_k",
+    "sampling.min_p",
+    "sampling.seed",
+    "sampling.frequency_penalty",
+    "sampling.presence_penalty",
+    "sampling.repetition_penalty",
+    "sampling.stop",
+    "sampling.n",
+    "sampling.logprobs",
+    "sampling.top_logprobs",
+    "sampling.logit_bias",
+    "output.kind",
+    "parallel",
+    "tier",
+    "store",
+    "stream",
+)
+
+_SAYS_NOTHING: dict[str, tuple[Any, ...]] = {
+    "background": (False,),
+    "output.kind": ("text",),
+    "output.modalities": (("text",),),
+    "output.strict": (False,),
+    "parallel": (True,),
+    "sampling.frequency_penalty": (0,),
+    "sampling.logit_bias": ({},),
+    "sampling.logprobs": (False,),
+    "sampling.n": (1,),
+    "sampling.presence_penalty": (0,),
+    "sampling.stop": ((),),
+    "sampling.top_logprobs": (0,),
+    "store": (False,),
+    "stream": (False,),
+    "tier": ("auto", "default"),
+}
+"""Values that are every dialect's default: stating them asks for nothing."""
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """path: where it is said; kind: what sort of thing; words: what is said, comparable."""
+
+    path: str
+    kind: str
+    words: Any
+
+    def __str__(self) -> str:
+        words = str(self.words)
+        return f"{self.path}: {self.kind} {words if len(words) <= 200 else words[:200] + ' …'}"
+
+
+def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> list[Fact]:
+    """The facts of `before` that `after` does not say as often, and that the report does not name.
+
+    A text counts as said when it occurs inside a text of the same role: dialects join what others keep
+    apart. A loss or change names a fact when it has the fact's path or one that contains it.
+    """
+    said = Counter((fact.kind, fact.words) for fact in after)
+    texts: dict[str, list[str]] = {}
+    for kind, words in said:
+        if kind.startswith("text"):
+            texts.setdefault(kind, []).append(words)
+    named = {loss.path for loss in report.losses} | {change.path for change in report.changes}
+    absent: list[Fact] = []
+    for fact in before:
+        if fact.kind.startswith("text"):
+            found = any(fact.words in text for text in texts.get(fact.kind, ()))
+        else:
+            found = said[fact.kind, fact.words] > 0
+            said[fact.kind, fact.words] -= found
+        if not found and not any(path in named for path in _containing(fact.path)):
+            absent.append(fact)
+    return absent
+
+
+def _containing(path: str) -> Iterator[str]:
+    """The path and every path that contains it: `a.b[0].c`, `a.b[0]`, `a.b`, `a`."""
+    yield path
+    while path:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        yield path
+
+
+# --- Requests ----------------------------------------------------------------------------------
+
+
+def of_request(request: ir.Request) -> list[Fact]:
+    """What a client asks for; the model's name is the route's business and no fact."""
+    facts: list[Fact] = []
+    calls: dict[str | None, ir.ToolCall] = {
+        block.id: block
+        for message in request.messages
+        for block in message.blocks
+        if isinstance(block, ir.ToolCall) and block.id is not None
+    }
+    for index, block in enumerate(request.system):
+        facts += _of_block(block, f"system[{index}]", "system", calls)
+    for index, message in enumerate(request.messages):
+        path = f"messages[{index}]"
+        role = "system" if message.role == "developer" else message.role
+        for number, block in enumerate(message.blocks):
+            facts += _of_block(block, f"{path}.blocks[{number}]", role, calls)
+        facts += _stated(path, message, "name", "cache")
+        facts += _of_extra(path, message.extra)
+    for index, tool in enumerate(request.tools or ()):
+        facts += _of_tool(tool, f"tools[{index}]")
+    choice = request.tool_choice
+    if choice is not None and (choice.mode != "auto" or choice.names):
+        facts.append(Fact("tool_choice", "tool choice", (choice.mode, choice.names, choice.kind)))
+    for path in _SCALARS:
+        value = _at(request, path)
+        if value is not None and value not in _SAYS_NOTHING.get(path, ()):
+            facts.append(Fact(path, path, _comparable(value)))
+    for key, value in (request.metadata or {}).items():
+        facts.append(Fact(f"metadata.{key}", f"metadata {key}", _comparable(value)))
+    for name in ("output", "reasoning", "cache", "tool_choice"):
+        facts += _of_extra(name, getattr(getattr(request, name), "extra", None))
+    return [*facts, *_of_extra("", request.extra)]
+
+
+def _of_tool(tool: ir.Tool, path: str) -> Iterator[Fact]:
+    if isinstance(tool, ir.ProviderTool):
+        yield Fact(path, "provider's tool", tool.kind)
+        for key, value in (tool.options or {}).items():
+            yield Fact(f"{path}.options.{key}", f"{tool.kind} {key}", _comparable(value))
+        yield from _stated(path, tool, "cache")
+        return
+    yield Fact(path, "tool", (tool.kind, tool.name))
+    for field in ("description", "parameters", "format"):
+        if (value := getattr(tool, field)) is not None:
+            yield Fact(f"{path}.{field}", f"{field} of {tool.name}", _comparable(value))
+    if tool.strict:
+        yield Fact(f"{path}.strict", "strict", tool.name)
+    yield from _stated(path, tool, "cache")
+    yield from _of_extra(path, tool.extra)
+
+
+# --- Answers -----------------------------------------------------------------------------------
+
+
+def of_response(response: ir.Response) -> list[Fact]:
+    """What a model answered. When it was made (`created`) is not part of what it says."""
+    facts = [*_stated("", response, "id", "model", "tier", "status")]
+    for candidate in response.candidates:
+        path = f"candidates[{candidate.index}]"
+        for number, block in enumerate(candidate.blocks):
+            facts += _of_block(block, f"{path}.blocks[{number}]", f"candidate {candidate.index}", {})
+        if candidate.stop is not None:
+            facts.append(Fact(f"{path}.stop.reason", "stop", (candidate.index, candidate.stop.reason)))
+            facts += _stated(f"{path}.stop", candidate.stop, "sequence")
+            facts += _detailed(f"{path}.stop.detail", candidate.stop.detail)
+        facts += _of_extra(path, candidate.extra)
+    facts += _of_usage(response.usage)
+    if response.error is not None:
+        facts.append(Fact("error", "error", (response.error.kind, response.error.message)))
+    return [*facts, *_of_extra("", response.extra)]
+
+
+def _of_usage(usage: ir.Usage | None) -> Iterator[Fact]:
+    if usage is None:
+        yield Fact("usage", "usage", None)
+        return
+    yield Fact("usage.input", "input tokens", usage.input_total)
+    yield Fact("usage.output", "output tokens", usage.output_total)
+    for field in ("cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning"):
+        if value := getattr(usage, field):
+            yield Fact(f"usage.{field}", field, value)
+    yield from _detailed("usage.detail", usage.detail)
+    for index, (model, other) in enumerate(usage.others):
+        yield Fact(f"usage.others[{index}]", "usage of", (model, other.total))
+    yield from _of_extra("usage", usage.extra)
+
+
+# --- Blocks ------------------------------------------------------------------------------------
+
+
+_Calls = Mapping[str | None, ir.ToolCall]
+
+
+def _of_block(block: ir.Block, path: str, role: str, calls: _Calls) -> Iterator[Fact]:
+    yield from _SAYS[type(block)](block, path, role, calls)
+    if (sealed := getattr(block, "sealed", None)) is not None:
+        yield Fact(f"{path}.sealed", "seal", sealed.data)
+    yield from _stated(path, block, "cache")
+    yield from _of_extra(path, getattr(block, "extra", None))
+
+
+def _of_text(block: ir.Text | ir.Refusal, path: str, role: str, _: _Calls) -> Iterator[Fact]:
+    yield from _text(path, role, block.text)
+    for index, citation in enumerate(getattr(block, "citations", ())):
+        yield Fact(f"{path}.citations[{index}]", "citation", (citation.url, citation.title, citation.quote))
+    if block.logprobs:
+        words = tuple((item.token, item.logprob) for item in block.logprobs)
+        yield Fact(f"{path}.logprobs", "logprobs", words)
+
+
+def _of_thinking(block: ir.Thinking, path: str, role: str, _: _Calls) -> Iterator[Fact]:
+    for text in (block.text, *block.summary):
+        yield from _text(path, f"{role}, thinking", text)
+
+
+def _of_call(block: ir.ToolCall, path: str, role: str, _: _Calls) -> Iterator[Fact]:
+    yield Fact(path, "call", (block.by, block.name, _arguments(block)))
+
+
+def _of_result(block: ir.ToolResult, path: str, role: str, calls: _Calls) -> Iterator[Fact]:
+    call = calls.get(block.id)
+    words = (block.by, block.name, None) if call is None else (block.by, call.name, _arguments(call))
+    yield Fact(path, "result of", words)
+    if block.error:
+        yield Fact(f"{path}.error", "failed result of", words)
+    for index, inner in enumerate(block.content):
+        yield from _of_block(inner, f"{path}.content[{index}]", "result", calls)
+
+
+def _of_media(block: ir.Media, path: str, role: str, calls: _Calls) -> Iterator[Fact]:
+    yield Fact(path, block.kind, block.data or block.url or block.file or block.text)
+    yield from _stated(path, block, "transcript", "name", "detail", "context", "citable")
+    for index, inner in enumerate(block.blocks or ()):
+        yield from _of_block(inner, f"{path}.blocks[{index}]", role, calls)
+
+
+def _of_json(block: ir.Json, path: str, role: str, _: _Calls) -> Iterator[Fact]:
+    yield from _text(path, role, str(_comparable(block.value)))
+
+
+def _of_native(block: ir.Native, path: str, role: str, _: _Calls) -> Iterator[Fact]:
+    yield Fact(path, "native", (block.dialect, block.kind, _comparable(block.value)))
+
+
+_SAYS: dict[type, Callable[[Any, str, str, _Calls], Iterator[Fact]]] = {
+    ir.Text: _of_text,
+    ir.Refusal: _of_text,
+    ir.Thinking: _of_thinking,
+    ir.ToolCall: _of_call,
+    ir.ToolResult: _of_result,
+    ir.Media: _of_media,
+    ir.Json: _of_json,
+    ir.Native: _of_native,
+}
+
+
+def _text(path: str, role: str, text: str) -> Iterator[Fact]:
+    if text:
+        yield Fact(f"{path}.text", f"text of {role}", text)
+
+
+def _arguments(call: ir.ToolCall) -> str:
+    """The arguments up to white space and the order of members; no arguments are an empty object."""
+    if call.kind == "custom":
+        return call.arguments
+    try:
+        return msgspec.json.encode(msgspec.json.decode(call.arguments or "{}"), order="sorted").decode()
+    except msgspec.DecodeError:
+        return call.arguments
+
+
+# --- Members -----------------------------------------------------------------------------------
+
+
+def _stated(path: str, value: Any, *fields: str) -> Iterator[Fact]:
+    for field in fields:
+        inner = getattr(value, field, None)
+        if isinstance(inner, ir.CacheMark):
+            yield Fact(f"{path}.{field}", "cache mark", inner.ttl)
+            yield from _of_extra(f"{path}.{field}", inner.extra)
+        elif inner is not None:
+            yield Fact(f"{path}.{field}" if path else field, field, inner)
+
+
+def _detailed(path: str, detail: Mapping[str, Any] | None) -> Iterator[Fact]:
+    for key, value in (detail or {}).items():
+        if value:
+            yield Fact(f"{path}.{key}", key, _comparable(value))
+
+
+def _of_extra(path: str, extra: ir.Extra) -> Iterator[Fact]:
+    """Leftover keys, at the place where encoders name them lost. A null says nothing."""
+    for dialect, members in (extra or {}).items():
+        for key, value in members.items():
+            if value is not None:
+                place = f"{path}.{key}" if path else key
+                yield Fact(place, "extra", (dialect, key, _comparable(value)))
+
+
+def _at(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        value = getattr(value, name, None)
+    return value
+
+
+def _comparable(value: Any) -> Any:
+    """The value itself where it can be hashed as it is; its sorted JSON otherwise."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return msgspec.json.encode(value, order="sorted").decode()
