@@ -27,7 +27,7 @@ NODE := tests/e2e/node/node_modules/installed-$(call key,tests/e2e/node/package-
 COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Variables: PORT=8080 and every DRAGOMAN_* for run, WIRE=folder for laws, ARGS='…' for run, test and bench,"
 	@echo "             PYTHON=python3.12 for the interpreter of .venv"

