@@ -91,7 +91,7 @@ _MODEL_STUDIO: Final = Vendor(
         developer_role=False,
         refuses=frozenset({"frequency_penalty", "logit_bias", "metadata", "store"}),
         reasoning_request="enable_thinking",
-        reasoning_field="reasoning_content",
+        cache_marks="cache_control",
     ),
     # The other qwen names have open weights and are served by many.
     models=(
@@ -199,7 +199,6 @@ _CLOUD: Final = (
                 }
             ),
             null_members=False,  # BerriAI/litellm#5839
-            reasoning_field="reasoning",
         ),
     ),
     Vendor(
@@ -233,7 +232,6 @@ _CLOUD: Final = (
         quirks=Quirks(
             refuses=frozenset({"logit_bias", "metadata", "store"}),
             assistant_names=False,
-            reasoning_field="reasoning_content",
             reasoning_tokens="outside",
         ),
         models=("grok-*",),
@@ -246,7 +244,11 @@ _CLOUD: Final = (
         page="https://docs.together.ai/reference/chat-completions",
         keys=("TOGETHER_API_KEY",),
         base_var="TOGETHER_BASE_URL",
-        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False, reasoning_field="reasoning"),
+        quirks=Quirks(
+            max_tokens_field="max_tokens",
+            developer_role=False,
+            extensions=frozenset({"min_p", "repetition_penalty", "top_k"}),
+        ),
     ),
     Vendor(
         name="fireworks",
@@ -261,7 +263,6 @@ _CLOUD: Final = (
             developer_role=False,
             refuses=frozenset({"store"}),
             required_word="any",  # BerriAI/litellm#4416
-            reasoning_field="reasoning_content",
         ),
     ),
     Vendor(
@@ -272,7 +273,11 @@ _CLOUD: Final = (
         page="https://openrouter.ai/docs/api-reference/overview",
         keys=("OPENROUTER_API_KEY",),
         base_var="OPENROUTER_BASE_URL",
-        quirks=Quirks(reasoning_request="reasoning", reasoning_field="reasoning"),
+        quirks=Quirks(
+            reasoning_request="reasoning",
+            cache_marks="cache_control",
+            extensions=frozenset({"min_p", "repetition_penalty", "top_a", "top_k"}),
+        ),
     ),
     Vendor(
         name="cerebras",
@@ -282,7 +287,7 @@ _CLOUD: Final = (
         page="https://inference-docs.cerebras.ai/api-reference/chat-completions",
         keys=("CEREBRAS_API_KEY",),
         base_var="CEREBRAS_BASE_URL",
-        quirks=Quirks(refuses=frozenset({"metadata", "store"}), reasoning_field="reasoning"),
+        quirks=Quirks(refuses=frozenset({"metadata", "store"})),
     ),
     Vendor(
         name="perplexity",
@@ -313,7 +318,7 @@ _CLOUD: Final = (
             developer_role=False,
             refuses=frozenset({"logit_bias", "logprobs", "top_logprobs"}),
             reasoning_request="enable_thinking",
-            reasoning_field="reasoning_content",
+            extensions=frozenset({"min_p", "top_k"}),
         ),
     ),
     Vendor(
@@ -349,7 +354,6 @@ _CLOUD: Final = (
             max_tokens_field="max_tokens",
             developer_role=False,
             reasoning_request="thinking",
-            reasoning_field="reasoning_content",
         ),
         models=("glm-*",),
         known=("glm-4.7", "glm-5.2", "glm-5.3"),
@@ -361,7 +365,7 @@ _CLOUD: Final = (
         page="https://docs.crusoecloud.com",
         keys=("CRUSOE_API_KEY",),
         base_var="CRUSOE_BASE_URL",
-        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False, reasoning_field="reasoning"),
+        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False),
     ),
 )
 
@@ -371,21 +375,27 @@ _OWN_MACHINE: Final = (
         title="vLLM",
         base_url="http://localhost:8000/v1",
         page="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
-        quirks=Quirks(developer_role=False, reasoning_field="reasoning"),
+        quirks=Quirks(developer_role=False, extensions=frozenset({"min_p", "repetition_penalty", "top_k"})),
     ),
     Vendor(
         name="llamacpp",
         title="llama.cpp server",
         base_url="http://localhost:8080/v1",
         page="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
-        quirks=Quirks(developer_role=False, reasoning_field="reasoning_content"),
+        quirks=Quirks(
+            developer_role=False, extensions=frozenset({"min_p", "repeat_penalty", "top_k", "typical_p"})
+        ),
     ),
     Vendor(
         name="lmstudio",
         title="LM Studio",
         base_url="http://localhost:1234/v1",
         page="https://lmstudio.ai/docs/developer/openai-compat",
-        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False),
+        quirks=Quirks(
+            max_tokens_field="max_tokens",
+            developer_role=False,
+            extensions=frozenset({"repeat_penalty", "top_k"}),
+        ),
     ),
 )
 

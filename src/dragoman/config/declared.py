@@ -1,0 +1,67 @@
+"""What `settings` declares, for those who read, describe or list settings: one reflection for all of them."""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
+from dragoman.config.settings import Section, about
+from dragoman.secret import Secret
+
+ScalarType: TypeAlias = type[Duration] | type[Size] | type[PathPrefix] | type[FilePath]
+SCALARS: Final[tuple[ScalarType, ...]] = (Duration, Size, PathPrefix, FilePath)
+
+
+class Setting(NamedTuple):
+    """One declared setting. default: `msgspec.NODEFAULT` where it must be written."""
+
+    name: str
+    type: Any
+    default: Any
+    about: about
+
+
+def settings_of(section: type[Section]) -> dict[str, Setting]:
+    """The settings that a section declares, by name, in order."""
+    hints = get_type_hints(section, include_extras=True)
+    found: dict[str, Setting] = {}
+    for field in msgspec.structs.fields(section):
+        kind, meta = get_args(hints[field.name])[:2]
+        default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
+        found[field.name] = Setting(field.name, kind, default, meta)
+    return found
+
+
+def options(kind: Any) -> tuple[Any, ...]:
+    """The members of a union, other types alone; None is left out."""
+    members = get_args(kind) if get_origin(kind) in {Union, types.UnionType} else (kind,)
+    return tuple(member for member in members if member is not types.NoneType)
+
+
+def nullable(kind: Any) -> bool:
+    """Whether null is one of the values."""
+    return kind is Any or (get_origin(kind) in {Union, types.UnionType} and types.NoneType in get_args(kind))
+
+
+def expected(kind: Any) -> str:
+    """What a person should write for a type, in a few words."""
+    members = options(kind)
+    if len(members) > 1:
+        return " or ".join(expected(member) for member in members)
+    (kind,) = members
+    if kind in SCALARS:
+        words: str = kind.expected
+        return words
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(get_args(kind)) if len(get_args(kind)) > 1 else str(get_args(kind)[0])
+    if get_origin(kind) is tuple:
+        return f"a list, each {expected(get_args(kind)[0])}"
+    if get_origin(kind) is dict:
+        return "a mapping"
+    if isinstance(kind, type) and issubclass(kind, Section):
+        short = settings_of(kind)[kind.shorthand].type if kind.shorthand else None
+        return "a mapping of settings" if short is None else f"{expected(short)}, or a mapping of settings"
+    return {bool: "true or false", int: "a whole number", str: "a text", Secret: "a key"}.get(kind, "a value")

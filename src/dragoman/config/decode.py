@@ -1,0 +1,249 @@
+"""From the tree as written to typed settings, with every problem found on the way.
+
+The types of `settings` decide everything: what is accepted, what a message says was expected, what an
+unknown name was probably meant to be. No setting is named here. Secrets never appear in a message; the
+one thing read from outside is the file that `{file: path}` names.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+
+from dragoman.config.declared import SCALARS, ScalarType, Setting, expected, nullable, options, settings_of
+from dragoman.config.document import Items, Node, Scalar, Source, Table, join
+from dragoman.config.scalars import FilePath
+from dragoman.config.settings import Section, about
+from dragoman.errors import Problem
+from dragoman.secret import Secret
+
+_TRUE: Final = frozenset({"true", "yes", "on", "1"})
+_FALSE: Final = frozenset({"false", "no", "off", "0"})
+_INT: Final = re.compile(r"[-+]?[0-9]{1,18}\Z")
+_HEADER: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z")
+_SHOWN: Final = 30
+
+S = TypeVar("S", bound=Section)
+
+
+def suggest(name: str, known: Iterable[str]) -> str | None:
+    """A hint that names what was probably meant, or else what there is."""
+    names = sorted(known)
+    if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
+        return f"did you mean {near[0]}?"
+    return f"known here: {', '.join(names)}" if 0 < len(names) <= 12 else None
+
+
+class _Invalid:
+    """What a value is that could not be read; its problem is on the list."""
+
+
+INVALID: Final = _Invalid()
+
+
+class Decoder:
+    """Reads one tree. folder: where relative files are looked for.
+
+    problems: what was wrong. sources: where each setting that was written stands, by path. names: the
+    entries of each open mapping (`models`), those that could not be read included.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[Problem] = []
+        self.sources: dict[str, Source] = {}
+        self.names: dict[str, frozenset[str]] = {}
+
+    def section(self, kind: type[S], node: Node, path: str = "") -> S:
+        """A section; settings that could not be read have their defaults. Raises nothing."""
+        value = self.read(kind, node, path)
+        return kind() if value is INVALID else value
+
+    def read(self, kind: Any, node: Node, path: str) -> Any:
+        """The value of any declared type, or INVALID."""
+        self.sources[path] = node.source
+        if isinstance(node, Scalar) and node.value is None and nullable(kind):
+            return None
+        members = options(kind)
+        if len(members) > 1:
+            return self._union(kind, members, node, path)
+        (kind,) = members
+        origin = get_origin(kind)
+        if kind is Any:
+            return plain(node)
+        if origin is tuple:
+            return self._sequence(get_args(kind)[0], node, path)
+        if origin is dict:
+            return self._mapping(get_args(kind)[1], node, path)
+        if isinstance(kind, type) and issubclass(kind, Section):
+            return self._fields(kind, node, path)
+        if kind is Secret:
+            return self._secret(node, path)
+        if not isinstance(node, Scalar):
+            return self._wrong(kind, node, path)
+        return self._scalar(kind, node, path)
+
+    def _union(self, kind: Any, members: tuple[Any, ...], node: Node, path: str) -> Any:
+        for member in members:
+            trial = Decoder(self.folder)
+            if (value := trial.read(member, node, path)) is not INVALID:
+                return value
+        return self._wrong(kind, node, path)
+
+    def _scalar(self, kind: Any, node: Scalar, path: str) -> Any:
+        text = node.text.strip()
+        if kind in SCALARS:
+            return self._unit(kind, node, path)
+        if kind is str and node.value is not None:
+            return node.text
+        if kind is bool and text.lower() in _TRUE | _FALSE:
+            return text.lower() in _TRUE
+        if kind is int and _INT.match(text):
+            return int(text)
+        if get_origin(kind) is Literal and node.text in get_args(kind):
+            return node.text
+        return self._wrong(kind, node, path)
+
+    def _unit(self, kind: ScalarType, node: Scalar, path: str) -> Any:
+        try:
+            value = kind.parse(node.text)
+        except ValueError:
+            return self._wrong(kind, node, path)
+        return FilePath(self.folder / Path(value).expanduser()) if isinstance(value, FilePath) else value
+
+    def _sequence(self, kind: Any, node: Node, path: str) -> Any:
+        # A list of one may be written without its brackets.
+        nodes = node.items if isinstance(node, Items) else (node,)
+        places = [f"{path}[{index}]" for index in range(len(nodes))] if isinstance(node, Items) else [path]
+        values = [self.read(kind, item, place) for item, place in zip(nodes, places, strict=True)]
+        return INVALID if INVALID in values else tuple(values)
+
+    def _mapping(self, kind: Any, node: Node, path: str) -> Any:
+        if isinstance(node, Scalar) and node.value is None:
+            return {}
+        if not isinstance(node, Table):
+            return self._wrong(dict[str, Any], node, path)
+        self.names[path] = frozenset(node.entries)
+        values = {name: self.read(kind, inner, join(path, name)) for name, inner in node.entries.items()}
+        return {name: value for name, value in values.items() if value is not INVALID}
+
+    def _fields(self, kind: type[Section], node: Node, path: str) -> Any:
+        declared = settings_of(kind)
+        short = declared[kind.shorthand] if kind.shorthand else None
+        if short is not None and (
+            not isinstance(node, Table) or (short.type is Secret and set(node.entries) == {"file"})
+        ):
+            value = self.read(short.type, node, path)
+            return INVALID if value is INVALID else kind(**{short.name: value})
+        if isinstance(node, Scalar) and node.value is None:
+            node = Table({}, node.source)
+        if not isinstance(node, Table):
+            return self._wrong(kind, node, path)
+        rest = declared.pop(kind.rest) if kind.rest else None
+        values: dict[str, Any] = {}
+        others: dict[str, Node] = {}
+        for name, inner in node.entries.items():
+            if name not in declared:
+                others[name] = inner
+            elif not (
+                isinstance(inner, Scalar) and inner.value is None and not nullable(declared[name].type)
+            ):
+                values[name] = self.read(declared[name].type, inner, join(path, name))
+        if rest is not None:
+            values[rest.name] = self._mapping(
+                get_args(rest.type)[1], Table(others, node.source, node.names), path
+            )
+        else:
+            for name in others:
+                self.problem(join(path, name), "unknown setting", node.named(name), suggest(name, declared))
+        return self._build(kind, declared, values, node, path)
+
+    def _build(
+        self,
+        kind: type[Section],
+        declared: Mapping[str, Setting],
+        values: dict[str, Any],
+        node: Table,
+        path: str,
+    ) -> Any:
+        missing = [
+            name for name, one in declared.items() if one.default is msgspec.NODEFAULT and name not in values
+        ]
+        for name in missing:
+            self.problem(path, f"{name} is missing", node.source)
+        for name, value in values.items():
+            if name in declared and value is not INVALID:
+                self._bounds(declared[name].about, value, node.entries[name], join(path, name))
+        good = {name: value for name, value in values.items() if value is not INVALID}
+        whole = all(one.default is not msgspec.NODEFAULT or name in good for name, one in declared.items())
+        return kind(**good) if whole else INVALID
+
+    def _bounds(self, meta: about, value: Any, node: Node, path: str) -> None:
+        """Notes a number outside what its setting allows."""
+        if meta.ge is not None and isinstance(value, int) and value < meta.ge:
+            self.problem(path, f"must be at least {meta.ge}", node.source)
+        if meta.le is not None and isinstance(value, int) and value > meta.le:
+            self.problem(path, f"must be at most {meta.le}", node.source)
+
+    def _secret(self, node: Node, path: str) -> Any:
+        if isinstance(node, Table) and set(node.entries) == {"file"}:
+            return self._secret_file(node.entries["file"], path)
+        if not isinstance(node, Scalar) or node.value is None:
+            self.problem(path, "expected a key: a text, ${VARIABLE} or {file: path}", node.source)
+            return INVALID
+        return self._key(node.text, node.source, path)
+
+    def _secret_file(self, node: Node, path: str) -> Any:
+        name = self.read(FilePath, node, join(path, "file"))
+        if name is INVALID:
+            return INVALID
+        try:
+            text = Path(name).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            self.problem(path, f"the file {name} cannot be read: {reason}", node.source)
+            return INVALID
+        return self._key(text.strip(), node.source, path)
+
+    def _key(self, text: str, source: Source, path: str) -> Any:
+        if _HEADER.match(text):
+            return Secret(text)
+        if text:
+            hint = "a line break or a quotation mark pasted along?"
+            self.problem(path, "the text holds characters that no header can carry", source, hint)
+        else:
+            self.problem(path, "the text is empty", source)
+        return INVALID
+
+    def _wrong(self, kind: Any, node: Node, path: str) -> _Invalid:
+        self.problem(path, f"expected {expected(kind)}, found {_found(node)}", node.source)
+        return INVALID
+
+    def problem(self, path: str, message: str, source: Source, hint: str | None = None) -> None:
+        """Notes one problem."""
+        self.problems.append(Problem(path, message, source.origin, source.line, hint))
+
+
+def plain(node: Node) -> Any:
+    """The JSON value of a tree."""
+    if isinstance(node, Table):
+        return {name: plain(inner) for name, inner in node.entries.items()}
+    if isinstance(node, Items):
+        return [plain(item) for item in node.items]
+    return node.value
+
+
+def _found(node: Node) -> str:
+    """What stands there, in words; the text itself only when it is short and not from elsewhere."""
+    if isinstance(node, Table):
+        return "a mapping"
+    if isinstance(node, Items):
+        return "a list"
+    if node.value is None:
+        return "nothing"
+    return "another text" if node.filled or len(node.text) > _SHOWN or "\n" in node.text else f"`{node.text}`"

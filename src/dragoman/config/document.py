@@ -1,0 +1,282 @@
+"""A configuration as written: YAML or environment text as a tree whose every node knows where it stands.
+
+The tree is built from the YAML parser's events and not by its composer, which recurses in C without a
+bound and keeps the last of two equal keys in silence. Plain values follow the core schema of YAML 1.2
+(https://yaml.org/spec/1.2.2/#103-core-schema): `no` is a text and 1e3 a number. `${VARIABLE}` is filled
+in here. What a value means is decided later, by the type of its setting (`decode`). Reads nothing but
+its arguments.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+import yaml
+
+from dragoman.errors import Problem
+
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG: Final = "tag:yaml.org,2002:"
+_NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOL: Final = {
+    word: value for value in (True, False) for word in (f"{value}", f"{value}".lower(), f"{value}".upper())
+}
+_INT: Final = re.compile(r"[-+]?[0-9]{1,300}\Z")
+_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_VARIABLE: Final = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", re.ASCII)
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_*-]+\Z", re.ASCII)
+
+MAX_DEPTH: Final = 50
+MAX_NODES: Final = 100_000
+"""Far above any configuration; below what aliases of aliases can blow up to."""
+
+
+class Source(NamedTuple):
+    """Where a value stands: a file and line (1-based), an environment variable, or another origin's name."""
+
+    origin: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.origin if self.line is None else f"{self.origin}:{self.line}"
+
+
+class Scalar(msgspec.Struct, frozen=True):
+    """One value.
+
+    value: what YAML makes of it. text: as written, variables filled in. filled: whether some were; such a
+    text may be a secret and is never shown in a message.
+    """
+
+    value: bool | int | float | str | None
+    text: str
+    source: Source
+    filled: bool = False
+    size: int = 1
+
+
+class Items(msgspec.Struct, frozen=True):
+    """A list. size: nodes below it, aliases counted each time."""
+
+    items: tuple[Node, ...]
+    source: Source
+    size: int = 1
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A mapping. names: where each key stands."""
+
+    entries: Mapping[str, Node]
+    source: Source
+    names: Mapping[str, Source] = {}
+    size: int = 1
+
+    def named(self, name: str) -> Source:
+        """Where the key stands."""
+        return self.names.get(name) or self.entries[name].source
+
+
+Node: TypeAlias = Scalar | Items | Table
+
+
+def join(path: str, name: str) -> str:
+    """The path of an entry; a name that would be misread in a path is quoted."""
+    shown = name if _PLAIN_NAME.match(name) else '"' + name.replace('"', '\\"') + '"'
+    return f"{path}.{shown}" if path else shown
+
+
+def read(text: str, origin: str, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
+    """The tree of a YAML text, and what is wrong with its form. origin: the file's name, for messages."""
+    return _Reader(text, origin, environ).document()
+
+
+def plant(value: Any, source: Source) -> Node:
+    """The tree of a Python value (None, bool, numbers, text, lists, mappings), all of it from one source."""
+    if isinstance(value, Mapping):
+        return Table({str(name): plant(inner, source) for name, inner in value.items()}, source)
+    if isinstance(value, list | tuple):
+        return Items(tuple(plant(inner, source) for inner in value), source)
+    if value is None or isinstance(value, bool):
+        return Scalar(value, {None: "null", True: "true", False: "false"}[value], source)
+    return Scalar(value, str(value), source)
+
+
+def merge(below: Node, above: Node) -> Node:
+    """Two trees as one: tables entry by entry, for anything else what is above."""
+    if not (isinstance(below, Table) and isinstance(above, Table)):
+        return above
+    entries = dict(below.entries)
+    for name, node in above.entries.items():
+        entries[name] = merge(entries[name], node) if name in entries else node
+    return Table(entries, above.source, {**below.names, **above.names})
+
+
+class _Unreadable(Exception):
+    """The text cannot be read on; carries the one problem that says why."""
+
+    def __init__(self, message: str, line: int | None, path: str = "") -> None:
+        super().__init__(message)
+        self.message, self.line, self.path = message, line, path
+
+
+class _Reader:
+    """Builds one document. Problems that leave a readable tree are collected, others end the reading."""
+
+    def __init__(self, text: str, origin: str, environ: Mapping[str, str]) -> None:
+        self.text = text
+        self.origin = origin
+        self.environ = environ
+        self.problems: list[Problem] = []
+        self.anchors: dict[str, Node] = {}
+        self.events: Iterator[Any] = iter(())
+
+    def document(self) -> tuple[Table, list[Problem]]:
+        table = Table({}, Source(self.origin, 1))
+        try:
+            self.events = yaml.parse(self.text, Loader=_LOADER)
+            table = self.root() or table
+        except _Unreadable as error:
+            self.problem(error.path, error.message, error.line)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            self.problem("", f"not YAML: {error.problem or error.context}", mark.line + 1 if mark else None)
+        except yaml.reader.ReaderError as error:
+            line = self.text.count("\n", 0, error.position) + 1
+            self.problem("", "not YAML: an unprintable character", line)
+        return table, self.problems
+
+    def root(self) -> Table | None:
+        node: Node | None = None
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if node is not None:
+                    raise _Unreadable("a second document begins here; a configuration is one", _line(event))
+                node = self.node(next(self.events), "", 0)
+        if node is None or (isinstance(node, Scalar) and node.value is None):
+            return None
+        if not isinstance(node, Table):
+            raise _Unreadable("a configuration is a mapping of settings (`server: …`)", node.source.line)
+        return node
+
+    def node(self, event: Any, path: str, depth: int) -> Node:
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self.anchors:
+                raise _Unreadable(
+                    f"*{event.anchor} is not defined above, or contains itself", _line(event), path
+                )
+            return self.anchors[event.anchor]
+        if depth > MAX_DEPTH:
+            raise _Unreadable(f"nested deeper than {MAX_DEPTH} levels", _line(event))
+        node: Node
+        if isinstance(event, yaml.ScalarEvent):
+            node = self.scalar(event, path)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = self.sequence(event, path, depth)
+        else:
+            node = self.mapping(event, path, depth)
+        if node.size > MAX_NODES:
+            raise _Unreadable(f"more than {MAX_NODES} values", _line(event), path)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = node
+        return node
+
+    def sequence(self, start: Any, path: str, depth: int) -> Items:
+        items: list[Node] = []
+        size = 1
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            items.append(self.node(event, f"{path}[{len(items)}]", depth + 1))
+            size += items[-1].size
+        return Items(tuple(items), Source(self.origin, _line(start)), size)
+
+    def mapping(self, start: Any, path: str, depth: int) -> Table:
+        entries: dict[str, Node] = {}
+        names: dict[str, Source] = {}
+        merged: dict[str, Node] = {}
+        size = 1
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                raise _Unreadable("a name is a plain text", _line(event), path)
+            name, here = event.value, Source(self.origin, _line(event))
+            value = self.node(next(self.events), join(path, name), depth + 1)
+            size += value.size
+            if size > MAX_NODES:
+                raise _Unreadable(f"more than {MAX_NODES} values", here.line, path)
+            if name == "<<" and event.implicit[0]:
+                merged |= self.merged(value, path)
+            elif name in entries:
+                self.problem(join(path, name), f"stated twice, first in line {names[name].line}", here.line)
+            else:
+                entries[name], names[name] = value, here
+        return Table({**merged, **entries}, Source(self.origin, _line(start)), names, size)
+
+    def merged(self, value: Node, path: str) -> dict[str, Node]:
+        """The entries that `<<: *other` brings in; of several the first wins."""
+        tables = value.items if isinstance(value, Items) else (value,)
+        found: dict[str, Node] = {}
+        for table in reversed(tables):
+            if not isinstance(table, Table):
+                raise _Unreadable("`<<` takes a mapping, or a list of them", value.source.line, path)
+            found.update(table.entries)
+        return found
+
+    def scalar(self, event: Any, path: str) -> Scalar:
+        line = _line(event)
+        text = self.fill(event.value, path, line) if "${" in event.value else event.value
+        value: bool | float | str | None = text
+        if event.tag is None and event.implicit[0]:
+            value = _plain(text)
+        elif event.tag not in {None, "!", _TAG + "str"}:
+            self.problem(path, f"the tag {event.tag} is not supported", line)
+        return Scalar(value, text, Source(self.origin, line), filled="${" in event.value)
+
+    def fill(self, text: str, path: str, line: int) -> str:
+        """`${NAME}` and `${NAME:-default}` from the environment; `$${` is a plain `${`."""
+
+        def value(match: re.Match[str]) -> str:
+            whole, name, default = match[0], match[1], match[2]
+            if whole == "$${":
+                return "${"
+            if name is None:
+                self.problem(
+                    path,
+                    "`${` begins no variable",
+                    line,
+                    "write ${NAME}, ${NAME:-default}, or $${ for itself",
+                )
+                return ""
+            found = self.environ.get(name)
+            if found is None and default is None:
+                self.problem(
+                    path,
+                    f"the environment variable {name} is not set",
+                    line,
+                    f"${{{name}:-default}} gives one",
+                )
+            return found or default or ""
+
+        return _VARIABLE.sub(value, text)
+
+    def problem(self, path: str, message: str, line: int | None, hint: str | None = None) -> None:
+        self.problems.append(Problem(path, message, self.origin, line, hint))
+
+
+def _plain(text: str) -> bool | float | str | None:
+    """What an unquoted text is in the core schema; hexadecimal, octal and infinite numbers stay text."""
+    if text in _NULL:
+        return None
+    if text in _BOOL:
+        return _BOOL[text]
+    if _INT.match(text):
+        return int(text)
+    if _FLOAT.match(text) and math.isfinite(number := float(text)):
+        return number
+    return text
+
+
+def _line(event: Any) -> int:
+    line: int = event.start_mark.line + 1
+    return line

@@ -1,0 +1,147 @@
+"""Values with a unit or a rule, written as one text in a configuration.
+
+Each type is the plain value that the program computes with (a `Duration` is a float of seconds) and
+knows how it is read (`parse`), how it is shown (`str`), what a person should write (`expected`) and its
+JSON Schema. `parse` raises ValueError; whoever reads a file turns that into a message with a place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Self
+
+_AMOUNT: Final = re.compile(r"\s*(\d{1,20})(?:\.(\d{1,18}))?\s*([A-Za-z]*)\s*\Z", re.ASCII)
+_MILLISECONDS: Final = {
+    "": 1000,
+    "ms": 1,
+    "s": 1000,
+    "m": 60_000,
+    "min": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
+}
+_BYTES: Final = dict.fromkeys(("", "b"), 1) | {
+    f"{prefix}{infix}{suffix}": base**power
+    for power, prefix in enumerate("kmg", start=1)
+    for base, infix, suffix in ((1000, "", ""), (1000, "", "b"), (1024, "i", "b"))
+}
+_LONGEST: Final = 10_000 * 86_400
+
+
+class Duration(float):
+    """Seconds, from "250ms", "30s", "5m", "1h", "2d" or a plain number of seconds.
+
+    Not negative, at most 10,000 days, exact to a microsecond.
+    """
+
+    expected: ClassVar[str] = "a duration such as 30s, 5m or 250ms"
+    schema: ClassVar[Mapping[str, Any]] = {
+        "anyOf": [
+            {"type": "number", "minimum": 0, "maximum": _LONGEST},
+            {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*([mM]?[sS]|[mM]([iI][nN])?|[hHdD])?\s*$"},
+        ]
+    }
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """From a number of seconds or a text with a unit."""
+        if isinstance(value, str):
+            amount, scale = _amount(value, _MILLISECONDS)
+            seconds: float = amount / (scale * 1000)
+        else:
+            seconds = _number(value)
+        if not 0 <= seconds <= _LONGEST:
+            raise ValueError("negative, or longer than 10000d")
+        return cls(round(seconds, 6))
+
+    def __str__(self) -> str:
+        """The shortest exact spelling: "30s", "5m", "250ms"."""
+        if not self:
+            return "0s"
+        milliseconds = round(self * 1000)
+        if milliseconds / 1000 != self:
+            return f"{float(self):.6f}".rstrip("0") + "s"
+        unit = next(unit for unit in ("d", "h", "m", "s", "ms") if milliseconds % _MILLISECONDS[unit] == 0)
+        return f"{milliseconds // _MILLISECONDS[unit]}{unit}"
+
+
+class Size(int):
+    """Bytes, from "64MB", "512kB", "1GiB" or a plain number of bytes. MB is 1000², MiB is 1024²."""
+
+    expected: ClassVar[str] = "a size such as 64MB, 512kB or 1GiB"
+    schema: ClassVar[Mapping[str, Any]] = {
+        "anyOf": [
+            {"type": "integer", "minimum": 0},
+            {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*([kKmMgG][iI]?)?[bB]?\s*$"},
+        ]
+    }
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """From a number of bytes or a text with a unit."""
+        amount, scale = _amount(value, _BYTES) if isinstance(value, str) else (_number(value), 1)
+        if not 0 <= amount < scale * 2**63:
+            raise ValueError("negative, or too large")
+        if amount % scale != 0 or amount != int(amount):
+            raise ValueError("not a whole number of bytes")
+        return cls(int(amount) // scale)
+
+    def __str__(self) -> str:
+        """The shortest exact spelling: "64MB", "1GiB", "100B"."""
+        for unit in ("GB", "GiB", "MB", "MiB", "kB", "KiB"):
+            factor = _BYTES[unit.lower()]
+            if self and self % factor == 0:
+                return f"{self // factor}{unit}"
+        return f"{int(self)}B"
+
+
+class PathPrefix(str):
+    """A URL path that others are put below, as "/api": begins with a slash, ends without one, or is ""."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = 'a path such as /api, or ""'
+    schema: ClassVar[Mapping[str, Any]] = {"type": "string", "pattern": r"^[^?#\s\\]*$"}
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """From a text, with or without the slashes around it."""
+        if not isinstance(value, str):
+            raise ValueError("not a text")  # noqa: TRY004 - one error for whatever is no such value
+        path = value.strip("/")
+        if re.search(r"[?#\s\\\x00-\x1f\x7f]|//", path) or ".." in path.split("/"):
+            raise ValueError("not a plain path")
+        return cls(f"/{path}" if path else "")
+
+
+class FilePath(str):
+    """A file's path. `~` is the home directory; relative ones begin at the configuration file's folder."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "the path of a file"
+    schema: ClassVar[Mapping[str, Any]] = {"type": "string", "minLength": 1}
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """From a text that is not empty."""
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise ValueError("not a path")
+        return cls(value)
+
+
+def _number(value: object) -> float:
+    """A plain number; an int stays one, because a float above 2**53 is not exact."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("neither a number nor a text")  # noqa: TRY004 - one error for whatever is no such value
+    return value
+
+
+def _amount(text: str, units: Mapping[str, int]) -> tuple[int, int]:
+    """Numerator and denominator of an amount in the smallest unit of `units`: exact, "1.1MB" included."""
+    if (match := _AMOUNT.match(text)) is None:
+        raise ValueError("not a number with a unit")
+    whole, fraction, unit = match.groups(default="")
+    factor = units.get(unit.lower())
+    if factor is None:
+        raise ValueError(f"unknown unit {unit}")
+    return int(whole + fraction) * factor, 10 ** len(fraction)

@@ -1,0 +1,189 @@
+"""Durations, sizes and paths as people write them."""
+
+import math
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds", "shown"),
+    [
+        ("30s", 30, "30s"),
+        ("5m", 300, "5m"),
+        ("5min", 300, "5m"),
+        ("250ms", 0.25, "250ms"),
+        ("1h", 3600, "1h"),
+        ("90m", 5400, "90m"),
+        ("2d", 172800, "2d"),
+        ("1.5h", 5400, "90m"),
+        ("0.1s", 0.1, "100ms"),
+        (" 10 s ", 10, "10s"),
+        ("10S", 10, "10s"),
+        ("45", 45, "45s"),
+        (45, 45, "45s"),
+        (0.2, 0.2, "200ms"),
+        (0, 0, "0s"),
+        ("0s", 0, "0s"),
+        ("0.0001s", 0.0001, "0.0001s"),
+        ("10000d", 864000000, "10000d"),
+    ],
+)
+def test_a_duration(written: object, seconds: float, shown: str) -> None:
+    duration = Duration.parse(written)
+    assert float(duration) == seconds
+    assert str(duration) == shown
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "s",
+        "-1s",
+        "1 s m",
+        "1w",
+        "1e3",
+        "1e3s",
+        "thirty",
+        "1:30",
+        ".s",
+        "1.",
+        "٣s",
+        "10001d",
+        True,
+        None,
+        [],
+        {},
+        *(-1, math.inf, -math.inf, math.nan, 10**400, "9" * 18 + "d", "9" * 5000),
+    ],
+)
+def test_what_is_no_duration(written: object) -> None:
+    with pytest.raises(ValueError, match="."):  # noqa: RUF043 - any sentence
+        Duration.parse(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "size", "shown"),
+    [
+        ("2MB", 2_000_000, "2MB"),
+        ("64MB", 64_000_000, "64MB"),
+        ("1.1MB", 1_100_000, "1100kB"),
+        ("512kB", 512_000, "512kB"),
+        ("512 KiB", 524_288, "512KiB"),
+        ("1GiB", 1_073_741_824, "1GiB"),
+        ("1g", 1_000_000_000, "1GB"),
+        ("10b", 10, "10B"),
+        ("100", 100, "100B"),
+        (100, 100, "100B"),
+        (1e6, 1_000_000, "1MB"),
+        (2**53 + 1, 2**53 + 1, "9007199254740993B"),
+        (0, 0, "0B"),
+    ],
+)
+def test_a_size(written: object, size: int, shown: str) -> None:
+    parsed = Size.parse(written)
+    assert int(parsed) == size
+    assert str(parsed) == shown
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "MB",
+        "-1MB",
+        "1TB",
+        "1.5",
+        "0.5B",
+        "1.0001kB",
+        1.5,
+        -1,
+        True,
+        None,
+        [],
+        math.inf,
+        math.nan,
+        2**63,
+        "9" * 20 + "G",
+    ],
+)
+def test_what_is_no_size(written: object) -> None:
+    with pytest.raises(ValueError, match="."):  # noqa: RUF043 - any sentence
+        Size.parse(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("", ""),
+        ("/", ""),
+        ("/api", "/api"),
+        ("api/", "/api"),
+        ("/a/b/", "/a/b"),
+        ("//a", "/a"),
+        ("/v1.5", "/v1.5"),
+    ],
+)
+def test_a_path_prefix(written: str, path: str) -> None:
+    assert PathPrefix.parse(written) == path
+
+
+@pytest.mark.parametrize(
+    "written", ["a b", "/a?b", "/a#b", "/a/../b", "..", "a\\b", "http://h/v1", "a\x00", 1, None]
+)
+def test_what_is_no_path_prefix(written: object) -> None:
+    with pytest.raises(ValueError, match="not a"):
+        PathPrefix.parse(written)
+
+
+@pytest.mark.parametrize("written", ["", "a\0b", None, 1, []])
+def test_what_is_no_file_path(written: object) -> None:
+    with pytest.raises(ValueError, match="not a path"):
+        FilePath.parse(written)
+
+
+AMOUNTS = st.decimals(min_value=0, max_value=10**6, allow_nan=False, allow_infinity=False, places=3)
+
+
+@given(AMOUNTS, st.sampled_from(["ms", "s", "m", "h"]))
+def test_a_duration_is_the_nearest_microsecond_and_says_itself_back(amount: Decimal, unit: str) -> None:
+    factor = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}[unit]
+    exact = amount * factor
+    if exact > 10_000 * 86_400:
+        return
+    parsed = Duration.parse(f"{amount}{unit}")
+    assert abs(Decimal(float(parsed)) - exact) <= Decimal("0.000002")
+    assert Duration.parse(str(parsed)) == parsed
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_a_size_says_itself_back(size: int) -> None:
+    assert Size.parse(str(Size(size))) == size
+
+
+@given(st.integers(0, 10**6), st.sampled_from([("kB", 1000), ("MiB", 1024**2), ("GB", 1000**3)]))
+def test_a_size_is_its_number_times_its_unit(number: int, unit: tuple[str, int]) -> None:
+    assert Size.parse(f"{number}{unit[0]}") == number * unit[1]
+
+
+@pytest.mark.parametrize("kind", [Duration, Size, PathPrefix, FilePath])
+@given(value=st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.binary(), st.lists(st.text())))
+def test_any_value_is_read_or_refused(kind: Any, value: object) -> None:
+    try:
+        parsed = kind.parse(value)
+    except ValueError:
+        return
+    assert type(parsed) is kind
+    if isinstance(value, str):
+        assert any(
+            re.search(schema["pattern"], value) if "pattern" in schema else value
+            for schema in kind.schema.get("anyOf", [kind.schema])
+            if schema["type"] == "string"
+        )
