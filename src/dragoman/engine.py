@@ -88,7 +88,10 @@ class Work:
         "wire",
     )
 
-    def __init__(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
+    def __init__(
+        self, exchange: Exchange, inbound: Inbound, client: Client, *, always_usage: bool = False
+    ) -> None:
+        self._always_usage = always_usage
         self.exchange = exchange
         self.inbound = inbound
         self.face = inbound.face
@@ -156,8 +159,11 @@ class Work:
         """What the answer is encoded for."""
         exchange = self.exchange
         deployment = next(d for d in self.route.deployments if d.name == exchange.answered)
+        request = self.face.brief(self.wire) if relayed else self.request
+        if self._always_usage:
+            request = msgspec.structs.replace(request, stream_usage=True)
         return Reply(
-            self.face.brief(self.wire) if relayed else self.request,
+            request,
             report,
             exchange.id,
             int(exchange.created),
@@ -207,16 +213,18 @@ class Engine:
         hooks: Hooks | None = None,
         policy: Policy | None = None,
         seams: Seams = SYSTEM,
+        always_usage: bool = False,
     ) -> None:
         self.table = table
         self.upstreams = upstreams
         self.hooks = hooks or Hooks()
         self.policy = policy or Policy()
         self.seams = seams
+        self.always_usage = always_usage
 
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
         """Answer one request, whatever happens. Only the client's own going away leaves through here."""
-        work = Work(exchange, inbound, client)
+        work = Work(exchange, inbound, client, always_usage=self.always_usage)
         try:
             self._decode(work)
             self._route(work)

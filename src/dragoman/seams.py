@@ -8,6 +8,7 @@ these modules.
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable
 
@@ -23,11 +24,12 @@ def _random_id() -> str:
 
 
 class Seams(msgspec.Struct, frozen=True):
-    """now: Unix seconds. monotonic: seconds that never jump. random_id: an unguessable id."""
+    """now: Unix seconds. monotonic: seconds that never jump. random_id: an unguessable id. uniform: [0, 1)."""
 
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.perf_counter
     random_id: Callable[[], str] = _random_id
+    uniform: Callable[[], float] = random.random
 
 
 SYSTEM = Seams()

@@ -1,8 +1,7 @@
-"""HTTP to the outside: one pooled session per egress policy, over aiohttp.
+"""HTTP to configured providers, over aiohttp: pooled, never redirected, no cookies.
 
-`send` is for calls to configured providers: never redirected, no cookies, identity encoding. `fetch` is
-for what a request names: guarded addresses on every hop, bounded size. Every failure is a
-`RequestFailed` whose fault says which timer or which step it was; nothing of aiohttp leaves here.
+Every failure is a `RequestFailed` whose fault says which timer or which step it was; nothing of aiohttp
+leaves here. What a request names goes through `fetch`, never through here.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -19,39 +18,19 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman import ir
-from dragoman.egress import EgressRefused, GuardedResolver
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
 
 _SKIP_HEADERS = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_HOPS = 3
 
 
 class Pool(msgspec.Struct, frozen=True):
-    """Connections to one origin. size: at most so many at once; keep_alive: idle seconds before closing."""
+    """Connections to one provider. size: at most so many at once, 0 = no limit; keep_alive: idle seconds
+    before one is closed."""
 
-    size: int = 1000
+    size: int = 0
     keep_alive: float = 60.0
-
-
-class Body(Protocol):
-    """The answer to a call: status and headers are there, the body comes as it is read."""
-
-    status: int
-    headers: Mapping[str, str]
-
-    async def read(self) -> bytes:
-        """The whole body."""
-        ...
-
-    async def chunk(self) -> bytes:
-        """What has arrived since the last read, b"" at the end. Reading slowly slows the upstream."""
-        ...
-
-    def close(self) -> None:
-        """End the call now. A connection whose answer was read to its end goes back to the pool."""
-        ...
 
 
 def failed(kind: ir.Kind, message: str, code: str) -> RequestFailed:
@@ -88,6 +67,7 @@ class Answer:
         self.headers: Mapping[str, str] = response.headers
 
     async def read(self) -> bytes:
+        """The whole body."""
         try:
             async with asyncio.timeout(self._timers.idle):
                 return await self._response.read()
@@ -97,6 +77,7 @@ class Answer:
             raise _broken(self._origin, error) from error
 
     async def chunk(self) -> bytes:
+        """What has arrived since the last read, b"" at the end."""
         if self._watch is None and self._timers.idle is not None:
             self._read_at = self._loop.time()
             self._watch = self._loop.call_at(self._read_at + self._timers.idle, self._check)
@@ -119,6 +100,7 @@ class Answer:
             self._response.close()
 
     def close(self) -> None:
+        """End the call now; a connection that was read to its end goes back to the pool."""
         if self._watch is not None:
             self._watch.cancel()
         if self._response.content.at_eof():
@@ -128,36 +110,32 @@ class Answer:
 
 
 class Transport:
-    """The pooled sessions of one gateway. Made inside a running loop; close it there."""
+    """The pooled session of one provider. Made inside a running loop; close it there.
+
+    ca_file: PEM certificates to trust instead of the system's. verify_tls: whether certificates are
+    checked at all. proxy: an HTTP proxy to go through.
+    """
 
     def __init__(
-        self, pool: Pool | None = None, *, allow: tuple[str, ...] = (), ca_file: str | None = None
+        self,
+        pool: Pool | None = None,
+        *,
+        ca_file: str | None = None,
+        verify_tls: bool = True,
+        proxy: str | None = None,
     ) -> None:
-        self._pool = pool or Pool()
-        self._allow = allow
-        self._tls: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        pool = pool or Pool()
+        tls: ssl.SSLContext | bool = verify_tls
+        if ca_file is not None and verify_tls:
+            tls = ssl.create_default_context(cafile=ca_file)
+        self._proxy = proxy
         self._loop = asyncio.get_running_loop()
-        self._session = self._open(None)
-        self._guarded: aiohttp.ClientSession | None = None
-        self._guard = GuardedResolver(allow)
-
-    def _open(self, resolver: GuardedResolver | None) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=0,
-            limit_per_host=self._pool.size,
-            keepalive_timeout=self._pool.keep_alive,
-            resolver=resolver,
-            ssl=self._tls,
-            ttl_dns_cache=30 if resolver is None else None,
-            use_dns_cache=resolver is None,
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=pool.size, keepalive_timeout=pool.keep_alive, ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_SKIP_HEADERS,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None, sock_read=None),
             trust_env=False,
-            raise_for_status=False,
         )
 
     async def send(
@@ -167,8 +145,6 @@ class Transport:
         headers: CIMultiDict[str],
         body: bytes | None,
         timers: Timers,
-        *,
-        proxy: str | None = None,
     ) -> Answer:
         """Call a configured provider. Raises RequestFailed; the caller closes the answer."""
         host = url.host or "upstream"
@@ -205,71 +181,9 @@ class Transport:
             )
         return Answer(response, timers, self._loop)
 
-    async def fetch(self, address: str, *, limit: int, timers: Timers) -> tuple[bytes, str | None]:
-        """What an address that a request names holds, at most `limit` bytes, and its content type.
-
-        Only http and https, only global unicast addresses (and what the operator allowed), on every hop.
-        """
-        if self._guarded is None:
-            self._guarded = self._open(self._guard)
-        url = URL(address)
-        for _ in range(_HOPS + 1):
-            self._permit(url)
-            try:
-                async with (
-                    asyncio.timeout(timers.first_byte),
-                    self._guarded.get(url, allow_redirects=False) as response,
-                ):
-                    if response.status in _REDIRECTS and (location := response.headers.get(hdrs.LOCATION)):
-                        url = url.join(URL(location))
-                        continue
-                    return await _bounded(response, limit), response.headers.get(hdrs.CONTENT_TYPE)
-            except TimeoutError:
-                raise _unfetched("did not answer in time") from None
-            except aiohttp.ClientError as error:
-                if isinstance(error.__cause__, EgressRefused):
-                    raise _unfetched("is not a public address") from None
-                raise _unfetched("could not be read") from error
-            except EgressRefused:
-                raise _unfetched("is not a public address") from None
-        raise _unfetched("redirects too often")
-
-    def _permit(self, url: URL) -> None:
-        """A host that is an IP literal never meets the resolver, so it is judged here."""
-        host = url.host
-        if url.scheme not in ("http", "https") or not host:
-            raise _unfetched("is no http or https address")
-        try:
-            permitted = self._guard.permits(host, host)
-        except ValueError:
-            return  # a name: the resolver judges it
-        if not permitted:
-            raise _unfetched("is not a public address")
-
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
-        if self._guarded is not None:
-            await self._guarded.close()
-
-
-async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    if response.status != 200:
-        raise _unfetched(f"answered with status {response.status}")
-    data = bytearray()
-    async for chunk in response.content.iter_any():
-        data += chunk
-        if len(data) > limit:
-            raise _unfetched(f"is larger than {limit} bytes")
-    return bytes(data)
-
-
-def _unfetched(what: str) -> RequestFailed:
-    return RequestFailed(
-        ir.Fault(
-            "invalid_request", f"An address in the request {what}.", code="invalid_image_url", blame="client"
-        )
-    )
 
 
 def _idle(host: str, timers: Timers) -> RequestFailed:

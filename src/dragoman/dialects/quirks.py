@@ -41,6 +41,8 @@ class Quirks(Value, frozen=True):
     """Which assistant messages of the history must carry their reasoning text."""
     null_members: bool = True
     """Whether members with the value null are accepted inside messages."""
+    media_urls: bool = True
+    """Whether images and files may be named by URL; otherwise the gateway fetches them and sends their bytes."""
     assistant_names: bool = True
     """Whether `name` on user and assistant messages is accepted."""
     cache_marks: Literal["prompt_cache_breakpoint", "cache_control", "none"] = "none"

@@ -21,7 +21,7 @@ C = TypeVar("C")
 class Policy(msgspec.Struct, frozen=True):
     """How failures of the server kind are retried.
 
-    retries: further attempts after the first, over all candidates. backoff, backoff_max: seconds before
+    retries: further attempts once every candidate has been tried. backoff, backoff_max: seconds before
     the first retry and at most; each wait doubles. jitter: the part of a wait that is random. patience:
     the longest Retry-After, in seconds, that is waited for instead of giving up.
     """
@@ -90,15 +90,15 @@ class GiveUp(msgspec.Struct, frozen=True):
 AttemptEvent: TypeAlias = Begin | FirstContent | Failed | Timer | ClientGone
 Command: TypeAlias = Start[C] | WakeAt | Commit | Cancel | GiveUp
 
-_MOVE_ON = frozenset({Outcome.KEY_PERMANENT, Outcome.KEY_TRANSIENT, Outcome.DEPLOYMENT})
+_FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.DEPLOYMENT})
 
 
 class Attempts(Generic[C]):
     """One round of attempts over candidates in order of preference.
 
-    A failure of the key or the deployment moves to the next candidate at once and counts no retry. A
-    failure of the server is retried, on the next candidate if there is one, after a wait that doubles.
-    The caller's own failure, and any failure after content, ends the round.
+    Any failure that is not the caller's moves to the next candidate at once. When none is left, failures
+    of the server are retried where they happened, after waits that double; a refused key or deployment
+    is not. The caller's own failure, and any failure after content, ends the round.
     """
 
     __slots__ = ("_candidates", "_committed", "_left", "_policy", "_random", "_retries", "_running", "_waiting")
@@ -139,15 +139,15 @@ class Attempts(Generic[C]):
         outcome = classify(fault)
         if self._committed or failed is None or outcome is Outcome.CALLER:
             return [GiveUp(fault)]
-        if outcome in _MOVE_ON and self._left:
+        if self._left:
             return [self._start(self._left[0])]
-        if outcome in (Outcome.KEY_PERMANENT, Outcome.DEPLOYMENT) or self._retries >= self._policy.retries:
+        if outcome in _FINAL or self._retries >= self._policy.retries:
             return [GiveUp(fault)]
         wait = self._wait(fault)
         if wait is None:
             return [GiveUp(fault)]
         self._retries += 1
-        self._waiting = self._left[0] if self._left else failed
+        self._waiting = failed
         return [WakeAt(now + wait)]
 
     def _wait(self, fault: ir.Fault) -> float | None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _PREFLIGHT_AGE = b"86400"
+_PATIENCE = 60.0
+"""Seconds that a client may take between two parts of its body."""
 
 
 class App:
@@ -100,7 +102,7 @@ class App:
             _check_content_type(headers)
             settings = self._settings
             body = await read_body(
-                receive, headers.get("content-length"), settings.max_body.bytes, settings.body_timeout.seconds
+                receive, headers.get("content-length"), settings.max_body, _PATIENCE
             )
             if EXTENSION not in (scope.get("extensions") or ()):
                 spawn(watch_for_disconnect(receive, link), "disconnect")

@@ -138,7 +138,7 @@ class PathTable:
     async def _chat(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         gateway, face = self._gateway, self._default_face
         settings = gateway.config.server
-        client.stream(face.stream_type, face.ping, settings.heartbeat.seconds)
+        client.stream(face.stream_type, face.ping, settings.heartbeat or None)
         await gateway.engine.handle(
             exchange, Inbound(face, call.body, call.headers, settings.max_depth, call.caller.models), client
         )
@@ -164,7 +164,8 @@ class PathTable:
         )
 
     async def _health(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        health = self._gateway.health()
+        admitted = isinstance(self._gateway.client_keys.authenticate(call.headers), Caller)
+        health = self._gateway.health(details=admitted)
         await client.answer(200 if health["status"] == "healthy" else 503, (), encode(health))
 
     async def _live(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:

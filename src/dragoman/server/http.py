@@ -7,11 +7,11 @@ in the event loop's queue is our time too.
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from dragoman.seams import SYSTEM
 from dragoman.server.link import EXTENSION, Link
 
 
@@ -23,7 +23,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request's first byte: stamp it."""
         super().on_message_begin()
-        self._link = link = Link(time.perf_counter())
+        self._link = link = Link(SYSTEM.monotonic())
         scope: Any = self.scope
         scope["extensions"] = {EXTENSION: link}
 

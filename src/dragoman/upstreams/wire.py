@@ -43,7 +43,6 @@ class WireUpstream:
         urls: Mapping[Operation, str],
         accounts: Sequence[Account] = (Account({}),),
         quirks: Quirks = STANDARD,
-        proxy: str | None = None,
     ) -> None:
         self.name = name
         self.dialect = dialect
@@ -52,7 +51,6 @@ class WireUpstream:
         self._transport = transport
         self._urls = {operation: URL(url, encoded=True) for operation, url in urls.items()}
         self._headers = [_prepared(account.headers) for account in self.accounts]
-        self._proxy = proxy
 
     async def send(self, body: bytes, call: Call, headers: Mapping[str, str] | None = None) -> Answer:
         """POST a chat body as it is. headers: the client's, already reduced to what may pass."""
@@ -62,10 +60,7 @@ class WireUpstream:
             for key, value in headers.items():
                 prepared.setdefault(key, value)
         call.watch.start()
-        answer = await self._transport.send(
-            "POST", self._urls["chat"], prepared, body, call.timers, proxy=self._proxy
-        )
-        return answer
+        return await self._transport.send("POST", self._urls["chat"], prepared, body, call.timers)
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
         """The request in this provider's words, with the configured extra body merged in."""

@@ -70,6 +70,15 @@ def test_a_failure_of_key_or_deployment_moves_on_at_once(kind: ir.Kind) -> None:
     assert attempts.on(Failed(fault(kind)), 1.0) == [Start("b")]
 
 
+@pytest.mark.parametrize("kind", ["upstream", "overloaded", "timeout", "unavailable"])
+def test_a_server_failure_moves_on_at_once_while_there_is_another_candidate(kind: ir.Kind) -> None:
+    attempts = round_of("a", "b")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault(kind)), 1.0) == [Start("b")]
+    assert attempts.on(Failed(fault(kind)), 2.0) == [WakeAt(3.0)]
+    assert attempts.on(Timer(), 3.0) == [Start("b")]
+
+
 def test_moving_on_counts_no_retry() -> None:
     attempts = round_of("a", "b", "c", "d")
     attempts.on(Begin(), 0.0)
@@ -82,13 +91,6 @@ def test_a_refused_key_without_another_ends_the_round() -> None:
     attempts, told = round_of("a"), fault("authentication")
     attempts.on(Begin(), 0.0)
     assert attempts.on(Failed(told), 1.0) == [GiveUp(told)]
-
-
-def test_a_retry_prefers_a_candidate_that_has_not_failed() -> None:
-    attempts = round_of("a", "b")
-    attempts.on(Begin(), 0.0)
-    assert attempts.on(Failed(fault("upstream")), 0.0) == [WakeAt(1.0)]
-    assert attempts.on(Timer(), 1.0) == [Start("b")]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,155 @@
+"""From a configuration to the parts that serve it: table, upstreams, client keys, retry policy.
+
+This is the only place that knows both the settings and the running parts. It reads no file and no
+environment; what it builds belongs to one gateway and is closed with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from dragoman.config.settings import Config, Deployment, ModelTimeouts, Supports, Timeouts
+from dragoman.config.settings import Model as ModelSettings
+from dragoman.config.settings import Provider as ProviderSettings
+from dragoman.dialects.facts import Facts
+from dragoman.dialects.table import DIALECTS
+from dragoman.providers.auth import sign
+from dragoman.providers.provider import Provider
+from dragoman.routing.attempts import Policy
+from dragoman.routing.route import Alias, Model, Table, Timers
+from dragoman.routing.route import Provider as Named
+from dragoman.server.auth import ClientKeys, is_loopback
+from dragoman.transport import Pool, Transport
+from dragoman.upstreams.upstream import Upstream
+from dragoman.upstreams.wire import Account, WireUpstream
+
+
+class Assembly(msgspec.Struct, frozen=True):
+    """The running parts of one gateway generation.
+
+    configured: the providers that the configuration named or that have credentials. known: models that
+    providers are known to offer, for the model list.
+    """
+
+    table: Table
+    upstreams: Mapping[str, Upstream]
+    client_keys: ClientKeys
+    policy: Policy
+    fetcher: Fetcher
+    configured: frozenset[str]
+    known: Mapping[str, tuple[str, ...]]
+    closing: Sequence[Closing]
+
+    async def close(self) -> None:
+        """Close every connection and process that belongs to this generation."""
+        for part in self.closing:
+            await part.close()
+
+
+def assemble(config: Config, own: Mapping[str, Upstream], models: Sequence[Model]) -> Assembly:
+    """Build everything that serving needs. Needs a running event loop; connects to nothing.
+
+    own: upstreams made in code, beside those of the configuration. models: registered in code.
+    """
+    closing: list[Closing] = []
+    upstreams: dict[str, Upstream] = {}
+    named: list[Named] = []
+    known: dict[str, tuple[str, ...]] = {}
+    for name, provider in providers(config).items():
+        settings = config.providers.named[name]
+        transport = _transport(settings)
+        closing.append(transport)
+        upstreams[name] = _wire(provider, transport)
+        named.append(_named(provider, settings.timeouts))
+        if provider.models is None and provider.vendor is not None:
+            known[name] = provider.vendor.known
+    for name, upstream in own.items():
+        upstreams[name] = upstream
+        named.append(Named(name, name))
+    fetcher = Fetcher(config.egress.allow)
+    closing.append(fetcher)
+    return Assembly(
+        table=Table.build(
+            named,
+            [*(_model(name, model, config) for name, model in config.models.items()), *models],
+            [
+                Alias(name, alias.route, alias.defaults, alias.system_prompt, alias.strict)
+                for name, alias in config.aliases.items()
+            ],
+            default_model=config.default_model,
+            strict=config.strict,
+        ),
+        upstreams=upstreams,
+        client_keys=_client_keys(config),
+        policy=Policy(
+            retries=config.retries.attempts - 1,
+            backoff=config.retries.backoff,
+            backoff_max=config.retries.backoff_max,
+            patience=config.retries.backoff_max,
+        ),
+        fetcher=fetcher,
+        configured=frozenset(upstreams),
+        known=known,
+        closing=closing,
+    )
+
+
+def _wire(provider: Provider, transport: Transport) -> WireUpstream:
+    url = provider.chat_url
+    extra = {name: secret.reveal() for name, secret in provider.headers.items()}
+    credentials = provider.credentials or (None,)
+    accounts = [
+        Account(
+            sign(url, {}, credential=credential, scheme=provider.auth, fixed=provider.fixed, extra=extra),
+            None if credential is None else credential.secret.tail,
+        )
+        for credential in credentials
+    ]
+    return WireUpstream(
+        provider.name,
+        DIALECTS[provider.dialect],
+        transport,
+        urls={"chat": url},
+        accounts=accounts,
+        quirks=provider.quirks,
+    )
+
+
+def _transport(settings: ProviderSettings) -> Transport:
+    return Transport(
+        Pool(settings.pool.size, settings.pool.keep_alive),
+        ca_file=settings.ca_file,
+        verify_tls=settings.verify_tls,
+        proxy=settings.proxy.reveal() if settings.proxy else None,
+    )
+
+
+def _named(provider: Provider, timeouts: Timeouts) -> Named:
+    vendor = provider.vendor
+    return Named(
+        provider.name,
+        vendor.name if vendor is not None else provider.name,
+        provider.models,
+        vendor.models if vendor is not None else (),
+        _timers(timeouts),
+        body=dict(provider.body),
+    )
+
+
+def _timers(timeouts: Timeouts) -> Timers:
+    return Timers(
+        timeouts.connect or None, timeouts.first_byte or None, timeouts.idle or None, timeouts.total or None
+    )
+
+
+def _client_keys(config: Config) -> ClientKeys:
+    keys = [
+        (key.name or f"key {place}", key.key.reveal(), key.models)
+        for place, key in enumerate(config.auth.keys, start=1)
+    ]
+    required = config.auth.required
+    if required is None:
+        required = bool(keys) or not is_loopback(config.server.host)
+    return ClientKeys(keys, required=required and not config.auth.open)

@@ -1,0 +1,178 @@
+"""The whole gateway as one object: what a server serves and what a library embeds.
+
+    gateway = Gateway()                     # providers from a default configuration
+    app.mount("/ai", gateway.asgi())        # in any ASGI application; starts with its first request
+
+Several gateways may live in one process; nothing here is global.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+
+
+from dragoman.assembly import Assembly, assemble
+from dragoman.config.settings import Config
+from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.engine import Engine
+from dragoman.exchange import Exchange
+from dragoman.hooks import Hooks
+from dragoman.routing.route import Entry, Model
+from dragoman.seams import SYSTEM, Seams
+from dragoman.upstreams.upstream import Upstream
+from dragoman.version import __version__
+
+if TYPE_CHECKING:
+    from dragoman.server.app import App
+    from dragoman.server.auth import ClientKeys
+
+Observer = Callable[[Exchange], None]
+
+
+class ProviderHealth:
+    """How a provider's latest attempt ended. healthy: None = not tried yet."""
+
+    __slots__ = ("healthy", "last_error")
+
+    def __init__(self) -> None:
+        self.healthy: bool | None = None
+        self.last_error: str | None = None
+
+
+class Gateway:
+    """One gateway: a configuration, its providers and its engine.
+
+    config: None = the defaults, which offer the embedded model and the simulator. upstreams: your own
+    providers by name, beside those of the configuration. hooks: see `dragoman.hooks`. observers: called
+    with each finished exchange; they must not block.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        upstreams: Mapping[str, Upstream] | None = None,
+        hooks: Iterable[Any] = (),
+        observers: Iterable[Observer] = (),
+        seams: Seams = SYSTEM,
+    ) -> None:
+        self.config = config or Config()
+        self.seams = seams
+        self.draining = False
+        self._own = dict(upstreams or {})
+        self._models: list[Model] = []
+        self._hooks = Hooks(hooks)
+        self._observers = list(observers)
+        self._began = seams.now()
+        self._assembly: Assembly | None = None
+        self._engine: Engine | None = None
+        self._health: dict[str, ProviderHealth] = {}
+        self._finished = 0
+        self._failed = 0
+
+    def register(
+        self, name: str, provider: str | Upstream, *, rewrite: str | None = None, facts: Facts = UNKNOWN
+    ) -> None:
+        """Offer a model under a name of your choice, before the gateway has started.
+
+        provider: the name of a configured one, or an Upstream of your own. rewrite: what the model is
+        called there, None = the same. facts: what it can and cannot do.
+        """
+        if self._engine is not None:
+            raise RuntimeError("register models before the gateway has started")
+        if not isinstance(provider, str):
+            self._own[provider.name] = provider
+            provider = provider.name
+        self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts))
+
+    async def start(self) -> None:
+        """Open what serving needs. Safe to call again; the first request does it where nobody has."""
+        if self._engine is None:
+            self._assembly = assembly = assemble(self.config, self._own, self._models)
+            self._health = {name: ProviderHealth() for name in assembly.upstreams}
+            self._engine = Engine(
+                assembly.table,
+                assembly.upstreams,
+                hooks=self._hooks,
+                policy=assembly.policy,
+                seams=self.seams,
+                always_usage=self.config.stream_usage == "always",
+            )
+
+    async def close(self) -> None:
+        """Close connections and the model process."""
+        assembly, self._assembly, self._engine = self._assembly, None, None
+        if assembly is not None:
+            await assembly.close()
+
+    def asgi(self) -> App:
+        """This gateway as an ASGI application."""
+        from dragoman.server.app import App  # noqa: PLC0415 - embedding without a server needs none of it
+
+        return App(self)
+
+    @property
+    def engine(self) -> Engine:
+        """The running engine. Raises RuntimeError before `start`."""
+        if self._engine is None:
+            raise RuntimeError("the gateway has not been started")
+        return self._engine
+
+    @property
+    def client_keys(self) -> ClientKeys:
+        """Who may call."""
+        return self._running.client_keys
+
+    def entries(self) -> list[Entry]:
+        """The model list."""
+        assembly = self._running
+        return assembly.table.entries(assembly.known)
+
+    @property
+    def _running(self) -> Assembly:
+        if self._assembly is None:
+            raise RuntimeError("the gateway has not been started")
+        return self._assembly
+
+    def observe(self, exchange: Exchange) -> None:
+        """Take note of a finished exchange and pass it to the observers."""
+        self._finished += 1
+        self._failed += exchange.fault is not None
+        for attempt in exchange.attempts:
+            provider = attempt.deployment.partition("/")[0]
+            if (health := self._health.get(provider)) is None:
+                continue
+            fault = attempt.fault
+            if fault is None:
+                health.healthy, health.last_error = True, None
+            elif fault.blame == "upstream":
+                health.healthy, health.last_error = False, fault.code or fault.kind
+        for observer in self._observers:
+            observer(exchange)
+
+    def health(self, *, details: bool) -> dict[str, Any]:
+        """The state of this gateway. details: providers by name with their last error; never keys."""
+        assembly = self._running
+        tried = [health.healthy for health in self._health.values()]
+        state: dict[str, Any] = {
+            "status": "draining" if self.draining else "healthy",
+            "version": __version__,
+            "uptime": round(self.seams.now() - self._began, 3),
+            "requests": {"finished": self._finished, "failed": self._failed},
+        }
+        if details:
+            state["providers"] = {
+                name: {
+                    "configured": name in assembly.configured,
+                    "healthy": health.healthy,
+                    "last_error": health.last_error,
+                }
+                for name, health in self._health.items()
+            }
+        else:
+            state["providers"] = {"total": len(tried), "unhealthy": tried.count(False)}
+        return state
+
+

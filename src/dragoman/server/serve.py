@@ -1,0 +1,81 @@
+"""Runs the application under uvicorn: one process, one event loop, a drain at the end.
+
+The first signal to stop lets what runs finish, up to the configured time, while readiness says no; the
+second ends it at once.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from dragoman.errors import DragomanError
+from dragoman.server.app import App
+from dragoman.server.http import HttpProtocol
+
+if TYPE_CHECKING:
+    from dragoman.gateway import Gateway
+
+_BACKLOG = 2048
+_KEEP_ALIVE_SECONDS = 75
+
+
+class CannotListen(DragomanError):
+    """The address is taken or not ours."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. port 0 takes a free one. Raises CannotListen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":  # there it would let two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """Tells the gateway when it is to drain, and somebody when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._gateway.draining = True
+        super().handle_exit(sig, frame)
+
+
+def serve(gateway: Gateway, listener: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until a signal says stop. ready: called once, when requests are answered."""
+    config = uvicorn.Config(
+        App(gateway),
+        http=HttpProtocol,
+        ws="none",
+        loop="auto",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(1, int(gateway.config.server.drain)),
+    )
+    _Server(config, gateway, ready).run(sockets=[listener])
