@@ -218,7 +218,7 @@ class StringMember:
         """The characters that are whole by now."""
         text = self._head.feed(text)
         if self._head.state != "past":
-            return text
+            return "" if _NO_MEMBER.fullmatch(text) else text
         pieces: list[str] = []
         text = self._held + text
         self._held = ""
@@ -229,7 +229,7 @@ class StringMember:
             text = text[end:]
             if text.startswith('"'):
                 self._done = True
-            elif len(text) < _LONGEST_ESCAPE:
+            elif _HALF.fullmatch(text):
                 self._held, text = text, ""
             else:  # no escape that JSON knows
                 pieces.append(text[:2])
@@ -250,8 +250,12 @@ _CHARACTERS: Final = re.compile(
     )+""",
     re.VERBOSE | re.DOTALL,
 )
+_NO_MEMBER: Final = re.compile(r"\s*\{\s*\}\s*")
 _HIGH: Final = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
-_LONGEST_ESCAPE: Final = 12
+_HALF: Final = re.compile(
+    r"(?:\\(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?)?)?)?"
+)
+"""An escape of which more may come."""
 
 
 def _unescaped(text: str) -> str:
@@ -306,5 +310,5 @@ class _Head:
         return ""
 
     def close(self) -> str:
-        """What was held; nothing where an empty object came, which means an empty value."""
-        return "" if self.state != "in" or self._seen.strip() in {"", "{", "{}"} else self._seen
+        """What was held, if it is more than an opened object."""
+        return "" if self.state != "in" or self._seen.strip() in {"", "{"} else self._seen

@@ -1,0 +1,402 @@
+"""What is asked for in another form, and that the client sees none of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from dragoman import ir
+from dragoman.dialects.dialect import EVERY_FEATURE, Dialect, Feature
+from dragoman.dialects.emulate import Emulation, emulate
+from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import STANDARD, Quirks
+
+NAME = r"[A-Za-z0-9_-]{1,64}"
+
+
+def unused(*_: Any) -> Any:
+    raise AssertionError("emulation needs no codec")
+
+
+def target(*lacks: Feature, tool_name: str = NAME) -> Dialect:
+    return Dialect(
+        name="t",
+        title="T",
+        spec="",
+        version="",
+        framing="sse",
+        stream_type="",
+        paths={},
+        check=unused,
+        decode_request=unused,
+        encode_request=unused,
+        decode_response=unused,
+        encode_response=unused,
+        stream_decoder=unused,
+        stream_encoder=unused,
+        decode_error=unused,
+        encode_error=unused,
+        locate=unused,
+        relay=None,  # type: ignore[arg-type]
+        brief=unused,
+        features=EVERY_FEATURE - set(lacks),
+        tool_name=tool_name,
+    )
+
+
+def ask(request: ir.Request, dialect: Dialect, facts: Facts = UNKNOWN, quirks: Quirks = STANDARD) -> Any:
+    report = Report("t")
+    return emulate(request, dialect, facts, quirks, report), report
+
+
+USER = ir.Message("user", (ir.Text("Hello"),))
+PLAIN = ir.Request("chat", "m", (USER,))
+PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+SCHEMA = ir.Output("schema", PERSON, "person", "A person.", strict=True, form="json_schema")
+WEATHER = ir.Function("weather", parameters={"type": "object"})
+SEARCH = ir.Function("search")
+
+
+def test_nothing_is_done_where_nothing_is_lacking() -> None:
+    tools = (WEATHER, ir.Function("run", kind="custom", format={"type": "text"}))
+    request = replace(PLAIN, tools=tools, output=SCHEMA)
+    emulation, report = ask(request, target())
+    assert emulation == Emulation(request)
+    assert emulation.request is request
+    assert emulation.restorer() is None
+    assert (report.losses, report.changes) == ([], [])
+    response = ir.Response("t")
+    assert emulation.restore(response) is response
+    plain, _ = ask(PLAIN, target("schema", "json", "custom_tools", "forced_thinking"))
+    assert plain.request is PLAIN
+
+
+@pytest.mark.parametrize(
+    ("dialect", "facts", "quirks"),
+    [
+        (target("schema"), UNKNOWN, STANDARD),
+        (target(), Facts(structured=False), STANDARD),
+        (target(), UNKNOWN, Quirks(json_schema=False)),
+    ],
+)
+def test_a_schema_is_asked_for_as_a_forced_tool(dialect: Dialect, facts: Facts, quirks: Quirks) -> None:
+    emulation, report = ask(replace(PLAIN, output=SCHEMA), dialect, facts, quirks)
+    request = emulation.request
+    (tool,) = request.tools
+    assert (tool.name, tool.parameters) == ("person", PERSON)
+    assert tool.description.startswith("A person.\n")
+    assert request.tool_choice == ir.ToolChoice("tool", ("person",))
+    assert request.parallel is False
+    assert request.output is None
+    assert [change.path for change in report.changes] == ["output"]
+    assert report.losses == []
+    seen = emulation.restore(
+        ir.Response(
+            "t",
+            candidates=(ir.Candidate((ir.ToolCall("1", "person", '{"name":"Ann"}'),), ir.Stop("tool")),),
+        )
+    )
+    assert seen.candidates == (ir.Candidate((ir.Text('{"name":"Ann"}'),), ir.Stop("end")),)
+
+
+def test_other_wishes_about_the_output_stay() -> None:
+    output = replace(SCHEMA, verbosity="low")
+    emulation, _ = ask(replace(PLAIN, output=output), target("schema"))
+    assert emulation.request.output == ir.Output(verbosity="low")
+
+
+def test_json_mode_is_a_tool_with_any_object() -> None:
+    emulation, _ = ask(replace(PLAIN, output=ir.Output("json")), target("json"))
+    (tool,) = emulation.request.tools
+    assert (tool.name, tool.parameters) == ("answer", {"type": "object", "additionalProperties": True})
+    native, _ = ask(replace(PLAIN, output=ir.Output("json")), target("schema"), Facts(structured=False))
+    assert native.undo is None
+
+
+@pytest.mark.parametrize(
+    ("choice", "forced"),
+    [
+        (None, ir.ToolChoice("any")),
+        (ir.ToolChoice("auto"), ir.ToolChoice("any")),
+        (ir.ToolChoice("auto", ("search",)), ir.ToolChoice("any", ("search", "person"))),
+        (ir.ToolChoice("none"), ir.ToolChoice("tool", ("person",))),
+    ],
+)
+def test_the_clients_own_tools_stay_callable(choice: ir.ToolChoice | None, forced: ir.ToolChoice) -> None:
+    request = replace(PLAIN, tools=(WEATHER, SEARCH), tool_choice=choice, output=SCHEMA, parallel=True)
+    emulation, _ = ask(request, target("schema"))
+    assert [tool.name for tool in emulation.request.tools] == ["weather", "search", "person"]
+    assert emulation.request.tool_choice == forced
+    assert emulation.request.parallel is (forced.mode == "any")
+
+
+@pytest.mark.parametrize("choice", [ir.ToolChoice("any"), ir.ToolChoice("tool", ("weather",))])
+def test_a_forced_call_needs_no_form(choice: ir.ToolChoice) -> None:
+    request = replace(PLAIN, tools=(WEATHER,), tool_choice=choice, output=SCHEMA)
+    emulation, report = ask(request, target("schema"))
+    assert emulation == Emulation(replace(request, output=None))
+    assert [(loss.path, loss.severity) for loss in report.losses] == [("output", "hint")]
+
+
+def test_the_answers_tool_takes_no_name_of_the_clients() -> None:
+    request = replace(PLAIN, tools=(ir.Function("person"),), output=SCHEMA)
+    emulation, _ = ask(request, target("schema"))
+    first, second = emulation.request.tools
+    assert first.name == "person"
+    assert second.name != "person"
+    assert re.fullmatch(NAME, second.name)
+    call = ir.ToolCall("1", "person", "{}")
+    candidate = ir.Candidate((call, ir.ToolCall("2", second.name, '{"a":1}')), ir.Stop("tool"))
+    seen = emulation.restore(ir.Response("t", candidates=(candidate,)))
+    assert seen.candidates[0].blocks == (call, ir.Text('{"a":1}'))
+    assert seen.candidates[0].stop == ir.Stop("tool")
+
+
+@pytest.mark.parametrize(
+    ("schema", "parameters", "written", "seen"),
+    [
+        (
+            {"type": "array", "items": {"$ref": "#/$defs/n"}, "$defs": {"n": {"type": "integer"}}},
+            {
+                "type": "object",
+                "properties": {
+                    "value": {
+                        "type": "array",
+                        "items": {"$ref": "#/properties/value/$defs/n"},
+                        "$defs": {"n": {"type": "integer"}},
+                    }
+                },
+                "required": ["value"],
+            },
+            '{"value": [1, 2]}',
+            "[1, 2]",
+        ),
+        (
+            {"anyOf": [{"type": "null"}, {"$ref": "#"}], "title": "t"},
+            {
+                "type": "object",
+                "properties": {
+                    "value": {"anyOf": [{"type": "null"}, {"$ref": "#/properties/value"}], "title": "t"}
+                },
+                "required": ["value"],
+            },
+            '{"value":null}',
+            "null",
+        ),
+        ({"properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}}, '{"a":1}', '{"a":1}'),
+        (None, {"type": "object", "additionalProperties": True}, '{"a":1}', '{"a":1}'),
+    ],
+)
+def test_schemas_whose_root_is_no_object(
+    schema: Any, parameters: dict[str, Any], written: str, seen: str
+) -> None:
+    emulation, _ = ask(replace(PLAIN, output=ir.Output("schema", schema)), target("schema"))
+    assert emulation.request.tools[0].parameters == parameters
+    candidate = ir.Candidate((ir.ToolCall("1", "answer", written),), ir.Stop("tool"))
+    back = emulation.restore(ir.Response("t", candidates=(candidate,)))
+    assert back.candidates[0].blocks == (ir.Text(seen),)
+
+
+@pytest.mark.parametrize(
+    ("facts", "reasoning", "choice", "instructed"),
+    [
+        (UNKNOWN, None, None, False),
+        (Facts(forced_tool=False), None, None, True),
+        (Facts(tools=False), None, None, True),
+        (UNKNOWN, None, ir.ToolChoice("native", native={}), True),
+        (UNKNOWN, ir.Reasoning(mode="on", budget=2000), None, True),
+        (UNKNOWN, ir.Reasoning(effort="high"), None, True),
+        (UNKNOWN, ir.Reasoning(effort="none"), None, False),
+        (UNKNOWN, ir.Reasoning(mode="off", budget=2000), None, False),
+        (UNKNOWN, ir.Reasoning(mode="on", budget=0), None, False),
+        (UNKNOWN, ir.Reasoning(summary="auto"), None, False),
+    ],
+)
+def test_where_nothing_can_be_forced_it_is_an_instruction(
+    facts: Facts, reasoning: ir.Reasoning | None, choice: ir.ToolChoice | None, instructed: bool
+) -> None:
+    request = replace(PLAIN, output=SCHEMA, reasoning=reasoning, tool_choice=choice)
+    emulation, report = ask(request, target("schema", "json", "forced_thinking"), facts)
+    losses = [(loss.path, loss.severity) for loss in report.losses]
+    assert losses == ([("output", "quality")] if instructed else [])
+    assert (emulation.undo is None) is instructed
+    if instructed:
+        told, user = emulation.request.messages
+        assert (told.role, user) == ("system", USER)
+        assert json.dumps(PERSON, separators=(",", ":")) in told.blocks[0].text
+        assert emulation.request.output is None
+
+
+def test_an_instruction_stands_behind_the_clients_own() -> None:
+    head = (ir.Message("system", (ir.Text("a"),)), ir.Message("developer", (ir.Text("b"),)))
+    cannot = Facts(forced_tool=False)
+    request = replace(PLAIN, messages=(*head, USER, head[0]), output=SCHEMA)
+    emulation, _ = ask(request, target("schema"), cannot)
+    assert [message.role for message in emulation.request.messages] == [
+        "system",
+        "developer",
+        "system",
+        "user",
+        "system",
+    ]
+    assert emulation.request.output == ir.Output("json")
+    top, _ = ask(replace(request, system=(ir.Text("top"),)), target("schema"), cannot)
+    assert top.request.messages == request.messages
+    assert [block.text.split()[0] for block in top.request.system] == ["top", "Answer"]
+    mode, _ = ask(replace(PLAIN, output=ir.Output("json")), target("json"), cannot)
+    assert "Schema" not in mode.request.messages[0].blocks[0].text
+
+
+GRAMMAR = {"type": "grammar", "grammar": {"syntax": "regex", "definition": "[0-9]+"}}
+RUN = ir.Function("run", "Runs code.", kind="custom", format={"type": "text"})
+
+
+def test_tools_with_free_text_are_functions_with_a_string() -> None:
+    history = (
+        USER,
+        ir.Message("assistant", (ir.Text("ok"), ir.ToolCall("1", "run", 'say "hi"', kind="custom"))),
+        ir.Message("user", (ir.ToolResult("1", (ir.Text("hi"),), kind="custom"),)),
+        ir.Message("assistant", (ir.ToolCall("2", "weather", "{}"),)),
+    )
+    request = replace(
+        PLAIN,
+        messages=history,
+        tools=(WEATHER, RUN, ir.Function("dial", kind="custom", format=GRAMMAR)),
+        tool_choice=ir.ToolChoice("tool", ("run",), kind="custom"),
+    )
+    emulation, report = ask(request, target("custom_tools"))
+    sent = emulation.request
+    assert sent.tools[0] is WEATHER
+    assert (sent.tools[1].kind, sent.tools[1].format, sent.tools[1].description) == (
+        "function",
+        None,
+        "Runs code.",
+    )
+    assert sent.tools[1].parameters["required"] == ["input"]
+    assert "[0-9]+" in sent.tools[2].parameters["properties"]["input"]["description"]
+    assert sent.tool_choice == ir.ToolChoice("tool", ("run",))
+    assert sent.messages[1].blocks == (ir.Text("ok"), ir.ToolCall("1", "run", '{"input":"say \\"hi\\""}'))
+    assert sent.messages[2].blocks == (ir.ToolResult("1", (ir.Text("hi"),)),)
+    assert sent.messages[0] is USER
+    assert sent.messages[3] is history[3]
+    assert [change.path for change in report.changes] == ["tools[1]", "tools[2]"]
+    assert [(loss.path, loss.severity) for loss in report.losses] == [("tools[2].format", "quality")]
+    candidate = ir.Candidate((ir.ToolCall("3", "run", '{"input":"x"}'),), ir.Stop("tool"))
+    seen = emulation.restore(ir.Response("t", candidates=(candidate,)))
+    assert seen.candidates[0].blocks == (ir.ToolCall("3", "run", "x", kind="custom"),)
+
+
+def test_free_text_in_the_history_alone_is_rewritten_too() -> None:
+    call = ir.Message("assistant", (ir.ToolCall("1", "run", "x", kind="custom"),))
+    emulation, _ = ask(replace(PLAIN, messages=(USER, call)), target("custom_tools"))
+    assert emulation.request.messages[1].blocks == (ir.ToolCall("1", "run", '{"input":"x"}'),)
+    assert emulation.request.tools is None
+
+
+def test_names_are_made_legal_everywhere_and_come_back() -> None:
+    server_call = ir.ToolCall("9", "get weather", by="provider")
+    request = replace(
+        PLAIN,
+        messages=(
+            USER,
+            ir.Message("assistant", (ir.ToolCall("1", "get weather", "{}"), ir.ToolCall("2", "ok", "{}"))),
+            ir.Message("user", (ir.ToolResult("1", (), "get weather"), ir.ToolResult("2"))),
+            ir.Message("assistant", (server_call,)),
+        ),
+        tools=(ir.Function("get weather"), SEARCH, ir.ProviderTool("t", "web_search", {})),
+        tool_choice=ir.ToolChoice("any", ("get weather", "search")),
+    )
+    emulation, report = ask(request, target())
+    sent = emulation.request
+    assert [getattr(tool, "name", None) for tool in sent.tools] == ["get_weather", "search", None]
+    assert sent.tool_choice == ir.ToolChoice("any", ("get_weather", "search"))
+    assert sent.messages[1].blocks[0] == ir.ToolCall("1", "get_weather", "{}")
+    assert sent.messages[2].blocks == (ir.ToolResult("1", (), "get_weather"), ir.ToolResult("2"))
+    assert sent.messages[3].blocks == (server_call,)
+    assert [change.path for change in report.changes] == ["tools[0].name"]
+    calls = (ir.ToolCall("3", "get_weather", "{}"), ir.ToolCall("4", "search", "{}"))
+    seen = emulation.restore(
+        ir.Response("t", candidates=(ir.Candidate(calls, ir.Stop("tool")),), usage=ir.Usage(output=1))
+    )
+    assert [block.name for block in seen.candidates[0].blocks] == ["get weather", "search"]
+    assert seen.usage == ir.Usage(output=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "legal"),
+    [
+        ("get weather", NAME, "get_weather"),
+        ("a.b:c/d", NAME, "a_b_c_d"),
+        ("a.b", r"[A-Za-z0-9_.:-]{1,128}", "a.b"),
+        ("9lives", r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}", "_9lives"),
+        ("über", NAME, "_ber"),
+        ("-", r"[a-z][a-z0-9_]*", None),
+        ("x" * 200, NAME, None),
+        ("", NAME, "_"),
+        ("\ud800", NAME, "_"),
+    ],
+)
+def test_legal_names(name: str, pattern: str, legal: str | None) -> None:
+    request = replace(PLAIN, tools=(ir.Function(name),))
+    emulation, _ = ask(request, target(tool_name=pattern))
+    made = emulation.request.tools[0].name
+    assert re.fullmatch(pattern, made)
+    assert legal in (None, made)
+    again, _ = ask(request, target(tool_name=pattern))
+    assert again == emulation
+
+
+@given(st.lists(st.text(max_size=80), unique=True, max_size=8))
+def test_renamed_tools_never_meet(names: list[str]) -> None:
+    request = replace(PLAIN, tools=tuple(ir.Function(name) for name in names))
+    emulation, _ = ask(request, target())
+    made = [tool.name for tool in emulation.request.tools]
+    assert len(set(made)) == len(made)
+    assert all(re.fullmatch(NAME, name) for name in made)
+    calls = tuple(ir.ToolCall(None, name) for name in made)
+    seen = emulation.restore(ir.Response("t", candidates=(ir.Candidate(calls),)))
+    assert [block.name for block in seen.candidates[0].blocks] == names
+
+
+def test_names_that_meet_get_a_mark_of_their_own() -> None:
+    request = replace(PLAIN, tools=(ir.Function("a b"), ir.Function("a_b"), ir.Function("a.b")))
+    emulation, _ = ask(request, target())
+    first, second, third = (tool.name for tool in emulation.request.tools)
+    assert (second, first != second, third != second, first != third) == ("a_b", True, True, True)
+    assert first.startswith(("_a_b", "a_b_"))
+    reordered = replace(PLAIN, tools=(ir.Function("a_b"), ir.Function("a b")))
+    assert ask(reordered, target())[0].request.tools[1].name == first
+
+
+def test_a_pattern_that_no_name_fits_is_a_mistake_of_the_dialect() -> None:
+    with pytest.raises(ValueError, match="no name fits"):
+        ask(replace(PLAIN, tools=(ir.Function("a"),)), target(tool_name="[0-9]{99}"))
+
+
+def test_all_at_once() -> None:
+    request = replace(
+        PLAIN,
+        tools=(ir.Function("run it", kind="custom"), ir.Function("get x")),
+        output=replace(SCHEMA, name="run it"),
+    )
+    emulation, _ = ask(request, target("schema", "json", "custom_tools"))
+    names = [tool.name for tool in emulation.request.tools]
+    assert len(set(names)) == 3
+    blocks = (
+        ir.ToolCall("1", names[0], '{"input":"x"}'),
+        ir.ToolCall("2", names[1], "{}"),
+        ir.ToolCall("3", names[2], '{"name":"Ann"}'),
+    )
+    seen = emulation.restore(ir.Response("t", candidates=(ir.Candidate(blocks, ir.Stop("tool")),)))
+    assert seen.candidates[0].blocks == (
+        ir.ToolCall("1", "run it", "x", kind="custom"),
+        ir.ToolCall("2", "get x", "{}"),
+        ir.Text('{"name":"Ann"}'),
+    )

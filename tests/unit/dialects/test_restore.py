@@ -1,0 +1,269 @@
+"""The way back, event by event: any split of the arguments, the grammar kept, nothing held without need."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dragoman import ir
+from dragoman.dialects.restore import Restorer, StringMember, Undo, ValueMember, WholeObject
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def read(reader: StringMember | ValueMember | WholeObject, pieces: Iterable[str]) -> str:
+    return "".join([*(reader.feed(piece) for piece in pieces), reader.close()])
+
+
+@st.composite
+def cut(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> tuple[str, list[str]]:
+    text = draw(texts)
+    places = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    return text, [text[a:b] for a, b in zip([0, *places], [*places, len(text)], strict=True)]
+
+
+@given(cut(st.text()), st.booleans(), st.sampled_from(["", " ", "\n\t"]), st.data())
+def test_a_string_is_unwrapped_at_any_split(
+    wanted: tuple[str, list[str]], ascii_only: bool, blank: str, data: st.DataObject
+) -> None:
+    string = json.dumps(wanted[0], ensure_ascii=ascii_only)
+    written = f'{blank}{{{blank}"input"{blank}:{blank}{string}{blank}}}{blank}'
+    _, pieces = data.draw(cut(st.just(written)))
+    assert read(StringMember("input"), pieces) == wanted[0]
+    assert read(StringMember("input"), list(written)) == wanted[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [
+        (r'{"input":"a\u00e9\n\"\\\/b"}', 'aé\n"\\/b'),
+        (r'{"input":"\ud83d\ude00!"}', "😀!"),
+        (r'{"input":"\ud83dX"}', "\ufffdX"),
+        (r'{"input":"\ud83d\n"}', "\ufffd\n"),
+        (r'{"input":"\ude00"}', "\ufffd"),
+        (r'{"input":"\ud83d\u0041"}', "\ufffdA"),
+        (r'{"input":"\ud83d"}', "\ufffd"),
+        (r'{"input":"\ud83d', "\ufffd"),
+        (r'{"input":"ab\u00', "ab"),
+        (r'{"input":"ab', "ab"),
+        (r'{"input":"\q\uZZZZ"}', r"\q\uZZZZ"),
+        ('{"input":"a\nb"}', "a\nb"),
+        ('{"input":""}', ""),
+        ("", ""),
+        ("{}", ""),
+        ("{ }", ""),
+        (" {", ""),
+        # what the model was not asked for passes as it is
+        ("plain words", "plain words"),
+        ('{"code":"x"}', '{"code":"x"}'),
+        ('{"input":1}', '{"input":1}'),
+        ('{"in', '{"in'),
+        ('"x"', '"x"'),
+    ],
+)
+def test_strings_and_what_is_none(written: str, seen: str) -> None:
+    assert read(StringMember("input"), [written]) == seen
+    assert read(StringMember("input"), list(written)) == seen
+
+
+def test_a_string_flows_while_it_comes() -> None:
+    reader = StringMember("input")
+    pieces = ['{"inp', 'ut": "Hel', "lo\\", "nWor", "ld\\ud83d", "\\ude", '00"', "}"]
+    assert [reader.feed(piece) for piece in pieces] == ["", "Hel", "lo", "\nWor", "ld", "", "😀", ""]
+    assert reader.close() == ""
+
+
+@given(JSON, st.sampled_from(["", " ", "\n"]), st.data())
+def test_a_value_is_unwrapped_at_any_split(value: Any, blank: str, data: st.DataObject) -> None:
+    written = f'{{{blank}"value":{blank}{json.dumps(value)}{blank}}}{blank}'
+    _, pieces = data.draw(cut(st.just(written)))
+    assert json.loads(read(ValueMember("value"), pieces)) == value
+    assert read(ValueMember("value"), pieces) == read(ValueMember("value"), [written])
+
+
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [
+        ('{"value":[1,2]}', "[1,2]"),
+        ('{"value": {"a":{}}}\n', '{"a":{}}'),
+        ('{"value":[1,', "[1,"),
+        ("[1,2]", "[1,2]"),
+        ('{"other":1}', '{"other":1}'),
+        ('{"val', '{"val'),
+    ],
+)
+def test_values_and_what_is_none(written: str, seen: str) -> None:
+    assert read(ValueMember("value"), [written]) == seen
+    assert read(ValueMember("value"), list(written)) == seen
+
+
+def test_an_object_passes_and_nothing_becomes_an_empty_one() -> None:
+    assert read(WholeObject(), ['{"a"', ":1}"]) == '{"a":1}'
+    assert read(WholeObject(), ["", ""]) == "{}"
+
+
+def call(name: str, arguments: str = "", **more: Any) -> ir.ToolCall:
+    return ir.ToolCall("c1", name, arguments, **more)
+
+
+def restored(undo: Undo, events: Iterable[ir.Event]) -> list[ir.Event]:
+    restorer, checker = Restorer(undo), ir.Checker()
+    out = [event for one in events for event in restorer.feed(one)]
+    for event in out:
+        checker.add(event)
+    return out
+
+
+def answer(*blocks: ir.Block, stop: str = "tool") -> ir.Response:
+    candidate = ir.Candidate(blocks, ir.Stop(stop, raw="tool_use"))  # type: ignore[arg-type]
+    return ir.Response("t", "r1", "m", candidates=(candidate,), usage=ir.Usage(input=1, output=2))
+
+
+def whole(undo: Undo, *blocks: ir.Block, stop: str = "tool") -> ir.Candidate:
+    (candidate,) = ir.fold(restored(undo, ir.unfold(answer(*blocks, stop=stop)))).candidates
+    return candidate
+
+
+ANSWER = Undo(answer="person")
+
+
+def test_the_answer_is_text_and_streams() -> None:
+    events: list[ir.Event] = [
+        ir.Start("t"),
+        ir.Open(0, ir.Thinking()),
+        ir.Close(0),
+        ir.Open(1, call("person")),
+        ir.ArgsDelta(1, '{"name":'),
+        ir.ArgsDelta(1, '"Ann"}'),
+        ir.Close(1),
+        ir.Finish(ir.Stop("tool", raw="tool_use")),
+        ir.Tally(ir.Usage(output=3)),
+        ir.End(),
+    ]
+    assert restored(ANSWER, events) == [
+        ir.Start("t"),
+        ir.Open(0, ir.Thinking()),
+        ir.Close(0),
+        ir.Open(1, ir.Text("")),
+        ir.TextDelta(1, '{"name":'),
+        ir.TextDelta(1, '"Ann"}'),
+        ir.Close(1),
+        ir.Finish(ir.Stop("end")),
+        ir.Tally(ir.Usage(output=3)),
+        ir.End(),
+    ]
+
+
+def test_real_calls_stay_calls_beside_an_answer() -> None:
+    both = whole(ANSWER, call("person", "{}"), call("weather", '{"a":1}'))
+    assert both.blocks == (ir.Text("{}"), call("weather", '{"a":1}'))
+    assert both.stop == ir.Stop("tool", raw="tool_use")
+    real = whole(ANSWER, call("weather"))
+    assert (real.blocks, real.stop) == ((call("weather"),), ir.Stop("tool", raw="tool_use"))
+
+
+def test_plain_text_and_other_stops_pass() -> None:
+    plain = whole(ANSWER, ir.Text("I would rather not."), stop="end")
+    assert plain == ir.Candidate((ir.Text("I would rather not."),), ir.Stop("end", raw="tool_use"))
+    cut_off = whole(ANSWER, call("person", '{"na'), stop="length")
+    assert cut_off.blocks == (ir.Text('{"na'),)
+    assert cut_off.stop is not None
+    assert cut_off.stop.reason == "length"
+
+
+def test_an_answer_without_arguments_is_an_empty_object() -> None:
+    assert whole(ANSWER, call("person")).blocks == (ir.Text("{}"),)
+
+
+def test_a_whole_call_at_once_and_an_authoritative_end() -> None:
+    seal = ir.Sealed("t", "s")
+    undo = Undo(answer="list", member="value")
+    events: list[ir.Event] = [
+        ir.Start("t"),
+        ir.Open(0, call("list", '{"value":[1]}', sealed=seal)),
+        ir.Close(0, call("list", '{"value":[1,2]}', sealed=seal)),
+        ir.Finish(ir.Stop("tool")),
+        ir.End(),
+    ]
+    assert restored(undo, events) == [
+        ir.Start("t"),
+        ir.Open(0, ir.Text("", sealed=seal)),
+        ir.TextDelta(0, "[1]"),
+        ir.Close(0, ir.Text("[1,2]", sealed=seal)),
+        ir.Finish(ir.Stop("end")),
+        ir.End(),
+    ]
+
+
+def test_free_text_tools_get_their_kind_name_and_text_back() -> None:
+    undo = Undo(custom=frozenset({"run_it"}), names={"run_it": "run it", "get_x": "get x"})
+    candidate = whole(
+        undo,
+        call("run_it", '{"input":"print(\\"hi\\")\\n"}'),
+        call("get_x", '{"input":"y"}'),
+        call("other", "{}"),
+    )
+    assert candidate.blocks == (
+        call("run it", 'print("hi")\n', kind="custom"),
+        call("get x", '{"input":"y"}'),
+        call("other", "{}"),
+    )
+    assert candidate.stop is not None
+    assert candidate.stop.reason == "tool"
+
+
+def test_names_come_back_in_authoritative_blocks_too() -> None:
+    undo = Undo(names={"get_x": "get x"})
+    events: list[ir.Event] = [
+        ir.Start("t"),
+        ir.Open(0, call("get_x")),
+        ir.Close(0, call("get_x", "{}")),
+        ir.Open(1, ir.Text("")),
+        ir.Close(1, ir.Text("t")),
+        ir.Finish(None),
+        ir.End(),
+    ]
+    out = restored(undo, events)
+    assert out[1:3] == [ir.Open(0, call("get x")), ir.Close(0, call("get x", "{}"))]
+    assert out[3:] == events[3:]
+
+
+def test_what_the_provider_executes_is_not_ours() -> None:
+    undo = Undo(answer="search", names={"search": "find"})
+    mine = call("search", "{}", by="provider")
+    assert whole(undo, mine, stop="end").blocks == (mine,)
+
+
+def test_candidates_are_told_apart() -> None:
+    response = ir.Response(
+        "t",
+        candidates=(
+            ir.Candidate((call("person", '{"a":1}'),), ir.Stop("tool"), 0),
+            ir.Candidate((call("weather", "{}"),), ir.Stop("tool"), 1),
+        ),
+    )
+    first, second = ir.fold(restored(ANSWER, ir.unfold(response))).candidates
+    assert (first.blocks, first.stop) == ((ir.Text('{"a":1}'),), ir.Stop("end"))
+    assert second == response.candidates[1]
+
+
+@given(st.text(), st.data())
+def test_the_grammar_holds_for_any_split(text: str, data: st.DataObject) -> None:
+    undo = Undo(answer="a", custom=frozenset({"c"}), names={"c": "see"})
+    written = json.dumps({"input": text})
+    _, pieces = data.draw(cut(st.just(written)))
+    events: list[ir.Event] = [ir.Start("t"), ir.Open(0, call("a")), ir.Open(1, call("c"))]
+    for piece in pieces:
+        events += [ir.ArgsDelta(0, piece), ir.ArgsDelta(1, piece)]
+    events += [ir.Close(1), ir.Close(0), ir.Finish(ir.Stop("tool")), ir.End()]
+    (candidate,) = ir.fold(restored(undo, events)).candidates
+    assert candidate.blocks == (ir.Text(written), call("see", text, kind="custom"))
