@@ -58,7 +58,7 @@ def emulate(request: ir.Request, dialect: Dialect, facts: Facts, quirks: Quirks,
     another form, and a loss where the other form promises less.
     """
     said, free = _tools_said(request)
-    names = _legal_names(said, dialect.tool_name)
+    names = _legal_names(said, dialect.tool_name) if said else {}
     custom: frozenset[str] = frozenset()
     if free and "custom_tools" not in dialect.features:
         custom = frozenset(names[name] for name in free)
@@ -249,11 +249,12 @@ def _tools_said(request: ir.Request) -> tuple[dict[str, None], set[str]]:
             if tool.kind == "custom":
                 free.add(tool.name)
     for message in request.messages:
-        for block in message.blocks:
-            if isinstance(block, ir.ToolCall) and block.by == "client":
-                said[block.name] = None
-                if block.kind == "custom":
-                    free.add(block.name)
+        if message.role == "assistant":
+            for block in message.blocks:
+                if isinstance(block, ir.ToolCall) and block.by == "client":
+                    said[block.name] = None
+                    if block.kind == "custom":
+                        free.add(block.name)
     return said, free
 
 

@@ -1,0 +1,78 @@
+"""Which requests are refused, and which field is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from dragoman import ir
+from dragoman.dialects.capabilities import refuse
+from dragoman.dialects.facts import UNKNOWN, Facts
+
+TEXT = ir.Text("Look.")
+IMAGE = ir.Media("image", "image/png", data="AA==")
+SOUND = ir.Media("audio", "audio/wav", data="AA==")
+PDF = ir.Media("document", "application/pdf", file="file-1")
+NOTE = ir.Media("document", text="plain")
+USER = ir.Message("user", (TEXT,))
+SCHEMA = ir.Output("schema", {"type": "object"})
+NOTHING = Facts(tools=False, images=False, audio=False, documents=False, structured=False, reasoning=False)
+
+
+def request(*blocks: ir.Block, **more: object) -> ir.Request:
+    return ir.Request("chat", "m", (USER, ir.Message("user", (TEXT, *blocks))), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "facts", "code", "param"),
+    [
+        (request(tools=(ir.Function("f"),)), Facts(tools=False), "unsupported_value", "tools"),
+        (request(output=SCHEMA), Facts(tools=False, structured=False), "unsupported_value", "output"),
+        (request(IMAGE), Facts(images=False), "unsupported_modality", "messages[1].blocks[1]"),
+        (request(NOTE, SOUND), Facts(audio=False), "unsupported_modality", "messages[1].blocks[2]"),
+        (request(PDF), Facts(documents=False), "unsupported_modality", "messages[1].blocks[1]"),
+        (
+            request(ir.ToolResult("1", (TEXT, IMAGE))),
+            Facts(images=False),
+            "unsupported_modality",
+            "messages[1].blocks[1].content[1]",
+        ),
+        (request(system=(IMAGE,)), Facts(images=False), "unsupported_modality", "system[0]"),
+        (
+            request(output=ir.Output(modalities=("text", "audio"))),
+            Facts(audio=False),
+            "unsupported_modality",
+            "output.modalities",
+        ),
+    ],
+)
+def test_the_impossible_is_refused(asked: ir.Request, facts: Facts, code: str, param: str) -> None:
+    fault = refuse(asked, facts)
+    assert fault is not None
+    assert (fault.code, fault.param, fault.http_status, fault.blame) == (code, param, 400, "client")
+    assert refuse(asked, NOTHING) is not None
+    assert refuse(asked, UNKNOWN) is None
+    assert refuse(asked, Facts(tools=True, images=True, audio=True, documents=True, structured=True)) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "facts"),
+    [
+        (request(), NOTHING),
+        (request(tools=()), NOTHING),
+        (request(NOTE), NOTHING),
+        (request(output=ir.Output("json", modalities=("text",))), NOTHING),
+        (request(reasoning=ir.Reasoning(effort="high")), NOTHING),
+        # a schema is emulated by a tool
+        (request(output=SCHEMA), Facts(structured=False)),
+        (request(output=SCHEMA), Facts(tools=False)),
+        (request(IMAGE), Facts(audio=False, documents=False)),
+    ],
+)
+def test_the_possible_is_not(asked: ir.Request, facts: Facts) -> None:
+    assert refuse(asked, facts) is None
+
+
+def test_tools_are_named_before_media() -> None:
+    fault = refuse(request(IMAGE, tools=(ir.Function("f"),)), NOTHING)
+    assert fault is not None
+    assert fault.param == "tools"
