@@ -98,14 +98,15 @@ def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> li
     """The facts of `before` that `after` does not say as often, and that the report does not name.
 
     A text counts as said when it occurs inside a text of the same role: dialects join what others keep
-    apart. A loss or change names a fact when it has the fact's path or one that contains it.
+    apart. A loss or change names a fact when it has the fact's path or one that contains it; so does an
+    addition (to an answer without usage the target may have to say 0).
     """
     said = Counter((fact.kind, fact.words) for fact in after)
     texts: dict[str, list[str]] = {}
     for kind, words in said:
         if kind.startswith("text"):
             texts.setdefault(kind, []).append(words)
-    named = {loss.path for loss in report.losses} | {change.path for change in report.changes}
+    named = {loss.path for loss in report.losses} | {change.path or change.to for change in report.changes}
     absent: list[Fact] = []
     for fact in before:
         if fact.kind.startswith("text"):
@@ -244,11 +245,11 @@ def _of_thinking(block: ir.Thinking, path: str, role: str, _: _Calls) -> Iterato
         yield from _text(path, f"{role}, thinking", text)
 
 
-def _of_call(block: ir.ToolCall, path: str, role: str, _: _Calls) -> Iterator[Fact]:
+def _of_call(block: ir.ToolCall, path: str, _role: str, _: _Calls) -> Iterator[Fact]:
     yield Fact(path, "call", (block.by, block.name, _arguments(block)))
 
 
-def _of_result(block: ir.ToolResult, path: str, role: str, calls: _Calls) -> Iterator[Fact]:
+def _of_result(block: ir.ToolResult, path: str, _role: str, calls: _Calls) -> Iterator[Fact]:
     call = calls.get(block.id)
     words = (block.by, block.name, None) if call is None else (block.by, call.name, _arguments(call))
     yield Fact(path, "result of", words)
@@ -269,7 +270,7 @@ def _of_json(block: ir.Json, path: str, role: str, _: _Calls) -> Iterator[Fact]:
     yield from _text(path, role, str(_comparable(block.value)))
 
 
-def _of_native(block: ir.Native, path: str, role: str, _: _Calls) -> Iterator[Fact]:
+def _of_native(block: ir.Native, path: str, _role: str, _: _Calls) -> Iterator[Fact]:
     yield Fact(path, "native", (block.dialect, block.kind, _comparable(block.value)))
 
 

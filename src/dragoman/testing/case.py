@@ -1,0 +1,206 @@
+"""One exchange of one dialect, decoded once for all laws, and streams as values.
+
+It never judges: what must hold is said in `laws`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Dialect, Reply, StreamDecoder, WireRequest
+from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.providers.catalog import CATALOG
+from dragoman.testing.canonical import CANON
+from dragoman.testing.corpus import Exchange
+from dragoman.wire.sse import SSESplitter
+
+APIS: dict[str, tuple[str, ...]] = {
+    "openai_chat": (
+        "openai.chat",
+        "azure.chat",
+        "groq.chat",
+        "openrouter.chat",
+        "xai.chat",
+        "deepseek.chat",
+        "together.chat",
+        "perplexity.chat",
+        "cerebras.chat",
+        "huggingface.chat",
+        "databricks.chat",
+        "writer.chat",
+        "zai.chat",
+        "gpustack.chat",
+        "cloudflare.chat",
+        "snowflake.chat",
+        "crusoe.chat",
+        "portkey.chat",
+        "alibaba.chat",
+        "ollama.openai_chat",
+        "gemini.openai_chat",
+        "bedrock_mantle.chat",
+    ),
+    "anthropic": ("anthropic.messages",),
+}
+"""Which recorded APIs speak which dialect. `mistral.chat` is a dialect of its own."""
+
+_VENDORS = {"alibaba": "dashscope"}
+"""Providers that the catalogue knows by another name."""
+
+Subject: TypeAlias = Literal["request", "response", "stream", "error"]
+
+_MALFORMED = frozenset({400, 413, 415, 422})
+"""Statuses by which a provider says that the request itself was wrong: such a request proves nothing."""
+
+
+def dialect_of(api: str) -> str | None:
+    """The name of the dialect that an API speaks, None where it is none of ours."""
+    return next((name for name, apis in APIS.items() if api in apis), None)
+
+
+class Case:
+    """One exchange of one dialect, decoded once for all laws.
+
+    dialect: what it speaks; others: the dialects to translate to. quirks: the vendor's, from the catalogue.
+    """
+
+    def __init__(self, exchange: Exchange, dialect: Dialect, others: Sequence[Dialect]) -> None:
+        self.exchange = exchange
+        self.dialect = dialect
+        self.others = tuple(others)
+        self.canon = CANON[dialect.name]
+        provider = exchange.api.partition(".")[0]
+        vendor = CATALOG.get(_VENDORS.get(provider, provider))
+        self.quirks: Quirks = STANDARD if vendor is None else vendor.quirks
+
+    @cached_property
+    def subjects(self) -> frozenset[Subject]:
+        """What of this exchange the laws can be applied to."""
+        request, response = self.exchange.request, self.exchange.response
+        found: set[Subject] = set()
+        refused = response is not None and response.status in _MALFORMED
+        if request is not None and type(request.body) is dict and not refused:
+            found.add("request")
+        if response is not None:
+            if response.status >= 400:
+                found.add("error")
+            elif response.sse is not None or response.events is not None:
+                found.add("stream")
+            elif type(response.body) is dict:
+                found.add("response")
+        return frozenset(found)
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """The request's body."""
+        assert self.exchange.request is not None
+        body: dict[str, Any] = self.exchange.request.body
+        return body
+
+    @property
+    def wire_request(self) -> WireRequest:
+        """The request as a face would hand it over; a new copy each time, since decoders take keys out."""
+        assert self.exchange.request is not None
+        query = dict(parse_qsl(urlsplit(self.exchange.request.url or "").query))
+        return WireRequest(
+            "chat",
+            copy_of(self.body),
+            path=self.dialect.paths["chat"],
+            query=query,
+            headers=dict(self.exchange.request.headers),
+        )
+
+    @cached_property
+    def request(self) -> ir.Request:
+        """The request in IR terms."""
+        return self.dialect.decode_request(self.wire_request)
+
+    @cached_property
+    def answer(self) -> dict[str, Any]:
+        """The body of a whole answer."""
+        assert self.exchange.response is not None
+        answer: dict[str, Any] = self.exchange.response.body
+        return answer
+
+    @cached_property
+    def response(self) -> ir.Response:
+        """The whole answer in IR terms."""
+        return self.dialect.decode_response(copy_of(self.answer), self.quirks)
+
+    @cached_property
+    def frames(self) -> list[bytes]:
+        """The frames of a streamed answer."""
+        response = self.exchange.response
+        assert response is not None
+        if response.sse is not None:
+            return split(response.sse.encode())
+        frames = [msgspec.json.encode(event) for event in response.events or ()]
+        return frames if self.canon.terminator is None else [*frames, self.canon.terminator]
+
+    @cached_property
+    def events(self) -> list[ir.Event]:
+        """The events of a streamed answer."""
+        return events_of(self.dialect.stream_decoder(self.quirks), self.frames)
+
+    def reply(self, face: Dialect, report: Report) -> Reply:
+        """What an answer to a client of `face` is encoded for; usage in the stream is asked for."""
+        asked = self.request if face is self.dialect and "request" in self.subjects else None
+        asked = asked or ir.Request(face.name, self.exchange.model)
+        asked = msgspec.structs.replace(asked, stream="stream" in self.subjects, stream_usage=True)
+        return Reply(asked, report, id="answer-1", created=1_700_000_000)
+
+
+# --- Streams as values -------------------------------------------------------------------------
+
+
+def split(*chunks: bytes) -> list[bytes]:
+    """The frames of a stream that comes in these chunks."""
+    splitter = SSESplitter()
+    frames = [frame for chunk in chunks for frame in splitter.feed(chunk)]
+    return frames + splitter.close()
+
+
+def events_of(decoder: StreamDecoder, frames: Sequence[bytes]) -> list[ir.Event]:
+    """The events of a whole stream."""
+    events = [event for frame in frames for event in decoder.feed(frame)]
+    return events + decoder.close()
+
+
+def streamed(events: Sequence[ir.Event], face: Dialect, reply: Reply) -> list[ir.Event]:
+    """The events that a client of `face` reads when these are encoded for it."""
+    encoder = face.stream_encoder(reply)
+    return events_of(face.stream_decoder(STANDARD), split(*map(encoder.feed, events)))
+
+
+def check_grammar(events: Sequence[ir.Event]) -> None:
+    """Raise GrammarError for a stream that GRAMMAR does not allow, or that does not end."""
+    checker = ir.Checker()
+    for event in events:
+        checker.add(event)
+    if checker.state != "over":
+        raise ir.GrammarError(f"the stream ends in state {checker.state!r}")
+
+
+def cuts(stream: bytes, seed: str) -> list[bytes]:
+    """The stream in chunks of 1 to 256 bytes, the same for the same seed."""
+    chunks: list[bytes] = []
+    position, sizes = 0, b""
+    while position < len(stream):
+        if not sizes:
+            sizes = hashlib.sha512(f"{seed} {position}".encode()).digest()
+        size = sizes[0] + 1
+        chunks.append(stream[position : position + size])
+        position, sizes = position + size, sizes[1:]
+    return chunks
+
+
+def copy_of(value: Any) -> Any:
+    """The same JSON value, sharing nothing."""
+    return msgspec.json.decode(msgspec.json.encode(value))

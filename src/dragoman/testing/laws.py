@@ -1,0 +1,397 @@
+"""The laws that every codec is held to, as functions over one exchange.
+
+    request    check accepts it · decode and encode give it back · the IR survives the same trip · mapped
+               keys are not leftovers · every other dialect carries each fact or names it as lost · relay
+               changes nothing that it was not told to
+    response   the same, and fold(unfold(r)) == r, and the answer survives being streamed
+    stream     any byte split gives the same frames · the grammar holds · events, bytes and events again
+               fold to the same answer · every other dialect carries it · relay passes every frame
+    error      every face renders it, and reads its own rendering back as the same fault
+
+A law yields one sentence for each way in which it is broken; a crash breaks it too. A law is never
+loosened for a codec: what is right about the codec is said in `canonical`, with its reason, and a
+recording that is wrong is an exception, by name.
+
+`python -m dragoman.testing.laws FOLDER` holds every codec to them over the recordings of a folder.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Dialect, Target, WireRequest
+from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import STANDARD
+from dragoman.errors import RequestFailed, WireError
+from dragoman.testing import facts
+from dragoman.testing.canonical import Form, differences
+from dragoman.testing.case import Case, check_grammar, copy_of, cuts, events_of, split, streamed
+from dragoman.wire import json
+
+# --- Requests ----------------------------------------------------------------------------------
+
+
+def request_check(case: Case) -> Iterator[str]:
+    """A request that a provider took passes the check. Azure has the model in the path."""
+    wire = case.wire_request
+    wire.body.setdefault("model", case.exchange.model or "model")
+    case.dialect.check(wire)
+    yield from ()
+
+
+def request_identity(case: Case) -> Iterator[str]:
+    """encode∘decode gives the request back, up to the canonical form."""
+    report = Report(case.dialect.name)
+    wire = case.dialect.encode_request(case.request, Target(report))
+    yield from map(str, differences(case.body, _plain(wire.body), case.canon.request))
+    yield from (f"names a loss to itself: {loss.path}: {loss.reason}" for loss in report.losses)
+
+
+def request_ir(case: Case) -> Iterator[str]:
+    """decode∘encode gives the IR back."""
+    wire = case.dialect.encode_request(case.request, Target(Report(case.dialect.name)))
+    again = case.dialect.decode_request(
+        WireRequest("chat", _plain(wire.body), wire.method, wire.path, wire.params, wire.query, wire.headers)
+    )
+    yield from _unequal(case.request, again)
+
+
+def request_maps(case: Case) -> Iterator[str]:
+    """No key that the IR carries is left over."""
+    for dialect, keys in (case.request.extra or {}).items():
+        yield from (f"{key} is mapped, yet it is in extra" for key in keys.keys() & case.dialect.maps)
+        if dialect != case.dialect.name:
+            yield f"leftovers under another dialect's name: {dialect}"
+
+
+def request_brief(case: Case) -> Iterator[str]:
+    """The brief reading agrees with the whole one."""
+    brief = case.dialect.brief(case.wire_request)
+    for field in ("model", "stream", "stream_usage"):
+        short, whole = getattr(brief, field), getattr(case.request, field)
+        if short != whole:
+            yield f"{field}: {short!r} in brief, {whole!r} in whole"
+
+
+def request_cross(case: Case) -> Iterator[str]:
+    """Every other dialect carries each fact, names it as lost where the client wrote it, or refuses."""
+    for other in case.others:
+        report = Report(other.name)
+        try:
+            wire = other.encode_request(case.request, Target(report, model="model"))
+        except WireError as error:
+            if not error.path:
+                yield f"to {other.name}: refused without naming a place: {error}"
+            continue
+        body = _plain(wire.body)
+        copy = WireRequest("chat", body, wire.method, wire.path, wire.params, wire.query, wire.headers)
+        other.check(
+            WireRequest("chat", copy_of(body), path=wire.path, params=wire.params, headers=wire.headers)
+        )
+        again = other.decode_request(copy)
+        lost = facts.missing(facts.of_request(case.request), facts.of_request(again), report)
+        yield from (f"to {other.name}: lost in silence: {fact}" for fact in lost)
+        for loss in report.losses:
+            place = case.dialect.locate(loss.path)
+            if not _has(case.body, place):
+                yield f"to {other.name}: the loss {loss.path} is located at {place}, which is not in the body"
+
+
+def request_relay(case: Case) -> Iterator[str]:
+    """Relay changes the keys that it is told to, and no byte of another."""
+    head = json.decode_head(msgspec.json.encode(case.body))
+    edits = {"model": "renamed", "gone": msgspec.UNSET}
+    relayed = json.decode_head(case.dialect.relay.request({**head, "gone": msgspec.Raw(b"1")}, edits))
+    wanted = {key: bytes(value) for key, value in head.items()} | {"model": b'"renamed"'}
+    yield from _same_bytes(wanted, relayed)
+
+
+# --- Answers -----------------------------------------------------------------------------------
+
+
+def response_identity(case: Case) -> Iterator[str]:
+    """encode∘decode gives the answer back, up to the canonical form."""
+    report = Report(case.dialect.name, "response")
+    body = case.dialect.encode_response(case.response, case.reply(case.dialect, report))
+    yield from map(str, differences(case.answer, _plain(body), case.canon.response))
+    yield from (f"names a loss to itself: {loss.path}: {loss.reason}" for loss in report.losses)
+
+
+def response_ir(case: Case) -> Iterator[str]:
+    """decode∘encode gives the IR back, up to what the gateway fills in."""
+    reply = case.reply(case.dialect, Report(case.dialect.name, "response"))
+    again = case.dialect.decode_response(_plain(case.dialect.encode_response(case.response, reply)), STANDARD)
+    yield from _unequal(_filled(case.response, again), again)
+
+
+def response_unfold(case: Case) -> Iterator[str]:
+    """fold(unfold(r)) == r, and the events in between are a legal stream."""
+    events = list(ir.unfold(case.response))
+    check_grammar(events)
+    yield from _unequal(case.response, ir.fold(events))
+
+
+def response_stream(case: Case) -> Iterator[str]:
+    """The answer is the same when a client has it streamed."""
+    face = case.dialect
+    reply = case.reply(face, Report(face.name, "response"))
+    events = streamed(list(ir.unfold(case.response)), face, reply)
+    check_grammar(events)
+    yield from _same_answer(case, case.response, ir.fold(events))
+
+
+def response_cross(case: Case) -> Iterator[str]:
+    """Every other dialect's client is told each fact, or it is named as lost."""
+    for other in case.others:
+        report = Report(other.name, "response")
+        body = _plain(other.encode_response(case.response, case.reply(other, report)))
+        again = other.decode_response(body, STANDARD)
+        lost = facts.missing(facts.of_response(case.response), facts.of_response(again), report)
+        yield from (f"to {other.name}: lost in silence: {fact}" for fact in lost)
+
+
+def response_relay(case: Case) -> Iterator[str]:
+    """Relay passes the answer as it is, and reads the same usage as the decoder."""
+    body = msgspec.json.encode(case.answer)
+    relayed, usage = case.dialect.relay.response(body, None)
+    yield from _same_bytes(
+        {key: bytes(value) for key, value in json.decode_head(body).items()}, json.decode_head(relayed)
+    )
+    yield from _unequal(case.dialect.decode_response(copy_of(case.answer), STANDARD).usage, usage)
+
+
+# --- Streams -----------------------------------------------------------------------------------
+
+
+def stream_split(case: Case) -> Iterator[str]:
+    """Any byte split gives the same frames: byte by byte, and in seeded random chunks."""
+    response = case.exchange.response
+    if response is None or response.sse is None:
+        return
+    stream = response.sse.encode()
+    if split(*(stream[i : i + 1] for i in range(len(stream)))) != case.frames:
+        yield "other frames when fed byte by byte"
+    for number in range(3):
+        seed = f"{case.exchange.id}-{number}"
+        if split(*cuts(stream, seed)) != case.frames:
+            yield f"other frames when cut with the seed {seed}"
+
+
+def stream_grammar(case: Case) -> Iterator[str]:
+    """The decoder's events are a legal stream, with an end."""
+    check_grammar(case.events)
+    yield from ()
+
+
+def stream_unfold(case: Case) -> Iterator[str]:
+    """The whole answer that the stream adds up to can be streamed again."""
+    response = ir.fold(case.events)
+    if response.error is None:
+        yield from _unequal(response, ir.fold(ir.unfold(response)))
+
+
+def stream_identity(case: Case) -> Iterator[str]:
+    """Events, bytes for a client, and events again add up to the same answer."""
+    reply = case.reply(case.dialect, Report(case.dialect.name, "response"))
+    events = streamed(case.events, case.dialect, reply)
+    check_grammar(events)
+    yield from _same_answer(case, ir.fold(case.events), ir.fold(events))
+
+
+def stream_cross(case: Case) -> Iterator[str]:
+    """Every other dialect's client is streamed each fact, or it is named as lost."""
+    told = facts.of_response(ir.fold(case.events))
+    for other in case.others:
+        report = Report(other.name, "response")
+        events = streamed(case.events, other, case.reply(other, report))
+        check_grammar(events)
+        lost = facts.missing(told, facts.of_response(ir.fold(events)), report)
+        yield from (f"to {other.name}: lost in silence: {fact}" for fact in lost)
+
+
+def stream_relay(case: Case) -> Iterator[str]:
+    """Relay passes every frame, sees the same usage and the end, and raises for an error in the stream."""
+    relay = case.dialect.relay.stream(case.reply(case.dialect, Report(case.dialect.name, "response")))
+    folded = ir.Fold()
+    for event in events_of(case.dialect.stream_decoder(STANDARD), case.frames):
+        folded.add(event)
+    try:
+        relayed = split(*map(relay.feed, case.frames), relay.close())
+    except RequestFailed as failed:
+        yield from _unequal(folded.fault, failed.fault)
+        return
+    if folded.fault is not None:
+        yield f"an error went by unseen: {folded.fault.message}"
+        return
+    if relayed != case.frames:
+        before, after = ([_parsed(frame) for frame in frames] for frames in (case.frames, relayed))
+        yield from map(str, differences(before, after, Form()))
+    yield from _unequal(folded.usage, relay.usage)
+    if not relay.done:
+        yield "the end went by unseen"
+
+
+# --- Errors ------------------------------------------------------------------------------------
+
+
+def error_faces(case: Case) -> Iterator[str]:
+    """Every face renders the fault with a status and its message, and reads its own rendering back."""
+    response = case.exchange.response
+    assert response is not None
+    fault = case.dialect.decode_error(response.status, response.headers, response.raw)
+    for face in (case.dialect, *case.others):
+        yield from (f"in {face.name}: {what}" for what in rendered(fault, face))
+
+
+def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
+    """What is wrong with a fault as `face` renders it."""
+    status, headers, body = face.encode_error(fault, "request-1")
+    if not 400 <= status <= 599:
+        yield f"status {status}"
+    again = face.decode_error(status, headers, body)
+    for field in ("kind", "message"):
+        before, after = getattr(fault, field), getattr(again, field)
+        if before != after:
+            yield f"{field}: {before!r} became {after!r}"
+
+
+# --- All of them -------------------------------------------------------------------------------
+
+LAWS: dict[str, Callable[[Case], Iterator[str]]] = {
+    "request.check": request_check,
+    "request.identity": request_identity,
+    "request.ir": request_ir,
+    "request.maps": request_maps,
+    "request.brief": request_brief,
+    "request.cross": request_cross,
+    "request.relay": request_relay,
+    "response.identity": response_identity,
+    "response.ir": response_ir,
+    "response.unfold": response_unfold,
+    "response.stream": response_stream,
+    "response.cross": response_cross,
+    "response.relay": response_relay,
+    "stream.split": stream_split,
+    "stream.grammar": stream_grammar,
+    "stream.unfold": stream_unfold,
+    "stream.identity": stream_identity,
+    "stream.cross": stream_cross,
+    "stream.relay": stream_relay,
+    "error.faces": error_faces,
+}
+"""By name; what comes before the dot is the subject."""
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A law that an exchange shows to be broken, and how."""
+
+    law: str
+    api: str
+    id: str
+    how: tuple[str, ...]
+
+
+def hold(case: Case, laws: Sequence[str] = tuple(LAWS)) -> Iterator[Broken]:
+    """The laws, of those named, that this exchange shows to be broken. A crash is a breach."""
+    for law in laws:
+        if law.partition(".")[0] not in case.subjects:
+            continue
+        try:
+            how = tuple(LAWS[law](case))
+        except Exception as error:  # noqa: BLE001 - whatever a codec raises here is its failure
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            how = (f"{type(error).__name__} in {place.name}, line {place.lineno}: {error}",)
+        if how:
+            yield Broken(law, case.exchange.api, case.exchange.id, how)
+
+
+def leftovers(value: Any) -> Counter[str]:
+    """How often each leftover key occurs in an IR value, by the struct that it is left over on."""
+    found: Counter[str] = Counter()
+    if isinstance(value, msgspec.Struct):
+        for keys in (getattr(value, "extra", None) or {}).values():
+            found.update(f"{type(value).__name__}.{key}" for key in keys)
+        for field in value.__struct_fields__:
+            if field != "extra":
+                found += leftovers(getattr(value, field))
+    elif isinstance(value, tuple):
+        for inner in value:
+            found += leftovers(inner)
+    return found
+
+
+# --- Comparing ---------------------------------------------------------------------------------
+
+
+def _plain(body: dict[str, Any]) -> dict[str, Any]:
+    """A body as it arrives on the other side of the wire."""
+    return json.decode_object(json.encode(body))
+
+
+def _parsed(frame: bytes) -> Any:
+    try:
+        return msgspec.json.decode(frame)
+    except msgspec.DecodeError:
+        return frame.decode()
+
+
+def _unequal(before: Any, after: Any) -> Iterator[str]:
+    """How two IR values differ, by field."""
+    if before == after:
+        return
+    found = differences(msgspec.to_builtins(before), msgspec.to_builtins(after), Form())
+    yield from map(str, found)
+    if not found:  # blocks of different classes with the same fields, or null where nothing was
+        yield f"{before!r} became {after!r}"
+
+
+def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterator[str]:
+    """How two answers differ for a client of the dialect."""
+    reply = case.reply(case.dialect, Report(case.dialect.name, "response"))
+    if before.error is not None or after.error is not None:
+        yield from _unequal(before.error, after.error)
+    old, new = (_plain(case.dialect.encode_response(answer, reply)) for answer in (before, after))
+    yield from map(str, differences(old, new, Form()))
+
+
+def _filled(response: ir.Response, by: ir.Response) -> ir.Response:
+    """The answer with what it does not state taken from another: the gateway fills in an id and a date."""
+    return msgspec.structs.replace(
+        response,
+        id=response.id or by.id,
+        model=response.model or by.model,
+        created=response.created or by.created,
+    )
+
+
+def _same_bytes(wanted: Mapping[str, bytes], got: Mapping[str, msgspec.Raw]) -> Iterator[str]:
+    for key in {**wanted, **got}:
+        before, after = wanted.get(key), bytes(got[key]) if key in got else None
+        if before != after:
+            yield f"{key}: {before!r} became {after!r}"
+
+
+def _has(body: Any, path: str) -> bool:
+    """Whether a JSON path (`messages[0].content`, with or without `$.`) exists in the body."""
+    value = body
+    for step in path.removeprefix("$").removeprefix(".").replace("[", ".[").split("."):
+        if type(value) is list and step.startswith("[") and int(step[1:-1]) < len(value):
+            value = value[int(step[1:-1])]
+        elif type(value) is dict and step in value:
+            value = value[step]
+        else:
+            return False
+    return True
+
+
+if __name__ == "__main__":
+    from dragoman.testing.ledger import main
+
+    sys.exit(main(sys.argv[1:]))

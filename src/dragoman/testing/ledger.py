@@ -1,0 +1,218 @@
+"""The laws over a whole folder of exchanges: the table, the exceptions, the exit code.
+
+An exception names one exchange, one law and the reason why the recording, not the codec, is wrong. They
+stay below 1 % of a dialect's exchanges, and one that is no longer needed is a failure:
+
+    [[exception]]
+    law = "stream.grammar"
+    id = "ai-0123456789ab"
+    reason = "the sample is two answers, one after the other"
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from dragoman.dialects.dialect import Dialect
+from dragoman.testing import corpus
+from dragoman.testing.case import APIS, Case, dialect_of
+from dragoman.testing.corpus import Exchange
+from dragoman.testing.laws import LAWS, Broken, hold, leftovers
+
+BOUND = 0.01
+"""The share of a dialect's exchanges that may have an exception."""
+
+
+class Exceptions:
+    """Known breaches, by law and exchange; remembers which were met."""
+
+    def __init__(self, reasons: Mapping[tuple[str, str], str]) -> None:
+        self.reasons = dict(reasons)
+        self.met: set[tuple[str, str]] = set()
+
+    @classmethod
+    def load(cls, path: Path | None) -> Exceptions:
+        """Those of a TOML file; none without a file. Raises ValueError for one that is not as above."""
+        if path is None:
+            return cls({})
+        reasons: dict[tuple[str, str], str] = {}
+        for entry in tomllib.loads(path.read_text()).get("exception", []):
+            key = (entry["law"], entry["id"])
+            if entry["law"] not in LAWS or not entry["reason"].strip() or key in reasons:
+                raise ValueError(f"{path}: unknown law, no reason, or named twice: {key}")
+            reasons[key] = entry["reason"]
+        return cls(reasons)
+
+    def covers(self, broken: Broken) -> bool:
+        """Whether this breach is known; it is then met."""
+        key = (broken.law, broken.id)
+        if key in self.reasons:
+            self.met.add(key)
+        return key in self.reasons
+
+    def unused(self, ids: Iterable[str]) -> list[tuple[str, str]]:
+        """Of the exceptions for these exchanges those that were not met."""
+        seen = set(ids)
+        return sorted(key for key in self.reasons.keys() - self.met if key[1] in seen)
+
+
+class Count(msgspec.Struct):
+    """What was seen of one API: exchanges run, by subject, and those that broke a law, excepted or not."""
+
+    exchanges: int = 0
+    request: int = 0
+    response: int = 0
+    stream: int = 0
+    error: int = 0
+    excepted: int = 0
+    failed: int = 0
+
+    def add(self, case: Case) -> None:
+        """One more exchange."""
+        self.exchanges += 1
+        for subject in case.subjects:
+            setattr(self, subject, getattr(self, subject) + 1)
+
+
+class Ledger:
+    """Holds exchanges to the laws and keeps the counts, the breaches and the leftover keys."""
+
+    def __init__(self, dialects: Mapping[str, Dialect], exceptions: Exceptions) -> None:
+        self.dialects = dialects
+        self.exceptions = exceptions
+        self.counts: dict[str, Count] = {}
+        self.broken: list[Broken] = []
+        self.ids: list[str] = []
+        self.excepted: dict[str, set[str]] = {}
+        self.leftovers: dict[str, Counter[str]] = {}
+
+    def case(self, exchange: Exchange) -> Case | None:
+        """The exchange as a case of its dialect; None where no codec speaks it."""
+        name = dialect_of(exchange.api)
+        if name is None or name not in self.dialects:
+            return None
+        others = [dialect for dialect in self.dialects.values() if dialect.name != name]
+        return Case(exchange, self.dialects[name], others)
+
+    def run(self, exchange: Exchange, laws: Sequence[str] = tuple(LAWS)) -> list[Broken]:
+        """Hold one exchange to the laws; its breaches that no exception covers."""
+        if (case := self.case(exchange)) is None:
+            return []
+        count = self.counts.setdefault(exchange.api, Count())
+        count.add(case)
+        self.ids.append(exchange.id)
+        broken = list(hold(case, laws))
+        known = [breach for breach in broken if self.exceptions.covers(breach)]
+        if known:
+            self.excepted.setdefault(case.dialect.name, set()).add(exchange.id)
+        new = [breach for breach in broken if breach not in known]
+        count.excepted += bool(known and not new)
+        count.failed += bool(new)
+        self.broken += new
+        if not new:
+            self._count_leftovers(case)
+        return new
+
+    def _count_leftovers(self, case: Case) -> None:
+        found = self.leftovers.setdefault(case.dialect.name, Counter())
+        if "request" in case.subjects:
+            found += leftovers(case.request)
+        if "response" in case.subjects:
+            found += leftovers(case.response)
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong beside the breaches: too many exceptions, and those that nothing needs."""
+        for law, id in self.exceptions.unused(self.ids):
+            yield f"the exception for {law} of {id} is no longer needed"
+        for name, ids in self.excepted.items():
+            total = sum(count.exchanges for api, count in self.counts.items() if dialect_of(api) == name)
+            if len(ids) > BOUND * total:
+                yield f"{name}: {len(ids)} of {total} exchanges have an exception, more than {BOUND:.0%}"
+
+    def table(self) -> Iterator[str]:
+        """The counts by API, as lines of text."""
+        yield f"{'':24}" + "".join(f"{field:>10}" for field in Count.__struct_fields__)
+        total = Count()
+        for api, count in sorted(self.counts.items(), key=lambda item: _order(item[0])):
+            yield _row(api, count)
+            for field in Count.__struct_fields__:
+                setattr(total, field, getattr(total, field) + getattr(count, field))
+        yield _row("all", total)
+
+
+def _order(api: str) -> tuple[int, int]:
+    name = dialect_of(api) or ""
+    return list(APIS).index(name), APIS[name].index(api)
+
+
+def _row(name: str, count: Count) -> str:
+    return f"{name:24}" + "".join(f"{getattr(count, field):10}" for field in Count.__struct_fields__)
+
+
+def main(arguments: Sequence[str], folders: Sequence[Path] = (), exceptions: Path | None = None) -> int:
+    """Hold every codec to the laws and print what was seen; 0 when all of them hold, 1 otherwise.
+
+    folders, exceptions: what is read when the arguments name nothing else.
+    """
+    parser = argparse.ArgumentParser(
+        "laws", description="Hold every codec to its laws over recorded traffic."
+    )
+    parser.add_argument("folder", nargs="*", type=Path, help="folders of recorded exchanges")
+    parser.add_argument("--api", action="append", default=[], help="only this API, or a pattern (*.chat)")
+    parser.add_argument("--id", action="append", default=[], help="only this exchange")
+    parser.add_argument("--law", action="append", default=[], help="only this law, or a subject (stream)")
+    parser.add_argument("--exceptions", type=Path, default=exceptions, help="TOML file of known breaches")
+    parser.add_argument("--leftovers", action="store_true", help="list the keys that land in extra")
+    parser.add_argument("-v", "--verbose", action="store_true", help="every way in which a law is broken")
+    options = parser.parse_args(arguments)
+    from dragoman.dialects.table import (
+        DIALECTS,
+    )  # late: a ledger of somebody's own dialects needs none of ours
+
+    laws = [law for law in LAWS if not options.law or law in options.law or law.split(".")[0] in options.law]
+    ledger = Ledger(DIALECTS, Exceptions.load(options.exceptions))
+    apis = options.api or [api for apis in APIS.values() for api in apis]
+    for folder in options.folder or folders:
+        for exchange in corpus.read(folder, *apis):
+            if not options.id or exchange.id in options.id:
+                for broken in ledger.run(exchange, laws):
+                    _say(*shown(broken, whole=options.verbose))
+    problems = [] if options.law else list(ledger.problems())
+    _say(*ledger.table(), *_summary(ledger), *problems)
+    if options.leftovers:
+        _say(*_histogram(ledger))
+    return int(bool(ledger.broken or problems or not ledger.ids))
+
+
+def shown(broken: Broken, *, whole: bool) -> Iterator[str]:
+    """One breach as lines of text."""
+    yield f"{broken.law}  {broken.api}  {broken.id}"
+    yield from (f"    {how if whole else how[:200]}" for how in (broken.how if whole else broken.how[:1]))
+    if not whole and len(broken.how) > 1:
+        yield f"    and {len(broken.how) - 1} more (-v shows them)"
+
+
+def _summary(ledger: Ledger) -> Iterator[str]:
+    by_law = Counter(broken.law for broken in ledger.broken)
+    yield from (f"{law} is broken by {times} exchanges" for law, times in by_law.most_common())
+    if not ledger.ids:
+        yield "no exchange was found"
+    elif not ledger.broken:
+        yield f"all laws hold over {len(ledger.ids)} exchanges"
+
+
+def _histogram(ledger: Ledger) -> Iterator[str]:
+    for name, keys in ledger.leftovers.items():
+        yield f"leftover keys of {name}:"
+        yield from (f"{times:8} {key}" for key, times in keys.most_common())
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in lines)
