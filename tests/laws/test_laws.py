@@ -1,4 +1,4 @@
-"""Every codec keeps its laws: over the project's own cases always, over recorded traffic where it is there."""
+"""Every codec keeps its laws: over our own cases always, over recorded traffic where it lies beside us."""
 
 from __future__ import annotations
 
