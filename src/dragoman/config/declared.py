@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -24,7 +27,8 @@ class Setting(NamedTuple):
     about: about
 
 
-def settings_of(section: type[Section]) -> dict[str, Setting]:
+@cache
+def settings_of(section: type[Section]) -> Mapping[str, Setting]:
     """The settings that a section declares, by name, in order."""
     hints = get_type_hints(section, include_extras=True)
     found: dict[str, Setting] = {}
@@ -32,7 +36,7 @@ def settings_of(section: type[Section]) -> dict[str, Setting]:
         kind, meta = get_args(hints[field.name])[:2]
         default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
         found[field.name] = Setting(field.name, kind, default, meta)
-    return found
+    return MappingProxyType(found)
 
 
 def options(kind: Any) -> tuple[Any, ...]:

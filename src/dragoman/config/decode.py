@@ -16,9 +16,9 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 import msgspec
 
 from dragoman.config.declared import SCALARS, ScalarType, Setting, expected, nullable, options, settings_of
-from dragoman.config.document import Items, Node, Scalar, Source, Table, join
 from dragoman.config.scalars import FilePath
 from dragoman.config.settings import Section, about
+from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
 from dragoman.errors import Problem
 from dragoman.secret import Secret
 
@@ -63,6 +63,11 @@ class Decoder:
         """A section; settings that could not be read have their defaults. Raises nothing."""
         value = self.read(kind, node, path)
         return kind() if value is INVALID else value
+
+    def preview(self, kind: Any, node: Node) -> Any:
+        """A value ahead of its turn, without notes about it; empty if it cannot be read."""
+        value = Decoder(self.folder).read(kind, node, "")
+        return get_origin(kind)() if value is INVALID else value
 
     def read(self, kind: Any, node: Node, path: str) -> Any:
         """The value of any declared type, or INVALID."""
@@ -133,7 +138,7 @@ class Decoder:
         return {name: value for name, value in values.items() if value is not INVALID}
 
     def _fields(self, kind: type[Section], node: Node, path: str) -> Any:
-        declared = settings_of(kind)
+        declared = dict(settings_of(kind))
         short = declared[kind.shorthand] if kind.shorthand else None
         if short is not None and (
             not isinstance(node, Table) or (short.type is Secret and set(node.entries) == {"file"})

@@ -1,10 +1,9 @@
-"""A configuration as written: YAML or environment text as a tree whose every node knows where it stands.
+"""Reads YAML into a tree whose every node knows its line.
 
-The tree is built from the YAML parser's events and not by its composer, which recurses in C without a
+The tree is built from the parser's events and not by PyYAML's composer, which recurses in C without a
 bound and keeps the last of two equal keys in silence. Plain values follow the core schema of YAML 1.2
 (https://yaml.org/spec/1.2.2/#103-core-schema): `no` is a text and 1e3 a number. `${VARIABLE}` is filled
-in here. What a value means is decided later, by the type of its setting (`decode`). Reads nothing but
-its arguments.
+in here. Reads nothing but its arguments.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final
 
-import msgspec
 import yaml
 
+from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
 from dragoman.errors import Problem
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -28,91 +27,15 @@ _BOOL: Final = {
 _INT: Final = re.compile(r"[-+]?[0-9]{1,300}\Z")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _VARIABLE: Final = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", re.ASCII)
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_*-]+\Z", re.ASCII)
 
 MAX_DEPTH: Final = 50
 MAX_NODES: Final = 100_000
 """Far above any configuration; below what aliases of aliases can blow up to."""
 
 
-class Source(NamedTuple):
-    """Where a value stands: a file and line (1-based), an environment variable, or another origin's name."""
-
-    origin: str
-    line: int | None = None
-
-    def __str__(self) -> str:
-        return self.origin if self.line is None else f"{self.origin}:{self.line}"
-
-
-class Scalar(msgspec.Struct, frozen=True):
-    """One value.
-
-    value: what YAML makes of it. text: as written, variables filled in. filled: whether some were; such a
-    text may be a secret and is never shown in a message.
-    """
-
-    value: bool | int | float | str | None
-    text: str
-    source: Source
-    filled: bool = False
-    size: int = 1
-
-
-class Items(msgspec.Struct, frozen=True):
-    """A list. size: nodes below it, aliases counted each time."""
-
-    items: tuple[Node, ...]
-    source: Source
-    size: int = 1
-
-
-class Table(msgspec.Struct, frozen=True):
-    """A mapping. names: where each key stands."""
-
-    entries: Mapping[str, Node]
-    source: Source
-    names: Mapping[str, Source] = {}
-    size: int = 1
-
-    def named(self, name: str) -> Source:
-        """Where the key stands."""
-        return self.names.get(name) or self.entries[name].source
-
-
-Node: TypeAlias = Scalar | Items | Table
-
-
-def join(path: str, name: str) -> str:
-    """The path of an entry; a name that would be misread in a path is quoted."""
-    shown = name if _PLAIN_NAME.match(name) else '"' + name.replace('"', '\\"') + '"'
-    return f"{path}.{shown}" if path else shown
-
-
 def read(text: str, origin: str, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
     """The tree of a YAML text, and what is wrong with its form. origin: the file's name, for messages."""
     return _Reader(text, origin, environ).document()
-
-
-def plant(value: Any, source: Source) -> Node:
-    """The tree of a Python value (None, bool, numbers, text, lists, mappings), all of it from one source."""
-    if isinstance(value, Mapping):
-        return Table({str(name): plant(inner, source) for name, inner in value.items()}, source)
-    if isinstance(value, list | tuple):
-        return Items(tuple(plant(inner, source) for inner in value), source)
-    if value is None or isinstance(value, bool):
-        return Scalar(value, {None: "null", True: "true", False: "false"}[value], source)
-    return Scalar(value, str(value), source)
-
-
-def merge(below: Node, above: Node) -> Node:
-    """Two trees as one: tables entry by entry, for anything else what is above."""
-    if not (isinstance(below, Table) and isinstance(above, Table)):
-        return above
-    entries = dict(below.entries)
-    for name, node in above.entries.items():
-        entries[name] = merge(entries[name], node) if name in entries else node
-    return Table(entries, above.source, {**below.names, **above.names})
 
 
 class _Unreadable(Exception):

@@ -1,0 +1,426 @@
+"""Whether settings make sense together: names that exist, addresses that are addresses, no circles.
+
+Works on a decoded `Config`; the form of values is `decode`'s business. Every problem names its setting.
+A name that is declared but could not be read counts as known, so that one mistake is reported once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from dragoman.config import resolve
+from dragoman.config.decode import suggest
+from dragoman.config.settings import Alias, Config, Deployment, Model
+from dragoman.config.settings import Provider as ProviderSettings
+from dragoman.config.tree import Source, join
+from dragoman.dialects.quirks import Quirks
+from dragoman.errors import Problem
+from dragoman.providers import address
+from dragoman.providers.auth import CREDENTIAL_HEADERS
+from dragoman.providers.catalog import CATALOG
+from dragoman.providers.provider import Provider
+
+BUILT_IN: Final = ("local", "simulate")
+"""Providers that are always declared."""
+
+_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_NOT_OURS: Final = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that belong to the transport, which sets them itself."""
+
+_NO_DEFAULT: Final = frozenset({"messages", "model", "stream", "stream_options"})
+_FIELDS: Final = frozenset(
+    {
+        *(
+            "audio",
+            "frequency_penalty",
+            "logit_bias",
+            "logprobs",
+            "max_completion_tokens",
+            "max_tokens",
+            "metadata",
+        ),
+        *("modalities", "n", "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key"),
+        *(
+            "reasoning_effort",
+            "response_format",
+            "safety_identifier",
+            "seed",
+            "service_tier",
+            "stop",
+            "store",
+        ),
+        *(
+            "temperature",
+            "tool_choice",
+            "tools",
+            "top_logprobs",
+            "top_p",
+            "user",
+            "verbosity",
+            "web_search_options",
+        ),
+    }
+)
+"""Request fields of the chat API, for guessing what a misspelt one was meant to be; others are allowed.
+https://platform.openai.com/docs/api-reference/chat/create"""
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_EVERYWHERE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named to be recognised, not bound
+
+
+def check(
+    config: Config, sources: Mapping[str, Source], names: Mapping[str, frozenset[str]]
+) -> tuple[dict[str, Provider], list[Problem], list[Problem]]:
+    """The accounts by name, the problems and the warnings.
+
+    sources: where each written setting stands, by path. names: the entries of `providers`, `models` and
+    `aliases` as written.
+    """
+    checker = _Checker(config, sources, names)
+    checker.run()
+    return checker.accounts, checker.problems, checker.warnings
+
+
+class _Checker:
+    def __init__(
+        self, config: Config, sources: Mapping[str, Source], names: Mapping[str, frozenset[str]]
+    ) -> None:
+        self.config = config
+        self.sources = sources
+        self.accounts: dict[str, Provider] = {}
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.providers = frozenset(names.get("providers", ())) | set(BUILT_IN)
+        self.models = frozenset(names.get("models", ()))
+        self.aliases = frozenset(names.get("aliases", ()))
+
+    def run(self) -> None:
+        self.server()
+        self.auth()
+        for name, provider in self.config.providers.named.items():
+            self.provider(name, provider, join("providers", name))
+        for name, model in self.config.models.items():
+            self.model(name, model, join("models", name))
+        for name, alias in self.config.aliases.items():
+            self.alias(name, alias, join("aliases", name))
+        self.circles()
+        if self.config.default_model is not None:
+            self.target(self.config.default_model, "default_model")
+        for index, entry in enumerate(self.config.egress.allow):
+            self.attempt(f"egress.allow[{index}]", _network, entry)
+
+    # --- Sections ------------------------------------------------------------------------------------------
+
+    def server(self) -> None:
+        server = self.config.server
+        if not re.fullmatch(r"[A-Za-z0-9.:_-]+", server.host):
+            self.problem("server.host", "expected a host name or an address")
+        for index, origin in enumerate(server.cors_origins):
+            if origin != "*":
+                self.attempt(f"server.cors_origins[{index}]", _web_origin, origin)
+
+    def auth(self) -> None:
+        auth = self.config.auth
+        if auth.open and auth.required:
+            self.problem("auth.open", "contradicts auth.required")
+        seen: set[str] = set()
+        for index, client in enumerate(auth.keys):
+            path = f"auth.keys[{index}]"
+            if client.name is not None and client.name in seen:
+                self.problem(f"{path}.name", f"the name {client.name} is taken by another key")
+            seen |= {client.name} if client.name else set()
+            self.key(client.key.reveal(), path, [other.key.reveal() for other in auth.keys[:index]])
+
+    def provider(self, name: str, settings: ProviderSettings, path: str) -> None:
+        if not name or "/" in name or name != name.strip():
+            self.problem(path, "a provider's name has no slash and no blanks around it")
+        for index, key in enumerate(settings.keys or ()):
+            earlier = [other.reveal() for other in (settings.keys or ())[:index]]
+            self.key(key.reveal(), f"{path}.keys[{index}]", earlier)
+        self.headers(settings.headers, f"{path}.headers")
+        self.file(settings.ca_file, f"{path}.ca_file")
+        if settings.proxy is not None:
+            self.attempt(f"{path}.proxy", _proxy, settings.proxy.reveal())
+        if "*" in settings.models and len(settings.models) > 1:
+            self.problem(f"{path}.models", "`*` stands alone")
+        before = len(self.problems)
+        for quirk, value in settings.quirks.items():
+            place = join(f"{path}.quirks", quirk)
+            if quirk not in Quirks.__struct_fields__:
+                self.problem(place, "unknown quirk", suggest(quirk, Quirks.__struct_fields__))
+            else:
+                self.attempt(place, resolve.quirk_of, quirk, value)
+        if (account := self.account(name, settings, path)) is not None and len(self.problems) == before:
+            if settings.enabled:
+                self.accounts[name] = account
+            self.remark(account, settings, path)
+
+    def account(self, name: str, settings: ProviderSettings, path: str) -> Provider | None:
+        """The account, built step by step so that each mistake is found at its own setting."""
+        try:
+            vendor = resolve.vendor_of(name, settings)
+        except ValueError as error:
+            self.problem(f"{path}.catalog", str(error), suggest(settings.catalog or "", CATALOG))
+            return None
+        try:
+            dialect = resolve.dialect_of(settings, vendor)
+        except ValueError as error:
+            self.problem(
+                f"{path}.dialect", str(error), "for its other dialects choose another name, and a base_url"
+            )
+            return None
+        try:
+            base, _ = resolve.address_of(settings, vendor, dialect)
+        except ValueError as error:
+            place = path if settings.base_url is None else f"{path}.base_url"
+            near = suggest(name, CATALOG) if settings.base_url is None else None
+            self.problem(place, str(error), near if near and near.startswith("did") else None)
+            return None
+        if settings.enabled and self.is_own(base):
+            self.problem(
+                f"{path}.base_url", f"{base} is Dragoman's own address", "requests would go round in a circle"
+            )
+        if any(quirk not in Quirks.__struct_fields__ for quirk in settings.quirks):
+            return None
+        try:
+            return resolve.provider_of(name, settings, self.sources)
+        except ValueError:  # a quirk's value, which has its own problem
+            return None
+
+    def remark(self, account: Provider, settings: ProviderSettings, path: str) -> None:
+        """Warnings about an account that can be used."""
+        parts = urlsplit(account.base_url)
+        local = parts.hostname in _LOOPBACK
+        if (
+            account.credentials
+            and parts.scheme == "http"
+            and not local
+            and not _private(parts.hostname or "")
+        ):
+            self.warn(f"{path}.base_url", "its keys travel unencrypted over http://")
+        if settings.enabled and settings.keys is None and account.vendor is not None and account.vendor.keys:
+            hint = f"set {account.vendor.keys[0]} or {path}.keys"
+            if account.base_url == account.vendor.base_url:
+                self.warn(path, "it has no key, so its vendor will refuse every request", hint)
+
+    def model(self, name: str, model: Model, path: str) -> None:
+        if model.use is not None and model.deployments:
+            self.problem(f"{path}.use", "stated together with deployments; one of them is enough")
+        elif not model.targets:
+            self.problem(path, "needs `use` or deployments")
+        if name in self.aliases:
+            self.problem(
+                join("aliases", name), "the name is also a model's; a request could mean only one of them"
+            )
+        self.headers(model.headers, f"{path}.headers")
+        for index, deployment in enumerate(model.deployments):
+            self.deployment(deployment, f"{path}.deployments[{index}]")
+        if model.use is not None:
+            self.deployment(Deployment(use=model.use), path)
+
+    def deployment(self, deployment: Deployment, path: str) -> None:
+        provider, slash, upstream = deployment.use.partition("/")
+        if deployment.use == "local":
+            if deployment.file is None:
+                self.problem(
+                    f"{path}.use", "`local` alone needs a file", "or write local/MODEL for an installed one"
+                )
+            else:
+                self.file(deployment.file, f"{path}.file")
+        elif not slash or not upstream:
+            self.problem(f"{path}.use", f"expected provider/model, found `{deployment.use}`")
+        else:
+            self.upstream(provider, upstream, f"{path}.use")
+        if provider != "local":
+            for name in ("file", "context", "threads", "gpu_layers", "keep_alive"):
+                if getattr(deployment, name) is not None:
+                    self.problem(f"{path}.{name}", "is for local models only")
+        elif slash and deployment.file is not None:
+            self.problem(f"{path}.file", "goes with `use: local` alone")
+
+    def alias(self, name: str, alias: Alias, path: str) -> None:
+        if not name:
+            self.problem(path, "an alias needs a name")
+        for field in alias.defaults:
+            place = join(f"{path}.defaults", field)
+            if field in _NO_DEFAULT:
+                self.problem(place, "cannot have a default")
+            elif field not in _FIELDS and (near := suggest(field, _FIELDS)) is not None:
+                self.warn(place, "is no field of the chat API; it is sent all the same", near)
+        if not self.in_circle(name):
+            self.target(alias.route, f"{path}.route")
+
+    def circles(self) -> None:
+        """Reports each circle of aliases once, at its first alias in the file."""
+        reported: set[str] = set()
+        for name in self.config.aliases:
+            if name not in reported and self.in_circle(name):
+                way = [name]
+                while (following := self.config.aliases[way[-1]].route) != name:
+                    way.append(following)
+                reported.update(way)
+                self.problem(
+                    f"{join('aliases', name)}.route", "goes round in a circle: " + " → ".join([*way, name])
+                )
+
+    def in_circle(self, name: str) -> bool:
+        """Whether following the alias leads back to it."""
+        seen: set[str] = set()
+        following = self.config.aliases[name].route
+        while following in self.config.aliases and following not in seen:
+            if following == name:
+                return True
+            seen.add(following)
+            following = self.config.aliases[following].route
+        return False
+
+    # --- Names ---------------------------------------------------------------------------------------------
+
+    def target(self, target: str, path: str) -> None:
+        """What an alias or the default stands for: alias, model, provider/model or a vendor's own name."""
+        if target in self.aliases or target in self.models:
+            return
+        provider, slash, upstream = target.partition("/")
+        if slash and upstream and provider in self.providers:
+            self.upstream(provider, upstream, path)
+        elif not self.unread() and not any(account.owns(target) for account in self.accounts.values()):
+            hint = suggest(target, self.models | (self.aliases - {"*"}))
+            if slash:
+                hint = suggest(provider, self.providers)
+            self.problem(path, f"nothing is called `{target}`", hint or "write provider/model")
+
+    def upstream(self, provider: str, model: str, path: str) -> None:
+        """A model at a provider, by their names."""
+        if provider not in self.providers:
+            self.problem(path, f"there is no provider {provider}", suggest(provider, self.providers))
+        elif not self.is_enabled(provider):
+            self.problem(path, f"the provider {provider} is not enabled")
+        elif provider in self.accounts and not self.accounts[provider].takes(model):
+            self.problem(
+                path,
+                f"the provider {provider} takes no model {model}",
+                f"add it to providers.{provider}.models",
+            )
+
+    def unread(self) -> bool:
+        """Whether a provider has problems of its own, so that it is not known what it would own."""
+        return any(
+            self.is_enabled(name) and name not in self.accounts for name in self.providers - {*BUILT_IN}
+        )
+
+    def is_enabled(self, provider: str) -> bool:
+        providers = self.config.providers
+        if provider == "local":
+            return providers.local.enabled
+        if provider == "simulate":
+            return providers.simulate.enabled is not False
+        return provider not in providers.named or providers.named[provider].enabled
+
+    def is_own(self, base: str) -> bool:
+        """Whether an address is the one that Dragoman itself listens on."""
+        server = self.config.server
+        parts = urlsplit(base)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        if port != server.port or parts.scheme != "http":
+            return False
+        host = parts.hostname or ""
+        return host == server.host or (host in _LOOPBACK and server.host in _LOOPBACK | _EVERYWHERE)
+
+    # --- Values --------------------------------------------------------------------------------------------
+
+    def key(self, text: str, path: str, earlier: Iterable[str]) -> None:
+        if text.lower() in {"none", "null"}:
+            self.problem(path, f"{text.lower()} is no key", "write [] for none")
+        elif text.lower().startswith("bearer "):
+            self.problem(path, "the key begins with `Bearer`", "leave that word out")
+        elif " " in text:
+            self.problem(path, "the key holds a blank")
+        elif text in earlier:
+            self.problem(path, "the same key stands there twice")
+
+    def headers(self, headers: Mapping[str, Any], path: str) -> None:
+        for name in headers:
+            place = join(path, name)
+            if not _HEADER.match(name):
+                self.problem(place, "is no name of a header")
+            elif name.lower() in CREDENTIAL_HEADERS:
+                self.problem(place, "would replace the provider's credential", "credentials belong in `keys`")
+            elif name.lower() in _NOT_OURS:
+                self.problem(place, "is set by the connection itself")
+
+    def file(self, name: str | None, path: str) -> None:
+        if name is not None and not Path(name).is_file():
+            self.problem(path, f"there is no file {name}")
+
+    def attempt(self, path: str, step: Callable[..., object], *arguments: object) -> None:
+        """Notes the ValueError of one step as a problem."""
+        try:
+            step(*arguments)
+        except ValueError as error:
+            self.problem(path, str(error))
+
+    def problem(self, path: str, message: str, hint: str | None = None) -> None:
+        self.problems.append(self.note(path, message, hint))
+
+    def warn(self, path: str, message: str, hint: str | None = None) -> None:
+        self.warnings.append(self.note(path, message, hint))
+
+    def note(self, path: str, message: str, hint: str | None) -> Problem:
+        source = source_of(path, self.sources)
+        return Problem(
+            path, message, source.origin if source else None, source.line if source else None, hint
+        )
+
+
+def source_of(path: str, sources: Mapping[str, Source]) -> Source | None:
+    """Where a setting stands, or the nearest one around it that was written."""
+    while path:
+        if path in sources:
+            return sources[path]
+        path = re.sub(r'(^|\.)("(\\"|[^"])*"|[^."\[]*)$|\[\d+\]$', "", path)
+    return sources.get("")
+
+
+def _web_origin(text: str) -> None:
+    if address.origin(text) != text:
+        raise ValueError(f"expected an origin such as {address.origin(text)}")
+
+
+def _proxy(text: str) -> None:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("expected http://host:port")
+
+
+def _network(text: str) -> None:
+    import ipaddress
+
+    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9a-fA-F:.]+(/\d+)?", text):
+        raise ValueError("expected a host name, an address or a network such as 10.0.0.0/8")
+    if "/" in text:
+        ipaddress.ip_network(text, strict=False)
+
+
+def _private(host: str) -> bool:
+    """Whether a host is an address of a private network, or a name without dots as inside a cluster."""
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host

@@ -1,0 +1,141 @@
+"""Settings from environment variables, as trees to lay over the file's.
+
+Two kinds: DRAGOMAN_… variables, each declared by the setting that it sets, win over the file; the
+vendors' own variables (OPENAI_API_KEY, OPENAI_API_KEY_2 … _10, OPENAI_BASE_URL) add providers, or fill
+in the keys that a file leaves out. The environment is an argument; nothing is read from the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, get_origin
+
+from dragoman.config.declared import options, settings_of
+from dragoman.config.decode import suggest
+from dragoman.config.settings import Config, Section
+from dragoman.config.tree import Items, Node, Scalar, Source, Table, merge
+from dragoman.errors import Problem
+from dragoman.providers.catalog import CATALOG, Vendor
+
+MOST_KEYS: Final = 10
+
+NOT_SETTINGS: Final = frozenset(
+    {"DRAGOMAN_CONFIG", "DRAGOMAN_HOME", "DRAGOMAN_URL", "DRAGOMAN_KEY_FILE", "DRAGOMAN_ADMIN_KEY"}
+)
+"""Variables that other parts of the program read."""
+
+
+def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Each variable that sets something: its name, the setting's path, the setting's type."""
+    for one in settings_of(section).values():
+        place = f"{path}.{one.name}" if path else one.name
+        if one.about.env is not None:
+            yield one.about.env, place, one.type
+        if isinstance(one.type, type) and issubclass(one.type, Section):
+            yield from variables(one.type, place)
+
+
+def own(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
+    """The tree of the DRAGOMAN_… variables that are set and not empty, and a warning for each unknown one."""
+    declared = {name: (path, kind) for name, path, kind in variables()}
+    tree: Node = Table({}, Source("the environment"))
+    for name, (path, kind) in declared.items():
+        if text := environ.get(name):
+            tree = merge(tree, place(path, _value(text, kind, Source(name))))
+    unknown = [
+        name for name in environ if name.startswith("DRAGOMAN_") and name not in {*declared, *NOT_SETTINGS}
+    ]
+    warnings = [
+        Problem("", "an unknown variable, ignored", name, hint=suggest(name, {*declared, *NOT_SETTINGS}))
+        for name in sorted(unknown)
+    ]
+    assert isinstance(tree, Table)
+    return tree, warnings
+
+
+def place(path: str, node: Node) -> Table:
+    """A tree that holds one node at a path of plain names (`server.port`)."""
+    for name in reversed(path.split(".")):
+        node = Table({name: node}, node.source, {name: node.source})
+    assert isinstance(node, Table)
+    return node
+
+
+def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
+    """The tree with what the vendors' variables add.
+
+    A vendor that the tree does not name gets a provider of its own name. Where the tree names it, the
+    keys fill in if it states none; and the base URL too, but only together with the keys, so that a key
+    from a file never goes to a place that the file does not know.
+    """
+    written = tree.entries.get("providers") or Table({}, tree.source)
+    if isinstance(written, Scalar) and written.value is None:
+        written = Table({}, written.source)
+    if not isinstance(written, Table):
+        return tree
+    entries = dict(written.entries)
+    names = dict(written.names)
+    for vendor in CATALOG.values():
+        found = _account(vendor, environ)
+        if found is None:
+            continue
+        named = [name for name, node in written.entries.items() if _vendor_of(name, node) == vendor.name]
+        for name in named:
+            entries[name] = _filled(entries[name], found, own_name=name == vendor.name)
+        if not named:
+            entries[vendor.name], names[vendor.name] = found, found.source
+    providers = Table(entries, written.source, names)
+    return Table({**tree.entries, "providers": providers}, tree.source, tree.names)
+
+
+def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
+    """The keys and the base URL that the environment holds for a vendor, None if it holds nothing."""
+    entries: dict[str, Node] = {}
+    for base in vendor.keys:
+        found = [(name, environ.get(name, "").strip()) for name in _numbered(base)]
+        if keys := [Scalar(text, text, Source(name), filled=True) for name, text in found if text]:
+            entries["keys"] = Items(tuple(keys), keys[0].source)
+            break
+    if vendor.base_var is not None and (address := environ.get(vendor.base_var, "").strip()):
+        entries["base_url"] = Scalar(address, address, Source(vendor.base_var), filled=True)
+    if not entries:
+        return None
+    return Table(entries, next(iter(entries.values())).source)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    for number in range(2, MOST_KEYS + 1):
+        yield f"{name}_{number}"
+
+
+def _vendor_of(name: str, node: Node) -> str:
+    """The catalogue row that an entry of `providers` is about: `catalog` if it states one, else its name."""
+    stated = node.entries.get("catalog") if isinstance(node, Table) else None
+    return stated.text if isinstance(stated, Scalar) and stated.value is not None else name
+
+
+def _filled(node: Node, found: Table, *, own_name: bool) -> Node:
+    """An entry of the file with the environment's account, if it states no keys.
+
+    An entry under another name that states its own address is another place: it gets nothing.
+    """
+    if isinstance(node, Scalar) and node.value is None:
+        node = Table({}, node.source)
+    if not isinstance(node, Table) or _stated(node, "keys") or (_stated(node, "base_url") and not own_name):
+        return node
+    fill = {name: value for name, value in found.entries.items() if not _stated(node, name)}
+    return Table({**node.entries, **fill}, node.source, node.names, node.size)
+
+
+def _stated(node: Table, name: str) -> bool:
+    value = node.entries.get(name)
+    return value is not None and not (isinstance(value, Scalar) and value.value is None)
+
+
+def _value(text: str, kind: Any, source: Source) -> Node:
+    """The node of a variable's text; a list's members are separated by commas."""
+    if all(get_origin(member) is tuple for member in options(kind)):
+        members = [part.strip() for part in text.split(",")]
+        return Items(tuple(Scalar(part, part, source, filled=True) for part in members if part), source)
+    return Scalar(text, text, source, filled=True)

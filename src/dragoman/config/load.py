@@ -1,0 +1,136 @@
+"""Loads a configuration: files, environment and command line in, one checked value out.
+
+    presets  <  file  <  vendors' variables (where the file is silent)  <  DRAGOMAN_…  <  command line
+
+All problems of a configuration are found in one go and raised together. The environment and the working
+directory are arguments; the process is not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from dragoman.config import environment, tree
+from dragoman.config.check import check
+from dragoman.config.decode import Decoder, suggest
+from dragoman.config.locate import find, home
+from dragoman.config.presets import PRESETS
+from dragoman.config.settings import Config
+from dragoman.config.tree import Node, Source, Table
+from dragoman.errors import ConfigError, Problem
+from dragoman.providers.provider import Provider
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration that can be used.
+
+    config: every setting. providers: the accounts that are enabled, by name, without the built-in ones.
+    simulate: whether the simulator is offered. sources: where each written setting stands, by path.
+    warnings: what is odd but not wrong. file: what was read, None for none. home: Dragoman's own folder.
+    """
+
+    config: Config
+    providers: Mapping[str, Provider]
+    simulate: bool
+    sources: Mapping[str, Source]
+    warnings: tuple[Problem, ...]
+    file: Path | None
+    home: Path
+
+    def source(self, path: str) -> str:
+        """Where a setting's value comes from: "dragoman.yaml:12", a variable's name, or "default"."""
+        return str(self.sources.get(path, "default"))
+
+
+def load(
+    path: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    cwd: Path = Path(),
+) -> Loaded:
+    """The configuration in force.
+
+    path: the file to read, None = look for one (`locate.find`). environ: environment variables.
+    overrides: settings from the command line, by path ("server.port": 9000). Raises ConfigError with every
+    problem found, in the order of the file.
+    """
+    file = path if path is not None else find(environ, cwd)
+    written, problems = _read(file, environ) if file is not None else (Table({}, Source("no file")), [])
+    above, warnings = environment.own(environ)
+    layers: Node = tree.merge(written, above)
+    for name, value in overrides.items():
+        node = tree.plant(value, Source("the command line"))
+        layers = tree.merge(layers, environment.place(name, node))
+    decoder = Decoder(file.parent if file is not None else cwd)
+    whole = environment.vendors(_with_presets(layers, decoder), environ)
+    config = decoder.section(Config, whole)
+    accounts, found, remarks = check(config, decoder.sources, decoder.names)
+    problems += [*decoder.problems, *found]
+    if problems:
+        raise ConfigError(*_in_order(problems, file))
+    return Loaded(
+        config=config,
+        providers=accounts,
+        simulate=_simulates(config, accounts),
+        sources=decoder.sources,
+        warnings=tuple(_in_order([*warnings, *remarks], file)),
+        file=file,
+        home=home(environ),
+    )
+
+
+def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
+    """The tree of a file. Raises ConfigError when it cannot be read at all."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(Problem("", f"cannot be read: {error.strerror}", str(file))) from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(Problem("", "is not UTF-8", str(file), line)) from None
+    from dragoman.config.yaml_reader import read  # only whoever has a file pays for the parser
+
+    return read(text, str(file), environ)
+
+
+def _with_presets(written: Node, decoder: Decoder) -> Table:
+    """The tree laid over the presets that it asks for, of several the later over the earlier."""
+    assert isinstance(written, Table)
+    below: Node = Table({}, Source("presets"))
+    if (chosen := written.entries.get("preset")) is not None:
+        for name in decoder.preview(tuple[str, ...], chosen):
+            if name in PRESETS:
+                below = tree.merge(below, tree.plant(PRESETS[name], Source(f"preset {name}")))
+            else:
+                decoder.problem("preset", f"there is no preset {name}", chosen.source, suggest(name, PRESETS))
+    whole = tree.merge(below, written)
+    assert isinstance(whole, Table)
+    return whole
+
+
+def _simulates(config: Config, accounts: Mapping[str, Provider]) -> bool:
+    """Whether the simulator is offered: as configured, else while it is alone or somebody names it."""
+    enabled = config.providers.simulate.enabled
+    if enabled is not None:
+        return enabled
+    uses = [target.use for model in config.models.values() for target in model.targets]
+    routes = [alias.route for alias in config.aliases.values()]
+    return not accounts or any(
+        name.startswith("simulate/") for name in (*uses, *routes, config.default_model or "")
+    )
+
+
+def _in_order(problems: list[Problem], file: Path | None) -> list[Problem]:
+    """In the order of the file, then the environment's."""
+    return sorted(
+        dict.fromkeys(problems),
+        key=lambda one: (one.file != str(file), one.file or "", one.line or 0, one.path, one.message),
+    )

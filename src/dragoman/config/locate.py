@@ -1,0 +1,37 @@
+"""Where the configuration file and Dragoman's own folder are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from dragoman.errors import ConfigError, Problem
+
+FILE_NAME: Final = "dragoman.yaml"
+
+
+def home(environ: Mapping[str, str]) -> Path:
+    """The folder for what lasts: DRAGOMAN_HOME, else the platform's place for a program's data."""
+    if chosen := environ.get("DRAGOMAN_HOME"):
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("dragoman", appauthor=False))
+
+
+def find(environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """The configuration file to read when none is named on the command line, None if there is none.
+
+    DRAGOMAN_CONFIG if it is set (empty: no file), else `dragoman.yaml` in `cwd`, else in `home`. Raises
+    ConfigError when DRAGOMAN_CONFIG names a file that does not exist.
+    """
+    chosen = environ.get("DRAGOMAN_CONFIG")
+    if chosen is not None:
+        if not chosen:
+            return None
+        path = Path(chosen).expanduser()
+        if not path.is_file():
+            raise ConfigError(Problem("", f"there is no file {chosen}", "DRAGOMAN_CONFIG"))
+        return path
+    return next((path for path in (cwd / FILE_NAME, home(environ) / FILE_NAME) if path.is_file()), None)

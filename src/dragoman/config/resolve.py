@@ -1,0 +1,94 @@
+"""From the settings of a provider to the account that is called: catalogue row, address, keys, quirks.
+
+Each step is a function of its own, so that a check can say which setting is at fault. They raise
+ValueError with a sentence for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+import msgspec
+
+from dragoman.config.settings import Provider as Settings
+from dragoman.config.tree import Source, join
+from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.providers import address
+from dragoman.providers.auth import Credential
+from dragoman.providers.catalog import (
+    CATALOG,
+    CHAT_PATHS,
+    DIALECT_AUTH,
+    DIALECT_HEADERS,
+    DialectName,
+    Vendor,
+)
+from dragoman.providers.provider import Provider, base_url
+
+
+def vendor_of(name: str, settings: Settings) -> Vendor | None:
+    """Its catalogue row, None for a server that the catalogue does not know."""
+    if settings.catalog is not None and settings.catalog not in CATALOG:
+        raise ValueError(f"the catalogue has no row {settings.catalog}")
+    return CATALOG.get(settings.catalog or name)
+
+
+def dialect_of(settings: Settings, vendor: Vendor | None) -> DialectName:
+    """The protocol that it speaks."""
+    if vendor is None:
+        return settings.dialect or "openai_chat"
+    if settings.dialect not in {None, vendor.dialect}:
+        raise ValueError(f"the catalogue row {vendor.name} speaks {vendor.dialect}")
+    return vendor.dialect
+
+
+def address_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> tuple[str, str]:
+    """Its base URL in normal form, and the path of the chat endpoint below it."""
+    chat_path = settings.chat_path or (vendor.chat_path if vendor else None) or CHAT_PATHS[dialect]
+    return base_url(vendor, dialect, settings.base_url, settings.base_path, chat_path), chat_path
+
+
+def quirk_of(name: str, value: Any) -> Any:
+    """The value of one quirk as its field takes it."""
+    kind = get_type_hints(Quirks)[name]
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error).partition(" - ")[0]) from None
+
+
+def quirks_of(settings: Settings, vendor: Vendor | None) -> Quirks:
+    """The row's quirks with the operator's over them."""
+    facts = vendor.quirks if vendor else STANDARD
+    if not settings.quirks:
+        return facts
+    return msgspec.structs.replace(
+        facts, **{name: quirk_of(name, value) for name, value in settings.quirks.items()}
+    )
+
+
+def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) -> Provider:
+    """The account. sources: where each key stands, by the path of its setting."""
+    vendor = vendor_of(name, settings)
+    dialect = dialect_of(settings, vendor)
+    base, chat_path = address_of(settings, vendor, dialect)
+    origin = address.origin(base)
+    place = join(join("providers", name), "keys")
+    return Provider(
+        name=name,
+        vendor=vendor,
+        dialect=dialect,
+        base_url=base,
+        chat_path=chat_path,
+        auth=settings.auth or (vendor.auth if vendor else DIALECT_AUTH[dialect]),
+        credentials=tuple(
+            Credential(key, origin, str(sources.get(f"{place}[{index}]") or sources.get(place) or ""))
+            for index, key in enumerate(settings.keys or ())
+        ),
+        fixed=DIALECT_HEADERS[dialect],
+        headers={header.lower(): value for header, value in settings.headers.items()},
+        body=settings.body,
+        quirks=quirks_of(settings, vendor),
+        models=None if settings.models == ("*",) else settings.models,
+    )
