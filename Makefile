@@ -29,7 +29,7 @@ COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --ge
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  Variables: PORT=8080 and every DRAGOMAN_* for run, WIRE=folder for laws, ARGS='…' for run, test and bench,"
+	@echo "  Variables: PORT=8080 and every DRAGOMAN_* for run, WIRE=folder for laws, ARGS='…' for run, test, laws, bench,"
 	@echo "             PYTHON=python3.12 for the interpreter of .venv"
 
 run: $(RUN)  ## serve on 127.0.0.1:8080, with an embedded model when there is no key (PORT=…)
@@ -64,7 +64,7 @@ golden: $(DEV)  ## write the golden files; then read the diff
 	@$(PY) -m pytest -q -n auto tests/golden --update
 
 laws: $(DEV)  ## hold every codec to its laws over recorded traffic (WIRE=folder)
-	@$(PY) -m tests.laws $(if $(WIRE),'$(WIRE)')
+	@$(PY) -m tests.laws $(if $(WIRE),'$(WIRE)') $(ARGS)
 
 docs: $(DEV)  ## write the pages that are generated from the code
 	@$(PY) -m dragoman.config.schema --write
