@@ -7,14 +7,17 @@ environment; what it builds belongs to one gateway and is closed with it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
-from dragoman.config.settings import Config, Deployment, ModelTimeouts, Supports, Timeouts
+from dragoman.config.load import Loaded
+from dragoman.config.settings import Config, ModelTimeouts, Timeouts
 from dragoman.config.settings import Model as ModelSettings
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.table import DIALECTS
+from dragoman.fetch import Fetcher
 from dragoman.providers.auth import sign
 from dragoman.providers.provider import Provider
 from dragoman.routing.attempts import Policy
@@ -24,6 +27,14 @@ from dragoman.server.auth import ClientKeys, is_loopback
 from dragoman.transport import Pool, Transport
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import Account, WireUpstream
+
+
+class Closing(Protocol):
+    """What has to be closed with its gateway."""
+
+    async def close(self) -> None:
+        """Give everything back."""
+        ...
 
 
 class Assembly(msgspec.Struct, frozen=True):
@@ -48,16 +59,17 @@ class Assembly(msgspec.Struct, frozen=True):
             await part.close()
 
 
-def assemble(config: Config, own: Mapping[str, Upstream], models: Sequence[Model]) -> Assembly:
+def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Sequence[Model]) -> Assembly:
     """Build everything that serving needs. Needs a running event loop; connects to nothing.
 
     own: upstreams made in code, beside those of the configuration. models: registered in code.
     """
+    config = loaded.config
     closing: list[Closing] = []
     upstreams: dict[str, Upstream] = {}
     named: list[Named] = []
     known: dict[str, tuple[str, ...]] = {}
-    for name, provider in providers(config).items():
+    for name, provider in loaded.providers.items():
         settings = config.providers.named[name]
         transport = _transport(settings)
         closing.append(transport)
@@ -136,6 +148,27 @@ def _named(provider: Provider, timeouts: Timeouts) -> Named:
         _timers(timeouts),
         body=dict(provider.body),
     )
+
+
+def _model(name: str, model: ModelSettings, config: Config) -> Model:
+    supports = model.supports
+    facts = Facts(
+        context=model.context_window,
+        max_output=model.max_output,
+        tools=supports.tools,
+        images=supports.images,
+        audio=supports.audio,
+        documents=supports.documents,
+        structured=supports.structured,
+        reasoning=supports.reasoning,
+    )
+    uses = tuple(target.use for target in model.targets)
+    first = config.providers.named.get(uses[0].partition("/")[0])
+    timers = None
+    if first is not None and model.timeouts != ModelTimeouts():
+        timers = _timers(model.timeouts.over(first.timeouts))
+    headers = {header.lower(): value.reveal() for header, value in model.headers.items()}
+    return Model(name, uses, facts, timers, headers, model.body, strict=model.strict)
 
 
 def _timers(timeouts: Timeouts) -> Timers:

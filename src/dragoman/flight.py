@@ -112,14 +112,23 @@ class Flight:
             watch=watch,
         )
         try:
-            if relayed and isinstance(upstream, WireUpstream):
-                await self._relay(upstream, call, record)
-            else:
-                await self._translate(upstream, call, record)
+            async with asyncio.timeout(deployment.timers.total):
+                if relayed and isinstance(upstream, WireUpstream):
+                    await self._relay(upstream, call, record)
+                else:
+                    await self._translate(upstream, call, record)
         except RequestFailed as failed:
             record.fault = failed.fault
             record.status = failed.fault.status
             return failed.fault
+        except TimeoutError:
+            record.fault = ir.Fault(
+                "timeout",
+                f"{deployment.name} took longer than {deployment.timers.total:g} s.",
+                code="total_timeout",
+                blame="upstream",
+            )
+            return record.fault
         finally:
             exchange.waited += watch.take()
             record.ended = self._now()

@@ -8,13 +8,13 @@ Several gateways may live in one process; nothing here is global.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
-
 from dragoman.assembly import Assembly, assemble
-from dragoman.config.settings import Config
+from dragoman.config.load import Loaded, load
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.engine import Engine
 from dragoman.exchange import Exchange
@@ -44,21 +44,23 @@ class ProviderHealth:
 class Gateway:
     """One gateway: a configuration, its providers and its engine.
 
-    config: None = the defaults, which offer the embedded model and the simulator. upstreams: your own
+    loaded: what `dragoman.config.load` gave, None = the defaults, which offer the embedded model and the
+    simulator. upstreams: your own
     providers by name, beside those of the configuration. hooks: see `dragoman.hooks`. observers: called
     with each finished exchange; they must not block.
     """
 
     def __init__(
         self,
-        config: Config | None = None,
+        loaded: Loaded | None = None,
         *,
         upstreams: Mapping[str, Upstream] | None = None,
         hooks: Iterable[Any] = (),
         observers: Iterable[Observer] = (),
         seams: Seams = SYSTEM,
     ) -> None:
-        self.config = config or Config()
+        self._loaded = loaded or load(None, {}, cwd=Path(os.devnull))
+        self.config = self._loaded.config
         self.seams = seams
         self.draining = False
         self._own = dict(upstreams or {})
@@ -90,7 +92,7 @@ class Gateway:
     async def start(self) -> None:
         """Open what serving needs. Safe to call again; the first request does it where nobody has."""
         if self._engine is None:
-            self._assembly = assembly = assemble(self.config, self._own, self._models)
+            self._assembly = assembly = assemble(self._loaded, self._own, self._models)
             self._health = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(
                 assembly.table,
@@ -109,7 +111,7 @@ class Gateway:
 
     def asgi(self) -> App:
         """This gateway as an ASGI application."""
-        from dragoman.server.app import App  # noqa: PLC0415 - embedding without a server needs none of it
+        from dragoman.server.app import App
 
         return App(self)
 
@@ -174,5 +176,3 @@ class Gateway:
         else:
             state["providers"] = {"total": len(tried), "unhealthy": tried.count(False)}
         return state
-
-

@@ -158,7 +158,7 @@ class Transport:
                     headers=headers,
                     allow_redirects=False,
                     timeout=limits,
-                    proxy=proxy,
+                    proxy=self._proxy,
                 )
         except aiohttp.ConnectionTimeoutError:
             raise failed(

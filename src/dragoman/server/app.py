@@ -101,9 +101,7 @@ class App:
                 return
             _check_content_type(headers)
             settings = self._settings
-            body = await read_body(
-                receive, headers.get("content-length"), settings.max_body, _PATIENCE
-            )
+            body = await read_body(receive, headers.get("content-length"), settings.max_body, _PATIENCE)
             if EXTENSION not in (scope.get("extensions") or ()):
                 spawn(watch_for_disconnect(receive, link), "disconnect")
             await handler.run(handler.inbound(body, headers, params, caller), exchange, client)

@@ -149,37 +149,28 @@ async def read_body(receive: Receive, length: str | None, limit: int, patience: 
     """
     if length is not None and length.isdigit() and int(length) > limit:
         raise RequestFailed(_too_large(limit))
-    message = await receive() if length == "0" else await _part(receive, patience)
-    body = message.get("body", b"")
-    if not message.get("more_body", False):
-        if message["type"] == "http.disconnect":
-            raise ClientGone("before its body was complete")
-        if len(body) > limit:
-            raise RequestFailed(_too_large(limit))
-        return bytes(body)
-    parts, size = [body], len(body)
-    while message.get("more_body", False):
-        if size > limit:
-            raise RequestFailed(_too_large(limit))
-        message = await _part(receive, patience)
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(patience):
+                message = await receive()
+        except TimeoutError:
+            raise RequestFailed(_TOO_SLOW) from None
         if message["type"] == "http.disconnect":
             raise ClientGone("before its body was complete")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-    if size > limit:
-        raise RequestFailed(_too_large(limit))
-    return b"".join(parts)
+        if size > limit:
+            raise RequestFailed(_too_large(limit))
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _part(receive: Receive, patience: float) -> dict[str, object]:
-    try:
-        async with asyncio.timeout(patience):
-            return dict(await receive())
-    except TimeoutError:
-        fault = ir.Fault(
-            "timeout", "The request's body did not arrive in time.", code="request_timeout", status=408
-        )
-        raise RequestFailed(fault) from None
+_TOO_SLOW = ir.Fault(
+    "timeout", "The request's body did not arrive in time.", code="request_timeout", status=408
+)
 
 
 def _too_large(limit: int) -> ir.Fault:
