@@ -1,0 +1,317 @@
+"""What can be configured, for editors and for people: a JSON Schema and the page of settings.
+
+Both are made from `settings` alone, so that they cannot differ from what is accepted. Run as
+`python -m dragoman.config.schema --write` to write the page, `--check` to find out whether it is
+current (exit code 1 if not), without either to print the schema.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, get_args, get_origin
+
+import msgspec
+
+from dragoman.config.declared import SCALARS, Setting, nullable, options, settings_of
+from dragoman.config.presets import PRESETS
+from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
+from dragoman.config.settings import Config, Section
+from dragoman.dialects.quirks import Quirks
+from dragoman.providers.catalog import CATALOG
+from dragoman.secret import Secret
+
+PAGE: Final = Path(__file__).parents[3] / "docs" / "settings.md"
+
+_INTRODUCTION: Final = """\
+<!-- Made by `make docs` from src/dragoman/config/settings.py. Do not edit. -->
+
+# Settings
+
+A configuration is one YAML file: `--config FILE`, else `DRAGOMAN_CONFIG`, else `dragoman.yaml` in the working
+directory, else `dragoman.yaml` in Dragoman's folder (`DRAGOMAN_HOME`). Without one, providers come from the
+environment. The command line wins over environment variables, these over the file, and the file over presets.
+All mistakes of a file are reported together, each with its line; `dragoman config show` tells where every
+value comes from.
+
+- `${VARIABLE}` inside a text is filled in from the environment, `${VARIABLE:-default}` with a default;
+  `$${` is a plain `${`.
+- A secret is a text, or `{file: path}` with the path of a file that holds it and nothing else.
+- A duration is `250ms`, `30s`, `5m`, `2h`, `1d` or a number of seconds. A size is `512kB`, `64MB`, `1GiB` or
+  a number of bytes.
+- A list of one may be written without brackets. Relative paths begin at the file's folder.
+- `NAME` is a name of your choice; `[]` stands for each member of a list.
+"""
+_PROVIDERS: Final = """
+## Known providers
+
+A key in the environment enables its provider; further keys have the variable's name with `_2` to `_10`. A
+provider of the file under one of these names, or with it as `catalog`, needs to state only what differs.
+"""
+_ANY_NAME: Final = "NAME"
+_VARIABLE: Final = {"type": "string", "pattern": r"\$\{"}
+_PLAIN: Final[dict[Any, dict[str, Any]]] = {
+    bool: {"type": "boolean"},
+    int: {"type": "integer"},
+    str: {"type": "string"},
+    Any: {},
+    Secret: {
+        "anyOf": [
+            {"type": "string", "minLength": 1},
+            {
+                "type": "object",
+                "properties": {"file": {"type": "string"}},
+                "required": ["file"],
+                "additionalProperties": False,
+            },
+        ],
+        "writeOnly": True,
+    },
+}
+_WORDS: Final[dict[Any, str]] = {
+    bool: "true, false",
+    int: "number",
+    str: "text",
+    Any: "any JSON",
+    Secret: "secret",
+    Duration: "duration",
+    Size: "size",
+    PathPrefix: "path",
+    FilePath: "file",
+}
+
+
+class Row(NamedTuple):
+    """One line of the page. path: with NAME for names of the operator's choice, [] for a list's members."""
+
+    path: str
+    type: str
+    default: str
+    unit: str
+    text: str
+    variable: str
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of a whole configuration file, JSON Schema 2020-12."""
+    definitions: dict[str, Any] = {}
+    root = _reference(Config, definitions)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Dragoman's configuration",
+        **root,
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def rows(section: type[Section] = Config, path: str = "") -> Iterator[Row]:
+    """Every setting, sections before what they hold."""
+    for one in settings_of(section).values():
+        rest = one.name == section.rest
+        place = path if rest else f"{path}.{one.name}" if path else one.name
+        inner, below = _inside(one.type, place)
+        if not rest:
+            yield _row(one, place)
+        if inner is not None:
+            if rest:
+                yield Row(below, "settings", "none", "", one.about.text, "")
+            yield from rows(inner, below)
+
+
+def page() -> str:
+    """The page of settings, Markdown."""
+    lines = [
+        _INTRODUCTION,
+        *_table(
+            ("setting", "type", "default", "meaning", "variable"),
+            (
+                (
+                    f"`{row.path}`",
+                    row.type,
+                    row.default,
+                    row.text + (f" Unit: {row.unit}." if row.unit else ""),
+                    row.variable,
+                )
+                for row in rows()
+            ),
+        ),
+        _PROVIDERS,
+        *_table(
+            ("name", "vendor", "dialect", "base URL", "keys", "moves the base URL", "its own model names"),
+            (
+                (
+                    f"`{vendor.name}`",
+                    f"[{vendor.title}]({vendor.page})",
+                    f"`{vendor.dialect}`",
+                    vendor.base_url,
+                    " or ".join(f"`{name}`" for name in vendor.keys),
+                    f"`{vendor.base_var}`" if vendor.base_var else "",
+                    " ".join(f"`{pattern}`" for pattern in vendor.models),
+                )
+                for vendor in CATALOG.values()
+            ),
+        ),
+        "\n## Presets\n",
+        *_table(
+            ("name", "what it sets"),
+            ((f"`{name}`", f"`{msgspec.json.encode(preset).decode()}`") for name, preset in PRESETS.items()),
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Writes or checks the page, or prints the schema. Returns the exit code."""
+    if arguments == ["--write"]:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(page(), "utf-8")
+        return 0
+    if arguments == ["--check"]:
+        if PAGE.is_file() and PAGE.read_text("utf-8") == page():
+            return 0
+        sys.stderr.write(f"error: docs/{PAGE.name} does not say what the settings are\n hint: make docs\n")
+        return 1
+    if arguments:
+        sys.stderr.write("error: expected --write, --check or nothing\n")
+        return 2
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode() + "\n")
+    return 0
+
+
+def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    members = [_member(member, definitions) for member in options(kind)]
+    if nullable(kind) and kind is not Any:
+        members.append({"type": "null"})
+    return members[0] if len(members) == 1 else {"anyOf": members}
+
+
+def _member(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    if kind in SCALARS:
+        return {"anyOf": [dict(kind.schema), _VARIABLE]}
+    if get_origin(kind) is Literal:
+        return {"enum": list(get_args(kind))}
+    if get_origin(kind) is tuple:
+        item = _schema(get_args(kind)[0], definitions)
+        return {"anyOf": [{"type": "array", "items": item}, item]}
+    if get_origin(kind) is dict:
+        return {"type": ["object", "null"], "additionalProperties": _schema(get_args(kind)[1], definitions)}
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return _reference(kind, definitions)
+    plain = _PLAIN[kind]
+    return {"anyOf": [plain, _VARIABLE]} if kind in {bool, int} else plain
+
+
+def _reference(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A reference to a section's schema, which is added to the definitions."""
+    name = kind.__name__
+    if name not in definitions:
+        definitions[name] = {}  # taken, should a section ever hold itself
+        definitions[name] = _section(kind, definitions)
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _section(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    others: Any = False
+    for one in settings_of(kind).values():
+        schema = _schema(one.type, definitions)
+        if one.name == kind.rest:
+            others = schema["additionalProperties"]
+        else:
+            properties[one.name] = _described(one, schema)
+    whole: dict[str, Any] = {
+        "type": ["object", "null"],
+        "description": _first_line(kind.__doc__ or ""),
+        "properties": properties,
+        "additionalProperties": others,
+    }
+    if required := [one.name for one in settings_of(kind).values() if one.default is msgspec.NODEFAULT]:
+        whole |= {"required": required, "type": "object"}
+    if kind.shorthand is None:
+        return whole
+    return {"anyOf": [_schema(settings_of(kind)[kind.shorthand].type, definitions), whole]}
+
+
+def _described(one: Setting, schema: dict[str, Any]) -> dict[str, Any]:
+    described = {**schema, "description": one.about.text}
+    bounds = {
+        name: value
+        for name, value in (("minimum", one.about.ge), ("maximum", one.about.le))
+        if value is not None
+    }
+    if bounds:
+        described = {**described, **bounds}
+    if one.name == "quirks":
+        described["propertyNames"] = {"enum": list(Quirks.__struct_fields__)}
+    if isinstance(one.default, bool | int | float | str):
+        described["default"] = str(one.default) if isinstance(one.default, SCALARS) else one.default
+    return described
+
+
+def _inside(kind: Any, path: str) -> tuple[type[Section] | None, str]:
+    """The section that a setting holds, if any, and the path of what is in it."""
+    (kind, *_) = options(kind)
+    if get_origin(kind) is tuple:
+        return _inside(get_args(kind)[0], f"{path}[]")
+    if get_origin(kind) is dict:
+        return _inside(get_args(kind)[1], f"{path}.{_ANY_NAME}")
+    return (kind, path) if isinstance(kind, type) and issubclass(kind, Section) else (None, path)
+
+
+def _row(one: Setting, path: str) -> Row:
+    about = one.about
+    bounds = [f"at least {about.ge}"] * (about.ge is not None) + [f"at most {about.le}"] * (
+        about.le is not None
+    )
+    text = about.text + (f" {' and '.join(bounds).capitalize()}." if bounds else "")
+    return Row(
+        path, _word(one.type), _default(one), about.unit or "", text, f"`{about.env}`" if about.env else ""
+    )
+
+
+def _word(kind: Any) -> str:
+    """The type of a setting, for the page."""
+    members = options(kind)
+    if len(members) > 1:
+        return ", ".join(_word(member) for member in members)
+    (kind,) = members
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(kind))
+    if get_origin(kind) is tuple:
+        return f"list of {_word(get_args(kind)[0])}"
+    if get_origin(kind) is dict:
+        inner = get_args(kind)[1]
+        return "mapping" if inner is Any else f"mapping of {_word(inner)}"
+    return _WORDS.get(kind, "settings")
+
+
+def _default(one: Setting) -> str:
+    """The default of a setting, for the page."""
+    value = one.default
+    if value is msgspec.NODEFAULT:
+        return "must be given"
+    if one.about.default is not None:
+        return one.about.default
+    if isinstance(value, Section):
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple | dict):
+        return " ".join(f"`{member}`" for member in value) or "none"
+    return f"`{value}`" if str(value) else '`""`'
+
+
+def _table(head: tuple[str, ...], lines: Iterator[tuple[str, ...]]) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "| " + " | ".join("---" for _ in head) + " |"
+    for cells in lines:
+        yield "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
