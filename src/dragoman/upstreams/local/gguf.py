@@ -1,0 +1,234 @@
+"""The header of a GGUF weights file: what model it is, without loading it.
+
+Read with plain Python, so that a model can be listed and refused where no engine is installed. Never
+reads tensor data. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3).
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections import Counter
+from math import prod
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from dragoman.errors import WireError
+
+T = TypeVar("T")
+Buffer: TypeAlias = bytes | mmap.mmap
+
+_SCALARS = {
+    0: "<B",
+    1: "<b",
+    2: "<H",
+    3: "<h",
+    4: "<I",
+    5: "<i",
+    6: "<f",
+    7: "<?",
+    10: "<Q",
+    11: "<q",
+    12: "<d",
+}
+_STRING, _ARRAY = 8, 9
+_MAX_DIMENSIONS = 4
+
+# llama.h, `enum llama_ftype`: how the weights as a whole are stored.
+_FILE_TYPES = {
+    0: "F32",
+    1: "F16",
+    2: "Q4_0",
+    3: "Q4_1",
+    7: "Q8_0",
+    8: "Q5_0",
+    9: "Q5_1",
+    10: "Q2_K",
+    11: "Q3_K_S",
+    12: "Q3_K_M",
+    13: "Q3_K_L",
+    14: "Q4_K_S",
+    15: "Q4_K_M",
+    16: "Q5_K_S",
+    17: "Q5_K_M",
+    18: "Q6_K",
+    19: "IQ2_XXS",
+    20: "IQ2_XS",
+    21: "Q2_K_S",
+    22: "IQ3_XS",
+    23: "IQ3_XXS",
+    24: "IQ1_S",
+    25: "IQ4_NL",
+    26: "IQ3_S",
+    27: "IQ3_M",
+    28: "IQ2_S",
+    29: "IQ2_M",
+    30: "IQ4_XS",
+    31: "IQ1_M",
+    32: "BF16",
+    36: "TQ1_0",
+    37: "TQ2_0",
+    38: "MXFP4_MOE",
+}
+# ggml.h, `enum ggml_type`: how one tensor is stored.
+_TENSOR_TYPES = {
+    0: "F32",
+    1: "F16",
+    2: "Q4_0",
+    3: "Q4_1",
+    6: "Q5_0",
+    7: "Q5_1",
+    8: "Q8_0",
+    9: "Q8_1",
+    10: "Q2_K",
+    11: "Q3_K",
+    12: "Q4_K",
+    13: "Q5_K",
+    14: "Q6_K",
+    15: "Q8_K",
+    30: "BF16",
+    39: "MXFP4",
+}
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What a GGUF file says of itself; None where it does not.
+
+    parameters: the number of weights. context: tokens that the model was trained for. quantisation: in
+    the words of llama.cpp ("Q4_K_M"). template: the chat template (Jinja). metadata: every key whose
+    value is no array.
+    """
+
+    version: int
+    architecture: str | None
+    name: str | None
+    parameters: int
+    context: int | None
+    embedding: int | None
+    layers: int | None
+    quantisation: str | None
+    licence: str | None
+    template: str | None
+    metadata: dict[str, Any]
+
+
+def read(path: Path) -> Header:
+    """The header of the file at `path`. Raises WireError for what is no GGUF file, OSError for no file."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            raise WireError("the file is empty")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return parse(data)
+
+
+def parse(data: Buffer) -> Header:
+    """The header at the beginning of `data`. Raises WireError, with the offset, where it is malformed."""
+    reader = _Reader(data)
+    if reader.take(4) != b"GGUF":
+        raise WireError("not a GGUF file: it does not begin with 'GGUF'")
+    version = reader.number("<I")
+    if version not in {2, 3}:
+        raise WireError(f"GGUF version {version} is not supported; versions 2 and 3 are", "version")
+    tensors, keys = reader.number("<Q"), reader.number("<Q")
+    metadata: dict[str, Any] = {}
+    for _ in range(keys):
+        key = reader.text()
+        value = reader.value(reader.number("<I"))
+        if value is not None:
+            metadata[key] = value
+    parameters, kinds = _tensors(reader, tensors)
+    return _header(version, metadata, parameters, kinds)
+
+
+def _tensors(reader: _Reader, count: int) -> tuple[int, Counter[int]]:
+    """The number of weights in all tensors, and how many of them each storage type holds."""
+    kinds: Counter[int] = Counter()
+    for _ in range(count):
+        reader.text()
+        dimensions = reader.number("<I")
+        if dimensions > _MAX_DIMENSIONS:
+            raise reader.wrong(f"a tensor with {dimensions} dimensions")
+        size = prod(reader.number("<Q") for _ in range(dimensions))
+        kinds[reader.number("<I")] += size
+        reader.number("<Q")
+    return kinds.total(), kinds
+
+
+def _header(version: int, metadata: dict[str, Any], parameters: int, kinds: Counter[int]) -> Header:
+    architecture = _as(str, metadata.get("general.architecture"))
+    own = f"{architecture}."
+    quantisation = _FILE_TYPES.get(metadata.get("general.file_type", -1))
+    if quantisation is None and kinds:
+        quantisation = _TENSOR_TYPES.get(kinds.most_common(1)[0][0])
+    return Header(
+        version=version,
+        architecture=architecture,
+        name=_as(str, metadata.get("general.name")),
+        parameters=parameters,
+        context=_as(int, metadata.get(own + "context_length")),
+        embedding=_as(int, metadata.get(own + "embedding_length")),
+        layers=_as(int, metadata.get(own + "block_count")),
+        quantisation=quantisation,
+        licence=_as(str, metadata.get("general.license")),
+        template=_as(str, metadata.get("tokenizer.chat_template")),
+        metadata=metadata,
+    )
+
+
+def _as(kind: type[T], value: object) -> T | None:
+    return value if isinstance(value, kind) else None
+
+
+class _Reader:
+    """A cursor over the bytes; every step beyond the end is a WireError."""
+
+    def __init__(self, data: Buffer) -> None:
+        self._data = data
+        self._size = len(data)
+        self._at = 0
+
+    def wrong(self, what: str) -> WireError:
+        return WireError(f"malformed GGUF header at byte {self._at}: {what}")
+
+    def skip(self, count: int) -> int:
+        """Move on by `count` bytes; the place before."""
+        at = self._at
+        if count > self._size - at:
+            raise self.wrong("the file ends too early")
+        self._at = at + count
+        return at
+
+    def take(self, count: int) -> bytes:
+        at = self.skip(count)
+        return self._data[at : at + count]
+
+    def number(self, form: str) -> Any:
+        return struct.unpack_from(form, self._data, self.skip(struct.calcsize(form)))[0]
+
+    def text(self) -> str:
+        return self.take(self.number("<Q")).decode("utf-8", "replace")
+
+    def value(self, kind: int) -> Any:
+        """One metadata value; None for an array, whose elements are passed over."""
+        if kind == _STRING:
+            return self.text()
+        if kind == _ARRAY:
+            self._array()
+            return None
+        form = _SCALARS.get(kind)
+        if form is None:
+            raise self.wrong(f"value type {kind} is unknown")
+        return self.number(form)
+
+    def _array(self) -> None:
+        kind, count = self.number("<I"), self.number("<Q")
+        if kind in _SCALARS:
+            self.skip(count * struct.calcsize(_SCALARS[kind]))
+        elif kind == _STRING:
+            for _ in range(count):
+                self.skip(self.number("<Q"))
+        else:
+            # Arrays of arrays are legal on paper; no model has them, and depth is a way to break a reader.
+            raise self.wrong(f"an array of type {kind}")

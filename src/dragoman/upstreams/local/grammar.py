@@ -1,0 +1,285 @@
+"""JSON Schema to GBNF, the grammar that llama.cpp holds a model to.
+
+The law: every text that a grammar from here allows is JSON that validates against its schema. Where
+the grammar allows less than the schema does (no undeclared properties beside declared ones, one way of
+spacing, at most `MOST` repetitions), the answer is still valid. What cannot be held is refused with the
+path of the keyword; a constraint is never dropped.
+
+Spacing is fixed (`{"a": 1, "b": [1, 2]}`): a weak model that may write blanks likes to write nothing
+else. Pure: no model, no engine. GBNF: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
+JSON Schema 2020-12: https://json-schema.org/draft/2020-12/json-schema-validation
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from dragoman.upstreams.local import numerals
+from dragoman.upstreams.local.schemas import Flat, Reader, Schema, refused
+
+MOST = 1000
+"""Repetitions that a grammar spells out at most. llama.cpp makes a rule of each and refuses 2000."""
+
+_SHARED = {
+    "value": 'object | array | string | number | boolean | "null"',
+    "object": '"{" (pair (", " pair)*)? "}"',
+    "pair": 'string ": " value',
+    "array": '"[" (value (", " value)*)? "]"',
+    "string": r'"\"" char* "\""',
+    "char": r'[^"\\\x00-\x1F\x7F] | "\\" escape',
+    # Never half a surrogate pair: readers differ on what it is and how long.
+    "escape": r'["\\/bfnrt] | "u" ([0-9a-cA-CefEF] hex hex hex | [dD] [0-7] hex hex)',
+    "hex": "[0-9a-fA-F]",
+    "boolean": '"true" | "false"',
+    "integer": numerals.INTEGER,
+    "number": numerals.NUMBER,
+    "date": '[1-9] [0-9]{3} "-" ("0" [1-9] | "1" [0-2]) "-" ("0" [1-9] | "1" [0-9] | "2" [0-8])',
+    "time": '([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9] ":" [0-5] [0-9] ("." [0-9]{1,6})? offset',
+    "offset": '"Z" | [+-] ([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9]',
+    "uuid": 'hex{8} "-" hex{4} "-" hex{4} "-" hex{4} "-" hex{12}',
+}
+_FORMATS = {
+    "date": r'"\"" date "\""',
+    "time": r'"\"" time "\""',
+    "date-time": r'"\"" date "T" time "\""',
+    "uuid": r'"\"" uuid "\""',
+}
+"""Formats that are held; any other is a remark to the reader, as the specification has it."""
+
+
+class Call(NamedTuple):
+    """A tool that may be called. parameters: None = it takes none; path: where errors say they are."""
+
+    name: str
+    parameters: Schema | None
+    path: str
+
+
+def json_grammar(schema: Schema | None = None, path: str = "schema") -> str:
+    """A grammar for one JSON value. schema None: any JSON object (JSON mode).
+
+    Raises WireError with `path` and the keyword's place below it where the schema cannot be held.
+    """
+    return _render(*_value(schema, path, "answer"))
+
+
+def call_grammar(calls: Sequence[Call], answer: tuple[Schema | None, str] | None = None) -> str:
+    """A grammar for one call, `{"name": "…", "arguments": {…}}`, of any of these tools.
+
+    answer: schema and path of a JSON answer that may be given instead. Errors as in `json_grammar`.
+    """
+    roots: list[str] = []
+    rules: dict[str, str] = {}
+    for index, (name, parameters, path) in enumerate(calls):
+        body, more = ('"{}"', {}) if parameters is None else _value(parameters, path, f"tool{index}")
+        head = '{"name": ' + _json(name) + ', "arguments": '
+        roots.append(f'{_literal(head)} {body} "}}"')
+        rules |= more
+    if answer is not None:
+        body, more = _value(*answer, "answer")
+        roots.append(body)
+        rules |= more
+    return _render(" | ".join(roots), rules)
+
+
+def _value(schema: Schema | None, path: str, prefix: str) -> tuple[str, dict[str, str]]:
+    if schema is None:
+        return "object", {}
+    compiler = _Compiler(schema, path, prefix)
+    return compiler.rule(schema, path), compiler.rules
+
+
+def _render(root: str, rules: dict[str, str]) -> str:
+    return "".join(f"{name} ::= {body}\n" for name, body in ({"root": root} | rules | _SHARED).items())
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _literal(text: str) -> str:
+    """A GBNF literal."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
+
+
+def _times(least: int, most: float) -> str:
+    """The GBNF suffix for that many repetitions."""
+    if most == math.inf:
+        return "*" if least == 0 else f"{{{least},}}"
+    return f"{{{least},{most}}}"
+
+
+class _Compiler:
+    """One schema to rules. Every subschema is a rule, found again by its content, which serves recursion."""
+
+    def __init__(self, document: Schema, path: str, prefix: str) -> None:
+        self.rules: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._prefix = prefix
+        self._reader = Reader(document, path)
+
+    def rule(self, schema: Schema, path: str, begun: frozenset[str] = frozenset()) -> str:
+        """The name of the rule for a schema.
+
+        begun: the rules that have begun and written nothing yet; one that leads to itself has no end.
+        """
+        if schema is True or schema == {}:
+            return "value"
+        key = json.dumps(schema, sort_keys=True)
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = f"{self._prefix}-{len(self._names)}"
+            self.rules[name] = self._body(schema, path, begun | {name})
+        elif name in begun:
+            raise refused(path, "refers to itself without end")
+        return name
+
+    def _body(self, schema: Schema, path: str, begun: frozenset[str]) -> str:
+        taken = self._reader.take_apart(schema, path)
+        if not isinstance(taken, Flat):
+            return " | ".join(self.rule(option, where, begun) for option, where in taken)
+        if taken.literals is not None:
+            return " | ".join(_literal(_json(value)) for value in taken.literals)
+        if taken.types is None:
+            return "value"
+        return " | ".join(f"({_WRITE[kind](self, taken)})" for kind in taken.types)
+
+    def _object(self, flat: Flat) -> str:
+        extra = flat.get("additionalProperties", True)
+        declared = dict(flat.get("properties", {}))
+        required = flat.get("required", [])
+        if undeclared := [name for name in required if name not in declared]:
+            if extra is False:
+                raise flat.refused("required", f"asks for {undeclared[0]!r}, which is not allowed")
+            declared |= dict.fromkeys(undeclared, extra)
+        least, most = flat.get("minProperties", 0), flat.get("maxProperties", math.inf)
+        if declared:
+            if least > len(required) or most < len(declared):
+                raise flat.refused("minProperties" if least > len(required) else "maxProperties", _COUNTED)
+            return self._record(flat, declared, set(required))
+        unnamed = "additionalProperties" in flat.keywords or "properties" not in flat.keywords
+        if extra is False or not unnamed:
+            most = 0
+        if least > min(1, most):
+            raise flat.refused("minProperties", _COUNTED)
+        pair = f'string ": " {self.rule(extra, flat.at("additionalProperties"))}' if most else ""
+        return f'"{{" {self._list([], pair, least, most)} "}}"'
+
+    def _record(self, flat: Flat, declared: dict[str, Schema], required: set[str]) -> str:
+        """Declared properties in their order, those not required at the model's choice.
+
+        The comma belongs to every property but the first that is written, so there is one way in for
+        each property that can be the first, and from there one way to the end.
+        """
+        ways: list[str] = []
+        rest = '"}"'
+        for name, schema in reversed(declared.items()):
+            value = self.rule(schema, f"{flat.at('properties')}.{name}")
+            pair = f"{_literal(_json(name) + ': ')} {value}"
+            tail = self._named(rest)
+            if name in required:
+                ways, rest = [f"{pair} {tail}"], f'", " {pair} {tail}'
+            else:
+                ways, rest = [f"{pair} {tail}", *ways], f'(", " {pair})? {tail}'
+        if not required:
+            ways.append('"}"')
+        return f'"{{" ({" | ".join(ways)})'
+
+    def _named(self, body: str) -> str:
+        """A rule of its own for a body that several others end with, so that the grammar stays linear."""
+        name = f"{self._prefix}-end{len(self.rules)}"
+        self.rules[name] = body
+        return name
+
+    def _array(self, flat: Flat) -> str:
+        items = flat.get("items", None)
+        # Until 2019-09 a list of schemas was called `items`.
+        key = "items" if isinstance(items, list) else "prefixItems"
+        heads = flat.get(key, [])
+        each: Schema = True if items is None or isinstance(items, list) else items
+        least, most = flat.get("minItems", 0), flat.get("maxItems", math.inf)
+        if each is False:
+            most = min(most, len(heads))
+        if least > min(most, MOST):
+            raise flat.refused("minItems", f"asks for {least} items, more than can be written")
+        first = [
+            self.rule(head, f"{flat.at(key)}[{i}]") for i, head in enumerate(heads[: int(min(most, MOST))])
+        ]
+        item = self.rule(each, flat.at("items")) if most > len(first) else ""
+        return f'"[" {self._list(first, item, least, most)} "]"'
+
+    def _list(self, first: list[str], item: str, least: int, most: float) -> str:
+        """Elements parted by commas: all of `first`, then as many of `item` as the counts leave room for."""
+        low = max(0, least - len(first))
+        high = most - len(first) if most == math.inf else min(most - len(first), MOST)
+        head = ' ", " '.join(first)
+        if high <= 0:
+            return head
+        if head:
+            return f'{head} (", " {item}){_times(low, high)}'
+        more = f'(", " {item}){_times(max(0, low - 1), high - 1)}' if high > 1 else ""
+        return f"{item} {more}" if low else f"({item} {more})?"
+
+    def _string(self, flat: Flat) -> str:
+        least, most = flat.get("minLength", 0), flat.get("maxLength", math.inf)
+        if least > min(most, MOST):
+            raise flat.refused("minLength", f"asks for {least} characters, more than can be written")
+        if least or most != math.inf:
+            return rf'"\"" char{_times(least, most if most == math.inf else min(most, MOST))} "\""'
+        return _FORMATS.get(flat.get("format", ""), "string")
+
+    def _integer(self, flat: Flat) -> str:
+        low, high = _bound(flat, "minimum", math.ceil), _bound(flat, "maximum", math.floor)
+        above = _bound(flat, "exclusiveMinimum", lambda bound: math.floor(bound) + 1)
+        below = _bound(flat, "exclusiveMaximum", lambda bound: math.ceil(bound) - 1)
+        low = max((bound for bound in (low, above) if bound is not None), default=None)
+        high = min((bound for bound in (high, below) if bound is not None), default=None)
+        if low is None and high is None:
+            return "integer"
+        written = numerals.integers(low, high)
+        if written is None:
+            raise refused(flat.path, "allows no value at all: its bounds leave no integer")
+        return written
+
+    def _number(self, flat: Flat) -> str:
+        low, high = _bound(flat, "minimum"), _bound(flat, "maximum")
+        above, below = _bound(flat, "exclusiveMinimum"), _bound(flat, "exclusiveMaximum")
+        if low is None and high is None and above is None and below is None:
+            return "number"
+        without_low = above is not None and (low is None or above >= low)
+        without_high = below is not None and (high is None or below <= high)
+        written = numerals.numbers(
+            above if without_low else low,
+            below if without_high else high,
+            without_low=without_low,
+            without_high=without_high,
+        )
+        if written is None:
+            raise refused(flat.path, "allows no value at all: its bounds leave no number")
+        return written
+
+
+_COUNTED = "cannot be held: the grammar would have to count names, and know that none comes twice"
+_WRITE: dict[str, Callable[[_Compiler, Flat], str]] = {
+    "object": _Compiler._object,
+    "array": _Compiler._array,
+    "string": _Compiler._string,
+    "integer": _Compiler._integer,
+    "number": _Compiler._number,
+    "boolean": lambda _compiler, _flat: "boolean",
+    "null": lambda _compiler, _flat: '"null"',
+}
+
+
+def _bound(flat: Flat, keyword: str, rounded: Callable[[float], int] | None = None) -> int | None:
+    """A bound as a whole number, None where absent. rounded: how to make it one, where that is exact."""
+    bound = flat.get(keyword, None)
+    if bound is None:
+        return None
+    if rounded is None and bound != int(bound):
+        raise flat.refused(keyword, f"{bound} as a bound of a number cannot be held; whole numbers can")
+    return int(bound) if rounded is None else rounded(bound)

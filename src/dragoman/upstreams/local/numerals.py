@@ -1,0 +1,98 @@
+"""Numbers as GBNF: the decimal numerals between two bounds, as alternatives of digit classes.
+
+Pure text building. What is written is plain decimal notation; unbounded numbers stop at 15 digits, the
+precision that every JSON reader keeps.
+"""
+
+from __future__ import annotations
+
+DIGITS = 15
+_WHOLE = f'("0" | [1-9] [0-9]{{0,{DIGITS - 1}}})'
+INTEGER = f'"-"? {_WHOLE}'
+NUMBER = f'"-"? {_WHOLE} ("." [0-9]{{1,{DIGITS}}})? ([eE] [-+]? [0-9]{{1,2}})?'
+_FRACTION = '("." [0-9]{1,6})?'
+_SOME_FRACTION = '"." "0"{0,5} [1-9] [0-9]{0,6}'
+_NO_FRACTION = '("." "0"{1,6})?'
+
+
+def integers(low: int | None, high: int | None) -> str | None:
+    """The integers from `low` to `high`, both included, None = unbounded; None when there are none."""
+    low, high = _bounds(low, high)
+    parts = [f'"-" ({part})' for part in _whole(max(1, -high), -low)]
+    parts += _whole(max(0, low), high)
+    return " | ".join(parts) or None
+
+
+def numbers(
+    low: int | None, high: int | None, *, without_low: bool = False, without_high: bool = False
+) -> str | None:
+    """The numbers from `low` to `high` with up to six decimals; the bounds themselves may be excluded."""
+    low, high = _bounds(low, high)
+    parts: list[str] = []
+    if low < 0:
+        nearest = max(0, -high)
+        parts += [
+            f'"-" ({part})'
+            for part in _decimals(
+                nearest, -low, without_low=without_high and high <= 0, without_high=without_low
+            )
+        ]
+    if high >= 0:
+        parts += _decimals(max(0, low), high, without_low=without_low and low >= 0, without_high=without_high)
+    return " | ".join(parts) or None
+
+
+def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
+    """Both bounds; where one is open, room for `DIGITS` digits or one more than the other bound has."""
+    if low is None:
+        low = -(10 ** max(DIGITS, len(str(abs(high or 0))) + 1) - 1)
+    if high is None:
+        high = 10 ** max(DIGITS, len(str(abs(low))) + 1) - 1
+    return low, high
+
+
+def _decimals(low: int, high: int, *, without_low: bool, without_high: bool) -> list[str]:
+    """Decimal numbers from `low` to `high`, 0 <= low: whole part below `high` and any fraction, or `high`."""
+    parts: list[str] = []
+    if without_low and low < high:
+        parts.append(f'"{low}" {_SOME_FRACTION}')
+    inside = _whole(low + 1 if without_low else low, high - 1)
+    if inside:
+        parts.append(f"({' | '.join(inside)}) {_FRACTION}")
+    if not without_high and (low < high or not without_low):
+        parts.append(f'"{high}" {_NO_FRACTION}')
+    return parts
+
+
+def _whole(low: int, high: int) -> list[str]:
+    """The numerals from `low` to `high`, 0 <= low, without leading zeros."""
+    parts: list[str] = []
+    for size in range(len(str(low)), len(str(max(low, high))) + 1):
+        least = max(low, 10 ** (size - 1) if size > 1 else 0)
+        most = min(high, 10**size - 1)
+        if least <= most:
+            parts.append(_same_length(str(least), str(most)))
+    return parts
+
+
+def _same_length(low: str, high: str) -> str:
+    """The digit strings between two of the same length."""
+    rest = len(low) - 1
+    if not rest:
+        return _class(low, high)
+    if low[0] == high[0]:
+        return f"{_class(low[0], low[0])} ({_same_length(low[1:], high[1:])})"
+    first, last, parts, tail = int(low[0]), int(high[0]), [], []
+    if low[1:] != "0" * rest:
+        parts.append(f"{_class(low[0], low[0])} ({_same_length(low[1:], '9' * rest)})")
+        first += 1
+    if high[1:] != "9" * rest:
+        tail.append(f"{_class(high[0], high[0])} ({_same_length('0' * rest, high[1:])})")
+        last -= 1
+    if first <= last:
+        parts.append(f"{_class(str(first), str(last))} [0-9]{{{rest}}}")
+    return " | ".join(parts + tail)
+
+
+def _class(low: str, high: str) -> str:
+    return f"[{low}]" if low == high else f"[{low}-{high}]"

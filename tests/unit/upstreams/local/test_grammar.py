@@ -1,0 +1,310 @@
+"""The law of `grammar`: whatever a grammar allows validates against its schema."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openapi_schema_validator import OAS31Validator
+
+from dragoman.errors import WireError
+from dragoman.upstreams.local.grammar import MOST, Call, call_grammar, json_grammar
+from tests.unit.upstreams.local.gbnf import Grammar
+
+TEXT = {"type": "string"}
+COUNTS = st.integers(0, 4)
+NAMES = st.sampled_from(["a", "b", "née", 'q"uote', "back\\slash", "line\nbreak", "", "a b", "\u2028"])
+
+
+def bounds(
+    low: str, high: str, numbers: st.SearchStrategy[int] = COUNTS
+) -> st.SearchStrategy[dict[str, Any]]:
+    """Keywords for a range, each of them optional, never an empty range."""
+    return st.tuples(numbers, numbers).flatmap(
+        lambda pair: st.fixed_dictionaries({}, optional={low: st.just(min(pair)), high: st.just(max(pair))})
+    )
+
+
+def typed(kind: str, *parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.tuples(*parts).map(
+        lambda found: {"type": kind} | {k: v for part in found for k, v in part.items()}
+    )
+
+
+SCALARS = st.one_of(
+    st.sampled_from([{}, True, {"type": "null"}, {"type": "boolean"}, {"type": ["integer", "null"]}]),
+    st.sampled_from(["date", "time", "date-time", "uuid", "email"]).map(
+        lambda f: {"type": "string", "format": f}
+    ),
+    typed("string", bounds("minLength", "maxLength")),
+    typed("integer", bounds("minimum", "maximum", st.integers(-2000, 2000))),
+    typed("integer", bounds("exclusiveMinimum", "maximum", st.integers(-9, 9).map(lambda n: 3 * n))).filter(
+        lambda s: "exclusiveMinimum" not in s or s.get("maximum", 99) > s["exclusiveMinimum"]
+    ),
+    typed("number", bounds("minimum", "maximum", st.integers(-2000, 2000))),
+    typed("number", bounds("exclusiveMinimum", "exclusiveMaximum", st.integers(-30, 30))).filter(
+        lambda s: s.get("exclusiveMinimum", -99) < s.get("exclusiveMaximum", 99)
+    ),
+    st.lists(st.none() | st.booleans() | st.integers() | st.text(), min_size=1).map(lambda v: {"enum": v}),
+    st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner)).map(
+        lambda v: {"const": v}
+    ),
+)
+
+
+def objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    declared = st.dictionaries(NAMES, inner, max_size=4)
+    return st.one_of(
+        declared.flatmap(
+            lambda properties: st.fixed_dictionaries(
+                {"type": st.just("object"), "properties": st.just(properties)},
+                optional={
+                    "required": st.lists(st.sampled_from([*properties, "other"]), unique=True),
+                    "additionalProperties": st.just(True) | inner,
+                },
+            )
+        ),
+        st.fixed_dictionaries(
+            {"type": st.just("object")},
+            optional={
+                "additionalProperties": inner | st.just(False),
+                "minProperties": st.just(0),
+                "maxProperties": COUNTS,
+            },
+        ),
+    )
+
+
+def arrays(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.tuples(
+        typed("array", bounds("minItems", "maxItems")),
+        st.fixed_dictionaries({}, optional={"items": inner, "prefixItems": st.lists(inner, max_size=3)}),
+    ).map(lambda parts: parts[0] | parts[1])
+
+
+SCHEMAS = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        objects(inner),
+        arrays(inner),
+        st.lists(inner, min_size=1, max_size=3).map(lambda options: {"anyOf": options}),
+    ),
+    max_leaves=8,
+)
+
+
+@given(SCHEMAS, st.integers(0, 2**32))
+def test_every_text_of_a_grammar_validates_against_its_schema(schema: Any, seed: int) -> None:
+    grammar = Grammar(json_grammar(schema))
+    rng = random.Random(seed)
+    for _ in range(5):
+        text = grammar.draw(rng, depth=8)
+        OAS31Validator(schema).validate(json.loads(text))
+
+
+TREE = {
+    "type": "object",
+    "properties": {"value": {"type": "integer"}, "children": {"type": "array", "items": {"$ref": "#"}}},
+    "required": ["value", "children"],
+    "additionalProperties": False,
+}
+SHAPES = {
+    "anyOf": [{"$ref": "#/$defs/circle"}, {"$ref": "#/$defs/square"}],
+    "$defs": {
+        "circle": {
+            "type": "object",
+            "properties": {"kind": {"const": "circle"}, "radius": {"type": "number", "exclusiveMinimum": 0}},
+            "required": ["kind", "radius"],
+        },
+        "square": {
+            "type": "object",
+            "properties": {"kind": {"const": "square"}, "side": {"$ref": "#/$defs/side"}},
+            "required": ["kind", "side"],
+        },
+        "side": {"type": "integer", "minimum": 1, "maximum": 120},
+    },
+}
+
+
+def one_of(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"oneOf": schema["anyOf"], "$defs": schema["$defs"]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "yes", "no"),
+    [
+        (None, ["{}", '{"a": [1, null, {"b": -0.5e3}]}'], ["[]", '{"a":1}', '{"a": 1,}', ""]),
+        (True, ["{}", "[]", "null", "1"], ["nul", ""]),
+        ({"enum": ["a", 1, None]}, ['"a"', "1", "null"], ["a", "2"]),
+        ({"const": 'a"\n'}, [r'"a\"\n"'], ['"a"']),
+        ({"type": "string", "minLength": 2, "maxLength": 3}, ['"éé"', r'"a\n\""'], ['"a"', '"abcd"']),
+        ({"type": "string", "maxLength": 0}, ['""'], ['"a"']),
+        ({"type": "string", "maxLength": 5000}, ['""', f'"{"a" * MOST}"'], []),
+        (TEXT, [r'"\u00e9\ud7ff\""'], [r'"\ud800"', '"\n"', '"a']),
+        (
+            {"type": "integer", "minimum": -12, "exclusiveMaximum": 105},
+            ["-12", "0", "104"],
+            ["-13", "105", "1.0", "007"],
+        ),
+        (
+            {"type": "number", "minimum": 0, "maximum": 1},
+            ["0", "0.25", "1", "1.00"],
+            ["1.01", "-0.1", "2", ".5"],
+        ),
+        ({"type": "number", "exclusiveMinimum": 0}, ["0.001", "17", "3.5"], ["0", "0.0", "-1"]),
+        ({"type": ["string", "null"]}, ['"a"', "null"], ["1"]),
+        ({"items": TEXT, "minItems": 1}, ['["a"]', '["a", "b"]'], ["[]", '["a","b"]', "[1]"]),
+        ({"type": "array", "maxItems": 0}, ["[]"], ["[1]"]),
+        (
+            {"prefixItems": [TEXT, {"type": "null"}], "items": False},
+            ['["a", null]'],
+            ['["a"]', '["a", null, 1]'],
+        ),
+        ({"items": [TEXT]}, ['["a"]', '["a", 1]'], ["[]", "[1]"]),
+        (
+            {"properties": {"a": {"const": 1}, "b": {"const": 2}, "c": {"const": 3}}, "required": ["b"]},
+            ['{"b": 2}', '{"a": 1, "b": 2}', '{"b": 2, "c": 3}', '{"a": 1, "b": 2, "c": 3}'],
+            ["{}", '{"a": 1}', '{"b": 2, "a": 1}', '{"b": 2, }', '{, "b": 2}', '{"b": 2, "d": 4}'],
+        ),
+        ({"properties": {"a": {"const": 1}}}, ["{}", '{"a": 1}'], ['{"a": 1, "a": 1}']),
+        ({"type": "object", "properties": {}}, ["{}"], ['{"a": 1}']),
+        (
+            {"additionalProperties": {"type": "boolean"}, "minProperties": 1},
+            ['{"x": true}'],
+            ["{}", '{"x": 1}'],
+        ),
+        (TREE, ['{"value": 1, "children": [{"value": 2, "children": []}]}'], ['{"value": 1}']),
+        (SHAPES, ['{"kind": "circle", "radius": 0.5}'], ['{"kind": "circle", "side": 2}']),
+        (one_of(SHAPES), ['{"kind": "square", "side": 2}'], ['{"kind": "square", "side": 121}']),
+        ({"oneOf": [TEXT, {"type": "integer"}]}, ['"a"', "1"], ["null"]),
+        (
+            {
+                "allOf": [{"type": "object", "properties": {"a": {"const": 1}}}, {"required": ["a"]}],
+                "title": "A",
+            },
+            ['{"a": 1}'],
+            ["{}"],
+        ),
+        ({"type": "number", "anyOf": [{"minimum": 3}, {"maximum": -3}]}, ["3", "-4.5"], ["0", "2.9"]),
+        ({"$ref": "#/$defs/a~1b%25", "$defs": {"a/b%": TEXT}, "description": "d"}, ['"a"'], ["1"]),
+        ({"type": "string", "format": "uuid"}, ['"00000000-0000-4000-8000-0123456789ab"'], ['"1"']),
+        ({"type": "string", "format": "hostname", "x-unknown": {"pattern": 1}}, ['"any"'], []),
+        ({"uniqueItems": False, "type": "array"}, ["[1, 1]"], []),
+    ],
+)
+def test_what_a_grammar_allows(schema: Any, yes: list[str], no: list[str]) -> None:
+    grammar = Grammar(json_grammar(schema))
+    assert [text for text in yes if not grammar.accepts(text)] == []
+    assert [text for text in no if grammar.accepts(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        (False, "schema"),
+        ({"properties": {"a": {"pattern": "^a$"}}}, "schema.properties.a.pattern"),
+        ({"items": {"anyOf": [TEXT, {"not": {}}]}}, "schema.items.anyOf[1].not"),
+        ({"prefixItems": [TEXT, {"multipleOf": 3}]}, "schema.prefixItems[1].multipleOf"),
+        (
+            {"$ref": "#/$defs/a", "$defs": {"a": {"items": {"uniqueItems": True}}}},
+            "schema.$defs.a.items.uniqueItems",
+        ),
+        ({"$ref": "https://example.com/a.json"}, "schema.$ref"),
+        ({"$ref": "#/$defs/absent"}, "schema.$ref"),
+        ({"$ref": "#"}, "schema.$ref"),
+        ({"anyOf": [{"$ref": "#"}]}, "schema.anyOf[0]"),
+        ({"anyOf": []}, "schema.anyOf"),
+        ({"oneOf": [TEXT, {"minLength": 1}]}, "schema.oneOf[1]"),
+        ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "schema.oneOf[1]"),
+        ({"oneOf": [{"const": 1}, {"enum": [2, 1]}]}, "schema.oneOf[1]"),
+        ({"allOf": [{"minimum": 1}, {"type": "string"}, {"type": "integer"}]}, "schema.allOf[2].type"),
+        ({"allOf": [{"properties": {"a": TEXT}}, {"properties": {"a": {}}}]}, "schema.allOf[1].properties"),
+        (
+            {"additionalProperties": False, "allOf": [{"properties": {"a": TEXT}}]},
+            "schema.allOf[0].properties",
+        ),
+        ({"type": "text"}, "schema.type"),
+        ({"type": []}, "schema.type"),
+        ({"type": "object", "properties": []}, "schema.properties"),
+        ({"required": [1]}, "schema.required"),
+        ({"properties": {"a": 1}, "type": "object"}, "schema.properties.a"),
+        ({"required": ["a"], "additionalProperties": False, "properties": {}}, "schema.required"),
+        ({"properties": {"a": {}, "b": {}}, "minProperties": 1}, "schema.minProperties"),
+        ({"properties": {"a": {}, "b": {}}, "maxProperties": 1}, "schema.maxProperties"),
+        ({"additionalProperties": {}, "minProperties": 2}, "schema.minProperties"),
+        ({"type": "object", "maxProperties": 0, "minProperties": 1}, "schema.minProperties"),
+        ({"minItems": 3, "maxItems": 2}, "schema.minItems"),
+        ({"items": False, "minItems": 1}, "schema.minItems"),
+        ({"minItems": MOST + 1}, "schema.minItems"),
+        ({"minLength": MOST + 1}, "schema.minLength"),
+        ({"minLength": 3, "maxLength": 2}, "schema.minLength"),
+        ({"minLength": -1}, "schema.minLength"),
+        ({"type": "integer", "minimum": 3, "maximum": 2}, "schema"),
+        ({"type": "number", "minimum": 0.5}, "schema.minimum"),
+        ({"type": "number", "exclusiveMinimum": 1, "maximum": 1}, "schema"),
+        ({"type": "integer", "minimum": True}, "schema.minimum"),
+        ({"type": "integer", "enum": [1, 2], "minimum": 2}, "schema.minimum"),
+        ({"type": "integer", "enum": ["a"]}, "schema"),
+        ({"enum": []}, "schema"),
+        ({"unevaluatedProperties": False}, "schema.unevaluatedProperties"),
+    ],
+)
+def test_what_cannot_be_held_is_refused_with_its_path(schema: Any, path: str) -> None:
+    with pytest.raises(WireError) as caught:
+        json_grammar(schema)
+    assert caught.value.path == path
+
+
+@given(st.integers(-(10**6), 10**6), st.integers(-(10**6), 10**6), st.integers(-(10**6), 10**6))
+def test_integers_are_allowed_exactly_between_their_bounds(low: int, high: int, number: int) -> None:
+    low, high = sorted((low, high))
+    grammar = Grammar(json_grammar({"type": "integer", "minimum": low, "maximum": high}))
+    for candidate in (number, low, high, low - 1, high + 1):
+        assert grammar.accepts(str(candidate)) == (low <= candidate <= high)
+
+
+@given(st.integers(-99, 99), st.integers(-99, 99), st.decimals(-100, 100, places=2), st.booleans())
+def test_numbers_are_allowed_exactly_between_their_bounds(
+    low: int, high: int, number: Any, exclusive: bool
+) -> None:
+    low, high = sorted((low, high + 1 if low == high else high))
+    keywords = ("exclusiveMinimum", "exclusiveMaximum") if exclusive else ("minimum", "maximum")
+    grammar = Grammar(json_grammar({"type": "number", keywords[0]: low, keywords[1]: high}))
+    for candidate in (number, f"{low}.00", f"{high}.00", low, high):
+        inside = low < float(candidate) < high if exclusive else low <= float(candidate) <= high
+        assert grammar.accepts(str(candidate)) == inside
+
+
+def test_the_size_of_a_grammar_grows_with_the_schema_not_with_its_square() -> None:
+    def size(count: int) -> int:
+        return len(json_grammar({"properties": {f"p{i:03}": TEXT for i in range(count)}}))
+
+    assert size(200) < 2.5 * size(100)
+
+
+def test_a_call_names_one_of_the_tools_and_fits_its_parameters() -> None:
+    city = {"type": "object", "properties": {"city": TEXT}, "required": ["city"]}
+    grammar = Grammar(call_grammar([Call("weather", city, "tools[0]"), Call('no"w', None, "tools[1]")]))
+    assert grammar.accepts('{"name": "weather", "arguments": {"city": "Paris"}}')
+    assert grammar.accepts(r'{"name": "no\"w", "arguments": {}}')
+    assert not grammar.accepts('{"name": "weather", "arguments": {}}')
+    assert not grammar.accepts('{"name": "other", "arguments": {}}')
+
+
+def test_a_call_may_be_replaced_by_an_answer_of_a_schema() -> None:
+    grammar = Grammar(call_grammar([Call("now", None, "tools[0]")], answer=({"const": 7}, "schema")))
+    assert grammar.accepts("7")
+    assert grammar.accepts('{"name": "now", "arguments": {}}')
+    assert not grammar.accepts("8")
+
+
+def test_tools_are_refused_under_their_own_path() -> None:
+    with pytest.raises(WireError) as caught:
+        call_grammar(
+            [Call("a", {"type": "object"}, "tools[0]"), Call("b", {"not": {}}, "tools[1].parameters")]
+        )
+    assert caught.value.path == "tools[1].parameters.not"
