@@ -42,7 +42,7 @@ check: check-format check-lint check-types check-layers check-docs check-locks c
 	@echo "check: all fine"
 
 check-format: $(DEV)
-	@echo "format"; $(PY) -m ruff format --check --quiet .
+	@echo "format"; $(PY) -m ruff format --check .
 check-lint: $(DEV)
 	@echo "lint"; $(PY) -m ruff check --quiet .
 check-types: $(DEV)
