@@ -42,9 +42,9 @@ check: check-format check-lint check-types check-layers check-docs check-locks c
 	@echo "check: all fine"
 
 check-format: $(DEV)
-	@echo "format"; $(PY) -m ruff format --check .
+	@echo "format"; $(PY) -m ruff format --check --quiet --output-format concise .
 check-lint: $(DEV)
-	@echo "lint"; $(PY) -m ruff check --quiet .
+	@echo "lint"; $(PY) -m ruff check --quiet --output-format concise .
 check-types: $(DEV)
 	@echo "types"; $(PY) -m mypy --no-error-summary
 	@$(PY) -m basedpyright --level error
