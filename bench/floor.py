@@ -13,7 +13,19 @@ from typing import Any
 
 import aiohttp
 import uvicorn
+from multidict import CIMultiDict
 from yarl import URL
+
+# Given in full, so that aiohttp has none of its own to add; naming what it shall skip costs more.
+HEADERS = CIMultiDict(
+    {
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "authorization": "Bearer bench-provider-key",
+        "content-type": "application/json",
+        "user-agent": "bench",
+    }
+)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -41,7 +53,6 @@ class Floor:
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            skip_auto_headers=("accept", "accept-encoding", "user-agent", "content-type"),
         )
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -55,11 +66,12 @@ class Floor:
             message = await receive()
             body += message["body"]
         url = self._urls[scope["path"]]
-        headers = {"content-type": "application/json", "authorization": "Bearer bench"}
-        async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+        # `async with` and `answer.read()` are handier, and together cost 3 % more.
+        answer = await self._session.post(url, data=body, headers=HEADERS, allow_redirects=False)
+        try:
             kind = answer.headers["content-type"].encode()
             if answer.content_length is not None:
-                whole = await answer.read()
+                whole = await answer.content.read()
                 length = str(len(whole)).encode()
                 await send(_start(answer.status, [(b"content-type", kind), (b"content-length", length)]))
                 await send({"type": "http.response.body", "body": whole})
@@ -68,6 +80,8 @@ class Floor:
             async for piece in answer.content.iter_any():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
+        finally:
+            answer.release()
 
 
 def _start(status: int, headers: list[tuple[bytes, bytes]]) -> Message:
