@@ -1,0 +1,45 @@
+"""One request from one dialect to another, with everything that happens to it on the way. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from dragoman.dialects.dialect import Dialect, Target, WireRequest
+from dragoman.dialects.emulate import emulate
+from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.dialects.loss import Change, Loss, Report
+from dragoman.dialects.quirks import STANDARD, Quirks
+
+
+class Translation(msgspec.Struct, frozen=True):
+    """The body that the target would get, and what was lost and changed, as JSON paths of the source."""
+
+    body: dict[str, Any]
+    losses: tuple[Loss, ...]
+    changes: tuple[Change, ...]
+
+
+def translated(
+    body: dict[str, Any],
+    source: Dialect,
+    target: Dialect,
+    *,
+    model: str | None = None,
+    facts: Facts = UNKNOWN,
+    quirks: Quirks | None = None,
+) -> Translation:
+    """Check a body of the source dialect and write it in the target's. Raises WireError.
+
+    model: the upstream's name of the model, None = the body's own. quirks: None = as specified.
+    """
+    wire = WireRequest("chat", body)
+    source.check(wire)
+    request = source.decode_request(wire)
+    report = Report(target.name)
+    applied = quirks or STANDARD
+    emulation = emulate(request, target, facts, applied, report)
+    written = target.encode_request(emulation.request, Target(report, model or request.model, applied, facts))
+    losses, changes = report.located(source.locate)
+    return Translation(written.body, losses, changes)
