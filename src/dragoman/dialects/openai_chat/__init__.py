@@ -1,0 +1,1 @@
+"""OpenAI chat completions, as OpenAI and its many compatible vendors speak it."""

@@ -1,0 +1,222 @@
+"""The assistant's message, in answers and in the history of requests, from the wire.
+
+Forms: Thinking.form names the members that held it: "reasoning", "reasoning_content", both joined by "+",
+"details" for one entry of `reasoning_details` (whose text `reasoning` repeats) or "details_only" (where it
+does not). Text.form "object" is content that came as a JSON object; Citation.form "citations" one that was
+derived from a list beside the message. Media.form "images" is an entry of `images`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.openai_chat.parts import decode_parts, from_url
+from dragoman.dialects.openai_chat.terms import NAME, leftovers
+from dragoman.errors import WireError
+
+MEMBERS: Final = frozenset(
+    {
+        *(
+            "role",
+            "name",
+            "content",
+            "refusal",
+            "tool_calls",
+            "function_call",
+            "audio",
+            "annotations",
+            "images",
+        ),
+        *("reasoning", "reasoning_content", "reasoning_details"),
+    }
+)
+_PLAIN: Final = frozenset({"role", "content", "refusal", "annotations"})
+_CALL: Final = frozenset({"id", "type", "function"})
+_CALLED: Final = frozenset({"name", "arguments"})
+_CUSTOM: Final = frozenset({"id", "type", "custom"})
+_CUSTOM_CALLED: Final = frozenset({"name", "input"})
+_AUDIO: Final = frozenset({"id", "data", "transcript", "expires_at"})
+_IMAGE: Final = frozenset({"type", "image_url"})
+_URL_CITATION: Final = frozenset({"type", "url_citation"})
+_CITED: Final = frozenset({"url", "title", "start_index", "end_index", "content"})
+_DETAIL: Final = frozenset({"type", "text", "signature", "summary", "data"})
+
+
+def decode_answer(message: Mapping[str, Any], where: str) -> tuple[list[ir.Block], ir.Extra]:
+    """The blocks of an assistant's message in their order: thinking, text, refusal, media, calls.
+
+    where: the message's path, for errors. Members in the zero form of their type (`refusal: ""`, a call
+    without a name) say nothing: they are leftovers.
+    """
+    blocks: list[ir.Block] = []
+    plain = message.keys() <= _PLAIN
+    if not plain:
+        blocks.extend(_decode_thinking(message))
+    content = message.get("content")
+    if type(content) is str:
+        notes = message.get("annotations")
+        blocks.append(ir.Text(content, decode_annotations(notes)) if notes else ir.Text(content))
+    elif type(content) is list:
+        blocks.extend(decode_parts(content, where + ".content"))
+    elif type(content) is dict:
+        blocks.append(ir.Text(msgspec.json.encode(content).decode(), form="object"))
+    elif content is not None:
+        raise WireError("expected a string or an array", where + ".content", "invalid_type")
+    if refusal := message.get("refusal"):
+        blocks.append(ir.Refusal(refusal))
+    known = MEMBERS if refusal != "" else MEMBERS - {"refusal"}
+    if not plain:
+        known = _decode_rest(message, blocks, known)
+    return blocks, leftovers(message, known)
+
+
+def _decode_rest(message: Mapping[str, Any], blocks: list[ir.Block], known: frozenset[str]) -> frozenset[str]:
+    """Add media and calls to `blocks`; the members that say something."""
+    get = message.get
+    if images := get("images"):
+        blocks.extend([_decode_image(image) for image in images])
+    if audio := get("audio"):
+        if audio.get("id"):
+            blocks.append(_decode_audio(audio))
+        else:
+            known -= {"audio"}
+    if legacy := get("function_call"):
+        if legacy.get("name"):
+            blocks.append(_decode_legacy(legacy))
+        else:
+            known -= {"function_call"}
+    if calls := get("tool_calls"):
+        blocks.extend([decode_call(call, position) for position, call in enumerate(calls)])
+    return known
+
+
+def _decode_legacy(call: dict[str, Any]) -> ir.ToolCall:
+    extra = leftovers(call, _CALLED, "function_call")
+    return ir.ToolCall(None, call["name"], call.get("arguments") or "", kind="legacy", extra=extra)
+
+
+# --- Thinking ----------------------------------------------------------------------------------
+
+
+def _decode_thinking(message: Mapping[str, Any]) -> list[ir.Block]:
+    get = message.get
+    plain, content = get("reasoning"), get("reasoning_content")
+    blocks: list[ir.Block] = []
+    if details := get("reasoning_details"):
+        blocks = [decode_detail(detail, "details") for detail in details]
+        spoken = "".join(map(spoken_text, blocks))
+        if plain is not None and plain == spoken:
+            plain = None
+        elif spoken:
+            blocks = [decode_detail(detail, "details_only") for detail in details]
+    if plain is not None and plain == content:
+        blocks.insert(0, ir.Thinking(plain, form="reasoning+reasoning_content"))
+        return blocks
+    if content is not None:
+        blocks.insert(0, ir.Thinking(content, form="reasoning_content"))
+    if plain is not None:
+        blocks.insert(0, ir.Thinking(plain, form="reasoning"))
+    return blocks
+
+
+def decode_detail(detail: dict[str, Any], form: str) -> ir.Thinking | ir.Native:
+    """One entry of `reasoning_details`."""
+    kind = detail.get("type")
+    extra = leftovers(detail, _DETAIL)
+    if kind == "reasoning.text":
+        sealed = ir.Sealed(NAME, signature) if (signature := detail.get("signature")) else None
+        return ir.Thinking(detail.get("text") or "", sealed=sealed, extra=extra, form=form)
+    if kind == "reasoning.summary":
+        return ir.Thinking(summary=(detail.get("summary") or "",), extra=extra, form=form)
+    if kind == "reasoning.encrypted" and (data := detail.get("data")):
+        return ir.Thinking(sealed=ir.Sealed(NAME, data), redacted=True, extra=extra, form=form)
+    return ir.Native(NAME, str(kind), detail)
+
+
+def spoken_text(block: ir.Block) -> str:
+    """What a reader sees of a thinking block."""
+    return block.text or "\n\n".join(block.summary) if isinstance(block, ir.Thinking) else ""
+
+
+# --- Calls -------------------------------------------------------------------------------------
+
+
+def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
+    """One entry of `tool_calls`. position: its place among them."""
+    if call.get("type") == "custom":
+        custom = call["custom"]
+        extra = ir.merge(leftovers(call, _CUSTOM), leftovers(custom, _CUSTOM_CALLED, "custom"))
+        return ir.ToolCall(call.get("id"), custom["name"], custom["input"], "custom", extra=extra)
+    function = call["function"]
+    arguments = function.get("arguments")
+    if type(arguments) is not str:
+        arguments = "" if arguments is None else msgspec.json.encode(arguments).decode()
+    if call.keys() <= _CALL and function.keys() <= _CALLED:
+        return ir.ToolCall(call.get("id"), function["name"], arguments)
+    known = _CALL
+    if call.get("index") == position:  # some repeat what the order says
+        known |= {"index"}
+    sealed = _seal(call.get("extra_content"))
+    if sealed is not None and call["extra_content"] == seal_members(sealed):
+        known |= {"extra_content"}
+    extra = ir.merge(leftovers(call, known), leftovers(function, _CALLED, "function"))
+    return ir.ToolCall(call.get("id"), function["name"], arguments, sealed=sealed, extra=extra)
+
+
+def _seal(content: Any) -> ir.Sealed | None:
+    """The signature that a compatible endpoint keeps beside a call."""
+    google = content.get("google") if isinstance(content, dict) else None
+    signature = google.get("thought_signature") if isinstance(google, dict) else None
+    return ir.Sealed(NAME, signature) if signature else None
+
+
+def seal_members(sealed: ir.Sealed) -> dict[str, Any]:
+    """`extra_content` as it holds a call's signature."""
+    return {"google": {"thought_signature": sealed.data}}
+
+
+# --- Media and citations -----------------------------------------------------------------------
+
+
+def _decode_audio(audio: dict[str, Any]) -> ir.Media:
+    return ir.Media(
+        "audio",
+        data=audio.get("data"),
+        id=audio["id"],
+        transcript=audio.get("transcript"),
+        expires=audio.get("expires_at"),
+        extra=leftovers(audio, _AUDIO),
+    )
+
+
+def _decode_image(image: dict[str, Any]) -> ir.Block:
+    holder = image.get("image_url")
+    if not isinstance(holder, dict) or "url" not in holder:
+        return ir.Native(NAME, "images", image)
+    mime, data, url = from_url(holder["url"])
+    extra = ir.merge(leftovers(image, _IMAGE), leftovers(holder, frozenset({"url"}), "image_url"))
+    return ir.Media("image", mime, data, url, extra=extra, form="images")
+
+
+def decode_annotations(notes: Sequence[dict[str, Any]]) -> tuple[ir.Citation, ...]:
+    """Citations of the whole text; annotations of another kind keep what they hold."""
+    return tuple([_decode_annotation(note) for note in notes])
+
+
+def _decode_annotation(note: dict[str, Any]) -> ir.Citation:
+    cited = note.get("url_citation")
+    if note.get("type") != "url_citation" or not isinstance(cited, dict):
+        return ir.Citation(str(note.get("type")), extra=leftovers(note, frozenset({"type"})))
+    return ir.Citation(
+        "url",
+        cited.get("url"),
+        cited.get("title"),
+        cited.get("content"),
+        cited.get("start_index"),
+        cited.get("end_index"),
+        extra=ir.merge(leftovers(note, _URL_CITATION), leftovers(cited, _CITED, "url_citation")),
+    )

@@ -1,0 +1,297 @@
+"""The history of a request, both directions.
+
+A `tool` or `function` message is a user's Message with one ToolResult (kind "legacy" for `function`).
+Message.form is "parts" where the content was a list, None where it was a string or absent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.openai_chat.answer import decode_answer
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
+from dragoman.dialects.openai_chat.saying import Saying
+from dragoman.dialects.openai_chat.terms import leftovers, text_of
+from dragoman.errors import WireError
+
+_PLAIN_ROLES: Final = frozenset({"user", "system", "developer"})
+_PLAIN: Final = frozenset({"role", "content", "name"})
+_TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
+_MAX_ID: Final = 40
+"""Characters that OpenAI allows in the id of a call."""
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
+    """The whole history, one Message for each of the wire's."""
+    decoded: list[ir.Message] = []
+    for index, message in enumerate(messages):
+        role, content = message.get("role"), message.get("content")
+        if len(message) == 2 and type(content) is str and role in _PLAIN_ROLES:
+            decoded.append(ir.Message(role, (ir.Text(content),)))
+        else:
+            decoded.append(_message(message, role, f"messages[{index}]"))
+    return tuple(decoded)
+
+
+def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
+    if role in _PLAIN_ROLES:
+        blocks = _content(message.get("content"), where)
+        form = "parts" if type(message.get("content")) is list else None
+        return ir.Message(role, blocks, message.get("name"), form, extra=leftovers(message, _PLAIN))
+    if role == "assistant":
+        said, extra = decode_answer(message, where)
+        form = "parts" if type(message.get("content")) is list else None
+        return ir.Message("assistant", tuple(said), message.get("name"), form, extra=extra)
+    if role in {"tool", "function"}:
+        return _result(message, role, where)
+    raise WireError(f"unknown role {role!r}", f"{where}.role", "invalid_value")
+
+
+def _content(content: Any, where: str) -> tuple[ir.Block, ...]:
+    if type(content) is str:
+        return (ir.Text(content),)
+    if type(content) is list:
+        return decode_parts(content, where + ".content")
+    if content is None:
+        return ()
+    raise WireError("expected a string or an array", where + ".content", "invalid_type")
+
+
+def _result(message: dict[str, Any], role: str, where: str) -> ir.Message:
+    content = message.get("content")
+    result = ir.ToolResult(
+        message.get("tool_call_id"),
+        _content(content, where),
+        message.get("name"),
+        kind="legacy" if role == "function" else "function",
+    )
+    form = "parts" if type(content) is list else None
+    return ir.Message("user", (result,), form=form, extra=leftovers(message, _TOOL))
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
+    """The whole history in this dialect's order."""
+    writer = _History(draft)
+    if request.system:
+        writer.system(request.system)
+    for index, message in enumerate(request.messages):
+        writer.message(message, index)
+    writer.settle()
+    return writer.out
+
+
+class _History:
+    """The messages as they are written, and what must still follow: results that calls wait for, media.
+
+    A client that speaks this dialect gets its own messages back. Of the others, results come as one
+    message each right after the calls, every call gets one, and media in them move into a user's message.
+    """
+
+    __slots__ = ("draft", "moved", "open", "out")
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.out: list[dict[str, Any]] = []
+        self.open: deque[tuple[str, str]] = deque()  # (id, name) of the calls that no result answers yet
+        self.moved: list[tuple[ir.Media, str]] = []
+
+    def system(self, blocks: tuple[ir.Block, ...]) -> None:
+        """A top-level system field, as the first message."""
+        content = self._content(blocks, "system", parts=len(blocks) > 1)
+        self.out.append({"role": "system", "content": content})
+
+    def message(self, message: ir.Message, index: int) -> None:
+        """One message of the history."""
+        where = f"messages[{index}]"
+        if message.role == "assistant":
+            self._assistant(message, index, where)
+        elif message.role == "user":
+            self._user(message, where)
+        else:
+            self.settle()
+            role: str = message.role
+            if role == "developer" and not self.draft.quirks.developer_role:
+                role = "system"
+                self.draft.report.change(where + ".role", where + ".role", "the vendor knows `system` only")
+            self._plain(message, role, message.blocks, where)
+
+    def settle(self) -> None:
+        """Write what must stand before the next message that is no result."""
+        if self.open and not self.draft.own:
+            for call_id, _ in self.open:
+                self.draft.report.add(f"messages[{len(self.out)}]", "a call without a result is refused")
+                self.out.append({"role": "tool", "tool_call_id": call_id, "content": "(no result)"})
+        self.open.clear()
+        if self.moved:
+            parts: list[dict[str, Any]] = []
+            for media, where in self.moved:
+                to = f"messages[{len(self.out)}].content[{len(parts)}]"
+                if (part := encode_part(media, self.draft, where)) is not None:
+                    self.draft.report.change(where, to, "media stand in a user's message here")
+                    parts.append(part)
+            self.out.append({"role": "user", "content": parts})
+            self.moved = []
+
+    # One role each -------------------------------------------------------------------------------
+
+    def _plain(self, message: ir.Message, role: str, blocks: tuple[ir.Block, ...], where: str) -> None:
+        parts = message.form == "parts" if self.draft.own else len(blocks) > 1
+        out: dict[str, Any] = {"role": role}
+        if blocks or parts or not self.draft.own:
+            out["content"] = self._content(blocks, where, parts=parts)
+        self._finish(out, message, where)
+
+    def _content(
+        self, blocks: tuple[ir.Block, ...], where: str, *, parts: bool
+    ) -> str | list[dict[str, Any]]:
+        if not parts and len(blocks) == 1:
+            block = blocks[0]
+            if type(block) is ir.Text and (block.cache is None or self.draft.quirks.cache_marks == "none"):
+                self._plain_text(block, where)
+                return block.text
+        if not (parts or blocks):
+            return ""
+        written = (
+            encode_part(block, self.draft, f"{where}.blocks[{index}]") for index, block in enumerate(blocks)
+        )
+        return [part for part in written if part is not None]
+
+    def _plain_text(self, block: ir.Text, where: str) -> None:
+        """Report what a string cannot hold."""
+        if block.cache is not None or block.extra is not None:
+            self.draft.finish({}, block.cache, block.extra, where + ".blocks[0]")
+
+    def _finish(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
+        if message.name is not None:
+            if self.draft.quirks.assistant_names:
+                out["name"] = message.name
+            else:
+                self.draft.report.lose(where + ".name", "the vendor takes no names", "hint")
+        if message.cache is not None or message.extra is not None:
+            self.draft.finish(out, message.cache, message.extra, where)
+        self.out.append(out)
+
+    def _assistant(self, message: ir.Message, index: int, where: str) -> None:
+        self.settle()
+        draft = self.draft
+        saying = Saying(
+            draft,
+            (lambda _: None) if draft.own else (lambda position: f"call_{index}_{position}"),
+            history=True,
+            parts=draft.own and message.form == "parts",
+        )
+        out = saying.write(message.blocks, where)
+        for call in saying.calls:
+            if not draft.own:
+                call["id"] = short_id(call["id"])
+            self.open.append((call.get("id", ""), call[call["type"]]["name"]))
+        self.moved.extend(saying.moved)
+        self._replay(out, where)
+        self._finish(out, message, where)
+
+    def _replay(self, out: dict[str, Any], where: str) -> None:
+        """A vendor that wants its reasoning back refuses a call without it; an empty one is accepted."""
+        quirks = self.draft.quirks
+        if quirks.reasoning_replay == "never" or quirks.reasoning_field == "none":
+            return
+        if "tool_calls" in out:
+            if quirks.reasoning_field not in out:
+                self.draft.report.add(
+                    f"messages[{len(self.out)}].{quirks.reasoning_field}",
+                    "the vendor refuses calls that come without their reasoning",
+                )
+                out[quirks.reasoning_field] = ""
+            return
+        unwanted = quirks.reasoning_replay == "tool_turns" and not self.draft.own
+        if unwanted and out.pop(quirks.reasoning_field, None) is not None:
+            self.draft.report.lose(where, "reasoning is sent back with calls only", "hint")
+
+    def _user(self, message: ir.Message, where: str) -> None:
+        rest: list[ir.Block] = []
+        results = 0
+        for position, block in enumerate(message.blocks):
+            if isinstance(block, ir.ToolResult):
+                self._result(message, block, f"{where}.blocks[{position}]")
+                results += 1
+            else:
+                rest.append(block)
+        if rest or not results:
+            self.settle()
+            self._plain(message, "user", tuple(rest), where)
+
+    def _result(self, message: ir.Message, block: ir.ToolResult, where: str) -> None:
+        if self.draft.own:
+            out = self._own_result(message, block, where)
+        else:
+            out = {
+                "role": "tool",
+                "tool_call_id": self._answered(block, where),
+                "content": self._result_text(block, where),
+            }
+        if message.extra is not None or block.extra is not None or block.cache is not None:
+            self.draft.finish(out, block.cache, ir.merge(message.extra, block.extra), where)
+        self.out.append(out)
+
+    def _own_result(self, message: ir.Message, block: ir.ToolResult, where: str) -> dict[str, Any]:
+        out: dict[str, Any] = {"role": "function" if block.kind == "legacy" else "tool"}
+        if block.id is not None:
+            out["tool_call_id"] = block.id
+        if block.name is not None:
+            out["name"] = block.name
+        if block.content or message.form == "parts":
+            out["content"] = self._content(block.content, where, parts=message.form == "parts")
+        return out
+
+    def _answered(self, block: ir.ToolResult, where: str) -> str:
+        """The id of the call that a result answers; by name and order where it names none."""
+        if block.id is not None:
+            call_id = short_id(block.id)
+            self.open = deque(call for call in self.open if call[0] != call_id)
+            return call_id
+        for call in self.open:
+            if block.name in {None, call[1]}:
+                self.open.remove(call)
+                return call[0]
+        self.draft.report.lose(where, "the result answers no call")
+        return short_id(block.name or "call")
+
+    def _result_text(self, block: ir.ToolResult, where: str) -> str:
+        """A result as text; its media follow in a user's message."""
+        texts: list[str] = []
+        for index, content in enumerate(block.content):
+            place = f"{where}.content[{index}]"
+            if isinstance(content, ir.Media):
+                self.moved.append((content, place))
+                texts.append(f"(The {content.kind} follows in the next message.)")
+            elif isinstance(content, ir.Text):
+                texts.append(content.text)
+                if content.cache is not None or content.extra is not None:
+                    self.draft.finish({}, content.cache, content.extra, place)
+            elif isinstance(content, ir.Json):
+                texts.append(text_of(content.value))
+            else:
+                kind = content.kind if isinstance(content, ir.Native) else type(content).__name__
+                self.draft.report.lose(place, f"a result is text here, not {kind}")
+        text = "\n".join(texts)
+        if block.error:
+            self.draft.report.change(where + ".error", where, "a failure is told in the result's text")
+            text = f"Error: {text}" if text else "Error"
+        return text
+
+
+def short_id(call_id: str) -> str:
+    """An id that fits; the same for a call and its result, in this turn and in later ones."""
+    if len(call_id) <= _MAX_ID:
+        return call_id
+    return "call_" + sha256(call_id.encode()).hexdigest()[:32]

@@ -1,0 +1,320 @@
+"""Content parts and media, both directions.
+
+Forms: a Media says which part it came as where its kind does not ("file", "file_url", "pdf_url",
+"video_url"); a CacheMark names the member that it came in: `prompt_cache_breakpoint`, or `cache_control`
+where vendors took over another mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.terms import (
+    AUDIO_FORMATS,
+    AUDIO_TYPES,
+    NAME,
+    leftovers,
+    text_of,
+)
+from dragoman.errors import WireError
+
+_TEXT: Final = frozenset({"type", "text"})
+_REFUSAL: Final = frozenset({"type", "refusal"})
+_IMAGE: Final = frozenset({"type", "image_url"})
+_IMAGE_URL: Final = frozenset({"url", "detail"})
+_AUDIO: Final = frozenset({"type", "input_audio"})
+_AUDIO_DATA: Final = frozenset({"data", "format"})
+_FILE: Final = frozenset({"type", "file"})
+_FILE_DATA: Final = frozenset({"file_data", "file_id", "filename"})
+
+_MAGIC: Final = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
+"""How the base64 of each image format begins: some dialects carry images without their type."""
+
+_PREFIXES: Final = {"image": "image/", "audio": "audio/", "video": "video/"}
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_parts(parts: Sequence[Any], where: str) -> tuple[ir.Block, ...]:
+    """The parts of one message. where: the path of the list, for errors."""
+    blocks: list[ir.Block] = []
+    for index, part in enumerate(parts):
+        if type(part) is not dict:
+            raise WireError("expected an object", f"{where}[{index}]", "invalid_type")
+        kind = part.get("type")
+        blocks.append(_PARTS.get(kind, _native)(part))
+    return tuple(blocks)
+
+
+def _text(part: dict[str, Any]) -> ir.Block:
+    if len(part) == 2:
+        return ir.Text(part["text"])
+    mark, extra = _marked(part, _TEXT)
+    return ir.Text(part["text"], cache=mark, extra=extra)
+
+
+def _marked(part: dict[str, Any], known: frozenset[str]) -> tuple[ir.CacheMark | None, ir.Extra]:
+    """The cache mark of a part, and what else it holds."""
+    mark = decode_mark(part)
+    if mark is not None and mark.form is not None:
+        known |= {mark.form}
+    return mark, leftovers(part, known)
+
+
+def decode_mark(wire: dict[str, Any]) -> ir.CacheMark | None:
+    """The cache mark that an object carries, if any."""
+    if (mark := wire.get("prompt_cache_breakpoint")) is not None:
+        known = frozenset({"ttl", "mode"} if mark.get("mode") == "explicit" else {"ttl"})
+        return ir.CacheMark(mark.get("ttl"), leftovers(mark, known), "prompt_cache_breakpoint")
+    if (mark := wire.get("cache_control")) is not None:
+        known = frozenset({"ttl", "type"} if mark.get("type") == "ephemeral" else {"ttl"})
+        return ir.CacheMark(mark.get("ttl"), leftovers(mark, known), "cache_control")
+    return None
+
+
+def _refusal(part: dict[str, Any]) -> ir.Block:
+    return ir.Refusal(part["refusal"], extra=leftovers(part, _REFUSAL))
+
+
+def _image(part: dict[str, Any]) -> ir.Block:
+    image = part["image_url"]
+    mime, data, url = from_url(image["url"])
+    mark, extra = _marked(part, _IMAGE)
+    return ir.Media(
+        "image",
+        mime,
+        data,
+        url,
+        detail=image.get("detail"),
+        cache=mark,
+        extra=ir.merge(extra, leftovers(image, _IMAGE_URL, "image_url")),
+    )
+
+
+def _audio(part: dict[str, Any]) -> ir.Block:
+    audio = part["input_audio"]
+    word = audio["format"]
+    mime = AUDIO_TYPES.get(word, f"audio/{word}")
+    mark, extra = _marked(part, _AUDIO)
+    return ir.Media(
+        "audio",
+        mime,
+        audio["data"],
+        cache=mark,
+        extra=ir.merge(extra, leftovers(audio, _AUDIO_DATA, "input_audio")),
+    )
+
+
+def _file(part: dict[str, Any]) -> ir.Block:
+    file = part["file"]
+    mime, data, url = from_url(file.get("file_data"))
+    if url is not None and not url.startswith(("http://", "https://", "data:")):
+        data, url = url, None
+    known = _FILE_DATA
+    if (file_id := file.get("file_id")) is not None and (data or url) is not None:
+        known -= {"file_id"}  # exactly one of data, url and file may hold the content
+        file_id = None
+    kind = next((kind for kind, prefix in _PREFIXES.items() if mime and mime.startswith(prefix)), "document")
+    mark, extra = _marked(part, _FILE)
+    return ir.Media(
+        kind,  # type: ignore[arg-type]
+        mime,
+        data,
+        url,
+        file_id,
+        name=file.get("filename"),
+        cache=mark,
+        extra=ir.merge(extra, leftovers(file, known, "file")),
+        form="file",
+    )
+
+
+def _by_url(name: str, kind: Any) -> Callable[[dict[str, Any]], ir.Block]:
+    """A vendor's part that holds a URL under its own type's name."""
+    known, inner = frozenset({"type", name}), frozenset({"url"})
+
+    def decode(part: dict[str, Any]) -> ir.Block:
+        if type(holder := part.get(name)) is not dict or type(holder.get("url")) is not str:
+            return _native(part)
+        mime, data, url = from_url(holder["url"])
+        mark, extra = _marked(part, known)
+        extra = ir.merge(extra, leftovers(holder, inner, name))
+        return ir.Media(kind, mime, data, url, cache=mark, extra=extra, form=name)
+
+    return decode
+
+
+def _native(part: dict[str, Any]) -> ir.Block:
+    return ir.Native(NAME, str(part.get("type")), part)
+
+
+_PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
+    "text": _text,
+    "refusal": _refusal,
+    "image_url": _image,
+    "input_audio": _audio,
+    "file": _file,
+    "video_url": _by_url("video_url", "video"),
+    "file_url": _by_url("file_url", "document"),
+    "pdf_url": _by_url("pdf_url", "document"),
+}
+"""Readers by the part's type. The last three are vendors' (OpenRouter, DashScope, Perplexity)."""
+
+
+def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
+    """(media type, base64, URL): the first two of a plain data URL, the last of any other."""
+    if url is not None and url.startswith("data:"):
+        mime, found, data = url[5:].partition(";base64,")
+        if found and ";" not in mime and "," not in mime:
+            return mime or None, data, None
+    return None, None, url
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
+    """One content part, None for what this dialect cannot say there: the loss is then reported.
+
+    Raises WireError (`unsupported_modality`) for media that no part can carry: an answer to a question
+    whose picture is missing would be an answer to another question.
+    """
+    write = _WRITERS.get(type(block))
+    if write is None:
+        draft.report.lose(where, f"a {type(block).__name__} block cannot stand in this message")
+        return None
+    return write(block, draft, where)
+
+
+def _write_text(block: ir.Text, draft: Draft, where: str) -> dict[str, Any]:
+    out = {"type": "text", "text": block.text}
+    if block.cache is None and block.extra is None:
+        return out
+    return draft.finish(out, block.cache, block.extra, where)
+
+
+def _write_refusal(block: ir.Refusal, draft: Draft, where: str) -> dict[str, Any]:
+    return draft.finish({"type": "refusal", "refusal": block.text}, None, block.extra, where)
+
+
+def _write_json(block: ir.Json, draft: Draft, where: str) -> dict[str, Any]:
+    return draft.finish({"type": "text", "text": text_of(block.value)}, None, block.extra, where)
+
+
+def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] | None:
+    if block.dialect == NAME:
+        return dict(block.value)
+    draft.report.lose(where, f"only {block.dialect} knows a {block.kind}")
+    return None
+
+
+def _write_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
+    word = (block.form if draft.own else None) or block.kind
+    if word == "document":
+        out = _write_document(block, draft, where)
+    elif (write := _MEDIA.get(word)) is not None:
+        out = write(block, where)
+    else:
+        raise _impossible(where, f"{block.kind} cannot be sent")
+    if block.sealed is not None:
+        draft.report.lose(where + ".sealed", "only its origin can read a seal", "hint")
+    return draft.finish(out, block.cache, block.extra, where)
+
+
+def _write_image(block: ir.Media, where: str) -> dict[str, Any]:
+    image: dict[str, Any] = {"url": _data_or_url(block, where)}
+    if block.detail is not None:
+        image["detail"] = block.detail
+    return {"type": "image_url", "image_url": image}
+
+
+def _write_audio(block: ir.Media, where: str) -> dict[str, Any]:
+    if block.data is None:
+        raise _impossible(where, "audio can only be sent as data")
+    mime = block.mime or "audio/wav"
+    word = AUDIO_FORMATS.get(mime) or mime.partition("/")[2]
+    return {"type": "input_audio", "input_audio": {"data": block.data, "format": word}}
+
+
+def _write_file(block: ir.Media, where: str) -> dict[str, Any]:
+    file: dict[str, Any] = {}
+    if block.data is not None and block.mime is None:
+        file["file_data"] = block.data
+    elif block.data is not None or block.url is not None:
+        file["file_data"] = _data_or_url(block, where)
+    if block.file is not None:
+        file["file_id"] = block.file
+    if block.name is not None:
+        file["filename"] = block.name
+    return {"type": "file", "file": file}
+
+
+def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
+    """Another dialect's document: as a file, or as text where it is text."""
+    if block.context is not None:
+        draft.report.lose(where + ".context", "a document has no context here", "quality")
+    if block.citable:
+        draft.report.lose(where + ".citable", "citations of documents cannot be asked for", "quality")
+    if block.data is not None:
+        mime = block.mime or "application/pdf"
+        name = block.name or "document." + (mime.partition("/")[2] or "pdf")
+        if block.name is None:
+            draft.report.add(where + ".file.filename", "a file needs a name")
+        return {"type": "file", "file": {"file_data": f"data:{mime};base64,{block.data}", "filename": name}}
+    if block.text is not None or block.blocks is not None:
+        draft.report.change(where, where, "a document of text is sent as text")
+        title = f' title="{block.name}"' if block.name else ""
+        text = block.text if block.text is not None else _words(block.blocks or (), draft, where)
+        return {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
+    raise _impossible(where, "a document can only be sent as data or text")
+
+
+def _words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
+    """The texts of a document that is given as content."""
+    texts: list[str] = []
+    for index, block in enumerate(blocks):
+        if isinstance(block, ir.Text):
+            texts.append(block.text)
+        else:
+            draft.report.lose(f"{where}.blocks[{index}]", "only the text of a document's content is sent")
+    return "\n\n".join(texts)
+
+
+def _write_by_url(block: ir.Media, where: str) -> dict[str, Any]:
+    word = block.form or ""
+    return {"type": word, word: {"url": _data_or_url(block, where)}}
+
+
+def _data_or_url(block: ir.Media, where: str) -> str:
+    """The URL of an image or file, a data URL where it is given as data."""
+    if block.url is not None:
+        return block.url
+    if block.data is None:
+        raise _impossible(where, "a file that was uploaded to another provider cannot be read here")
+    mime = block.mime or next((m for magic, m in _MAGIC.items() if block.data.startswith(magic)), "image/png")
+    return f"data:{mime};base64,{block.data}"
+
+
+def _impossible(where: str, why: str) -> WireError:
+    return WireError(why, where, "unsupported_modality")
+
+
+_MEDIA: Final[dict[str, Callable[[ir.Media, str], dict[str, Any]]]] = {
+    "image": _write_image,
+    "audio": _write_audio,
+    "file": _write_file,
+    "video_url": _write_by_url,
+    "file_url": _write_by_url,
+    "pdf_url": _write_by_url,
+}
+_WRITERS: Final[dict[type, Callable[[Any, Draft, str], dict[str, Any] | None]]] = {
+    ir.Text: _write_text,
+    ir.Refusal: _write_refusal,
+    ir.Media: _write_media,
+    ir.Json: _write_json,
+    ir.Native: _write_native,
+}

@@ -1,0 +1,226 @@
+"""How much the model is to think: OpenAI's word and the vendors' ways, both directions.
+
+`Request.forms["reasoning"]` names the members that the client used, joined by "+".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.terms import EFFORT_BUDGETS, NAME, leftovers, restore
+
+MEMBERS: Final = frozenset(
+    {"reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget", "include_reasoning"}
+)
+_OBJECT: Final = frozenset({"effort", "max_tokens", "enabled", "exclude", "summary"})
+_THINKING: Final = frozenset({"type", "budget_tokens"})
+_SWITCHES: Final = {"enabled": "on", "disabled": "off"}
+_SWITCH_WORDS: Final = {"on": "enabled", "adaptive": "enabled", "off": "disabled"}
+_DEEPSEEK_EFFORTS: Final = {"minimal": "low", "medium": "high", "xhigh": "high"}
+"""https://api-docs.deepseek.com/guides/thinking_mode: its API maps the other words like this itself."""
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_reasoning(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Reasoning | None:
+    """What the request says of reasoning, in whichever members; None where all of them are null.
+
+    Members that contradict one that was read before them stay leftovers, under their dotted names.
+    """
+    fields: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    used: list[str] = []
+    for member, read in _READERS.items():
+        if (value := body.get(member)) is None:
+            continue
+        used.append(member)
+        stated, extra = read(value)
+        for field, (path, found) in stated.items():
+            if fields.setdefault(field, found) != found:
+                rest[path] = value if path == member else value[path.partition(".")[2]]
+        if extra is not None:
+            rest.update(extra[NAME])
+    if not used:
+        return None
+    forms["reasoning"] = "+".join(used)
+    return ir.Reasoning(**fields, extra={NAME: rest} if rest else None)
+
+
+_Stated = tuple[dict[str, tuple[str, Any]], ir.Extra]
+"""{field of Reasoning: (the member's dotted name, its value)} and the leftovers."""
+
+
+def _read_effort(value: Any) -> _Stated:
+    return {"effort": ("reasoning_effort", value)}, None
+
+
+def _read_object(value: dict[str, Any]) -> _Stated:
+    stated: dict[str, tuple[str, Any]] = {}
+    for field, member in (("effort", "effort"), ("budget", "max_tokens"), ("summary", "summary")):
+        if value.get(member) is not None:
+            stated[field] = (f"reasoning.{member}", value[member])
+    if value.get("enabled") is not None:
+        stated["mode"] = ("reasoning.enabled", "on" if value["enabled"] else "off")
+    if value.get("exclude") is not None:
+        stated["visible"] = ("reasoning.exclude", not value["exclude"])
+    return stated, leftovers(value, _OBJECT, "reasoning")
+
+
+def _read_thinking(value: dict[str, Any]) -> _Stated:
+    stated: dict[str, tuple[str, Any]] = {}
+    if (kind := value.get("type")) is not None:
+        stated["mode"] = ("thinking.type", _SWITCHES.get(kind, kind))
+    if value.get("budget_tokens") is not None:
+        stated["budget"] = ("thinking.budget_tokens", value["budget_tokens"])
+    return stated, leftovers(value, _THINKING, "thinking")
+
+
+_READERS: Final[dict[str, Callable[[Any], _Stated]]] = {
+    "reasoning_effort": _read_effort,
+    "reasoning": _read_object,
+    "thinking": _read_thinking,
+    "enable_thinking": lambda value: ({"mode": ("enable_thinking", "on" if value else "off")}, None),
+    "thinking_budget": lambda value: ({"budget": ("thinking_budget", value)}, None),
+    "include_reasoning": lambda value: ({"visible": ("include_reasoning", value)}, None),
+}
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, draft: Draft) -> None:
+    """Write it as the client did, or in the vendor's way where that differs."""
+    way = draft.quirks.reasoning_request
+    used = form.split("+") if form else []
+    if used and (way == "reasoning_effort" or way in used):
+        for member in used:
+            body[member] = _OWN[member](reasoning)
+        if reasoning.extra is not None:
+            restore(body, reasoning.extra, draft.report, "reasoning")
+        return
+    if reasoning.extra is not None:
+        restore({}, reasoning.extra, draft.report, "reasoning")
+        for key in reasoning.extra.get(NAME, ()):
+            draft.report.lose(f"reasoning.{key}", "the vendor asks for reasoning in another way", "hint")
+    if (write := _WAYS.get(way)) is not None:
+        write(body, reasoning, draft)
+    else:
+        draft.report.lose("reasoning", "the vendor's reasoning cannot be steered", "quality")
+
+
+def _own_object(reasoning: ir.Reasoning) -> dict[str, Any]:
+    members = {
+        "effort": reasoning.effort,
+        "max_tokens": reasoning.budget,
+        "summary": reasoning.summary,
+        "enabled": None if reasoning.mode is None else reasoning.mode != "off",
+        "exclude": None if reasoning.visible is None else not reasoning.visible,
+    }
+    return {member: value for member, value in members.items() if value is not None}
+
+
+def _own_thinking(reasoning: ir.Reasoning) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    if reasoning.mode is not None:
+        out["type"] = _SWITCH_WORDS.get(reasoning.mode, reasoning.mode)
+    if reasoning.budget is not None:
+        out["budget_tokens"] = reasoning.budget
+    return out
+
+
+_OWN: Final[dict[str, Callable[[ir.Reasoning], Any]]] = {
+    "reasoning_effort": lambda reasoning: reasoning.effort,
+    "reasoning": _own_object,
+    "thinking": _own_thinking,
+    "enable_thinking": lambda reasoning: reasoning.mode != "off",
+    "thinking_budget": lambda reasoning: reasoning.budget,
+    "include_reasoning": lambda reasoning: reasoning.visible,
+}
+
+
+def _by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
+    if draft.facts.reasoning is False:
+        draft.report.lose("reasoning", "the model does not reason", "hint")
+        return
+    if (effort := _effort(reasoning, draft)) is not None:
+        body["reasoning_effort"] = effort
+    _lose_visibility(reasoning, draft)
+
+
+def _by_object(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
+    out = _own_object(reasoning)
+    if "effort" in out and "max_tokens" in out:
+        draft.report.lose("reasoning.budget", "effort and budget exclude each other", "hint")
+        del out["max_tokens"]
+    if out:
+        body["reasoning"] = out
+
+
+def _by_thinking(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
+    off = reasoning.mode == "off" or reasoning.effort == "none"
+    body["thinking"] = {"type": "disabled" if off else "enabled"}
+    effort = None if off else _effort(reasoning, draft)
+    if effort is not None:
+        known = draft.facts.efforts or ("low", "high", "max")
+        word = effort if effort in known else _DEEPSEEK_EFFORTS.get(effort, effort)
+        if word != effort:
+            draft.report.change("reasoning.effort", "reasoning_effort", f"the vendor's word for {effort}")
+        body["reasoning_effort"] = word
+    _lose_visibility(reasoning, draft)
+
+
+def _by_switch(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
+    off = reasoning.mode == "off" or reasoning.effort == "none"
+    body["enable_thinking"] = not off
+    budget = reasoning.budget
+    if budget is None and reasoning.effort is not None and not off:
+        budget = EFFORT_BUDGETS.get(reasoning.effort, EFFORT_BUDGETS["low"])
+        draft.report.change("reasoning.effort", "thinking_budget", "the vendor counts tokens")
+    if budget is not None and not off:
+        body["thinking_budget"] = budget
+    _lose_visibility(reasoning, draft)
+
+
+_WAYS: Final[dict[str, Callable[[dict[str, Any], ir.Reasoning, Draft], None]]] = {
+    "reasoning_effort": _by_effort,
+    "reasoning": _by_object,
+    "thinking": _by_thinking,
+    "enable_thinking": _by_switch,
+}
+
+
+def _effort(reasoning: ir.Reasoning, draft: Draft) -> str | None:
+    """The effort in OpenAI's words, as near to what was asked as the model can."""
+    effort = reasoning.effort
+    if effort is None and reasoning.mode == "off":
+        effort = "none"
+    elif effort is None and reasoning.budget is not None:
+        budget = reasoning.budget
+        effort = min(EFFORT_BUDGETS, key=lambda word: abs(EFFORT_BUDGETS[word] - budget))
+        draft.report.change(
+            "reasoning.budget", "reasoning_effort", f"{budget} tokens come nearest to {effort}"
+        )
+    efforts = draft.facts.efforts
+    if effort is None or not efforts or effort in efforts:
+        return effort
+    nearest = min(efforts, key=lambda word: abs(_rank(word) - _rank(effort)))
+    draft.report.lose("reasoning.effort", f"the model knows no {effort}, {nearest} is asked for", "quality")
+    return nearest
+
+
+_RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
+def _rank(effort: str) -> int:
+    return _RANKS.index(effort) if effort in _RANKS else _RANKS.index("medium")
+
+
+def _lose_visibility(reasoning: ir.Reasoning, draft: Draft) -> None:
+    if reasoning.summary is not None:
+        draft.report.lose("reasoning.summary", "summaries cannot be asked for", "hint")
+    if reasoning.visible is not None:
+        draft.report.lose("reasoning.visible", "whether thoughts are shown cannot be chosen", "hint")

@@ -1,0 +1,388 @@
+"""Requests, both directions. `messages` and `tools` hold the two large members.
+
+Request.forms: "max_output": the member that bounds the answer; "tools": "functions"; "stop": "string";
+"stream": "false", written out; "reasoning": the members that ask for it, joined by "+".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.messages import decode_messages, encode_messages
+from dragoman.dialects.openai_chat.reasoning import MEMBERS as REASONING
+from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_reasoning
+from dragoman.dialects.openai_chat.terms import NAME, PATH, REFUSED, TIERS, leftovers, restore
+from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
+from dragoman.errors import WireError
+
+_SAMPLING: Final = frozenset(
+    {
+        *("temperature", "top_p", "top_k", "min_p", "seed", "frequency_penalty", "presence_penalty"),
+        *("repetition_penalty", "stop", "n", "logprobs", "top_logprobs", "logit_bias"),
+    }
+)
+_OUTPUT: Final = frozenset({"response_format", "modalities", "audio", "verbosity"})
+_CACHE: Final = frozenset({"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"})
+_TOOLS: Final = frozenset(
+    {"tools", "functions", "tool_choice", "function_call", "parallel_tool_calls", "web_search_options"}
+)
+_COMMON: Final = frozenset({"model", "messages", "stream", "stream_options"})
+MAPS: Final = (
+    _COMMON
+    | _SAMPLING
+    | _OUTPUT
+    | _CACHE
+    | _TOOLS
+    | REASONING
+    | {
+        "max_tokens",
+        "max_completion_tokens",
+        "user",
+        "safety_identifier",
+        "metadata",
+        "service_tier",
+        "store",
+    }
+)
+"""The members that the IR carries; `extra` never holds them."""
+_EXTENSIONS: Final = ("top_k", "min_p", "repetition_penalty")
+_SCALARS: Final = (
+    *("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty", "n", "logprobs"),
+    *("top_logprobs", "logit_bias"),
+)
+_STREAM_OPTIONS: Final = frozenset({"include_usage"})
+_FORMAT: Final = frozenset({"type", "json_schema"})
+_SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
+_CACHE_OPTIONS: Final = frozenset({"mode", "ttl"})
+_NO_SAMPLING: Final = ir.Sampling()
+_ALIKE: Final = {
+    "user": "user",
+    "safety_identifier": "safety_identifier",
+    "metadata": "metadata",
+    "service_tier": "tier",
+    "store": "store",
+}
+"""Members that are a field of the request under this or another name."""
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_request(wire: WireRequest) -> ir.Request:
+    """A checked request. Raises WireError where the messages have no known form."""
+    body = wire.body
+    get = body.get
+    forms: dict[str, str] = {}
+    keys = body.keys()
+    stream = get("stream") is True
+    if get("stream") is False:
+        forms["stream"] = "false"
+    max_output = get("max_completion_tokens")
+    if max_output is None and (max_output := get("max_tokens")) is not None:
+        forms["max_output"] = "max_tokens"
+    if get("functions") is not None and get("tools") is None:
+        forms["tools"] = "functions"
+    extra = leftovers(body, MAPS)
+    stream_usage = None
+    if (options := get("stream_options")) is not None:
+        stream_usage = options.get("include_usage")
+        extra = ir.merge(extra, leftovers(options, _STREAM_OPTIONS, "stream_options"))
+    return ir.Request(
+        dialect=NAME,
+        model=get("model"),
+        messages=decode_messages(get("messages") or ()),
+        tools=decode_tools(body),
+        tool_choice=decode_choice(body),
+        parallel=get("parallel_tool_calls"),
+        sampling=_NO_SAMPLING if keys.isdisjoint(_SAMPLING) else _decode_sampling(body, forms),
+        max_output=max_output,
+        output=None if keys.isdisjoint(_OUTPUT) else _decode_output(body),
+        reasoning=None if keys.isdisjoint(REASONING) else decode_reasoning(body, forms),
+        cache=None if keys.isdisjoint(_CACHE) else _decode_cache(body),
+        user=get("user"),
+        safety_identifier=get("safety_identifier"),
+        metadata=get("metadata"),
+        tier=get("service_tier"),
+        store=get("store"),
+        stream=stream,
+        stream_usage=stream_usage,
+        forms=forms or None,
+        extra=extra,
+    )
+
+
+def brief(wire: WireRequest) -> ir.Request:
+    """What an answer's form depends on, without the messages."""
+    get = wire.body.get
+    options = get("stream_options") or {}
+    forms = {"tools": "functions"} if get("functions") is not None and get("tools") is None else None
+    return ir.Request(
+        NAME,
+        get("model"),
+        stream=get("stream") is True,
+        stream_usage=options.get("include_usage"),
+        forms=forms,
+    )
+
+
+def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampling:
+    get = body.get
+    stop = get("stop")
+    if isinstance(stop, str):
+        stop = (stop,)
+        forms["stop"] = "string"
+    elif stop is not None:
+        stop = tuple(stop)
+    return ir.Sampling(
+        temperature=get("temperature"),
+        top_p=get("top_p"),
+        top_k=get("top_k"),
+        min_p=get("min_p"),
+        seed=get("seed"),
+        frequency_penalty=get("frequency_penalty"),
+        presence_penalty=get("presence_penalty"),
+        repetition_penalty=get("repetition_penalty"),
+        stop=stop,
+        n=get("n"),
+        logprobs=get("logprobs"),
+        top_logprobs=get("top_logprobs"),
+        logit_bias=get("logit_bias"),
+    )
+
+
+def _decode_output(body: Mapping[str, Any]) -> ir.Output | None:
+    get = body.get
+    modalities = get("modalities")
+    rest: dict[str, Any] = {
+        "modalities": tuple(modalities) if modalities is not None else None,
+        "audio": get("audio"),
+        "verbosity": get("verbosity"),
+    }
+    wire = get("response_format")
+    if wire is None:
+        return ir.Output(**rest) if any(value is not None for value in rest.values()) else None
+    kind = wire.get("type")
+    if kind == "json_schema" and isinstance(inner := wire.get("json_schema"), dict):
+        extra = ir.merge(leftovers(wire, _FORMAT), leftovers(inner, _SCHEMA, "json_schema"))
+        return _schema_output(inner, extra, None, rest)
+    if kind in {"json_schema", "json_object"} and isinstance(wire.get("schema"), dict):
+        # llama.cpp's and Together's spelling: the schema lies beside the type.
+        return _schema_output(wire, leftovers(wire, _SCHEMA | {"type"}), str(kind), rest)
+    if kind == "json_object":
+        return ir.Output("json", extra=leftovers(wire, _FORMAT), form="response_format", **rest)
+    if kind == "text":
+        return ir.Output("text", extra=leftovers(wire, _FORMAT), form="response_format", **rest)
+    return ir.Output("text", extra={NAME: dict(wire)}, form="native", **rest)
+
+
+def _schema_output(
+    wire: Mapping[str, Any], extra: ir.Extra, form: str | None, rest: Mapping[str, Any]
+) -> ir.Output:
+    get = wire.get
+    return ir.Output(
+        "schema",
+        get("schema"),
+        get("name"),
+        get("description"),
+        get("strict"),
+        extra=extra,
+        form=form,
+        **rest,
+    )
+
+
+def _decode_cache(body: Mapping[str, Any]) -> ir.Caching | None:
+    options = body.get("prompt_cache_options") or {}
+    cache = ir.Caching(
+        body.get("prompt_cache_key"),
+        options.get("mode"),
+        options.get("ttl"),
+        body.get("prompt_cache_retention"),
+        extra=leftovers(options, _CACHE_OPTIONS, "prompt_cache_options"),
+    )
+    return None if cache == ir.Caching() else cache
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_request(request: ir.Request, target: Target) -> WireRequest:
+    """The request as this dialect's server reads it.
+
+    Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that no part
+    holds, or several candidates where the vendor gives one.
+    """
+    draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
+    forms = (request.forms or {}) if draft.own else {}
+    body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
+    body["messages"] = encode_messages(request, draft)
+    if request.tools is not None or request.tool_choice is not None or request.parallel is not None:
+        encode_tools(body, request, draft)
+    if request.sampling is not _NO_SAMPLING:
+        _encode_sampling(body, request.sampling, forms, draft)
+    _encode_wishes(body, request, forms, draft)
+    for member, field in _ALIKE.items():
+        if (value := getattr(request, field)) is not None:
+            body[member] = value
+    if request.stream:
+        _encode_stream(body, request, draft)
+    elif "stream" in forms:
+        body["stream"] = False
+    if not draft.own:
+        _lose_state(body, request, draft)
+    if request.extra is not None:
+        _encode_extra(body, request.extra, draft)
+    if draft.quirks.refuses:
+        _leave_out(body, draft)
+    return WireRequest("chat", body, path=PATH)
+
+
+def _encode_wishes(body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft) -> None:
+    if request.max_output is not None:
+        body[_max_member(forms, draft)] = request.max_output
+    if request.output is not None:
+        _encode_output(body, request.output, draft)
+    if request.reasoning is not None:
+        encode_reasoning(body, request.reasoning, forms.get("reasoning", ""), draft)
+    if request.cache is not None:
+        _encode_cache(body, request.cache, draft)
+
+
+def _encode_extra(body: dict[str, Any], extra: ir.Extra, draft: Draft) -> None:
+    own = (extra or {}).get(NAME, {})
+    if any(key.startswith("stream_options.") for key in own):
+        body.setdefault("stream_options", {})
+    restore(body, extra, draft.report, "")
+
+
+def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
+    """The vendor's word where it knows one only; the client's own, or OpenAI's newer one, otherwise."""
+    if draft.quirks.max_tokens_field != "max_completion_tokens":
+        return draft.quirks.max_tokens_field
+    return forms.get("max_output", "max_completion_tokens")
+
+
+def _encode_sampling(
+    body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
+) -> None:
+    for member in _SCALARS:
+        if (value := getattr(sampling, member)) is not None:
+            body[member] = value
+    if sampling.stop is not None:
+        body["stop"] = sampling.stop[0] if forms.get("stop") == "string" else list(sampling.stop)
+    for member in _EXTENSIONS:
+        if (value := getattr(sampling, member)) is not None:
+            if draft.own or member in draft.quirks.extensions:
+                body[member] = value
+            else:
+                draft.report.lose("sampling." + member, f"the vendor has no {member}", "quality")
+    if "top_logprobs" in body and sampling.logprobs is None and not draft.own:
+        body["logprobs"] = True
+        draft.report.add("logprobs", "`top_logprobs` needs it")
+    if draft.facts.sampling is False:
+        for member in ("temperature", "top_p", "top_k"):
+            if body.pop(member, None) is not None:
+                draft.report.lose("sampling." + member, "the model refuses sampling parameters", "quality")
+
+
+def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
+    form = output.form if draft.own else None
+    wire: dict[str, Any] | None = None
+    if form == "native":
+        wire = {}
+    elif output.kind == "schema":
+        wire = _encode_schema(output, form, draft)
+    elif output.kind == "json":
+        wire = {"type": "json_object"}
+    elif form is not None:
+        wire = {"type": "text"}
+    if wire is not None:
+        body["response_format"] = wire
+    if output.extra is not None:
+        restore(wire if wire is not None else {}, output.extra, draft.report, "output")
+    if output.modalities is not None:
+        body["modalities"] = list(output.modalities)
+    if output.audio is not None:
+        body["audio"] = output.audio
+    if output.verbosity is not None:
+        body["verbosity"] = output.verbosity
+
+
+def _encode_schema(output: ir.Output, form: str | None, draft: Draft) -> dict[str, Any]:
+    members = {
+        "name": output.name if output.name is not None or draft.own else "answer",
+        "description": output.description,
+        "schema": output.schema,
+        "strict": output.strict,
+    }
+    inner = {key: value for key, value in members.items() if value is not None}
+    if form is not None:
+        return {"type": form, **inner}
+    if not draft.quirks.json_schema:
+        draft.report.lose("output.schema", "the vendor knows JSON, but no schema", "quality")
+        return {"type": "json_object"}
+    return {"type": "json_schema", "json_schema": inner}
+
+
+def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None:
+    if cache.key is not None:
+        body["prompt_cache_key"] = cache.key
+    options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}
+    own_options = draft.own and cache.extra is not None
+    if options and not draft.own:
+        draft.report.lose("cache", "the prompt cache is not steered here", "hint")
+    elif options or own_options:
+        body["prompt_cache_options"] = options
+    if cache.retention is not None:
+        body["prompt_cache_retention"] = cache.retention
+    if cache.mark is not None:
+        draft.report.lose("cache.mark", "the prompt cache takes no marks here", "hint")
+    if cache.extra is not None:
+        restore(body, cache.extra, draft.report, "cache")
+
+
+def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
+    """Another dialect's clients are always told the usage: it must be asked for here."""
+    body["stream"] = True
+    wanted = request.stream_usage
+    if wanted is None and not draft.own:
+        wanted = True
+        draft.report.add("stream_options.include_usage", "the client's protocol always tells the usage")
+    if wanted is None:
+        return
+    if draft.quirks.stream_options:
+        body["stream_options"] = {"include_usage": wanted}
+    elif wanted:
+        draft.report.lose("stream_usage", "the vendor knows no `stream_options`", "hint")
+
+
+def _lose_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
+    """What other dialects' requests refer to and this one cannot."""
+    report = draft.report
+    if request.tier is not None and request.tier not in TIERS:
+        report.lose("tier", f"there is no tier {request.tier}", "hint")
+        del body["service_tier"]
+    if request.previous is not None:
+        report.lose("previous", "this protocol keeps no earlier answers")
+    if request.conversation is not None:
+        report.lose("conversation", "this protocol keeps no conversations")
+    if request.background:
+        report.lose("background", "this protocol has no background mode", "quality")
+
+
+def _leave_out(body: dict[str, Any], draft: Draft) -> None:
+    """Take out what the vendor would answer with an error."""
+    for member in draft.quirks.refuses & body.keys():
+        value = body.pop(member)
+        if member == "n":
+            if value != 1:
+                raise WireError("the vendor gives one candidate only", "sampling.n", "unsupported_value")
+            continue
+        if member == "stream_options":
+            continue
+        where, severity = REFUSED.get(member, (member, "hint"))
+        draft.report.lose(where, f"the vendor refuses `{member}`", severity)

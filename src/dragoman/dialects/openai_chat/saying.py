@@ -1,0 +1,333 @@
+"""The assistant's message, in answers and in the history of requests, to the wire; `answer` has the forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.parts import encode_part
+from dragoman.dialects.openai_chat.terms import NAME, restore, text_of
+
+
+class Saying:
+    """One assistant's message while its blocks are being written into it.
+
+    history: the message goes out in a request, otherwise to a client in an answer. own: it came in this
+    dialect. legacy: the client knows `function_call` only. mint: makes an id for a call that has none.
+    """
+
+    __slots__ = (
+        "calls",
+        "draft",
+        "history",
+        "legacy",
+        "length",
+        "mint",
+        "moved",
+        "notes",
+        "own",
+        "parts",
+        "spaced",
+        "texts",
+        "thoughts",
+        "wire",
+    )
+
+    def __init__(
+        self,
+        draft: Draft,
+        mint: Callable[[int], str | None],
+        *,
+        history: bool = False,
+        legacy: bool = False,
+        parts: bool = False,
+    ) -> None:
+        self.draft = draft
+        self.own = draft.own
+        self.history = history
+        self.legacy = legacy
+        self.mint = mint
+        self.wire: dict[str, Any] = {"role": "assistant"}
+        self.parts: list[dict[str, Any]] | None = [] if parts else None
+        self.texts: list[str] = []
+        self.length = 0
+        self.spaced = False  # something else came between the texts
+        self.notes: list[dict[str, Any]] = []
+        self.thoughts: list[tuple[ir.Thinking | ir.Native, str]] = []
+        self.calls: list[dict[str, Any]] = []
+        self.moved: list[tuple[ir.Media, str]] = []  # media that only a user's message can hold
+
+    def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
+        """The message of these blocks. where: their owner in IR terms."""
+        for index, block in enumerate(blocks):
+            _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
+        wire = self.wire
+        if self.parts is not None:
+            wire["content"] = self.parts
+        elif self.texts:
+            wire["content"] = "".join(self.texts) if len(self.texts) > 1 else self.texts[0]
+        elif "content" not in wire and (not self.history or self.draft.quirks.null_members):
+            wire["content"] = None
+        if self.notes:
+            wire["annotations"] = self.notes
+        if self.thoughts:
+            self._think()
+        if self.calls:
+            wire["tool_calls"] = self.calls
+        return wire
+
+    # Text ----------------------------------------------------------------------------------------
+
+    def _text(self, block: ir.Text, where: str) -> None:
+        if self.parts is not None:
+            part = encode_part(block, self.draft, where)
+            if part is not None:
+                self.parts.append(part)
+            return
+        if self.own and block.form == "object":
+            self.wire["content"] = msgspec.json.decode(block.text)
+            return
+        text = block.text
+        if self.spaced and self.texts and not self.own:
+            text = separated(self.texts[-1], text)
+        start = self.length + len(text) - len(block.text)
+        self.texts.append(text)
+        self.length += len(text)
+        self.spaced = False
+        if block.citations:
+            self._cite(block, start, where)
+        if block.cache is not None:
+            self.draft.report.lose(where + ".cache", "the prompt cache takes no marks here", "hint")
+        if block.sealed is not None:
+            self._lose_seal(where)
+        if block.extra is not None:
+            restore(self.wire, block.extra, self.draft.report, where)
+
+    def _cite(self, block: ir.Text, start: int, where: str) -> None:
+        for index, citation in enumerate(block.citations):
+            if self.own and citation.form == "citations":
+                continue
+            note = encode_annotation(citation, start, start + len(block.text), own=self.own)
+            if note is None:
+                what = f"{where}.citations[{index}]"
+                self.draft.report.lose(what, f"a citation of a {citation.kind} has no URL", "quality")
+            else:
+                self.notes.append(note)
+
+    def _lose_seal(self, where: str) -> None:
+        self.draft.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
+
+    def _refusal(self, block: ir.Refusal, where: str) -> None:
+        if self.parts is not None:
+            self.parts.append({"type": "refusal", "refusal": block.text})
+        else:
+            self.wire["refusal"] = self.wire.get("refusal", "") + block.text
+
+    def _json(self, block: ir.Json, where: str) -> None:
+        self._text(ir.Text(text_of(block.value), extra=block.extra), where)
+
+    # Thinking ------------------------------------------------------------------------------------
+
+    def _thinking(self, block: ir.Thinking, where: str) -> None:
+        self.spaced = True
+        if not (self.own and block.form):
+            if block.sealed is not None:
+                self._lose_seal(where)
+            if self.history and not self._replays():
+                self.draft.report.lose(where, "thinking of another origin is not sent back", "quality")
+                return
+            if block.extra is not None:
+                restore({}, block.extra, self.draft.report, where)
+        self.thoughts.append((block, where))
+
+    def _replays(self) -> bool:
+        quirks = self.draft.quirks
+        return quirks.reasoning_field != "none" and quirks.reasoning_replay != "never"
+
+    def _think(self) -> None:
+        """Write the thinking blocks into the members that they came in, or that the reader expects."""
+        wire = self.wire
+        details: list[dict[str, Any]] = []
+        mirrored: list[str] = []
+        foreign: list[str] = []
+        for block, where in self.thoughts:
+            form = block.form if self.own and isinstance(block, ir.Thinking) else None
+            if isinstance(block, ir.Native):
+                details.append(block.value)
+            elif form in {"details", "details_only"}:
+                details.append(encode_detail(block, self.draft, where))
+                if form == "details" and (spoken := spoken_text(block)):
+                    mirrored.append(spoken)
+            elif form:
+                for member in form.split("+"):
+                    wire[self._member(member)] = block.text
+                if block.extra is not None:
+                    restore(wire, block.extra, self.draft.report, where)
+            elif spoken := spoken_text(block):
+                foreign.append(spoken)
+        if details:
+            wire["reasoning_details"] = details
+        if mirrored:
+            wire["reasoning"] = "".join(mirrored)
+        if foreign:
+            wire[self._member("reasoning_content")] = "\n\n".join(foreign)
+
+    def _member(self, member: str) -> str:
+        """The name of the member for reasoning text: in a request, the one that the vendor reads."""
+        field = self.draft.quirks.reasoning_field
+        return field if self.history and field != "none" else member
+
+    # Calls ---------------------------------------------------------------------------------------
+
+    def _call(self, block: ir.ToolCall, where: str) -> None:
+        report = self.draft.report
+        self.spaced = True
+        if block.by != "client":
+            report.lose(where, "a call that the provider made itself is not shown", "hint")
+        elif self.legacy or (self.own and block.kind == "legacy"):
+            if "function_call" in self.wire:
+                report.lose(where, "`function_call` holds one call only")
+                return
+            self.wire["function_call"] = {"name": block.name, "arguments": self._arguments(block)}
+            if block.extra is not None:
+                restore(self.wire, block.extra, report, where)
+        else:
+            self.calls.append(self._encode_call(block, where))
+
+    def _arguments(self, block: ir.ToolCall) -> str:
+        return block.arguments if self.own or block.arguments else "{}"
+
+    def _encode_call(self, block: ir.ToolCall, where: str) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        if (call_id := block.id if block.id is not None else self.mint(len(self.calls))) is not None:
+            out["id"] = call_id
+        if block.kind == "custom":
+            out["type"] = "custom"
+            out["custom"] = {"name": block.name, "input": block.arguments}
+        else:
+            out["type"] = "function"
+            out["function"] = {"name": block.name, "arguments": self._arguments(block)}
+        if block.sealed is not None:
+            if block.sealed.origin == NAME:
+                out["extra_content"] = seal_members(block.sealed)
+            else:
+                self._lose_seal(where)
+        if block.extra is not None:
+            restore(out, block.extra, self.draft.report, where)
+        return out
+
+    def _result(self, block: ir.ToolResult, where: str) -> None:
+        self.spaced = True
+        self.draft.report.lose(where, "a result of the provider's own tool is not shown", "hint")
+
+    # Media and the rest --------------------------------------------------------------------------
+
+    def _media(self, block: ir.Media, where: str) -> None:
+        self.spaced = True
+        if block.kind == "audio" and (block.id is not None or not self.history):
+            self._audio(block, where)
+        elif self.own and block.form != "images" and self.parts is not None:
+            self._part(block, where)
+        elif self.history and not (self.own and block.form == "images"):
+            self.moved.append((block, where))
+        elif block.kind == "image":
+            image = encode_part(msgspec.structs.replace(block, form=None), self.draft, where)
+            if image is not None:
+                self.wire.setdefault("images", []).append(image)
+        else:
+            self.draft.report.lose(where, f"an answer cannot hold a {block.kind}")
+
+    def _audio(self, block: ir.Media, where: str) -> None:
+        members = {
+            "id": block.id,
+            "data": block.data,
+            "transcript": block.transcript,
+            "expires_at": block.expires,
+        }
+        audio = {key: value for key, value in members.items() if value is not None}
+        if block.extra is not None:
+            restore(audio, block.extra, self.draft.report, where)
+        self.wire["audio"] = audio
+
+    def _native(self, block: ir.Native, where: str) -> None:
+        if block.dialect != NAME:
+            self.draft.report.lose(where, f"only {block.dialect} knows a {block.kind}", "quality")
+        elif block.kind.startswith("reasoning."):
+            self.thoughts.append((block, where))
+        elif block.kind == "images":
+            self.wire.setdefault("images", []).append(block.value)
+        else:
+            self._part(block, where)
+
+    def _part(self, block: ir.Block, where: str) -> None:
+        part = encode_part(block, self.draft, where)
+        if part is not None and self.parts is not None:
+            self.parts.append(part)
+
+
+_SAY: Final[dict[type, Callable[[Saying, Any, str], None]]] = {
+    ir.Text: Saying._text,
+    ir.Refusal: Saying._refusal,
+    ir.Thinking: Saying._thinking,
+    ir.ToolCall: Saying._call,
+    ir.ToolResult: Saying._result,
+    ir.Media: Saying._media,
+    ir.Json: Saying._json,
+    ir.Native: Saying._native,
+}
+
+
+def separated(before: str, text: str) -> str:
+    """`text` set off from the text before it, where another dialect's answer held something between them."""
+    if not before or not text or before[-1].isspace() or text[0].isspace():
+        return text
+    return "\n\n" + text
+
+
+def encode_annotation(citation: ir.Citation, start: int, end: int, *, own: bool) -> dict[str, Any] | None:
+    """A citation of the text between two character offsets of the content; None where it has no URL."""
+    if citation.kind != "url" and own:
+        note: dict[str, Any] = {"type": citation.kind}
+        note.update((citation.extra or {}).get(NAME, {}))
+        return note
+    if citation.url is None and not own:
+        return None
+    cited: dict[str, Any] = {}
+    if citation.start is not None or not own:
+        cited["start_index"] = start + (citation.start or 0)
+    if citation.end is not None or not own:
+        cited["end_index"] = start + citation.end if citation.end is not None else end
+    if citation.url is not None:
+        cited["url"] = citation.url
+    if citation.title is not None or not own:
+        cited["title"] = citation.title or ""
+    if citation.quote is not None:
+        cited["content"] = citation.quote
+    note = {"type": "url_citation", "url_citation": cited}
+    for key, value in (citation.extra or {}).get(NAME, {}).items():
+        holder, dot, member = key.partition(".")
+        (cited if dot and holder == "url_citation" else note)[member if dot else key] = value
+    return note
+
+
+def encode_detail(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any]:
+    """One entry of `reasoning_details`."""
+    out: dict[str, Any]
+    if block.redacted and block.sealed is not None:
+        out = {"type": "reasoning.encrypted", "data": block.sealed.data}
+    elif block.summary:
+        out = {"type": "reasoning.summary", "summary": "\n\n".join(block.summary)}
+    else:
+        out = {"type": "reasoning.text"}
+        if block.text or block.sealed is None:
+            out["text"] = block.text
+        if block.sealed is not None:
+            out["signature"] = block.sealed.data
+    if block.extra is not None:
+        restore(out, block.extra, draft.report, where)
+    return out

@@ -1,0 +1,272 @@
+"""Tools and the choice among them, both directions.
+
+Forms: `Request.forms["tools"] == "functions"` and ToolChoice.form "function_call" are the names of before
+tools existed; ToolChoice.form "any" is the older spelling of `required` that some vendors keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from dragoman import ir
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.parts import decode_mark
+from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
+
+_TOOL: Final = frozenset({"type", "function"})
+_FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
+_CUSTOM_TOOL: Final = frozenset({"type", "custom"})
+_CUSTOM: Final = frozenset({"name", "description", "format"})
+_GRAMMAR: Final = frozenset({"syntax", "definition"})
+_SEARCH: Final = "web_search_options"
+_WORDS: Final[dict[Any, Literal["auto", "none", "any"]]] = {
+    "auto": "auto",
+    "none": "none",
+    "required": "any",
+    "any": "any",
+}
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_tools(body: Mapping[str, Any]) -> tuple[ir.Tool, ...] | None:
+    """The tools of a request: `tools` or the older `functions`, and web search; None where there is none."""
+    tools: list[ir.Tool] = []
+    if (wire := body.get("tools")) is not None:
+        tools.extend([_tool(tool) for tool in wire])
+    elif (functions := body.get("functions")) is not None:
+        tools.extend([_function(function, leftovers(function, _FUNCTION)) for function in functions])
+    elif body.get(_SEARCH) is None:
+        return None
+    if (search := body.get(_SEARCH)) is not None:
+        options = _search_options(search)
+        tools.append(ir.ProviderTool(NAME, "web_search", {_SEARCH: search}, options=options))
+    return tuple(tools)
+
+
+def _tool(tool: dict[str, Any]) -> ir.Tool:
+    kind = tool.get("type")
+    if kind == "function":
+        function = tool["function"]
+        if len(tool) == 2 and function.keys() <= _FUNCTION:
+            return _function(function, None)
+        known = _TOOL
+        if (mark := decode_mark(tool)) is not None and mark.form:
+            known |= {mark.form}
+        extra = ir.merge(leftovers(tool, known), leftovers(function, _FUNCTION, "function"))
+        return _function(function, extra, mark)
+    if kind == "custom":
+        custom = tool["custom"]
+        return ir.Function(
+            custom["name"],
+            custom.get("description"),
+            kind="custom",
+            format=_decode_format(custom.get("format")),
+            extra=ir.merge(leftovers(tool, _CUSTOM_TOOL), leftovers(custom, _CUSTOM, "custom")),
+        )
+    kind = str(kind)
+    if "web_search" in kind:
+        return ir.ProviderTool(NAME, "web_search", tool, options=_search_options(tool.get("parameters")))
+    return ir.ProviderTool(NAME, kind, tool)
+
+
+def _function(function: dict[str, Any], extra: ir.Extra, mark: ir.CacheMark | None = None) -> ir.Function:
+    get = function.get
+    return ir.Function(
+        function["name"],
+        get("description"),
+        get("parameters"),
+        get("strict"),
+        cache=mark,
+        extra=extra,
+    )
+
+
+def _decode_format(format: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The grammar of a free-text tool, flat: {type, syntax, definition}."""
+    if format is not None and format.get("type") == "grammar" and format.keys() == {"type", "grammar"}:
+        return {"type": "grammar", **format["grammar"]}
+    return format
+
+
+def _search_options(search: Any) -> dict[str, Any] | None:
+    """What a web search is asked to be, in the field's words."""
+    if type(search) is not dict:
+        return None
+    options = {
+        ours: search[theirs]
+        for theirs, ours in (
+            ("max_uses", "max_uses"),
+            ("allowed_domains", "allowed_domains"),
+            ("excluded_domains", "blocked_domains"),
+            ("search_context_size", "context_size"),
+        )
+        if search.get(theirs) is not None
+    }
+    place = search.get("user_location")
+    if isinstance(place, dict):
+        place = place.get("approximate", place)
+        options["location"] = {key: value for key, value in place.items() if key != "type"}
+    return options or None
+
+
+def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
+    """`tool_choice`, or the older `function_call`."""
+    form = None
+    choice = body.get("tool_choice")
+    if choice is None:
+        choice = body.get("function_call")
+        if choice is None:
+            return None
+        form = "function_call"
+    if isinstance(choice, str):
+        if (mode := _WORDS.get(choice)) is None:
+            return ir.ToolChoice("native", native=choice, form=form)
+        return ir.ToolChoice(mode, form="any" if choice == "any" else form)
+    if form is not None and choice.keys() == {"name"}:
+        return ir.ToolChoice("tool", (choice["name"],), form=form)
+    for kind in ("function", "custom"):
+        if choice.get("type") == kind and choice.keys() == {"type", kind} and choice[kind].keys() == {"name"}:
+            return ir.ToolChoice("tool", (choice[kind]["name"],), kind)
+    if (allowed := choice.get("allowed_tools")) is not None and (names := _allowed(allowed)) is not None:
+        return ir.ToolChoice(_WORDS[allowed["mode"]], names)
+    return ir.ToolChoice("native", native=choice, form=form)
+
+
+def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
+    """The names of a subset of tools; None where it holds more than function and custom tools."""
+    names: list[str] = []
+    for tool in allowed["tools"]:
+        inner = tool.get(tool.get("type")) if tool.keys() <= {"type", "function", "custom"} else None
+        if type(inner) is not dict or inner.keys() != {"name"}:
+            return None
+        names.append(inner["name"])
+    return tuple(names) or None
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
+    """Write tools, choice and parallel calls into a request's body."""
+    if request.tools is None:
+        if request.tool_choice is not None and draft.own:
+            _encode_choice(body, request, draft)
+        if request.parallel is not None and draft.own:
+            body["parallel_tool_calls"] = request.parallel
+        return
+    legacy = draft.own and request.forms is not None and request.forms.get("tools") == "functions"
+    tools: list[dict[str, Any]] = []
+    for index, tool in enumerate(request.tools):
+        where = f"tools[{index}]"
+        if isinstance(tool, ir.ProviderTool):
+            _encode_provider_tool(body, tools, tool, draft, where)
+        else:
+            tools.append(_encode_function(tool, draft, where, legacy=legacy))
+    if tools or (draft.own and request.tools == ()):
+        body["functions" if legacy else "tools"] = tools
+    if not tools and not draft.own:
+        return
+    if request.tool_choice is not None:
+        _encode_choice(body, request, draft)
+    if request.parallel is not None:
+        body["parallel_tool_calls"] = request.parallel
+
+
+def _encode_function(tool: ir.Function, draft: Draft, where: str, *, legacy: bool) -> dict[str, Any]:
+    inner: dict[str, Any] = {"name": tool.name}
+    if tool.description is not None:
+        inner["description"] = tool.description
+    if tool.kind == "custom":
+        if tool.format is not None:
+            inner["format"] = _encode_format(tool.format)
+        out = {"type": "custom", "custom": inner}
+    else:
+        if tool.parameters is not None:
+            inner["parameters"] = tool.parameters
+        if tool.strict is not None:
+            if "strict" in draft.quirks.refuses:
+                draft.report.lose(where + ".strict", "the vendor knows no strict tools", "quality")
+            else:
+                inner["strict"] = tool.strict
+        out = inner if legacy else {"type": "function", "function": inner}
+    if tool.cache is None and tool.extra is None:
+        return out
+    return draft.finish(out, tool.cache, tool.extra, where)
+
+
+def _encode_format(format: dict[str, Any]) -> dict[str, Any]:
+    if format.get("type") == "grammar" and "grammar" not in format:
+        return {"type": "grammar", "grammar": {key: value for key, value in format.items() if key != "type"}}
+    return format
+
+
+def _encode_provider_tool(
+    body: dict[str, Any], tools: list[dict[str, Any]], tool: ir.ProviderTool, draft: Draft, where: str
+) -> None:
+    if tool.dialect == NAME:
+        if _SEARCH in tool.value:
+            body[_SEARCH] = tool.value[_SEARCH]
+        else:
+            tools.append(tool.value)
+    elif tool.kind == "web_search" and _SEARCH not in draft.quirks.refuses:
+        body[_SEARCH] = _encode_search(tool.options or {}, draft, where)
+        draft.report.change(where, _SEARCH, "web search is an option of the request here")
+    else:
+        draft.report.lose(where, f"this protocol offers no {tool.kind} tool")
+
+
+def _encode_search(options: dict[str, Any], draft: Draft, where: str) -> dict[str, Any]:
+    search: dict[str, Any] = {}
+    for key, value in options.items():
+        if key == "context_size":
+            search["search_context_size"] = value
+        elif key == "location":
+            search["user_location"] = {"type": "approximate", "approximate": value}
+        else:
+            draft.report.lose(f"{where}.options.{key}", "web search has no such option here", "quality")
+    return search
+
+
+def _encode_choice(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
+    choice = request.tool_choice
+    assert choice is not None
+    key = "function_call" if draft.own and choice.form == "function_call" else "tool_choice"
+    word: Any
+    if choice.mode == "native":
+        if not draft.own:
+            draft.report.lose("tool_choice", "this choice of tools cannot be said here")
+            return
+        word = choice.native
+    elif choice.mode == "tool" and not (draft.own or choice.names[0] in _names(request.tools or ())):
+        draft.report.lose("tool_choice", "the chosen tool is not offered")
+        return
+    elif choice.mode == "tool":
+        word = _named(choice.names[0], choice.kind) if key == "tool_choice" else {"name": choice.names[0]}
+    elif choice.names and choice.mode != "none":
+        word = _subset(choice, request.tools or ())
+    elif choice.mode == "any":
+        word = "any" if draft.own and choice.form == "any" else draft.quirks.required_word
+    else:
+        word = choice.mode
+    body[key] = word
+    if choice.extra is not None:
+        restore({}, choice.extra, draft.report, "tool_choice")
+
+
+def _named(name: str, kind: str) -> dict[str, Any]:
+    return {"type": kind, kind: {"name": name}}
+
+
+def _names(tools: Sequence[ir.Tool]) -> dict[str, str]:
+    """The client's own tools by name, with their kind."""
+    return {tool.name: tool.kind for tool in tools if isinstance(tool, ir.Function)}
+
+
+def _subset(choice: ir.ToolChoice, tools: Sequence[ir.Tool]) -> dict[str, Any]:
+    kinds = _names(tools)
+    allowed = [_named(name, kinds.get(name, "function")) for name in choice.names]
+    mode = "required" if choice.mode == "any" else "auto"
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": allowed}}
