@@ -66,7 +66,9 @@ class _Reader:
             self.problem(error.path, error.message, error.line)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            self.problem("", f"not YAML: {error.problem or error.context}", mark.line + 1 if mark else None)
+            last = len(self.text.splitlines()) or 1  # an end that is missing is missed beyond the last line
+            line = min(mark.line + 1, last) if mark else None
+            self.problem("", f"not YAML: {error.problem or error.context}", line)
         except yaml.reader.ReaderError as error:
             line = self.text.count("\n", 0, error.position) + 1
             self.problem("", "not YAML: an unprintable character", line)

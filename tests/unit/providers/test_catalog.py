@@ -10,7 +10,6 @@ from dragoman.providers import address
 from dragoman.providers.catalog import CATALOG, CHAT_PATHS, DIALECT_AUTH, DIALECT_HEADERS, Vendor
 
 ROWS = [pytest.param(vendor, id=vendor.name) for vendor in CATALOG.values()]
-RECORDED = Path(__file__).parents[4] / "shared" / "wire"
 
 
 @pytest.mark.parametrize("vendor", ROWS)
@@ -77,6 +76,7 @@ def test_a_bare_name_belongs_to_its_vendor_alone(model: str, owners: list[str]) 
     assert [name for name, vendor in CATALOG.items() if vendor.owns(model)] == owners
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     ("api", "name"),
     [
@@ -95,16 +95,15 @@ def test_a_bare_name_belongs_to_its_vendor_alone(model: str, owners: list[str]) 
         ("crusoe.chat", "crusoe"),
     ],
 )
-def test_the_address_is_where_recorded_requests_went(api: str, name: str) -> None:
-    recording = RECORDED / f"{api}.jsonl"
-    if not recording.exists():
-        pytest.skip("the recorded traffic is not here")
+def test_the_address_is_where_recorded_requests_went(recorded: Path, api: str, name: str) -> None:
+    recording = recorded / f"{api}.jsonl"
     vendor = CATALOG[name]
     with recording.open(encoding="utf-8") as lines:
         urls = {json.loads(line)["request"]["url"].split("?")[0] for line in lines}
     assert vendor.base_url + (vendor.chat_path or CHAT_PATHS[vendor.dialect]) in urls
 
 
+@pytest.mark.wire
 @pytest.mark.parametrize(
     "name",
     [
@@ -120,10 +119,8 @@ def test_the_address_is_where_recorded_requests_went(api: str, name: str) -> Non
         "crusoe",
     ],
 )
-def test_no_field_is_called_refused_that_the_vendor_accepted_with_effect(name: str) -> None:
-    recording = RECORDED / f"{name}.chat.jsonl"
-    if not recording.exists():
-        pytest.skip("the recorded traffic is not here")
+def test_no_field_is_called_refused_that_the_vendor_accepted_with_effect(recorded: Path, name: str) -> None:
+    recording = recorded / f"{name}.chat.jsonl"
     refuses = CATALOG[name].quirks.refuses
     with recording.open(encoding="utf-8") as lines:
         for line in lines:
