@@ -6,7 +6,7 @@ environment; what it builds belongs to one gateway and is closed with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -21,7 +21,7 @@ from dragoman.fetch import Fetcher
 from dragoman.providers.auth import sign
 from dragoman.providers.provider import Provider
 from dragoman.routing.attempts import Policy
-from dragoman.routing.route import Alias, Model, Table, Timers
+from dragoman.routing.route import Alias, Entry, Model, Table, Timers
 from dragoman.routing.route import Provider as Named
 from dragoman.server.auth import ClientKeys, is_loopback
 from dragoman.transport import Pool, Transport
@@ -37,20 +37,25 @@ class Closing(Protocol):
         ...
 
 
-class Assembly(msgspec.Struct, frozen=True):
-    """The running parts of one gateway generation.
-
-    configured: the providers that the configuration named or that have credentials. known: models that
-    providers are known to offer, for the model list.
-    """
+class Names(msgspec.Struct, frozen=True):
+    """What can be asked for. known: models that providers without a list of their own are known to offer."""
 
     table: Table
+    known: Mapping[str, tuple[str, ...]]
+
+    def entries(self) -> list[Entry]:
+        """The model list."""
+        return self.table.entries(self.known)
+
+
+class Assembly(msgspec.Struct, frozen=True):
+    """The running parts of one gateway generation."""
+
+    names: Names
     upstreams: Mapping[str, Upstream]
     client_keys: ClientKeys
     policy: Policy
     fetcher: Fetcher
-    configured: frozenset[str]
-    known: Mapping[str, tuple[str, ...]]
     closing: Sequence[Closing]
 
     async def close(self) -> None:
@@ -59,40 +64,62 @@ class Assembly(msgspec.Struct, frozen=True):
             await part.close()
 
 
-def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Sequence[Model]) -> Assembly:
+def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()) -> Names:
+    """What can be asked for. Needs no event loop and touches nothing.
+
+    own: names of upstreams made in code. models: registered in code.
+    """
+    config = loaded.config
+    named = [
+        _named(provider, config.providers.named[name].timeouts) for name, provider in loaded.providers.items()
+    ]
+    named += [Named(name, name) for name in own]
+    if config.providers.local.enabled:
+        named.append(Named("local", "local", tuple(_local_models(config))))
+    if loaded.simulate:
+        named.append(Named("simulate", "simulate"))
+    table = Table.build(
+        named,
+        [*(_model(name, model, config) for name, model in config.models.items()), *models],
+        [
+            Alias(name, alias.route, alias.defaults, alias.system_prompt, alias.strict)
+            for name, alias in config.aliases.items()
+        ],
+        default_model=config.default_model,
+        strict=config.strict,
+    )
+    known = {
+        name: provider.vendor.known
+        for name, provider in loaded.providers.items()
+        if provider.models is None and provider.vendor is not None
+    }
+    if loaded.simulate:
+        known["simulate"] = simulate.MODELS
+    return Names(table, known)
+
+
+def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Iterable[Model]) -> Assembly:
     """Build everything that serving needs. Needs a running event loop; connects to nothing.
 
     own: upstreams made in code, beside those of the configuration. models: registered in code.
     """
     config = loaded.config
-    closing: list[Closing] = []
+    fetcher = Fetcher(config.egress.allow)
+    closing: list[Closing] = [fetcher]
     upstreams: dict[str, Upstream] = {}
-    named: list[Named] = []
-    known: dict[str, tuple[str, ...]] = {}
     for name, provider in loaded.providers.items():
-        settings = config.providers.named[name]
-        transport = _transport(settings)
+        transport = _transport(config.providers.named[name])
         closing.append(transport)
         upstreams[name] = _wire(provider, transport)
-        named.append(_named(provider, settings.timeouts))
-        if provider.models is None and provider.vendor is not None:
-            known[name] = provider.vendor.known
-    for name, upstream in own.items():
-        upstreams[name] = upstream
-        named.append(Named(name, name))
-    fetcher = Fetcher(config.egress.allow)
-    closing.append(fetcher)
+    if config.providers.local.enabled:
+        local = _local(config)
+        closing.append(local)
+        upstreams["local"] = local
+    if loaded.simulate:
+        upstreams["simulate"] = simulate.Simulator(config.providers.simulate)
+    upstreams.update(own)
     return Assembly(
-        table=Table.build(
-            named,
-            [*(_model(name, model, config) for name, model in config.models.items()), *models],
-            [
-                Alias(name, alias.route, alias.defaults, alias.system_prompt, alias.strict)
-                for name, alias in config.aliases.items()
-            ],
-            default_model=config.default_model,
-            strict=config.strict,
-        ),
+        names=naming(loaded, own, models),
         upstreams=upstreams,
         client_keys=_client_keys(config),
         policy=Policy(
@@ -102,8 +129,6 @@ def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Sequence[Model
             patience=config.retries.backoff_max,
         ),
         fetcher=fetcher,
-        configured=frozenset(upstreams),
-        known=known,
         closing=closing,
     )
 

@@ -95,7 +95,7 @@ class Gateway:
             self._assembly = assembly = assemble(self._loaded, self._own, self._models)
             self._health = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(
-                assembly.table,
+                assembly.names.table,
                 assembly.upstreams,
                 hooks=self._hooks,
                 policy=assembly.policy,
@@ -129,8 +129,24 @@ class Gateway:
 
     def entries(self) -> list[Entry]:
         """The model list."""
-        assembly = self._running
-        return assembly.table.entries(assembly.known)
+        return self._running.names.entries()
+
+    def example_model(self) -> str | None:
+        """A model to try: the default one, else the first whose provider is real."""
+        if self.config.default_model is not None:
+            return self.config.default_model
+        entries = self.entries()
+        real = [entry.id for entry in entries if entry.provider != "simulate"]
+        return next(iter(real or [entry.id for entry in entries]), None)
+
+    def describe(self) -> list[str]:
+        """The providers in a few words each, without secrets."""
+        words: list[str] = []
+        for name, upstream in self._running.upstreams.items():
+            accounts = [account for account in getattr(upstream, "accounts", ()) if account.tail]
+            keys = f" {len(accounts)} key{'s' * (len(accounts) != 1)}" if accounts else ""
+            words.append(name + keys)
+        return words
 
     @property
     def _running(self) -> Assembly:
@@ -156,7 +172,6 @@ class Gateway:
 
     def health(self, *, details: bool) -> dict[str, Any]:
         """The state of this gateway. details: providers by name with their last error; never keys."""
-        assembly = self._running
         tried = [health.healthy for health in self._health.values()]
         state: dict[str, Any] = {
             "status": "draining" if self.draining else "healthy",
@@ -166,11 +181,7 @@ class Gateway:
         }
         if details:
             state["providers"] = {
-                name: {
-                    "configured": name in assembly.configured,
-                    "healthy": health.healthy,
-                    "last_error": health.last_error,
-                }
+                name: {"configured": True, "healthy": health.healthy, "last_error": health.last_error}
                 for name, health in self._health.items()
             }
         else:

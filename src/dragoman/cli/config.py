@@ -26,7 +26,7 @@ def config() -> None:
 @click.pass_obj
 def schema(terminal: Terminal) -> None:
     """The JSON Schema of the configuration file, for editors."""
-    from dragoman.config.schema import json_schema  # noqa: PLC0415
+    from dragoman.config.schema import json_schema
 
     terminal.result(json_schema())
 

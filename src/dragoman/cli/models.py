@@ -33,7 +33,7 @@ def models() -> None:
 @click.pass_obj
 def list_(terminal: Terminal, config: Path | None) -> None:
     """Every model name that answers, and who answers it."""
-    from dragoman.assembly import naming  # noqa: PLC0415
+    from dragoman.assembly import naming
 
     entries = naming(loaded(terminal, config)).entries()
     if terminal.as_json:
@@ -58,7 +58,7 @@ def list_(terminal: Terminal, config: Path | None) -> None:
 @click.pass_obj
 def install(terminal: Terminal, name: str, *, yes: bool) -> None:
     """Install embedded weights, by hash."""
-    from dragoman.upstreams.local import weights as local  # noqa: PLC0415
+    from dragoman.upstreams.local import weights as local
 
     row = _row(terminal, name)
     size, memory = row.size / 1e6, row.memory / 2**20
@@ -80,7 +80,7 @@ def install(terminal: Terminal, name: str, *, yes: bool) -> None:
 @click.pass_obj
 def verify(terminal: Terminal, name: str) -> None:
     """Check installed weights against their sha256."""
-    from dragoman.upstreams.local import weights as local  # noqa: PLC0415
+    from dragoman.upstreams.local import weights as local
 
     row = _row(terminal, name)
     try:
@@ -94,7 +94,7 @@ def verify(terminal: Terminal, name: str) -> None:
 
 
 def _row(terminal: Terminal, name: str) -> Weights:
-    from dragoman.upstreams.local import weights as local  # noqa: PLC0415
+    from dragoman.upstreams.local import weights as local
 
     row = local.known(name)
     if row is None:

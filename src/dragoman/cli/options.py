@@ -28,7 +28,7 @@ def loaded(
     terminal: Terminal, path: Path | None, overrides: Mapping[str, Any] = MappingProxyType({})
 ) -> Loaded:
     """The configuration in force; ends the command with exit code 3 and every problem when it is wrong."""
-    from dragoman.config.load import load  # noqa: PLC0415 - `dragoman --help` needs none of it
+    from dragoman.config.load import load
 
     try:
         found = load(path, os.environ, overrides)

@@ -61,9 +61,9 @@ def serve(
 
 
 def _run(terminal: Terminal, found: Loaded, began: float) -> None:
-    from dragoman.gateway import Gateway  # noqa: PLC0415 - other commands need no server
-    from dragoman.observe.log import AccessLog  # noqa: PLC0415
-    from dragoman.server.serve import CannotListen, listen, serve  # noqa: PLC0415
+    from dragoman.gateway import Gateway
+    from dragoman.observe.log import AccessLog
+    from dragoman.server.serve import CannotListen, listen, serve
 
     settings = found.config.server
     found, made = _with_key(found)
@@ -91,9 +91,9 @@ def _run(terminal: Terminal, found: Loaded, began: float) -> None:
 
 def _with_key(found: Loaded) -> tuple[Loaded, str | None]:
     """A public host without keys gets one made, kept in the home folder if that can be written."""
-    from dragoman.config.settings import ClientKey  # noqa: PLC0415
-    from dragoman.secret import Secret  # noqa: PLC0415
-    from dragoman.server.auth import is_loopback  # noqa: PLC0415
+    from dragoman.config.settings import ClientKey
+    from dragoman.secret import Secret
+    from dragoman.server.auth import is_loopback
 
     auth = found.config.auth
     needed = not is_loopback(found.config.server.host) if auth.required is None else auth.required
@@ -141,7 +141,7 @@ def _banner(
     config = found.config
     base = f"http://{_shown(config.server.host)}:{port}{config.server.base_path}"
     entries = gateway.entries()
-    model = gateway.default_model()
+    model = gateway.example_model()
     key = made or ("KEY" if gateway.client_keys.required else None)
 
     def row(name: str, text: str) -> None:

@@ -30,10 +30,10 @@ def translate(
     dragoman translate --from openai_chat --to anthropic < body.json
     dragoman translate --from openai_chat --to openai_chat --vendor groq < body.json
     """
-    from dragoman.dialects.translation import translated  # noqa: PLC0415 - codecs are loaded when needed
-    from dragoman.providers.catalog import CATALOG  # noqa: PLC0415
-    from dragoman.providers.models import facts_for  # noqa: PLC0415
-    from dragoman.wire.json import decode_object  # noqa: PLC0415
+    from dragoman.dialects.translation import translated
+    from dragoman.providers.catalog import CATALOG
+    from dragoman.providers.models import facts_for
+    from dragoman.wire.json import decode_object
 
     if vendor is not None and vendor not in CATALOG:
         terminal.fail(
@@ -77,7 +77,7 @@ def translate(
 
 
 def _dialect(terminal: Terminal, name: str) -> Any:
-    from dragoman.dialects.table import DIALECTS  # noqa: PLC0415
+    from dragoman.dialects.table import DIALECTS
 
     if name not in DIALECTS:
         terminal.fail(MISUSE, f"there is no dialect {name!r}", hint=f"one of: {', '.join(DIALECTS)}")
