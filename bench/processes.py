@@ -64,11 +64,12 @@ class Process:
             )
 
     async def ready(self, timeout: float = 30.0) -> None:
-        """Wait until the port accepts. Raises RuntimeError with its log's end if the program has ended."""
+        """Wait until the port accepts. Raises RuntimeError with the log's last line if the program ended."""
         async with asyncio.timeout(timeout):
             while not self._accepts():
                 if self._popen.poll() is not None:
-                    raise RuntimeError(f"{self._popen.args!r} has ended:\n{self.log.read_text()[-2000:]}")
+                    said = self.log.read_text().split("\n")
+                    raise RuntimeError(f"{self.log.stem} has ended: {next(filter(None, reversed(said)), '')}")
                 await asyncio.sleep(0.002)
 
     def spent(self) -> Spent | None:

@@ -188,7 +188,7 @@ def main() -> int:
         ),
     )
     print(json.dumps(report.json(), indent=2) if options.json else report.markdown())
-    if options.target == "gateway" and not options.only:
+    if options.target == "gateway" and not options.only and not report.failures:
         RESULTS.write_text(report.markdown())
     return 1 if report.failures else 0
 
