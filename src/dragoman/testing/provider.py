@@ -72,7 +72,8 @@ class FakeProvider:
         self.seen: list[Seen] = []
         self.cut: list[Seen] = []
         """Requests whose connection the other side closed before the answer was complete."""
-        self.connections = 0
+        self.peers: set[int] = set()
+        """The ports that connections came from: as many as there were connections."""
         self.open = 0
         """Answers that are being written now."""
         self._runner: web.ServerRunner | None = None
@@ -110,6 +111,8 @@ class FakeProvider:
             await request.read(),
         )
         self.seen.append(seen)
+        if request.transport is not None:
+            self.peers.add(request.transport.get_extra_info("peername")[1])
         script = self.answers[0] if len(self.answers) == 1 else self.answers.popleft()
         answer = script(seen) if callable(script) else script
         self.open += 1

@@ -1,0 +1,91 @@
+"""Who may call: keys in either header, and open gateways that answer this machine only."""
+
+from __future__ import annotations
+
+import pytest
+
+from dragoman import ir
+from dragoman.server.auth import ANYONE, Caller, ClientKeys, is_loopback, presented
+
+KEYS = ClientKeys([("ann", "key-a", None), ("bob", "key-b", ["m"])], required=True)
+OPEN = ClientKeys(required=False, hosts=["gateway.lan"])
+
+
+@pytest.mark.parametrize(
+    "headers", [{"authorization": "Bearer key-a"}, {"authorization": "bearer  key-a"}, {"x-api-key": "key-a"}]
+)
+def test_a_known_key_names_its_caller(headers: dict[str, str]) -> None:
+    assert KEYS.authenticate(headers) == Caller("ann")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "Bearer "},
+        {"authorization": "Basic key-a"},
+        {"x-api-key": "key-c"},
+        {"x-api-key": "\udcff"},
+    ],
+)
+def test_anything_else_is_401(headers: dict[str, str]) -> None:
+    fault = KEYS.authenticate(headers)
+    assert isinstance(fault, ir.Fault)
+    assert (fault.kind, fault.code) == ("authentication", "invalid_api_key")
+
+
+def test_a_key_may_be_granted_some_models_only() -> None:
+    bob = KEYS.authenticate({"x-api-key": "key-b"})
+    assert isinstance(bob, Caller)
+    assert bob.may_use("m")
+    assert not bob.may_use("n")
+
+
+def test_an_authorization_header_counts_before_the_other() -> None:
+    assert presented({"authorization": "Bearer one", "x-api-key": "two"}) == "one"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost:8080",
+        "LOCALHOST:1",
+        "127.0.0.1:8080",
+        "[::1]:8080",
+        "192.168.1.5",
+        "app.localhost",
+        "gateway.lan",
+        "",
+    ],
+)
+def test_an_open_gateway_answers_to_this_machines_names(host: str) -> None:
+    assert OPEN.authenticate({"host": host}) == ANYONE
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example"]
+)
+def test_an_open_gateway_refuses_names_that_may_rebind(host: str) -> None:
+    fault = OPEN.authenticate({"host": host})
+    assert isinstance(fault, ir.Fault)
+    assert fault.kind == "permission"
+    assert OPEN.authenticate({"host": host}) == fault
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("127.9.9.9", True),
+        ("0.0.0.0", False),
+        ("", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("example.com", False),
+    ],
+)
+def test_only_loopback_is_loopback(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
