@@ -1,0 +1,76 @@
+"""Anthropic Messages, both directions: POST /v1/messages.
+
+Specification: https://platform.claude.com/docs/en/api/messages; read in the form of the client
+`anthropic` 2.12.0 (types and beta types), API versions 2023-06-01 and 2026-10-21.
+
+Canonical form. A request or an answer that goes through the IR comes back as it was, except that
+- an optional member that is null is left out, `stream: false` too;
+- an empty list of citations and an empty signature are left out, or written as the protocol demands them;
+- `type: "custom"` of a tool is left out: it is the default;
+- an empty list as the content of a tool result is left out;
+- the string form of a document's `content` source becomes the list that it stands for;
+- in streams an empty `partial_json` and other empty deltas vanish, a tool's empty input becomes `{}`, and
+  the last `message_delta` states the whole usage.
+
+What it cannot say, and what becomes of it:
+- n > 1, audio and video, free-text tools (unless emulated): refused;
+- system text in the middle, for most models: tagged user text;
+- penalties, min_p, seed, logit_bias, logprobs, names of authors, metadata: losses;
+- JSON without a schema: emulated before it comes here;
+- reasoning of other providers: dropped from requests, shown in answers without a signature.
+
+Files: terms (words) · blocks, usage (both directions) · check · request, with history, tools, reasoning and
+output · response · stream (decoder), stream_encoder · errors · relay · locate.
+"""
+
+from __future__ import annotations
+
+from dragoman.dialects.anthropic.check import check
+from dragoman.dialects.anthropic.errors import decode_error, encode_error
+from dragoman.dialects.anthropic.locate import locate
+from dragoman.dialects.anthropic.relay import Relay
+from dragoman.dialects.anthropic.request import (
+    MAPPED,
+    PATH,
+    brief,
+    decode_request,
+    encode_request,
+)
+from dragoman.dialects.anthropic.response import decode_response, encode_response
+from dragoman.dialects.anthropic.stream import StreamDecoder
+from dragoman.dialects.anthropic.stream_encoder import StreamEncoder
+from dragoman.dialects.anthropic.terms import BETA_HEADER, NAME, VERSION_HEADER
+from dragoman.dialects.dialect import Dialect
+
+_RATE_LIMITS = frozenset(
+    f"anthropic-ratelimit-{what}-{part}"
+    for what in ("requests", "tokens", "input-tokens", "output-tokens")
+    for part in ("limit", "remaining", "reset")
+)
+
+DIALECT = Dialect(
+    name=NAME,
+    title="Anthropic Messages",
+    spec="https://platform.claude.com/docs/en/api/messages",
+    version="2026-10-21",
+    framing="sse",
+    stream_type="text/event-stream; charset=utf-8",
+    paths={"chat": PATH, "models": "/v1/models"},
+    check=check,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    decode_response=decode_response,
+    encode_response=encode_response,
+    stream_decoder=StreamDecoder,
+    stream_encoder=StreamEncoder,
+    decode_error=decode_error,
+    encode_error=encode_error,
+    locate=locate,
+    relay=Relay(),
+    brief=brief,
+    request_headers=frozenset({VERSION_HEADER, BETA_HEADER}),
+    response_headers=frozenset({"request-id", "retry-after", "x-should-retry"}) | _RATE_LIMITS,
+    maps=MAPPED,
+    features=frozenset({"schema"}),
+    tool_name=r"[A-Za-z0-9_-]{1,128}",
+)

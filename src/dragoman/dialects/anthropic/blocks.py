@@ -1,0 +1,606 @@
+"""Content blocks: wire objects to IR blocks and back, for requests, answers and streams alike.
+
+Never writes a block that only another provider could verify: foreign seals stay here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.anthropic.terms import CITATIONS, NAME, leftovers, restore
+from dragoman.dialects.loss import Report
+from dragoman.errors import WireError
+
+_Wire = dict[str, Any]
+
+_decode_json = msgspec.json.Decoder().decode
+_encode_json = msgspec.json.Encoder().encode
+
+# --- Wire to IR ----------------------------------------------------------------------------------
+
+_TEXT = frozenset({"type", "text", "citations", "cache_control"})
+_IMAGE = frozenset({"type", "source", "cache_control"})
+_DOCUMENT = frozenset({"type", "source", "title", "context", "citations", "cache_control"})
+_SEARCH_RESULT = frozenset({"type", "source", "title", "content", "citations", "cache_control"})
+_WEB_RESULT = frozenset({"type", "url", "title", "encrypted_content"})
+_THINKING = frozenset({"type", "thinking", "signature", "cache_control"})
+_REDACTED = frozenset({"type", "data", "cache_control"})
+_CALL = frozenset({"type", "id", "name", "input", "cache_control"})
+_MCP_CALL = _CALL | {"server_name"}
+_RESULT = frozenset({"type", "tool_use_id", "content", "is_error", "cache_control"})
+_SOURCES: dict[str, tuple[str, frozenset[str]]] = {
+    "base64": ("data", frozenset({"type", "data", "media_type"})),
+    "url": ("url", frozenset({"type", "url"})),
+    "file": ("file", frozenset({"type", "file_id"})),
+    "text": ("text", frozenset({"type", "data", "media_type"})),
+    "content": ("blocks", frozenset({"type", "content"})),
+}
+_SOURCE_KEYS = {"file": "file_id", "text": "data", "content": "content"}
+
+
+def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]:
+    """Blocks of a message's `content`, which is a string or a list."""
+    if isinstance(content, str):
+        return (ir.Text(content),)
+    if not isinstance(content, list):
+        raise WireError("must be a string or an array", where)
+    return decode_blocks(content, where)
+
+
+def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Block, ...]:
+    """A list of content blocks; what no struct fits is kept whole as Native."""
+    blocks = []
+    for index, value in enumerate(values):
+        if type(value) is not dict:
+            raise WireError("must be an object", f"{where}[{index}]")
+        blocks.append(decode_block(value))
+    return tuple(blocks)
+
+
+def decode_block(value: _Wire) -> ir.Block:
+    """One content block."""
+    kind = value.get("type")
+    decode = _DECODE.get(kind)
+    if decode is None:
+        decode = _provider_result if isinstance(kind, str) and kind.endswith("_tool_result") else _native
+    try:
+        return decode(value)
+    except (KeyError, TypeError):  # a known type in an unknown shape
+        return _native(value)
+
+
+def _native(value: _Wire) -> ir.Block:
+    return ir.Native(NAME, str(value.get("type")), value)
+
+
+def _string(value: _Wire, key: str) -> str:
+    text = value[key]
+    if isinstance(text, str):
+        return text
+    if text is None:
+        return ""
+    raise WireError(f"`{key}` must be a string")
+
+
+def _text(value: _Wire) -> ir.Block:
+    text = _string(value, "text")
+    if len(value) == 2:
+        return ir.Text(text)
+    citations = value.get("citations")
+    return ir.Text(
+        text,
+        tuple(decode_citation(citation) for citation in citations) if citations else (),
+        cache=decode_mark(value),
+        extra=leftovers(value, _TEXT),
+    )
+
+
+def decode_mark(value: _Wire) -> ir.CacheMark | None:
+    """The cache breakpoint that an object carries."""
+    mark = value.get("cache_control")
+    if not isinstance(mark, dict):
+        return None
+    ttl = mark.get("ttl")
+    if mark.keys() <= {"type", "ttl"} and mark.get("type") == "ephemeral":
+        return ir.CacheMark(ttl)
+    return ir.CacheMark(ttl, {NAME: {key: kept for key, kept in mark.items() if key != "ttl"}})
+
+
+def decode_citation(value: _Wire) -> ir.Citation:
+    """One citation; its place in the source is kept as stated."""
+    kind = CITATIONS.get(value.get("type", ""))
+    if kind is None:
+        return ir.Citation(str(value.get("type")), source=value)
+    place = dict(value)
+    title = place.pop("title", None) or place.pop("document_title", None)
+    return ir.Citation(
+        kind, place.pop("url", None), title, place.pop("cited_text", None) or None, source=place
+    )
+
+
+def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
+    """The fields of Media that hold the source, and what is left over of it."""
+    source = value["source"]
+    kind = source["type"]
+    field, known = _SOURCES[kind]
+    content = source[_SOURCE_KEYS.get(kind, field)]
+    fields = {field: decode_content(content) if kind == "content" else content}
+    if (mime := source.get("media_type")) is not None:
+        fields["mime"] = mime
+    extra = leftovers(source, known)
+    return fields, {NAME: {f"source.{key}": kept for key, kept in extra[NAME].items()}} if extra else None
+
+
+def _image(value: _Wire) -> ir.Block:
+    fields, extra = _source(value)
+    extra = ir.merge(extra, leftovers(value, _IMAGE))
+    return ir.Media("image", **fields, cache=decode_mark(value), extra=extra)
+
+
+def _document(value: _Wire) -> ir.Block:
+    fields, extra = _source(value)
+    citable, inner = _citable(value)
+    return ir.Media(
+        "document",
+        **fields,
+        name=value.get("title"),
+        context=value.get("context"),
+        citable=citable,
+        cache=decode_mark(value),
+        extra=ir.merge(ir.merge(extra, inner), leftovers(value, _DOCUMENT)),
+    )
+
+
+def _citable(value: _Wire) -> tuple[bool | None, ir.Extra]:
+    wish = value.get("citations")
+    if wish is None:
+        return None, None
+    if wish.keys() == {"enabled"}:
+        return wish["enabled"], None
+    return wish.get("enabled"), {NAME: {"citations": wish}}
+
+
+def _search_result(value: _Wire) -> ir.Block:
+    citable, extra = _citable(value)
+    return ir.Media(
+        "document",
+        blocks=decode_content(value["content"]),
+        name=value["title"],
+        context=value["source"],
+        citable=citable,
+        cache=decode_mark(value),
+        extra=ir.merge(extra, leftovers(value, _SEARCH_RESULT)),
+        form="search_result",
+    )
+
+
+def _web_result(value: _Wire) -> ir.Block:
+    sealed = value.get("encrypted_content")
+    return ir.Media(
+        "document",
+        url=value["url"],
+        name=value.get("title"),
+        sealed=None if sealed is None else ir.Sealed(NAME, sealed),
+        extra=leftovers(value, _WEB_RESULT),
+        form="web_search_result",
+    )
+
+
+def _thinking(value: _Wire) -> ir.Block:
+    signature = value.get("signature")
+    return ir.Thinking(
+        _string(value, "thinking"),
+        sealed=ir.Sealed(NAME, signature) if signature else None,
+        cache=decode_mark(value),
+        extra=leftovers(value, _THINKING),
+    )
+
+
+def _redacted(value: _Wire) -> ir.Block:
+    return ir.Thinking(
+        sealed=ir.Sealed(NAME, value["data"]),
+        redacted=True,
+        cache=decode_mark(value),
+        extra=leftovers(value, _REDACTED),
+    )
+
+
+def _arguments(value: _Wire) -> str:
+    return _encode_json(value["input"]).decode()
+
+
+def _call(value: _Wire) -> ir.Block:
+    if len(value) == 4:
+        return ir.ToolCall(value["id"], value["name"], _arguments(value))
+    return ir.ToolCall(
+        value["id"],
+        value["name"],
+        _arguments(value),
+        cache=decode_mark(value),
+        extra=leftovers(value, _CALL),
+    )
+
+
+def _server_call(value: _Wire) -> ir.Block:
+    mcp = value["type"] == "mcp_tool_use"
+    return ir.ToolCall(
+        value["id"],
+        value["name"],
+        _arguments(value),
+        "builtin",
+        "provider",
+        namespace=value["server_name"] if mcp else None,
+        cache=decode_mark(value),
+        extra=leftovers(value, _MCP_CALL if mcp else _CALL),
+    )
+
+
+def _result(value: _Wire) -> ir.Block:
+    content = value.get("content")
+    return ir.ToolResult(
+        value["tool_use_id"],
+        () if content is None else decode_content(content),
+        error=value.get("is_error"),
+        cache=decode_mark(value),
+        extra=leftovers(value, _RESULT),
+        form="text" if isinstance(content, str) else None,
+    )
+
+
+def _provider_result(value: _Wire) -> ir.Block:
+    """The result of a tool that Anthropic ran: a list of blocks, or one object of the tool's own shape."""
+    content = value.get("content")
+    error = value.get("is_error")
+    blocks: tuple[ir.Block, ...] = ()
+    if isinstance(content, dict):
+        blocks = (ir.Json(content),)
+        if str(content.get("type")).endswith("_error"):
+            error = True
+    elif content is not None:
+        blocks = decode_content(content)
+    return ir.ToolResult(
+        value["tool_use_id"],
+        blocks,
+        error=error,
+        kind=value["type"],
+        by="provider",
+        cache=decode_mark(value),
+        extra=leftovers(value, _RESULT),
+        form="text" if isinstance(content, str) else None,
+    )
+
+
+_DECODE: dict[Any, Callable[[_Wire], ir.Block]] = {
+    "text": _text,
+    "image": _image,
+    "document": _document,
+    "search_result": _search_result,
+    "web_search_result": _web_result,
+    "thinking": _thinking,
+    "redacted_thinking": _redacted,
+    "tool_use": _call,
+    "server_tool_use": _server_call,
+    "mcp_tool_use": _server_call,
+    "tool_result": _result,
+}
+
+# --- IR to wire ----------------------------------------------------------------------------------
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What blocks are written into.
+
+    own: the IR came from this dialect, so nothing needs repair. answer: it is an answer for a client,
+    not a request for Anthropic. signatures: whether thinking must be signed to be replayed.
+    """
+
+    report: Report
+    own: bool
+    answer: bool = False
+    signatures: bool = True
+
+
+def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
+    """One block, None where there is nothing to write; what is lost has then been reported.
+
+    Raises WireError for media that the API cannot take at all.
+    """
+    return _ENCODE[type(block)](block, scope, where)
+
+
+def encode_blocks(blocks: Iterable[ir.Block], scope: Scope, where: str) -> list[_Wire]:
+    """Several blocks, in order."""
+    written = (encode_block(block, scope, f"{where}[{index}]") for index, block in enumerate(blocks))
+    return [wire for wire in written if wire is not None]
+
+
+def encode_mark(mark: ir.CacheMark, report: Report, where: str) -> _Wire:
+    """A cache breakpoint. Anthropic keeps a prefix for five minutes or for an hour."""
+    out: _Wire = {"type": "ephemeral"}
+    if mark.ttl is not None:
+        out["ttl"] = mark.ttl
+        if mark.ttl not in {"5m", "1h"}:
+            out["ttl"] = "1h"
+            report.change(f"{where}.cache", "cache_control.ttl", f"{mark.ttl} becomes 1h, the longest here")
+    if mark.extra is not None:
+        restore(out, mark.extra, report, f"{where}.cache")
+    return out
+
+
+def _finish(out: _Wire, block: Any, scope: Scope, where: str) -> _Wire:
+    """What every block may carry beside its content."""
+    if block.cache is not None:
+        out["cache_control"] = encode_mark(block.cache, scope.report, where)
+    if block.extra is not None:
+        restore(out, block.extra, scope.report, where)
+    if block.item is not None:
+        _lose_item(block.item, scope.report, where)
+    return out
+
+
+def _lose_item(item: ir.Item, report: Report, where: str) -> None:
+    if item.phase is not None:
+        report.lose(f"{where}.item.phase", "messages have no phase here", "hint")
+    restore({}, item.extra, report, f"{where}.item")
+
+
+def _lose_seal(sealed: ir.Sealed | None, scope: Scope, where: str) -> None:
+    if sealed is not None and sealed.origin != NAME:
+        scope.report.lose(f"{where}.sealed", "a seal of another provider cannot be carried here", "quality")
+
+
+def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
+    text = block.text
+    if not scope.own and not text.strip() and not (scope.answer and text):
+        if text:  # refused in requests: "text content blocks must contain non-whitespace text"
+            scope.report.lose(where, "text of nothing but white space is refused", "hint")
+        return None
+    out: _Wire = {"type": "text", "text": text}
+    if block.citations:
+        _cite(out, block.citations, scope, where)
+    if block.logprobs is not None:
+        scope.report.lose(f"{where}.logprobs", "log probabilities have no place here", "hint")
+    if block.sealed is not None:
+        _lose_seal(block.sealed, scope, where)
+    if block.cache is None and block.extra is None and block.item is None:
+        return out
+    return _finish(out, block, scope, where)
+
+
+def _cite(out: _Wire, citations: tuple[ir.Citation, ...], scope: Scope, where: str) -> None:
+    written = [encode_citation(c, scope, f"{where}.citations[{i}]") for i, c in enumerate(citations)]
+    if kept := [citation for citation in written if citation is not None]:
+        out["citations"] = kept
+
+
+def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | None:
+    """A citation. One of another provider can be shown to a client, but not be sent to Anthropic."""
+    place = citation.source
+    if place is not None and place.get("type") in CITATIONS:
+        out = dict(place)
+        document = citation.kind in {"document", "page", "block"}
+        out["cited_text"] = citation.quote or ""
+        if citation.title is not None:
+            out["document_title" if document else "title"] = citation.title
+        if citation.url is not None:
+            out["url"] = citation.url
+    elif place is not None and scope.own:
+        return dict(place)
+    elif scope.answer and citation.url is not None:
+        out = {
+            "type": "web_search_result_location",
+            "url": citation.url,
+            "title": citation.title,
+            "cited_text": citation.quote or "",
+            "encrypted_index": "",
+        }
+        if citation.start is not None:
+            scope.report.lose(f"{where}.start", "a citation covers its whole block here", "hint")
+    else:
+        scope.report.lose(where, "a citation of another provider cannot be verified here", "hint")
+        return None
+    if citation.extra is not None:
+        restore(out, citation.extra, scope.report, where)
+    return out
+
+
+def _refusal_out(block: ir.Refusal, scope: Scope, where: str) -> _Wire | None:
+    if not block.text.strip():
+        return None
+    scope.report.change(where, "content[].text", "a refusal is written as plain text")
+    out: _Wire = {"type": "text", "text": block.text}
+    restore(out, block.extra, scope.report, where)
+    return out
+
+
+def _thinking_out(block: ir.Thinking, scope: Scope, where: str) -> _Wire | None:
+    sealed = block.sealed
+    own_seal = sealed.data if sealed is not None and sealed.origin == NAME else None
+    if block.redacted:
+        if own_seal is None:
+            scope.report.lose(
+                where, "withheld reasoning of another provider cannot be carried here", "quality"
+            )
+            return None
+        return _finish({"type": "redacted_thinking", "data": own_seal}, block, scope, where)
+    text = block.text or "\n\n".join(block.summary)
+    if scope.answer:
+        _lose_seal(sealed, scope, where)
+        if not text and own_seal is None and not scope.own:
+            return None
+    elif not own_seal and scope.signatures:
+        scope.report.lose(where, "reasoning without Anthropic's signature cannot be replayed", "quality")
+        return None
+    out = {"type": "thinking", "thinking": text, "signature": own_seal or ""}
+    return _finish(out, block, scope, where)
+
+
+def parse_arguments(text: str) -> tuple[_Wire, bool]:
+    """A call's arguments as the object that the API demands, and whether they had to be wrapped."""
+    if not text.strip():
+        return {}, False
+    try:
+        value = _decode_json(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return {"_raw": text}, True
+    return (value, False) if isinstance(value, dict) else ({"_raw": text}, True)
+
+
+def _call_out(block: ir.ToolCall, scope: Scope, where: str) -> _Wire | None:
+    if block.by != "client" and not scope.own:
+        scope.report.lose(where, f"a call that the {block.by} ran cannot be replayed here", "quality")
+        return None
+    if block.kind == "custom" and not scope.answer:
+        raise WireError("calls of free-text tools have no form here", to_path(where), "unsupported_value")
+    arguments, wrapped = parse_arguments(block.arguments)
+    if wrapped:
+        scope.report.change(where, "input._raw", "arguments that are no JSON object are wrapped")
+    out: _Wire = {"type": "tool_use", "id": block.id, "name": block.name, "input": arguments}
+    if block.by != "client":
+        out["type"] = "server_tool_use" if block.namespace is None else "mcp_tool_use"
+        if block.namespace is not None:
+            out["server_name"] = block.namespace
+    if block.sealed is not None:
+        _lose_seal(block.sealed, scope, where)
+    if block.cache is None and block.extra is None and block.item is None:
+        return out
+    return _finish(out, block, scope, where)
+
+
+def _result_out(block: ir.ToolResult, scope: Scope, where: str) -> _Wire | None:
+    provided = block.by != "client"
+    if provided and not scope.own:
+        scope.report.lose(
+            where, f"a result of a tool that the {block.by} ran cannot be replayed here", "quality"
+        )
+        return None
+    out: _Wire = {"type": block.kind if provided else "tool_result", "tool_use_id": block.id}
+    content = block.content
+    if block.form == "text" and len(content) == 1 and isinstance(content[0], ir.Text):
+        out["content"] = content[0].text
+    elif provided and len(content) == 1 and isinstance(content[0], ir.Json):
+        out["content"] = content[0].value
+    elif content or provided:
+        _content_out(out, content, scope, f"{where}.content")
+    if block.error is not None and block.kind in {"function", "custom", "legacy", "mcp_tool_result"}:
+        out["is_error"] = block.error
+    return _finish(out, block, scope, where)
+
+
+def _content_out(out: _Wire, content: tuple[ir.Block, ...], scope: Scope, where: str) -> None:
+    blocks = encode_blocks(content, scope, where)
+    if scope.own or len(blocks) != 1 or blocks[0].keys() != {"type", "text"}:
+        out["content"] = blocks
+    else:
+        out["content"] = blocks[0]["text"]
+
+
+_MAGIC = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}
+
+
+def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
+    if scope.answer and not scope.own:
+        scope.report.lose(where, f"an answer cannot hold {block.kind} here", "meaning")
+        return None
+    if block.form == "web_search_result":
+        out: _Wire = {"type": "web_search_result", "url": block.url, "title": block.name}
+        if block.sealed is not None:
+            out["encrypted_content"] = block.sealed.data
+        return _finish(out, block, scope, where)
+    if block.kind not in {"image", "document"}:
+        raise WireError(f"{block.kind} input is not supported", to_path(where), "unsupported_modality")
+    out = {"type": block.kind}
+    if block.form == "search_result":
+        out |= {"type": "search_result", "source": block.context, "title": block.name}
+        out["content"] = encode_blocks(block.blocks or (), scope, f"{where}.blocks")
+    else:
+        out["source"] = _source_out(block, scope, where)
+        if block.name is not None:
+            _title(out, block.name, scope, where)
+        if block.context is not None:
+            out["context"] = block.context
+    if block.citable is not None:
+        out["citations"] = {"enabled": block.citable}
+    if block.detail is not None:
+        scope.report.lose(f"{where}.detail", "images have no level of detail here", "hint")
+    return _finish(out, block, scope, where)
+
+
+def _title(out: _Wire, name: str, scope: Scope, where: str) -> None:
+    if out["type"] == "document":
+        out["title"] = name
+    else:
+        scope.report.lose(f"{where}.name", "images have no names here", "hint")
+
+
+def _source_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
+    if block.data is not None:
+        return _inline(block, block.data, scope, where)
+    if block.url is not None:
+        return {"type": "url", "url": block.url}
+    if block.text is not None:
+        return {"type": "text", "media_type": block.mime or "text/plain", "data": block.text}
+    if block.blocks is not None:
+        return {"type": "content", "content": encode_blocks(block.blocks, scope, f"{where}.blocks")}
+    if block.file is None:
+        raise WireError(f"the {block.kind} has no content", to_path(where), "invalid_value")
+    if not scope.own:
+        raise WireError("a file id of another provider is unknown here", to_path(where), "unsupported_value")
+    return {"type": "file", "file_id": block.file}
+
+
+def _inline(block: ir.Media, data: str, scope: Scope, where: str) -> _Wire:
+    mime = block.mime
+    if block.kind == "image":
+        if mime is None:
+            mime = next((known for magic, known in _MAGIC.items() if data.startswith(magic)), "image/png")
+            scope.report.change(f"{where}.mime", "source.media_type", f"unstated; taken for {mime}")
+        return {"type": "base64", "media_type": mime, "data": data}
+    if mime is None:
+        mime = "application/pdf"
+        scope.report.change(f"{where}.mime", "source.media_type", f"unstated; taken for {mime}")
+    if scope.own or mime == "application/pdf":
+        return {"type": "base64", "media_type": mime, "data": data}
+    if not mime.startswith("text/") and mime != "application/json":
+        raise WireError(f"documents of type {mime} are not supported", to_path(where), "unsupported_value")
+    try:
+        text = base64.b64decode(data, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise WireError("the document is not base64 of UTF-8 text", to_path(where), "invalid_value") from None
+    scope.report.change(where, "source.data", f"a document of type {mime} is written as plain text")
+    return {"type": "text", "media_type": "text/plain", "data": text}
+
+
+def _json_out(block: ir.Json, scope: Scope, where: str) -> _Wire:
+    restore({}, block.extra, scope.report, where)
+    return {"type": "text", "text": _encode_json(block.value).decode()}
+
+
+def _native_out(block: ir.Native, scope: Scope, where: str) -> _Wire | None:
+    if block.dialect == NAME:
+        return dict(block.value)
+    scope.report.lose(where, f"`{block.kind}` is known to its own protocol alone", "meaning")
+    return None
+
+
+_ENCODE: dict[type, Callable[[Any, Scope, str], _Wire | None]] = {
+    ir.Text: _text_out,
+    ir.Refusal: _refusal_out,
+    ir.Thinking: _thinking_out,
+    ir.ToolCall: _call_out,
+    ir.ToolResult: _result_out,
+    ir.Media: _media_out,
+    ir.Json: _json_out,
+    ir.Native: _native_out,
+}
+
+
+def to_path(where: str) -> str:
+    """A place in IR terms in the notation that errors use (`messages[0].content[1]`)."""
+    return where.replace(".blocks[", ".content[")

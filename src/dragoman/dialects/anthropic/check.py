@@ -1,0 +1,327 @@
+"""What a client may send: exact errors with the place of the mistake, before anything upstream happens.
+
+Types and ranges are one typed view of the body; what the view cannot say are plain loops. Unknown members
+and unknown kinds of blocks pass: the API grows, and its own answer is better than our guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from dragoman.dialects.anthropic.terms import BETA_HEADER
+from dragoman.dialects.dialect import WireRequest
+from dragoman.errors import WireError
+
+_Block = dict[str, Any]
+
+
+class _Message(msgspec.Struct):
+    role: Literal["user", "assistant", "system"]
+    content: str | list[_Block] | None = None
+    output_config: dict[str, Any] | None = None
+
+
+class _Thinking(msgspec.Struct):
+    type: str
+    budget_tokens: Annotated[int, msgspec.Meta(ge=1024)] | None = None
+    display: str | None = None
+
+
+class _Format(msgspec.Struct):
+    type: str
+    schema: dict[str, Any] | None = None
+
+
+class _OutputConfig(msgspec.Struct):
+    effort: str | None = None
+    format: _Format | None = None
+
+
+class _ToolChoice(msgspec.Struct):
+    type: str
+    name: str | None = None
+    disable_parallel_tool_use: bool | None = None
+
+
+class _Metadata(msgspec.Struct):
+    user_id: str | None = None
+
+
+class _CacheControl(msgspec.Struct):
+    type: str
+    ttl: str | None = None
+
+
+class _Request(msgspec.Struct):
+    max_tokens: Annotated[int, msgspec.Meta(ge=0)]
+    messages: list[_Message]
+    model: str | None = None
+    system: str | list[_Block] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: _ToolChoice | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    top_k: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    stop_sequences: list[str] | None = None
+    stream: bool | None = None
+    thinking: _Thinking | None = None
+    output_config: _OutputConfig | None = None
+    output_format: _Format | None = None
+    metadata: _Metadata | None = None
+    service_tier: str | None = None
+    cache_control: _CacheControl | None = None
+
+
+_PLACE = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_ID = re.compile(r"[A-Za-z0-9_-]+")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_FREE_BUDGET = "interleaved-thinking"
+"""With this beta a thinking budget may exceed max_tokens: it covers all turns of a tool loop."""
+
+
+def check(wire: WireRequest) -> None:
+    """Raise WireError at the first mistake of a request."""
+    body = wire.body
+    try:
+        request = msgspec.convert(body, _Request)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error)) from None
+    _check_messages(request.messages)
+    if request.system is not None and not isinstance(request.system, str):
+        for index, block in enumerate(request.system):
+            if block.get("type") != "text":
+                raise WireError(
+                    "system blocks must be of type text", f"system[{index}].type", "invalid_value"
+                )
+            _check_block(block, f"system[{index}]")
+    names = None if request.tools is None else _check_tools(request.tools)
+    if request.tool_choice is not None:
+        _check_choice(request.tool_choice, names, body)
+    if request.stop_sequences is not None:
+        for index, text in enumerate(request.stop_sequences):
+            if not text.strip():
+                raise WireError(
+                    "must contain more than white space", f"stop_sequences[{index}]", "invalid_value"
+                )
+    if request.thinking is not None:
+        _check_thinking(request.thinking, request.max_tokens, wire)
+    if request.output_config is not None and request.output_config.format is not None:
+        _check_format(request.output_config.format, "output_config.format")
+    if request.output_format is not None:
+        _check_format(request.output_format, "output_format")
+
+
+def _explained(text: str) -> WireError:
+    """A complaint of msgspec as message, path and code."""
+    found = _PLACE.fullmatch(text)
+    what, path = (found[1], found[2] or "") if found else (text, "")
+    if (missing := _MISSING.fullmatch(what)) is not None:
+        path = f"{path}.{missing[1]}" if path else missing[1]
+        return WireError(f"{missing[1]} is required", path, "missing_required_parameter")
+    code = "invalid_type" if ", got " in what else "invalid_value"
+    return WireError(what.replace("`", ""), path, code)
+
+
+# --- Messages ------------------------------------------------------------------------------------
+
+
+def _check_messages(messages: list[_Message]) -> None:
+    if not messages:
+        raise WireError("at least one message is required", "messages", "invalid_value")
+    if messages[0].role == "system":
+        raise WireError(
+            "the first message cannot be system: use `system`", "messages[0].role", "invalid_value"
+        )
+    last = len(messages) - 1
+    for index, message in enumerate(messages):
+        content = message.content
+        if not content and not (index == last and message.role == "assistant") and not message.output_config:
+            where = f"messages[{index}].content"
+            if content is None:
+                raise WireError("content is required", where, "missing_required_parameter")
+            raise WireError("messages must have content", where, "invalid_value")
+        if type(content) is list:
+            for number, block in enumerate(content):
+                if type(kind := block.get("type")) is not str:
+                    raise WireError(
+                        "must be a string", f"messages[{index}].content[{number}].type", "invalid_type"
+                    )
+                if kind in _BLOCKS:
+                    _check_block(block, f"messages[{index}].content[{number}]")
+
+
+def _check_block(block: _Block, where: str) -> None:
+    for key, required, kinds, word in _BLOCKS[block["type"]]:
+        value = block.get(key)
+        if value is None:
+            if required:
+                raise WireError(f"{key} is required", f"{where}.{key}", "missing_required_parameter")
+        elif not isinstance(value, kinds):
+            raise WireError(f"must be {word}", f"{where}.{key}", "invalid_type")
+    if (more := _MORE.get(block["type"])) is not None:
+        more(block, where)
+
+
+_Member = tuple[str, bool, type | tuple[type, ...], str]
+_SOURCE: tuple[_Member, ...] = (("source", True, dict, "an object"),)
+_BLOCKS: dict[str, tuple[_Member, ...]] = {
+    "text": (("text", True, str, "a string"), ("citations", False, list, "an array")),
+    "image": _SOURCE,
+    "document": (
+        *_SOURCE,
+        ("title", False, str, "a string"),
+        ("context", False, str, "a string"),
+        ("citations", False, dict, "an object"),
+    ),
+    "thinking": (("thinking", True, str, "a string"), ("signature", False, str, "a string")),
+    "redacted_thinking": (("data", True, str, "a string"),),
+    "tool_use": (
+        ("id", True, str, "a string"),
+        ("name", True, str, "a string"),
+        ("input", True, dict, "an object"),
+    ),
+    "tool_result": (
+        ("tool_use_id", True, str, "a string"),
+        ("content", False, (str, list), "a string or an array"),
+        ("is_error", False, bool, "a boolean"),
+    ),
+}
+"""Members of each kind of block: name, whether it is required, its types, and those in words."""
+
+_SOURCES = {"base64": "data", "url": "url", "file": "file_id", "text": "data", "content": "content"}
+
+
+def _check_text(block: _Block, where: str) -> None:
+    if not block["text"]:
+        raise WireError("text must not be empty", f"{where}.text", "invalid_value")
+
+
+def _check_source(block: _Block, where: str) -> None:
+    source = block["source"]
+    kind = source.get("type")
+    if not isinstance(kind, str):
+        raise WireError("must be a string", f"{where}.source.type", "invalid_type")
+    key = _SOURCES.get(kind)
+    if key is not None and source.get(key) is None:
+        raise WireError(f"{key} is required", f"{where}.source.{key}", "missing_required_parameter")
+    if kind == "base64" and not isinstance(source.get("media_type"), str):
+        path = f"{where}.source.media_type"
+        raise WireError("media_type is required", path, "missing_required_parameter")
+    if key is not None and key != "content" and not isinstance(source[key], str):
+        raise WireError("must be a string", f"{where}.source.{key}", "invalid_type")
+
+
+def _check_call(block: _Block, where: str) -> None:
+    if _ID.fullmatch(block["id"]) is None:
+        raise WireError("must match ^[A-Za-z0-9_-]+$", f"{where}.id", "invalid_value")
+
+
+def _check_result(block: _Block, where: str) -> None:
+    if _ID.fullmatch(block["tool_use_id"]) is None:
+        raise WireError("must match ^[A-Za-z0-9_-]+$", f"{where}.tool_use_id", "invalid_value")
+    content = block.get("content")
+    if type(content) is not list:
+        return
+    for number, inner in enumerate(content):
+        place = f"{where}.content[{number}]"
+        if not isinstance(inner, dict):
+            raise WireError("must be an object", place, "invalid_type")
+        if not isinstance(inner.get("type"), str):
+            raise WireError("must be a string", f"{place}.type", "invalid_type")
+        if inner["type"] in _BLOCKS:
+            _check_block(inner, place)
+
+
+_MORE: dict[str, Callable[[_Block, str], None]] = {
+    "text": _check_text,
+    "image": _check_source,
+    "document": _check_source,
+    "tool_use": _check_call,
+    "tool_result": _check_result,
+}
+
+# --- Tools ---------------------------------------------------------------------------------------
+
+
+def _check_tools(tools: list[dict[str, Any]]) -> set[str] | None:
+    """The names that may be chosen; None where a tool brings names that are not known here."""
+    names: set[str] = set()
+    open_ended = False
+    for index, tool in enumerate(tools):
+        where = f"tools[{index}]"
+        kind = tool.get("type")
+        if kind is not None and not isinstance(kind, str):
+            raise WireError("must be a string", f"{where}.type", "invalid_type")
+        name = tool.get("name")
+        if kind is None or kind == "custom":
+            _check_function(tool, where)
+        elif not isinstance(name, str):
+            open_ended = True
+            continue
+        if name in names:
+            raise WireError(f"tool names must be unique: {name!r}", f"{where}.name", "invalid_value")
+        names.add(str(name))
+    return None if open_ended else names
+
+
+def _check_function(tool: dict[str, Any], where: str) -> None:
+    name = tool.get("name")
+    if name is None:
+        raise WireError("name is required", f"{where}.name", "missing_required_parameter")
+    if not isinstance(name, str):
+        raise WireError("must be a string", f"{where}.name", "invalid_type")
+    if _NAME.fullmatch(name) is None:
+        raise WireError("must match ^[A-Za-z0-9_-]{1,128}$", f"{where}.name", "invalid_value")
+    if not isinstance(tool.get("description", ""), str | None):
+        raise WireError("must be a string", f"{where}.description", "invalid_type")
+    if not isinstance(tool.get("strict", False), bool | None):
+        raise WireError("must be a boolean", f"{where}.strict", "invalid_type")
+    schema = tool.get("input_schema")
+    if schema is None:
+        raise WireError("input_schema is required", f"{where}.input_schema", "missing_required_parameter")
+    if not isinstance(schema, dict):
+        raise WireError("must be an object", f"{where}.input_schema", "invalid_type")
+    if schema.get("type") != "object":
+        raise WireError("must be 'object'", f"{where}.input_schema.type", "invalid_value")
+
+
+_CHOICES = frozenset({"auto", "any", "tool", "none"})
+
+
+def _check_choice(choice: _ToolChoice, names: set[str] | None, body: dict[str, Any]) -> None:
+    if choice.type not in _CHOICES:
+        raise WireError(f"unknown tool choice {choice.type!r}", "tool_choice.type", "invalid_value")
+    has_tools = bool(body.get("tools")) or "mcp_servers" in body
+    if not has_tools and choice.type in {"any", "tool"}:
+        raise WireError("tool_choice needs tools", "tool_choice", "invalid_value")
+    if choice.type != "tool":
+        return
+    if choice.name is None:
+        raise WireError("name is required", "tool_choice.name", "missing_required_parameter")
+    if names is not None and choice.name not in names and "mcp_servers" not in body:
+        raise WireError(f"there is no tool named {choice.name!r}", "tool_choice.name", "invalid_value")
+
+
+# --- The rest ------------------------------------------------------------------------------------
+
+
+def _check_thinking(thinking: _Thinking, max_tokens: int, wire: WireRequest) -> None:
+    if thinking.type != "enabled":
+        return
+    where = "thinking.budget_tokens"
+    if thinking.budget_tokens is None:
+        raise WireError("budget_tokens is required", where, "missing_required_parameter")
+    if thinking.budget_tokens >= max_tokens and _FREE_BUDGET not in wire.headers.get(BETA_HEADER, ""):
+        raise WireError("must be less than max_tokens", where, "invalid_value")
+
+
+def _check_format(wanted: _Format, where: str) -> None:
+    if wanted.type != "json_schema":
+        raise WireError("must be 'json_schema'", f"{where}.type", "invalid_value")
+    if wanted.schema is None:
+        raise WireError("schema is required", f"{where}.schema", "missing_required_parameter")

@@ -1,0 +1,190 @@
+"""Errors: what Anthropic and its compatible servers answer with, and what our face answers with.
+
+https://platform.claude.com/docs/en/api/errors. Status first, then the body's own codes, message patterns
+only where a status says too little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from dragoman.dialects.anthropic.terms import NAME
+from dragoman.dialects.failure import Body, kind_of_status, read_body, retry_after
+from dragoman.ir import STATUS, Fault, Kind
+
+_KINDS: dict[str, Kind] = {
+    "invalid_request_error": "invalid_request",
+    "authentication_error": "authentication",
+    "billing_error": "quota",
+    "permission_error": "permission",
+    "not_found_error": "not_found",
+    "conflict_error": "conflict",
+    "request_too_large": "too_large",
+    "rate_limit_error": "rate_limit",
+    "timeout_error": "timeout",
+    "api_error": "upstream",
+    "overloaded_error": "overloaded",
+}
+"""`error.type`, which is all that an error inside a stream states."""
+
+_DETAILS: dict[str, Kind] = {
+    "enforced_spend_limit_reached": "quota",
+    "contract_spend_limit_reached": "quota",
+    "linked_organization_spend_limit_reached": "quota",
+    "linked_organization_billing_unavailable": "quota",
+    "organization_on_hold": "permission",
+}
+"""`error.details.error_code`, where it says more than the type: waiting does not help."""
+
+_TEXTS: tuple[tuple[str, Kind], ...] = (
+    ("prompt is too long", "context_length"),
+    ("exceed context limit", "context_length"),
+    ("credit balance is too low", "quota"),
+    ("reached your specified api usage limits", "quota"),
+    ("invalid x-api-key", "authentication"),
+)
+"""Fragments of messages, lower case, for statuses that stand for many things."""
+
+_VAGUE = frozenset({400, 413, 422})
+_LONG_CONTEXT = "extra usage is required for long context"
+
+_CODES: dict[Kind, str] = {
+    "context_length": "context_length_exceeded",
+    "authentication": "invalid_api_key",
+    "quota": "insufficient_quota",
+    "rate_limit": "rate_limit_exceeded",
+    "overloaded": "server_is_overloaded",
+    "model_not_found": "model_not_found",
+}
+_GATEWAYS = frozenset({"authentication", "permission", "quota", "not_found", "model_not_found"})
+"""Kinds that whoever runs the gateway has to mend: its account, or the name it asked for."""
+_UPSTREAMS = frozenset({"rate_limit", "overloaded", "timeout", "upstream", "unavailable", "not_implemented"})
+
+
+def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+    """The fault of an error answer. Never fails: whatever the body is, the status says something."""
+    return _fault(
+        read_body(body, f"The provider answered with status {status}."), status, retry_after(headers)
+    )
+
+
+def fault_of(value: dict[str, Any]) -> Fault:
+    """The fault of an error that came inside an answer or a stream."""
+    return _fault(read_body(value), None, None)
+
+
+def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
+    kind = _kind(body, status)
+    details = body.rest.get("details")
+    detail = details.get("error_code") if isinstance(details, dict) else None
+    kept = {key: value for key, value in body.rest.items() if value is not None}
+    if (request_id := body.outer.get("request_id")) is not None:
+        kept["request_id"] = request_id
+    return Fault(
+        kind,
+        body.message,
+        code=_CODES.get(kind) or body.code or (detail if isinstance(detail, str) else None),
+        param=body.param,
+        type=body.type,
+        status=status,
+        retry_after=wait,
+        blame="gateway" if kind in _GATEWAYS else "upstream" if kind in _UPSTREAMS else "client",
+        extra={NAME: kept} if kept else None,
+    )
+
+
+def _kind(body: Body, status: int | None) -> Kind:
+    named = _KINDS.get(body.type or "")
+    if status is None or status < 400:
+        kind: Kind = named or "upstream"
+    else:
+        kind = kind_of_status(status)
+    details = body.rest.get("details")
+    detail = details.get("error_code") if isinstance(details, dict) else None
+    if isinstance(detail, str) and detail in _DETAILS:
+        return _DETAILS[detail]
+    text = body.message.lower()
+    if kind == "rate_limit":
+        return "quota" if _LONG_CONTEXT in text else kind
+    if kind == "not_found" and text.startswith("model:"):
+        return "model_not_found"
+    if status in _VAGUE or (status is None and kind == "invalid_request"):
+        return next((found for fragment, found in _TEXTS if fragment in text), kind)
+    return kind
+
+
+# --- Our face ------------------------------------------------------------------------------------
+
+_FACE: dict[Kind, tuple[int, str]] = {
+    "invalid_request": (400, "invalid_request_error"),
+    "unsupported": (400, "invalid_request_error"),
+    "untranslatable": (400, "invalid_request_error"),
+    "context_length": (400, "invalid_request_error"),
+    "content_policy": (400, "invalid_request_error"),
+    "authentication": (401, "authentication_error"),
+    "quota": (402, "billing_error"),
+    "permission": (403, "permission_error"),
+    "not_found": (404, "not_found_error"),
+    "model_not_found": (404, "not_found_error"),
+    "method_not_allowed": (405, "invalid_request_error"),
+    "conflict": (409, "conflict_error"),
+    "too_large": (413, "request_too_large"),
+    "media_type": (415, "invalid_request_error"),
+    "rate_limit": (429, "rate_limit_error"),
+    "overloaded": (529, "overloaded_error"),
+    "timeout": (504, "timeout_error"),
+}
+_ALSO: dict[str, frozenset[Kind]] = {
+    "invalid_request_error": frozenset({"quota"}),
+    "rate_limit_error": frozenset({"quota"}),
+    "permission_error": frozenset({"quota"}),
+}
+"""Types that the API itself uses for a kind beside the one in `_FACE`."""
+_TOO_LONG = ("prompt is too long", "exceed context limit")
+
+
+def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an error answer."""
+    status, _ = _status(fault)
+    headers: dict[str, str] = {}
+    if request_id is not None:
+        headers["request-id"] = request_id
+    if fault.retry_after is not None:
+        headers["retry-after"] = str(max(1, round(fault.retry_after)))
+    if fault.kind == "quota":
+        headers["x-should-retry"] = "false"  # the clients would try any 429 again
+    return status, headers, msgspec.json.encode(error_body(fault, request_id))
+
+
+def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
+    """The envelope, which is also the data of an `error` event."""
+    _, kind = _status(fault)
+    error: dict[str, Any] = {"type": kind, "message": _message(fault)}
+    kept = (fault.extra or {}).get(NAME, {})
+    error.update((key, value) for key, value in kept.items() if key != "request_id")
+    out: dict[str, Any] = {"type": "error", "error": error}
+    if (named := request_id if request_id is not None else kept.get("request_id")) is not None:
+        out["request_id"] = named
+    return out
+
+
+def _status(fault: Fault) -> tuple[int, str]:
+    """Status and type: by kind, or as the API itself stated them where that is the same kind."""
+    status, kind = _FACE.get(fault.kind, (STATUS[fault.kind], "api_error"))
+    if fault.type is None or (fault.type != kind and fault.kind not in _ALSO.get(fault.type, ())):
+        return status, kind
+    stated = fault.status
+    return stated if stated is not None and 400 <= stated <= 599 else status, fault.type
+
+
+def _message(fault: Fault) -> str:
+    """The sentence. Clients look for the API's own words to know that a prompt was too long."""
+    text = fault.message
+    if fault.kind == "context_length" and not any(words in text.lower() for words in _TOO_LONG):
+        text = f"{_TOO_LONG[0]}: {text}"
+    if fault.param is not None and not text.startswith(fault.param):
+        text = f"{fault.param}: {text}"
+    return text

@@ -1,0 +1,281 @@
+"""Another dialect's history as turns that the API accepts.
+
+The API wants the leading system text apart, alternating turns, every result of a turn first in the next
+user turn, and no call without a result. Histories of other protocols keep none of these rules, and those
+that were cut or cancelled keep fewer. Each repair is a change or a loss; the same history always gives the
+same bytes, or prompt caches would never hit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.anthropic.blocks import Scope, encode_block, encode_mark
+from dragoman.dialects.dialect import Target
+
+_Wire = dict[str, Any]
+_ID = re.compile(r"[A-Za-z0-9_-]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+_SYSTEM_ROLES = frozenset({"system", "developer"})
+
+CUT_OFF = "The call was never answered: it was cancelled or its result was lost."
+BEGIN = "Please begin."
+GO_ON = "Please continue."
+
+
+def safe_id(stated: str) -> str:
+    """A call's id as the API accepts it; the same id always gives the same one."""
+    if _ID.fullmatch(stated):
+        return stated
+    digest = hashlib.blake2b(stated.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    return f"{_UNSAFE.sub('_', stated)}_{digest}".lstrip("_")
+
+
+class _Pending(msgspec.Struct):
+    """A call of the last assistant turn that waits for its result."""
+
+    stated: str | None
+    name: str
+    id: str
+
+
+class _Turn(msgspec.Struct):
+    """One turn. results: tool results of a user turn, which come before everything else."""
+
+    role: str
+    content: list[_Wire] = []
+    results: list[_Wire] = []
+
+
+def encode_history(request: ir.Request, target: Target, scope: Scope) -> tuple[list[_Wire], list[_Wire]]:
+    """The system blocks and the messages."""
+    writer = _Writer(request.messages, target, scope)
+    system = writer.opening(request.system)
+    writer.rest()
+    return system, writer.finished()
+
+
+class _Writer:
+    def __init__(self, messages: tuple[ir.Message, ...], target: Target, scope: Scope) -> None:
+        self.messages = messages
+        self.report = target.report
+        self.facts = target.facts
+        self.scope = scope
+        self.next = 0
+        self.turns: list[_Turn] = []
+        self.turn = _Turn("")
+        self.pending: list[_Pending] = []
+        self.ids: set[str] = set()
+
+    # --- System text -----------------------------------------------------------------------------
+
+    def opening(self, top: tuple[ir.Block, ...]) -> list[_Wire]:
+        """The dialect's own system field and the run of system messages that opens the history."""
+        system: list[_Wire] = []
+        self._system_blocks(top, "system", system)
+        for message in self.messages:
+            if message.role not in _SYSTEM_ROLES:
+                break
+            self._system_blocks(message.blocks, f"messages[{self.next}].blocks", system)
+            self._heading(message, f"messages[{self.next}]", system)
+            self.next += 1
+        return system
+
+    def _system_blocks(self, blocks: tuple[ir.Block, ...], where: str, out: list[_Wire]) -> None:
+        for index, block in enumerate(blocks):
+            if isinstance(block, ir.Text | ir.Refusal | ir.Json):
+                if (wire := encode_block(block, self.scope, f"{where}[{index}]")) is not None:
+                    out.append(wire)
+            else:
+                self.report.lose(f"{where}[{index}]", "system text is text alone here", "meaning")
+
+    def _system(self, index: int, message: ir.Message) -> int:
+        """System text in the middle, with the system messages that follow it. Returns the next index."""
+        written: list[_Wire] = []
+        end = index
+        while end < len(self.messages) and self.messages[end].role in _SYSTEM_ROLES:
+            self._system_blocks(self.messages[end].blocks, f"messages[{end}].blocks", written)
+            self._heading(self.messages[end], f"messages[{end}]", written)
+            end += 1
+        if not written:
+            return end
+        before_answer = end == len(self.messages) or self.messages[end].role == "assistant"
+        if self.facts.mid_system and self.turn.role == "user" and before_answer:
+            self._begin("system")
+            self.turn.content += written
+            return end
+        self._begin("user")
+        for block in written:
+            block["text"] = f"<system>\n{block['text']}\n</system>"
+        self.turn.content += written
+        for place in range(index, end):
+            self.report.change(
+                f"messages[{place}]", "messages[].content[].text", "written as tagged user text"
+            )
+        return end
+
+    # --- Turns -----------------------------------------------------------------------------------
+
+    def rest(self) -> None:
+        """Everything after the opening."""
+        index, messages = self.next, self.messages
+        while index < len(messages):
+            message = messages[index]
+            if message.role in _SYSTEM_ROLES:
+                index = self._system(index, message)
+                continue
+            before = len(self.turn.content) if self.turn.role == message.role else 0
+            self._begin(message.role)
+            add = self._answer if message.role == "assistant" else self._ask
+            for place, block in enumerate(message.blocks):
+                add(block, f"messages[{index}].blocks[{place}]")
+            if message.name is not None or message.extra is not None or message.cache is not None:
+                self._heading(message, f"messages[{index}]", self.turn.content[before:])
+            index += 1
+
+    def _heading(self, message: ir.Message, where: str, written: list[_Wire]) -> None:
+        """What a message carries beside its blocks. A cache mark moves to the last block."""
+        if message.name is not None:
+            self.report.lose(f"{where}.name", "authors have no names here", "hint")
+        if message.cache is not None and written:
+            written[-1]["cache_control"] = encode_mark(message.cache, self.report, where)
+        for dialect, keys in (message.extra or {}).items():
+            for key, value in keys.items():
+                if value is not None:
+                    self.report.lose(f"{where}.{key}", f"is {dialect}'s alone", "hint")
+
+    def _begin(self, role: str) -> None:
+        if self.turn.role == role:
+            return
+        if self.turn.role == "user":
+            self._settle()
+        self._open(role)
+
+    def _open(self, role: str) -> None:
+        self.turn = _Turn(role, [], [])
+        self.turns.append(self.turn)
+
+    def _answer(self, block: ir.Block, where: str) -> None:
+        if isinstance(block, ir.Media):
+            self._answered_media(block, where)
+            return
+        wire = encode_block(block, self.scope, where)
+        if wire is None:
+            return
+        if wire["type"] == "tool_use" and isinstance(block, ir.ToolCall):
+            wire["id"] = self._call_id(block, where)
+        self.turn.content.append(wire)
+
+    def _answered_media(self, block: ir.Media, where: str) -> None:
+        """Assistant turns hold no media; of spoken words the transcript remains."""
+        if block.transcript:
+            self.turn.content.append({"type": "text", "text": block.transcript})
+            self.report.change(
+                where, "messages[].content[].text", "spoken words are sent as their transcript"
+            )
+        else:
+            self.report.lose(where, f"an assistant's turn cannot hold {block.kind} here", "meaning")
+
+    def _call_id(self, block: ir.ToolCall, where: str) -> str:
+        """An id that the API accepts and that no other call has."""
+        stated = block.id
+        chosen = safe_id(stated) if stated else f"call_{len(self.ids)}"
+        while chosen in self.ids:
+            chosen = f"{chosen}_{len(self.ids)}"
+        if stated and chosen != stated:
+            self.report.change(f"{where}.id", "messages[].content[].id", f"written as {chosen}")
+        self.ids.add(chosen)
+        self.pending.append(_Pending(stated, block.name, chosen))
+        return chosen
+
+    def _ask(self, block: ir.Block, where: str) -> None:
+        wire = encode_block(block, self.scope, where)
+        if wire is None:
+            return
+        if wire["type"] != "tool_result" or not isinstance(block, ir.ToolResult):
+            self.turn.content.append(wire)
+        elif (call := self._answered(block)) is not None:
+            wire["tool_use_id"] = call.id
+            self.turn.results.append(wire)
+        else:
+            self._orphan(wire, block, where)
+
+    def _answered(self, block: ir.ToolResult) -> _Pending | None:
+        """The call that a result belongs to: by id, or by name and order where there is none."""
+        for call in self.pending:
+            if call.stated == block.id if block.id else block.name in {None, call.name}:
+                self.pending.remove(call)
+                return call
+        return None
+
+    def _orphan(self, wire: _Wire, block: ir.ToolResult, where: str) -> None:
+        """A result without its call is refused: its content stays as the user's words."""
+        content = wire.get("content", "")
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        name = block.name or "a tool"
+        self.turn.content.append({"type": "text", "text": f"Result of {name}, called earlier:"})
+        self.turn.content += [one for one in blocks if one.get("text", "x")]
+        self.report.change(where, "messages[].content[].text", "a result without its call is written as text")
+
+    def _settle(self) -> None:
+        """Leave a user turn: what was called before it and is still unanswered gets an error result."""
+        for call in self.pending:
+            self.turn.results.append(
+                {"type": "tool_result", "tool_use_id": call.id, "content": CUT_OFF, "is_error": True}
+            )
+            self.report.add("messages[].content[]", f"an error result for the call {call.id}, never answered")
+        self.pending.clear()
+
+    # --- The end ---------------------------------------------------------------------------------
+
+    def finished(self) -> list[_Wire]:
+        """The messages."""
+        if self.pending and self.turn.role == "assistant":
+            self._open("user")
+        self._settle()
+        self._end()
+        return [
+            {"role": turn.role, "content": _plain(turn.results + turn.content)}
+            for turn in self.turns
+            if turn.results or turn.content
+        ]
+
+    def _end(self) -> None:
+        """What the last turn must be: a user's, or an assistant's to be continued where the model can."""
+        if self.turn.role == "assistant" and self.turn.content:
+            if self.facts.prefill is False:
+                self._say(GO_ON, "the model refuses to continue an assistant's turn")
+                self.report.lose(
+                    f"messages[{len(self.messages) - 1}]", "is not continued, only answered", "quality"
+                )
+            else:
+                self._trim()
+        if not any(turn.results or turn.content for turn in self.turns):
+            self._say(BEGIN, "at least one message is demanded")
+
+    def _say(self, text: str, reason: str) -> None:
+        self._open("user")
+        self.turn.content.append({"type": "text", "text": text})
+        self.report.add("messages[-1]", reason)
+
+    def _trim(self) -> None:
+        """White space at the end of a turn to be continued is refused."""
+        last = self.turn.content[-1]
+        if last["type"] != "text" or last["text"] == (text := last["text"].rstrip()):
+            return
+        last["text"] = text
+        self.report.change(
+            f"messages[{len(self.messages) - 1}]", "messages[-1].content", "white space at the end is refused"
+        )
+
+
+def _plain(content: list[_Wire]) -> Any:
+    """The short spelling of a turn that is nothing but text."""
+    if len(content) == 1 and len(content[0]) == 2 and content[0]["type"] == "text":
+        return content[0]["text"]
+    return content

@@ -1,0 +1,155 @@
+"""`output_config.format`: structured answers, and the schemas that the API accepts for them.
+
+https://platform.claude.com/docs/en/build-with-claude/structured-outputs. A keyword that is refused is
+moved into the description, as the official clients do, so that the model still reads it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
+from dragoman.dialects.dialect import Target
+from dragoman.dialects.loss import Report
+from dragoman.errors import WireError
+
+_CONFIG = frozenset({"effort", "format"})
+_FORMAT = {"type", "schema"}
+_FORMATS = frozenset(
+    {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
+)
+_KEPT = frozenset(
+    {
+        "type",
+        "title",
+        "description",
+        "enum",
+        "const",
+        "default",
+        "required",
+        "$ref",
+        "pattern",
+    }
+)
+_NAMED = ("properties", "$defs", "definitions")
+_LISTED = ("anyOf", "allOf")
+
+
+def decode_output(config: Any, old_format: Any) -> ir.Output | None:
+    """`output_config`, effort apart, or the deprecated top-level `output_format`."""
+    form = None
+    if config is None:
+        if old_format is None:
+            return None
+        config, form = {"format": old_format}, "output_format"
+    wanted = config.get("format")
+    extra = leftovers(config, _CONFIG)
+    if wanted is None:
+        return None if extra is None else ir.Output(extra=extra)
+    if wanted.keys() == _FORMAT and wanted["type"] == "json_schema":
+        return ir.Output("schema", wanted["schema"], extra=extra, form=form)
+    return ir.Output("text", form=form, extra=ir.merge(extra, {NAME: {"format": wanted}}))
+
+
+def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
+    """Write `output_config.format`, or report what has no form here."""
+    output, report = request.output, target.report
+    if output is None:
+        return
+    _refuse_media(output)
+    if output.kind == "schema" and output.schema is not None:
+        if target.facts.structured is False:
+            report.lose("output.schema", "the model cannot be held to a schema", "meaning")
+        else:
+            config["format"] = {"type": "json_schema", "schema": _schema(output, request, report)}
+    elif output.kind == "json":
+        report.lose("output", "there is no JSON mode without a schema", "meaning")
+    if output.verbosity is not None:
+        report.lose("output.verbosity", "answers have no verbosity here", "quality")
+    if output.extra is not None:
+        restore(config, output.extra, report, "output")
+    if output.form == "output_format" and request.dialect == NAME and "format" in config:
+        body["output_format"] = config.pop("format")
+
+
+def _refuse_media(output: ir.Output) -> None:
+    for kind in output.modalities or ():
+        if kind != "text":
+            raise WireError(f"answers cannot hold {kind} here", "modalities", "unsupported_modality")
+
+
+def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str, Any]:
+    schema = output.schema or {}
+    if request.dialect == NAME:
+        return schema
+    stated, schema = schema, _Cleaner(report).clean(schema, "output.schema")
+    if schema != stated:
+        report.change("output.schema", "output_config.format.schema", "adapted to what the API accepts")
+    if output.strict:
+        report.change("output.strict", "output_config.format", "every schema is enforced here")
+    for key, value in (("title", output.name), ("description", output.description)):
+        if value is not None and key not in schema:
+            schema[key] = value
+            report.change(f"output.{key}", f"output_config.format.schema.{key}", "kept in the schema")
+        elif value is not None and schema[key] != value:
+            report.lose(
+                f"output.{'name' if key == 'title' else key}", f"the schema has its own {key}", "hint"
+            )
+    return schema
+
+
+class _Cleaner:
+    """Writes a schema with what the API accepts; each thing refused is a loss of quality."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def clean(self, schema: Any, where: str) -> dict[str, Any]:
+        if not isinstance(schema, dict):
+            self.report.lose(where, "a schema that is true or false has no form here", "quality")
+            return {}
+        out: dict[str, Any] = {}
+        refused: dict[str, Any] = {}
+        for key, value in schema.items():
+            if key in _KEPT:
+                out[key] = value
+            elif key in _NAMED and isinstance(value, dict):
+                out[key] = {name: self.clean(one, f"{where}.{key}.{name}") for name, one in value.items()}
+            elif key in _LISTED and isinstance(value, list):
+                out[key] = [self.clean(one, f"{where}.{key}[{i}]") for i, one in enumerate(value)]
+            elif key == "items" and isinstance(value, dict):
+                out[key] = self.clean(value, f"{where}.items")
+            else:
+                self._other(key, value, out, refused, where)
+        if out.get("type") == "object" or "properties" in out:
+            self._close(schema, out, where)
+        if refused:
+            self._tell(refused, out, where)
+        return out
+
+    def _other(self, key: str, value: Any, out: dict[str, Any], refused: dict[str, Any], where: str) -> None:
+        if key == "oneOf" and isinstance(value, list):
+            out["anyOf"] = [self.clean(one, f"{where}.oneOf[{i}]") for i, one in enumerate(value)]
+            self.report.change(f"{where}.oneOf", "anyOf", "oneOf is refused")
+        elif (key == "minItems" and value in (0, 1)) or (key == "format" and str(value) in _FORMATS):
+            out[key] = value
+        elif key not in {"additionalProperties", "$schema", "$id"}:
+            refused[key] = value
+
+    def _close(self, schema: dict[str, Any], out: dict[str, Any], where: str) -> None:
+        stated = schema.get("additionalProperties")
+        out["additionalProperties"] = False
+        if stated is None:
+            self.report.add(f"{where}.additionalProperties", "every object must be closed")
+        elif stated is not False:
+            self.report.lose(f"{where}.additionalProperties", "every object must be closed", "quality")
+
+    def _tell(self, refused: dict[str, Any], out: dict[str, Any], where: str) -> None:
+        words = ", ".join(f"{key}: {msgspec.json.encode(value).decode()}" for key, value in refused.items())
+        said = out.get("description")
+        out["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"
+        for key in refused:
+            self.report.lose(f"{where}.{key}", "is not enforced, only described to the model", "quality")

@@ -1,0 +1,195 @@
+"""Thinking: `thinking` and `output_config.effort`, which together are `ir.Reasoning`.
+
+Which modes a model accepts differs by generation and a wrong one is a 400, so facts decide; where they
+are silent, what the newest models accept is written. Budgets for effort words: the table that LiteLLM uses.
+https://platform.claude.com/docs/en/build-with-claude/thinking
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
+from dragoman.dialects.dialect import Target
+
+_MODES = {"enabled": "on", "disabled": "off"}
+_TYPES = {"on": "enabled", "off": "disabled", "adaptive": "adaptive", "between_tools": "between_tools"}
+_THINKING = frozenset({"type", "budget_tokens", "display"})
+_DISPLAYS = {"summarized": True, "omitted": False}
+
+BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
+MIN_BUDGET = 1024
+_ROOM = 8192
+"""Tokens for the visible answer beside a budget, where the client set no bound of its own."""
+_ORDER = ("low", "medium", "high", "xhigh", "max")
+
+
+def decode_reasoning(thinking: Any, effort: str | None) -> ir.Reasoning | None:
+    """`thinking` and the effort beside it; None where neither is stated."""
+    if thinking is None:
+        return None if effort is None else ir.Reasoning(effort=effort)
+    kind = thinking.get("type")
+    display = thinking.get("display")
+    extra = leftovers(thinking, _THINKING)
+    if display is not None and display not in _DISPLAYS:
+        extra = ir.merge(extra, {NAME: {"display": display}})
+    return ir.Reasoning(
+        mode=_MODES.get(kind, kind),
+        effort=effort,
+        budget=thinking.get("budget_tokens"),
+        visible=_DISPLAYS.get(display),
+        extra=extra,
+    )
+
+
+def encode_reasoning(
+    request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, forced: bool
+) -> None:
+    """Write `thinking` into the body and `effort` into its output_config.
+
+    forced: a tool call is forced, which a thinking budget excludes. May raise `max_tokens` to make room
+    for a budget when the client left it open.
+    """
+    wish = request.reasoning
+    if wish is None:
+        return
+    if request.dialect == NAME and target.facts.thinking is None:
+        thinking, effort = _verbatim(wish), wish.effort
+    else:
+        thinking, effort = _Fitting(wish, request, target).fit(forced=forced)
+    if thinking is not None:
+        _fit_budget(thinking, request, target, body)
+        if thinking["type"] in {"enabled", "adaptive"}:
+            _display(thinking, wish, target)
+        body["thinking"] = thinking
+    if effort is not None:
+        config["effort"] = effort
+    if wish.extra is not None:
+        restore(body.get("thinking", {}), wish.extra, target.report, "reasoning")
+
+
+def _verbatim(wish: ir.Reasoning) -> dict[str, Any] | None:
+    if wish.mode is None and wish.budget is None:
+        return None
+    thinking: dict[str, Any] = {"type": _TYPES.get(wish.mode or "on", wish.mode)}
+    if wish.budget is not None:
+        thinking["budget_tokens"] = wish.budget
+    return thinking
+
+
+def _display(thinking: dict[str, Any], wish: ir.Reasoning, target: Target) -> None:
+    if wish.visible is not None:
+        thinking["display"] = "summarized" if wish.visible else "omitted"
+    elif wish.summary is not None:
+        thinking["display"] = "summarized"
+        target.report.change("reasoning.summary", "thinking.display", "summaries have one length here")
+
+
+def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, body: dict[str, Any]) -> None:
+    """A budget must be at least 1,024 and below max_tokens, equality is a 400."""
+    budget = thinking.get("budget_tokens")
+    if budget is None or request.dialect == NAME:
+        return
+    if budget < MIN_BUDGET:
+        target.report.change(
+            "reasoning.budget", "thinking.budget_tokens", f"raised to {MIN_BUDGET}, the least"
+        )
+        thinking["budget_tokens"] = budget = MIN_BUDGET
+    limit = body["max_tokens"]
+    if budget < limit:
+        return
+    if request.max_output is None:
+        body["max_tokens"] = _bounded(budget + _ROOM, target)
+        target.report.change("reasoning.budget", "max_tokens", "raised: it must exceed the thinking budget")
+    elif limit > MIN_BUDGET:
+        thinking["budget_tokens"] = limit - 1
+        target.report.change("reasoning.budget", "thinking.budget_tokens", "lowered below max_tokens")
+        target.report.lose("reasoning.budget", f"limited to {limit - 1}, below max_tokens", "quality")
+    else:
+        thinking.clear()
+        thinking["type"] = "disabled"
+        target.report.lose("reasoning", f"max_tokens {limit} leaves no room for thinking", "quality")
+
+
+def _bounded(tokens: int, target: Target) -> int:
+    most = target.facts.max_output
+    return tokens if most is None else min(tokens, most)
+
+
+class _Fitting:
+    """Finds the nearest thing to a wish that a model accepts."""
+
+    def __init__(self, wish: ir.Reasoning, request: ir.Request, target: Target) -> None:
+        self.wish = wish
+        self.report = target.report
+        self.facts = target.facts
+        self.modes = target.facts.thinking
+        self.own = request.dialect == NAME
+        self.place = "effort" if wish.effort is not None else "budget" if wish.budget is not None else "mode"
+
+    def fit(self, *, forced: bool) -> tuple[dict[str, Any] | None, str | None]:
+        """`thinking` and effort."""
+        wish = self.wish
+        if self.own and (wish.mode is None or _TYPES.get(wish.mode, wish.mode) in (self.modes or ())):
+            return _verbatim(wish), self._effort(wish.effort)
+        off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
+        if self.facts.reasoning is False or self.modes == ():
+            if not off:
+                self.report.lose("reasoning", "the model does not think", "quality")
+            return None, None
+        if off:
+            return self._off()
+        if forced:
+            self.report.lose("reasoning", "a forced tool call and thinking exclude each other", "quality")
+            return ({"type": "disabled"} if self._takes("disabled", unknown=False) else None), None
+        if wish.budget is not None and wish.budget > 0 and self._takes("enabled", unknown=wish.mode == "on"):
+            return {"type": "enabled", "budget_tokens": wish.budget}, self._effort(wish.effort)
+        if self._takes("adaptive", unknown=True):
+            if wish.mode not in {None, "adaptive"}:
+                self.report.change("reasoning.mode", "thinking.type", "written as adaptive")
+            return {"type": "adaptive"}, self._effort(self._strength())
+        if self._takes("enabled", unknown=True):
+            effort = self._strength() or "medium"
+            budget = BUDGETS.get(effort, BUDGETS["medium"])
+            self.report.change("reasoning", "thinking.budget_tokens", f"{effort} is {budget} tokens")
+            return {"type": "enabled", "budget_tokens": budget}, None
+        self.report.lose("reasoning", "the model has no such way to think", "quality")
+        return None, None
+
+    def _takes(self, mode: str, *, unknown: bool) -> bool:
+        return unknown if self.modes is None else mode in self.modes
+
+    def _off(self) -> tuple[dict[str, Any] | None, str | None]:
+        if self._takes("disabled", unknown=True):
+            if self.place != "mode":
+                self.report.change("reasoning", "thinking.type", "written as disabled")
+            return {"type": "disabled"}, None
+        self.report.lose("reasoning", "thinking cannot be switched off for this model", "quality")
+        if self._takes("between_tools", unknown=False):
+            return {"type": "between_tools"}, None
+        return None, self._effort("low")
+
+    def _strength(self) -> str | None:
+        """The effort word; a budget counts as the nearest one."""
+        budget = self.wish.budget
+        if self.wish.effort is not None or budget is None or budget < 0:
+            return self.wish.effort
+        nearest = min(_ORDER, key=lambda word: abs(BUDGETS[word] - budget))
+        self.report.change("reasoning.budget", "output_config.effort", f"{budget} tokens are about {nearest}")
+        return nearest
+
+    def _effort(self, word: str | None) -> str | None:
+        """The word itself, or the nearest weaker one that the model knows."""
+        if word is None:
+            return None
+        known = _ORDER if self.facts.efforts is None else self.facts.efforts
+        if word in known:
+            return word
+        if word == "minimal" and "low" in known:
+            self.report.change("reasoning.effort", "output_config.effort", "minimal is written as low")
+            return "low"
+        rank = _ORDER.index(word) if word in _ORDER else len(_ORDER)
+        weaker = [one for one in _ORDER[:rank] if one in known]
+        self.report.lose(f"reasoning.{self.place}", f"the model has no effort {word}", "quality")
+        return weaker[-1] if weaker else None

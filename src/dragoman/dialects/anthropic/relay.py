@@ -1,0 +1,160 @@
+"""Relay: the same protocol on both sides. Named edits on raw values; nested bytes stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.anthropic.errors import fault_of
+from dragoman.dialects.anthropic.usage import decode_usage
+from dragoman.dialects.dialect import Reply
+from dragoman.errors import RequestFailed, WireError
+
+_Head = dict[str, msgspec.Raw]
+
+
+class _Kind(msgspec.Struct):
+    """What must be known of a frame before it may pass."""
+
+    type: str | msgspec.UnsetType = msgspec.UNSET
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Content(msgspec.Struct):
+    content: list[msgspec.Raw] = []
+
+
+_decode = msgspec.json.Decoder().decode
+_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_kind = msgspec.json.Decoder(_Kind).decode
+_decode_content = msgspec.json.Decoder(_Content).decode
+_encode = msgspec.json.Encoder().encode
+
+_BLOCK_DELTA = b'{"type":"content_block_delta",'
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Relay:
+    """The edits of requests and answers. Holds no state: one value serves all."""
+
+    def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
+        """The body with its top-level keys set, replaced or, for UNSET, removed."""
+        body = {**head, **edits}
+        return _encode({key: value for key, value in body.items() if value is not msgspec.UNSET})
+
+    def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
+        """The body with the model's name that the client knows, and its usage."""
+        try:
+            head = _decode_head(body)
+            if "error" in head and "content" not in head:
+                raise RequestFailed(fault_of(_decode(body)))
+            if "content" not in head:
+                raise WireError("an answer must have `content`, an array", "content")
+            usage = _usage({}, head)
+        except _UNREADABLE as error:
+            raise WireError(f"an answer that cannot be read: {error}") from None
+        if model is not None and "model" in head:
+            return _encode({**head, "model": model}), _counted(usage, head)
+        return body, _counted(usage, head)
+
+    def stream(self, reply: Reply) -> StreamRelay:
+        """A relay for one stream."""
+        return StreamRelay(reply.model)
+
+
+def _usage(before: dict[str, Any], head: _Head) -> dict[str, Any]:
+    """The usage so far with what one object adds to it; counts are cumulative, nulls say nothing."""
+    stated = _decode(head["usage"]) if "usage" in head else None
+    if not isinstance(stated, dict):
+        return before
+    return {**before, **{key: value for key, value in stated.items() if value is not None}}
+
+
+def _counted(usage: dict[str, Any], head: _Head) -> ir.Usage | None:
+    return decode_usage(usage, _decode(head["model"]) if "model" in head else None) if usage else None
+
+
+class StreamRelay:
+    """One stream: frames pass as they are, but for the model's name in `message_start`."""
+
+    __slots__ = ("_counts", "_model", "_named", "_stopped", "content", "done", "usage")
+
+    def __init__(self, model: str | None) -> None:
+        self.usage: ir.Usage | None = None
+        self.content = False
+        self.done = False
+        self._model = model
+        self._named: str | None = None
+        self._counts: dict[str, Any] = {}
+        self._stopped = False
+
+    def feed(self, frame: bytes) -> bytes:
+        """The bytes for one frame. Raises RequestFailed for an error, WireError for what is no frame."""
+        if frame.startswith(_BLOCK_DELTA) and b"\n" not in frame:
+            self.content = True
+            return b"event: content_block_delta\ndata: %b\n\n" % frame
+        try:
+            kind = _decode_kind(frame)
+            if kind.type == "error" or (kind.type is msgspec.UNSET and kind.error is not msgspec.UNSET):
+                raise RequestFailed(fault_of(_decode(frame)))
+            if kind.type is msgspec.UNSET:
+                raise WireError("an event must have a type")
+            take = _TAKE.get(kind.type)
+            if take is not None:
+                frame = take(self, frame)
+        except _UNREADABLE as error:
+            if frame.strip() == b"[DONE]":
+                return b""
+            raise WireError(f"an event that cannot be read: {error}") from None
+        return b"event: %b\ndata: %b\n\n" % (kind.type.encode(), frame.replace(b"\n", b"\ndata: "))
+
+    def close(self) -> bytes:
+        """The end of the message, where the upstream forgot it after its stop reason."""
+        if self.done or not self._stopped:
+            return b""
+        self.done = True
+        return b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+    def _message_start(self, frame: bytes) -> bytes:
+        head = _decode_head(frame)
+        message = _decode_head(head.get("message", msgspec.Raw(b"{}")))
+        if "model" in message:
+            self._named = _decode(message["model"])
+        self._count(message)
+        self.content = self.content or bool(_decode_content(head.get("message", msgspec.Raw(b"{}"))).content)
+        self._stopped = _decode(message.get("stop_reason", msgspec.Raw(b"null"))) is not None
+        if self._model is None or "model" not in message:
+            return frame
+        return _encode({**head, "message": {**message, "model": self._model}})
+
+    def _message_delta(self, frame: bytes) -> bytes:
+        head = _decode_head(frame)
+        self._count(head)
+        delta = _decode(head.get("delta", msgspec.Raw(b"{}")))
+        self._stopped = self._stopped or delta.get("stop_reason") is not None
+        return frame
+
+    def _count(self, head: _Head) -> None:
+        self._counts = _usage(self._counts, head)
+        if self._counts:
+            self.usage = decode_usage(self._counts, self._named)
+
+    def _block(self, frame: bytes) -> bytes:
+        self.content = True
+        return frame
+
+    def _message_stop(self, frame: bytes) -> bytes:
+        self.done = True
+        return frame
+
+
+_TAKE = {
+    "message_start": StreamRelay._message_start,
+    "message_delta": StreamRelay._message_delta,
+    "message_stop": StreamRelay._message_stop,
+    "content_block_start": StreamRelay._block,
+    "content_block_delta": StreamRelay._block,
+}

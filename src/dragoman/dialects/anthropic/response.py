@@ -1,0 +1,153 @@
+"""Whole answers: a Message object to ir.Response and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.anthropic.blocks import Scope, decode_content, encode_block
+from dragoman.dialects.anthropic.errors import fault_of
+from dragoman.dialects.anthropic.history import safe_id
+from dragoman.dialects.anthropic.terms import (
+    ANSWER_TIER_WORDS,
+    ANSWER_TIERS,
+    NAME,
+    STOP_WORDS,
+    STOPS,
+    leftovers,
+    restore,
+)
+from dragoman.dialects.anthropic.usage import decode_usage, encode_usage
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import Quirks
+from dragoman.errors import RequestFailed, WireError
+
+KNOWN = frozenset(
+    {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage"}
+)
+
+
+def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
+    """A Message. Raises RequestFailed for an error that came with status 200, WireError for anything else."""
+    if body.get("type") == "error" or ("error" in body and "content" not in body):
+        raise RequestFailed(fault_of(body))
+    content = body.get("content")
+    if not isinstance(content, list):
+        raise WireError("an answer must have `content`, an array", "content")
+    model = body.get("model")
+    usage = body.get("usage")
+    candidate = ir.Candidate(decode_content(content), decode_stop(body))
+    return ir.Response(
+        NAME,
+        body.get("id"),
+        model,
+        candidates=(candidate,),
+        usage=None if usage is None else decode_usage(usage, model),
+        tier=decode_tier(usage),
+        extra=leftovers(body, KNOWN),
+    )
+
+
+def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
+    """The stop of a Message or of a `message_delta`'s delta."""
+    word = value.get("stop_reason")
+    if word is None:
+        return None
+    stop = STOPS.get(word) or ir.Stop("other", word)
+    sequence, detail = value.get("stop_sequence"), value.get("stop_details")
+    if sequence is None and detail is None:
+        return stop
+    return ir.Stop(stop.reason, stop.raw, sequence, detail)
+
+
+def decode_tier(usage: dict[str, Any] | None) -> str | None:
+    """The tier that served the request."""
+    tier = None if usage is None else usage.get("service_tier")
+    return None if tier is None else ANSWER_TIERS.get(tier, tier)
+
+
+def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own: bool) -> None:
+    """Write the tier into the usage, where this protocol has it."""
+    if tier is None:
+        return
+    word = ANSWER_TIER_WORDS.get(tier, tier if own else None)
+    if word is None:
+        report.lose("tier", f"there is no service tier {tier} here", "hint")
+    else:
+        usage["service_tier"] = word
+
+
+def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> dict[str, Any]:
+    """`stop_reason`, `stop_sequence` and `stop_details`.
+
+    called: the answer holds calls for the client, who expects `tool_use` then, whatever the upstream said.
+    """
+    out: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
+    if stop is None:
+        return out
+    out["stop_sequence"] = stop.sequence
+    if own and stop.raw is not None:
+        out["stop_reason"] = stop.raw
+    else:
+        word = STOP_WORDS.get(stop.reason)
+        if word is None:
+            report.lose(
+                "candidates[0].stop",
+                f"there is no stop reason for {stop.raw or stop.reason!r} here",
+                "quality",
+            )
+            word = "end_turn"
+        out["stop_reason"] = "tool_use" if called and word == "end_turn" and not own else word
+    if stop.detail is not None:
+        if own:
+            out["stop_details"] = stop.detail
+        else:
+            report.lose("candidates[0].stop.detail", "has no counterpart here", "hint")
+    return out
+
+
+def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
+    """A Message for a client. Raises RequestFailed for an answer that is a failure."""
+    if response.error is not None:
+        raise RequestFailed(response.error)
+    own, report = response.dialect == NAME, reply.report
+    if len(response.candidates) > 1:
+        for place in range(1, len(response.candidates)):
+            report.lose(f"candidates[{place}]", "only one answer can be given here", "meaning")
+    if response.status is not None:
+        report.lose("status", "has no counterpart here", "hint")
+    candidate = response.candidates[0] if response.candidates else ir.Candidate()
+    scope = Scope(report, own, answer=True)
+    content = []
+    called = False
+    for index, block in enumerate(candidate.blocks):
+        where = f"candidates[0].blocks[{index}]"
+        if (wire := encode_block(with_id(block, index, reply), scope, where)) is not None:
+            called = called or wire["type"] == "tool_use"
+            content.append(wire)
+    usage = encode_usage(response.usage, report)
+    encode_tier(response.tier, usage, report, own=own)
+    out: dict[str, Any] = {
+        "id": response.id if response.id is not None else reply.id,
+        "type": "message",
+        "role": "assistant",
+        "model": reply.model if reply.model is not None else response.model,
+        "content": content,
+        **encode_stop(candidate.stop, report, own=own, called=called),
+        "usage": usage,
+    }
+    if candidate.extra is not None:
+        restore(out, candidate.extra, report, "candidates[0]")
+    if response.extra is not None:
+        restore(out, response.extra, report, "")
+    return out
+
+
+def with_id(block: ir.Block, index: int, reply: Reply) -> ir.Block:
+    """A call must have an id: where the upstream gave none, one is made of the answer's and its place."""
+    if isinstance(block, ir.ToolCall) and block.id is None:
+        return msgspec.structs.replace(block, id=safe_id(f"toolu_{reply.id}_{index}"))
+    return block

@@ -1,0 +1,407 @@
+"""Streams, written: IR events to the bytes that Anthropic's clients read.
+
+Blocks are strictly sequential in this protocol: the first open block is streamed, what others say meanwhile
+is held until it closes. `message_delta` holds stop reason and usage together, so both wait for the end.
+Every event has its `event:` line, without which the official clients skip it; there is no `[DONE]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.anthropic.blocks import Scope, encode_block, encode_citation
+from dragoman.dialects.anthropic.errors import error_body
+from dragoman.dialects.anthropic.response import encode_stop, encode_tier, with_id
+from dragoman.dialects.anthropic.terms import NAME, restore
+from dragoman.dialects.anthropic.usage import encode_usage
+from dragoman.dialects.dialect import Reply
+
+_dumps = msgspec.json.Encoder().encode
+
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+_COMMENT = b": ping\n\n"
+_END = b"}}\n\n"
+_DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b":'
+_BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
+_BETWEEN_PARTS = "\n\n"
+_IN_DELTA = frozenset({"container"})
+"""Leftovers that this protocol states inside `message_delta.delta`; the others stand beside it."""
+
+
+def _event(name: str, value: dict[str, Any]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), _dumps(value))
+
+
+class _Block:
+    """The block that is being streamed.
+
+    prefix: what the bytes of its main delta begin with; before the first one also the block's start.
+    started: whether its start has been sent. silent: it has no form here. said: something of its content has
+    been sent. part: the last summary part of reasoning.
+    """
+
+    __slots__ = ("block", "delta", "index", "number", "part", "prefix", "said", "sealed", "silent", "started")
+
+    def __init__(self, index: int, number: int, block: ir.Block, kind: bytes) -> None:
+        self.index = index
+        self.number = number
+        self.block = block
+        self.delta = self.prefix = _DELTA % (number, kind)
+        self.started = False
+        self.silent = False
+        self.said = False
+        self.sealed = False
+        self.part: int | None = None
+
+
+_KINDS: dict[type, bytes] = {
+    ir.Text: b'text_delta","text',
+    ir.Refusal: b'text_delta","text',
+    ir.Thinking: b'thinking_delta","thinking',
+    ir.ToolCall: b'input_json_delta","partial_json',
+}
+
+
+class StreamEncoder:
+    """One stream's events to bytes."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._report = reply.report
+        self._own = False
+        self._scope = Scope(reply.report, own=False, answer=True)
+        self._state = "new"
+        self._current: _Block | None = None
+        self._held: dict[int, list[ir.Event]] = {}
+        self._number = 0
+        self._called = False
+        self._stop: ir.Stop | None = None
+        self._usage: ir.Usage | None = None
+        self._tier: str | None = None
+        self._late: dict[str, Any] = {}
+
+    def feed(self, event: ir.Event) -> bytes:
+        """The bytes for one event."""
+        if self._state == "over":
+            return b""
+        return _TAKE[type(event)](self, event)
+
+    def ping(self) -> bytes:
+        """A heartbeat: an event of the protocol once the message has begun, a comment before."""
+        return PING if self._state == "begun" else _COMMENT
+
+    # --- The message -----------------------------------------------------------------------------
+
+    def _start(self, event: ir.Start) -> bytes:
+        self._state = "begun"
+        self._own = event.dialect == NAME
+        self._scope = Scope(self._report, self._own, answer=True)
+        reply = self._reply
+        usage = {"input_tokens": 0, "output_tokens": 0}
+        if event.usage is not None:
+            self._usage = event.usage
+            usage = encode_usage(event.usage, self._report)
+        encode_tier(event.tier, usage, self._report, own=self._own)
+        message: dict[str, Any] = {
+            "id": event.id if event.id is not None else reply.id,
+            "type": "message",
+            "role": "assistant",
+            "model": reply.model or event.model or reply.request.model or "",
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": usage,
+        }
+        if event.extra is not None:
+            restore(message, event.extra, self._report, "")
+        return _event("message_start", {"type": "message_start", "message": message})
+
+    def _finish(self, event: ir.Finish) -> bytes:
+        if event.candidate == 0:
+            self._stop = event.stop
+        restore({}, event.extra, self._report, f"candidates[{event.candidate}]")
+        return b""
+
+    def _tally(self, event: ir.Tally) -> bytes:
+        self._usage = event.usage
+        return b""
+
+    def _more(self, event: ir.More) -> bytes:
+        if event.extra is not None:
+            restore(self._late, event.extra, self._report, "")
+        if event.tier is not None:
+            self._tier = event.tier
+        return b""
+
+    def _end(self, event: ir.End) -> bytes:
+        if event.error is not None:
+            return self._fail(event.error)
+        self._state = "over"
+        if event.status is not None:
+            self._report.lose("status", "has no counterpart here", "hint")
+        usage = encode_usage(self._usage, self._report)
+        encode_tier(self._tier, usage, self._report, own=self._own)
+        delta = encode_stop(self._stop, self._report, own=self._own, called=self._called)
+        last: dict[str, Any] = {"type": "message_delta", "delta": delta, "usage": usage}
+        for key, value in self._late.items():
+            (delta if key in _IN_DELTA else last)[key] = value
+        stop = {"type": "message_stop"}
+        restore(stop, event.extra, self._report, "")
+        return _event("message_delta", last) + _event("message_stop", stop)
+
+    def _error(self, event: ir.Error) -> bytes:
+        return self._fail(event.fault)
+
+    def _fail(self, fault: ir.Fault) -> bytes:
+        self._state = "over"
+        return _event("error", error_body(fault))
+
+    def _ping(self, event: ir.Ping) -> bytes:
+        return self.ping()
+
+    def _raw(self, event: ir.Raw) -> bytes:
+        if event.dialect != NAME:
+            return b""
+        return _event(str(event.value.get("type")), event.value)
+
+    # --- Blocks ----------------------------------------------------------------------------------
+
+    def _open(self, event: ir.Open) -> bytes:
+        if event.candidate:
+            self._report.lose(
+                f"candidates[{event.candidate}]", "only one answer can be given here", "meaning"
+            )
+            return b""
+        if self._current is not None:
+            self._held[event.index] = [event]
+            return b""
+        block = event.block
+        state = _Block(event.index, self._number, block, _KINDS.get(type(block), b""))
+        self._current = state
+        if not self._own and isinstance(block, ir.Text | ir.Refusal | ir.Thinking) and not _is_whole(block):
+            return b""  # begun with its first words: an empty block would be refused when it is sent back
+        return self._begin(state)
+
+    def _begin(self, state: _Block) -> bytes:
+        """The start of a block, and the content that came with it."""
+        block = state.block
+        where = f"candidates[0].blocks[{state.index}]"
+        wire = encode_block(with_id(block, state.index, self._reply), self._scope, where)
+        if isinstance(block, ir.Text | ir.Refusal | ir.Thinking) and not (
+            isinstance(block, ir.Thinking) and block.redacted
+        ):
+            return self._begin_text(state, block, wire, where)
+        if wire is None:
+            state.silent = True
+            return b""
+        state.started = True
+        rest = b""
+        if isinstance(block, ir.ToolCall):
+            self._called = self._called or wire["type"] == "tool_use"
+            wire["input"] = {}
+            if block.arguments:
+                state.said = True
+                rest = state.delta + _dumps(block.arguments) + _END
+        return self._block_start(state, wire) + rest
+
+    def _begin_text(
+        self,
+        state: _Block,
+        block: ir.Text | ir.Refusal | ir.Thinking,
+        wire: dict[str, Any] | None,
+        where: str,
+    ) -> bytes:
+        state.started = True
+        if wire is None:
+            wire = {"type": "thinking" if isinstance(block, ir.Thinking) else "text"}
+        words = wire.get("thinking" if isinstance(block, ir.Thinking) else "text", "")
+        citations = wire.pop("citations", ())
+        signature = wire.get("signature", "")
+        wire |= {"thinking": "", "signature": ""} if isinstance(block, ir.Thinking) else {"text": ""}
+        out = self._block_start(state, wire)
+        if words:
+            state.said = True
+            out += state.delta + _dumps(words) + _END
+        for citation in citations:
+            out += self._citation(state, citation)
+        return out + (self._signature(state, signature) if signature else b"")
+
+    def _block_start(self, state: _Block, wire: dict[str, Any]) -> bytes:
+        value = {"type": "content_block_start", "index": state.number, "content_block": wire}
+        return _event("content_block_start", value)
+
+    def _text(self, event: ir.TextDelta | ir.RefusalDelta) -> bytes:
+        state = self._current
+        if state is None or state.index != event.index or event.candidate:
+            return self._elsewhere(event)
+        if event.logprobs is not None:
+            self._lose_logprobs(event.index)
+        if state.said:
+            return state.delta + _dumps(event.text) + _END
+        return self._first(state, event.text)
+
+    def _first(self, state: _Block, text: str) -> bytes:
+        """The first words of a block."""
+        if state.silent or not text:
+            return b""
+        start = b"" if state.started else self._begin(state)
+        state.said = True
+        return start + state.delta + _dumps(text) + _END
+
+    def _args(self, event: ir.ArgsDelta) -> bytes:
+        state = self._current
+        if state is None or state.index != event.index or event.candidate:
+            return self._elsewhere(event)
+        if state.said:
+            return state.delta + _dumps(event.text) + _END
+        return self._first(state, event.text)
+
+    def _think(self, event: ir.ThinkDelta) -> bytes:
+        state = self._current
+        if state is None or state.index != event.index or event.candidate:
+            return self._elsewhere(event)
+        text = event.text
+        if event.part != state.part:
+            state.part = event.part
+            if state.said:
+                text = _BETWEEN_PARTS + text
+        if state.said:
+            return state.delta + _dumps(text) + _END
+        return self._first(state, text)
+
+    def _seal(self, event: ir.SealDelta) -> bytes:
+        state = self._current
+        if state is None or state.index != event.index or event.candidate:
+            return self._elsewhere(event)
+        if event.sealed.origin != NAME or not isinstance(state.block, ir.Thinking):
+            where = f"candidates[0].blocks[{event.index}].sealed"
+            self._report.lose(where, "a seal of another provider cannot be carried here", "quality")
+            return b""
+        start = b"" if state.started else self._begin(state)
+        return start + self._signature(state, event.sealed.data)
+
+    def _signature(self, state: _Block, signature: str) -> bytes:
+        state.sealed = True
+        return _DELTA % (state.number, b'signature_delta","signature') + _dumps(signature) + _END
+
+    def _cite(self, event: ir.Cite) -> bytes:
+        state = self._current
+        if state is None or state.index != event.index or event.candidate:
+            return self._elsewhere(event)
+        where = f"candidates[0].blocks[{event.index}].citations"
+        citation = encode_citation(event.citation, self._scope, where)
+        if citation is None:
+            return b""
+        start = b"" if state.started else self._begin(state)
+        return start + self._citation(state, citation)
+
+    def _citation(self, state: _Block, citation: dict[str, Any]) -> bytes:
+        return _DELTA % (state.number, b'citations_delta","citation') + _dumps(citation) + _END
+
+    def _media(self, event: ir.MediaDelta) -> bytes:
+        return self._elsewhere(event) if self._is_elsewhere(event) else b""
+
+    def _is_elsewhere(self, event: ir.MediaDelta) -> bool:
+        return self._current is None or self._current.index != event.index or event.candidate != 0
+
+    def _elsewhere(self, event: Any) -> bytes:
+        """Something of a block that is not being streamed: held, if it is still to come."""
+        if event.candidate:
+            return b""  # reported when it was opened
+        if (held := self._held.get(event.index)) is not None:
+            held.append(event)
+        elif isinstance(event, ir.Cite):
+            where = f"candidates[0].blocks[{event.index}].citations"
+            self._report.lose(where, "a citation cannot follow its block here", "quality")
+        return b""
+
+    def _lose_logprobs(self, index: int) -> None:
+        where = f"candidates[0].blocks[{index}].logprobs"
+        self._report.lose(where, "log probabilities have no place here", "hint")
+
+    def _close(self, event: ir.Close) -> bytes:
+        state = self._current
+        if state is None or state.index != event.index or event.candidate:
+            return self._elsewhere(event)
+        out = self._last_words(state, event.block)
+        if state.started:
+            out += _BLOCK_STOP % state.number
+            self._number += 1
+        self._current = None
+        return out + self._release() if self._held else out
+
+    def _last_words(self, state: _Block, final: ir.Block | None) -> bytes:
+        """What is still owed of a block: content that only its final form states, and the signature."""
+        out = b""
+        if final is not None and not state.silent:
+            out = _FINAL[type(final)](self, state, final) if type(final) in _FINAL else b""
+        if isinstance(state.block, ir.Thinking) and state.started and not self._own and not state.sealed:
+            out += self._signature(state, "")
+        return out
+
+    def _final_text(self, state: _Block, final: ir.Text | ir.Refusal) -> bytes:
+        return b"" if state.said else self._first(state, final.text)
+
+    def _final_thinking(self, state: _Block, final: ir.Thinking) -> bytes:
+        out = b"" if state.said else self._first(state, final.text or _BETWEEN_PARTS.join(final.summary))
+        if final.sealed is not None and not state.sealed:
+            out += self._seal(ir.SealDelta(state.index, final.sealed))
+        return out
+
+    def _final_call(self, state: _Block, final: ir.ToolCall) -> bytes:
+        return b"" if state.said else self._first(state, final.arguments)
+
+    def _final_native(self, state: _Block, final: ir.Native) -> bytes:
+        before = state.block.value if isinstance(state.block, ir.Native) else {}
+        grown = {key: value for key, value in final.value.items() if before.get(key) != value}
+        if not grown or not state.started:
+            return b""
+        value = {"type": f"{final.kind}_delta", **grown}
+        whole = {"type": "content_block_delta", "index": state.number, "delta": value}
+        return _event("content_block_delta", whole)
+
+    def _release(self) -> bytes:
+        """The blocks that waited, until one of them is still open."""
+        out = []
+        while self._held and self._current is None:
+            out += [self.feed(event) for event in self._held.pop(next(iter(self._held)))]
+        return b"".join(out)
+
+
+def _is_whole(block: ir.Text | ir.Refusal | ir.Thinking) -> bool:
+    """Whether a block comes with content."""
+    if isinstance(block, ir.Thinking):
+        return bool(block.text or block.summary) or (block.redacted and block.sealed is not None)
+    return bool(block.text)
+
+
+_FINAL: dict[type, Callable[[StreamEncoder, _Block, Any], bytes]] = {
+    ir.Text: StreamEncoder._final_text,
+    ir.Refusal: StreamEncoder._final_text,
+    ir.Thinking: StreamEncoder._final_thinking,
+    ir.ToolCall: StreamEncoder._final_call,
+    ir.Native: StreamEncoder._final_native,
+}
+_TAKE: dict[type, Callable[[StreamEncoder, Any], bytes]] = {
+    ir.TextDelta: StreamEncoder._text,
+    ir.RefusalDelta: StreamEncoder._text,
+    ir.ArgsDelta: StreamEncoder._args,
+    ir.ThinkDelta: StreamEncoder._think,
+    ir.SealDelta: StreamEncoder._seal,
+    ir.MediaDelta: StreamEncoder._media,
+    ir.Cite: StreamEncoder._cite,
+    ir.Open: StreamEncoder._open,
+    ir.Close: StreamEncoder._close,
+    ir.Start: StreamEncoder._start,
+    ir.Finish: StreamEncoder._finish,
+    ir.Tally: StreamEncoder._tally,
+    ir.More: StreamEncoder._more,
+    ir.Raw: StreamEncoder._raw,
+    ir.End: StreamEncoder._end,
+    ir.Error: StreamEncoder._error,
+    ir.Ping: StreamEncoder._ping,
+}

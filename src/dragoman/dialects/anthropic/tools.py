@@ -1,0 +1,194 @@
+"""Tool definitions and tool_choice, both ways."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.anthropic.blocks import decode_mark, encode_mark
+from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
+from dragoman.dialects.dialect import Target
+from dragoman.errors import WireError
+
+_FUNCTION = frozenset({"type", "name", "description", "input_schema", "strict", "cache_control"})
+_PLAIN = frozenset({"name", "description", "input_schema"})
+_CHOICE = frozenset({"type", "name", "disable_parallel_tool_use"})
+_MODES = frozenset({"auto", "any", "none"})
+_DATED = re.compile(r"_\d{8}$")
+_KINDS = {
+    "tool_search_tool_bm25": "tool_search",
+    "tool_search_tool_regex": "tool_search",
+    "mcp_toolset": "mcp",
+}
+_SEARCH_OPTIONS = frozenset({"max_uses", "allowed_domains", "blocked_domains"})
+
+NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
+"""The schema of a tool without parameters: the API demands one."""
+
+_PROVIDED = {
+    "web_search": "web_search_20250305",
+    "web_fetch": "web_fetch_20250910",
+    "code_execution": "code_execution_20250825",
+}
+"""Our own tool for what another provider's tool does: the oldest version that every model takes."""
+
+
+def decode_tools(values: list[Any]) -> tuple[ir.Tool, ...]:
+    """The `tools` of a request."""
+    tools: list[ir.Tool] = []
+    for index, value in enumerate(values):
+        if type(value) is not dict:
+            raise WireError("must be an object", f"tools[{index}]")
+        kind = value.get("type")
+        tools.append(_function(value) if kind is None or kind == "custom" else _provided(value, str(kind)))
+    return tuple(tools)
+
+
+def _function(value: dict[str, Any]) -> ir.Function:
+    if value.keys() <= _PLAIN:
+        return ir.Function(value.get("name", ""), value.get("description"), value.get("input_schema"))
+    return ir.Function(
+        value.get("name", ""),
+        value.get("description"),
+        value.get("input_schema"),
+        value.get("strict"),
+        cache=decode_mark(value),
+        extra=leftovers(value, _FUNCTION),
+    )
+
+
+def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
+    bare = _DATED.sub("", kind)
+    options = {key: value[key] for key in _SEARCH_OPTIONS if value.get(key) is not None}
+    location = value.get("user_location")
+    if isinstance(location, dict):
+        options["location"] = {
+            key: kept for key, kept in location.items() if key != "type" and kept is not None
+        }
+    return ir.ProviderTool(NAME, _KINDS.get(bare, bare), value, value.get("name"), options=options or None)
+
+
+def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
+    """Write `tools`, filtered where the choice names a subset, and `tool_choice`."""
+    own = request.dialect == NAME
+    choice = request.tool_choice
+    if not request.tools and not own:
+        if choice is not None and choice.mode not in {"auto", "none"}:
+            target.report.lose("tool_choice", "there are no tools to choose from", "hint")
+        if request.parallel is False:
+            target.report.lose("parallel", "there are no tools to call", "hint")
+        return
+    allowed: frozenset[str] | None = None
+    if choice is not None and choice.mode in {"auto", "any"} and choice.names:
+        allowed = frozenset(choice.names)
+        target.report.change("tool_choice", "tools", "only the tools that may be called are sent")
+    tools = []
+    for index, tool in enumerate(request.tools or ()):
+        if allowed is not None and tool.name not in allowed:
+            target.report.change(f"tools[{index}]", "tools", "left out: it may not be called")
+        elif (written := _encode_tool(tool, target, f"tools[{index}]")) is not None:
+            tools.append(written)
+    if tools or (own and request.tools is not None):
+        body["tools"] = tools
+    if choice is not None or (request.parallel is False and tools):
+        _encode_choice(choice, request, target, body)
+
+
+def _encode_tool(tool: ir.Tool, target: Target, where: str) -> dict[str, Any] | None:
+    if isinstance(tool, ir.ProviderTool):
+        return _encode_provided(tool, target, where)
+    if tool.kind == "custom":
+        raise WireError("free-text tools have no form here", where, "unsupported_value")
+    parameters = tool.parameters
+    out: dict[str, Any] = {"name": tool.name}
+    if tool.description is not None:
+        out["description"] = tool.description
+    if parameters is None:
+        out["input_schema"] = NO_PARAMETERS
+    elif parameters.get("type") == "object":
+        out["input_schema"] = parameters
+    else:
+        out["input_schema"] = {"type": "object", **parameters}
+        target.report.change(f"{where}.parameters", "input_schema.type", "`type: object` is demanded")
+    if tool.strict is not None:
+        out["strict"] = tool.strict
+    if tool.cache is not None:
+        out["cache_control"] = encode_mark(tool.cache, target.report, where)
+    if tool.extra is not None:
+        restore(out, tool.extra, target.report, where)
+    return out
+
+
+def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[str, Any] | None:
+    if tool.dialect == NAME:
+        return dict(tool.value)
+    kind = _PROVIDED.get(tool.kind)
+    if kind is None or not target.quirks.server_tools:
+        target.report.lose(where, f"there is no tool of the kind {tool.kind} here", "meaning")
+        return None
+    out: dict[str, Any] = {"type": kind, "name": tool.kind}
+    for key, value in (tool.options or {}).items():
+        if key in _SEARCH_OPTIONS and tool.kind != "code_execution":
+            out[key] = value
+        elif key == "location" and tool.kind == "web_search":
+            out["user_location"] = {"type": "approximate", **value}
+        else:
+            target.report.lose(f"{where}.options.{key}", f"{kind} has no such setting", "quality")
+    target.report.change(where, "tools", f"written as {kind}")
+    return out
+
+
+def decode_choice(value: Any) -> tuple[ir.ToolChoice | None, bool | None]:
+    """`tool_choice`, and whether parallel calls are allowed (None = unstated)."""
+    if value is None:
+        return None, None
+    mode = value.get("type")
+    single = value.get("disable_parallel_tool_use")
+    parallel = None if single is None else not single
+    extra = leftovers(value, _CHOICE)
+    if mode == "tool":
+        return ir.ToolChoice("tool", (value.get("name", ""),), extra=extra), parallel
+    if mode in _MODES:
+        return ir.ToolChoice(mode, extra=extra), parallel
+    return ir.ToolChoice("native", native=value), None
+
+
+def _encode_choice(
+    choice: ir.ToolChoice | None, request: ir.Request, target: Target, body: dict[str, Any]
+) -> None:
+    out: dict[str, Any] = {"type": "auto"}
+    if choice is not None and choice.mode == "native":
+        if request.dialect != NAME:
+            target.report.lose("tool_choice", "the chosen kind of tool does not exist here", "meaning")
+            return
+        out = dict(choice.native)
+    elif choice is not None:
+        out["type"] = choice.mode
+        if choice.mode == "tool":
+            out["name"] = choice.names[0] if choice.names else ""
+        if choice.mode in {"any", "tool"} and target.facts.forced_tool is False:
+            _ask_for_call(choice, target, body)
+            out = {"type": "auto"}
+        restore(out, choice.extra, target.report, "tool_choice")
+    if request.parallel is not None and out["type"] != "none":
+        out["disable_parallel_tool_use"] = not request.parallel
+    elif request.parallel is False:
+        target.report.lose("parallel", "no tool may be called", "hint")
+    body["tool_choice"] = out
+
+
+def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -> None:
+    """Newer models refuse a forced call with a 400: ask for it in words."""
+    wanted = f"the tool `{choice.names[0]}`" if choice.mode == "tool" and choice.names else "one of the tools"
+    system = body.setdefault("system", [])
+    if isinstance(system, str):
+        body["system"] = system = [{"type": "text", "text": system}]
+    system.append({"type": "text", "text": f"Answer by calling {wanted}. Do not answer in plain text."})
+    target.report.change("tool_choice", "system", "the model refuses a forced call: asked for in words")
+    target.report.lose("tool_choice", "the model may answer without the call", "quality")
+
+
+def is_forced(choice: ir.ToolChoice | None, target: Target) -> bool:
+    """Whether the request will force a call."""
+    return choice is not None and choice.mode in {"any", "tool"} and target.facts.forced_tool is not False

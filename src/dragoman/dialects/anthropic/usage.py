@@ -1,0 +1,136 @@
+"""Token counts: Anthropic's inclusive and exclusive totals to disjoint counts, and back.
+
+`input_tokens` leaves caches out, `output_tokens` includes thinking. Work that the totals leave out
+(compaction, the advisor, a model that declined before a fallback) is listed in `iterations` only; it goes
+into `Usage.others`, so that it is billed at its own model's price, and stays whole in `extra`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.anthropic.terms import NAME, leftovers
+from dragoman.dialects.loss import Report
+
+_PLAIN = frozenset({"input_tokens", "output_tokens"})
+_KNOWN = _PLAIN | {
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+    "cache_creation",
+    "output_tokens_details",
+    "server_tool_use",
+    "service_tier",
+}
+_LIFETIMES = {"ephemeral_5m_input_tokens": "cache_write_5m", "ephemeral_1h_input_tokens": "cache_write_1h"}
+_ELSEWHERE = frozenset({"compaction", "advisor_message"})
+
+
+def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
+    """A `usage` object. model: the one that answered, named for iterations that name none."""
+    get = value.get
+    output = get("output_tokens")
+    if value.keys() <= _PLAIN:
+        return ir.Usage(input=get("input_tokens"), output=output)
+    fields: dict[str, Any] = {}
+    extra = leftovers(value, _KNOWN)
+    raw: dict[str, Any] = {}
+    for key, read in (
+        ("cache_creation", _lifetimes),
+        ("output_tokens_details", _thinking),
+        ("server_tool_use", _requests),
+    ):
+        if (part := get(key)) is None:
+            continue
+        found = read(part, output or 0)
+        if found is None:
+            raw[key] = part
+        else:
+            fields |= found
+    reasoning = fields.get("reasoning")
+    return ir.Usage(
+        input=get("input_tokens"),
+        cache_read=get("cache_read_input_tokens"),
+        cache_write=get("cache_creation_input_tokens"),
+        output=output if reasoning is None or output is None else output - reasoning,
+        others=_others(get("iterations"), model),
+        extra=ir.merge(extra, {NAME: raw} if raw else None),
+        **fields,
+    )
+
+
+def _lifetimes(part: Any, _output: int) -> dict[str, Any] | None:
+    if not isinstance(part, dict) or not part.keys() <= _LIFETIMES.keys():
+        return None
+    return {_LIFETIMES[key]: count for key, count in part.items()}
+
+
+def _thinking(part: Any, output: int) -> dict[str, Any] | None:
+    if not isinstance(part, dict) or part.keys() != {"thinking_tokens"}:
+        return None
+    thinking = part["thinking_tokens"]
+    return {"reasoning": thinking} if isinstance(thinking, int) and thinking <= output else None
+
+
+def _requests(part: Any, _output: int) -> dict[str, Any] | None:
+    if not isinstance(part, dict) or not all(key.endswith("_requests") for key in part):
+        return None
+    return {"detail": part} if part else None
+
+
+def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], ...]:
+    """The iterations that the totals leave out."""
+    listed = [one for one in iterations if isinstance(one, dict)] if isinstance(iterations, list) else []
+    served = next((one.get("model") for one in listed if one.get("type") == "fallback_message"), None)
+    found = []
+    for iteration in listed:
+        kind, named = iteration.get("type"), iteration.get("model")
+        declined = kind == "message" and served is not None and named != served
+        if kind in _ELSEWHERE or declined:
+            counts = {key: count for key, count in iteration.items() if key in _KNOWN}
+            found.append((named or model or "", decode_usage(counts, named)))
+    return tuple(found)
+
+
+def encode_usage(usage: ir.Usage | None, report: Report) -> dict[str, Any]:
+    """A `usage` object; clients demand its two integers."""
+    if usage is None:
+        report.change("usage", "usage", "the upstream stated none; this protocol demands numbers")
+        return {"input_tokens": 0, "output_tokens": 0}
+    out: dict[str, Any] = {"input_tokens": (usage.input or 0) + (usage.tool_input or 0)}
+    if usage.cache_write is not None:
+        out["cache_creation_input_tokens"] = usage.cache_write
+    if usage.cache_read is not None:
+        out["cache_read_input_tokens"] = usage.cache_read
+    if usage.cache_write_5m is not None or usage.cache_write_1h is not None:
+        out["cache_creation"] = {
+            "ephemeral_5m_input_tokens": usage.cache_write_5m or 0,
+            "ephemeral_1h_input_tokens": usage.cache_write_1h or 0,
+        }
+    out["output_tokens"] = usage.output_total
+    if usage.reasoning is not None:
+        out["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
+    if usage.tool_input:
+        report.change("usage.tool_input", "usage.input_tokens", "counted as input")
+    if usage.detail:
+        _detail(out, usage.detail, report)
+    if usage.others and NAME not in (usage.extra or {}):
+        report.lose("usage.others", "other models' work is not counted here", "hint")
+    for dialect, keys in (usage.extra or {}).items():
+        if dialect == NAME:
+            out.update(keys)
+        else:
+            for key in keys:
+                report.lose(f"usage.{key}", "has no counterpart here", "hint")
+    return out
+
+
+def _detail(out: dict[str, Any], detail: dict[str, Any], report: Report) -> None:
+    requests = {}
+    for key, count in detail.items():
+        if key.endswith("_requests"):
+            requests[key] = count
+        elif count:
+            report.lose(f"usage.detail.{key}", "is not counted apart here", "hint")
+    if requests:
+        out["server_tool_use"] = requests

@@ -1,0 +1,175 @@
+"""What error answers have in common: every vendor's body shape, delays, statuses, and what must be cut out.
+
+A dialect adds its own codes and message patterns. Bodies are read as loosely as vendors write them;
+texts are cut and cleaned, because they may end up before a client.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from dragoman.ir import Kind
+
+_MAX_TEXT = 500
+_MAX_MESSAGE = 4000
+"""Characters that are kept of a body without structure, and of a message."""
+_BY_STATUS: dict[int, Kind] = {
+    400: "invalid_request",
+    401: "authentication",
+    402: "quota",
+    403: "permission",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    409: "conflict",
+    413: "too_large",
+    415: "media_type",
+    422: "invalid_request",
+    425: "overloaded",
+    429: "rate_limit",
+    498: "overloaded",
+    499: "cancelled",
+    501: "not_implemented",
+    503: "overloaded",
+    504: "timeout",
+    522: "timeout",
+    524: "timeout",
+    529: "overloaded",
+}
+
+
+def kind_of_status(status: int) -> Kind:
+    """What an HTTP status says by itself, before the body is looked at."""
+    return _BY_STATUS.get(status) or ("upstream" if status >= 500 else "invalid_request")
+
+
+class Body(msgspec.Struct, frozen=True):
+    """What an error body says.
+
+    message: cleaned, never empty. type, code: as stated, integers as text. param: the field at fault.
+    rest: the error object's other members. outer: the members beside the error object.
+    """
+
+    message: str
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    rest: dict[str, Any] = {}
+    outer: dict[str, Any] = {}
+
+
+def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave no reason.") -> Body:
+    """Any vendor's error body: JSON in a dozen shapes, HTML, plain text or nothing."""
+    if isinstance(body, bytes):
+        try:
+            value: Any = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return Body(_text(body.decode(errors="replace"), fallback, _MAX_TEXT))
+    else:
+        value = body
+    if isinstance(value, list) and value:
+        value = value[0]
+    if not isinstance(value, dict):
+        return Body(_text(value if isinstance(value, str) else "", fallback))
+    error = value.get("error")
+    if isinstance(error, str):
+        return Body(
+            _text(error, fallback), None, _word(value.get("code")), None, {}, _without(value, "error")
+        )
+    inner = error if isinstance(error, dict) else value
+    outer = _without(value, "error") if isinstance(error, dict) else {}
+    return Body(
+        _text(_message(inner), fallback),
+        _word(inner.get("type")),
+        _word(inner.get("code")),
+        _word(inner.get("param")),
+        _without(inner, "message", "type", "code", "param"),
+        outer,
+    )
+
+
+def _without(value: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: kept for key, kept in value.items() if key not in keys}
+
+
+def _word(value: Any) -> str | None:
+    """A code or type: vendors write numbers where strings are due."""
+    if value is None or isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _message(value: dict[str, Any]) -> str:
+    """The words of an error object; validation errors are lists of what is wrong."""
+    for key in ("message", "detail", "Message", "errors"):
+        said = value.get(key)
+        if isinstance(said, str) and said:
+            return said
+        if isinstance(said, dict):
+            return _message(said)
+        if isinstance(said, list):
+            return "; ".join(one if isinstance(one, str) else _detail(one) for one in said)
+    return ""
+
+
+def _detail(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    place = ".".join(str(part) for part in value.get("loc", ()))
+    said = str(value.get("msg") or value.get("message") or "")
+    return f"{place}: {said}" if place else said
+
+
+_TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+
+
+def _text(text: str, fallback: str, limit: int = _MAX_MESSAGE) -> str:
+    if text.lstrip()[:1] == "<":
+        text = _TAGS.sub(" ", text)
+        text = " ".join(text.split())
+    text = redact(text).strip()
+    if len(text) > limit:
+        text = text[:limit] + " …"
+    return text or fallback
+
+
+_CREDENTIAL = re.compile(
+    r"""
+    \b(?:sk-|sk_|pk_|gsk_|xai-|dgm_|pplx-|hf_|r8_|ya29\.)(?=[\w.*-]*[\d*])[\w.*-]{6,}   # a known prefix
+    | \bAIza[\w-]{20,}
+    | (?<=\bBearer\ )[\w.~+/*-]{8,}=*
+    | \b(?:AKIA|ASIA)[A-Z0-9]{12,}
+    | \beyJ[\w-]{10,}\.[\w-]+(?:\.[\w-]*)?                                         # a signed token
+    | \b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{32,}\b                           # long and random
+    | \borg-[A-Za-z0-9]{8,}\b
+    | (?<=\borg:\ )[0-9a-f-]{36}
+    """,
+    re.VERBOSE,
+)
+
+
+def redact(text: str) -> str:
+    """The text without anything that looks like a credential or an account's id."""
+    return _CREDENTIAL.sub("[redacted]", text)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, as the headers state them.
+
+    A date is not read: that needs a clock, which a codec does not have.
+    """
+    stated = {
+        name.lower(): value for name, value in headers.items() if name.lower().startswith("retry-after")
+    }
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(stated[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    return None
