@@ -225,7 +225,7 @@ def stream_relay(case: Case) -> Iterator[str]:
     try:
         relayed = split(*map(relay.feed, case.frames), relay.close())
     except RequestFailed as failed:
-        yield from _unequal(folded.fault, failed.fault)
+        yield from _same_fault(folded.fault, failed.fault)
         return
     if folded.fault is not None:
         yield f"an error went by unseen: {folded.fault.message}"
@@ -255,11 +255,7 @@ def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
     status, headers, body = face.encode_error(fault, "request-1")
     if not 400 <= status <= 599:
         yield f"status {status}"
-    again = face.decode_error(status, headers, body)
-    for field in ("kind", "message"):
-        before, after = getattr(fault, field), getattr(again, field)
-        if before != after:
-            yield f"{field}: {before!r} became {after!r}"
+    yield from _same_fault(fault, face.decode_error(status, headers, body))
 
 
 # --- All of them -------------------------------------------------------------------------------
@@ -353,12 +349,21 @@ def _unequal(before: Any, after: Any) -> Iterator[str]:
 
 
 def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterator[str]:
-    """How two answers differ for a client of the dialect."""
+    """How two answers differ for a client of the dialect; of a broken one the fault and what came before."""
     reply = case.reply(case.dialect, Report(case.dialect.name, "response"))
     if before.error is not None or after.error is not None:
-        yield from _unequal(before.error, after.error)
+        yield from _same_fault(before.error, after.error)
+        before, after = (msgspec.structs.replace(answer, error=None) for answer in (before, after))
     old, new = (_plain(case.dialect.encode_response(answer, reply)) for answer in (before, after))
     yield from map(str, differences(old, new, Form()))
+
+
+def _same_fault(before: ir.Fault | None, after: ir.Fault | None) -> Iterator[str]:
+    """How two faults differ; each dialect has its own words for their type and code."""
+    for field in ("kind", "message"):
+        old, new = getattr(before, field, None), getattr(after, field, None)
+        if old != new:
+            yield f"{field}: {old!r} became {new!r}"
 
 
 def _filled(response: ir.Response, by: ir.Response) -> ir.Response:

@@ -145,9 +145,10 @@ def test_a_loss_names_what_it_contains(loss: str, covered: bool) -> None:
 
 
 def test_a_change_and_an_addition_name_a_fact_too() -> None:
-    for say in (lambda r: r.change("a.b", "x", "y"), lambda r: r.add("a.b", "y")):
-        report = Report("x")
-        say(report)
+    changed, added = Report("x"), Report("x")
+    changed.change("a.b", "x", "y")
+    added.add("a.b", "y")
+    for report in (changed, added):
         assert missing([fact("a.b")], [], report) == []
         assert missing([fact("a.c")], [], report) != []
 

@@ -1,0 +1,86 @@
+"""What a stream adds up to is what the official clients' own accumulators make of it.
+
+Both ways: of the recorded stream, and of the stream that our encoder writes for a client.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anthropic.lib.streaming._messages import accumulate_event
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.table import DIALECTS
+from dragoman.testing import corpus
+from dragoman.testing.case import APIS, Case, split
+from dragoman.testing.facts import of_response
+
+
+def openai_chat(frames: Sequence[bytes]) -> dict[str, Any]:
+    state = ChatCompletionStreamState()
+    for frame in frames:
+        if frame != b"[DONE]":
+            state.handle_chunk(ChatCompletionChunk.construct(**json.loads(frame)))
+    return json.loads(json.dumps(state.current_completion_snapshot.to_dict()))
+
+
+def anthropic(frames: Sequence[bytes]) -> dict[str, Any]:
+    message: Any = None
+    partial: dict[int, bytes] = {}
+    for frame in frames:
+        event = json.loads(frame)
+        if event["type"] != "ping":
+            message = accumulate_event(event=event, current_snapshot=message, json_bufs=partial)
+    return json.loads(json.dumps(message.to_dict()))
+
+
+ACCUMULATE: dict[str, Callable[[Sequence[bytes]], dict[str, Any]]] = {
+    "openai_chat": openai_chat,
+    "anthropic": anthropic,
+}
+
+
+def told(response: ir.Response) -> Counter[tuple[str, Any]]:
+    """What a client sees: texts, calls, the reason to stop, tokens."""
+    seen = ("text of", "call", "stop", "input tokens", "output tokens")
+    return Counter((f.kind, f.words) for f in of_response(response) if f.kind.startswith(seen))
+
+
+def streams(folder: Path, dialect: str, *apis: str) -> list[Case]:
+    cases = [Case(exchange, DIALECTS[dialect], ()) for exchange in corpus.read(folder, *apis)]
+    return [case for case in cases if "stream" in case.subjects and ir.fold(case.events).error is None]
+
+
+@pytest.mark.wire
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_recorded_stream_adds_up_to_what_the_official_client_makes_of_it(
+    recorded: Path, dialect: str
+) -> None:
+    """Only of the protocol's own vendor: an accumulator need not understand others."""
+    own = APIS[dialect][0]
+    cases = streams(recorded, dialect, own)
+    assert len(cases) > 50
+    for case in cases:
+        whole = DIALECTS[dialect].decode_response(ACCUMULATE[dialect](case.frames), case.quirks)
+        assert told(ir.fold(case.events)) == told(whole), case.exchange.id
+
+
+@pytest.mark.wire
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_we_stream_adds_up_for_the_official_client(recorded: Path, dialect: str) -> None:
+    face = DIALECTS[dialect]
+    cases = streams(recorded, dialect, *APIS[dialect])
+    assert len(cases) > 50
+    for case in cases:
+        encoder = face.stream_encoder(case.reply(face, Report(dialect, "response")))
+        written = split(*map(encoder.feed, case.events))
+        whole = face.decode_response(ACCUMULATE[dialect](written), case.quirks)
+        assert told(ir.fold(case.events)) == told(whole), case.exchange.id
