@@ -17,8 +17,8 @@ from dragoman.dialects.facts import Facts
 def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     """The fault of the first thing in a request that the model cannot do, None = nothing is known against it.
 
-    param: in IR terms (`messages[2].blocks[1]`, `tools`, `output`). Codes: `unsupported_modality` for media in
-    or out, `unsupported_value` for anything else.
+    param: in IR terms (`messages[2].blocks[1]`, `tools`, `output`). Codes: `unsupported_modality` for media
+    in or out, `unsupported_value` for anything else.
     """
     if facts.tools is False:
         if request.tools:

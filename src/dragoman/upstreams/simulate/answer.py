@@ -1,0 +1,234 @@
+"""What the simulator answers, as events. Pure: the same request, plan and seed give the same answer.
+
+Every candidate is drawn from a key of its own. A part of an answer is a block and the tokens that it comes
+in; limits and stop sequences cut the parts, and what is left is what is counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.upstreams.simulate.example import example
+from dragoman.upstreams.simulate.plan import Plan
+from dragoman.upstreams.simulate.words import Draw, prose, sentence, tokens, word
+
+DIALECT: Final = "simulate"
+MEDIUM: Final = 256
+"""What one image, sound or document counts, in tokens."""
+
+
+class Part(msgspec.Struct):
+    """A block of an answer, empty, and the tokens that fill it."""
+
+    block: ir.Text | ir.Refusal | ir.Thinking | ir.ToolCall
+    pieces: list[str]
+
+
+def answer(request: ir.Request, plan: Plan, said: str, seed: int) -> Iterator[ir.Event]:
+    """The events of the whole answer. said: the last user text, without what it tells the simulator."""
+    key = msgspec.json.encode(
+        (seed, request.system, request.messages, request.tools, request.tool_choice, request.output)
+    )
+    count = request.sampling.n or 1
+    candidates = [_candidate(request, plan, said, Draw(key + str(index).encode())) for index in range(count)]
+    taken = counted(request)
+    yield ir.Start(DIALECT, model=request.model, usage=ir.Usage(input=taken))
+    said_by_turns = [_events(request, parts, stop, index) for index, (parts, stop) in enumerate(candidates)]
+    for turn in zip_longest(*said_by_turns):
+        yield from (event for event in turn if event is not None)
+    every = [part for parts, _ in candidates for part in parts]
+    thought = sum(len(part.pieces) for part in every if isinstance(part.block, ir.Thinking))
+    told = sum(len(part.pieces) for part in every) - thought
+    yield ir.Tally(ir.Usage(input=taken, output=told, reasoning=thought))
+    yield ir.End()
+
+
+# What is said -------------------------------------------------------------------------------------
+
+
+def _candidate(request: ir.Request, plan: Plan, said: str, draw: Draw) -> tuple[list[Part], ir.Stop]:
+    parts: list[Part] = []
+    if plan.thinks or _asks_to_think(request.reasoning):
+        parts.append(Part(ir.Thinking(), tokens(f"Let me see. {sentence(draw)} {sentence(draw)}")))
+    stop = ir.Stop("end")
+    if functions := _to_call(request, plan, said):
+        parts += [_call(function, draw) for function in functions]
+        stop = ir.Stop("tool")
+    elif plan.refuses:
+        parts.append(Part(ir.Refusal(""), tokens("I was told to refuse this, so I do.")))
+        stop = ir.Stop("filter")
+    else:
+        text, sequence = _until(_text(request, plan, said, draw), request.sampling.stop or ())
+        parts.append(Part(ir.Text(""), tokens(text)))
+        if sequence is not None:
+            stop = ir.Stop("sequence", sequence=sequence)
+    if request.max_output is not None and _shorten(parts, request.max_output):
+        stop = ir.Stop("length")
+    return parts, stop
+
+
+def _asks_to_think(reasoning: ir.Reasoning | None) -> bool:
+    if reasoning is None or reasoning.mode == "off" or reasoning.effort == "none":
+        return False
+    return bool(reasoning.mode or reasoning.effort or reasoning.budget)
+
+
+def _text(request: ir.Request, plan: Plan, said: str, draw: Draw) -> str:
+    output = request.output
+    if output is not None and output.kind == "schema":
+        return _json(example(output.schema, draw))
+    if output is not None and output.kind == "json":
+        return _json({"answer": said.strip() if plan.kind == "echo" else sentence(draw)})
+    results = _results(request)
+    if results:
+        return " ".join(f"The tool {name} returned: {text}" for name, text in results)
+    if plan.kind == "echo":
+        return said
+    return prose(draw, 24 + draw.below(48) if plan.length is None else plan.length)
+
+
+def _until(text: str, sequences: Sequence[str]) -> tuple[str, str | None]:
+    """The text up to the first stop sequence in it, and which that was."""
+    found = [(place, one) for one in sequences if one and (place := text.find(one)) >= 0]
+    if not found:
+        return text, None
+    place, sequence = min(found)
+    return text[:place], sequence
+
+
+def _shorten(parts: list[Part], limit: int) -> bool:
+    """Cut the answer to so many tokens. True when something was cut; parts of which nothing is left go."""
+    left = limit
+    for place, part in enumerate(parts):
+        if len(part.pieces) > left:
+            part.pieces = part.pieces[:left]
+            del parts[place + 1 :]
+            return True
+        left -= len(part.pieces)
+    return False
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+# Tools --------------------------------------------------------------------------------------------
+
+
+def _to_call(request: ir.Request, plan: Plan, said: str) -> list[ir.Function]:
+    """The functions to call: those that are forced, else told by the plan, else named by the user."""
+    choice = request.tool_choice or ir.ToolChoice("auto")
+    functions = [tool for tool in request.tools or () if isinstance(tool, ir.Function)]
+    allowed = [tool for tool in functions if not choice.names or tool.name in choice.names]
+    if choice.mode == "none" or not allowed:
+        return []
+    named = [tool for tool in allowed if _names(said, tool.name)]
+    if choice.mode in {"any", "tool"}:
+        calls = named or allowed[:1]
+    elif _results(request):
+        return []
+    else:
+        calls = named
+    if plan.calls:
+        pool = calls or allowed
+        calls = [pool[place % len(pool)] for place in range(plan.calls)]
+    return calls[:1] if request.parallel is False else calls
+
+
+def _names(said: str, name: str) -> bool:
+    """Whether a text names a tool, also as separate words."""
+    spelled = re.escape(name).replace("_", r"[_\s]")
+    return re.search(rf"(?<![\w-]){spelled}(?![\w-])", said, re.IGNORECASE) is not None
+
+
+def _call(function: ir.Function, draw: Draw) -> Part:
+    identity = f"call_{draw.hex(24)}"
+    if function.kind == "custom":
+        return Part(ir.ToolCall(identity, function.name, kind="custom"), tokens(f"{word(draw)} {word(draw)}"))
+    arguments = _json(example(function.parameters or {"type": "object"}, draw))
+    return Part(ir.ToolCall(identity, function.name), tokens(arguments))
+
+
+def _results(request: ir.Request) -> list[tuple[str, str]]:
+    """The results of tools that the conversation ends with, as (tool, text)."""
+    calls = {
+        block.id: block.name
+        for message in request.messages
+        for block in message.blocks
+        if isinstance(block, ir.ToolCall)
+    }
+    found: list[tuple[str, str]] = []
+    for message in reversed(request.messages):
+        results = [block for block in message.blocks if isinstance(block, ir.ToolResult)]
+        if not results:
+            break
+        found[:0] = [(calls.get(one.id) or one.name or "?", _plain(one.content)) for one in results]
+    return found
+
+
+def _plain(blocks: Sequence[ir.Block]) -> str:
+    texts = (
+        _json(block.value) if isinstance(block, ir.Json) else getattr(block, "text", None) for block in blocks
+    )
+    return " ".join(text for text in texts if text)
+
+
+# Events -------------------------------------------------------------------------------------------
+
+_DELTAS: Final[dict[type, Callable[[int, str, int], ir.Event]]] = {
+    ir.Text: ir.TextDelta,
+    ir.Refusal: ir.RefusalDelta,
+    ir.Thinking: ir.ThinkDelta,
+    ir.ToolCall: ir.ArgsDelta,
+}
+
+
+def _events(request: ir.Request, parts: Sequence[Part], stop: ir.Stop, candidate: int) -> Iterator[ir.Event]:
+    for index, part in enumerate(parts):
+        yield ir.Open(index, part.block, candidate)
+        delta = _DELTAS[type(part.block)]
+        for piece in part.pieces:
+            if request.sampling.logprobs and isinstance(part.block, ir.Text):
+                yield ir.TextDelta(index, piece, candidate, (_logprob(piece, request.sampling.top_logprobs),))
+            else:
+                yield delta(index, piece, candidate)
+        yield ir.Close(index, None, candidate)
+    yield ir.Finish(stop, candidate)
+
+
+def _logprob(piece: str, top: int | None) -> ir.Logprob:
+    """A certain token, and less certain alternatives: the same with other cases."""
+    said = ir.Logprob(piece, -0.1, tuple(piece.encode()))
+    others = (ir.Logprob(f"{piece}{'…' * place}", -2.0 - place) for place in range(1, top or 0))
+    return said if top is None else msgspec.structs.replace(said, top=(said, *others) if top else ())
+
+
+# Counting -----------------------------------------------------------------------------------------
+
+
+def counted(request: ir.Request) -> int:
+    """The input's tokens: all text and tool definitions, MEDIUM for each medium, 4 for each message."""
+    total = sum(_tokens(block) for block in request.system)
+    for message in request.messages:
+        total += 4 + sum(_tokens(block) for block in message.blocks)
+    for tool in request.tools or ():
+        total += len(tokens(_json(tool)))
+    return total
+
+
+def _tokens(block: ir.Block) -> int:
+    if isinstance(block, ir.Media):
+        return MEDIUM if block.text is None else len(tokens(block.text))
+    if isinstance(block, ir.ToolCall):
+        return len(tokens(block.name)) + len(tokens(block.arguments))
+    if isinstance(block, ir.ToolResult):
+        return sum(_tokens(inner) for inner in block.content)
+    if isinstance(block, ir.Json | ir.Native):
+        return len(tokens(_json(block.value)))
+    return len(tokens(block.text))

@@ -1,0 +1,200 @@
+"""A value that is valid against a JSON Schema, drawn from a seed. Pure.
+
+It follows types, enum, const, required, properties, items, prefixItems, anyOf, oneOf, allOf, local $ref, the
+bounds of numbers, lengths and counts, multipleOf, uniqueItems and the usual formats. It does not follow
+pattern, not, if, dependent… or patternProperties: a string with a pattern is just a word.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from dragoman.upstreams.simulate.words import Draw, word
+
+_SHALLOW: Final = 4
+"""From this depth on only what is required is made, so that recursive schemas end."""
+_DEEPEST: Final = 60
+"""A schema that requires itself has no value; here the attempt ends."""
+
+
+def example(schema: Any, draw: Draw) -> Any:
+    """A value for the schema; null where there can be none."""
+    return _Examples(schema, draw).of(schema, 0)
+
+
+class _Examples:
+    def __init__(self, root: Any, draw: Draw) -> None:
+        self._root = root
+        self._draw = draw
+
+    def of(self, schema: Any, depth: int) -> Any:
+        if not isinstance(schema, Mapping):
+            return word(self._draw)
+        if depth > _DEEPEST:
+            return None
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return self._draw.one(schema["enum"])
+        if "$ref" in schema:
+            own = {key: value for key, value in schema.items() if key != "$ref"}
+            return self.of(_merged(self._referred(schema["$ref"]), own), depth + 1)
+        for key in ("allOf", "anyOf", "oneOf"):
+            if schema.get(key):
+                return self.of(self._combined(schema, key, depth), depth + 1)
+        return _MAKE[self._type(schema, depth)](self, schema, depth)
+
+    def _referred(self, reference: str) -> Any:
+        node = self._root
+        for step in reference.removeprefix("#").split("/")[1:]:
+            key = step.replace("~1", "/").replace("~0", "~")
+            node = node[int(key)] if isinstance(node, list) else node.get(key, {})
+        return node
+
+    def _combined(self, schema: Mapping[str, Any], key: str, depth: int) -> Any:
+        own = {name: value for name, value in schema.items() if name != key}
+        options = schema[key]
+        if key != "allOf":
+            options = [min(options, key=_weight) if depth >= _SHALLOW else self._draw.one(options)]
+        for option in options:
+            own = _merged(own, option)
+        return own
+
+    def _type(self, schema: Mapping[str, Any], depth: int) -> str:
+        stated = schema.get("type")
+        if isinstance(stated, list) and stated:
+            kinds = [str(kind) for kind in stated]
+            return min(kinds, key=_SIMPLE_FIRST.index) if depth >= _SHALLOW else self._draw.one(kinds)
+        if isinstance(stated, str) and stated in _MAKE:
+            return stated
+        return next((kind for key, kind in _IMPLIED.items() if key in schema), "string")
+
+    def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        properties: Mapping[str, Any] = schema.get("properties", {})
+        required = schema.get("required", ())
+        wanted = dict.fromkeys(required)
+        if depth < _SHALLOW:
+            optional = [
+                name for name in properties if name not in wanted and "pattern" not in properties[name]
+            ]
+            room = schema.get("maxProperties", math.inf) - len(wanted)
+            wanted.update(dict.fromkeys(name for place, name in enumerate(optional) if place < room))
+        others = schema.get("additionalProperties", {})
+        for number in range(schema.get("minProperties", 0) - len(wanted)):
+            wanted[f"{word(self._draw)}_{number}"] = None
+        return {name: self.of(properties.get(name, others), depth + 1) for name in wanted}
+
+    def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
+        first = schema.get("prefixItems", [])
+        items = schema.get("items", {})
+        least = schema.get("minItems", 0)
+        usual = least if depth >= _SHALLOW else max(least, len(first) or 1 + self._draw.below(2))
+        count = min(usual, schema.get("maxItems", math.inf), math.inf if items is not False else len(first))
+        made: list[Any] = []
+        while len(made) < count:
+            value = self.of(first[len(made)] if len(made) < len(first) else items, depth + 1)
+            for _ in range(100):
+                if not schema.get("uniqueItems") or value not in made:
+                    break
+                value = self.of(items, depth + 1)
+            made.append(value)
+        return made
+
+    def _number(self, schema: Mapping[str, Any], _depth: int) -> float:
+        low, high = _bounds(schema)
+        if "multipleOf" in schema:
+            return self._multiple(low, high, schema["multipleOf"], schema)
+        drawn = low + (high - low) * (1 + self._draw.below(998)) / 1000
+        return rounded if low < (rounded := round(drawn, 2)) < high else drawn
+
+    def _integer(self, schema: Mapping[str, Any], _depth: int) -> int:
+        low, high = _bounds(schema)
+        return int(self._multiple(low, high, schema.get("multipleOf", 1), schema))
+
+    def _multiple(self, low: float, high: float, step: float, schema: Mapping[str, Any]) -> float:
+        first, last = math.ceil(low / step), math.floor(high / step)
+        if first * step == schema.get("exclusiveMinimum"):
+            first += 1
+        if last * step == schema.get("exclusiveMaximum"):
+            last -= 1
+        number = first + self._draw.below(max(1, last - first + 1))
+        return number * step if isinstance(step, int) else round(number * step, 10)
+
+    def _string(self, schema: Mapping[str, Any], _depth: int) -> str:
+        form = _FORMATS.get(schema.get("format", ""))
+        if form is not None:
+            return form(self._draw)
+        text = word(self._draw)
+        while len(text) < schema.get("minLength", 0):
+            text += f" {word(self._draw)}"
+        return text[: schema.get("maxLength", len(text))]
+
+    def _boolean(self, _schema: Mapping[str, Any], _depth: int) -> bool:
+        return self._draw.below(2) == 1
+
+    def _null(self, _schema: Mapping[str, Any], _depth: int) -> None:
+        return None
+
+
+_MAKE: Final[dict[str, Callable[[_Examples, Mapping[str, Any], int], Any]]] = {
+    "object": _Examples._object,
+    "array": _Examples._array,
+    "number": _Examples._number,
+    "integer": _Examples._integer,
+    "string": _Examples._string,
+    "boolean": _Examples._boolean,
+    "null": _Examples._null,
+}
+_SIMPLE_FIRST: Final = ("null", "boolean", "integer", "number", "string", "array", "object")
+_IMPLIED: Final = {
+    "properties": "object",
+    "required": "object",
+    "items": "array",
+    "prefixItems": "array",
+    "minimum": "number",
+    "maximum": "number",
+    "multipleOf": "number",
+}
+_FORMATS: Final[dict[str, Callable[[Draw], str]]] = {
+    "date": lambda draw: f"20{10 + draw.below(20)}-{1 + draw.below(12):02}-{1 + draw.below(28):02}",
+    "time": lambda draw: f"{draw.below(24):02}:{draw.below(60):02}:00Z",
+    "date-time": lambda draw: f"{_FORMATS['date'](draw)}T{_FORMATS['time'](draw)}",
+    "duration": lambda draw: f"PT{1 + draw.below(59)}M",
+    "email": lambda draw: f"{word(draw)}@example.com",
+    "hostname": lambda draw: f"{word(draw)}.example.com",
+    "uri": lambda draw: f"https://example.com/{word(draw)}",
+    "ipv4": lambda draw: f"192.0.2.{1 + draw.below(254)}",
+    "ipv6": lambda draw: f"2001:db8::{1 + draw.below(65_535):x}",
+    "uuid": lambda draw: f"{draw.hex(8)}-{draw.hex(4)}-4{draw.hex(3)}-a{draw.hex(3)}-{draw.hex(12)}",
+}
+
+
+def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
+    """The least and the greatest number, both possible unless they are excluded; 100 apart if one is open."""
+    low = max((schema[key] for key in ("minimum", "exclusiveMinimum") if key in schema), default=None)
+    high = min((schema[key] for key in ("maximum", "exclusiveMaximum") if key in schema), default=None)
+    if low is None:
+        low = 0 if high is None or high > 0 else high - 100
+    return low, low + 100 if high is None else high
+
+
+def _weight(option: Any) -> int:
+    """How much an alternative may grow: references and objects last."""
+    if not isinstance(option, Mapping) or "enum" in option or "const" in option:
+        return 0
+    stated = option.get("type")
+    return _SIMPLE_FIRST.index(stated) if stated in _SIMPLE_FIRST else len(_SIMPLE_FIRST)
+
+
+def _merged(first: Any, second: Any) -> dict[str, Any]:
+    """Both schemas' demands in one, where they can be put side by side."""
+    if not isinstance(first, Mapping) or not isinstance(second, Mapping):
+        return dict(first if isinstance(first, Mapping) else second if isinstance(second, Mapping) else {})
+    both = {**first, **second}
+    if "properties" in first and "properties" in second:
+        both["properties"] = {**first["properties"], **second["properties"]}
+    if "required" in first and "required" in second:
+        both["required"] = list(dict.fromkeys([*first["required"], *second["required"]]))
+    return both

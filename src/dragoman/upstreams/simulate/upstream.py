@@ -1,0 +1,148 @@
+"""The simulator as an upstream: `answer`, taking its time or failing as the plan says.
+
+It obeys the call's timers like a provider over the wire, so that timeouts can be tried without one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.errors import RequestFailed
+from dragoman.upstreams.simulate.answer import answer
+from dragoman.upstreams.simulate.plan import Plan, told
+from dragoman.upstreams.upstream import Batches, Call
+
+_DAY: Final = 86_400.0
+_BATCH: Final = 16
+"""Tokens to a batch when they take no time: what one read of a fast provider brings."""
+
+_KINDS: Final[dict[int, ir.Kind]] = {
+    400: "invalid_request",
+    401: "authentication",
+    402: "quota",
+    403: "permission",
+    404: "model_not_found",
+    408: "timeout",
+    413: "too_large",
+    422: "invalid_request",
+    429: "rate_limit",
+    503: "unavailable",
+    504: "timeout",
+    529: "overloaded",
+}
+_CODES: Final = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
+
+
+class SimulateUpstream:
+    """An upstream that needs nothing.
+
+    name: the provider's, in configuration and in its faults. seed: of all its answers, unless a request
+    states one. first_token: seconds before an answer begins; token_interval: seconds between two tokens;
+    both where a plan says nothing else. sleep: waits, in seconds.
+    """
+
+    def __init__(
+        self,
+        name: str = "simulate",
+        *,
+        seed: int = 0,
+        first_token: float = 0.0,
+        token_interval: float = 0.0,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self.name = name
+        self._seed = seed
+        self._first_token = first_token
+        self._token_interval = token_interval
+        self._sleep = sleep
+
+    @asynccontextmanager
+    async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
+        """Answer one chat request. Raises RequestFailed as the plan says, and when a timer runs out."""
+        try:
+            plan, said = told(call.model, request)
+        except ValueError as error:
+            raise RequestFailed(
+                ir.Fault("model_not_found", str(error), code="model_not_found", param="model")
+            ) from error
+        seed = self._seed if request.sampling.seed is None else request.sampling.seed
+        events = list(answer(msgspec.structs.replace(request, model=call.model), plan, said, seed))
+        interval = self._token_interval if plan.rate is None else 1 / plan.rate
+        wait = self._first_token if plan.wait is None else plan.wait
+        if not request.stream:  # a whole answer comes when its last token is there
+            wait += interval * sum(isinstance(event, _DELTAS) for event in events)
+        await self._begin(math.inf if plan.silence == 0 else wait, call)
+        if plan.status is not None:
+            raise RequestFailed(_refusal(plan.status, plan.retry_after, self.name))
+        size = len(events) if not request.stream else 1 if interval else _BATCH
+        async with aclosing(self._batches(events, plan, size, interval, call)) as batches:
+            yield batches
+
+    async def _begin(self, wait: float, call: Call) -> None:
+        limit = call.timers.first_byte
+        if limit is not None and wait > limit:
+            await self._sleep(limit)
+            raise RequestFailed(
+                self._fault("timeout", f"sent nothing within {limit:g} s.", "first_byte_timeout")
+            )
+        await self._rest(wait)
+
+    async def _rest(self, seconds: float) -> None:
+        while math.isinf(seconds):
+            await self._sleep(_DAY)
+        await self._sleep(seconds)
+
+    async def _batches(
+        self, events: Sequence[ir.Event], plan: Plan, size: int, interval: float, call: Call
+    ) -> AsyncGenerator[Sequence[ir.Event], None]:
+        """The events in batches of `size` tokens, until the plan says otherwise."""
+        batch: list[ir.Event] = []
+        spoken = 0
+        for event in events:
+            if isinstance(event, _DELTAS):
+                if spoken == plan.die:
+                    yield [
+                        *batch,
+                        ir.Error(self._fault("upstream", "broke off as told.", "connection_broken")),
+                    ]
+                    return
+                silent = spoken == plan.silence
+                if batch and spoken and (silent or spoken % size == 0):
+                    yield batch
+                    batch = []
+                    await (self._fall_silent(call) if silent else self._rest(interval))
+                spoken += 1
+            batch.append(event)
+        yield batch
+
+    async def _fall_silent(self, call: Call) -> None:
+        limit = call.timers.idle
+        await self._rest(math.inf if limit is None else limit)
+        raise RequestFailed(self._fault("timeout", f"fell silent for {limit:g} s.", "idle_timeout"))
+
+    def _fault(self, kind: ir.Kind, message: str, code: str) -> ir.Fault:
+        return ir.Fault(kind, f"{self.name} {message}", code=code, blame="upstream")
+
+
+_DELTAS: Final = (ir.TextDelta, ir.ArgsDelta, ir.ThinkDelta, ir.RefusalDelta)
+
+
+def _refusal(status: int, retry_after: float | None, name: str) -> ir.Fault:
+    kind = _KINDS.get(status, "upstream")
+    if retry_after is None and status in {429, 503, 529}:
+        retry_after = 1.0
+    return ir.Fault(
+        kind,
+        f"{name} fails with {status} as it was told to.",
+        code=_CODES.get(status),
+        status=status,
+        retry_after=retry_after,
+        blame="client" if kind in {"invalid_request", "too_large"} else "upstream",
+    )
