@@ -84,24 +84,32 @@ _EVERYWHERE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named to b
 
 
 def check(
-    config: Config, sources: Mapping[str, Source], names: Mapping[str, frozenset[str]]
+    config: Config,
+    sources: Mapping[str, Source],
+    names: Mapping[str, frozenset[str]],
+    unread: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Provider], list[Problem], list[Problem]]:
     """The accounts by name, the problems and the warnings.
 
     sources: where each written setting stands, by path. names: the entries of `providers`, `models` and
-    `aliases` as written.
+    `aliases` as written. unread: the settings that could not be read, by path.
     """
-    checker = _Checker(config, sources, names)
+    checker = _Checker(config, sources, names, unread)
     checker.run()
     return checker.accounts, checker.problems, checker.warnings
 
 
 class _Checker:
     def __init__(
-        self, config: Config, sources: Mapping[str, Source], names: Mapping[str, frozenset[str]]
+        self,
+        config: Config,
+        sources: Mapping[str, Source],
+        names: Mapping[str, frozenset[str]],
+        unread: frozenset[str],
     ) -> None:
         self.config = config
         self.sources = sources
+        self.unread = unread
         self.accounts: dict[str, Provider] = {}
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
@@ -221,7 +229,7 @@ class _Checker:
     def model(self, name: str, model: Model, path: str) -> None:
         if model.use is not None and model.deployments:
             self.problem(f"{path}.use", "stated together with deployments; one of them is enough")
-        elif not model.targets:
+        elif not model.targets and not any(one.startswith(path) for one in self.unread):
             self.problem(path, "needs `use` or deployments")
         if name in self.aliases:
             self.problem(
@@ -298,11 +306,16 @@ class _Checker:
         provider, slash, upstream = target.partition("/")
         if slash and upstream and provider in self.providers:
             self.upstream(provider, upstream, path)
-        elif not self.unread() and not any(account.owns(target) for account in self.accounts.values()):
+        elif slash:
+            self.problem(path, f"nothing is called `{target}`", suggest(provider, self.providers))
+        elif not self.is_owned(target):
             hint = suggest(target, self.models | (self.aliases - {"*"}))
-            if slash:
-                hint = suggest(provider, self.providers)
             self.problem(path, f"nothing is called `{target}`", hint or "write provider/model")
+
+    def is_owned(self, model: str) -> bool:
+        """Whether a provider's vendor owns the bare name. Taken for granted while a provider has problems."""
+        enabled = {name for name in self.providers - {*BUILT_IN} if self.is_enabled(name)}
+        return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
     def upstream(self, provider: str, model: str, path: str) -> None:
         """A model at a provider, by their names."""
@@ -316,12 +329,6 @@ class _Checker:
                 f"the provider {provider} takes no model {model}",
                 f"add it to providers.{provider}.models",
             )
-
-    def unread(self) -> bool:
-        """Whether a provider has problems of its own, so that it is not known what it would own."""
-        return any(
-            self.is_enabled(name) and name not in self.accounts for name in self.providers - {*BUILT_IN}
-        )
 
     def is_enabled(self, provider: str) -> bool:
         providers = self.config.providers

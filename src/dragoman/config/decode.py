@@ -26,7 +26,7 @@ _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
 _INT: Final = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _HEADER: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z")
-_SHOWN: Final = 30
+_SHOWN: Final = 16  # keys are longer
 
 S = TypeVar("S", bound=Section)
 

@@ -70,7 +70,8 @@ def load(
     decoder = Decoder(file.parent if file is not None else cwd)
     whole = environment.vendors(_with_presets(layers, decoder), environ)
     config = decoder.section(Config, whole)
-    accounts, found, remarks = check(config, decoder.sources, decoder.names)
+    unread = frozenset(problem.path for problem in decoder.problems)
+    accounts, found, remarks = check(config, decoder.sources, decoder.names, unread)
     problems += [*decoder.problems, *found]
     if problems:
         raise ConfigError(*_in_order(problems, file))

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import msgspec
 import yaml
 
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
@@ -135,7 +136,11 @@ class _Reader:
             elif name in entries:
                 self.problem(join(path, name), f"stated twice, first in line {names[name].line}", here.line)
             else:
-                entries[name], names[name] = value, here
+                # What spans several lines stands where its name does.
+                entries[name] = (
+                    value if isinstance(value, Scalar) else msgspec.structs.replace(value, source=here)
+                )
+                names[name] = here
         return Table({**merged, **entries}, Source(self.origin, _line(start)), names, size)
 
     def merged(self, value: Node, path: str) -> dict[str, Node]:

@@ -1,0 +1,341 @@
+"""Settings that make no sense together are named, once, each at its own place."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from dragoman.config.load import Loaded
+
+Load: TypeAlias = Callable[..., Loaded]
+Mistakes: TypeAlias = Callable[..., list[str]]
+
+OPENAI = "providers: {openai: {keys: k}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        # Names that must exist.
+        ("models: {m: {use: nowhere/x}}", "models.m.use: there is no provider nowhere"),
+        (
+            "models: {m: {use: opneai/x}}\n" + OPENAI,
+            "models.m.use: there is no provider opneai (did you mean openai?)",
+        ),
+        ("models: {m: {use: gpt-5}}", "models.m.use: expected provider/model, found `gpt-5`"),
+        ("models: {m: {use: openai/}}", "models.m.use: expected provider/model, found `openai/`"),
+        (
+            "models: {m: {deployments: [simulate/a, b/c]}}",
+            "models.m.deployments[1].use: there is no provider b",
+        ),
+        ("aliases: {a: nothing}", "aliases.a.route: nothing is called `nothing`"),
+        (
+            "aliases: {a: fst, fast: simulate/a}",
+            "aliases.a.route: nothing is called `fst` (did you mean fast?)",
+        ),
+        (
+            "aliases: {a: openia/x}\n" + OPENAI,
+            "aliases.a.route: nothing is called `openia/x` (did you mean openai?)",
+        ),
+        ("aliases: {a: gpt-5}", "aliases.a.route: nothing is called `gpt-5`"),
+        ("default_model: nothing", "default_model: nothing is called `nothing`"),
+        ("default_model: claude-sonnet-5\n" + OPENAI, "default_model: nothing is called `claude-sonnet-5`"),
+        ("preset: qwne", "preset: there is no preset qwne (did you mean qwen?)"),
+        (
+            "providers: {p: {catalog: opnai}}",
+            "providers.p.catalog: the catalogue has no row opnai (did you mean openai?)",
+        ),
+        # Providers that are switched off, or limited.
+        (
+            "providers: {local: {enabled: false}}\naliases: {a: local/x}",
+            "aliases.a.route: the provider local is not enabled",
+        ),
+        (
+            "providers: {simulate: {enabled: false}}\ndefault_model: simulate/x",
+            "default_model: the provider simulate is not enabled",
+        ),
+        (
+            "providers: {openai: {keys: k, enabled: false}}\nmodels: {m: openai/x}",
+            "models.m.use: the provider openai is not enabled",
+        ),
+        (
+            "providers: {openai: {keys: k, models: [a, b]}}\nmodels: {m: openai/c}",
+            "models.m.use: the provider openai takes no model c (add it to providers.openai.models)",
+        ),
+        ("providers: {openai: {keys: k, models: ['*', b]}}", "providers.openai.models: `*` stands alone"),
+        # Circles.
+        ("aliases: {a: b, b: c, c: a}", "aliases.a.route: goes round in a circle: a → b → c → a"),
+        ("aliases: {a: a}", "aliases.a.route: goes round in a circle: a → a"),
+        ("aliases: {'*': '*'}", "aliases.*.route: goes round in a circle: * → *"),
+        # Models.
+        ("models: {m: {}}", "models.m: needs `use` or deployments"),
+        (
+            "models: {m: {use: simulate/a, deployments: [simulate/b]}}",
+            "models.m.use: stated together with deployments",
+        ),
+        ("models: {m: simulate/a}\naliases: {m: simulate/b}", "aliases.m: the name is also a model's"),
+        (
+            "models: {m: {deployments: {use: local}}}",
+            "models.m.deployments[0].use: `local` alone needs a file",
+        ),
+        (
+            "models: {m: {deployments: {use: local, file: no.gguf}}}",
+            "models.m.deployments[0].file: there is no file no.gguf",
+        ),
+        (
+            "models: {m: {deployments: {use: simulate/a, context: 4096}}}",
+            "models.m.deployments[0].context: is for local models only",
+        ),
+        (
+            "models: {m: {deployments: {use: local/a, file: no.gguf}}}",
+            "models.m.deployments[0].file: goes with `use: local` alone",
+        ),
+        # Addresses.
+        (
+            "providers: {p: {}}",
+            "providers.p: the catalogue does not know this provider, so it needs a base_url",
+        ),
+        (
+            "providers: {opnai: {keys: k}}",
+            (
+                "providers.opnai: the catalogue does not know this provider, so it needs a base_url "
+                "(did you mean openai?)"
+            ),
+        ),
+        (
+            "providers: {p: {base_url: 'localhost:8000'}}",
+            "providers.p.base_url: the address must begin with http:// or https://",
+        ),
+        (
+            "providers: {p: {base_url: 'http://127.0.0.1:8080/v1'}}",
+            (
+                "providers.p.base_url: http://127.0.0.1:8080/v1 is Dragoman's own address "
+                "(requests would go round in a circle)"
+            ),
+        ),
+        (
+            "server: {host: 0.0.0.0, port: 3000}\nproviders: {p: {base_url: 'http://localhost:3000'}}",
+            "providers.p.base_url: http://localhost:3000/v1 is Dragoman's own address",
+        ),
+        (
+            "providers: {llamacpp: {}}",
+            "providers.llamacpp.base_url: http://localhost:8080/v1 is Dragoman's own address",
+        ),
+        (
+            "providers: {openai: {keys: k, proxy: localhost}}",
+            "providers.openai.proxy: expected http://host:port",
+        ),
+        (
+            "providers: {openai: {keys: k, ca_file: no.pem}}",
+            "providers.openai.ca_file: there is no file no.pem",
+        ),
+        ("server: {host: 'my host'}", "server.host: expected a host name or an address"),
+        (
+            "server: {cors_origins: ['https://a.example/x']}",
+            "server.cors_origins[0]: expected an origin such as https://a.example",
+        ),
+        (
+            "server: {cors_origins: [a.example]}",
+            "server.cors_origins[0]: the address must begin with http:// or https://",
+        ),
+        (
+            "egress: {allow: [10.0.0.0/8, 'http://x']}",
+            "egress.allow[1]: expected a host name, an address or a network such as 10.0.0.0/8",
+        ),
+        (
+            "egress: {allow: 10.0.0.0/80}",
+            "egress.allow[0]: '10.0.0.0/80' does not appear to be an IPv4 or IPv6 network",
+        ),
+        # Dialects, quirks and headers.
+        (
+            "providers: {openai: {keys: k, dialect: anthropic}}",
+            "providers.openai.dialect: the catalogue row openai speaks openai_chat",
+        ),
+        (
+            "providers: {openai: {keys: k, quirks: {develper_role: false}}}",
+            "providers.openai.quirks.develper_role: unknown quirk (did you mean developer_role?)",
+        ),
+        (
+            "providers: {openai: {keys: k, quirks: {developer_role: 5}}}",
+            "providers.openai.quirks.developer_role: Expected `bool`, got `int`",
+        ),
+        (
+            "providers: {openai: {keys: k, quirks: {max_tokens_field: x}}}",
+            "providers.openai.quirks.max_tokens_field: Invalid enum value 'x'",
+        ),
+        (
+            "providers: {openai: {keys: k, headers: {Authorization: x}}}",
+            "providers.openai.headers.Authorization: would replace the provider's credential",
+        ),
+        (
+            "providers: {openai: {keys: k, headers: {host: x}}}",
+            "providers.openai.headers.host: is set by the connection itself",
+        ),
+        (
+            "providers: {openai: {keys: k, headers: {'a b': x}}}",
+            'providers.openai.headers."a b": is no name of a header',
+        ),
+        (
+            "models: {m: {use: simulate/a, headers: {X-Api-Key: x}}}",
+            "models.m.headers.X-Api-Key: would replace the provider's credential",
+        ),
+        (
+            "providers: {a/b: {base_url: 'https://h.example'}}",
+            'providers."a/b": a provider\'s name has no slash and no blanks around it',
+        ),
+        # Keys.
+        ("auth: {keys: [k1, k2, k1]}", "auth.keys[2]: the same key stands there twice"),
+        (
+            "auth: {keys: [{key: k1, name: a}, {key: k2, name: a}]}",
+            "auth.keys[1].name: the name a is taken by another key",
+        ),
+        ("auth: {required: true, open: true}", "auth.open: contradicts auth.required"),
+        ("providers: {openai: {keys: none}}", "providers.openai.keys[0]: none is no key (write [] for none)"),
+        ("providers: {openai: {keys: Bearer abc}}", "providers.openai.keys[0]: the key begins with `Bearer`"),
+        ("providers: {openai: {keys: a b}}", "providers.openai.keys[0]: the key holds a blank"),
+        # Aliases.
+        (
+            "aliases: {a: {route: simulate/a, defaults: {model: x}}}",
+            "aliases.a.defaults.model: cannot have a default",
+        ),
+        (
+            "aliases: {a: {route: simulate/a, defaults: {stream: true}}}",
+            "aliases.a.defaults.stream: cannot have a default",
+        ),
+    ],
+)
+def test_a_mistake_is_reported_once(mistakes: Mistakes, text: str, problem: str) -> None:
+    (found,) = mistakes(text)
+    place, _, message = found.partition(": ")
+    assert place.startswith("dragoman.yaml:")
+    assert message.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "aliases: {a: b, b: simulate/x, '*': a}\ndefault_model: '*'",
+        "aliases: {gpt-4o: openai/gpt-5, mine: gpt-5-mini, other: mine}\ndefault_model: other\n" + OPENAI,
+        "models: {m: openai/a/b, n: openai/a:b}\naliases: {x: m, y: openrouter}\n"
+        "providers: {openai: {keys: k}, openrouter: {keys: k, models: [a]}}".replace(
+            "y: openrouter", "y: openrouter/a"
+        ),
+        "models: {m: local/smollm2:135m}\ndefault_model: local/smollm2:135m",
+        "providers: {p: {base_url: 'http://localhost:8000', keys: []}}\naliases: {a: p/x}",
+        "providers: {p: {base_url: 'https://127.0.0.1:8080'}, q: {base_url: 'http://10.0.0.1:8080'}}",
+        "server: {port: 0}\nproviders: {llamacpp: {}}",
+        "server: {cors_origins: ['https://a.example', 'http://localhost:3000']}",
+        "egress: {allow: [10.0.0.0/8, 192.168.1.1, 'fd00::/8', '::1', minio.local]}",
+        "providers: {openai: {keys: k, proxy: 'http://me:pw@proxy:3128', headers: {X-Team: a b}, quirks: {refuses: [n]}}}",
+        "providers: {openai: {enabled: false}}",
+        "auth: {required: false, keys: [{key: a, name: x}, {key: b, name: y, models: [m]}]}",
+    ],
+)
+def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) -> None:
+    assert loaded(text).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        (
+            "providers: {openai: {}}",
+            (
+                "providers.openai: it has no key, so its vendor will refuse every request "
+                "(set OPENAI_API_KEY or providers.openai.keys)"
+            ),
+        ),
+        (
+            "providers: {p: {base_url: 'http://h.example', keys: k}}",
+            "providers.p.base_url: its keys travel unencrypted over http://",
+        ),
+        (
+            "aliases: {a: {route: simulate/a, defaults: {temprature: 1}}}",
+            (
+                "aliases.a.defaults.temprature: is no field of the chat API; it is sent all the same "
+                "(did you mean temperature?)"
+            ),
+        ),
+    ],
+)
+def test_what_is_odd_is_a_warning(loaded: Load, text: str, warning: str) -> None:
+    (found,) = loaded(text).warnings
+    assert str(found).endswith(f"dragoman.yaml:1: {warning}")
+
+
+def test_a_problem_names_the_line_of_its_setting_or_of_what_holds_it(mistakes: Mistakes) -> None:
+    text = """aliases:
+  fast:
+    route: nothing/x
+  "a.b":
+    route: nothing/x
+providers:
+  p:
+    models: [x]
+  q:
+    headers:
+      host: h
+      x: y
+    base_url: nonsense
+"""
+    assert [line.split(": ", 2)[:2] for line in mistakes(text)] == [
+        ["dragoman.yaml:3", "aliases.fast.route"],
+        ["dragoman.yaml:5", 'aliases."a.b".route'],
+        ["dragoman.yaml:7", "providers.p"],
+        ["dragoman.yaml:11", "providers.q.headers.host"],
+        ["dragoman.yaml:13", "providers.q.base_url"],
+    ]
+
+
+def test_an_account_is_what_its_settings_say(loaded: Load) -> None:
+    text = """
+providers:
+  azure:
+    base_url: https://r.example/openai/v1/
+    dialect: openai_chat
+    auth: x-api-key
+    keys: [first-key-0123, second-key-0123]
+    headers: {X-Team: blue}
+    body: {a: 1}
+    models: [gpt-5]
+    quirks: {developer_role: false}
+  claude: {base_url: https://c.example, dialect: anthropic, keys: []}
+  ds: {catalog: deepseek, keys: k, quirks: {json_schema: true}}
+"""
+    providers = loaded(text).providers
+    azure = providers["azure"]
+    assert azure.chat_url == "https://r.example/openai/v1/chat/completions"
+    assert (azure.auth, azure.origin, azure.models, dict(azure.body)) == (
+        "x-api-key",
+        "https://r.example",
+        ("gpt-5",),
+        {"a": 1},
+    )
+    assert [key.secret.reveal() for key in azure.credentials] == ["first-key-0123", "second-key-0123"]
+    assert [Path(key.source).name for key in azure.credentials] == ["dragoman.yaml:7"] * 2
+    assert {key.origin for key in azure.credentials} == {"https://r.example"}
+    assert azure.headers["x-team"].reveal() == "blue"
+    assert not azure.quirks.developer_role
+    assert azure.takes("gpt-5")
+    assert not azure.takes("gpt-4")
+    assert providers["claude"].chat_url == "https://c.example/v1/messages"
+    assert (providers["claude"].auth, providers["claude"].credentials) == ("x-api-key", ())
+    assert providers["claude"].fixed["anthropic-version"] == "2023-06-01"
+    assert providers["ds"].chat_url == "https://api.deepseek.com/chat/completions"
+    assert providers["ds"].quirks.json_schema
+    assert providers["ds"].quirks.reasoning_request == "thinking"
+    assert providers["ds"].owns("deepseek-chat")
+    assert not azure.owns("gpt-5")
+
+
+def test_without_own_quirks_the_rows_very_record_is_used(loaded: Load) -> None:
+    from dragoman.dialects.quirks import STANDARD
+    from dragoman.providers.catalog import CATALOG
+
+    providers = loaded(
+        "providers: {openai: {keys: k}, groq: {keys: k}, p: {base_url: 'https://h.example'}}"
+    ).providers
+    assert providers["openai"].quirks is STANDARD
+    assert providers["groq"].quirks is CATALOG["groq"].quirks
+    assert providers["p"].quirks is STANDARD

@@ -1,0 +1,241 @@
+"""Every wrong value is named with its setting, its line and what was expected, and no secret is shown."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from dragoman.config.load import Loaded
+from dragoman.config.scalars import Duration
+from dragoman.config.settings import Alias, ClientKey, Config, Deployment, Timeouts
+from dragoman.secret import Secret
+
+Load: TypeAlias = Callable[..., Loaded]
+Mistakes: TypeAlias = Callable[..., list[str]]
+
+KEY = "sk-proj-0123456789abcdefWXYZ"
+
+
+def test_the_defaults_are_what_the_documentation_promises(loaded: Load) -> None:
+    config = loaded("").config
+    assert config == Config() == loaded().config
+    assert (config.server.host, config.server.port, config.server.max_body) == ("127.0.0.1", 8080, 64_000_000)
+    assert [float(config.server.heartbeat), float(config.server.drain)] == [15, 600]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("server: {port: 9000}", "server.port", 9000),
+        ("server: {port: '9000'}", "server.port", 9000),
+        ("server: {access_log: off}", "server.access_log", False),
+        ("server: {access_log: 'Yes'}", "server.access_log", True),
+        ("server: {max_body: 2MB}", "server.max_body", 2_000_000),
+        ("server: {heartbeat: 250ms}", "server.heartbeat", 0.25),
+        ("server: {heartbeat: 3}", "server.heartbeat", 3.0),
+        ("server: {base_path: ai/}", "server.base_path", "/ai"),
+        ("server: {cors_origins: https://a.example}", "server.cors_origins", ("https://a.example",)),
+        ("server: {cors_origins: []}", "server.cors_origins", ()),
+        # Nothing written means the default, a section with nothing in it too.
+        ("server:", "server.port", 8080),
+        ("server: {port: }", "server.port", 8080),
+        ("auth: {required: null}", "auth.required", None),
+        ("auth: {required: no}", "auth.required", False),
+        ("strict: true", "strict", True),
+        ("strict: all", "strict", "all"),
+        ("stream_usage: always", "stream_usage", "always"),
+        ("providers: {local: {keep_alive: null}}", "providers.local.keep_alive", None),
+        ("providers: {local: {keep_alive: 0}}", "providers.local.keep_alive", 0.0),
+    ],
+)
+def test_a_value_is_read_by_the_type_of_its_setting(
+    loaded: Load, text: str, path: str, value: object
+) -> None:
+    found: object = loaded(text).config
+    for name in path.split("."):
+        found = getattr(found, name)
+    assert found == value
+    assert isinstance(found, type(value))
+
+
+def test_a_name_keeps_its_own_spelling(loaded: Load) -> None:
+    text = "models: {4.1: {use: simulate/a}, no: {use: simulate/1e3}, 2023-06-01: {use: simulate/b}}"
+    models = loaded(text).config.models
+    assert {name: model.use for name, model in models.items()} == {
+        "4.1": "simulate/a",
+        "no": "simulate/1e3",
+        "2023-06-01": "simulate/b",
+    }
+
+
+def test_short_forms_are_the_long_ones(loaded: Load) -> None:
+    text = """
+aliases: {short: simulate/a, long: {route: simulate/a}}
+models:
+  m: simulate/a
+  n: {deployments: [simulate/a, {use: simulate/b}]}
+  o: {deployments: simulate/a}
+auth: {keys: [key-one, {key: key-two, name: two}]}
+"""
+    config = loaded(text).config
+    assert config.aliases["short"] == config.aliases["long"] == Alias(route="simulate/a")
+    assert config.models["m"].targets == config.models["o"].targets == (Deployment(use="simulate/a"),)
+    assert [target.use for target in config.models["n"].targets] == ["simulate/a", "simulate/b"]
+    assert config.auth.keys == (
+        ClientKey(key=Secret("key-one")),
+        ClientKey(key=Secret("key-two"), name="two"),
+    )
+
+
+def test_a_body_is_json_as_written(loaded: Load) -> None:
+    text = "providers: {openai: {keys: k, body: {a: 1, b: [1.5, no, null, true], c: {d: 1e-3}, e: '1'}}}"
+    body = loaded(text).config.providers.named["openai"].body
+    assert body == {"a": 1, "b": [1.5, "no", None, True], "c": {"d": 0.001}, "e": "1"}
+
+
+def test_a_secret_is_read_from_its_file(loaded: Load, tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "openai").write_text(f"{KEY}\n")
+    text = "providers: {openai: {keys: {file: secrets/openai}}}\nauth: {keys: [{file: secrets/openai}]}"
+    config = loaded(text).config
+    assert config.providers.named["openai"].keys == (Secret(KEY),)
+    assert config.auth.keys == (ClientKey(key=Secret(KEY)),)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        # Unknown names, with what was probably meant.
+        ("sever: {port: 1}", "1: sever: unknown setting (did you mean server?)"),
+        ("server:\n  prot: 1", "2: server.prot: unknown setting (did you mean port?)"),
+        ("retries: {zzz: 1}", "1: retries.zzz: unknown setting (known here: attempts, backoff, backoff_max)"),
+        (
+            "models:\n  m:\n    max_outptu: 5",
+            "3: models.m.max_outptu: unknown setting (did you mean max_output?)",
+        ),
+        ("models: {gpt-4.1: {ues: x}}", '1: models."gpt-4.1".ues: unknown setting (did you mean use?)'),
+        # Wrong types.
+        ("server: 5", "1: server: expected a mapping of settings, found `5`"),
+        ("server: [1]", "1: server: expected a mapping of settings, found a list"),
+        ("server: {port: many}", "1: server.port: expected a whole number, found `many`"),
+        ("server: {port: 1.5}", "1: server.port: expected a whole number, found `1.5`"),
+        ("server: {port: true}", "1: server.port: expected a whole number, found `true`"),
+        ("server: {port: [1]}", "1: server.port: expected a whole number, found a list"),
+        ("server: {host: {a: b}}", "1: server.host: expected a text, found a mapping"),
+        ("server: {access_log: maybe}", "1: server.access_log: expected true or false, found `maybe`"),
+        (
+            "server: {drain: soon}",
+            "1: server.drain: expected a duration such as 30s, 5m or 250ms, found `soon`",
+        ),
+        (
+            "server: {max_body: 1TB}",
+            "1: server.max_body: expected a size such as 64MB, 512kB or 1GiB, found `1TB`",
+        ),
+        ("stream_usage: never", "1: stream_usage: expected one of asked, always, found `never`"),
+        ("strict: some", "1: strict: expected true or false or all, found `some`"),
+        (
+            "server:\n  cors_origins:\n  - a\n  - []",
+            "4: server.cors_origins[1]: expected a text, found a list",
+        ),
+        ("aliases: {a: [1, 2]}", "1: aliases.a: expected a text, found a list"),
+        ("models: {m: {supports: yes}}", "1: models.m.supports: expected a mapping of settings, found `yes`"),
+        ("models: {m: {use: simulate/a, body: 5}}", "1: models.m.body: expected a mapping, found `5`"),
+        ("models: []", "1: models: expected a mapping, found a list"),
+        # Missing, out of bounds.
+        ("auth:\n  keys:\n  - name: me", "3: auth.keys[0]: key is missing"),
+        ("aliases: {a: {strict: true}}", "1: aliases.a: route is missing"),
+        ("aliases: {a: {route: }}", "1: aliases.a: route is missing"),
+        ("server: {port: 65536}", "1: server.port: must be at most 65535"),
+        ("server: {port: -1}", "1: server.port: must be at least 0"),
+        ("retries: {attempts: 0}", "1: retries.attempts: must be at least 1"),
+        # A long text, or one from elsewhere, is not repeated.
+        (f"server: {{port: {KEY + KEY}}}", "1: server.port: expected a whole number, found another text"),
+        ("server: {port: '${SECRET}'}", "1: server.port: expected a whole number, found another text"),
+        # Secrets.
+        ("auth: {keys: [[a]]}", "1: auth.keys[0]: expected a key: a text, ${VARIABLE} or {file: path}"),
+        ("auth: {keys: [{file: a, x: b}]}", "1: auth.keys[0]: key is missing"),
+        ("providers: {openai: {keys: ['']}}", "1: providers.openai.keys[0]: the text is empty"),
+        (
+            "auth: {keys: {file: gone}}",
+            "1: auth.keys: the file gone cannot be read: No such file or directory",
+        ),
+        ("auth: {keys: {file: }}", "1: auth.keys.file: expected the path of a file, found nothing"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(mistakes: Mistakes, text: str, problem: str) -> None:
+    assert f"dragoman.yaml:{problem}" in mistakes(text, {"SECRET": "x1"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'providers: {{openai: {{keys: "{KEY}\\n{KEY}"}}}}',
+        f"providers: {{openai: {{keys: [{{a: {KEY}}}]}}}}",
+        f"providers: {{openai: {{keyz: {KEY}}}}}",
+        f"auth: {{keys: {{name: {{x: {KEY}}}}}}}",
+        f"server: {{port: {KEY}}}",
+        f"aliases: {{a: {{route: [{KEY}]}}}}",
+        "server: {port: '${OPENAI_API_KEY}', heartbeat: '${OPENAI_API_KEY}', access_log: '${SHORT}'}",
+        f"providers: {{openai: {{keys: ['{KEY} {KEY}', none, 'Bearer {KEY}', {KEY}, {KEY}]}}}}",
+        f"providers: {{openai: {{keys: k, proxy: '{KEY}', base_url: 'https://me:{KEY}@h.example'}}}}",
+        f"auth: {{keys: [{KEY}, {KEY}]}}",
+    ],
+)
+def test_no_message_shows_a_secret(mistakes: Mistakes, text: str) -> None:
+    found = "\n".join(mistakes(text, {"OPENAI_API_KEY": KEY, "SHORT": "sk-12345"}))
+    assert KEY not in found
+    assert "sk-12345" not in found
+
+
+def test_a_secret_file_says_what_is_wrong_with_it(mistakes: Mistakes, tmp_path: Path) -> None:
+    (tmp_path / "two").write_text(f"{KEY}\n{KEY}\n")
+    (tmp_path / "none").write_text("\n")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    text = "providers: {openai: {keys: [{file: two}, {file: none}, {file: bytes}]}}"
+    found = mistakes(text)
+    assert [line.split(": ", 2)[2].split(" (")[0] for line in found] == [
+        "the text holds characters that no header can carry",
+        "the text is empty",
+        "the file bytes cannot be read: not UTF-8",
+    ]
+    assert KEY not in "\n".join(found)
+
+
+def test_every_mistake_of_a_file_is_reported_in_the_order_of_the_file(mistakes: Mistakes) -> None:
+    text = """server:
+  port: many
+  hots: x
+models:
+  m: {use: nowhere/x}
+aliases:
+  a: nowhere/b
+  c: {}
+providers:
+  p: {base_url: nonsense}
+default_model: ${NOT_SET}
+"""
+    assert [line.split(": ")[0].removeprefix("dragoman.yaml:") for line in mistakes(text)] == [
+        "2", "3", "5", "7", "8", "10", "11",
+    ]  # fmt: skip
+
+
+def test_what_belongs_to_a_broken_entry_is_not_reported_again(mistakes: Mistakes) -> None:
+    text = "models: {m: {use: [1, 2]}}\naliases: {a: m, b: {rout: m}, c: b}\ndefault_model: b"
+    assert [line.split(": ")[1] for line in mistakes(text)] == [
+        "models.m.use",
+        "aliases.b",
+        "aliases.b.rout",
+    ]
+
+
+def test_timeouts_of_a_model_go_over_its_providers(loaded: Load) -> None:
+    text = """
+providers: {openai: {keys: k, timeouts: {connect: 3s, idle: 1m}}}
+models: {m: {use: openai/gpt-5, timeouts: {idle: 2m, total: 0}}}
+"""
+    config = loaded(text).config
+    merged = config.models["m"].timeouts.over(config.providers.named["openai"].timeouts)
+    assert merged == Timeouts(
+        connect=Duration(3), first_byte=Duration(600), idle=Duration(120), total=Duration(0)
+    )
