@@ -1,6 +1,6 @@
 """Check, offline, that the locks say what pyproject.toml asks for; part of `make check`.
 
-Both locks must hold every requirement within its range, hold nothing for the project that it no longer
+Each lock must hold every requirement within its range, hold nothing for the project that it no longer
 asks for, have a hash for every package and name no index. What runs must be locked at the same versions
 as in development, because `make test` installs the one and proves the other. Whether the lock is the
 newest possible is not asked: that is `make lock ARGS=--upgrade`.
@@ -100,12 +100,16 @@ def main() -> None:
     found += [
         f"requirements/dev.txt {line}" for line in problems(wanted(project, extra="all", group="dev"), dev)
     ]
+    models = Path("requirements/models.in").read_text(encoding="utf-8").splitlines()
+    weights = [Requirement(line) for line in models if line and not line.startswith("#")]
+    locked_weights = Path("requirements/models.txt").read_text(encoding="utf-8")
+    found += [f"requirements/models.txt {line}" for line in problems(weights, locked_weights)]
     developed = read(dev)[0]
     for name, locked in read(run)[0].items():
         if name not in developed or developed[name].version != locked.version:
             found.append(f"requirements/run.txt has {name} {locked.version}, requirements/dev.txt another")
     if found:
-        sys.exit("\n".join([*found, "make lock writes both again"]))
+        sys.exit("\n".join([*found, "make lock writes them again"]))
 
 
 if __name__ == "__main__":
