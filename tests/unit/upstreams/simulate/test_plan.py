@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from dragoman import ir
-from dragoman.upstreams.simulate.plan import MODELS, Plan, last_said, plan, told
+from dragoman.upstreams.simulate.plan import _BEHAVIOURS, _STATUSES, MODELS, Plan, last_said, plan, told
 
 
 @pytest.mark.parametrize(
@@ -95,3 +98,11 @@ def test_the_listed_models_are_plans() -> None:
     assert list(MODELS) == sorted(MODELS)
     for name in MODELS:
         plan(name)
+
+
+def test_the_page_of_the_simulator_names_every_behaviour() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "simulator.md").read_text("utf-8")
+    rows = "\n".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`([a-z]+)", rows)) == set(_BEHAVIOURS)
+    for status in _STATUSES:
+        assert str(status) in page
