@@ -70,6 +70,17 @@ SCHEMAS: list[Any] = [
     {"$defs": {"a/b": {"type": "integer"}}, "properties": {"x": {"$ref": "#/$defs/a~1b"}}, "required": ["x"]},
     {"anyOf": [{"type": "null"}, {"$ref": "#/anyOf/0"}]},
     {"type": "object", "properties": {"self": {"$ref": "#"}}},
+    {"allOf": [True, {"type": "integer"}]},
+    {
+        "$defs": {
+            "link": {
+                "type": "object",
+                "properties": {"next": {"anyOf": [{"$ref": "#/$defs/link"}, {"const": "end"}]}},
+                "required": ["next"],
+            }
+        },
+        "$ref": "#/$defs/link",
+    },
     TREE,
 ]
 
