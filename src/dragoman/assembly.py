@@ -25,6 +25,8 @@ from dragoman.routing.route import Alias, Entry, Model, Table, Timers
 from dragoman.routing.route import Provider as Named
 from dragoman.server.auth import ClientKeys, is_loopback
 from dragoman.transport import Pool, Transport
+from dragoman.upstreams.simulate import MODELS as SIMULATED
+from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import Account, WireUpstream
 
@@ -94,7 +96,7 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
         if provider.models is None and provider.vendor is not None
     }
     if loaded.simulate:
-        known["simulate"] = simulate.MODELS
+        known["simulate"] = SIMULATED
     return Names(table, known)
 
 
@@ -116,7 +118,10 @@ def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Iterable[Model
         closing.append(local)
         upstreams["local"] = local
     if loaded.simulate:
-        upstreams["simulate"] = simulate.Simulator(config.providers.simulate)
+        told = config.providers.simulate
+        upstreams["simulate"] = SimulateUpstream(
+            seed=told.seed, first_token=told.first_token, token_interval=told.token_interval
+        )
     upstreams.update(own)
     return Assembly(
         names=naming(loaded, own, models),

@@ -21,6 +21,7 @@ from dragoman.dialects.dialect import Dialect, Reply, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
+from dragoman.fetch import Fetcher
 from dragoman.flight import Flight
 from dragoman.hooks import HookFailed, Hooks
 from dragoman.routing.attempts import Policy
@@ -76,6 +77,7 @@ class Work:
     """One request on its way through the stages."""
 
     __slots__ = (
+        "_always_usage",
         "_request",
         "changed",
         "client",
@@ -121,6 +123,11 @@ class Work:
     def streams(self) -> bool:
         """Whether the client asked for a stream."""
         return self.exchange.streamed
+
+    @property
+    def names_deployment(self) -> bool:
+        """Whether the client chose the upstream model itself, instead of a name of the configuration."""
+        return self.route.shown(self.route.deployments[0]) is None
 
     @property
     def passed_headers(self) -> dict[str, str]:
@@ -213,8 +220,10 @@ class Engine:
         hooks: Hooks | None = None,
         policy: Policy | None = None,
         seams: Seams = SYSTEM,
+        fetcher: Fetcher | None = None,
         always_usage: bool = False,
     ) -> None:
+        self.fetcher = fetcher
         self.table = table
         self.upstreams = upstreams
         self.hooks = hooks or Hooks()

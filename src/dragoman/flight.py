@@ -75,7 +75,7 @@ class Flight:
                 self._exchange.waited += pause
                 commands = round_.on(machine.Timer(), self._now())
             elif isinstance(command, machine.GiveUp):
-                raise RequestFailed(for_client(command.fault))
+                raise RequestFailed(for_client(command.fault, named_by_client=self._work.names_deployment))
 
     def _candidates(self) -> Sequence[Candidate]:
         upstreams = self._engine.upstreams
@@ -99,17 +99,16 @@ class Flight:
         )
         exchange.attempts.append(record)
         exchange.phase, exchange.mode, exchange.answered = "connect", record.mode, deployment.name
-        watch = Stopwatch(self._now)
         call = Call(
-            record.id,
-            deployment.model,
-            Report(getattr(upstream, "dialect", work.face).name),
-            deployment.timers,
-            deployment.facts,
-            candidate.account,
-            deployment.headers,
-            deployment.body,
-            watch=watch,
+            attempt=record.id,
+            model=deployment.model,
+            report=Report(upstream.dialect.name if isinstance(upstream, WireUpstream) else upstream.name),
+            watch=(watch := Stopwatch(self._now)),
+            timers=deployment.timers,
+            facts=deployment.facts,
+            account=candidate.account,
+            headers=deployment.headers,
+            body=deployment.body,
         )
         try:
             async with asyncio.timeout(deployment.timers.total):
@@ -200,6 +199,7 @@ class Flight:
     async def _translate(self, upstream: Upstream, call: Call, record: AttemptRecord) -> None:
         work = self._work
         self._exchange.phase = "encode"
+        await self._fetch_media(upstream)
         emulation = self._emulate(upstream, call)
         try:
             if isinstance(upstream, WireUpstream):
@@ -215,6 +215,12 @@ class Flight:
             await self._translate_stream(upstream, emulation, call, record)
         else:
             await self._translate_whole(upstream, emulation, call, record)
+
+    async def _fetch_media(self, upstream: Upstream) -> None:
+        """Media named by URL become bytes, where the vendor takes nothing else."""
+        fetcher = self._engine.fetcher
+        if fetcher is not None and isinstance(upstream, WireUpstream) and not upstream.quirks.media_urls:
+            self._work.request = await fetcher.inline(self._work.request)
 
     def _emulate(self, upstream: Upstream, call: Call) -> Emulation:
         if isinstance(upstream, WireUpstream):

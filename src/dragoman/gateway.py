@@ -100,6 +100,7 @@ class Gateway:
                 hooks=self._hooks,
                 policy=assembly.policy,
                 seams=self.seams,
+                fetcher=assembly.fetcher,
                 always_usage=self.config.stream_usage == "always",
             )
 

@@ -215,6 +215,25 @@ async def test_upstream_errors_raise_the_clients_own_exceptions(
 
 
 @BOTH
+async def test_a_model_that_the_provider_does_not_know_is_a_404(converse: Any, dialect: str) -> None:
+    code = "model_not_found" if dialect == "openai_chat" else "not_found_error"
+    talk = await converse(dialect, stubs.refusal(dialect, 404, code, "The model does not exist"))
+    with pytest.raises(openai.NotFoundError) as caught:
+        await talk.ask()
+    assert caught.value.code == "model_not_found"
+    assert caught.value.param == "model"
+
+
+@BOTH
+async def test_a_bad_value_is_a_400_with_its_param(converse: Any, dialect: str) -> None:
+    talk = await converse(dialect, stubs.DIALECTS[dialect](stubs.Said()))
+    with pytest.raises(openai.BadRequestError) as caught:
+        await talk.ask(temperature=9)
+    assert caught.value.param == "temperature"
+    assert talk.provider.seen == []
+
+
+@BOTH
 @pytest.mark.parametrize("status", [401, 403])
 async def test_our_own_refused_credential_is_not_the_clients_fault(
     converse: Any, dialect: str, status: int

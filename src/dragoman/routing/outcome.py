@@ -43,15 +43,14 @@ def classify(fault: ir.Fault) -> Outcome:
     return _BY_KIND.get(fault.kind, Outcome.CALLER)
 
 
-def for_client(fault: ir.Fault) -> ir.Fault:
+def for_client(fault: ir.Fault, *, named_by_client: bool = False) -> ir.Fault:
     """The same fault as the client may see it.
 
     A refused credential or a misconfigured deployment is the gateway's, not the client's: it becomes a
-    502 in our words, because the upstream's text may name accounts. Everything else passes.
+    502 in our words, because the upstream's text may name accounts. A model that the client named
+    itself (`provider/model`) and that the provider does not know is the client's 404. The rest passes.
     """
-    if fault.blame == "client":
-        return fault
-    if fault.kind in ("authentication", "permission"):
+    if fault.kind in {"authentication", "permission"} and fault.blame != "client":
         return ir.Fault(
             "upstream",
             "The provider refused the gateway's own credential for this model.",
@@ -59,7 +58,9 @@ def for_client(fault: ir.Fault) -> ir.Fault:
             status=fault.status,
             blame="gateway",
         )
-    if fault.kind in ("not_found", "model_not_found", "method_not_allowed"):
+    if fault.kind in {"not_found", "model_not_found", "method_not_allowed"} and fault.blame != "client":
+        if named_by_client:
+            return ir.Fault("model_not_found", fault.message, "model_not_found", "model", status=fault.status)
         return ir.Fault(
             "upstream",
             f"The provider does not serve this model as configured: {fault.message}",

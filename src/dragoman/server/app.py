@@ -109,7 +109,8 @@ class App:
             exchange.fault = failed.fault
             face = self._paths.face(endpoint)
             status, extra, body = face.encode_error(failed.fault, exchange.request_id)
-            await client.answer(status, [(k.encode(), v.encode()) for k, v in extra.items()], body)
+            named = [(name.encode(), value.encode("latin-1")) for name, value in extra.items()]
+            await client.answer(status, [*named, *_standing(failed.fault, endpoint)], body)
 
     def _admit(self, endpoint: Endpoint | None, headers: dict[str, str], exchange: Exchange) -> Caller:
         """Authentication comes first, on every path but health, so that an outsider learns nothing."""
@@ -163,6 +164,15 @@ class App:
                 (b"allow", b"GET, POST, DELETE, OPTIONS"),
             ],
         )
+
+
+def _standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:
+    """Headers that HTTP itself asks for with some errors (RFC 9110)."""
+    if fault.kind == "authentication":
+        return [(b"www-authenticate", b'Bearer realm="dragoman"')]
+    if fault.kind == "method_not_allowed" and endpoint is not None:
+        return [(b"allow", ", ".join(endpoint.methods).encode())]
+    return []
 
 
 def _check_content_type(headers: dict[str, str]) -> None:

@@ -1,0 +1,308 @@
+"""Raw HTTP: bad input of every kind gets a clear error in OpenAI's shape, and nothing happens upstream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dragoman.testing.provider import FakeProvider
+from tests.e2e import stubs
+from tests.e2e.conftest import Provide, Serve
+
+CHAT = "/v1/chat/completions"
+HELLO = [{"role": "user", "content": "Hello!"}]
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+
+
+class Site:
+    """A running gateway before one fake provider, and a plain HTTP session."""
+
+    def __init__(self, base: str, provider: FakeProvider, session: aiohttp.ClientSession) -> None:
+        self.base = base
+        self.provider = provider
+        self.session = session
+
+    async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any, aiohttp.ClientResponse]:
+        async with self.session.request(method, self.base + path, **options) as response:
+            raw = await response.read()
+            return response.status, json.loads(raw) if raw else None, response
+
+    async def chat(self, **fields: Any) -> tuple[int, Any, aiohttp.ClientResponse]:
+        headers = fields.pop("headers", {})
+        body = {"model": "up/gpt-4o", "messages": HELLO, **fields}
+        return await self.call("POST", CHAT, json=body, headers=headers)
+
+    async def raw(self, data: bytes) -> bytes:
+        """What the server answers to these bytes on a connection of their own."""
+        parts = urlsplit(self.base)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write(data)
+        await writer.drain()
+        answer = await asyncio.wait_for(reader.read(65536), 5)
+        writer.close()
+        return answer
+
+
+@pytest.fixture
+async def site(serve: Serve, provide: Provide) -> AsyncIterator[Site]:
+    provider = await provide(stubs.openai_chat(stubs.Said()))
+    base = await serve(
+        f"providers: {{up: {{base_url: '{provider.url}', keys: [k]}}}}\n"
+        "server: {max_body: 20kB, max_depth: 20}\nretries: {attempts: 1}\n"
+    )
+    async with aiohttp.ClientSession() as session:
+        yield Site(base, provider, session)
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"temperature": 9}, "temperature"),
+    ({"temperature": "hot"}, "temperature"),
+    ({"top_p": 1.5}, "top_p"),
+    ({"n": 0}, "n"),
+    ({"presence_penalty": 3}, "presence_penalty"),
+    ({"frequency_penalty": -3}, "frequency_penalty"),
+    ({"logprobs": "yes"}, "logprobs"),
+    ({"top_logprobs": 50, "logprobs": True}, "top_logprobs"),
+    ({"max_tokens": "many"}, "max_tokens"),
+    ({"stream": "yes"}, "stream"),
+    ({"messages": []}, "messages"),
+    ({"messages": "Hello"}, "messages"),
+    ({"messages": None}, "messages"),
+    ({"messages": [{"content": "Hi"}]}, "messages[0].role"),
+    ({"messages": [{"role": "wizard", "content": "Hi"}]}, "messages[0].role"),
+    ({"messages": [{"role": "system", "content": "Hi"}]}, "messages"),
+    ({"messages": [*HELLO, {"role": "tool", "content": "x"}]}, "messages[1].tool_call_id"),
+    ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
+    ({"messages": [{"role": "user", "content": 7}]}, "messages[0].content"),
+    ({"model": 7}, "model"),
+    ({"Model": "x"}, "Model"),
+    ({"tools": [{**TOOL, "function": {"name": "a b"}}]}, "tools[0].function.name"),
+    ({"tools": [{**TOOL, "function": {"name": "f", "parameters": []}}]}, "tools[0].function.parameters"),
+    (
+        {"tools": [{**TOOL, "function": {"name": "f", "parameters": {"type": "banana"}}}]},
+        "tools[0].function.parameters.type",
+    ),
+    ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "g"}}}, "tool_choice"),
+    ({"tools": [TOOL], "tool_choice": "sometimes"}, "tool_choice"),
+    ({"response_format": {"type": "poem"}}, "response_format.type"),
+    ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+    ({"logit_bias": {"1": 1000}}, "logit_bias"),
+]
+
+
+@pytest.mark.parametrize(("fields", "param"), BAD, ids=lambda value: json.dumps(value)[:60])
+async def test_bad_values_name_their_parameter_before_anything_upstream(
+    site: Site, fields: dict[str, Any], param: str
+) -> None:
+    status, body, response = await site.chat(**fields)
+    error = body["error"]
+    assert (status, error["type"]) == (400, "invalid_request_error")
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["param"] is not None
+    assert error["param"].startswith(param)
+    assert error["message"]
+    assert response.headers["x-request-id"]
+    assert site.provider.seen == []
+
+
+async def test_missing_messages_has_the_sentence_that_clients_look_for(site: Site) -> None:
+    status, body, _ = await site.call("POST", CHAT, json={"model": "up/gpt-4o"})
+    assert status == 400
+    assert body["error"]["message"] == "messages is required and must be an array"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b'{"model": }',
+        b'{"model": "x"} tail',
+        b'{"a": "\xff"}',
+        b'{"a": NaN}',
+    ],
+)
+async def test_what_is_no_json_object_is_a_400(site: Site, data: bytes) -> None:
+    status, body, _ = await site.call("POST", CHAT, data=data, headers={"content-type": "application/json"})
+    assert status == 400
+    assert body["error"]["type"] == "invalid_request_error"
+    assert "Traceback" not in body["error"]["message"]
+
+
+async def test_nesting_is_bounded(site: Site) -> None:
+    for depth in (30, 5000):
+        deep = b'{"model": "up/x", "messages": ' + b"[" * depth + b"]" * depth + b"}"
+        status, body, _ = await site.call(
+            "POST", CHAT, data=deep, headers={"content-type": "application/json"}
+        )
+        assert status == 400
+        assert body["error"]["message"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_that_is_too_large_is_a_413(site: Site, chunked: bool) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(30):
+            yield b"x" * 1000
+
+    data: Any = parts() if chunked else b"x" * 30_000
+    status, body, _ = await site.call("POST", CHAT, data=data, headers={"content-type": "application/json"})
+    assert status == 413
+    assert body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x"]
+)
+async def test_other_content_types_are_a_415(site: Site, kind: str) -> None:
+    status, body, _ = await site.call("POST", CHAT, data=b"{}", headers={"content-type": kind})
+    assert status == 415
+    assert "content-type: application/json" in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/nope", "/nope", "/v1/chat", "/v1/models/", "/v1//chat/completions", "/%00"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH"])
+async def test_unknown_paths_are_json_404s(site: Site, method: str, path: str) -> None:
+    if method == "GET" and path == "/v1/models/":
+        pytest.skip("a slash at the end is the list itself")
+    status, body, _ = await site.call(method, path)
+    assert status in {404, 405}
+    assert body["error"]["message"]
+
+
+async def test_a_known_path_with_another_method_is_a_405_that_says_which(site: Site) -> None:
+    status, body, response = await site.call("GET", CHAT)
+    assert status == 405
+    assert "POST" in body["error"]["message"]
+    assert response.headers["allow"] == "POST"
+
+
+async def test_unknown_models_are_404_before_any_call(site: Site) -> None:
+    for model in ("nope", "nowhere/gpt-4o"):
+        status, body, _ = await site.chat(model=model)
+        assert (status, body["error"]["code"]) == (404, "model_not_found")
+    assert site.provider.seen == []
+
+
+@pytest.mark.parametrize("path", ["/v1/models/up%2Fgpt-4o", "/v1/models/up/gpt-4o", "/models/up/gpt-4o"])
+async def test_a_model_is_found_however_its_slash_is_written(site: Site, path: str) -> None:
+    status, body, _ = await site.call("GET", path)
+    assert status == 200
+    assert (body["id"], body["owned_by"], body["object"]) == ("up/gpt-4o", "up", "model")
+
+
+async def test_what_is_no_http_is_answered_in_json(site: Site) -> None:
+    answer = await site.raw(b"this is not http\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert json.loads(body)["error"]["type"] == "invalid_request_error"
+
+
+async def test_half_a_request_leaves_the_server_alive(site: Site) -> None:
+    parts = urlsplit(site.base)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n".encode())
+    writer.write(b'content-type: application/json\r\n\r\n{"model": "up/gp')
+    await writer.drain()
+    writer.close()
+    await asyncio.sleep(0.05)
+    del reader
+    status, _, _ = await site.chat()
+    assert status == 200
+    assert len(site.provider.seen) == 1
+
+
+async def test_cors(site: Site) -> None:
+    async with site.session.options(
+        site.base + CHAT, headers={"origin": "http://localhost:3000"}
+    ) as response:
+        assert response.status == 204
+        assert response.headers["access-control-allow-origin"] == "*"
+        assert "POST" in response.headers["access-control-allow-methods"]
+    _, _, answered = await site.chat(headers={"origin": "http://localhost:3000"})
+    assert answered.headers["access-control-allow-origin"] == "*"
+
+
+async def test_request_ids_come_back(site: Site) -> None:
+    _, _, given_id = await site.chat(headers={"x-request-id": "mine-1"})
+    assert given_id.headers["x-request-id"] == "mine-1"
+    _, _, made = await site.chat()
+    assert made.headers["x-request-id"].startswith("req_")
+    _, _, bad = await site.chat(headers={"x-request-id": "no\tgood " + "x" * 300})
+    assert bad.headers["x-request-id"].startswith("req_")
+
+
+async def test_the_answer_says_who_answered_and_what_it_cost_us(site: Site) -> None:
+    _, _, response = await site.chat()
+    assert response.headers["x-dragoman-deployment"] == "up/gpt-4o"
+    assert response.headers["x-dragoman-losses"] == "0"
+    assert 0 < float(response.headers["x-dragoman-overhead-ms"]) < 1000
+
+
+async def test_health(site: Site) -> None:
+    await site.chat()
+    status, body, _ = await site.call("GET", "/health")
+    assert (status, body["status"]) == (200, "healthy")
+    assert body["providers"]["up"] == {"configured": True, "healthy": True, "last_error": None}
+    assert (await site.call("GET", "/health/live"))[0] == 200
+    assert (await site.call("GET", "/health/ready"))[0] == 200
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+keys = st.sampled_from(
+    [
+        "model",
+        "messages",
+        "tools",
+        "tool_choice",
+        "stream",
+        "stop",
+        "n",
+        "temperature",
+        "response_format",
+        "stream_options",
+        "metadata",
+        "logit_bias",
+        "functions",
+        "reasoning_effort",
+        "audio",
+        "modalities",
+    ]
+)
+bodies = st.dictionaries(keys, json_values, max_size=5) | st.builds(
+    lambda extra, message: {"model": "up/gpt-4o", "messages": [message], **extra},
+    st.dictionaries(keys, json_values, max_size=2),
+    st.dictionaries(st.sampled_from(["role", "content", "tool_calls", "name"]), json_values, max_size=3)
+    | st.builds(lambda c: {"role": "user", "content": c}, json_values),
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(bodies, min_size=1, max_size=4))
+async def test_no_body_whatsoever_breaks_the_server(site: Site, batch: list[Any]) -> None:
+    for body in batch:
+        status, answer, _ = await site.call("POST", CHAT, json=body)
+        assert status in {200, 400, 404}
+        if status != 200:
+            assert set(answer["error"]) == {"message", "type", "param", "code"}
