@@ -122,10 +122,11 @@ class Decoder:
         return FilePath(self.folder / Path(value).expanduser()) if isinstance(value, FilePath) else value
 
     def _sequence(self, kind: Any, node: Node, path: str) -> Any:
-        # A list of one may be written without its brackets.
-        nodes = node.items if isinstance(node, Items) else (node,)
-        places = [f"{path}[{index}]" for index in range(len(nodes))] if isinstance(node, Items) else [path]
-        values = [self.read(kind, item, place) for item, place in zip(nodes, places, strict=True)]
+        if not isinstance(node, Items):  # a list of one may be written without its brackets
+            value = self.read(kind, node, path)
+            self.sources[f"{path}[0]"] = node.source
+            return INVALID if value is INVALID else (value,)
+        values = [self.read(kind, item, f"{path}[{index}]") for index, item in enumerate(node.items)]
         return INVALID if INVALID in values else tuple(values)
 
     def _mapping(self, kind: Any, node: Node, path: str) -> Any:
@@ -144,6 +145,7 @@ class Decoder:
             not isinstance(node, Table) or (short.type is Secret and set(node.entries) == {"file"})
         ):
             value = self.read(short.type, node, path)
+            self.sources[join(path, short.name)] = node.source
             return INVALID if value is INVALID else kind(**{short.name: value})
         if isinstance(node, Scalar) and node.value is None:
             node = Table({}, node.source)

@@ -73,17 +73,17 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
         written = Table({}, written.source)
     if not isinstance(written, Table):
         return tree
+    accounts = {vendor.name: found for vendor in CATALOG.values() if (found := _account(vendor, environ))}
+    if not accounts:
+        return tree
     entries = dict(written.entries)
     names = dict(written.names)
-    for vendor in CATALOG.values():
-        found = _account(vendor, environ)
-        if found is None:
-            continue
-        named = [name for name, node in written.entries.items() if _vendor_of(name, node) == vendor.name]
+    for vendor, found in accounts.items():
+        named = [name for name, node in written.entries.items() if _vendor_of(name, node) == vendor]
         for name in named:
-            entries[name] = _filled(entries[name], found, own_name=name == vendor.name)
+            entries[name] = _filled(entries[name], found, own_name=name == vendor)
         if not named:
-            entries[vendor.name], names[vendor.name] = found, found.source
+            entries[vendor], names[vendor] = found, found.source
     providers = Table(entries, written.source, names)
     return Table({**tree.entries, "providers": providers}, tree.source, tree.names)
 

@@ -83,7 +83,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         chat_path=chat_path,
         auth=settings.auth or (vendor.auth if vendor else DIALECT_AUTH[dialect]),
         credentials=tuple(
-            Credential(key, origin, str(sources.get(f"{place}[{index}]") or sources.get(place) or ""))
+            Credential(key, origin, str(sources.get(f"{place}[{index}]", "")))
             for index, key in enumerate(settings.keys or ())
         ),
         fixed=DIALECT_HEADERS[dialect],

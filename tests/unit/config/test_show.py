@@ -1,0 +1,59 @@
+"""Every setting in force is shown with its source, and no secret."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from dragoman.config.load import Loaded
+from dragoman.config.show import shown
+
+Load: TypeAlias = Callable[..., Loaded]
+
+KEY = "sk-0123456789abcdefWXYZ"
+
+
+def rows(loaded: Loaded) -> dict[str, tuple[str, str]]:
+    return {row.path: (row.value, Path(row.source).name) for row in shown(loaded)}
+
+
+def test_the_defaults(loaded: Load) -> None:
+    found = rows(loaded())
+    assert found["server.port"] == ("8080", "default")
+    assert found["server.heartbeat"] == ("15s", "default")
+    assert found["server.max_body"] == ("64MB", "default")
+    assert found["server.access_log"] == ("true", "default")
+    assert found["server.cors_origins"] == ("*", "default")
+    assert found["auth.required"] == ("null", "default")
+    assert found["auth.keys"] == ("[]", "default")
+    assert found["aliases"] == ("{}", "default")
+    assert found["providers.local.keep_alive"] == ("5m", "default")
+    assert {source for _, source in found.values()} == {"default"}
+
+
+def test_what_is_written_has_its_line_and_secrets_their_tail(loaded: Load) -> None:
+    text = f"""
+providers:
+  openai:
+    keys: [{KEY}, short]
+    headers: {{X-Team: {KEY}}}
+    proxy: http://me:{KEY}@proxy.example
+    body: {{a: [1, null]}}
+aliases:
+  "gpt-4.1": openai/gpt-5
+auth:
+  keys:
+  - key: {KEY}
+    models: [a, b]
+"""
+    found = rows(loaded(text, {"DRAGOMAN_PORT": "9000", "ANTHROPIC_API_KEY": KEY}, default_model="gpt-4.1"))
+    assert found["providers.openai.keys[0]"] == ("…WXYZ", "dragoman.yaml:4")
+    assert found["providers.openai.keys[1]"] == ("…", "dragoman.yaml:4")
+    assert found["providers.openai.headers.X-Team"] == ("…WXYZ", "dragoman.yaml:5")
+    assert found["providers.openai.body"] == ('{"a":[1,null]}', "dragoman.yaml:7")
+    assert found["providers.openai.timeouts.idle"] == ("5m", "default")
+    assert found['aliases."gpt-4.1".route'] == ("openai/gpt-5", "dragoman.yaml:9")
+    assert found["auth.keys[0].models"] == ("a, b", "dragoman.yaml:13")
+    assert found["server.port"] == ("9000", "DRAGOMAN_PORT")
+    assert found["providers.anthropic.keys[0]"] == ("…WXYZ", "ANTHROPIC_API_KEY")
+    assert found["default_model"] == ("gpt-4.1", "the command line")
+    assert KEY not in str(found)
