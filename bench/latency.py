@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.figures import Figure
-from bench.load import Arrivals, Shot
+from bench.load import Arrivals, LoadError, Shot
 from bench.processes import Process
 from bench.stage import Target
 from bench.windows import Effort, observe
@@ -31,6 +31,8 @@ async def added_latency(
             load = Arrivals(shots[target], rate, seed=turn)
             window = await observe(load, process, processes["direct"], effort.warm, 2 * effort.window)
             load.leave()
+            if not window.answers:
+                raise LoadError(f"{target} gave no answer at {rate:,.0f} requests a second")
             if target == "direct":
                 alone = (window.p50, window.p99)
             else:

@@ -45,9 +45,6 @@ class Spent:
     used: float
     waited: float
 
-    def __sub__(self, earlier: Spent) -> Spent:
-        return Spent(self.used - earlier.used, self.waited - earlier.waited)
-
 
 class Process:
     """A started program that serves on a loopback port."""

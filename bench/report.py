@@ -13,20 +13,22 @@ from typing import Any
 from bench.figures import Figure, Window, median
 from bench.processes import CAN_BIND, CAN_MEASURE
 from bench.scenarios import SCENARIOS, Scenario
+from bench.stillness import Stillness
 
 LIBRARIES = ("uvicorn", "uvloop", "httptools", "aiohttp", "msgspec")
 CONTENDED = 0.05
-"""Share of its CPU time that a process may wait for its core before the run is called disturbed."""
+"""Share of a window that a process may wait for its core before the load is called disturbed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that a run has found. windows: of each scenario, one a round."""
+    """All that a run has found. windows: of each scenario, one a round. still: before and after the run."""
 
     effort: str
     figures: list[Figure]
     windows: dict[str, list[Window]]
     failures: list[str]
+    still: list[Stillness]
 
     def markdown(self) -> str:
         """The whole report as Markdown, ending in a newline."""
@@ -37,7 +39,7 @@ class Report:
             parts += ["Notes:", "", *notes, ""]
         if self.windows:
             parts += ["## Loads, medians of the rounds", "", *self._raw(), "", *self._ceiling(), ""]
-        return "\n".join([*parts, "## Machine", "", *(f"- {k}: {v}" for k, v in traits().items()), ""])
+        return "\n".join([*parts, "## Machine", "", *self._machine(), ""])
 
     def json(self) -> dict[str, Any]:
         """The whole report as values for a JSON encoder."""
@@ -51,7 +53,16 @@ class Report:
             ],
             "windows": {key: [asdict(window) for window in seen] for key, seen in self.windows.items()},
             "failures": self.failures,
+            "stillness": [asdict(seen) for seen in self.still],
         }
+
+    def _machine(self) -> list[str]:
+        lost = 100 * max(seen.lost for seen in self.still)
+        longest = 1e3 * max(seen.longest for seen in self.still)
+        still = (
+            f"a spinning process lost its core for {lost:.1f} % of the time, at most {longest:.1f} ms at once"
+        )
+        return [f"- {name}: {value}" for name, value in {**traits(), "stillness": still}.items()]
 
     def _about(self) -> str:
         return (
@@ -95,14 +106,14 @@ class Report:
         lines = [
             "`direct` is the load generator straight at the provider: both share one core, so their own",
             "ceiling is there. µs is CPU for each answer, or each event of a paced stream. Core used: by the",
-            "process under test; bench core: by generator and provider, which must stay below 100 %.",
+            "process under test; bench core: by generator and provider, which must stay below 100 %. Where",
+            "answers come as fast as they can, core used below 95 % says that something held the load up.",
         ]
         for key, windows in self.windows.items():
-            shares = [w.waited / w.cpu for w in windows if w.waited is not None and w.cpu]
-            if not key.startswith("direct") and (median(shares) or 0.0) > CONTENDED:
-                lines.append(
-                    f"Disturbed: in {key} other programs had the core for {100 * max(shares):.0f} %."
-                )
+            shares = [w.waited / w.seconds for w in windows if w.waited is not None]
+            share = median(shares) or 0.0
+            if share > CONTENDED and not key.startswith("direct"):
+                lines.append(f"Disturbed: in {key} something else had the core for {100 * share:.0f} %.")
         if not CAN_MEASURE:
             lines.append("Not measured here: CPU time and memory (this system has no /proc).")
         if not CAN_BIND:

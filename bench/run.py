@@ -28,6 +28,7 @@ from bench.report import Report
 from bench.scenarios import COMPARISONS, SCENARIOS, Comparison, Scenario
 from bench.stage import Stage, Target
 from bench.startup import cold_start, import_time
+from bench.stillness import stillness
 from bench.streams import flood, models_of, slow_streams
 from bench.windows import FULL, QUICK, Effort, observe
 
@@ -55,7 +56,7 @@ class Run:
     windows: dict[str, list[Window]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
-    async def measure(self) -> Report:
+    async def measure(self) -> None:
         """Drive every row. A row that fails is named in the report, and the others go on."""
         with self._failing("loads"):
             await self._loads()
@@ -68,7 +69,6 @@ class Run:
             await self._row("import", import_time(self.stage, self.effort))
         if "cold-start" in self.rows:
             await self._row("cold-start", cold_start(self.stage, tested, self.effort))
-        return Report(self.effort.name, self.figures, self.windows, self.failures)
 
     async def _row(self, name: str, work: Coroutine[Any, Any, list[Figure]]) -> None:
         tell(name)
@@ -158,13 +158,17 @@ async def bench(effort: Effort, targets: tuple[Target, ...], rows: tuple[str, ..
     models = {scenario.model.format(events=effort.events) for scenario in SCENARIOS} | models_of(effort)
     cores = Cores.choose()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, bound(cores.bench):
+        still = [stillness(cores.subject)]
         stage = await Stage.build(cores, Path(folder), tuple(sorted(models)))
         gc.collect()
         gc.freeze()  # so that a collection in the generator is not taken for latency
         try:
-            return await Run(stage, effort, targets, rows).measure()
+            run = Run(stage, effort, targets, rows)
+            await run.measure()
         finally:
             stage.provider.stop()
+        still.append(stillness(cores.subject))
+    return Report(effort.name, run.figures, run.windows, run.failures, still)
 
 
 def main() -> int:

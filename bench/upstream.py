@@ -50,21 +50,27 @@ class Pace:
     def __init__(self, loop: asyncio.AbstractEventLoop, pause: float) -> None:
         self._loop = loop
         self._pause = pause
-        self._waiting: deque[tuple[float, Callable[[], None]]] = deque()
+        self._waiting: deque[tuple[float, Callable[[float], None]]] = deque()
+        self._armed = False
 
-    def sleep(self, wake: Callable[[], None]) -> None:
-        """Call `wake` one pause from now."""
-        if not self._waiting:
-            self._loop.call_later(self._pause, self._ring)
-        self._waiting.append((self._loop.time() + self._pause, wake))
+    def sleep(self, since: float, wake: Callable[[float], None]) -> None:
+        """Call `wake` one pause after `since` with the moment that it was due, so lateness never adds up."""
+        self._waiting.append((since + self._pause, wake))
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._waiting and not self._armed:
+            self._armed = True
+            self._loop.call_at(self._waiting[0][0], self._ring)
 
     def _ring(self) -> None:
         waiting = self._waiting
         soon = self._loop.time() + 0.0005  # the loop's timers have 1 ms: nearer than half of that is now
         while waiting and waiting[0][0] <= soon:
-            waiting.popleft()[1]()
-        if waiting:
-            self._loop.call_later(max(waiting[0][0] - self._loop.time(), 0.001), self._ring)
+            due, wake = waiting.popleft()
+            wake(due)
+        self._armed = False
+        self._arm()
 
 
 class Provider(asyncio.Protocol):
@@ -121,7 +127,7 @@ class Provider(asyncio.Protocol):
             self._pace = self._paces.get(said.pause) or self._paces.setdefault(
                 said.pause, Pace(self._loop, said.pause)
             )
-            self._pace.sleep(self._next)
+            self._pace.sleep(self._loop.time(), self._next)
         else:
             self._pour()
 
@@ -133,11 +139,11 @@ class Provider(asyncio.Protocol):
         except (msgspec.MsgspecError, KeyError, ValueError):
             return _REFUSAL
 
-    def _next(self) -> None:
+    def _next(self, due: float) -> None:
         if self._left:
             self._transport.write(self._left.popleft())
             if self._left:
-                self._pace.sleep(self._next)
+                self._pace.sleep(due, self._next)
 
     def _pour(self) -> None:
         while self._left and not self._full:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bench.figures import Window, percentile
 from bench.load import Arrivals, Closed
-from bench.processes import Process
+from bench.processes import Process, Spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +42,22 @@ class _Moment:
     frames: int
     reads: int
     latencies: int
-    cpu: float | None
-    waited: float | None
-    bench_cpu: float | None
+    process: Spent | None
+    provider: Spent | None
+    here: float
 
     @classmethod
     def take(cls, load: Closed | Arrivals, process: Process, provider: Process) -> _Moment:
-        spent, provided, count = process.spent(), provider.spent(), load.count
+        count = load.count
         return cls(
             at=time.perf_counter(),
             answers=count.answers,
             frames=count.frames,
             reads=count.reads,
             latencies=len(count.latencies),
-            cpu=None if spent is None else spent.used,
-            waited=None if spent is None else spent.waited,
-            bench_cpu=None if provided is None else provided.used + time.process_time(),
+            process=process.spent(),
+            provider=provider.spent(),
+            here=time.process_time(),
         )
 
 
@@ -71,18 +71,22 @@ async def observe(
     await asyncio.sleep(seconds)
     after = _Moment.take(load, process, provider)
     latencies = sorted(load.count.latencies[before.latencies : after.latencies])
+    tested = _between(before.process, after.process)
+    provided = _between(before.provider, after.provider)
     return Window(
         seconds=after.at - before.at,
         answers=after.answers - before.answers,
         frames=after.frames - before.frames,
         reads=after.reads - before.reads,
-        cpu=_difference(after.cpu, before.cpu),
-        waited=_difference(after.waited, before.waited),
-        bench_cpu=_difference(after.bench_cpu, before.bench_cpu),
+        cpu=None if tested is None else tested.used,
+        waited=None if tested is None else tested.waited,
+        bench_cpu=None if provided is None else provided.used + after.here - before.here,
         p50=percentile(latencies, 0.50),
         p99=percentile(latencies, 0.99),
     )
 
 
-def _difference(after: float | None, before: float | None) -> float | None:
-    return None if after is None or before is None else after - before
+def _between(before: Spent | None, after: Spent | None) -> Spent | None:
+    if before is None or after is None:
+        return None
+    return Spent(after.used - before.used, after.waited - before.waited)
