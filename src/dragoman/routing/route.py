@@ -37,6 +37,7 @@ CREATED = 1_735_689_600
 
 CATCH_ALL = "*"
 _LONGEST_NAME = 128
+_MOST_MET = 1024
 
 
 class Timers(msgspec.Struct, frozen=True):
@@ -157,7 +158,7 @@ class Entry(msgspec.Struct, frozen=True):
 class Table:
     """All names of one configuration. Immutable once built; shared by all requests."""
 
-    __slots__ = ("_aliases", "_default", "_fallback", "_models", "_patterns", "_providers", "_strict")
+    __slots__ = ("_aliases", "_default", "_fallback", "_met", "_models", "_patterns", "_providers", "_strict")
 
     def __init__(
         self,
@@ -171,6 +172,7 @@ class Table:
         self._patterns = patterns
         self._strict: Strict = strict
         self._aliases: dict[str, Route] = {}
+        self._met: dict[str, Route] = {}
         self._fallback: Route | None = None
         self._default: Route | None = None
 
@@ -270,9 +272,16 @@ class Table:
         return self._aliases.get(name) or self._model(name)
 
     def _model(self, name: str) -> Route | None:
-        """Everything but aliases."""
-        if (route := self._models.get(name)) is not None:
-            return route
+        """Everything but aliases. Names that clients make up are remembered too, but not without bound."""
+        route = self._models.get(name) or self._met.get(name)
+        if route is None and (route := self._made_up(name)) is not None and len(name) <= _LONGEST_NAME:
+            if len(self._met) >= _MOST_MET:
+                self._met.clear()
+            self._met[name] = route
+        return route
+
+    def _made_up(self, name: str) -> Route | None:
+        """The route of a name that stands nowhere in the configuration, but that some provider takes."""
         first, slash, rest = name.partition("/")
         provider = self._providers.get(first) if slash and rest else None
         if provider is not None and (provider.models is None or rest in provider.models):

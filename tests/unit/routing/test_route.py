@@ -132,6 +132,19 @@ def test_a_near_name_is_suggested(name: str, near: str | None) -> None:
     assert (f"Did you mean {near!r}?" in failed.value.fault.message) is (near is not None)
 
 
+def test_a_flood_of_names_is_answered_and_not_kept() -> None:
+    names = table()
+    first = names.resolve("openai/first")
+    assert names.resolve("openai/first") is first
+    for number in range(3000):
+        assert names.resolve(f"openai/m{number}").deployments[0].model == f"m{number}"
+    assert names.resolve("openai/first") == first
+    assert len(names._met) <= 1024
+    endless = f"openai/{'x' * 10_000}"
+    assert names.resolve(endless).asked == endless
+    assert endless not in names._met
+
+
 @pytest.mark.parametrize("name", [None, ""])
 def test_a_missing_model_is_400_or_the_default(name: str | None) -> None:
     with pytest.raises(RequestFailed) as failed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
@@ -22,19 +23,22 @@ def tokens(text: str) -> list[str]:
 
 
 class Draw:
-    """Numbers that follow from a key alone: BLAKE2b of the key and a counter."""
+    """Numbers that follow from a key alone: BLAKE2b of the key and a counter, eight numbers at a time."""
 
-    __slots__ = ("_count", "_key")
+    __slots__ = ("_blocks", "_key", "_numbers")
 
     def __init__(self, key: bytes) -> None:
         self._key = hashlib.blake2b(key, digest_size=32).digest()
-        self._count = 0
+        self._blocks = 0
+        self._numbers: list[int] = []
 
     def below(self, bound: int) -> int:
         """A number from 0 to bound - 1. bound: at least 1."""
-        self._count += 1
-        drawn = hashlib.blake2b(self._count.to_bytes(8, "big"), key=self._key, digest_size=8).digest()
-        return int.from_bytes(drawn, "big") % bound
+        if not self._numbers:
+            self._blocks += 1
+            block = hashlib.blake2b(self._blocks.to_bytes(8, "big"), key=self._key).digest()
+            self._numbers.extend(struct.unpack(">8Q", block))
+        return self._numbers.pop() % bound
 
     def one(self, choices: Sequence[T]) -> T:
         """One of the choices, of which there is at least one."""
