@@ -306,6 +306,18 @@ class Scope(msgspec.Struct, frozen=True):
     signatures: bool = True
 
 
+def bare_text(block: ir.Block) -> _Wire | None:
+    """The wire form of a text that is nothing but words, as most blocks are; None for any other."""
+    if type(block) is not ir.Text:
+        return None
+    text = block.text
+    if not text or text.isspace() or block.citations or block.logprobs or block.sealed:
+        return None
+    if block.cache or block.item or block.extra:
+        return None
+    return {"type": "text", "text": text}
+
+
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
     """One block, None where there is nothing to write; what is lost has then been reported.
 
@@ -357,7 +369,7 @@ def _lose_seal(sealed: ir.Sealed | None, scope: Scope, where: str) -> None:
 
 def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
     text = block.text
-    if not scope.own and not text.strip() and not (scope.answer and text):
+    if not scope.own and (not text or text.isspace()) and not (scope.answer and text):
         if text:  # refused in requests: "text content blocks must contain non-whitespace text"
             scope.report.lose(where, "text of nothing but white space is refused", "hint")
         return None
@@ -482,23 +494,18 @@ def _result_out(block: ir.ToolResult, scope: Scope, where: str) -> _Wire | None:
         return None
     out: _Wire = {"type": block.kind if provided else "tool_result", "tool_use_id": block.id}
     content = block.content
-    if block.form == "text" and len(content) == 1 and isinstance(content[0], ir.Text):
-        out["content"] = content[0].text
-    elif provided and len(content) == 1 and isinstance(content[0], ir.Json):
-        out["content"] = content[0].value
+    alone = content[0] if len(content) == 1 else None
+    if type(alone) is ir.Text and (block.form == "text" or (not scope.own and bare_text(alone) is not None)):
+        out["content"] = alone.text
+    elif provided and isinstance(alone, ir.Json):
+        out["content"] = alone.value
     elif content or provided:
-        _content_out(out, content, scope, f"{where}.content")
-    if block.error is not None and block.kind in {"function", "custom", "legacy", "mcp_tool_result"}:
+        out["content"] = encode_blocks(content, scope, f"{where}.content")
+    if block.error is not None and (not provided or block.kind == "mcp_tool_result"):
         out["is_error"] = block.error
+    if block.cache is None and block.extra is None and block.item is None:
+        return out
     return _finish(out, block, scope, where)
-
-
-def _content_out(out: _Wire, content: tuple[ir.Block, ...], scope: Scope, where: str) -> None:
-    blocks = encode_blocks(content, scope, where)
-    if scope.own or len(blocks) != 1 or blocks[0].keys() != {"type", "text"}:
-        out["content"] = blocks
-    else:
-        out["content"] = blocks[0]["text"]
 
 
 _MAGIC = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lGOD": "image/gif", "UklGR": "image/webp"}

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.anthropic.blocks import Scope, encode_block, encode_mark
+from dragoman.dialects.anthropic.blocks import Scope, bare_text, encode_block, encode_mark
 from dragoman.dialects.dialect import Target
 
 _Wire = dict[str, Any]
@@ -44,12 +44,15 @@ class _Pending(msgspec.Struct):
     id: str
 
 
-class _Turn(msgspec.Struct):
+class _Turn:
     """One turn. results: tool results of a user turn, which come before everything else."""
 
-    role: str
-    content: list[_Wire] = []
-    results: list[_Wire] = []
+    __slots__ = ("content", "results", "role")
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+        self.content: list[_Wire] = []
+        self.results: list[_Wire] = []
 
 
 def encode_history(request: ir.Request, target: Target, scope: Scope) -> tuple[list[_Wire], list[_Wire]]:
@@ -81,14 +84,18 @@ class _Writer:
         for message in self.messages:
             if message.role not in _SYSTEM_ROLES:
                 break
-            self._system_blocks(message.blocks, f"messages[{self.next}].blocks", system)
-            self._heading(message, f"messages[{self.next}]", system)
+            where = f"messages[{self.next}]"
+            self._system_blocks(message.blocks, f"{where}.blocks", system)
+            if message.name is not None or message.extra is not None or message.cache is not None:
+                self._heading(message, where, system)
             self.next += 1
         return system
 
     def _system_blocks(self, blocks: tuple[ir.Block, ...], where: str, out: list[_Wire]) -> None:
         for index, block in enumerate(blocks):
-            if isinstance(block, ir.Text | ir.Refusal | ir.Json):
+            if (bare := bare_text(block)) is not None:
+                out.append(bare)
+            elif isinstance(block, ir.Text | ir.Refusal | ir.Json):
                 if (wire := encode_block(block, self.scope, f"{where}[{index}]")) is not None:
                     out.append(wire)
             else:
@@ -133,7 +140,10 @@ class _Writer:
             self._begin(message.role)
             add = self._answer if message.role == "assistant" else self._ask
             for place, block in enumerate(message.blocks):
-                add(block, f"messages[{index}].blocks[{place}]")
+                if (bare := bare_text(block)) is not None:
+                    self.turn.content.append(bare)
+                else:
+                    add(block, f"messages[{index}].blocks[{place}]")
             if message.name is not None or message.extra is not None or message.cache is not None:
                 self._heading(message, f"messages[{index}]", self.turn.content[before:])
             index += 1
@@ -157,7 +167,7 @@ class _Writer:
         self._open(role)
 
     def _open(self, role: str) -> None:
-        self.turn = _Turn(role, [], [])
+        self.turn = _Turn(role)
         self.turns.append(self.turn)
 
     def _answer(self, block: ir.Block, where: str) -> None:
@@ -239,11 +249,14 @@ class _Writer:
             self._open("user")
         self._settle()
         self._end()
-        return [
-            {"role": turn.role, "content": _plain(turn.results + turn.content)}
-            for turn in self.turns
-            if turn.results or turn.content
-        ]
+        messages = []
+        for turn in self.turns:
+            content = turn.results + turn.content if turn.results else turn.content
+            if len(content) == 1 and len(content[0]) == 2 and content[0]["type"] == "text":
+                messages.append({"role": turn.role, "content": content[0]["text"]})
+            elif content:
+                messages.append({"role": turn.role, "content": content})
+        return messages
 
     def _end(self) -> None:
         """What the last turn must be: a user's, or an assistant's to be continued where the model can."""
@@ -272,10 +285,3 @@ class _Writer:
         self.report.change(
             f"messages[{len(self.messages) - 1}]", "messages[-1].content", "white space at the end is refused"
         )
-
-
-def _plain(content: list[_Wire]) -> Any:
-    """The short spelling of a turn that is nothing but text."""
-    if len(content) == 1 and len(content[0]) == 2 and content[0]["type"] == "text":
-        return content[0]["text"]
-    return content

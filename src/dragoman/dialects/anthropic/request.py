@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from dragoman import ir
@@ -55,9 +56,12 @@ MAPPED = frozenset(
         "cache_control",
     }
 )
+_COMMON = frozenset({"model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream"})
 _MESSAGE = frozenset({"role", "content"})
+_SAMPLING = ("temperature", "top_p", "top_k")
 _ROLES = frozenset({"user", "assistant", "system"})
-_NO_SAMPLING = ir.Sampling()
+_NO_SAMPLING = ir.Request(NAME, None).sampling
+"""The one default value, so that identity tells that nothing is stated."""
 
 # --- Wire to IR ----------------------------------------------------------------------------------
 
@@ -70,35 +74,42 @@ def decode_request(wire: WireRequest) -> ir.Request:
     system = get("system")
     if isinstance(system, str):
         forms["system"] = "text"
-    if (version := wire.headers.get(VERSION_HEADER)) is not None and version != VERSION:
+    if (version := wire.headers.get(VERSION_HEADER, VERSION)) != VERSION:
         forms[VERSION_HEADER] = version
-    tools = get("tools")
-    config = get("output_config")
-    choice, parallel = decode_choice(get("tool_choice"))
-    user, metadata = _identity(get("metadata"))
-    tier = get("service_tier")
-    stream = get("stream") is True
-    return ir.Request(
-        dialect=NAME,
-        model=get("model"),
-        messages=tuple(_message(value, index) for index, value in enumerate(get("messages") or ())),
-        system=() if system is None else decode_content(system, "system"),
-        tools=None if tools is None else decode_tools(tools),
-        tool_choice=choice,
-        parallel=parallel,
-        sampling=_sampling(body),
-        max_output=get("max_tokens"),
-        output=decode_output(config, get("output_format")),
-        reasoning=decode_reasoning(get("thinking"), config.get("effort") if config is not None else None),
-        cache=None if get("cache_control") is None else ir.Caching(mark=decode_mark(body)),
-        user=user,
-        metadata=metadata,
-        tier=TIERS.get(tier, tier) if tier is not None else None,
-        stream=stream,
-        stream_usage=True if stream else None,
-        forms=forms or None,
-        extra=_extra(wire),
-    )
+    fields: dict[str, Any] = {}
+    if system is not None:
+        fields["system"] = decode_content(system, "system")
+    if (tools := get("tools")) is not None:
+        fields["tools"] = decode_tools(tools)
+    if (choice := get("tool_choice")) is not None:
+        fields["tool_choice"], fields["parallel"] = decode_choice(choice)
+    if not body.keys() <= _COMMON:
+        _decode_rare(body, fields)
+    if (betas := wire.headers.get(BETA_HEADER)) is not None:
+        fields["extra"] = ir.merge(fields.get("extra"), {NAME: {BETA_HEADER: betas}})
+    if forms:
+        fields["forms"] = forms
+    if get("stream") is True:
+        fields["stream"] = fields["stream_usage"] = True
+    return ir.Request(NAME, get("model"), _messages(get("messages")), max_output=get("max_tokens"), **fields)
+
+
+def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
+    """What most requests do not have."""
+    get = body.get
+    config, thinking = get("output_config"), get("thinking")
+    if config is not None or thinking is not None:
+        fields["reasoning"] = decode_reasoning(thinking, None if config is None else config.get("effort"))
+    if config is not None or get("output_format") is not None:
+        fields["output"] = decode_output(config, get("output_format"))
+    if get("cache_control") is not None:
+        fields["cache"] = ir.Caching(mark=decode_mark(body))
+    if (metadata := get("metadata")) is not None:
+        fields["user"], fields["metadata"] = _identity(metadata)
+    if (tier := get("service_tier")) is not None:
+        fields["tier"] = TIERS.get(tier, tier)
+    fields["sampling"] = _sampling(body)
+    fields["extra"] = leftovers(body, MAPPED)
 
 
 def brief(wire: WireRequest) -> ir.Request:
@@ -107,11 +118,11 @@ def brief(wire: WireRequest) -> ir.Request:
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=True if stream else None)
 
 
-def _extra(wire: WireRequest) -> ir.Extra:
-    extra = leftovers(wire.body, MAPPED)
-    if (betas := wire.headers.get(BETA_HEADER)) is not None:
-        return ir.merge(extra, {NAME: {BETA_HEADER: betas}})
-    return extra
+def _messages(values: Any) -> tuple[ir.Message, ...]:
+    messages = []
+    for index, value in enumerate(values or ()):
+        messages.append(_message(value, index))
+    return tuple(messages)
 
 
 def _message(value: Any, index: int) -> ir.Message:
@@ -121,8 +132,14 @@ def _message(value: Any, index: int) -> ir.Message:
     if role not in _ROLES:
         raise WireError(f"unknown role {role!r}", f"messages[{index}].role")
     content = value.get("content")
-    blocks = () if content is None else decode_content(content, f"messages[{index}].content")
-    form = "text" if isinstance(content, str) else "bare" if content is None else None
+    form: str | None = None
+    blocks: tuple[ir.Block, ...] = ()
+    if type(content) is str:
+        form, blocks = "text", (ir.Text(content),)
+    elif content is None:
+        form = "bare"
+    else:
+        blocks = decode_content(content, f"messages[{index}].content")
     if len(value) == 2:
         return ir.Message(role, blocks, form=form)
     return ir.Message(role, blocks, form=form, extra=leftovers(value, _MESSAGE))
@@ -130,7 +147,7 @@ def _message(value: Any, index: int) -> ir.Message:
 
 def _sampling(body: dict[str, Any]) -> ir.Sampling:
     stop = body.get("stop_sequences")
-    if stop is None and body.keys().isdisjoint(("temperature", "top_p", "top_k")):
+    if stop is None and body.keys().isdisjoint(_SAMPLING):
         return _NO_SAMPLING
     return ir.Sampling(
         temperature=body.get("temperature"),
@@ -140,9 +157,7 @@ def _sampling(body: dict[str, Any]) -> ir.Sampling:
     )
 
 
-def _identity(metadata: dict[str, Any] | None) -> tuple[str | None, dict[str, Any] | None]:
-    if metadata is None:
-        return None, None
+def _identity(metadata: dict[str, Any]) -> tuple[str | None, dict[str, Any] | None]:
     rest = {key: value for key, value in metadata.items() if key != "user_id"}
     user = metadata.get("user_id")
     return user, rest if rest or user is None else None
@@ -177,7 +192,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         _encode_sampling(request.sampling, target, body, own=own)
     if request.stream:
         body["stream"] = True
-    _encode_rare(request, target, body)
+    if _rare_values(request) != _NOTHING_RARE:
+        _encode_rare(request, target, body)
     headers = {VERSION_HEADER: VERSION}
     if own:
         headers[VERSION_HEADER] = (request.forms or {}).get(VERSION_HEADER, VERSION)
@@ -231,27 +247,35 @@ def _configure(request: ir.Request, target: Target, body: dict[str, Any]) -> Non
         body["output_config"] = config
 
 
-_LOST: tuple[tuple[str, str, Severity], ...] = (
-    ("min_p", "there is no min_p here", "quality"),
-    ("frequency_penalty", "there are no penalties here", "quality"),
-    ("presence_penalty", "there are no penalties here", "quality"),
-    ("repetition_penalty", "there are no penalties here", "quality"),
-    ("seed", "answers cannot be seeded here", "hint"),
-    ("logit_bias", "single tokens cannot be weighed here", "meaning"),
-)
+_LOST: dict[str, tuple[str, Severity]] = {
+    "min_p": ("there is no min_p here", "quality"),
+    "seed": ("answers cannot be seeded here", "hint"),
+    "frequency_penalty": ("there are no penalties here", "quality"),
+    "presence_penalty": ("there are no penalties here", "quality"),
+    "repetition_penalty": ("there are no penalties here", "quality"),
+    "logit_bias": ("single tokens cannot be weighed here", "meaning"),
+    "logprobs": ("log probabilities are never given here", "meaning"),
+    "top_logprobs": ("log probabilities are never given here", "meaning"),
+}
+_NEUTRAL: dict[str, Any] = {
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "logit_bias": {},
+    "logprobs": False,
+}
+_lost_values = attrgetter(*_LOST)
+_NOTHING = (None,) * len(_LOST)
 
 
 def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any], *, own: bool) -> None:
     report = target.report
-    stated = {
-        key: value
-        for key, value in (
-            ("temperature", sampling.temperature),
-            ("top_p", sampling.top_p),
-            ("top_k", sampling.top_k),
-        )
-        if value is not None
-    }
+    stated: dict[str, Any] = {}
+    if sampling.temperature is not None:
+        stated["temperature"] = sampling.temperature
+    if sampling.top_p is not None:
+        stated["top_p"] = sampling.top_p
+    if sampling.top_k is not None:
+        stated["top_k"] = sampling.top_k
     if stated and target.facts.sampling is False:
         for key in stated:
             report.lose(f"sampling.{key}", "the model takes no sampling parameters", "quality")
@@ -259,12 +283,11 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
         body.update(stated if own else _fit_sampling(stated, target, body))
     if sampling.stop is not None:
         _encode_stop(sampling.stop, target, body, own=own)
-    for key, reason, severity in _LOST:
-        if (value := getattr(sampling, key)) is not None and (value or key == "seed"):
-            report.lose(f"sampling.{key}", reason, severity)
-    if sampling.logprobs or sampling.top_logprobs is not None:
-        place = "logprobs" if sampling.logprobs else "top_logprobs"
-        report.lose(f"sampling.{place}", "log probabilities are never given here", "meaning")
+    values = _lost_values(sampling)
+    if values != _NOTHING:
+        for key, value in zip(_LOST, values, strict=True):
+            if value is not None and value != _NEUTRAL.get(key):
+                report.lose(f"sampling.{key}", *_LOST[key])
 
 
 def _fit_sampling(stated: dict[str, Any], target: Target, body: dict[str, Any]) -> dict[str, Any]:
@@ -295,6 +318,21 @@ def _encode_stop(stop: tuple[str, ...], target: Target, body: dict[str, Any], *,
         )
     if kept or own:
         body["stop_sequences"] = kept
+
+
+_rare_values = attrgetter(
+    "user",
+    "metadata",
+    "safety_identifier",
+    "tier",
+    "cache",
+    "store",
+    "previous",
+    "conversation",
+    "background",
+    "extra",
+)
+_NOTHING_RARE = (None,) * 10
 
 
 def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> None:

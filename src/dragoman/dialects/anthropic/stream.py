@@ -26,23 +26,42 @@ from dragoman.errors import WireError
 
 _Events = list[ir.Event]
 
+
+class _Words(msgspec.Struct, gc=False):
+    type: str
+    text: str = ""
+    partial_json: str = ""
+
+
+class _Delta(msgspec.Struct, gc=False):
+    index: int
+    delta: _Words
+
+
 _decode = msgspec.json.Decoder().decode
+_decode_delta = msgspec.json.Decoder(_Delta).decode
+_BLOCK_DELTA = b'{"type":"content_block_delta",'
 _DELTA = frozenset({"type", "delta", "usage"})
 _LATE = frozenset({"stop_reason", "stop_sequence", "stop_details"})
 _STOP = frozenset({"type"})
 
 
-class _Open(msgspec.Struct):
+class _Open:
     """A block that is still growing.
 
-    index: its number among the blocks of the answer. block: as it was opened. whole: arguments that came
-    with the start and count unless deltas follow. grown: members that arrived for a Native block.
+    index: its number among the blocks of the answer. block: as it was opened; kind: its class. whole:
+    arguments that came with the start and count unless deltas follow. grown: members that arrived for a
+    Native block.
     """
 
-    index: int
-    block: ir.Block
-    whole: str | None = None
-    grown: dict[str, Any] | None = None
+    __slots__ = ("block", "grown", "index", "kind", "whole")
+
+    def __init__(self, index: int, block: ir.Block) -> None:
+        self.index = index
+        self.block = block
+        self.kind = type(block)
+        self.whole: str | None = None
+        self.grown: dict[str, Any] | None = None
 
 
 class StreamDecoder:
@@ -59,6 +78,8 @@ class StreamDecoder:
 
     def feed(self, frame: bytes) -> _Events:
         """The events of one frame's JSON."""
+        if frame.startswith(_BLOCK_DELTA) and (events := self._plain_delta(frame)) is not None:
+            return events
         if self._state == "over":
             return []
         value = _read(frame)
@@ -74,15 +95,36 @@ class StreamDecoder:
             return self._error(value)
         return [] if self._state == "new" else [ir.Raw(NAME, value)]
 
+    def _plain_delta(self, frame: bytes) -> _Events | None:
+        """The events of a delta of text or of arguments, which most frames are; None for any other."""
+        try:
+            value = _decode_delta(frame)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        state = self._open.get(value.index)
+        if state is None:
+            return None
+        delta = value.delta
+        if delta.type == "text_delta" and state.kind is ir.Text:
+            return [ir.TextDelta(state.index, delta.text)]
+        if delta.type == "input_json_delta" and state.kind is ir.ToolCall and delta.partial_json:
+            state.whole = None
+            return [ir.ArgsDelta(state.index, delta.partial_json)]
+        return None
+
     def close(self) -> _Events:
         """What is still owed when the bytes have ended: the end, where a stop reason has come."""
         if self._state == "over":
             return []
         if self._stop is not None:
             return self._message_stop({"type": "message_stop"})
-        self._state = "over"
+        self._over()
         said = "before its answer was complete" if self._id is not None else "without an answer"
         return [_broken(f"The provider's stream ended {said}.")]
+
+    def _over(self) -> None:
+        self._state = "over"
+        self._open.clear()
 
     # --- The message -----------------------------------------------------------------------------
 
@@ -93,11 +135,8 @@ class StreamDecoder:
         if self._state != "new":
             if message.get("id") == self._id:  # said twice: nothing new
                 return []
-            self._state = "over"
-            fault = ir.Fault(
-                "upstream", "The provider began a second answer in one stream.", blame="upstream"
-            )
-            return [ir.Error(fault)]
+            self._over()
+            return [_broken("The provider began a second answer in one stream.")]
         self._state = "begun"
         self._id, self._model = message.get("id"), message.get("model")
         usage = message.get("usage")
@@ -149,7 +188,7 @@ class StreamDecoder:
         return [ir.Ping()]
 
     def _error(self, value: dict[str, Any]) -> _Events:
-        self._state = "over"
+        self._over()
         return [ir.Error(fault_of(value))]
 
     # --- Blocks ----------------------------------------------------------------------------------
@@ -246,30 +285,30 @@ _SPLIT: dict[type, Callable[[Any, int, _Open], _Split]] = {
 
 
 def _text_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    return [ir.TextDelta(state.index, delta["text"])] if type(state.block) is ir.Text else []
+    return [ir.TextDelta(state.index, delta["text"])] if state.kind is ir.Text else []
 
 
 def _args_delta(state: _Open, delta: dict[str, Any]) -> _Events:
     text = delta["partial_json"]
-    if not text or type(state.block) is not ir.ToolCall:  # results of server tools may get some too
+    if not text or state.kind is not ir.ToolCall:  # results of server tools may get some too
         return []
     state.whole = None
     return [ir.ArgsDelta(state.index, text)]
 
 
 def _think_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    return [ir.ThinkDelta(state.index, delta["thinking"])] if type(state.block) is ir.Thinking else []
+    return [ir.ThinkDelta(state.index, delta["thinking"])] if state.kind is ir.Thinking else []
 
 
 def _seal_delta(state: _Open, delta: dict[str, Any]) -> _Events:
     signature = delta["signature"]
-    if not signature or type(state.block) is not ir.Thinking:
+    if not signature or state.kind is not ir.Thinking:
         return []
     return [ir.SealDelta(state.index, ir.Sealed(NAME, signature))]
 
 
 def _cite_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    if type(state.block) is not ir.Text:
+    if state.kind is not ir.Text:
         return []
     return [ir.Cite(state.index, decode_citation(delta["citation"]))]
 

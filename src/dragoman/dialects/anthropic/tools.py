@@ -87,7 +87,7 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     for index, tool in enumerate(request.tools or ()):
         if allowed is not None and tool.name not in allowed:
             target.report.change(f"tools[{index}]", "tools", "left out: it may not be called")
-        elif (written := _encode_tool(tool, target, f"tools[{index}]")) is not None:
+        elif (written := _encode_tool(tool, target, index)) is not None:
             tools.append(written)
     if tools or (own and request.tools is not None):
         body["tools"] = tools
@@ -95,11 +95,12 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
         _encode_choice(choice, request, target, body)
 
 
-def _encode_tool(tool: ir.Tool, target: Target, where: str) -> dict[str, Any] | None:
-    if isinstance(tool, ir.ProviderTool):
-        return _encode_provided(tool, target, where)
+def _encode_tool(tool: ir.Tool, target: Target, index: int) -> dict[str, Any] | None:
+    if type(tool) is ir.ProviderTool:
+        return _encode_provided(tool, target, f"tools[{index}]")
+    assert type(tool) is ir.Function
     if tool.kind == "custom":
-        raise WireError("free-text tools have no form here", where, "unsupported_value")
+        raise WireError("free-text tools have no form here", f"tools[{index}]", "unsupported_value")
     parameters = tool.parameters
     out: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
@@ -110,13 +111,13 @@ def _encode_tool(tool: ir.Tool, target: Target, where: str) -> dict[str, Any] | 
         out["input_schema"] = parameters
     else:
         out["input_schema"] = {"type": "object", **parameters}
-        target.report.change(f"{where}.parameters", "input_schema.type", "`type: object` is demanded")
+        target.report.change(f"tools[{index}].parameters", "input_schema.type", "`type: object` is demanded")
     if tool.strict is not None:
         out["strict"] = tool.strict
     if tool.cache is not None:
-        out["cache_control"] = encode_mark(tool.cache, target.report, where)
+        out["cache_control"] = encode_mark(tool.cache, target.report, f"tools[{index}]")
     if tool.extra is not None:
-        restore(out, tool.extra, target.report, where)
+        restore(out, tool.extra, target.report, f"tools[{index}]")
     return out
 
 
@@ -139,10 +140,8 @@ def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[
     return out
 
 
-def decode_choice(value: Any) -> tuple[ir.ToolChoice | None, bool | None]:
+def decode_choice(value: dict[str, Any]) -> tuple[ir.ToolChoice, bool | None]:
     """`tool_choice`, and whether parallel calls are allowed (None = unstated)."""
-    if value is None:
-        return None, None
     mode = value.get("type")
     single = value.get("disable_parallel_tool_use")
     parallel = None if single is None else not single
