@@ -19,9 +19,7 @@ from dragoman.providers.catalog import CATALOG, Vendor
 
 MOST_KEYS: Final = 10
 
-NOT_SETTINGS: Final = frozenset(
-    {"DRAGOMAN_CONFIG", "DRAGOMAN_HOME", "DRAGOMAN_URL", "DRAGOMAN_KEY_FILE", "DRAGOMAN_ADMIN_KEY"}
-)
+NOT_SETTINGS: Final = frozenset({"DRAGOMAN_ADMIN_KEY", "DRAGOMAN_CONFIG", "DRAGOMAN_HOME", "DRAGOMAN_URL"})
 """Variables that other parts of the program read."""
 
 

@@ -72,7 +72,8 @@ def load(
     config = decoder.section(Config, whole)
     unread = frozenset(problem.path for problem in decoder.problems)
     accounts, found, remarks = check(config, decoder.sources, decoder.names, unread)
-    problems += [*decoder.problems, *found]
+    known = {problem.path for problem in problems}  # a variable that is not set needs no second complaint
+    problems += [problem for problem in (*decoder.problems, *found) if problem.path not in known]
     if problems:
         raise ConfigError(*_in_order(problems, file))
     return Loaded(

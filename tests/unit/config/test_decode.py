@@ -220,6 +220,14 @@ default_model: ${NOT_SET}
     ]  # fmt: skip
 
 
+def test_a_variable_that_is_not_set_is_one_mistake(mistakes: Mistakes) -> None:
+    assert mistakes("providers: {openai: {keys: ['${NOT_SET}']}}\nserver: {port: '${NOT_SET}'}") == [
+        f"dragoman.yaml:{place}: the environment variable NOT_SET is not set (${{NOT_SET:-default}}"
+        " gives one)"
+        for place in ("1: providers.openai.keys[0]", "2: server.port")
+    ]
+
+
 def test_what_belongs_to_a_broken_entry_is_not_reported_again(mistakes: Mistakes) -> None:
     text = "models: {m: {use: [1, 2]}}\naliases: {a: m, b: {rout: m}, c: b}\ndefault_model: b"
     assert [line.split(": ")[1] for line in mistakes(text)] == [
