@@ -1,1 +1,74 @@
-"""Dragoman: an AI gateway that interprets between any client and any model."""
+"""Dragoman: an AI gateway that interprets between any client and any model.
+
+As a library, the whole gateway is one object:
+
+    from dragoman import Gateway
+    app.mount("/ai", Gateway().asgi())
+
+Names are loaded when they are first used, so that importing this package loads no server and no model.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from dragoman.version import __version__
+
+if TYPE_CHECKING:
+    from dragoman import ir
+    from dragoman.config.load import Loaded, load
+    from dragoman.config.settings import Config
+    from dragoman.dialects.facts import Facts
+    from dragoman.errors import ConfigError, DragomanError, RequestFailed, WireError
+    from dragoman.exchange import Exchange
+    from dragoman.gateway import Gateway
+    from dragoman.upstreams.upstream import Call, Upstream
+
+__all__ = [
+    "Call",
+    "Config",
+    "ConfigError",
+    "DragomanError",
+    "Exchange",
+    "Facts",
+    "Gateway",
+    "Loaded",
+    "RequestFailed",
+    "Upstream",
+    "WireError",
+    "__version__",
+    "ir",
+    "load",
+]
+
+_HOMES = {
+    "Call": "dragoman.upstreams.upstream",
+    "Config": "dragoman.config.settings",
+    "ConfigError": "dragoman.errors",
+    "DragomanError": "dragoman.errors",
+    "Exchange": "dragoman.exchange",
+    "Facts": "dragoman.dialects.facts",
+    "Gateway": "dragoman.gateway",
+    "Loaded": "dragoman.config.load",
+    "RequestFailed": "dragoman.errors",
+    "Upstream": "dragoman.upstreams.upstream",
+    "WireError": "dragoman.errors",
+    "load": "dragoman.config.load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home."""
+    if name == "ir":
+        return importlib.import_module("dragoman.ir")
+    if (home := _HOMES.get(name)) is None:
+        raise AttributeError(f"module 'dragoman' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__

@@ -23,7 +23,7 @@ from dragoman.providers.provider import Provider
 from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Alias, Entry, Model, Table, Timers
 from dragoman.routing.route import Provider as Named
-from dragoman.server.auth import ClientKeys, is_loopback
+from dragoman.accounts.keys import ClientKeys, is_loopback
 from dragoman.transport import Pool, Transport
 from dragoman.upstreams.simulate import MODELS as SIMULATED
 from dragoman.upstreams.simulate import SimulateUpstream
@@ -193,10 +193,10 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
         reasoning=supports.reasoning,
     )
     uses = tuple(target.use for target in model.targets)
-    first = config.providers.named.get(uses[0].partition("/")[0])
     timers = None
-    if first is not None and model.timeouts != ModelTimeouts():
-        timers = _timers(model.timeouts.over(first.timeouts))
+    if model.timeouts != ModelTimeouts():
+        provider = config.providers.named.get(uses[0].partition("/")[0])
+        timers = _timers(model.timeouts.over(provider.timeouts if provider is not None else Timeouts()))
     headers = {header.lower(): value.reveal() for header, value in model.headers.items()}
     return Model(name, uses, facts, timers, headers, model.body, strict=model.strict)
 

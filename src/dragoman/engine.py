@@ -18,6 +18,7 @@ from dragoman import ir
 from dragoman.dialects.capabilities import refuse
 from dragoman.dialects.defaults import with_defaults
 from dragoman.dialects.dialect import Dialect, Reply, WireRequest
+from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
@@ -145,13 +146,14 @@ class Work:
             "invalid_request", error.message, code=error.code, param=error.path or None, blame="client"
         )
 
-    def can_relay(self, upstream: Upstream) -> bool:
-        """Whether this attempt may pass bytes: same dialect, nothing changed but names."""
+    def can_relay(self, upstream: Upstream, facts: Facts) -> bool:
+        """Whether this attempt may pass bytes: same dialect, nothing changed but names, nothing emulated."""
         return (
             not self.changed
             and isinstance(upstream, WireUpstream)
             and upstream.dialect is self.face
             and upstream.quirks.relays(self.wire.body)
+            and (facts.structured is not False or self.request.output is None)
         )
 
     def edits(self, call: Call) -> dict[str, Any]:
@@ -297,8 +299,9 @@ class Engine:
             return
         refused = [refuse(work.request, deployment.facts) for deployment in deployments]
         able = tuple(d for d, fault in zip(deployments, refused, strict=True) if fault is None)
-        if not able and refused[0] is not None:
-            raise RequestFailed(refused[0])
+        if not able and (fault := refused[0]) is not None:
+            where = None if fault.param is None else work.face.locate(fault.param).removeprefix("$.")
+            raise RequestFailed(msgspec.structs.replace(fault, param=where))
         work.route = msgspec.structs.replace(work.route, deployments=able)
 
     # The one place where failures end ------------------------------------------------------------------

@@ -89,7 +89,7 @@ class Flight:
         """One call. None = the answer is delivered; a fault = it failed, whether or not content went out."""
         work, exchange, deployment = self._work, self._exchange, candidate.deployment
         upstream = self._engine.upstreams[deployment.provider]
-        relayed = work.can_relay(upstream)
+        relayed = work.can_relay(upstream, deployment.facts)
         record = AttemptRecord(
             f"{exchange.id}-{len(exchange.attempts) + 1}",
             deployment.name,

@@ -26,7 +26,7 @@ from dragoman.version import __version__
 
 if TYPE_CHECKING:
     from dragoman.server.app import App
-    from dragoman.server.auth import ClientKeys
+    from dragoman.accounts.keys import ClientKeys
 
 Observer = Callable[[Exchange], None]
 

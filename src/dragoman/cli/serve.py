@@ -93,7 +93,7 @@ def _with_key(found: Loaded) -> tuple[Loaded, str | None]:
     """A public host without keys gets one made, kept in the home folder if that can be written."""
     from dragoman.config.settings import ClientKey
     from dragoman.secret import Secret
-    from dragoman.server.auth import is_loopback
+    from dragoman.accounts.keys import is_loopback
 
     auth = found.config.auth
     needed = not is_loopback(found.config.server.host) if auth.required is None else auth.required

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.server.auth import ANYONE, Caller
+from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.server.client import AsgiClient, ClientGone, read_body
 from dragoman.server.faces import Endpoint, PathTable
 from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send, watch_for_disconnect

@@ -18,7 +18,7 @@ from dragoman.engine import Inbound
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
-from dragoman.server.auth import ANYONE, Caller
+from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.server.client import AsgiClient
 from dragoman.version import __version__
 from dragoman.wire.json import encode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragoman import ir
-from dragoman.server.auth import ANYONE, Caller, ClientKeys, is_loopback, presented
+from dragoman.accounts.keys import ANYONE, Caller, ClientKeys, is_loopback, presented
 
 KEYS = ClientKeys([("ann", "key-a", None), ("bob", "key-b", ["m"])], required=True)
 OPEN = ClientKeys(required=False, hosts=["gateway.lan"])
