@@ -48,8 +48,9 @@ check-lint: $(DEV)
 check-types: $(DEV)
 	@echo "types"; $(PY) -m mypy --no-error-summary
 	@$(PY) -m basedpyright --level error
+# Its cache keeps what an import meant before a module became a package, and then reports what is not so.
 check-layers: $(DEV)
-	@echo "layers"; $(BIN)/lint-imports --no-logo
+	@echo "layers"; $(BIN)/lint-imports --no-logo --no-cache
 check-docs: $(DEV)
 	@echo "docs"; $(PY) -m dragoman.config.schema --check
 check-locks: $(DEV)
@@ -78,7 +79,7 @@ soak: $(DEV)  ## run the tests that take minutes
 	@$(PY) -m pytest -q -m soak $(ARGS)
 
 clean:  ## remove caches and build results
-	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/node/node_modules
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/e2e/node/node_modules
 	@find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## the same, and .venv with the embedded model
