@@ -79,7 +79,7 @@ soak: $(DEV)  ## run the tests that take minutes
 	@$(PY) -m pytest -q -m soak $(ARGS)
 
 clean:  ## remove caches and build results
-	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/e2e/node/node_modules
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/node/node_modules
 	@find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## the same, and .venv with the embedded model
