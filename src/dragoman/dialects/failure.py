@@ -133,7 +133,7 @@ def _text(text: str, fallback: str, limit: int = _MAX_MESSAGE) -> str:
         text = " ".join(text.split())
     text = redact(text).strip()
     if len(text) > limit:
-        text = text[:limit] + " …"
+        text = text[: limit - 2] + " …"
     return text or fallback
 
 

@@ -7,7 +7,7 @@ only where a status says too little.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast, get_args
 
 import msgspec
 
@@ -30,6 +30,7 @@ _KINDS: dict[str, Kind] = {
 }
 """`error.type`, which is all that an error inside a stream states."""
 
+_KIND_WORDS: frozenset[str] = frozenset(get_args(Kind))
 _DETAILS: dict[str, Kind] = {
     "enforced_spend_limit_reached": "quota",
     "contract_spend_limit_reached": "quota",
@@ -48,6 +49,7 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
 )
 """Fragments of messages, lower case, for statuses that stand for many things."""
 
+SECOND = "The provider began a second answer in one stream."
 _VAGUE = frozenset({400, 413, 422})
 _LONG_CONTEXT = "extra usage is required for long context"
 
@@ -71,22 +73,28 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     )
 
 
-def fault_of(value: dict[str, Any]) -> Fault:
-    """The fault of an error that came inside an answer or a stream."""
+def fault_of(value: dict[str, Any] | bytes) -> Fault:
+    """The fault of an error that came inside an answer or a stream, decoded or as it came."""
     return _fault(read_body(value), None, None)
+
+
+def broken(message: str) -> Fault:
+    """The fault of a stream that is no stream of this protocol."""
+    return Fault("upstream", message, type="api_error", blame="upstream")
 
 
 def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
     kind = _kind(body, status)
-    details = body.rest.get("details")
-    detail = details.get("error_code") if isinstance(details, dict) else None
+    detail = _detail(body)
     kept = {key: value for key, value in body.rest.items() if value is not None}
+    if detail == kind:
+        del kept["details"]
     if (request_id := body.outer.get("request_id")) is not None:
         kept["request_id"] = request_id
     return Fault(
         kind,
-        body.message,
-        code=_CODES.get(kind) or body.code or (detail if isinstance(detail, str) else None),
+        _plain(body),
+        code=_CODES.get(kind) or body.code or (detail if detail not in _KIND_WORDS else None),
         param=body.param,
         type=body.type,
         status=status,
@@ -102,10 +110,11 @@ def _kind(body: Body, status: int | None) -> Kind:
         kind: Kind = named or "upstream"
     else:
         kind = kind_of_status(status)
-    details = body.rest.get("details")
-    detail = details.get("error_code") if isinstance(details, dict) else None
-    if isinstance(detail, str) and detail in _DETAILS:
+    detail = _detail(body)
+    if detail in _DETAILS:
         return _DETAILS[detail]
+    if detail in _KIND_WORDS:
+        return cast("Kind", detail)
     text = body.message.lower()
     if kind == "rate_limit":
         return "quota" if _LONG_CONTEXT in text else kind
@@ -114,6 +123,18 @@ def _kind(body: Body, status: int | None) -> Kind:
     if status in _VAGUE or (status is None and kind == "invalid_request"):
         return next((found for fragment, found in _TEXTS if fragment in text), kind)
     return kind
+
+
+def _detail(body: Body) -> str:
+    """The code in `error.details`; our own face states a kind there that status and type cannot tell."""
+    details = body.rest.get("details")
+    code = details.get("error_code") if isinstance(details, dict) else None
+    return code if isinstance(code, str) else ""
+
+
+def _plain(body: Body) -> str:
+    """The message without what `_message` adds to it."""
+    return body.message.removesuffix(_SUFFIX).removeprefix(f"{body.param}: ")
 
 
 # --- Our face ------------------------------------------------------------------------------------
@@ -143,7 +164,12 @@ _ALSO: dict[str, frozenset[Kind]] = {
     "permission_error": frozenset({"quota"}),
 }
 """Types that the API itself uses for a kind beside the one in `_FACE`."""
+_UNTOLD: frozenset[Kind] = frozenset(
+    {"unsupported", "untranslatable", "content_policy", "model_not_found", "internal", "unavailable"}
+)
+"""Kinds that neither status nor type tells."""
 _TOO_LONG = ("prompt is too long", "exceed context limit")
+_SUFFIX = f" ({_TOO_LONG[0]})"
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
@@ -164,6 +190,10 @@ def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
     _, kind = _status(fault)
     error: dict[str, Any] = {"type": kind, "message": _message(fault)}
     kept = (fault.extra or {}).get(NAME, {})
+    if fault.param is not None:
+        error["param"] = fault.param
+    if fault.kind in _UNTOLD and not (fault.kind == "model_not_found" and _names_model(fault)):
+        error["details"] = {"error_code": fault.kind}
     error.update((key, value) for key, value in kept.items() if key != "request_id")
     out: dict[str, Any] = {"type": "error", "error": error}
     if (named := request_id if request_id is not None else kept.get("request_id")) is not None:
@@ -180,11 +210,16 @@ def _status(fault: Fault) -> tuple[int, str]:
     return stated if stated is not None and 400 <= stated <= 599 else status, fault.type
 
 
+def _names_model(fault: Fault) -> bool:
+    """Whether the message says of itself that it is about the model, as the API's own does."""
+    return fault.message.lower().startswith("model:")
+
+
 def _message(fault: Fault) -> str:
     """The sentence. Clients look for the API's own words to know that a prompt was too long."""
     text = fault.message
     if fault.kind == "context_length" and not any(words in text.lower() for words in _TOO_LONG):
-        text = f"{_TOO_LONG[0]}: {text}"
+        text += _SUFFIX
     if fault.param is not None and not text.startswith(fault.param):
         text = f"{fault.param}: {text}"
     return text

@@ -4,38 +4,50 @@ from __future__ import annotations
 
 import re
 
+_WHOLE = {
+    "max_output": "max_tokens",
+    "parallel": "tool_choice.disable_parallel_tool_use",
+    "user": "metadata.user_id",
+    "tier": "service_tier",
+    "output": "output_config.format",
+    "output.kind": "output_config.format",
+    "reasoning": "thinking",
+}
 _HEADS = (
     ("sampling.stop", "stop_sequences"),
     ("sampling.", ""),
-    ("max_output", "max_tokens"),
     ("reasoning.effort", "output_config.effort"),
     ("reasoning.budget", "thinking.budget_tokens"),
     ("reasoning.mode", "thinking.type"),
     ("reasoning.visible", "thinking.display"),
-    ("reasoning", "thinking"),
+    ("reasoning.", "thinking."),
     ("output.schema", "output_config.format.schema"),
-    ("output", "output_config.format"),
-    ("parallel", "tool_choice.disable_parallel_tool_use"),
+    ("output.", "output_config."),
     ("tool_choice.names", "tool_choice.name"),
-    ("user", "metadata.user_id"),
-    ("tier", "service_tier"),
+    ("tool_choice.mode", "tool_choice.type"),
     ("cache.mark", "cache_control"),
 )
-_PARTS = {
-    "blocks": "content",
-    "cache": "cache_control",
-    "arguments": "input",
-    "sealed": "signature",
-    "parameters": "input_schema",
-    "citable": "citations",
-}
-_PART = re.compile(r"(?<=\.)(" + "|".join(_PARTS) + r")(?=[.\[]|$)")
+_PARTS = (
+    (re.compile(r"\.blocks(?=\[)"), ".content"),
+    (re.compile(r"\.cache(?=\.|$)"), ".cache_control"),
+    (re.compile(r"\.arguments$"), ".input"),
+    (re.compile(r"\.parameters(?=\.|$)"), ".input_schema"),
+    (re.compile(r"\.citable$"), ".citations"),
+    (re.compile(r"(?<=\])\.options\.location$"), ".user_location"),
+    (re.compile(r"(?<=\])\.options(?=\.|$)"), ""),
+    (re.compile(r"(?<=content\[)(\d+)\]\.name$"), r"\1].title"),
+    # How a seal or a source is written depends on the block: the block itself is the place.
+    (re.compile(r"\.(?:sealed|data|url|file|mime)$"), ""),
+)
 
 
 def locate(place: str) -> str:
     """`messages[0].blocks[1].cache` → `$.messages[0].content[1].cache_control`."""
+    if (path := _WHOLE.get(place)) is not None:
+        return f"$.{path}"
     for head, path in _HEADS:
-        rest = place[len(head) :]
-        if place.startswith(head) and (not rest or rest[0] in ".[" or head.endswith(".")):
-            return f"$.{path}{rest}"
-    return "$." + _PART.sub(lambda part: _PARTS[part[1]], place)
+        if place.startswith(head):
+            return f"$.{path}{place[len(head) :]}"
+    for pattern, written in _PARTS:
+        place = pattern.sub(written, place)
+    return f"$.{place}"

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.anthropic.errors import fault_of
+from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
 from dragoman.dialects.anthropic.usage import decode_usage
 from dragoman.dialects.dialect import Reply
 from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.sse import ErrorFrame
 
 _Head = dict[str, msgspec.Raw]
 
@@ -80,7 +81,7 @@ def _counted(usage: dict[str, Any], head: _Head) -> ir.Usage | None:
 class StreamRelay:
     """One stream: frames pass as they are, but for the model's name in `message_start`."""
 
-    __slots__ = ("_counts", "_model", "_named", "_stopped", "content", "done", "usage")
+    __slots__ = ("_counts", "_id", "_model", "_named", "_stopped", "content", "done", "usage")
 
     def __init__(self, model: str | None) -> None:
         self.usage: ir.Usage | None = None
@@ -88,6 +89,7 @@ class StreamRelay:
         self.done = False
         self._model = model
         self._named: str | None = None
+        self._id: msgspec.Raw | None = None
         self._counts: dict[str, Any] = {}
         self._stopped = False
 
@@ -96,6 +98,8 @@ class StreamRelay:
         if frame.startswith(_BLOCK_DELTA) and b"\n" not in frame:
             self.content = True
             return b"event: content_block_delta\ndata: %b\n\n" % frame
+        if type(frame) is ErrorFrame:
+            raise RequestFailed(fault_of(bytes(frame)))
         try:
             kind = _decode_kind(frame)
             if kind.type == "error" or (kind.type is msgspec.UNSET and kind.error is not msgspec.UNSET):
@@ -103,7 +107,7 @@ class StreamRelay:
             if kind.type is msgspec.UNSET:
                 raise WireError("an event must have a type")
             take = _TAKE.get(kind.type)
-            if take is not None:
+            if take is not None and not self.done:
                 frame = take(self, frame)
         except _UNREADABLE as error:
             if frame.strip() == b"[DONE]":
@@ -121,6 +125,9 @@ class StreamRelay:
     def _message_start(self, frame: bytes) -> bytes:
         head = _decode_head(frame)
         message = _decode_head(head.get("message", msgspec.Raw(b"{}")))
+        if self._id is not None and self._id != message.get("id"):
+            raise RequestFailed(broken(SECOND))
+        self._id = message.get("id", msgspec.Raw(b"null"))
         if "model" in message:
             self._named = _decode(message["model"])
         self._count(message)

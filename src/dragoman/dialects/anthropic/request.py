@@ -57,9 +57,11 @@ MAPPED = frozenset(
     }
 )
 _COMMON = frozenset({"model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream"})
+_HEADERS = frozenset({VERSION_HEADER, BETA_HEADER})
 _MESSAGE = frozenset({"role", "content"})
 _SAMPLING = ("temperature", "top_p", "top_k")
 _ROLES = frozenset({"user", "assistant", "system"})
+_SYSTEM_ROLES = frozenset({"system", "developer"})
 _NO_SAMPLING = ir.Request(NAME, None).sampling
 """The one default value, so that identity tells that nothing is stated."""
 
@@ -76,6 +78,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
         forms["system"] = "text"
     if (version := wire.headers.get(VERSION_HEADER, VERSION)) != VERSION:
         forms[VERSION_HEADER] = version
+    if (betas := wire.headers.get(BETA_HEADER)) is not None:
+        forms[BETA_HEADER] = betas
     fields: dict[str, Any] = {}
     if system is not None:
         fields["system"] = decode_content(system, "system")
@@ -85,8 +89,6 @@ def decode_request(wire: WireRequest) -> ir.Request:
         fields["tool_choice"], fields["parallel"] = decode_choice(choice)
     if not body.keys() <= _COMMON:
         _decode_rare(body, fields)
-    if (betas := wire.headers.get(BETA_HEADER)) is not None:
-        fields["extra"] = ir.merge(fields.get("extra"), {NAME: {BETA_HEADER: betas}})
     if forms:
         fields["forms"] = forms
     if get("stream") is True:
@@ -195,10 +197,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if _rare_values(request) != _NOTHING_RARE:
         _encode_rare(request, target, body)
     headers = {VERSION_HEADER: VERSION}
-    if own:
-        headers[VERSION_HEADER] = (request.forms or {}).get(VERSION_HEADER, VERSION)
-        if (betas := body.pop(BETA_HEADER, None)) is not None:
-            headers[BETA_HEADER] = betas
+    if own and request.forms is not None:
+        headers.update((name, form) for name, form in request.forms.items() if name in _HEADERS)
     return WireRequest("chat", body, path=PATH, headers=headers)
 
 
@@ -219,22 +219,30 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
 
 
 def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any]) -> None:
-    system = request.system
-    if (request.forms or {}).get("system") == "text" and len(system) == 1 and isinstance(system[0], ir.Text):
-        body["system"] = system[0].text
-    elif system:
-        body["system"] = encode_blocks(system, scope, "system")
+    """Our own history goes back as it came. System messages in front, which no client may send, were added
+    on the way and belong to `system`."""
+    added: list[dict[str, Any]] = []
     messages = []
     for index, message in enumerate(request.messages):
-        out: dict[str, Any] = {"role": "system" if message.role == "developer" else message.role}
         blocks = message.blocks
-        if message.form == "text" and len(blocks) == 1 and isinstance(blocks[0], ir.Text):
+        if not messages and message.role in _SYSTEM_ROLES:
+            added += encode_blocks(blocks, scope, f"messages[{index}].blocks")
+            continue
+        out: dict[str, Any] = {"role": "system" if message.role == "developer" else message.role}
+        if message.form == "text" and len(blocks) == 1 and type(blocks[0]) is ir.Text:
             out["content"] = blocks[0].text
         elif message.form != "bare" or blocks:
             out["content"] = encode_blocks(blocks, scope, f"messages[{index}].blocks")
         if message.extra is not None:
             restore(out, message.extra, scope.report, f"messages[{index}]")
         messages.append(out)
+    system = request.system
+    if added:
+        body["system"] = added + encode_blocks(system, scope, "system")
+    elif (request.forms or {}).get("system") == "text" and len(system) == 1 and type(system[0]) is ir.Text:
+        body["system"] = system[0].text
+    elif system:
+        body["system"] = encode_blocks(system, scope, "system")
     body["messages"] = messages
 
 

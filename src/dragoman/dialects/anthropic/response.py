@@ -134,7 +134,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         "id": response.id if response.id is not None else reply.id,
         "type": "message",
         "role": "assistant",
-        "model": reply.model if reply.model is not None else response.model,
+        "model": reply.model or response.model or reply.request.model or "",
         "content": content,
         **encode_stop(candidate.stop, report, own=own, called=called),
         "usage": usage,

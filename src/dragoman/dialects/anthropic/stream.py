@@ -17,12 +17,13 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.anthropic.blocks import decode_block, decode_citation
-from dragoman.dialects.anthropic.errors import fault_of
+from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
 from dragoman.dialects.anthropic.response import KNOWN, decode_stop, decode_tier
 from dragoman.dialects.anthropic.terms import NAME, leftovers
 from dragoman.dialects.anthropic.usage import decode_usage
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import WireError
+from dragoman.wire.sse import ErrorFrame
 
 _Events = list[ir.Event]
 
@@ -82,6 +83,9 @@ class StreamDecoder:
             return events
         if self._state == "over":
             return []
+        if type(frame) is ErrorFrame:
+            self._over()
+            return [ir.Error(fault_of(bytes(frame)))]
         value = _read(frame)
         if value is None:
             return []
@@ -120,7 +124,7 @@ class StreamDecoder:
             return self._message_stop({"type": "message_stop"})
         self._over()
         said = "before its answer was complete" if self._id is not None else "without an answer"
-        return [_broken(f"The provider's stream ended {said}.")]
+        return [ir.Error(broken(f"The provider's stream ended {said}."))]
 
     def _over(self) -> None:
         self._state = "over"
@@ -136,7 +140,7 @@ class StreamDecoder:
             if message.get("id") == self._id:  # said twice: nothing new
                 return []
             self._over()
-            return [_broken("The provider began a second answer in one stream.")]
+            return [ir.Error(broken(SECOND))]
         self._state = "begun"
         self._id, self._model = message.get("id"), message.get("model")
         usage = message.get("usage")
@@ -232,10 +236,6 @@ class StreamDecoder:
         elif state.grown is not None and isinstance(block, ir.Native):
             return [ir.Close(index, ir.Native(NAME, block.kind, {**block.value, **state.grown}))]
         return [ir.Close(index)]
-
-
-def _broken(message: str) -> ir.Error:
-    return ir.Error(ir.Fault("upstream", message, type="api_error", blame="upstream"))
 
 
 def _read(frame: bytes) -> dict[str, Any] | None:
