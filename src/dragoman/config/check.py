@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from dragoman.config import resolve
 from dragoman.config.decode import suggest
+from dragoman.config.locate import is_file
 from dragoman.config.settings import Alias, Config, Deployment, Model
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import Source, join
@@ -371,7 +372,7 @@ class _Checker:
                 self.problem(place, "is set by the connection itself")
 
     def file(self, name: str | None, path: str) -> None:
-        if name is not None and not Path(name).is_file():
+        if name is not None and not is_file(Path(name)):
             self.problem(path, f"there is no file {name}")
 
     def attempt(self, path: str, step: Callable[..., object], *arguments: object) -> None:
@@ -395,12 +396,8 @@ class _Checker:
 
 
 def source_of(path: str, sources: Mapping[str, Source]) -> Source | None:
-    """Where a setting stands, or the nearest one around it that was written."""
-    while path:
-        if path in sources:
-            return sources[path]
-        path = re.sub(r'(^|\.)("(\\"|[^"])*"|[^."\[]*)$|\[\d+\]$', "", path)
-    return sources.get("")
+    """Where a setting stands, or else what holds it: the longest written path that it begins with."""
+    return sources.get(max((one for one in sources if path.startswith(one)), key=len, default=""))
 
 
 def _web_origin(text: str) -> None:

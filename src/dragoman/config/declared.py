@@ -51,7 +51,7 @@ def nullable(kind: Any) -> bool:
 
 
 def expected(kind: Any) -> str:
-    """What a person should write for a type, in a few words."""
+    """What a person should write for one value of a type, in a few words."""
     members = options(kind)
     if len(members) > 1:
         return " or ".join(expected(member) for member in members)
@@ -61,8 +61,6 @@ def expected(kind: Any) -> str:
         return words
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(get_args(kind)) if len(get_args(kind)) > 1 else str(get_args(kind)[0])
-    if get_origin(kind) is tuple:
-        return f"a list, each {expected(get_args(kind)[0])}"
     if get_origin(kind) is dict:
         return "a mapping"
     if isinstance(kind, type) and issubclass(kind, Section):

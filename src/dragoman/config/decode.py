@@ -117,9 +117,11 @@ class Decoder:
     def _unit(self, kind: ScalarType, node: Scalar, path: str) -> Any:
         try:
             value = kind.parse(node.text)
-        except ValueError:
+            if isinstance(value, FilePath):
+                return FilePath(self.folder / Path(value).expanduser())
+        except (ValueError, RuntimeError):  # the latter for `~` of an unknown user
             return self._wrong(kind, node, path)
-        return FilePath(self.folder / Path(value).expanduser()) if isinstance(value, FilePath) else value
+        return value
 
     def _sequence(self, kind: Any, node: Node, path: str) -> Any:
         if not isinstance(node, Items):  # a list of one may be written without its brackets
@@ -130,8 +132,6 @@ class Decoder:
         return INVALID if INVALID in values else tuple(values)
 
     def _mapping(self, kind: Any, node: Node, path: str) -> Any:
-        if isinstance(node, Scalar) and node.value is None:
-            return {}
         if not isinstance(node, Table):
             return self._wrong(dict[str, Any], node, path)
         self.names[path] = frozenset(node.entries)

@@ -14,7 +14,7 @@ FILE_NAME: Final = "dragoman.yaml"
 def home(environ: Mapping[str, str]) -> Path:
     """The folder for what lasts: DRAGOMAN_HOME, else the platform's place for a program's data."""
     if chosen := environ.get("DRAGOMAN_HOME"):
-        return Path(chosen).expanduser()
+        return _expanded(chosen, "DRAGOMAN_HOME")
     import platformdirs
 
     return Path(platformdirs.user_data_dir("dragoman", appauthor=False))
@@ -30,8 +30,23 @@ def find(environ: Mapping[str, str], cwd: Path) -> Path | None:
     if chosen is not None:
         if not chosen:
             return None
-        path = Path(chosen).expanduser()
-        if not path.is_file():
+        path = _expanded(chosen, "DRAGOMAN_CONFIG")
+        if not is_file(path):
             raise ConfigError(Problem("", f"there is no file {chosen}", "DRAGOMAN_CONFIG"))
         return path
-    return next((path for path in (cwd / FILE_NAME, home(environ) / FILE_NAME) if path.is_file()), None)
+    return next((path for path in (cwd / FILE_NAME, home(environ) / FILE_NAME) if is_file(path)), None)
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there. False as well for a name that no file can have."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _expanded(text: str, variable: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(Problem("", f"the home folder in {text} is not known", variable)) from None

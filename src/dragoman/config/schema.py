@@ -204,11 +204,8 @@ def _member(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 def _reference(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]:
     """A reference to a section's schema, which is added to the definitions."""
-    name = kind.__name__
-    if name not in definitions:
-        definitions[name] = {}  # taken, should a section ever hold itself
-        definitions[name] = _section(kind, definitions)
-    return {"$ref": f"#/$defs/{name}"}
+    definitions[kind.__name__] = _section(kind, definitions)
+    return {"$ref": f"#/$defs/{kind.__name__}"}
 
 
 def _section(kind: type[Section], definitions: dict[str, Any]) -> dict[str, Any]:

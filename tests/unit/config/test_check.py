@@ -1,5 +1,6 @@
 """Settings that make no sense together are named, once, each at its own place."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -130,6 +131,10 @@ OPENAI = "providers: {openai: {keys: k}}\n"
             "providers: {openai: {keys: k, ca_file: no.pem}}",
             "providers.openai.ca_file: there is no file no.pem",
         ),
+        (
+            f"providers: {{openai: {{keys: k, ca_file: {'x' * 300}}}}}",
+            "providers.openai.ca_file: there is no file xxx",
+        ),
         ("server: {host: 'my host'}", "server.host: expected a host name or an address"),
         (
             "server: {cors_origins: ['https://a.example/x']}",
@@ -195,6 +200,7 @@ OPENAI = "providers: {openai: {keys: k}}\n"
         ("providers: {openai: {keys: Bearer abc}}", "providers.openai.keys[0]: the key begins with `Bearer`"),
         ("providers: {openai: {keys: a b}}", "providers.openai.keys[0]: the key holds a blank"),
         # Aliases.
+        ("aliases: {'': simulate/a}", 'aliases."": an alias needs a name'),
         (
             "aliases: {a: {route: simulate/a, defaults: {model: x}}}",
             "aliases.a.defaults.model: cannot have a default",
@@ -287,6 +293,12 @@ providers:
         ["dragoman.yaml:11", "providers.q.headers.host"],
         ["dragoman.yaml:13", "providers.q.base_url"],
     ]
+
+
+@pytest.mark.parametrize("name", ['"', "\\", 'a"b', "a.b", "a[0]", "a\nb", "a\\", "ü", "[", "."])
+def test_any_name_can_be_named(mistakes: Mistakes, name: str) -> None:
+    (found,) = mistakes(f"aliases:\n  {json.dumps(name)}:\n    strict: false\n    route: nothing/x\n")
+    assert found.startswith("dragoman.yaml:4: aliases.")
 
 
 def test_an_account_is_what_its_settings_say(loaded: Load) -> None:

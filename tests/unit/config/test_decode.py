@@ -160,6 +160,10 @@ def test_a_secret_is_read_from_its_file(loaded: Load, tmp_path: Path) -> None:
             "auth: {keys: {file: gone}}",
             "1: auth.keys: the file gone cannot be read: No such file or directory",
         ),
+        (
+            "auth: {keys: {file: ~nobody-here/k}}",
+            "1: auth.keys.file: expected the path of a file, found `~nobody-here/k`",
+        ),
         ("auth: {keys: {file: }}", "1: auth.keys.file: expected the path of a file, found nothing"),
     ],
 )

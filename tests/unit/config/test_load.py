@@ -228,6 +228,13 @@ def test_a_variable_sets_its_setting(loaded: Load, name: str, text: str, path: s
     assert found == value
 
 
+def test_the_command_line_may_set_a_list(loaded: Load) -> None:
+    assert loaded(server__cors_origins=("http://a", "http://b")).config.server.cors_origins == (
+        "http://a",
+        "http://b",
+    )
+
+
 def test_client_keys_come_from_one_variable(loaded: Load) -> None:
     keys = loaded(environ={"DRAGOMAN_API_KEY": "one, two,"}).config.auth.keys
     assert [key.key.reveal() for key in keys] == ["one", "two"]
@@ -301,6 +308,10 @@ def test_the_file_is_looked_for_in_order(tmp_path: Path) -> None:
     assert locate.find({**environ, "DRAGOMAN_CONFIG": ""}, cwd) is None
     with pytest.raises(ConfigError, match=r"DRAGOMAN_CONFIG: there is no file .*nowhere"):
         locate.find({**environ, "DRAGOMAN_CONFIG": str(tmp_path / "nowhere")}, cwd)
+    with pytest.raises(ConfigError, match=r"DRAGOMAN_CONFIG: there is no file xxx"):
+        locate.find({**environ, "DRAGOMAN_CONFIG": "x" * 300}, cwd)
+    with pytest.raises(ConfigError, match=r"DRAGOMAN_CONFIG: the home folder in ~nobody-here/x is not known"):
+        locate.find({**environ, "DRAGOMAN_CONFIG": "~nobody-here/x"}, cwd)
 
 
 def test_the_home_folder(tmp_path: Path) -> None:
