@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.anthropic.blocks import Scope, bare_text, encode_block, encode_mark
+from dragoman.dialects.anthropic.block_encoder import Scope, bare_text, encode_block, encode_mark
 from dragoman.dialects.dialect import Target
 
 _Wire = dict[str, Any]

@@ -6,13 +6,8 @@ from operator import attrgetter
 from typing import Any
 
 from dragoman import ir
-from dragoman.dialects.anthropic.blocks import (
-    Scope,
-    decode_content,
-    decode_mark,
-    encode_blocks,
-    encode_mark,
-)
+from dragoman.dialects.anthropic.block_decoder import decode_content, decode_mark
+from dragoman.dialects.anthropic.block_encoder import Scope, encode_blocks, encode_mark
 from dragoman.dialects.anthropic.history import encode_history
 from dragoman.dialects.anthropic.output import decode_output, encode_output
 from dragoman.dialects.anthropic.reasoning import decode_reasoning, encode_reasoning
@@ -219,10 +214,12 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
 
 
 def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any]) -> None:
-    """Our own history goes back as it came. System messages in front, which no client may send, were added
-    on the way and belong to `system`."""
+    """Our own history goes back as it came.
+
+    System messages in front, which no client may send, were added on the way and belong to `system`.
+    """
     added: list[dict[str, Any]] = []
-    messages = []
+    messages: list[dict[str, Any]] = []
     for index, message in enumerate(request.messages):
         blocks = message.blocks
         if not messages and message.role in _SYSTEM_ROLES:

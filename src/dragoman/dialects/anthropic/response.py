@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.anthropic.blocks import Scope, decode_content, encode_block
+from dragoman.dialects.anthropic.block_decoder import decode_content
+from dragoman.dialects.anthropic.block_encoder import Scope, encode_block
 from dragoman.dialects.anthropic.errors import fault_of
 from dragoman.dialects.anthropic.history import safe_id
 from dragoman.dialects.anthropic.terms import (

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.anthropic.blocks import decode_block, decode_citation
+from dragoman.dialects.anthropic.block_decoder import decode_block, decode_citation
 from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
 from dragoman.dialects.anthropic.response import KNOWN, decode_stop, decode_tier
 from dragoman.dialects.anthropic.terms import NAME, leftovers

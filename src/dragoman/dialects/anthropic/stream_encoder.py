@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.anthropic.blocks import Scope, encode_block, encode_citation
+from dragoman.dialects.anthropic.block_encoder import Scope, encode_block, encode_citation
 from dragoman.dialects.anthropic.errors import error_body
 from dragoman.dialects.anthropic.response import encode_stop, encode_tier, with_id
 from dragoman.dialects.anthropic.terms import NAME, restore

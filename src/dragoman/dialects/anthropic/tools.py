@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from dragoman import ir
-from dragoman.dialects.anthropic.blocks import decode_mark, encode_mark
+from dragoman.dialects.anthropic.block_decoder import decode_mark
+from dragoman.dialects.anthropic.block_encoder import encode_mark
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
 from dragoman.dialects.dialect import Target
 from dragoman.errors import WireError

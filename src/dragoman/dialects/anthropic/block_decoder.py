@@ -1,0 +1,285 @@
+"""Content blocks, wire to IR: of requests, answers and streams alike.
+
+A known type in an unknown shape, like an unknown type, is kept whole as Native.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.anthropic.terms import CITATIONS, NAME, leftovers
+from dragoman.errors import WireError
+
+_Wire = dict[str, Any]
+
+_encode_json = msgspec.json.Encoder().encode
+
+_TEXT = frozenset({"type", "text", "citations", "cache_control"})
+_IMAGE = frozenset({"type", "source", "cache_control"})
+_DOCUMENT = frozenset({"type", "source", "title", "context", "citations", "cache_control"})
+_SEARCH_RESULT = frozenset({"type", "source", "title", "content", "citations", "cache_control"})
+_WEB_RESULT = frozenset({"type", "url", "title", "encrypted_content"})
+_THINKING = frozenset({"type", "thinking", "signature", "cache_control"})
+_REDACTED = frozenset({"type", "data", "cache_control"})
+_CALL = frozenset({"type", "id", "name", "input", "cache_control"})
+_MCP_CALL = _CALL | {"server_name"}
+_RESULT = frozenset({"type", "tool_use_id", "content", "is_error", "cache_control"})
+_SOURCES: dict[str, tuple[str, frozenset[str]]] = {
+    "base64": ("data", frozenset({"type", "data", "media_type"})),
+    "url": ("url", frozenset({"type", "url"})),
+    "file": ("file", frozenset({"type", "file_id"})),
+    "text": ("text", frozenset({"type", "data", "media_type"})),
+    "content": ("blocks", frozenset({"type", "content"})),
+}
+_SOURCE_KEYS = {"file": "file_id", "text": "data", "content": "content"}
+
+
+def decode_content(content: Any, where: str = "content") -> tuple[ir.Block, ...]:
+    """Blocks of a message's `content`, which is a string or a list."""
+    if isinstance(content, str):
+        return (ir.Text(content),)
+    if not isinstance(content, list):
+        raise WireError("must be a string or an array", where)
+    return decode_blocks(content, where)
+
+
+def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Block, ...]:
+    """A list of content blocks; what no struct fits is kept whole as Native."""
+    blocks = []
+    for index, value in enumerate(values):
+        if type(value) is not dict:
+            raise WireError("must be an object", f"{where}[{index}]")
+        blocks.append(decode_block(value))
+    return tuple(blocks)
+
+
+def decode_block(value: _Wire) -> ir.Block:
+    """One content block."""
+    kind = value.get("type")
+    decode = _DECODE.get(kind)
+    if decode is None:
+        decode = _provider_result if isinstance(kind, str) and kind.endswith("_tool_result") else _native
+    try:
+        return decode(value)
+    except (KeyError, TypeError):  # a known type in an unknown shape
+        return _native(value)
+
+
+def _native(value: _Wire) -> ir.Block:
+    return ir.Native(NAME, str(value.get("type")), value)
+
+
+def _string(value: _Wire, key: str) -> str:
+    text = value[key]
+    if isinstance(text, str):
+        return text
+    if text is None:
+        return ""
+    raise WireError(f"`{key}` must be a string")
+
+
+def _text(value: _Wire) -> ir.Block:
+    text = _string(value, "text")
+    if len(value) == 2:
+        return ir.Text(text)
+    citations = value.get("citations")
+    return ir.Text(
+        text,
+        tuple(decode_citation(citation) for citation in citations) if citations else (),
+        cache=decode_mark(value),
+        extra=leftovers(value, _TEXT),
+    )
+
+
+def decode_mark(value: _Wire) -> ir.CacheMark | None:
+    """The cache breakpoint that an object carries."""
+    mark = value.get("cache_control")
+    if not isinstance(mark, dict):
+        return None
+    ttl = mark.get("ttl")
+    if mark.keys() <= {"type", "ttl"} and mark.get("type") == "ephemeral":
+        return ir.CacheMark(ttl)
+    return ir.CacheMark(ttl, {NAME: {key: kept for key, kept in mark.items() if key != "ttl"}})
+
+
+def decode_citation(value: _Wire) -> ir.Citation:
+    """One citation; its place in the source is kept as stated."""
+    kind = CITATIONS.get(value.get("type", ""))
+    if kind is None:
+        return ir.Citation(str(value.get("type")), source=value)
+    place = dict(value)
+    title = place.pop("title", None) or place.pop("document_title", None)
+    return ir.Citation(
+        kind, place.pop("url", None), title, place.pop("cited_text", None) or None, source=place
+    )
+
+
+def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
+    """The fields of Media that hold the source, and what is left over of it."""
+    source = value["source"]
+    kind = source["type"]
+    field, known = _SOURCES[kind]
+    content = source[_SOURCE_KEYS.get(kind, field)]
+    fields = {field: decode_content(content) if kind == "content" else content}
+    if (mime := source.get("media_type")) is not None:
+        fields["mime"] = mime
+    extra = leftovers(source, known)
+    return fields, {NAME: {f"source.{key}": kept for key, kept in extra[NAME].items()}} if extra else None
+
+
+def _image(value: _Wire) -> ir.Block:
+    fields, extra = _source(value)
+    extra = ir.merge(extra, leftovers(value, _IMAGE))
+    return ir.Media("image", **fields, cache=decode_mark(value), extra=extra)
+
+
+def _document(value: _Wire) -> ir.Block:
+    fields, extra = _source(value)
+    citable, inner = _citable(value)
+    return ir.Media(
+        "document",
+        **fields,
+        name=value.get("title"),
+        context=value.get("context"),
+        citable=citable,
+        cache=decode_mark(value),
+        extra=ir.merge(ir.merge(extra, inner), leftovers(value, _DOCUMENT)),
+    )
+
+
+def _citable(value: _Wire) -> tuple[bool | None, ir.Extra]:
+    wish = value.get("citations")
+    if wish is None:
+        return None, None
+    if wish.keys() == {"enabled"}:
+        return wish["enabled"], None
+    return wish.get("enabled"), {NAME: {"citations": wish}}
+
+
+def _search_result(value: _Wire) -> ir.Block:
+    citable, extra = _citable(value)
+    return ir.Media(
+        "document",
+        blocks=decode_content(value["content"]),
+        name=value["title"],
+        context=value["source"],
+        citable=citable,
+        cache=decode_mark(value),
+        extra=ir.merge(extra, leftovers(value, _SEARCH_RESULT)),
+        form="search_result",
+    )
+
+
+def _web_result(value: _Wire) -> ir.Block:
+    sealed = value.get("encrypted_content")
+    return ir.Media(
+        "document",
+        url=value["url"],
+        name=value.get("title"),
+        sealed=None if sealed is None else ir.Sealed(NAME, sealed),
+        extra=leftovers(value, _WEB_RESULT),
+        form="web_search_result",
+    )
+
+
+def _thinking(value: _Wire) -> ir.Block:
+    signature = value.get("signature")
+    return ir.Thinking(
+        _string(value, "thinking"),
+        sealed=ir.Sealed(NAME, signature) if signature else None,
+        cache=decode_mark(value),
+        extra=leftovers(value, _THINKING),
+    )
+
+
+def _redacted(value: _Wire) -> ir.Block:
+    return ir.Thinking(
+        sealed=ir.Sealed(NAME, value["data"]),
+        redacted=True,
+        cache=decode_mark(value),
+        extra=leftovers(value, _REDACTED),
+    )
+
+
+def _arguments(value: _Wire) -> str:
+    return _encode_json(value["input"]).decode()
+
+
+def _call(value: _Wire) -> ir.Block:
+    if len(value) == 4:
+        return ir.ToolCall(value["id"], value["name"], _arguments(value))
+    return ir.ToolCall(
+        value["id"],
+        value["name"],
+        _arguments(value),
+        cache=decode_mark(value),
+        extra=leftovers(value, _CALL),
+    )
+
+
+def _server_call(value: _Wire) -> ir.Block:
+    mcp = value["type"] == "mcp_tool_use"
+    return ir.ToolCall(
+        value["id"],
+        value["name"],
+        _arguments(value),
+        "builtin",
+        "provider",
+        namespace=value["server_name"] if mcp else None,
+        cache=decode_mark(value),
+        extra=leftovers(value, _MCP_CALL if mcp else _CALL),
+    )
+
+
+def _result(value: _Wire) -> ir.Block:
+    content = value.get("content")
+    return ir.ToolResult(
+        value["tool_use_id"],
+        () if content is None else decode_content(content),
+        error=value.get("is_error"),
+        cache=decode_mark(value),
+        extra=leftovers(value, _RESULT),
+        form="text" if isinstance(content, str) else None,
+    )
+
+
+def _provider_result(value: _Wire) -> ir.Block:
+    """The result of a tool that Anthropic ran: a list of blocks, or one object of the tool's own shape."""
+    content = value.get("content")
+    error = value.get("is_error")
+    blocks: tuple[ir.Block, ...] = ()
+    if isinstance(content, dict):
+        blocks = (ir.Json(content),)
+        if str(content.get("type")).endswith("_error"):
+            error = True
+    elif content is not None:
+        blocks = decode_content(content)
+    return ir.ToolResult(
+        value["tool_use_id"],
+        blocks,
+        error=error,
+        kind=value["type"],
+        by="provider",
+        cache=decode_mark(value),
+        extra=leftovers(value, _RESULT),
+        form="text" if isinstance(content, str) else None,
+    )
+
+
+_DECODE: dict[Any, Callable[[_Wire], ir.Block]] = {
+    "text": _text,
+    "image": _image,
+    "document": _document,
+    "search_result": _search_result,
+    "web_search_result": _web_result,
+    "thinking": _thinking,
+    "redacted_thinking": _redacted,
+    "tool_use": _call,
+    "server_tool_use": _server_call,
+    "mcp_tool_use": _server_call,
+    "tool_result": _result,
+}
