@@ -14,12 +14,14 @@ class Holdback:
 
     stops: sequences that end the text and are cut off; the one that is complete first wins, of several
     at the same place the longest. Bytes that are no UTF-8 become U+FFFD, as every decoder does.
+    decoded: characters seen so far, those held back included. matched: the stop sequence that came.
     """
 
     def __init__(self, stops: tuple[str, ...] = ()) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._stops = tuple(stop for stop in stops if stop)
         self._held = ""
+        self.decoded = 0
         self.matched: str | None = None
 
     def feed(self, piece: bytes) -> str:
@@ -35,6 +37,7 @@ class Holdback:
     def _text(self, more: str) -> str:
         if self.matched is not None:
             return ""
+        self.decoded += len(more)
         text = self._held + more
         self._held = ""
         found = min(((at + len(s), at, s) for s in self._stops if (at := text.find(s)) >= 0), default=None)

@@ -26,15 +26,13 @@ class Options(Message, frozen=True):
 
     path: the GGUF file. context: tokens of prompt and answer together, None = 4096 or what the model
     was trained for, whichever is less. threads: 0 = one for each physical core that this process may
-    use. gpu_layers: layers to put on the GPU, where the engine was built for one. keep_alive: seconds
-    that an idle model stays in memory; 0 = not at all, negative = for ever.
+    use. gpu_layers: layers to put on the GPU, where the engine was built for one; negative = all.
     """
 
     path: str
     context: int | None = None
     threads: int = 0
     gpu_layers: int = 0
-    keep_alive: float = 300.0
 
 
 class Invocation(Message, frozen=True):
@@ -88,7 +86,8 @@ class Generate(Message, frozen=True, tag="generate"):
     """Answer a conversation.
 
     limit: tokens of the answer, None = until the context is full. stop: sequences that end the answer
-    and are not part of it. grammar: a GBNF grammar that the answer must follow.
+    and are not part of it. grammar: a GBNF grammar that the answer must follow. keep_alive: seconds that
+    the model stays in memory afterwards; 0 = not at all, negative = for ever.
     """
 
     id: int
@@ -99,6 +98,7 @@ class Generate(Message, frozen=True, tag="generate"):
     limit: int | None = None
     stop: tuple[str, ...] = ()
     grammar: str | None = None
+    keep_alive: float = 300.0
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
@@ -141,7 +141,7 @@ class Timings(Message, frozen=True):
 
 
 class Started(Message, frozen=True, tag="started"):
-    """The prompt has been read. prompt_tokens: by the model's own tokenizer."""
+    """The model begins to read the prompt. prompt_tokens: by its own tokenizer."""
 
     id: int
     prompt_tokens: int
@@ -186,11 +186,16 @@ class Failed(Message, frozen=True, tag="failed"):
 
 
 class Loaded(Message, frozen=True):
-    """A model in memory. idle: seconds since its last answer ended, None while it works."""
+    """A model in memory.
+
+    idle: seconds since its last answer ended, None while it works. expires: seconds until it is freed if
+    nobody asks it, None = never.
+    """
 
     options: Options
     context: int
     idle: float | None = None
+    expires: float | None = None
 
 
 class Report(Message, frozen=True, tag="report"):

@@ -1,0 +1,127 @@
+"""One answer of a model: prompt in, events out. No process, no pipe; the clock is an argument.
+
+Here the engine's tokens become text, and here it is decided when an answer ends and why.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from dragoman.upstreams.local.engine import EngineRefused, Model, Token
+from dragoman.upstreams.local.holdback import Holdback
+from dragoman.upstreams.local.prompts import alternating, plain, structured
+from dragoman.upstreams.local.protocol import Delta, Done, Finish, Generate, Started, Timings, TokenProb
+
+
+def render(model: Model, request: Generate) -> str:
+    """The prompt for a request. A last turn of the assistant is one that it is to go on with.
+
+    A template that refuses the conversation as it is gets it once more in the form that all of them take.
+    """
+    turns, begun = request.turns, ""
+    if turns and turns[-1].role == "assistant" and not turns[-1].calls:
+        turns, begun = turns[:-1], turns[-1].text
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]] = ()
+    if model.takes_tools:
+        messages, tools = structured(turns, request.tools)
+    else:
+        messages = plain(turns, request.tools)
+    try:
+        return model.render(messages, tools) + begun
+    except EngineRefused:
+        other = alternating(messages)
+        if other == messages:
+            raise
+        return model.render(other, tools) + begun
+
+
+def generate(
+    model: Model,
+    request: Generate,
+    cancelled: Callable[[], bool],
+    clock: Callable[[], float],
+    timings: Timings = Timings(),  # noqa: B008 - frozen
+) -> Iterator[Started | Delta | Done]:
+    """Answer a request. Ends without `Done` once `cancelled` is true.
+
+    clock: seconds. timings: what was spent before. Raises EngineRefused before the first event.
+    """
+    began = clock()
+    prompt = model.tokenize(render(model, request))
+    room = model.context - len(prompt)
+    if room < 1:
+        raise EngineRefused(
+            "context_length",
+            f"this prompt has {len(prompt)} tokens, and the model's context is {model.context}",
+        )
+    limit = room if request.limit is None else min(room, request.limit)
+    yield Started(request.id, len(prompt))
+    text, count, first = _Text(request), 0, 0.0
+    finish: Finish = "stop"
+    for token in model.generate(prompt, request.draw, request.grammar, cancelled):
+        first = first or clock()
+        count += 1
+        if (delta := text.add(token)) is not None:
+            yield delta
+        if text.sequence is not None:
+            finish = "sequence"
+            break
+        if count >= limit:
+            finish = "length" if limit == request.limit else "context"
+            break
+    if cancelled():
+        return
+    if (delta := text.rest()) is not None:
+        yield delta
+    ended = clock()
+    first = first or ended
+    yield Done(
+        request.id,
+        finish,
+        count,
+        text.sequence,
+        Timings(timings.queued, timings.load, prompt=first - began, answer=ended - first),
+    )
+
+
+class _Text:
+    """The text of one answer, each token's log probability riding on the text that completes it."""
+
+    def __init__(self, request: Generate) -> None:
+        self._id = request.id
+        self._holdback = Holdback(request.stop)
+        self._shown = 0
+        self._waiting: deque[tuple[int, int, TokenProb]] = deque()
+
+    @property
+    def sequence(self) -> str | None:
+        """The stop sequence that came, None so far."""
+        return self._holdback.matched
+
+    def add(self, token: Token) -> Delta | None:
+        """What may be shown after one more token, None where nothing may."""
+        start = self._holdback.decoded
+        shown = self._holdback.feed(token.piece)
+        if token.prob is not None:
+            self._waiting.append((start, self._holdback.decoded, token.prob))
+        return self._delta(shown) if shown else None
+
+    def rest(self) -> Delta | None:
+        """What was held back until the end."""
+        shown = self._holdback.close()
+        return self._delta(shown, last=True) if shown or self._waiting else None
+
+    def _delta(self, shown: str, *, last: bool = False) -> Delta | None:
+        self._shown += len(shown)
+        probs: list[TokenProb] = []
+        while self._waiting:
+            start, end, prob = self._waiting[0]
+            # A token that a stop sequence cuts in two has been shown in part; one behind it, never.
+            if end > self._shown and not (last and start < self._shown):
+                break
+            probs.append(prob)
+            self._waiting.popleft()
+        return Delta(self._id, shown, tuple(probs)) if shown or probs else None

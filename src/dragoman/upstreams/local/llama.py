@@ -1,0 +1,255 @@
+"""llama.cpp as the engine, through cyllama.
+
+Works around what cyllama 0.2.18 leaves to its callers: `get_logits` asks the model for `n_vocab`, which
+only the vocabulary has; a token's text comes with U+FFFD where it is a part of a character; a batch
+larger than `n_batch`, or a grammar that does not parse, ends the process. API: https://github.com/shakfu/cyllama
+"""
+
+from __future__ import annotations
+
+import heapq
+import importlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dragoman.errors import WireError
+from dragoman.seams import SYSTEM
+from dragoman.upstreams.local import gguf
+from dragoman.upstreams.local.cores import usable_cores
+from dragoman.upstreams.local.engine import EngineRefused, Token
+from dragoman.upstreams.local.protocol import Draw, Options, TokenProb
+
+DEFAULT_CONTEXT = 4096
+_RANDOM_SEED = 0xFFFFFFFF  # llama.h, LLAMA_DEFAULT_SEED
+_BYTE_PAIRS = 2  # llama.h, LLAMA_VOCAB_TYPE_BPE
+
+CHATML = (
+    "{% for message in messages %}"
+    "<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""The template of a model that brings none, as in llama.cpp."""
+
+_ENVIRONMENT = {
+    # llama.cpp's threads wait for each other at every layer, by default by spinning. On a machine that
+    # does anything else at the same time that is ten times slower than sleeping.
+    "OMP_WAIT_POLICY": "passive",
+    # Without this a failed assertion starts a debugger to print where it happened.
+    "GGML_NO_BACKTRACE": "1",
+}
+
+
+class Llama:
+    """The engine. verbose: leave llama.cpp's own log on standard error."""
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        try:
+            # The one module that is needed; `import cyllama` would load its agents and servers too.
+            self._native = importlib.import_module("cyllama.llama.llama_cpp")
+        except ImportError as error:
+            raise EngineRefused(
+                "model", f"the engine of embedded models is missing: pip install 'dragoman[local]' ({error})"
+            ) from error
+        if not verbose:
+            self._native.disable_logging()
+        self._native.ggml_backend_load_all()
+
+    def load(self, options: Options) -> LlamaModel:
+        """Load one model file."""
+        try:
+            header = gguf.read(Path(options.path))
+        except (OSError, WireError) as error:
+            raise EngineRefused("model", f"{options.path} cannot be used: {error}") from error
+        trained = header.context or DEFAULT_CONTEXT
+        context = options.context or min(DEFAULT_CONTEXT, trained)
+        if context > trained:
+            raise EngineRefused(
+                "model", f"a context of {context} tokens was asked of a model that was trained for {trained}"
+            )
+        try:
+            return LlamaModel(self._native, options, context, header.template or CHATML)
+        except (ValueError, RuntimeError, MemoryError) as error:
+            raise EngineRefused("model", f"{options.path} cannot be loaded: {error}") from error
+
+
+class LlamaModel:
+    """One loaded model and its context. Nothing is kept from one answer to the next: the same request
+    with the same seed gives the same answer.
+    """
+
+    def __init__(self, native: Any, options: Options, context: int, template: str) -> None:
+        self.context = context
+        self.takes_tools = "tools" in template
+        self._native = native
+        params = native.LlamaModelParams()
+        params.n_gpu_layers = 1 << 16 if options.gpu_layers < 0 else options.gpu_layers
+        self._model = _counting(native)(options.path, params)
+        self._vocab = self._model.get_vocab()
+        threads = options.threads or usable_cores()
+        shape = native.LlamaContextParams()
+        shape.n_ctx = context
+        shape.n_threads = shape.n_threads_batch = threads
+        shape.no_perf = True
+        self._context = native.LlamaContext(self._model, shape)
+        self._context.install_cancel_callback()
+        self._bos, self._eos = (self._special(t) for t in (self._vocab.token_bos(), self._vocab.token_eos()))
+        self._template = _compile(template)
+
+    def _special(self, token: int) -> str:
+        return "" if token < 0 else str(self._vocab.token_to_piece(token, special=True))
+
+    def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> str:
+        """The prompt, by the model's own chat template."""
+        try:
+            return str(
+                self._template.render(
+                    messages=messages,
+                    tools=tools or None,
+                    add_generation_prompt=True,
+                    bos_token=self._bos,
+                    eos_token=self._eos,
+                )
+            )
+        except Exception as error:  # a template is a program of the model's author: anything can come
+            raise EngineRefused("invalid", f"the model's chat template refuses this: {error}") from error
+
+    def tokenize(self, prompt: str) -> list[int]:
+        """The tokens of a prompt; the beginning-of-text token once, whoever wrote it."""
+        written = bool(self._bos) and prompt.startswith(self._bos)
+        return list(self._vocab.tokenize(prompt, add_special=not written, parse_special=True))
+
+    def generate(
+        self, prompt: Sequence[int], draw: Draw, grammar: str | None, cancelled: Callable[[], bool]
+    ) -> Iterator[Token]:
+        """Read the prompt, then yield tokens."""
+        context, native = self._context, self._native
+        # In this order a cancellation is seen either here or by the computation that follows.
+        context.cancel = False
+        if cancelled():
+            return
+        context.kv_cache_clear()
+        sampler = self._sampler(draw, grammar)
+        try:
+            step = context.n_batch
+            for start in range(0, len(prompt), step):
+                context.decode(native.llama_batch_get_one(prompt[start : start + step], start))
+            place = len(prompt)
+            while True:
+                # The logits are only there until the next token is read.
+                logits = None if draw.top_logprobs is None else context.get_logits_ith(-1)
+                token = sampler.sample(context, -1)
+                if cancelled() or self._vocab.is_eog(token):
+                    return
+                yield Token(self._piece(token), self._prob(token, logits, draw.top_logprobs))
+                context.decode(native.llama_batch_get_one([token], place))
+                place += 1
+        except InterruptedError:
+            return
+        finally:
+            sampler.close()
+
+    def cancel(self) -> None:
+        """Interrupt the running `generate`."""
+        self._context.cancel = True
+
+    def close(self) -> None:
+        """Free context and weights, in this order."""
+        self._context.close()
+        self._model.close()
+
+    def _sampler(self, draw: Draw, grammar: str | None) -> Any:
+        sampler = self._native.LlamaSampler(self._native.LlamaSamplerChainParams())
+        if draw.bias:
+            sampler.add_logit_bias(self._vocab.n_vocab, list(draw.bias))
+        if grammar is not None:
+            sampler.add_grammar(self._vocab, grammar, "root")
+        if (draw.repetition, draw.frequency, draw.presence) != (1.0, 0.0, 0.0):
+            sampler.add_penalties(draw.window, draw.repetition, draw.frequency, draw.presence)
+        if draw.temperature <= 0:
+            sampler.add_greedy()
+            return sampler
+        if draw.top_k > 0:
+            sampler.add_top_k(draw.top_k)
+        sampler.add_top_p(draw.top_p, 1)
+        sampler.add_min_p(draw.min_p, 1)
+        sampler.add_temp(draw.temperature)
+        sampler.add_dist(_RANDOM_SEED if draw.seed is None else draw.seed % _RANDOM_SEED)
+        return sampler
+
+    def _piece(self, token: int) -> bytes:
+        """The bytes of a token; none for a control token."""
+        text = str(self._vocab.token_to_piece(token, special=False))
+        if "�" not in text:
+            return text.encode()
+        stored = str(self._vocab.get_text(token))
+        if self._vocab.vocab_type == _BYTE_PAIRS:
+            return bytes(_BYTE_OF[char] for char in stored if char in _BYTE_OF)
+        if stored.startswith("<0x"):  # SentencePiece writes a lone byte as <0xE2>
+            return bytes([int(stored[3:5], 16)])
+        return text.encode()
+
+    def _prob(self, token: int, logits: Sequence[float] | None, top: int | None) -> TokenProb | None:
+        if logits is None or top is None:
+            return None
+        peak = max(logits)
+        whole = peak + math.log(math.fsum(math.exp(logit - peak) for logit in logits))
+        best = heapq.nlargest(top, range(len(logits)), key=logits.__getitem__)
+
+        def prob(id_: int) -> TokenProb:
+            return TokenProb(id_, self._piece(id_), logits[id_] - whole)
+
+        return TokenProb(token, self._piece(token), logits[token] - whole, tuple(prob(id_) for id_ in best))
+
+
+def _counting(native: Any) -> Any:
+    """The binding's model class with the vocabulary's size where its `get_logits` looks for it."""
+
+    class CountingModel(native.LlamaModel):  # type: ignore[misc] # the base is a C extension's type
+        @property
+        def n_vocab(self) -> int:
+            return int(self.get_vocab().n_vocab)
+
+    return CountingModel
+
+
+def _compile(source: str) -> Any:
+    """A chat template, ready to render, in a sandbox: it comes with the weights, from whoever made them."""
+    sandbox = importlib.import_module("cyllama._vendor.jinja2.sandbox")
+    environment = sandbox.ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["cyllama._vendor.jinja2.ext.loopcontrols"]
+    )
+    environment.filters["tojson"] = _tojson
+    environment.globals["raise_exception"] = _raise
+    environment.globals["strftime_now"] = lambda form: time.strftime(form, time.localtime(SYSTEM.now()))
+    return environment.from_string(source)
+
+
+def _tojson(value: Any, indent: int | None = None, **_options: Any) -> str:
+    """JSON as chat templates mean it: readable, not escaped for HTML as Jinja's own filter would."""
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _raise(message: str) -> None:
+    raise ValueError(message)
+
+
+def _byte_table() -> dict[str, int]:
+    """GPT-2's alphabet: each byte as one printable character, as byte-pair vocabularies store them."""
+    printable = [
+        *range(ord("!"), ord("~") + 1),
+        *range(ord("¡"), ord("¬") + 1),
+        *range(ord("®"), ord("ÿ") + 1),
+    ]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
+
+
+_BYTE_OF = _byte_table()

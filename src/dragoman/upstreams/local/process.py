@@ -1,0 +1,251 @@
+"""The gateway's side of the model process: started when first needed, asked by many, watched, restarted.
+
+One process runs all embedded models of this host's gateway, so that no event loop ever waits for a
+model. Requests are told apart by number. Each has its own buffer: a reader that is slow costs at most
+`buffer` bytes of memory, then the model waits for it. A process that dies fails the requests that it
+had, and the next request starts another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator
+
+import msgspec
+
+from dragoman.tasks import spawn
+from dragoman.upstreams.local import protocol
+from dragoman.upstreams.local.protocol import (
+    Answer,
+    Cancel,
+    Done,
+    Event,
+    Failed,
+    Generate,
+    Inspect,
+    Order,
+    Report,
+    Unload,
+)
+from dragoman.upstreams.local.worker import QUEUE
+
+log = logging.getLogger(__name__)
+
+BUFFER = 1 << 20
+"""Bytes that wait for one slow reader. More than a whole answer without log probabilities, so that a
+stalled client does not hold up the others."""
+
+_STOP_TIMEOUT = 5.0
+
+
+class _Inbox:
+    """The answers to one request that nobody has read yet."""
+
+    __slots__ = ("_arrived", "_limit", "_room", "_size", "_waiting")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._waiting: deque[tuple[int, Answer]] = deque()
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def put(self, answer: Answer, size: int) -> None:
+        self._waiting.append((size, answer))
+        self._size += size
+        self._arrived.set()
+        if self._size > self._limit:
+            self._room.clear()
+
+    async def room(self) -> None:
+        """Return when the reader has caught up, or has gone."""
+        await self._room.wait()
+
+    async def get(self) -> Answer:
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+        size, answer = self._waiting.popleft()
+        self._size -= size
+        if self._size <= self._limit:
+            self._room.set()
+        return answer
+
+    def close(self) -> None:
+        self._room.set()
+
+
+class _Running:
+    """One life of the process: its pipes, and who waits for what."""
+
+    def __init__(self, process: asyncio.subprocess.Process, buffer: int) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.process = process
+        self._orders = process.stdin
+        self._answers = process.stdout
+        self._buffer = buffer
+        self._inboxes: dict[int, _Inbox] = {}
+        self._reader = spawn(self._read(), "model process")
+
+    @property
+    def alive(self) -> bool:
+        return not self._reader.done()
+
+    def open(self, id_: int) -> _Inbox:
+        inbox = self._inboxes[id_] = _Inbox(self._buffer)
+        return inbox
+
+    def close(self, id_: int) -> None:
+        self._inboxes.pop(id_).close()
+
+    def post(self, order: Order) -> None:
+        """Send one order, as soon as the pipe takes it. To a process that is gone: to nobody."""
+        if not self._orders.is_closing():
+            self._orders.write(protocol.frame(order))
+
+    async def drain(self) -> None:
+        """Return when the pipe has taken what was posted."""
+        with contextlib.suppress(ConnectionError):
+            await self._orders.drain()
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                body = await self._answers.readexactly(protocol.length(await self._answers.readexactly(4)))
+                answer = protocol.answer(body)
+                # A request that has been cancelled may still be answered; nobody waits for that.
+                if (inbox := self._inboxes.get(answer.id)) is not None:
+                    inbox.put(answer, len(body))
+                    await inbox.room()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        except (msgspec.DecodeError, ValueError):
+            log.exception("the model process does not speak as agreed; it is ended")
+            self.process.kill()
+        finally:
+            self._orders.close()
+            code = await self.process.wait()
+            for id_, inbox in self._inboxes.items():
+                inbox.put(Failed(id_, "crashed", _ended(code)), 0)
+
+    async def stop(self) -> None:
+        """Close its pipe, which ends it, and see that it has ended."""
+        self._orders.close()
+        try:
+            async with asyncio.timeout(_STOP_TIMEOUT):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+        await self._reader
+
+
+def _ended(code: int) -> str:
+    how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
+    return f"the model process {how} in the middle of this answer; the next request starts it again"
+
+
+class ModelProcess:
+    """The model process, as long as the gateway lives. Used by one event loop.
+
+    queue: requests that may wait before more are refused as overloaded. verbose: llama.cpp's own log goes
+    to standard error. buffer: bytes that may wait for one slow reader.
+    """
+
+    def __init__(self, *, queue: int = QUEUE, verbose: bool = False, buffer: int = BUFFER) -> None:
+        self._arguments = ["--queue", str(queue), *(["--verbose"] if verbose else [])]
+        self._buffer = buffer
+        self._ids = itertools.count(1)
+        self._starting = asyncio.Lock()
+        self._running: _Running | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id, None while there is none."""
+        return self._running.process.pid if self._running is not None and self._running.alive else None
+
+    async def generate(self, request: Generate) -> AsyncGenerator[Event, None]:
+        """The events of one answer, as they come. The request's own id is of no account.
+
+        Close the generator (`contextlib.aclosing`) to cancel: computing ends within one token, and a
+        request that still waits is forgotten.
+        """
+        running = await self._started()
+        id_ = next(self._ids)
+        inbox = running.open(id_)
+        over = False
+        try:
+            running.post(msgspec.structs.replace(request, id=id_))
+            await running.drain()
+            while not over:
+                event = await inbox.get()
+                assert not isinstance(event, Report)
+                over = isinstance(event, Done | Failed)
+                yield event
+        finally:
+            running.close(id_)
+            if not over:
+                running.post(Cancel(id_))
+
+    async def inspect(self) -> Report:
+        """What is loaded and what waits. Does not start the process: without one, nothing is."""
+        running = self._running
+        if running is None or not running.alive:
+            return Report(0)
+        id_ = next(self._ids)
+        inbox = running.open(id_)
+        try:
+            running.post(Inspect(id_))
+            answer = await inbox.get()
+            return answer if isinstance(answer, Report) else Report(0)
+        finally:
+            running.close(id_)
+
+    def unload(self, path: str) -> None:
+        """Free every model loaded from this file, as soon as it is idle."""
+        if self._running is not None and self._running.alive:
+            self._running.post(Unload(path))
+
+    async def close(self) -> None:
+        """End the process. Requests in flight fail."""
+        async with self._starting:
+            if self._running is not None:
+                await self._running.stop()
+                self._running = None
+
+    async def _started(self) -> _Running:
+        async with self._starting:
+            if self._running is None or not self._running.alive:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "dragoman.upstreams.local.worker",
+                    *self._arguments,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    env=_environment(),
+                )
+                self._running = _Running(process, self._buffer)
+            return self._running
+
+
+_PASSED = (
+    ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV"),
+    ("LC_", "PYTHON", "OMP_", "GOMP_", "GGML_", "LLAMA_", "CUDA_", "HIP_", "ROCR_", "VK_"),
+)
+"""Names, and beginnings of names, of what the model process may see of the environment."""
+
+
+def _environment() -> dict[str, str]:
+    """What the process needs to run, and no credentials: it reads files that strangers have made."""
+    names, prefixes = _PASSED
+    passed = {key: value for key, value in os.environ.items() if key in names or key.startswith(prefixes)}
+    # The same modules as here, wherever this interpreter found them.
+    return passed | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

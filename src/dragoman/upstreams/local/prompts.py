@@ -1,0 +1,102 @@
+"""A conversation in the form that chat templates take, with tools for models that were not taught any.
+
+For a template that declares tools itself, calls and results keep their structure. For any other, the
+tools are described in the system prompt together with the one form of a call, `call_text`, and calls
+and results in the history are written out as text. A small model seldom follows such a description;
+`tool_choice` "any" or a named tool is held by a grammar and does not depend on it. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dragoman.upstreams.local.protocol import Invocation, ToolSpec, Turn
+
+
+def call_text(name: str, arguments: str) -> str:
+    """A call as text, in the form that `grammar.call_grammar` writes."""
+    return f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": {arguments or "{}"}}}'
+
+
+def structured(turns: Sequence[Turn], tools: Sequence[ToolSpec]) -> tuple[list[Any], list[Any]]:
+    """Messages and tools for a template that takes tools."""
+    return [_structured(turn) for turn in turns], [_declared(tool) for tool in tools]
+
+
+def plain(turns: Sequence[Turn], tools: Sequence[ToolSpec]) -> list[dict[str, str]]:
+    """Messages with nothing but a role and a text, for a template without tools."""
+    messages = [_plain(turn) for turn in turns]
+    return _with_system(messages, describe(tools)) if tools else messages
+
+
+def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The same conversation for a template that wants users and assistants in turn and no system messages.
+
+    A system message's text opens the user's next turn; neighbours of one role become one message.
+    """
+    kept: list[dict[str, Any]] = []
+    for message in messages:
+        role = "user" if message["role"] == "system" else message["role"]
+        last = kept[-1] if kept else {}
+        if last.get("role") == role != "tool" and not {"tool_calls"} & (last.keys() | message.keys()):
+            last["content"] = f"{last['content']}\n\n{message['content']}"
+        else:
+            kept.append({**message, "role": role})
+    return kept
+
+
+def describe(tools: Sequence[ToolSpec]) -> str:
+    """The tools, and how to call one, for a model that knows no other way."""
+    lines = [
+        "You can use these tools. To use one, answer with nothing but one JSON object of this form:",
+        call_text("TOOL", '{"PARAMETER": "VALUE"}'),
+        "",
+    ]
+    for tool in tools:
+        about = f": {tool.description}" if tool.description else ""
+        takes = json.dumps(tool.parameters, ensure_ascii=False) if tool.parameters else "none"
+        lines.append(f"- {tool.name}{about}\n  Parameters: {takes}")
+    return "\n".join(lines)
+
+
+def _with_system(messages: list[dict[str, str]], text: str) -> list[dict[str, str]]:
+    if messages and messages[0]["role"] == "system":
+        first = {"role": "system", "content": f"{messages[0]['content']}\n\n{text}"}
+        return [first, *messages[1:]]
+    return [{"role": "system", "content": text}, *messages]
+
+
+def _plain(turn: Turn) -> dict[str, str]:
+    if turn.role == "tool":
+        return {"role": "user", "content": f"Result of {turn.name or 'the tool'}:\n{turn.text}"}
+    calls = (call_text(call.name, call.arguments) for call in turn.calls)
+    return {"role": turn.role, "content": "\n".join(part for part in (turn.text, *calls) if part)}
+
+
+def _structured(turn: Turn) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": turn.role, "content": turn.text}
+    if turn.calls:
+        message["tool_calls"] = [_called(call) for call in turn.calls]
+    if turn.role == "tool":
+        message |= {"name": turn.name, "tool_call_id": turn.id}
+    return message
+
+
+def _called(call: Invocation) -> dict[str, Any]:
+    try:
+        # Templates write arguments with `tojson`, so they want the object, not its text.
+        arguments = json.loads(call.arguments or "{}")
+    except ValueError:
+        arguments = call.arguments
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _declared(tool: ToolSpec) -> dict[str, Any]:
+    function = {
+        "name": tool.name,
+        "description": tool.description or "",
+        "parameters": tool.parameters or {"type": "object", "properties": {}},
+    }
+    return {"type": "function", "function": function}

@@ -1,0 +1,281 @@
+"""The model process: `python -m dragoman.upstreams.local.worker [--queue N] [--verbose]`.
+
+Loads weights on demand, answers one request at a time, frees what is idle. Orders come on standard
+input and answers leave on standard output (`protocol`), so nothing may ever be printed there: file
+descriptor 1 is pointed at standard error for everybody else. The process ends when standard input does,
+that is with its parent, however that ends.
+
+Two threads: the reader takes orders, so that a cancellation is heard while a model computes (native
+code runs without the interpreter's lock); the main thread loads, computes and unloads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import BinaryIO
+
+from dragoman.seams import SYSTEM
+from dragoman.upstreams.local import protocol
+from dragoman.upstreams.local.engine import Engine, EngineRefused, Model
+from dragoman.upstreams.local.generation import generate
+from dragoman.upstreams.local.protocol import (
+    Answer,
+    Cancel,
+    Failed,
+    Generate,
+    Inspect,
+    Loaded,
+    Options,
+    Order,
+    Report,
+    Timings,
+    Unload,
+)
+
+log = logging.getLogger("dragoman.upstreams.local")
+
+QUEUE = 16
+"""Requests that may wait, unless the gateway says otherwise."""
+
+
+class _Slot:
+    """A loaded model and when it was last of use."""
+
+    __slots__ = ("keep_alive", "model", "used")
+
+    def __init__(self, model: Model, keep_alive: float, used: float) -> None:
+        self.model = model
+        self.keep_alive = keep_alive
+        self.used = used
+
+    @property
+    def expires(self) -> float | None:
+        """When it is to be freed, None = never."""
+        return None if self.keep_alive < 0 else self.used + self.keep_alive
+
+
+class Worker:
+    """The queue, the loaded models and the two threads' halves.
+
+    engine: makes the engine, once, when the first model is needed. send: writes one answer. clock: seconds.
+    """
+
+    def __init__(
+        self,
+        engine: Callable[[], Engine],
+        send: Callable[[Answer], None],
+        *,
+        queue: int = QUEUE,
+        clock: Callable[[], float] = SYSTEM.monotonic,
+    ) -> None:
+        self._make_engine = engine
+        self._engine: Engine | None = None
+        self._send = send
+        self._limit = queue
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[float, Generate]] = deque()
+        self._slots: dict[Options, _Slot] = {}
+        self._running: Generate | None = None
+        self._cancelled = False
+
+    # --- The reader's half -------------------------------------------------------------------------------
+
+    def take(self, order: Order) -> None:
+        """Act on one order; called by the reader."""
+        answer: Answer | None = None
+        with self._changed:
+            match order:
+                case Generate():
+                    answer = self._admit(order)
+                case Cancel(id):
+                    self._cancel(id)
+                case Unload(path):
+                    for options, slot in self._slots.items():
+                        if options.path == path:
+                            slot.keep_alive = 0.0
+                case Inspect(id):
+                    answer = self._report(id)
+            self._changed.notify()
+        if answer is not None:
+            self._send(answer)
+
+    def _admit(self, order: Generate) -> Failed | None:
+        if len(self._waiting) >= self._limit:
+            return Failed(
+                order.id, "overloaded", f"{self._limit} requests wait for the embedded models already"
+            )
+        self._waiting.append((self._clock(), order))
+        return None
+
+    def _cancel(self, id_: int) -> None:
+        if self._running is not None and self._running.id == id_:
+            self._cancelled = True
+            if (slot := self._slots.get(self._running.options)) is not None:
+                slot.model.cancel()
+        else:
+            self._waiting = deque(entry for entry in self._waiting if entry[1].id != id_)
+
+    def _report(self, id_: int) -> Report:
+        now, running = self._clock(), self._running
+        busy = None if running is None else running.options
+        return Report(
+            id_,
+            tuple(
+                Loaded(
+                    options,
+                    slot.model.context,
+                    idle=None if options == busy else now - slot.used,
+                    expires=None if slot.expires is None else max(0.0, slot.expires - now),
+                )
+                for options, slot in self._slots.items()
+            ),
+            waiting=len(self._waiting),
+            running=None if running is None else running.id,
+            resident=_resident(),
+        )
+
+    # --- The main thread's half --------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Answer requests for ever."""
+        while True:
+            self.step()
+
+    def step(self) -> None:
+        """Wait for something to do, and do it: answer one request, or free what is idle."""
+        with self._changed:
+            while not self._waiting and not self._expired():
+                self._changed.wait(self._next_expiry())
+            self._unload(self._expired())
+            if not self._waiting:
+                return
+            arrived, request = self._waiting.popleft()
+            self._running, self._cancelled = request, False
+        try:
+            self._answer(request, self._clock() - arrived)
+        except EngineRefused as refusal:
+            self._send(Failed(request.id, refusal.kind, refusal.message))
+        except Exception as error:
+            # Whatever one request does to an engine must not end those that wait behind it.
+            log.exception("request %d failed", request.id)
+            self._send(Failed(request.id, "internal", f"the embedded model failed: {error}"))
+        finally:
+            with self._changed:
+                self._running = None
+
+    def _answer(self, request: Generate, queued: float) -> None:
+        began = self._clock()
+        slot = self._slot(request.options, request.keep_alive)
+        spent = Timings(queued, load=self._clock() - began)
+        try:
+            for event in generate(slot.model, request, lambda: self._cancelled, self._clock, spent):
+                self._send(event)
+        finally:
+            with self._changed:
+                slot.used = self._clock()
+
+    def _slot(self, options: Options, keep_alive: float) -> _Slot:
+        """The loaded model for these options; the newest request says how long it stays."""
+        slot = self._slots.get(options)
+        if slot is None:
+            if self._engine is None:
+                self._engine = self._make_engine()
+            model = self._engine.load(options)
+            slot = _Slot(model, keep_alive, self._clock())
+            with self._changed:
+                self._slots[options] = slot
+        slot.keep_alive = keep_alive
+        return slot
+
+    def _expired(self) -> list[Options]:
+        now = self._clock()
+        return [
+            options
+            for options, slot in self._slots.items()
+            if (expiry := slot.expires) is not None and expiry <= now
+        ]
+
+    def _next_expiry(self) -> float | None:
+        """Seconds until a model may be freed, None = nothing will be."""
+        expiries = [expiry for slot in self._slots.values() if (expiry := slot.expires) is not None]
+        return max(0.0, min(expiries) - self._clock()) if expiries else None
+
+    def _unload(self, expired: list[Options]) -> None:
+        for options in expired:
+            # A request that waits for it would only load it again.
+            if not any(request.options == options for _, request in self._waiting):
+                self._slots.pop(options).model.close()
+
+
+def _resident() -> int | None:
+    """Bytes of this process in physical memory, None where the system has no /proc."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no path, a question
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None
+
+
+class _Pipes:
+    """Both ends of the talk with the gateway. When the gateway is gone, so is this process, at once:
+    whatever a model is computing is for nobody.
+    """
+
+    def __init__(self) -> None:
+        self._orders: BinaryIO = os.fdopen(0, "rb")
+        self._answers: BinaryIO = os.fdopen(os.dup(1), "wb")
+        os.dup2(2, 1)
+        self._writing = threading.Lock()
+
+    def send(self, answer: Answer) -> None:
+        """Write one answer; waits while the gateway does not read."""
+        with self._writing:
+            try:
+                self._answers.write(protocol.frame(answer))
+                self._answers.flush()
+            except OSError:
+                os._exit(0)
+
+    def read(self, take: Callable[[Order], None]) -> None:
+        """Hand over orders until there are no more, then end the process."""
+        try:
+            while len(head := self._orders.read(4)) == 4:
+                take(protocol.order(self._orders.read(protocol.length(head))))
+        except Exception:
+            log.exception("the gateway's orders cannot be read")
+            os._exit(1)
+        os._exit(0)
+
+
+def _engine(*, verbose: bool) -> Engine:
+    # Late, so that the queue answers before the library is there, and a missing one is an answer too.
+    from dragoman.upstreams.local.llama import Llama
+
+    return Llama(verbose=verbose)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run as the model process, until the gateway closes the pipe."""
+    parser = argparse.ArgumentParser(prog="dragoman.upstreams.local.worker")
+    parser.add_argument("--queue", type=int, default=QUEUE)
+    parser.add_argument("--verbose", action="store_true")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    # Ctrl-C in a terminal reaches every process of the group; the gateway decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipes = _Pipes()
+    worker = Worker(lambda: _engine(verbose=arguments.verbose), pipes.send, queue=arguments.queue)
+    threading.Thread(target=pipes.read, args=(worker.take,), name="orders", daemon=True).start()
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()
