@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from dragoman.accounts.keys import ClientKeys, is_loopback
 from dragoman.config.load import Loaded
 from dragoman.config.settings import Config, ModelTimeouts, Timeouts
 from dragoman.config.settings import Model as ModelSettings
@@ -23,7 +24,6 @@ from dragoman.providers.provider import Provider
 from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Alias, Entry, Model, Table, Timers
 from dragoman.routing.route import Provider as Named
-from dragoman.accounts.keys import ClientKeys, is_loopback
 from dragoman.transport import Pool, Transport
 from dragoman.upstreams.simulate import MODELS as SIMULATED
 from dragoman.upstreams.simulate import SimulateUpstream

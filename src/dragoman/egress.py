@@ -28,7 +28,7 @@ class EgressRefused(DragomanError):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is global unicast; addresses that embed an IPv4 address are judged by that too."""
+    """Whether an IP address is global unicast; one that embeds an IPv4 address is judged by that too."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)

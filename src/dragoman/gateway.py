@@ -25,8 +25,8 @@ from dragoman.upstreams.upstream import Upstream
 from dragoman.version import __version__
 
 if TYPE_CHECKING:
-    from dragoman.server.app import App
     from dragoman.accounts.keys import ClientKeys
+    from dragoman.server.app import App
 
 Observer = Callable[[Exchange], None]
 
@@ -139,6 +139,11 @@ class Gateway:
         entries = self.entries()
         real = [entry.id for entry in entries if entry.provider != "simulate"]
         return next(iter(real or [entry.id for entry in entries]), None)
+
+    @property
+    def origin(self) -> str:
+        """Where the configuration came from, in words."""
+        return str(self._loaded.file) if self._loaded.file is not None else "none, from the environment"
 
     def describe(self) -> list[str]:
         """The providers in a few words each, without secrets."""

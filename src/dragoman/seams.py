@@ -24,7 +24,7 @@ def _random_id() -> str:
 
 
 class Seams(msgspec.Struct, frozen=True):
-    """now: Unix seconds. monotonic: seconds that never jump. random_id: an unguessable id. uniform: [0, 1)."""
+    """now: Unix seconds. monotonic: seconds that never jump. random_id: unguessable. uniform: in [0, 1)."""
 
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.perf_counter

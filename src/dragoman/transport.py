@@ -13,7 +13,6 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from aiohttp import hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -21,13 +20,11 @@ from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
 
-_SKIP_HEADERS = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Pool(msgspec.Struct, frozen=True):
-    """Connections to one provider. size: at most so many at once, 0 = no limit; keep_alive: idle seconds
-    before one is closed."""
+    """Connections to one provider. size: at most so many, 0 = no limit; keep_alive: idle seconds."""
 
     size: int = 0
     keep_alive: float = 60.0
@@ -133,10 +130,10 @@ class Transport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=pool.size, keepalive_timeout=pool.keep_alive, ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_SKIP_HEADERS,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None, sock_read=None),
+            timeout=aiohttp.ClientTimeout(total=None),
             trust_env=False,
         )
+        self._limits: dict[float | None, aiohttp.ClientTimeout] = {}
 
     async def send(
         self,
@@ -146,9 +143,15 @@ class Transport:
         body: bytes | None,
         timers: Timers,
     ) -> Answer:
-        """Call a configured provider. Raises RequestFailed; the caller closes the answer."""
+        """Call a configured provider. Raises RequestFailed; the caller closes the answer.
+
+        headers: complete. aiohttp adds what is missing of accept, accept-encoding and user-agent.
+        """
         host = url.host or "upstream"
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=timers.connect)
+        limits = self._limits.get(timers.connect)
+        if limits is None:
+            limits = aiohttp.ClientTimeout(total=None, sock_connect=timers.connect)
+            self._limits[timers.connect] = limits
         try:
             async with asyncio.timeout(timers.first_byte):
                 response = await self._session.request(

@@ -78,7 +78,7 @@ def anthropic(said: Said) -> Script:
     """The answer as Anthropic's Messages API gives it, whole or streamed as the request asks."""
 
     def answer(seen: Seen) -> Answer:
-        import json  # noqa: PLC0415 - only this function needs it
+        import json
 
         stop = "tool_use" if said.calls else "end_turn"
         message: dict[str, Any] = {

@@ -28,15 +28,22 @@ async def transport() -> AsyncIterator[Transport]:
     await opened.close()
 
 
+async def read(transport: Transport, url: str, timers: Timers) -> bytes:
+    """All that a call brings."""
+    answer = await transport.send("POST", URL(url), HEADERS, b"{}", timers)
+    try:
+        data = b""
+        while chunk := await answer.chunk():
+            data += chunk
+    finally:
+        answer.close()
+    return data
+
+
 async def fails(transport: Transport, url: str, timers: Timers = QUICK) -> str:
     """The code of the fault that a call ends with."""
     with pytest.raises(RequestFailed) as caught:
-        answer = await transport.send("POST", URL(url), HEADERS, b"{}", timers)
-        try:
-            while await answer.chunk():
-                pass
-        finally:
-            answer.close()
+        await read(transport, url, timers)
     assert caught.value.fault.blame == "upstream"
     return caught.value.fault.code or ""
 
@@ -63,12 +70,7 @@ async def test_silence_within_a_stream_has_its_own_timer(transport: Transport) -
 async def test_a_slow_stream_that_keeps_talking_is_not_cut(transport: Transport) -> None:
     frames = [b"data: %d\n\n" % n for n in range(6)]
     async with FakeProvider(Streamed(frames, pause=0.1)) as provider:
-        answer = await transport.send("POST", URL(provider.url), HEADERS, b"{}", QUICK)
-        data = b""
-        while chunk := await answer.chunk():
-            data += chunk
-        answer.close()
-    assert data == b"".join(frames)
+        assert await read(transport, provider.url, QUICK) == b"".join(frames)
 
 
 async def test_a_connection_that_breaks_mid_stream_is_a_fault(transport: Transport) -> None:

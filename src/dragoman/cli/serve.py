@@ -80,7 +80,7 @@ def _run(terminal: Terminal, found: Loaded, began: float) -> None:
     def ready() -> None:
         seconds = SYSTEM.monotonic() - began
         if terminal.for_people:
-            _banner(terminal, gateway, found, port, made, seconds)
+            _banner(terminal, gateway, _base(found, port), made, seconds)
         else:
             _announce(found, port, made, seconds)
 
@@ -91,9 +91,9 @@ def _run(terminal: Terminal, found: Loaded, began: float) -> None:
 
 def _with_key(found: Loaded) -> tuple[Loaded, str | None]:
     """A public host without keys gets one made, kept in the home folder if that can be written."""
+    from dragoman.accounts.keys import is_loopback
     from dragoman.config.settings import ClientKey
     from dragoman.secret import Secret
-    from dragoman.accounts.keys import is_loopback
 
     auth = found.config.auth
     needed = not is_loopback(found.config.server.host) if auth.required is None else auth.required
@@ -134,12 +134,13 @@ def _announce(found: Loaded, port: int, made: str | None, seconds: float) -> Non
     sys.stderr.flush()
 
 
-def _banner(
-    terminal: Terminal, gateway: Gateway, found: Loaded, port: int, made: str | None, seconds: float
-) -> None:
+def _base(found: Loaded, port: int) -> str:
+    server = found.config.server
+    return f"http://{_shown(server.host)}:{port}{server.base_path}"
+
+
+def _banner(terminal: Terminal, gateway: Gateway, base: str, made: str | None, seconds: float) -> None:
     """Where it is, who answers, and three things to paste."""
-    config = found.config
-    base = f"http://{_shown(config.server.host)}:{port}{config.server.base_path}"
     entries = gateway.entries()
     model = gateway.example_model()
     key = made or ("KEY" if gateway.client_keys.required else None)
@@ -149,8 +150,7 @@ def _banner(
 
     terminal.say(f"dragoman {__version__} · {base} · ready in {seconds:.2f} s")
     row("providers", "   ".join(f"{terminal.mark('ok')} {text}" for text in gateway.describe()))
-    source = f"config: {found.file}" if found.file else "config: none, from the environment"
-    row("models", f"{len(entries)}, for example {model} · {source}")
+    row("models", f"{len(entries)}, for example {model} · config: {gateway.origin}")
     if made is not None:
         row("access", f"this key, shown only now: {terminal.styled(made, 'command')}")
     elif gateway.client_keys.required:

@@ -101,10 +101,9 @@ class Attempts(Generic[C]):
     is not. The caller's own failure, and any failure after content, ends the round.
     """
 
-    __slots__ = ("_candidates", "_committed", "_left", "_policy", "_random", "_retries", "_running", "_waiting")
+    __slots__ = ("_committed", "_left", "_policy", "_random", "_retries", "_running", "_waiting")
 
     def __init__(self, candidates: Sequence[C], policy: Policy, random: Callable[[], float]) -> None:
-        self._candidates = candidates
         self._policy = policy
         self._random = random
         self._left = list(candidates)

@@ -11,12 +11,14 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from dragoman import ir
+from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.server.client import AsgiClient, ClientGone, read_body
-from dragoman.server.faces import Endpoint, PathTable
+from dragoman.server.faces import Call, Endpoint, PathTable
 from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send, watch_for_disconnect
 from dragoman.tasks import spawn
 
@@ -61,11 +63,12 @@ class App:
         link = (scope.get("extensions") or {}).get(EXTENSION) or Link(self._seams.monotonic())
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         endpoint, params = self._paths.find(scope["path"], scope.get("root_path", ""))
-        exchange = self._exchange(scope, headers, endpoint, link)
+        arrival = _Arrival(scope, receive, headers, endpoint, params, link)
+        exchange = self._exchange(arrival)
         client = AsgiClient(send, exchange, self._seams.monotonic, self._cross_origin(headers))
         link.task = asyncio.current_task()
         try:
-            await self._serve(scope, receive, endpoint, params, headers, exchange, client, link)
+            await self._serve(arrival, exchange, client)
         except asyncio.CancelledError:
             if not link.lost:
                 raise
@@ -77,34 +80,23 @@ class App:
             exchange.close(self._seams.monotonic(), gone=link.lost)
             self._gateway.observe(exchange)
 
-    async def _serve(
-        self,
-        scope: Scope,
-        receive: Receive,
-        endpoint: Endpoint | None,
-        params: dict[str, str],
-        headers: dict[str, str],
-        exchange: Exchange,
-        client: AsgiClient,
-        link: Link,
-    ) -> None:
-        method = scope["method"]
-        if method == "OPTIONS":
+    async def _serve(self, arrival: _Arrival, exchange: Exchange, client: AsgiClient) -> None:
+        scope, headers, endpoint = arrival.scope, arrival.headers, arrival.endpoint
+        if scope["method"] == "OPTIONS":
             await self._preflight(headers, client)
             return
         try:
-            caller = self._admit(endpoint, headers, exchange)
-            handler = self._paths.handler(endpoint, method, exchange.path)
             await self._gateway.start()
-            if not handler.takes_body:
-                await handler.run(handler.inbound(b"", headers, params, caller), exchange, client)
-                return
-            _check_content_type(headers)
-            settings = self._settings
-            body = await read_body(receive, headers.get("content-length"), settings.max_body, _PATIENCE)
-            if EXTENSION not in (scope.get("extensions") or ()):
-                spawn(watch_for_disconnect(receive, link), "disconnect")
-            await handler.run(handler.inbound(body, headers, params, caller), exchange, client)
+            caller = self._admit(endpoint, headers, exchange)
+            handler = self._paths.handler(endpoint, scope["method"], exchange.path)
+            body = b""
+            if handler.takes_body:
+                _check_content_type(headers)
+                length = headers.get("content-length")
+                body = await read_body(arrival.receive, length, self._settings.max_body, _PATIENCE)
+                if EXTENSION not in (scope.get("extensions") or ()):
+                    spawn(watch_for_disconnect(arrival.receive, arrival.link), "disconnect")
+            await handler.run(Call(body, headers, arrival.params, caller), exchange, client)
         except RequestFailed as failed:
             exchange.fault = failed.fault
             face = self._paths.face(endpoint)
@@ -122,18 +114,17 @@ class App:
         exchange.client = caller.name
         return caller
 
-    def _exchange(
-        self, scope: Scope, headers: dict[str, str], endpoint: Endpoint | None, link: Link
-    ) -> Exchange:
+    def _exchange(self, arrival: _Arrival) -> Exchange:
+        scope, endpoint = arrival.scope, arrival.endpoint
         id_ = self._seams.random_id()
-        stated = headers.get("x-request-id", "")
+        stated = arrival.headers.get("x-request-id", "")
         return Exchange(
             f"ex_{id_}",
             stated if _REQUEST_ID.match(stated) else f"req_{id_}",
             self._paths.face(endpoint).name,
             scope["method"],
             endpoint.template if endpoint is not None else scope["path"],
-            began=link.began,
+            began=arrival.link.began,
             created=self._seams.now(),
         )
 
@@ -166,6 +157,17 @@ class App:
         )
 
 
+class _Arrival(msgspec.Struct, frozen=True):
+    """One request as it came in."""
+
+    scope: Scope
+    receive: Receive
+    headers: dict[str, str]
+    endpoint: Endpoint | None
+    params: dict[str, str]
+    link: Link
+
+
 def _standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:
     """Headers that HTTP itself asks for with some errors (RFC 9110)."""
     if fault.kind == "authentication":
@@ -186,5 +188,6 @@ def _check_content_type(headers: dict[str, str]) -> None:
             return
         message = "Compressed request bodies are not accepted."
     else:
-        message = f"The content type {kind or 'of the body'!r} is not accepted; send 'content-type: application/json'."
+        named = repr(kind) if kind else "of the body"
+        message = f"The content type {named} is not accepted; send 'content-type: application/json'."
     raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))

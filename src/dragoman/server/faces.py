@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from dragoman import ir
+from dragoman.accounts.keys import Caller
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DIALECTS
 from dragoman.engine import Inbound
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
-from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.server.client import AsgiClient
 from dragoman.version import __version__
 from dragoman.wire.json import encode
@@ -44,12 +44,6 @@ class Handler(msgspec.Struct, frozen=True):
 
     run: Run
     takes_body: bool = False
-
-    def inbound(
-        self, body: bytes, headers: Mapping[str, str], params: Mapping[str, str], caller: Caller = ANYONE
-    ) -> Call:
-        """The call that `run` takes."""
-        return Call(body, headers, params, caller)
 
 
 class Endpoint(msgspec.Struct, frozen=True):

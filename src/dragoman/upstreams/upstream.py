@@ -66,11 +66,12 @@ class Stopwatch:
 class Call(msgspec.Struct, frozen=True):
     """One attempt's surroundings.
 
-    attempt: its id. model: the upstream's own name of the model. report: where losses go. facts: what is
-    known of the model. watch: started by an upstream when it begins to wait, stopped when something came,
-    so that the gateway's own time can be told from the upstream's. account: which of the provider's credentials. headers, body: what the
-    configuration adds for this model. encoded: the request in the upstream's words where it has been
-    written already (the strict mode must know the losses before anything is sent).
+    attempt: its id. model: the upstream's own name of the model. report: where losses go. watch: started
+    by an upstream when it begins to wait, stopped when something came, so that the gateway's own time can
+    be told from the upstream's. facts: what is known of the model. account: which of the provider's
+    credentials. headers, body: what the configuration adds for this model. encoded: the request in the
+    upstream's words where it has been written already (strict mode must know the losses before anything
+    is sent).
     """
 
     attempt: str

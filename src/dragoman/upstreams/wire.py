@@ -20,6 +20,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.routing.route import deep_merge
 from dragoman.transport import Answer, Transport
 from dragoman.upstreams.upstream import Batches, Call
+from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode
 from dragoman.wire.sse import SSESplitter
 
@@ -151,5 +152,10 @@ def unreadable(name: str, error: WireError) -> RequestFailed:
 
 
 def _prepared(headers: Mapping[str, str]) -> CIMultiDict[str]:
-    fixed = {"content-type": "application/json", "accept-encoding": "identity", "accept": "*/*"}
+    fixed = {
+        "content-type": "application/json",
+        "accept": "*/*",
+        "accept-encoding": "identity",  # a compressed stream would come in lumps
+        "user-agent": f"dragoman/{__version__}",
+    }
     return CIMultiDict({**fixed, **headers})
