@@ -52,7 +52,7 @@ class WireRequest(msgspec.Struct):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What a request is encoded for: the upstream's model name, its facts, the vendor's quirks, the report."""
+    """What a request is encoded for: the upstream's model name, its facts, the vendor's quirks, a report."""
 
     report: Report
     model: str | None = None
@@ -111,7 +111,8 @@ class StreamRelay(Protocol):
 
     def feed(self, frame: bytes) -> bytes:
         """The bytes to send for one frame; empty when the frame is for us alone. Raises RequestFailed for
-        an in-stream error, with the decoded fault."""
+        an in-stream error, with the decoded fault.
+        """
         ...
 
     def close(self) -> bytes:
@@ -124,12 +125,14 @@ class Relay(Protocol):
 
     def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
         """The body to send upstream. head: top-level keys to raw values (`wire.json.decode_head`);
-        edits: keys to set or replace (model, extra body); a value of `msgspec.UNSET` removes the key."""
+        edits: keys to set or replace (model, extra body); a value of `msgspec.UNSET` removes the key.
+        """
         ...
 
     def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
         """The body to send to the client, and the usage that it states. model: the name to show, None =
-        as it is."""
+        as it is.
+        """
         ...
 
     def stream(self, reply: Reply) -> StreamRelay:

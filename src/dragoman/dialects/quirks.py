@@ -34,7 +34,7 @@ class Quirks(Value, frozen=True):
     reasoning_request: Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking", "none"] = (
         "reasoning_effort"
     )
-    """How reasoning is asked for: OpenAI's word, OpenRouter's object, DeepSeek's, DashScope's, or not at all."""
+    """How reasoning is asked for: OpenAI's word, OpenRouter's object, DeepSeek's, DashScope's, or not."""
     reasoning_field: Literal["reasoning_content", "reasoning", "none"] = "none"
     """The member of an assistant message that holds reasoning text when it is sent back."""
     reasoning_replay: Literal["never", "tool_turns", "always"] = "never"
@@ -42,7 +42,7 @@ class Quirks(Value, frozen=True):
     null_members: bool = True
     """Whether members with the value null are accepted inside messages."""
     media_urls: bool = True
-    """Whether images and files may be named by URL; otherwise the gateway fetches them and sends their bytes."""
+    """Whether media may be named by URL; otherwise the gateway fetches them and sends their bytes."""
     assistant_names: bool = True
     """Whether `name` on user and assistant messages is accepted."""
     cache_marks: Literal["prompt_cache_breakpoint", "cache_control", "none"] = "none"
@@ -63,7 +63,7 @@ class Quirks(Value, frozen=True):
     def relays(self, body: Mapping[str, Any]) -> bool:
         """Whether a body in the vendor's own dialect may pass as it is: no quirk would rewrite it.
 
-        The fields in `_BY_KEY` matter only to bodies that hold their key; any other deviation needs the codec.
+        The fields in `_BY_KEY` matter only to bodies that hold their key; any other one needs the codec.
         """
         if self is STANDARD:
             return True

@@ -32,7 +32,7 @@ class Start(Value, frozen=True):
 
 
 class Open(Value, frozen=True):
-    """A block begins. `block` holds all that is known: names and ids, and whole content where it comes whole."""
+    """A block begins. `block` holds all that is known: names and ids; whole content where it comes whole."""
 
     index: int
     block: Block
