@@ -1,1 +1,62 @@
-"""OpenAI chat completions, as OpenAI and its many compatible vendors speak it."""
+"""OpenAI chat completions, as OpenAI and its compatible vendors speak it, both directions.
+
+Specification: https://platform.openai.com/docs/api-reference/chat, OpenAPI document 2.3.0 of
+https://github.com/openai/openai-openapi; vendors as far as recorded traffic and their own pages show.
+
+Canonical form, up to which a body comes back as it was: a member that is null, and an empty list of
+annotations, calls or reasoning details, is absent; a call's `index` that repeats its place in a whole
+message is absent, and so are a choice's empty `delta` and log probabilities of nothing; a choice without a
+message gets an empty one. In streams `obfuscation` and a `message` beside `delta` are not kept, and of an
+unknown member that changes only the last value is.
+
+What it cannot say: the order of text and calls in one message (text comes first); seals of other dialects;
+who ran a tool, when it was not the client; citations without a URL; video; results of tools that are not
+text (media follow in a user's message); a pause, and which stop sequence was met.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.openai_chat.check import check
+from dragoman.dialects.openai_chat.decoder import Decoder
+from dragoman.dialects.openai_chat.encoder import Encoder
+from dragoman.dialects.openai_chat.errors import decode_error, encode_error
+from dragoman.dialects.openai_chat.places import locate
+from dragoman.dialects.openai_chat.relay import ChatRelay
+from dragoman.dialects.openai_chat.request import MAPS, brief, decode_request, encode_request
+from dragoman.dialects.openai_chat.response import decode_response, encode_response
+from dragoman.dialects.openai_chat.terms import NAME, PATH
+
+DIALECT: Final = Dialect(
+    name=NAME,
+    title="OpenAI Chat Completions",
+    spec="https://platform.openai.com/docs/api-reference/chat",
+    version="2.3.0",
+    framing="sse",
+    stream_type="text/event-stream; charset=utf-8",
+    paths={"chat": PATH, "models": "/models"},
+    check=check,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    decode_response=decode_response,
+    encode_response=encode_response,
+    stream_decoder=Decoder,
+    stream_encoder=Encoder,
+    decode_error=decode_error,
+    encode_error=encode_error,
+    locate=locate,
+    relay=ChatRelay(),
+    brief=brief,
+    request_headers=frozenset({"openai-beta", "x-client-request-id"}),
+    response_headers=frozenset(
+        {
+            *("openai-processing-ms", "openai-version", "retry-after", "retry-after-ms", "x-should-retry"),
+            *("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
+            *("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"),
+            *("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"),
+        }
+    ),
+    maps=MAPS,
+)

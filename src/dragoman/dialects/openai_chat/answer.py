@@ -78,7 +78,7 @@ def _decode_rest(message: Mapping[str, Any], blocks: list[ir.Block], known: froz
     """Add media and calls to `blocks`; the members that say something."""
     get = message.get
     if images := get("images"):
-        blocks.extend([_decode_image(image) for image in images])
+        blocks.extend([decode_image(image) for image in images])
     if audio := get("audio"):
         if audio.get("id"):
             blocks.append(_decode_audio(audio))
@@ -193,7 +193,8 @@ def _decode_audio(audio: dict[str, Any]) -> ir.Media:
     )
 
 
-def _decode_image(image: dict[str, Any]) -> ir.Block:
+def decode_image(image: dict[str, Any]) -> ir.Block:
+    """One entry of `images`."""
     holder = image.get("image_url")
     if not isinstance(holder, dict) or "url" not in holder:
         return ir.Native(NAME, "images", image)

@@ -67,10 +67,10 @@ def _marked(part: dict[str, Any], known: frozenset[str]) -> tuple[ir.CacheMark |
 
 def decode_mark(wire: dict[str, Any]) -> ir.CacheMark | None:
     """The cache mark that an object carries, if any."""
-    if (mark := wire.get("prompt_cache_breakpoint")) is not None:
+    if isinstance(mark := wire.get("prompt_cache_breakpoint"), dict):
         known = frozenset({"ttl", "mode"} if mark.get("mode") == "explicit" else {"ttl"})
         return ir.CacheMark(mark.get("ttl"), leftovers(mark, known), "prompt_cache_breakpoint")
-    if (mark := wire.get("cache_control")) is not None:
+    if isinstance(mark := wire.get("cache_control"), dict):
         known = frozenset({"ttl", "type"} if mark.get("type") == "ephemeral" else {"ttl"})
         return ir.CacheMark(mark.get("ttl"), leftovers(mark, known), "cache_control")
     return None

@@ -185,45 +185,21 @@ class Saying:
     # Calls ---------------------------------------------------------------------------------------
 
     def _call(self, block: ir.ToolCall, where: str) -> None:
-        report = self.draft.report
         self.spaced = True
         if block.by != "client":
-            report.lose(where, "a call that the provider made itself is not shown", "hint")
+            lose_unsaid(block, self.draft, where)
         elif self.legacy or (self.own and block.kind == "legacy"):
             if "function_call" in self.wire:
-                report.lose(where, "`function_call` holds one call only")
+                lose_second_call(self.draft, where)
                 return
-            self.wire["function_call"] = {"name": block.name, "arguments": self._arguments(block)}
-            if block.extra is not None:
-                restore(self.wire, block.extra, report, where)
+            self.wire["function_call"] = encode_legacy(block, self.draft, where)
         else:
-            self.calls.append(self._encode_call(block, where))
-
-    def _arguments(self, block: ir.ToolCall) -> str:
-        return block.arguments if self.own or block.arguments else "{}"
-
-    def _encode_call(self, block: ir.ToolCall, where: str) -> dict[str, Any]:
-        out: dict[str, Any] = {}
-        if (call_id := block.id if block.id is not None else self.mint(len(self.calls))) is not None:
-            out["id"] = call_id
-        if block.kind == "custom":
-            out["type"] = "custom"
-            out["custom"] = {"name": block.name, "input": block.arguments}
-        else:
-            out["type"] = "function"
-            out["function"] = {"name": block.name, "arguments": self._arguments(block)}
-        if block.sealed is not None:
-            if block.sealed.origin == NAME:
-                out["extra_content"] = seal_members(block.sealed)
-            else:
-                self._lose_seal(where)
-        if block.extra is not None:
-            restore(out, block.extra, self.draft.report, where)
-        return out
+            call_id = block.id if block.id is not None else self.mint(len(self.calls))
+            self.calls.append(encode_call(block, call_id, self.draft, where))
 
     def _result(self, block: ir.ToolResult, where: str) -> None:
         self.spaced = True
-        self.draft.report.lose(where, "a result of the provider's own tool is not shown", "hint")
+        lose_unsaid(block, self.draft, where)
 
     # Media and the rest --------------------------------------------------------------------------
 
@@ -240,7 +216,7 @@ class Saying:
             if image is not None:
                 self.wire.setdefault("images", []).append(image)
         else:
-            self.draft.report.lose(where, f"an answer cannot hold a {block.kind}")
+            lose_unsaid(block, self.draft, where)
 
     def _audio(self, block: ir.Media, where: str) -> None:
         members = {
@@ -255,8 +231,9 @@ class Saying:
         self.wire["audio"] = audio
 
     def _native(self, block: ir.Native, where: str) -> None:
+        self.spaced = True
         if block.dialect != NAME:
-            self.draft.report.lose(where, f"only {block.dialect} knows a {block.kind}", "quality")
+            lose_unsaid(block, self.draft, where)
         elif block.kind.startswith("reasoning."):
             self.thoughts.append((block, where))
         elif block.kind == "images":
@@ -280,6 +257,58 @@ _SAY: Final[dict[type, Callable[[Saying, Any, str], None]]] = {
     ir.Json: Saying._json,
     ir.Native: Saying._native,
 }
+
+
+def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: str) -> dict[str, Any]:
+    """One entry of `tool_calls`."""
+    out: dict[str, Any] = {}
+    if call_id is not None:
+        out["id"] = call_id
+    if block.kind == "custom":
+        out["type"] = "custom"
+        out["custom"] = {"name": block.name, "input": block.arguments}
+    else:
+        out["type"] = "function"
+        out["function"] = {"name": block.name, "arguments": arguments_of(block, draft)}
+    if block.sealed is not None:
+        if block.sealed.origin == NAME:
+            out["extra_content"] = seal_members(block.sealed)
+        else:
+            draft.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
+    if block.extra is not None:
+        restore(out, block.extra, draft.report, where)
+    return out
+
+
+def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any]:
+    """A call as `function_call`, for clients of before tools existed."""
+    out = {"name": block.name, "arguments": arguments_of(block, draft)}
+    if block.extra is not None:
+        restore({"function_call": out}, block.extra, draft.report, where)
+    return out
+
+
+def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
+    """The arguments as written; another dialect's empty ones as an object, which clients parse."""
+    return block.arguments if draft.own or block.arguments else "{}"
+
+
+def lose_second_call(draft: Draft, where: str) -> None:
+    """`function_call` holds one call; a client that knows no other cannot be told of more."""
+    draft.report.lose(where, "`function_call` holds one call only")
+
+
+def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
+    """Name as lost what no message of this dialect holds."""
+    if isinstance(block, ir.ToolCall):
+        draft.report.lose(where, "a call that the provider made itself is not shown", "hint")
+    elif isinstance(block, ir.ToolResult):
+        draft.report.lose(where, "a result of the provider's own tool is not shown", "hint")
+    elif isinstance(block, ir.Native):
+        draft.report.lose(where, f"only {block.dialect} knows a {block.kind}", "quality")
+    else:
+        kind = block.kind if isinstance(block, ir.Media) else type(block).__name__
+        draft.report.lose(where, f"an answer cannot hold a {kind}")
 
 
 def separated(before: str, text: str) -> str:

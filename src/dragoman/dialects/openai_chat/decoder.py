@@ -1,0 +1,493 @@
+"""Streams from the wire: the chunks of one answer as events.
+
+A chunk does not say where a block ends. Prose (text, thinking, refusal) ends when another kind begins; calls
+and the candidate itself end with the stream, because some vendors write more calls, or a second finish
+reason, after the first. A stream without `[DONE]` is complete when every candidate has a finish reason.
+
+Of members that the IR does not name, the last value is kept. `obfuscation` is padding, and a `message`
+beside `delta` repeats what the deltas add up to: neither is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.openai_chat.answer import (
+    decode_annotations,
+    decode_call,
+    decode_detail,
+    decode_image,
+    spoken_text,
+)
+from dragoman.dialects.openai_chat.errors import fault_of
+from dragoman.dialects.openai_chat.response import decode_logprobs, decode_stop, sources_of
+from dragoman.dialects.openai_chat.terms import NAME
+from dragoman.dialects.openai_chat.usage import decode_usage
+from dragoman.dialects.quirks import Quirks
+from dragoman.errors import WireError
+from dragoman.wire.sse import ErrorFrame
+
+_CHUNK: Final = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "service_tier", "obfuscation"}
+)
+_CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs", "stop_reason", "message"})
+_PLAIN: Final = frozenset({"role", "content"})
+_DELTA: Final = frozenset(
+    {
+        *("role", "content", "refusal", "tool_calls", "function_call", "audio", "images", "annotations"),
+        *("reasoning", "reasoning_content", "reasoning_details"),
+    }
+)
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
+BROKEN: Final = ir.Fault(
+    "upstream",
+    "The provider's stream broke off before the answer was complete.",
+    code="stream_broken",
+    blame="upstream",
+)
+"""What becomes of a stream that ends before its answer does."""
+_decode = msgspec.json.Decoder().decode
+
+
+class _Candidate:
+    """What must be known of one candidate while it grows."""
+
+    __slots__ = (
+        "audio",
+        "blocks",
+        "calls",
+        "extra",
+        "index",
+        "legacy",
+        "length",
+        "notes",
+        "prose",
+        "prose_kind",
+        "sequence",
+        "texts",
+        "waiting",
+        "word",
+    )
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.blocks = 0  # opened so far
+        self.prose = -1  # the open block of prose
+        self.prose_kind: Any = None  # what would continue it
+        self.calls: dict[Any, _Call] = {}
+        self.waiting: list[_Call] = []  # calls whose name has not come yet
+        self.legacy = -1
+        self.audio = -1
+        self.texts: list[tuple[int, int]] = []  # (characters before it, its block)
+        self.length = 0
+        self.notes: list[ir.Citation] = []  # citations that came before any text
+        self.word: str | None = None
+        self.sequence: str | None = None
+        self.extra: dict[str, Any] = {}
+
+    def note(self, members: dict[str, Any], known: frozenset[str], prefix: str) -> None:
+        """Keep the last value that says something."""
+        for key, value in members.items():
+            if key not in known and value not in _EMPTY:
+                self.extra[prefix + key] = value
+
+
+class _Call:
+    """One call: its id, its block (-1 until it is opened), and fragments that came before its name."""
+
+    __slots__ = ("block", "first", "id", "pieces")
+
+    def __init__(self, first: dict[str, Any]) -> None:
+        self.id = first.get("id")
+        self.first = first
+        self.block = -1
+        self.pieces: list[str] = []
+
+
+class Decoder:
+    """Events of one stream."""
+
+    __slots__ = ("_candidates", "_over", "_quirks", "_seen", "_started", "_tier", "_usage")
+
+    def __init__(self, quirks: Quirks) -> None:
+        self._quirks = quirks
+        self._candidates: dict[int, _Candidate] = {}
+        self._started = False
+        self._over = False
+        self._seen: dict[str, Any] = {}  # leftovers of the chunks, latest values
+        self._tier: str | None = None
+        self._usage: dict[str, Any] | None = None
+
+    def feed(self, frame: bytes) -> list[ir.Event]:
+        """The events of one chunk. Raises WireError for what is none."""
+        if self._over:
+            return []
+        if isinstance(frame, ErrorFrame):
+            return self._fail(error_body(frame))
+        if frame == b"[DONE]":
+            return self._end() if self._started else self.close()
+        try:
+            chunk = _decode(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if frame.strip() == b"[DONE]":
+                return self._end() if self._started else self.close()
+            raise WireError(f"a frame of the stream is no JSON: {error}") from None
+        if type(chunk) is not dict:
+            raise WireError("a frame of the stream is no object")
+        try:
+            return self._chunk(chunk)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise WireError(f"a frame of the stream has another shape: {error}") from error
+
+    def close(self) -> list[ir.Event]:
+        """The bytes have ended: the end, or an error if the answer is not complete."""
+        if self._over:
+            return []
+        if self._candidates and all(candidate.word for candidate in self._candidates.values()):
+            return self._end()
+        self._over = True
+        return [ir.Error(BROKEN)]
+
+    def _fail(self, body: dict[str, Any]) -> list[ir.Event]:
+        self._over = True
+        return [ir.Error(fault_of(body))]
+
+    # Chunks --------------------------------------------------------------------------------------
+
+    def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
+        choices = chunk.get("choices")
+        if is_error(chunk):
+            return self._fail(chunk)
+        events: list[ir.Event] = []
+        if not self._started:
+            if not choices and not chunk.get("id"):
+                self._keep(chunk)  # Azure's first chunk: filter results, and no answer yet
+                return []
+            self._start(chunk, events)
+        elif not chunk.keys() <= _CHUNK and (news := self._keep(chunk)):
+            events.append(ir.More({NAME: news}))
+        if (tier := chunk.get("service_tier")) is not None and tier != self._tier:
+            self._tier = tier
+            events.append(ir.More(tier=tier))
+        for choice in choices or ():
+            self._choice(choice, events)
+        usage = chunk.get("usage") or vendor_usage(chunk)
+        if usage and usage != self._usage:
+            self._usage = usage
+            events.append(ir.Tally(decode_usage(usage, self._quirks)))
+        return events
+
+    def _start(self, chunk: dict[str, Any], events: list[ir.Event]) -> None:
+        self._started = True
+        self._keep(chunk)
+        self._tier = chunk.get("service_tier")
+        events.append(
+            ir.Start(
+                NAME,
+                chunk.get("id"),
+                chunk.get("model"),
+                chunk.get("created"),
+                self._tier,
+                extra={NAME: dict(self._seen)} if self._seen else None,
+            )
+        )
+
+    def _keep(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        """Remember leftovers; those that are new or have changed."""
+        news = {
+            key: value
+            for key, value in chunk.items()
+            if key not in _CHUNK and value is not None and self._seen.get(key) != value
+        }
+        self._seen.update(news)
+        return news
+
+    def _choice(self, choice: dict[str, Any], events: list[ir.Event]) -> None:
+        index = choice.get("index") or 0
+        candidate = self._candidates.get(index)
+        if candidate is None:
+            candidate = self._candidates[index] = _Candidate(index)
+        if delta := choice.get("delta"):
+            logprobs = choice.get("logprobs")
+            if logprobs is None and delta.keys() <= _PLAIN:
+                content = delta.get("content")
+                if content:
+                    self._content(candidate, content, None, events)
+            else:
+                self._delta(candidate, delta, logprobs or {}, events)
+        if word := choice.get("finish_reason"):
+            candidate.word = word
+            if isinstance(sequence := choice.get("stop_reason"), str):
+                candidate.sequence = sequence
+        if not choice.keys() <= _CHOICE:
+            candidate.note(choice, _CHOICE, "")
+
+    def _delta(
+        self, candidate: _Candidate, delta: dict[str, Any], logprobs: dict[str, Any], events: list[ir.Event]
+    ) -> None:
+        get = delta.get
+        details, plain, content = get("reasoning_details"), get("reasoning"), get("reasoning_content")
+        if details or plain or content:
+            self._think(candidate, details or (), plain, content, events)
+        if (text := get("content")) or logprobs.get("content"):
+            self._content(candidate, text or "", logprobs.get("content"), events)
+        if (refusal := get("refusal")) or logprobs.get("refusal"):
+            self._refusal(candidate, refusal or "", logprobs.get("refusal"), events)
+        for call in get("tool_calls") or ():
+            self._call(candidate, call, events)
+        if not delta.keys().isdisjoint({"function_call", "audio", "images", "annotations"}):
+            self._rare(candidate, delta, events)
+        if not delta.keys() <= _DELTA:
+            candidate.note(delta, _DELTA, "message.")
+
+    def _rare(self, candidate: _Candidate, delta: dict[str, Any], events: list[ir.Event]) -> None:
+        get = delta.get
+        if legacy := get("function_call"):
+            self._legacy(candidate, legacy, events)
+        if audio := get("audio"):
+            self._audio(candidate, audio, events)
+        for image in get("images") or ():
+            self._whole(candidate, decode_image(image), events)
+        if notes := get("annotations"):
+            candidate.notes.extend(decode_annotations(notes))
+            if candidate.texts:
+                self._cite(candidate, events)
+
+    # Prose ---------------------------------------------------------------------------------------
+
+    def _open(self, candidate: _Candidate, kind: Any, block: ir.Block, events: list[ir.Event]) -> None:
+        """Begin a block of prose; the one before it ends."""
+        if candidate.prose >= 0:
+            events.append(ir.Close(candidate.prose, None, candidate.index))
+        candidate.prose = candidate.blocks
+        candidate.prose_kind = kind
+        candidate.blocks += 1
+        events.append(ir.Open(candidate.prose, block, candidate.index))
+
+    def _whole(self, candidate: _Candidate, block: ir.Block, events: list[ir.Event]) -> None:
+        """A block that comes in one piece."""
+        events.append(ir.Open(candidate.blocks, block, candidate.index))
+        events.append(ir.Close(candidate.blocks, None, candidate.index))
+        candidate.blocks += 1
+
+    def _content(self, candidate: _Candidate, content: Any, tokens: Any, events: list[ir.Event]) -> None:
+        if type(content) is not str:
+            for part in content if isinstance(content, list) else (content,):
+                if isinstance(part, dict) and part.get("type") == "text":
+                    self._content(candidate, part.get("text") or "", None, events)
+                else:
+                    self._whole(candidate, ir.Native(NAME, "content", part), events)
+            return
+        if candidate.prose_kind != "text":
+            self._open(candidate, "text", ir.Text(""), events)
+            candidate.texts.append((candidate.length, candidate.prose))
+            if candidate.notes:
+                self._cite(candidate, events)
+        logprobs = decode_logprobs(tokens) if tokens is not None else None
+        events.append(ir.TextDelta(candidate.prose, content, candidate.index, logprobs))
+        candidate.length += len(content)
+
+    def _refusal(self, candidate: _Candidate, text: str, tokens: Any, events: list[ir.Event]) -> None:
+        if candidate.prose_kind != "refusal":
+            self._open(candidate, "refusal", ir.Refusal(""), events)
+        logprobs = decode_logprobs(tokens) if tokens is not None else None
+        events.append(ir.RefusalDelta(candidate.prose, text, candidate.index, logprobs))
+
+    def _think(
+        self, candidate: _Candidate, details: Any, plain: Any, content: Any, events: list[ir.Event]
+    ) -> None:
+        spoken = ""
+        for detail in details:
+            spoken += self._detail(candidate, detail, events)
+        if plain and plain == spoken:
+            plain = None  # `reasoning` repeats the text of the details
+        if plain and plain == content:
+            self._thought(candidate, "reasoning+reasoning_content", plain, events)
+            return
+        if plain:
+            self._thought(candidate, "reasoning", plain, events)
+        if content:
+            self._thought(candidate, "reasoning_content", content, events)
+
+    def _thought(self, candidate: _Candidate, form: str, text: str, events: list[ir.Event]) -> None:
+        if candidate.prose_kind != form:
+            self._open(candidate, form, ir.Thinking(form=form), events)
+        events.append(ir.ThinkDelta(candidate.prose, text, candidate.index))
+
+    def _detail(self, candidate: _Candidate, detail: dict[str, Any], events: list[ir.Event]) -> str:
+        """One entry of `reasoning_details`; its visible text."""
+        block = decode_detail(detail, "details")
+        if isinstance(block, ir.Native):
+            self._whole(candidate, block, events)
+            return ""
+        kind = (detail.get("type"), detail.get("index"))
+        summary = bool(block.summary)
+        text = spoken_text(block)
+        if block.redacted or candidate.prose_kind != kind:
+            bare = block if block.redacted else ir.Thinking(extra=block.extra, form="details")
+            if summary:
+                bare = ir.Thinking(summary=("",), extra=block.extra, form="details")
+            self._open(candidate, kind, bare, events)
+        if text:
+            events.append(ir.ThinkDelta(candidate.prose, text, candidate.index, 0 if summary else None))
+        if block.sealed is not None and not block.redacted:
+            events.append(ir.SealDelta(candidate.prose, block.sealed, candidate.index))
+        return text
+
+    def _cite(self, candidate: _Candidate, events: list[ir.Event]) -> None:
+        """Citations of the content, as offsets of the block that they begin in."""
+        for note in candidate.notes:
+            base, block = candidate.texts[0]
+            for start, index in candidate.texts[1:]:
+                if note.start is not None and note.start >= start:
+                    base, block = start, index
+            if base:
+                start_at = None if note.start is None else note.start - base
+                end_at = None if note.end is None else note.end - base
+                note = msgspec.structs.replace(note, start=start_at, end=end_at)  # noqa: PLW2901
+            events.append(ir.Cite(block, note, candidate.index))
+        candidate.notes.clear()
+
+    # Calls and media -----------------------------------------------------------------------------
+
+    def _call(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
+        inner = wire.get("custom" if wire.get("type") == "custom" else "function") or {}
+        call = _called(candidate, wire, inner)
+        text = inner.get("arguments", inner.get("input"))
+        if text is not None and type(text) is not str:
+            text = msgspec.json.encode(text).decode()
+        if call.block < 0:
+            if text:
+                call.pieces.append(text)
+            if inner.get("name"):
+                call.first = {
+                    **call.first,
+                    **{key: value for key, value in wire.items() if value is not None},
+                }
+                if call in candidate.waiting:
+                    candidate.waiting.remove(call)
+                self._open_call(candidate, call, decode_call(_bare(call.first), -1), events)
+            elif call not in candidate.waiting:
+                candidate.waiting.append(call)
+            return
+        if text:
+            events.append(ir.ArgsDelta(call.block, text, candidate.index))
+        if "extra_content" in wire and (sealed := decode_call(_bare(wire), -1).sealed) is not None:
+            events.append(ir.SealDelta(call.block, sealed, candidate.index))
+
+    def _open_call(
+        self, candidate: _Candidate, call: _Call, block: ir.ToolCall, events: list[ir.Event]
+    ) -> None:
+        if candidate.prose >= 0:
+            events.append(ir.Close(candidate.prose, None, candidate.index))
+            candidate.prose, candidate.prose_kind = -1, None
+        call.block = candidate.blocks
+        candidate.blocks += 1
+        events.append(ir.Open(call.block, block, candidate.index))
+        events.extend(ir.ArgsDelta(call.block, piece, candidate.index) for piece in call.pieces)
+
+    def _legacy(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
+        if candidate.legacy < 0:
+            if not wire.get("name"):
+                candidate.note({"function_call": wire}, _PLAIN, "message.")
+                return
+            call = _Call(wire)
+            self._open_call(candidate, call, ir.ToolCall(None, wire["name"], kind="legacy"), events)
+            candidate.legacy = call.block
+        if text := wire.get("arguments"):
+            events.append(ir.ArgsDelta(candidate.legacy, text, candidate.index))
+
+    def _audio(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
+        if candidate.audio < 0:
+            candidate.audio = candidate.blocks
+            candidate.blocks += 1
+            events.append(ir.Open(candidate.audio, ir.Media("audio", id=wire.get("id")), candidate.index))
+        data, transcript, expires = wire.get("data"), wire.get("transcript"), wire.get("expires_at")
+        if data is not None or transcript is not None or expires is not None:
+            events.append(ir.MediaDelta(candidate.audio, data, transcript, candidate.index, expires))
+
+    # The end -------------------------------------------------------------------------------------
+
+    def _end(self) -> list[ir.Event]:
+        self._over = True
+        events: list[ir.Event] = []
+        sources = sources_of(self._seen)
+        for _, candidate in sorted(self._candidates.items()):
+            self._finish(candidate, sources, events)
+        events.append(ir.End())
+        return events
+
+    def _finish(
+        self, candidate: _Candidate, sources: tuple[ir.Citation, ...], events: list[ir.Event]
+    ) -> None:
+        for call in candidate.waiting:
+            self._open_call(candidate, call, ir.ToolCall(call.id, ""), events)
+        if candidate.notes and not candidate.texts:
+            self._content(candidate, "", None, events)
+        if candidate.texts:
+            events.extend(ir.Cite(candidate.texts[0][1], source, candidate.index) for source in sources)
+        called = bool(candidate.calls) or candidate.legacy >= 0
+        blocks = [candidate.prose, candidate.legacy, candidate.audio]
+        blocks.extend(call.block for call in candidate.calls.values())
+        events.extend(ir.Close(block, None, candidate.index) for block in sorted(blocks) if block >= 0)
+        stop = decode_stop(candidate.word or "", candidate.sequence, called=called)
+        extra = {NAME: candidate.extra} if candidate.extra else None
+        events.append(ir.Finish(stop, candidate.index, extra))
+
+
+def _called(candidate: _Candidate, wire: dict[str, Any], inner: dict[str, Any]) -> _Call:
+    """The call that a fragment belongs to.
+
+    Its position tells it, but some vendors leave that out, or give every call the position 0: a new id with
+    a name makes a new call.
+    """
+    call_id = wire.get("id")
+    key = wire.get("index", call_id)
+    call = candidate.calls.get(key)
+    if call is None and key is None and candidate.calls:
+        call = list(candidate.calls.values())[-1]
+    if call is not None and not (call_id and call.id and call_id != call.id and inner.get("name")):
+        return call
+    made = _Call(wire)
+    candidate.calls[key if call is None else call_id] = made
+    return made
+
+
+def is_error(chunk: dict[str, Any]) -> bool:
+    """Whether a frame tells a failure, in any vendor's form.
+
+    An `error` member, `object: "error"`, an error in a choice, or an error's members and no answer.
+    """
+    if chunk.get("error") or chunk.get("object") == "error":
+        return True
+    choices = chunk.get("choices")
+    if choices:
+        return bool(choices[0].get("error"))
+    return choices is None and "usage" not in chunk and bool(chunk.get("message") or chunk.get("detail"))
+
+
+def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
+    """Usage that Groq puts beside the chunk's own, whether or not it was asked for."""
+    holder = chunk.get("x_groq")
+    usage = holder.get("usage") if isinstance(holder, dict) else None
+    return usage if isinstance(usage, dict) else None
+
+
+def error_body(frame: bytes) -> dict[str, Any]:
+    """A frame that its sender marked as an error, as an error's body; need not be JSON."""
+    try:
+        body = _decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        body = frame.decode(errors="replace")
+    return body if isinstance(body, dict) else {"error": body}
+
+
+def _bare(wire: dict[str, Any]) -> dict[str, Any]:
+    """A call's first fragment without position and arguments, which come as deltas."""
+    bare = {key: value for key, value in wire.items() if key != "index" and value is not None}
+    kind, text = ("custom", "input") if bare.get("type") == "custom" else ("function", "arguments")
+    bare[kind] = {**(bare.get(kind) or {"name": ""}), text: ""}
+    return bare

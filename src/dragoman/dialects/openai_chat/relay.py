@@ -1,0 +1,173 @@
+"""Relay: the named edits on raw bytes, for a client and an upstream that both speak this dialect.
+
+Nested bytes stay as they are. A frame is decoded only when it may hold what must be edited or seen: a cheap
+search goes first and decoding decides, so that an answer that merely writes about usage passes untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.openai_chat.decoder import BROKEN, error_body, is_error, vendor_usage
+from dragoman.dialects.openai_chat.errors import fault_of
+from dragoman.dialects.openai_chat.usage import decode_usage
+from dragoman.dialects.quirks import STANDARD
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_head, encode_head
+from dragoman.wire.sse import ErrorFrame, data
+
+_DONE: Final = b"[DONE]"
+_NULLS: Final = frozenset({b":null", b": nul", b" : nu"})
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class ChatRelay:
+    """The dialect's relay; it holds nothing."""
+
+    def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
+        """The body to send upstream."""
+        body = {**head, **edits}
+        for key, value in edits.items():
+            if value is msgspec.UNSET:
+                del body[key]
+        return encode_head(body)
+
+    def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
+        """The body to send to the client, and its usage. Raises RequestFailed for an error inside a 200."""
+        head = decode_head(body)
+        if "error" in head and _decode(head["error"]):
+            raise RequestFailed(fault_of(_decode(body)))
+        usage = _decode(head["usage"]) if "usage" in head else None
+        if model is not None and "model" in head:
+            body = encode_head({**head, "model": model})
+        return body, decode_usage(usage, STANDARD) if usage else None
+
+    def stream(self, reply: Reply) -> ChatStreamRelay:
+        """A relay for one stream."""
+        return ChatStreamRelay(reply)
+
+
+class ChatStreamRelay:
+    """Passes the frames of one stream.
+
+    Usage that the client did not ask for is taken out where a chunk holds nothing else.
+    """
+
+    __slots__ = ("_asked", "_finished", "_model", "_new", "_old", "content", "done", "usage")
+
+    def __init__(self, reply: Reply) -> None:
+        self.usage: ir.Usage | None = None
+        self.content = False
+        self.done = False
+        self._asked = bool(reply.request.stream_usage)
+        self._model = reply.model
+        self._finished = False
+        # How the last frame began, up to the model's name, and how the client sees it begin.
+        self._old = b""
+        self._new = b""
+
+    def feed(self, frame: bytes) -> bytes:
+        """The bytes to send for one frame. Raises RequestFailed for an error in the stream."""
+        if self.content and not self._eventful(frame):
+            if self._model is None:
+                return b"data: " + frame + b"\n\n"
+            if self._old and frame.startswith(self._old):
+                return self._new + frame[len(self._old) :] + b"\n\n"
+        return self._look(frame)
+
+    def _eventful(self, frame: bytes) -> bool:
+        """Whether the frame may be more than content. JSON escapes quotes in texts, so these are members,
+        or whole texts.
+        """
+        usage = frame.rfind(b'"usage"')
+        return (
+            (usage >= 0 and frame[usage + 7 : usage + 12] not in _NULLS)
+            or b'"finish_reason":"' in frame
+            or b'"finish_reason": "' in frame
+            or b'"error"' in frame
+            or len(frame) < 16
+            or b"\n" in frame
+            or type(frame) is ErrorFrame
+        )
+
+    def _look(self, frame: bytes) -> bytes:
+        if self.done:
+            return b""
+        if isinstance(frame, ErrorFrame):
+            raise RequestFailed(fault_of(error_body(frame)))
+        if frame.strip() == _DONE:
+            self.done = True
+            return data(frame)
+        try:
+            chunk = _decode(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise WireError(f"a frame of the stream is no JSON: {error}") from None
+        if type(chunk) is not dict:
+            raise WireError("a frame of the stream is no object")
+        try:
+            wanted = self._see(chunk)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise WireError(f"a frame of the stream has another shape: {error}") from error
+        if not wanted:
+            return b""
+        return data(frame) if self._model is None else self._renamed(frame, chunk)
+
+    def _see(self, chunk: dict[str, Any]) -> bool:
+        """Take from a chunk what must be known; whether the client is to have it."""
+        if is_error(chunk):
+            raise RequestFailed(fault_of(chunk))
+        choices = chunk.get("choices") or ()
+        for choice in choices:
+            self._finished = self._finished or bool(choice.get("finish_reason"))
+            self.content = self.content or says_something(choice.get("delta") or {})
+        usage = chunk.get("usage") or vendor_usage(chunk)
+        if not usage:
+            return True
+        self.usage = decode_usage(usage, STANDARD)
+        return bool(choices) or self._asked
+
+    def _renamed(self, frame: bytes, chunk: dict[str, Any]) -> bytes:
+        """The frame under the name that the client knows."""
+        if "model" not in chunk:
+            return data(frame)
+        self._learn(frame, chunk["model"])
+        return data(encode_head({**decode_head(frame), "model": self._model}))
+
+    def _learn(self, frame: bytes, model: Any) -> None:
+        """Remember how this frame begins, if its model stands before what changes."""
+        member = b'"model":' + _encode(model)
+        end = frame.find(member) + len(member)
+        start = frame[:end]
+        try:
+            known = _decode(start + b"}")
+        except msgspec.DecodeError:
+            known = None
+        if isinstance(known, dict) and known.get("model") == model and "choices" not in known:
+            self._old = start
+            self._new = b"data: " + start[: -len(member)] + b'"model":' + _encode(self._model)
+
+    def close(self) -> bytes:
+        """The bytes have ended. Raises RequestFailed when the answer has not."""
+        if not (self.done or self._finished):
+            raise RequestFailed(BROKEN)
+        self.done = True
+        return b""
+
+
+def says_something(delta: dict[str, Any]) -> bool:
+    """Whether a delta holds content: anything but a role and members that are empty."""
+    return any(value for key, value in delta.items() if key != "role")
+
+
+def ask_usage(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The edits by which a streamed request asks for its usage; none where it does, or is not streamed."""
+    options = body.get("stream_options") or {}
+    if body.get("stream") is not True or options.get("include_usage") is True:
+        return {}
+    return {"stream_options": {**options, "include_usage": True}}

@@ -1,0 +1,271 @@
+"""Whole answers, both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_chat.answer import decode_answer
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.errors import error_member, fault_of
+from dragoman.dialects.openai_chat.saying import Saying
+from dragoman.dialects.openai_chat.terms import (
+    NAME,
+    STOP_WORDS,
+    STOPS,
+    STOPS_LOST,
+    leftovers,
+    restore,
+)
+from dragoman.dialects.openai_chat.usage import decode_usage, encode_usage
+from dragoman.dialects.quirks import Quirks
+from dragoman.errors import RequestFailed, WireError
+
+_RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices", "usage", "service_tier"})
+_CHOICE: Final = frozenset({"index", "message", "finish_reason", "logprobs", "stop_reason"})
+_TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
+_LOGPROBS: Final = frozenset({"content", "refusal"})
+_OBJECT: Final = "chat.completion"
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
+    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    if body.get("error"):
+        raise RequestFailed(fault_of(body))
+    choices = body.get("choices")
+    if type(choices) is not list:
+        raise WireError("expected an array", "choices")
+    usage = body.get("usage")
+    known = _RESPONSE if body.get("object") == _OBJECT else _RESPONSE - {"object"}
+    sources = sources_of(body)
+    return ir.Response(
+        NAME,
+        body.get("id"),
+        body.get("model"),
+        body.get("created"),
+        tuple([_candidate(choice, index, sources) for index, choice in enumerate(choices)]),
+        decode_usage(usage, quirks) if usage else None,
+        tier=body.get("service_tier"),
+        extra=leftovers(body, known),
+    )
+
+
+def _candidate(choice: dict[str, Any], position: int, sources: tuple[ir.Citation, ...]) -> ir.Candidate:
+    message = choice.get("message") or {}
+    blocks, rest = decode_answer(message, f"choices[{position}].message")
+    known = _CHOICE
+    if (logprobs := choice.get("logprobs")) is not None and not _take_logprobs(logprobs, blocks):
+        known -= {"logprobs"}
+    if sources:
+        _cite(sources, blocks)
+    if type(sequence := choice.get("stop_reason")) is not str:
+        known, sequence = known - {"stop_reason"}, None
+    delta = choice.get("delta")
+    if isinstance(delta, dict) and not (delta.get("content") or delta.get("tool_calls")):
+        known |= {"delta"}  # a stream's empty one beside the message
+    extra = leftovers(choice, known)
+    if rest is not None:
+        extra = ir.merge(extra, {NAME: {f"message.{key}": value for key, value in rest[NAME].items()}})
+    called = any(isinstance(block, ir.ToolCall) for block in blocks)
+    stop = decode_stop(choice.get("finish_reason"), sequence, called=called)
+    return ir.Candidate(tuple(blocks), stop, choice.get("index", position), extra)
+
+
+def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
+    """Why a candidate ended. called: whether it holds calls, which counts for more: many say `stop` then."""
+    if not word:
+        return None if word is None else ir.Stop("tool" if called else "end", raw=word)
+    if sequence is not None:
+        return ir.Stop("sequence", raw=word, sequence=sequence)
+    stop = STOPS.get(word) or ir.Stop("other", raw=word)
+    return ir.Stop("tool", raw=word) if called and stop.reason == "end" else stop
+
+
+def sources_of(body: Mapping[str, Any]) -> tuple[ir.Citation, ...]:
+    """Citations of the whole text, from the lists that search vendors put beside the message."""
+    urls = body.get("citations")
+    if not urls or not isinstance(urls, list):
+        return ()
+    results = body.get("search_results") or ()
+    titles = {result.get("url"): result.get("title") for result in results if isinstance(result, dict)}
+    return tuple(
+        [ir.Citation("url", url, titles.get(url), form="citations") for url in urls if isinstance(url, str)]
+    )
+
+
+def _cite(sources: tuple[ir.Citation, ...], blocks: list[ir.Block]) -> None:
+    for index, block in enumerate(blocks):
+        if isinstance(block, ir.Text):
+            blocks[index] = ir.Text(block.text, (*block.citations, *sources), block.logprobs, form=block.form)
+            return
+
+
+def _take_logprobs(logprobs: dict[str, Any], blocks: list[ir.Block]) -> bool:
+    """Give log probabilities to the blocks whose text they are; False where there is none."""
+    if not logprobs.keys() <= _LOGPROBS:
+        return False
+    for member, kind in (("content", ir.Text), ("refusal", ir.Refusal)):
+        if not (tokens := logprobs.get(member)):
+            continue
+        place = next((index for index, block in enumerate(blocks) if isinstance(block, kind)), None)
+        if place is None:
+            return False
+        decoded = decode_logprobs(tokens)
+        block = blocks[place]
+        if isinstance(block, ir.Text):
+            blocks[place] = ir.Text(block.text, block.citations, decoded, form=block.form)
+        elif isinstance(block, ir.Refusal):
+            blocks[place] = ir.Refusal(block.text, decoded)
+    return True
+
+
+def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
+    """Tokens with their log probabilities."""
+    return tuple([_logprob(token) for token in tokens])
+
+
+def _logprob(token: dict[str, Any]) -> ir.Logprob:
+    spelled, top = token.get("bytes"), token.get("top_logprobs")
+    return ir.Logprob(
+        token["token"],
+        token["logprob"],
+        tuple(spelled) if spelled is not None else None,
+        decode_logprobs(top) if top is not None else None,
+        extra=leftovers(token, _TOKEN),
+    )
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
+    """The answer as a client of this dialect reads it."""
+    report = reply.report
+    own = response.dialect == NAME
+    draft = Draft(report, own=own)
+    out: dict[str, Any] = {
+        "id": response.id if response.id is not None else reply.id,
+        "object": _OBJECT,
+        "created": created_of(response.created, reply, own=own),
+        "model": shown_model(response.model, reply),
+        "choices": [_choice(candidate, draft, reply) for candidate in response.candidates],
+    }
+    if response.usage is not None:
+        out["usage"] = encode_usage(response.usage, report, own=own)
+    if response.tier is not None:
+        out["service_tier"] = response.tier
+    if response.status is not None:
+        report.lose("status", "an answer has no status here", "hint")
+    if response.error is not None:
+        out["error"] = error_member(response.error)
+    if response.extra is not None:
+        restore(out, response.extra, report, "")
+    return out
+
+
+def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
+    """The answer's date in Unix seconds; a vendor's own spelling stays."""
+    if created is None:
+        return reply.created
+    if own or isinstance(created, int):
+        return created
+    if isinstance(created, str):
+        try:
+            return int(datetime.fromisoformat(created).timestamp())
+        except ValueError:
+            return reply.created
+    return int(created)
+
+
+def shown_model(model: str | None, reply: Reply) -> str | None:
+    """The model's name for the client."""
+    return reply.model or model or reply.request.model
+
+
+def legacy(reply: Reply) -> bool:
+    """Whether the client knows functions only, not tools."""
+    request = reply.request
+    return request.dialect == NAME and (request.forms or {}).get("tools") == "functions"
+
+
+def mint(reply: Reply, candidate: int, position: int) -> str:
+    """An id for a call that came without one, the same whenever the same answer is written."""
+    return f"call_{reply.id.rpartition('-')[2]}_{candidate}_{position}"
+
+
+def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, Any]:
+    where = f"candidates[{candidate.index}]"
+    saying = Saying(draft, lambda position: mint(reply, candidate.index, position), legacy=legacy(reply))
+    message = saying.write(candidate.blocks, where)
+    message.setdefault("refusal", None)
+    out: dict[str, Any] = {
+        "index": candidate.index,
+        "message": message,
+        "logprobs": _encode_logprobs(candidate.blocks),
+        "finish_reason": encode_stop(
+            candidate.stop, draft, where, called=bool(saying.calls), legacy="function_call" in message
+        ),
+    }
+    if draft.own and candidate.stop is not None and candidate.stop.sequence is not None:
+        out["stop_reason"] = candidate.stop.sequence
+    if candidate.extra is not None:
+        restore(out, candidate.extra, draft.report, where)
+    return out
+
+
+def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool, legacy: bool) -> str | None:
+    """The finish reason. called, legacy: whether the client is shown calls, or a `function_call`."""
+    if stop is None:
+        return None
+    if draft.own and stop.raw is not None:
+        return stop.raw
+    if not draft.own:
+        _lose_stop(stop, draft.report, where + ".stop")
+    if legacy and stop.reason in {"tool", "end"}:
+        return "function_call"
+    if called and stop.reason == "end":
+        return "tool_calls"
+    return STOP_WORDS[stop.reason]
+
+
+def _lose_stop(stop: ir.Stop, report: Report, where: str) -> None:
+    if (lost := STOPS_LOST.get(stop.reason)) is not None:
+        report.lose(where + ".reason", lost, "quality")
+    if stop.sequence is not None:
+        report.lose(where + ".sequence", "the stop sequence is not told", "hint")
+    for key, value in (stop.detail or {}).items():
+        if value:
+            report.lose(f"{where}.detail.{key}", "a finish reason has no details here", "hint")
+
+
+def _encode_logprobs(blocks: Sequence[ir.Block]) -> dict[str, Any] | None:
+    out: dict[str, Any] = {"content": None, "refusal": None}
+    for block in blocks:
+        if isinstance(block, ir.Text | ir.Refusal) and block.logprobs is not None:
+            member = "content" if isinstance(block, ir.Text) else "refusal"
+            out[member] = [*(out[member] or ()), *encode_logprobs(block.logprobs)]
+    return out if out["content"] is not None or out["refusal"] is not None else None
+
+
+def encode_logprobs(tokens: Sequence[ir.Logprob]) -> list[dict[str, Any]]:
+    """Tokens with their log probabilities."""
+    return [_encode_logprob(token) for token in tokens]
+
+
+def _encode_logprob(token: ir.Logprob) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "token": token.token,
+        "logprob": token.logprob,
+        "bytes": list(token.bytes) if token.bytes is not None else None,
+    }
+    if token.top is not None:
+        out["top_logprobs"] = encode_logprobs(token.top)
+    out.update((token.extra or {}).get(NAME, {}))
+    return out

@@ -1,0 +1,193 @@
+"""Token counts, both directions.
+
+Usage.form, words joined by "+": where the cached count was written ("details", "cached_tokens", "hit_miss";
+none of them is the first alone), "cache_outside" where the prompt's count leaves cached tokens out, and
+"reasoning_outside" where the completion's leaves reasoning out. Members that the counts do not give back,
+such as a total that is no sum, are leftovers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_chat.terms import NAME, restore
+from dragoman.dialects.quirks import Quirks
+
+_INPUT: Final = {
+    "audio_tokens": "input_audio",
+    "text_tokens": "input_text",
+    "image_tokens": "input_image",
+    "video_tokens": "input_video",
+}
+_OUTPUT: Final = {
+    "audio_tokens": "output_audio",
+    "text_tokens": "output_text",
+    "image_tokens": "output_image",
+    "accepted_prediction_tokens": "accepted_prediction",
+    "rejected_prediction_tokens": "rejected_prediction",
+}
+_NONE: Final[dict[str, Any]] = {}
+_ABSENT: Final = object()
+
+
+def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
+    """Disjoint counts. What a total includes is told by the sums, and by the quirk where they do not."""
+    get = wire.get
+    prompt, completion = get("prompt_tokens"), get("completion_tokens")
+    inputs = get("prompt_tokens_details") or _NONE
+    outputs = get("completion_tokens_details") or _NONE
+    words: list[str] = []
+    cached = _cached(wire, inputs, words)
+    written = inputs.get("cache_write_tokens")
+    reasoning = outputs.get("reasoning_tokens")
+    entered, answered = prompt, completion
+    if prompt is not None:
+        if cached is not None and cached > prompt:
+            words.append("cache_outside")
+        else:
+            entered = max(prompt - (cached or 0) - (written or 0), 0)
+    if completion is not None and reasoning:
+        if _outside(prompt, completion, reasoning, get("total_tokens"), quirks):
+            words.append("reasoning_outside")
+        else:
+            reasoning = min(reasoning, completion)
+            answered = completion - reasoning
+    detail = _detail(inputs, _INPUT) | _detail(outputs, _OUTPUT)
+    usage = ir.Usage(
+        entered,
+        cached,
+        written,
+        output=answered,
+        reasoning=reasoning,
+        detail=detail or None,
+        form="+".join(words) or None,
+    )
+    rest = _rest(wire, _encode(usage, usage.form or ""))
+    if rest:
+        return ir.Usage(
+            entered,
+            cached,
+            written,
+            output=answered,
+            reasoning=reasoning,
+            detail=usage.detail,
+            extra={NAME: rest},
+            form=usage.form,
+        )
+    return usage
+
+
+def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:
+    """Tokens read from the cache. DeepSeek tells them as hits and misses too, Together beside the totals."""
+    carriers = (
+        ("details", inputs.get("cached_tokens")),
+        ("cached_tokens", wire.get("cached_tokens")),
+        ("hit_miss", wire.get("prompt_cache_hit_tokens")),
+    )
+    stated = [(word, count) for word, count in carriers if count is not None]
+    if not stated:
+        return None
+    cached: int = stated[0][1]
+    agreed = [word for word, count in stated if count == cached]
+    if agreed != ["details"]:
+        words.extend(agreed)
+    return cached
+
+
+def _outside(prompt: int | None, completion: int, reasoning: int, total: int | None, quirks: Quirks) -> bool:
+    """Whether the completion's count leaves out the reasoning."""
+    if total is not None and prompt is not None:
+        if total == prompt + completion + reasoning:
+            return True
+        if total == prompt + completion:
+            return False
+    return quirks.reasoning_tokens == "outside"
+
+
+def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    if not wire:
+        return {}
+    return {ours: value for theirs, ours in names.items() if (value := wire.get(theirs)) is not None}
+
+
+def _rest(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+    """The members that writing the counts does not give back, under dotted names."""
+    rest: dict[str, Any] = {}
+    for key, value in wire.items():
+        mine = written.get(key, _ABSENT)
+        if value is None or mine == value:
+            continue
+        if isinstance(value, dict) and isinstance(mine, dict) and not within:
+            rest.update(_rest(value, mine, key + "."))
+        else:
+            rest[within + key] = value
+    return rest
+
+
+def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
+    """The counts with their totals. own: they came in this dialect."""
+    out = _encode(usage, (usage.form or "") if own else "")
+    if not own:
+        for member in ("prompt_tokens", "completion_tokens"):
+            if out.setdefault(member, 0) == 0 and usage == ir.Usage():
+                report.add(f"usage.{member}", "a client needs a number")
+        out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"]
+        _lose(usage, report)
+    if usage.extra is not None:
+        restore(out, usage.extra, report, "usage")
+    return out
+
+
+def _encode(usage: ir.Usage, form: str) -> dict[str, Any]:
+    words = form.split("+") if form else ()
+    out: dict[str, Any] = {}
+    if usage.input is not None or usage.cache_read is not None or usage.cache_write is not None:
+        out["prompt_tokens"] = (usage.input or 0) if "cache_outside" in words else usage.input_total
+    if usage.output is not None or usage.reasoning is not None:
+        out["completion_tokens"] = (usage.output or 0) if "reasoning_outside" in words else usage.output_total
+    if len(out) == 2:
+        outside = (usage.reasoning or 0) if "reasoning_outside" in words else 0
+        out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"] + outside
+    detail = usage.detail or _NONE
+    inputs = {theirs: detail[ours] for theirs, ours in _INPUT.items() if ours in detail}
+    outputs = {theirs: detail[ours] for theirs, ours in _OUTPUT.items() if ours in detail}
+    if usage.cache_read is not None:
+        _encode_cached(out, inputs, usage.cache_read, words)
+    if usage.cache_write is not None:
+        inputs["cache_write_tokens"] = usage.cache_write
+    if usage.reasoning is not None:
+        outputs["reasoning_tokens"] = usage.reasoning
+    if inputs:
+        out["prompt_tokens_details"] = inputs
+    if outputs:
+        out["completion_tokens_details"] = outputs
+    return out
+
+
+def _encode_cached(
+    out: dict[str, Any], inputs: dict[str, Any], cached: int, words: tuple[()] | list[str]
+) -> None:
+    elsewhere = "cached_tokens" in words or "hit_miss" in words
+    if "details" in words or not elsewhere:
+        inputs["cached_tokens"] = cached
+    if "cached_tokens" in words:
+        out["cached_tokens"] = cached
+    if "hit_miss" in words:
+        out["prompt_cache_hit_tokens"] = cached
+        out["prompt_cache_miss_tokens"] = out.get("prompt_tokens", cached) - cached
+
+
+def _lose(usage: ir.Usage, report: Report) -> None:
+    """What the totals hold without saying so, and what they do not hold."""
+    for field in ("cache_write_5m", "cache_write_1h", "tool_input"):
+        if getattr(usage, field):
+            report.lose(f"usage.{field}", "told as part of a larger count", "hint")
+    known = {*_INPUT.values(), *_OUTPUT.values()}
+    for key, value in (usage.detail or _NONE).items():
+        if key not in known and value:
+            report.lose(f"usage.detail.{key}", "this protocol has no such count", "hint")
+    for index in range(len(usage.others)):
+        report.lose(f"usage.others[{index}]", "work on other models is not told", "hint")

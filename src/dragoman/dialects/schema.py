@@ -1,0 +1,186 @@
+"""Whether a JSON Schema is one, and whether it keeps the rules of strict output: the first mistake.
+
+Structure only: keywords have the types that https://json-schema.org/draft/2020-12 and its forerunners give
+them. References are not followed, and unknown keywords are allowed, as the specification demands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeAlias
+
+
+class Mistake(NamedTuple):
+    """What is wrong with a schema. path: inside the schema (`properties.city.type`), "" for the whole."""
+
+    path: str
+    message: str
+
+
+_Found: TypeAlias = Mistake | None
+
+TYPES: Final = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
+
+
+def mistake(schema: Any) -> Mistake | None:
+    """The first structural mistake of a schema; None where there is none."""
+    if type(schema) is bool:
+        return None
+    if type(schema) is not dict:
+        return Mistake("", f"a schema must be an object or a boolean, not {_kind(schema)}")
+    for keyword, value in schema.items():
+        check = _KEYWORDS.get(keyword)
+        if check is not None and (found := check(value)) is not None:
+            return _below(keyword, found)
+    return None
+
+
+def _below(keyword: str, found: Mistake) -> Mistake:
+    inner = found.path
+    joint = "" if not inner or inner.startswith("[") else "."
+    return Mistake(f"{keyword}{joint}{inner}", found.message)
+
+
+def _kind(value: Any) -> str:
+    kinds = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+# --- Keywords ----------------------------------------------------------------------------------
+
+
+def _type(value: Any) -> _Found:
+    if type(value) is str:
+        return None if value in TYPES else Mistake("", f"'{value}' is not a type")
+    if type(value) is not list or not value:
+        return Mistake("", f"a type must be a string or an array of strings, not {_kind(value)}")
+    for index, name in enumerate(value):
+        if type(name) is not str or name not in TYPES:
+            return Mistake(f"[{index}]", f"{name!r} is not a type")
+    return None
+
+
+def _schemas_by_name(value: Any) -> _Found:
+    if type(value) is not dict:
+        return Mistake("", f"must be an object of schemas, not {_kind(value)}")
+    for name, schema in value.items():
+        if (found := mistake(schema)) is not None:
+            return _below(name, found)
+    return None
+
+
+def _schemas(value: Any) -> _Found:
+    if type(value) is not list or not value:
+        return Mistake("", "must be an array of schemas with at least one")
+    for index, schema in enumerate(value):
+        if (found := mistake(schema)) is not None:
+            return _below(f"[{index}]", found)
+    return None
+
+
+def _items(value: Any) -> _Found:
+    return _schemas(value) if type(value) is list and value else None if value == [] else mistake(value)
+
+
+def _names(value: Any) -> _Found:
+    if type(value) is not list:
+        return Mistake("", f"must be an array of strings, not {_kind(value)}")
+    for index, name in enumerate(value):
+        if type(name) is not str:
+            return Mistake(f"[{index}]", f"must be a string, not {_kind(name)}")
+    return None
+
+
+def _array(value: Any) -> _Found:
+    return None if type(value) is list else Mistake("", f"must be an array, not {_kind(value)}")
+
+
+def _string(value: Any) -> _Found:
+    return None if type(value) is str else Mistake("", f"must be a string, not {_kind(value)}")
+
+
+def _number(value: Any) -> _Found:
+    return None if type(value) in {int, float} else Mistake("", f"must be a number, not {_kind(value)}")
+
+
+def _count(value: Any) -> _Found:
+    if type(value) is int and value >= 0:
+        return None
+    if type(value) is float and value >= 0 and value.is_integer():
+        return None
+    return Mistake("", "must be a whole number of at least 0")
+
+
+_KEYWORDS: Final[dict[str, Callable[[Any], _Found]]] = {
+    "type": _type,
+    **dict.fromkeys(
+        ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"), _schemas_by_name
+    ),
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), _schemas),
+    **dict.fromkeys(
+        (
+            *("additionalProperties", "unevaluatedProperties", "unevaluatedItems", "propertyNames"),
+            *("contains", "not", "if", "then", "else"),
+        ),
+        mistake,
+    ),
+    "items": _items,
+    "required": _names,
+    "enum": _array,
+    **dict.fromkeys(("pattern", "format", "$ref", "title", "description"), _string),
+    **dict.fromkeys(("minimum", "maximum", "multipleOf"), _number),
+    **dict.fromkeys(
+        ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), _count
+    ),
+}
+
+
+# --- Strict output -----------------------------------------------------------------------------
+
+_REFUSED: Final = (
+    *("allOf", "oneOf", "not", "if", "then", "else", "patternProperties"),
+    *("dependentRequired", "dependentSchemas", "dependencies"),
+)
+
+
+def strict_mistake(schema: dict[str, Any]) -> Mistake | None:
+    """The first breach of the rules that strict tools and answers add; `mistake` must have passed.
+
+    The root is an object and no `anyOf`; every object names all of its properties as required and allows
+    no others; the keywords that combine schemas are not used, except `anyOf`.
+    """
+    if schema.get("type") != "object" and "$ref" not in schema:
+        return Mistake("type", "the root must be of type 'object'")
+    if "anyOf" in schema:
+        return Mistake("anyOf", "the root must not be an 'anyOf'")
+    return _strict(schema)
+
+
+def _strict(schema: Any) -> _Found:
+    if type(schema) is not dict:
+        return None
+    for keyword in _REFUSED:
+        if keyword in schema:
+            return Mistake(keyword, f"'{keyword}' is not permitted")
+    stated = schema.get("type")
+    if stated == "object" or (type(stated) is list and "object" in stated):
+        if schema.get("additionalProperties") is not False:
+            return Mistake("additionalProperties", "is required to be supplied and to be false")
+        required = schema.get("required", ())
+        for name in schema.get("properties", ()):
+            if name not in required:
+                return Mistake("required", f"must include every property; '{name}' is missing")
+    return _strict_below(schema)
+
+
+def _strict_below(schema: dict[str, Any]) -> _Found:
+    for keyword in ("properties", "$defs", "definitions"):
+        for name, inner in schema.get(keyword, {}).items():
+            if (found := _strict(inner)) is not None:
+                return _below(keyword, _below(name, found))
+    for keyword in ("anyOf", "prefixItems"):
+        for index, inner in enumerate(schema.get(keyword, ())):
+            if (found := _strict(inner)) is not None:
+                return _below(keyword, _below(f"[{index}]", found))
+    found = _strict(schema.get("items"))
+    return None if found is None else _below("items", found)
