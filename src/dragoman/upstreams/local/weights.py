@@ -33,8 +33,8 @@ class Weights(msgspec.Struct, frozen=True):
     id, aliases: its names in requests. package, version, file: where its weights are; file is the path
     below site-packages. sha256, size (bytes): of that file. hashes: sha256 of the package's archives.
     licence: of the weights. parameters, context (tokens): of the model. memory: bytes that it needs with
-    the default context. draw: the sampling that its authors advise, for what a request leaves open.
-    page: where all this is stated.
+    the default context. draw: the sampling that its authors advise; limit: tokens of an answer; system: a
+    system message; each for a request that leaves it open. page: where its authors state all this.
     """
 
     id: str
@@ -51,6 +51,8 @@ class Weights(msgspec.Struct, frozen=True):
     context: int
     memory: int
     draw: Draw
+    limit: int
+    system: str
     page: str
 
 
@@ -73,6 +75,11 @@ WEIGHTS: tuple[Weights, ...] = (
         context=8192,
         memory=280 * MIB,
         draw=Draw(temperature=0.2, top_p=0.9),
+        # So small a model may repeat itself until its context is full, which takes minutes.
+        limit=1024,
+        # The template's own ("… named SmolLM, trained by Hugging Face") has these quantised weights answer
+        # simple questions in French.
+        system="You are a helpful assistant.",
         page="https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
     ),
 )

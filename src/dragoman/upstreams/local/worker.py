@@ -86,7 +86,7 @@ class Worker:
         self._running: Generate | None = None
         self._cancelled = False
 
-    # --- The reader's half -------------------------------------------------------------------------------
+    # --- The reader's half ---
 
     def take(self, order: Order) -> None:
         """Act on one order; called by the reader."""
@@ -142,7 +142,7 @@ class Worker:
             resident=_resident(),
         )
 
-    # --- The main thread's half --------------------------------------------------------------------------
+    # --- The main thread's half ---
 
     def run(self) -> None:
         """Answer requests for ever."""

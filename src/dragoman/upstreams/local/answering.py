@@ -1,0 +1,104 @@
+"""What a model process says, as the IR events of one candidate. Obeys `ir.GRAMMAR`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from dragoman import ir
+from dragoman.upstreams.local.calls import Begun, ForcedCall, chosen_calls, may_be_call
+from dragoman.upstreams.local.protocol import Delta, Done, TokenProb
+
+
+class Answer:
+    """The blocks of one candidate while they are written.
+
+    forced: the text is a call held by a grammar. chosen: names of the tools that the reply may be a call
+    of; it is held back while it may still become one. new_id: makes the id of a call.
+    """
+
+    def __init__(
+        self, candidate: int, *, forced: bool, chosen: Collection[str], new_id: Callable[[], str]
+    ) -> None:
+        self._candidate = candidate
+        self._forced = ForcedCall() if forced else None
+        self._chosen = chosen
+        self._new_id = new_id
+        self._held: list[Delta] | None = [] if chosen else None
+        self._blocks = 0
+        self._open = False
+        self._called = False
+
+    def feed(self, delta: Delta) -> list[ir.Event]:
+        """The events for more text."""
+        if self._forced is not None:
+            return self._dictated(self._forced.feed(delta.text))
+        if self._held is None:
+            return self._prose([delta])
+        self._held.append(delta)
+        if may_be_call("".join(held.text for held in self._held)):
+            return []
+        released, self._held = self._held, None
+        return self._prose(released)
+
+    def finish(self, done: Done) -> list[ir.Event]:
+        """The events that end the candidate."""
+        whole = done.finish == "stop"
+        events: list[ir.Event] = []
+        if self._forced is not None:
+            rest = self._forced.close(whole=whole)
+            # An answer cut off before it names its tool is no call, and is shown as what it is.
+            cut = rest and not self._forced.begun
+            events += self._prose([Delta(done.id, rest)]) if cut else self._dictated([rest] if rest else [])
+        if self._held is not None:
+            text = "".join(held.text for held in self._held)
+            calls = chosen_calls(text, self._chosen) if whole else []
+            for name, arguments in calls:
+                events += [*self._dictated([Begun(name), arguments]), *self._end()]
+            events += [] if calls else self._prose(self._held)
+        if not self._blocks and not events:
+            events += self._begin(ir.Text(""))
+        return [*events, *self._end(), ir.Finish(self._stop(done), self._candidate)]
+
+    def _prose(self, deltas: Sequence[Delta]) -> list[ir.Event]:
+        events = [] if self._open or not deltas else self._begin(ir.Text(""))
+        for delta in deltas:
+            probs = tuple(_logprob(prob) for prob in delta.logprobs) or None
+            events.append(ir.TextDelta(self._blocks - 1, delta.text, self._candidate, probs))
+        return events
+
+    def _dictated(self, parts: Sequence[Begun | str]) -> list[ir.Event]:
+        """The events of a call's parts."""
+        events: list[ir.Event] = []
+        for part in parts:
+            if isinstance(part, Begun):
+                self._called = True
+                events += self._begin(ir.ToolCall(self._new_id(), part.name))
+            else:
+                events.append(ir.ArgsDelta(self._blocks - 1, part, self._candidate))
+        return events
+
+    def _begin(self, block: ir.Block) -> list[ir.Event]:
+        self._blocks += 1
+        self._open = True
+        return [ir.Open(self._blocks - 1, block, self._candidate)]
+
+    def _end(self) -> list[ir.Event]:
+        if not self._open:
+            return []
+        self._open = False
+        return [ir.Close(self._blocks - 1, None, self._candidate)]
+
+    def _stop(self, done: Done) -> ir.Stop:
+        if done.finish != "stop":
+            return ir.Stop(done.finish, sequence=done.sequence)
+        return ir.Stop("tool" if self._called else "end")
+
+
+def _logprob(prob: TokenProb) -> ir.Logprob:
+    return ir.Logprob(
+        prob.piece.decode("utf-8", "replace"),
+        prob.logprob,
+        tuple(prob.piece),
+        tuple(_logprob(other) for other in prob.top),
+        prob.id,
+    )

@@ -1,0 +1,269 @@
+"""An IR request as what an embedded model is asked: turns, tools, sampling, grammar.
+
+What the model cannot be told is a loss in the report; what it cannot do (images, tools of free text, a
+schema that no grammar holds) is refused, with its place in IR terms. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.loss import Report, Severity
+from dragoman.errors import RequestFailed, WireError
+from dragoman.upstreams.local.grammar import Call, call_grammar, json_grammar
+from dragoman.upstreams.local.protocol import Draw, Invocation, ToolSpec, Turn
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A request in the model process's terms.
+
+    forced: the answer can only be a tool call. chosen: the tools that it may be a call of at its own choice.
+    """
+
+    turns: tuple[Turn, ...]
+    tools: tuple[ToolSpec, ...]
+    draw: Draw
+    limit: int | None
+    stop: tuple[str, ...]
+    grammar: str | None
+    forced: bool
+    chosen: frozenset[str]
+
+
+def ask(request: ir.Request, report: Report, draw: Draw) -> Asked:
+    """Translate a request. draw: the sampling for what the request leaves open.
+
+    Raises RequestFailed for what cannot be done, WireError for what cannot be read, such as a schema.
+    """
+    _lose_fields(request, report)
+    offered, forced = _offered(request, report)
+    return Asked(
+        turns=tuple(_turns(request, report)),
+        tools=tuple(ToolSpec(tool.name, tool.description, tool.parameters) for _, tool in offered),
+        draw=_draw(request.sampling, draw),
+        limit=request.max_output,
+        # A stop sequence is for prose; within a call it would leave half an argument.
+        stop=() if forced else request.sampling.stop or (),
+        grammar=_grammar(request, offered, forced=forced, report=report),
+        forced=forced,
+        chosen=frozenset() if forced else frozenset(tool.name for _, tool in offered),
+    )
+
+
+_UNSAID: tuple[tuple[str, str, Severity], ...] = (
+    ("reasoning", "the embedded models do not think", "quality"),
+    ("cache", "every prompt is read whole", "hint"),
+    ("user", "nobody is told the end user's id", "hint"),
+    ("safety_identifier", "nobody is told the end user's id", "hint"),
+    ("metadata", "nothing is stored", "hint"),
+    ("tier", "there is one service tier", "hint"),
+    ("store", "nothing is stored", "hint"),
+    ("previous", "no earlier answers are kept", "meaning"),
+    ("conversation", "no conversations are kept", "meaning"),
+    ("background", "there is no background mode", "quality"),
+)
+
+
+def _lose_fields(request: ir.Request, report: Report) -> None:
+    for field, reason, severity in _UNSAID:
+        if getattr(request, field):
+            report.lose(field, reason, severity)
+    if request.parallel and request.tools:
+        report.lose("parallel", "one call at a time is made", "quality")
+    _lose_extra(request.extra, "", report)
+
+
+def _lose_extra(extra: ir.Extra, where: str, report: Report) -> None:
+    for dialect, members in (extra or {}).items():
+        for key, value in members.items():
+            if value is not None:
+                report.lose(f"{where}.{key}" if where else key, f"only {dialect} has this", "hint")
+
+
+# --- Messages ---
+
+
+def _turns(request: ir.Request, report: Report) -> Iterator[Turn]:
+    if request.system:
+        yield Turn("system", _text(request.system, "system", report))
+    names = {
+        block.id: block.name
+        for message in request.messages
+        for block in message.blocks
+        if isinstance(block, ir.ToolCall) and block.id is not None
+    }
+    for index, message in enumerate(request.messages):
+        where = f"messages[{index}]"
+        if message.name is not None:
+            report.lose(f"{where}.name", "the embedded models know no names", "hint")
+        if message.cache is not None:
+            report.lose(f"{where}.cache", "every prompt is read whole", "hint")
+        _lose_extra(message.extra, where, report)
+        if message.role == "assistant":
+            yield _said(message.blocks, f"{where}.blocks", report)
+        elif message.role == "user":
+            yield from _asked(message.blocks, f"{where}.blocks", names, report)
+        else:
+            yield Turn("system", _text(message.blocks, f"{where}.blocks", report))
+
+
+def _said(blocks: Sequence[ir.Block], where: str, report: Report) -> Turn:
+    """What the assistant said and called."""
+    calls = tuple(
+        Invocation(block.name, block.arguments, block.id)
+        for block in blocks
+        if isinstance(block, ir.ToolCall) and block.by != "provider"
+    )
+    return Turn("assistant", _text(blocks, where, report), calls)
+
+
+def _asked(blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report) -> Iterator[Turn]:
+    """A user's message: each tool's result is a turn of its own, in its place."""
+    start = 0
+    for index, block in enumerate(blocks):
+        if isinstance(block, ir.ToolResult) and block.by != "provider":
+            if index > start:
+                yield Turn("user", _text(blocks, where, report, start, index))
+            name = block.name or names.get(block.id or "")
+            text = _text(block.content, f"{where}[{index}].content", report)
+            yield Turn("tool", text, name=name, id=block.id)
+            start = index + 1
+    if start < len(blocks) or not blocks:
+        yield Turn("user", _text(blocks, where, report, start))
+
+
+def _text(
+    blocks: Sequence[ir.Block], where: str, report: Report, start: int = 0, end: int | None = None
+) -> str:
+    """The text of some blocks, one below the other; calls and results have been taken out."""
+    texts = (
+        _block(block, f"{where}[{index}]", report)
+        for index, block in enumerate(blocks[start:end], start)
+        if not (isinstance(block, ir.ToolCall | ir.ToolResult) and block.by != "provider")
+    )
+    return "\n".join(text for text in texts if text)
+
+
+def _block(block: ir.Block, where: str, report: Report) -> str:
+    _lose_parts(block, where, report)
+    match block:
+        case ir.Text() | ir.Refusal():
+            return block.text
+        case ir.Json():
+            return msgspec.json.encode(block.value).decode()
+        case ir.Media() if block.text is not None:
+            return block.text
+        case ir.Media() if block.blocks is not None:
+            return _text(block.blocks, f"{where}.blocks", report)
+        case ir.Media():
+            raise unsupported(
+                f"The embedded models read text, not a part of kind {block.kind}.",
+                where,
+                "unsupported_modality",
+            )
+        case ir.Thinking():
+            report.lose(where, "thinking is not sent back", "quality")
+        case ir.Native():
+            report.lose(where, f"only {block.dialect} knows a {block.kind}")
+        case _:
+            report.lose(where, "what a provider's own tool did is not told", "quality")
+    return ""
+
+
+def _lose_parts(block: ir.Block, where: str, report: Report) -> None:
+    if getattr(block, "cache", None) is not None:
+        report.lose(f"{where}.cache", "every prompt is read whole", "hint")
+    if getattr(block, "citations", ()):
+        report.lose(f"{where}.citations", "a prompt holds no citations", "hint")
+    _lose_extra(getattr(block, "extra", None), where, report)
+
+
+def unsupported(message: str, param: str, code: str = "unsupported_value") -> RequestFailed:
+    """The failure of a request that asks what the embedded models cannot do."""
+    return RequestFailed(ir.Fault("unsupported", message, code=code, param=param))
+
+
+# --- Tools and the form of the answer ---
+
+
+def _offered(request: ir.Request, report: Report) -> tuple[list[tuple[int, ir.Function]], bool]:
+    """The tools that may be called, with their places, and whether one of them must be."""
+    choice = request.tool_choice or ir.ToolChoice("auto")
+    if choice.mode == "none":
+        return [], False
+    if choice.mode == "native":
+        report.lose("tool_choice", "the embedded models do not know this choice")
+    tools: list[tuple[int, ir.Function]] = []
+    for index, tool in enumerate(request.tools or ()):
+        where = f"tools[{index}]"
+        if not isinstance(tool, ir.Function):
+            report.lose(where, f"there is nobody to run a {tool.kind} tool")
+            continue
+        if tool.kind == "custom":
+            raise unsupported("The embedded models call tools with JSON, not with free text.", where)
+        if tool.cache is not None:
+            report.lose(f"{where}.cache", "every prompt is read whole", "hint")
+        _lose_extra(tool.extra, where, report)
+        if not choice.names or tool.name in choice.names:
+            tools.append((index, tool))
+    forced = choice.mode in {"any", "tool"}
+    if forced and not tools:
+        raise WireError("No tool of this request can be called.", "tool_choice", "invalid_value")
+    if not forced:
+        for index, tool in tools:
+            if tool.strict:
+                report.lose(f"tools[{index}].strict", "only a forced call is held to its schema", "quality")
+    return tools, forced
+
+
+def _grammar(
+    request: ir.Request, offered: list[tuple[int, ir.Function]], *, forced: bool, report: Report
+) -> str | None:
+    output = request.output or ir.Output()
+    if any(kind != "text" for kind in output.modalities or ()):
+        raise unsupported("The embedded models answer in text.", "output.modalities", "unsupported_modality")
+    if output.verbosity is not None:
+        report.lose("output.verbosity", "the embedded models are not told", "hint")
+    _lose_extra(output.extra, "output", report)
+    calls = [Call(tool.name, _parameters(tool), f"tools[{index}].parameters") for index, tool in offered]
+    if forced:
+        return call_grammar(calls)
+    if output.kind == "text":
+        return None
+    schema = output.schema if output.kind == "schema" else None
+    return call_grammar(calls, (schema, "output.schema")) if calls else json_grammar(schema, "output.schema")
+
+
+def _parameters(tool: ir.Function) -> dict[str, Any] | None:
+    """The schema of a tool's arguments, which are an object whether or not it says so."""
+    return {"type": "object", **tool.parameters} if tool.parameters else None
+
+
+# --- Sampling ---
+
+
+def _draw(sampling: ir.Sampling, draw: Draw) -> Draw:
+    stated = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "min_p": sampling.min_p,
+        "seed": sampling.seed,
+        "frequency": sampling.frequency_penalty,
+        "presence": sampling.presence_penalty,
+        "repetition": sampling.repetition_penalty,
+        "bias": _bias(sampling.logit_bias),
+        "top_logprobs": (sampling.top_logprobs or 0) if sampling.logprobs else None,
+    }
+    return msgspec.structs.replace(draw, **{key: value for key, value in stated.items() if value is not None})
+
+
+def _bias(biases: dict[str, float] | None) -> tuple[tuple[int, float], ...] | None:
+    try:
+        return tuple((int(token), float(bias)) for token, bias in biases.items()) if biases else None
+    except ValueError as error:
+        raise WireError("A token is named by its number.", "sampling.logit_bias", "invalid_value") from error
