@@ -76,8 +76,6 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
         _named(provider, config.providers.named[name].timeouts) for name, provider in loaded.providers.items()
     ]
     named += [Named(name, name) for name in own]
-    if config.providers.local.enabled:
-        named.append(Named("local", "local", tuple(_local_models(config))))
     if loaded.simulate:
         named.append(Named("simulate", "simulate"))
     table = Table.build(
@@ -113,10 +111,6 @@ def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Iterable[Model
         transport = _transport(config.providers.named[name])
         closing.append(transport)
         upstreams[name] = _wire(provider, transport)
-    if config.providers.local.enabled:
-        local = _local(config)
-        closing.append(local)
-        upstreams["local"] = local
     if loaded.simulate:
         told = config.providers.simulate
         upstreams["simulate"] = SimulateUpstream(

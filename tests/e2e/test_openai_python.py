@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import AsyncExitStack
 from typing import Any
 
 import openai
@@ -42,14 +43,16 @@ class Conversation:
 
 
 @pytest.fixture
-def converse(serve: Serve, provide: Provide) -> Any:
+def converse(serve: Serve, provide: Provide, stack: AsyncExitStack) -> Any:
     async def start(dialect: str, *answers: Any) -> Conversation:
         provider = await provide(*answers)
         base = await serve(
             f"providers: {{up: {{dialect: {dialect}, base_url: '{provider.url}', keys: [up-key]}}}}\n"
             "retries: {attempts: 1}\n"
         )
-        client = AsyncOpenAI(base_url=f"{base}/v1", api_key="dummy-key", max_retries=0)
+        client = await stack.enter_async_context(
+            AsyncOpenAI(base_url=f"{base}/v1", api_key="dummy-key", max_retries=0)
+        )
         return Conversation(client, MODELS[dialect], provider)
 
     return start
@@ -328,30 +331,30 @@ async def test_an_anthropic_upstream_gets_its_own_form(converse: Any) -> None:
 
 async def test_models_are_listed_and_found(serve: Serve) -> None:
     base = await serve("aliases: {fast: simulate/echo, 'org/mine:7b': simulate/echo}\n")
-    client = AsyncOpenAI(base_url=f"{base}/v1", api_key="any")
-    listed = [model.id async for model in client.models.list()]
-    assert listed == sorted(set(listed))
-    assert {"fast", "org/mine:7b"} <= set(listed)
-    assert (await client.models.retrieve("org/mine:7b")).object == "model"
-    with pytest.raises(openai.NotFoundError) as caught:
-        await client.models.retrieve("nope")
+    async with AsyncOpenAI(base_url=f"{base}/v1", api_key="any") as client:
+        listed = [model.id async for model in client.models.list()]
+        assert listed == sorted(set(listed))
+        assert {"fast", "org/mine:7b"} <= set(listed)
+        assert (await client.models.retrieve("org/mine:7b")).object == "model"
+        with pytest.raises(openai.NotFoundError) as caught:
+            await client.models.retrieve("nope")
     assert caught.value.code == "model_not_found"
 
 
 @pytest.mark.parametrize("path", ["", "/v1"])
 async def test_every_spelling_of_the_base_url(serve: Serve, path: str) -> None:
     base = await serve("aliases: {m: simulate/echo}\n")
-    client = AsyncOpenAI(base_url=f"{base}{path}", api_key="any")
-    answer = await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi"}])
+    async with AsyncOpenAI(base_url=f"{base}{path}", api_key="any") as client:
+        answer = await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi"}])
     assert answer.model == "m"
 
 
 async def test_keys(serve: Serve) -> None:
     base = await serve("auth: {keys: [secret-key-1]}\naliases: {m: simulate/echo}\n")
-    wrong = AsyncOpenAI(base_url=f"{base}/v1", api_key="dummy-key", max_retries=0)
-    with pytest.raises(openai.AuthenticationError) as caught:
-        await wrong.models.list()
+    async with AsyncOpenAI(base_url=f"{base}/v1", api_key="dummy-key", max_retries=0) as wrong:
+        with pytest.raises(openai.AuthenticationError) as caught:
+            await wrong.models.list()
     assert caught.value.response.headers["www-authenticate"].startswith("Bearer")
     assert caught.value.code == "invalid_api_key"
-    right = AsyncOpenAI(base_url=f"{base}/v1", api_key="secret-key-1")
-    assert (await right.models.list()).data
+    async with AsyncOpenAI(base_url=f"{base}/v1", api_key="secret-key-1") as right:
+        assert (await right.models.list()).data
