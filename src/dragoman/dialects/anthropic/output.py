@@ -90,14 +90,15 @@ def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str,
         report.change("output.schema", "output_config.format.schema", "adapted to what the API accepts")
     if output.strict:
         report.change("output.strict", "output_config.format", "every schema is enforced here")
-    for key, value in (("title", output.name), ("description", output.description)):
+    for field, key, value in (
+        ("name", "title", output.name),
+        ("description", "description", output.description),
+    ):
         if value is not None and key not in schema:
             schema[key] = value
-            report.change(f"output.{key}", f"output_config.format.schema.{key}", "kept in the schema")
+            report.change(f"output.{field}", f"output_config.format.schema.{key}", "kept in the schema")
         elif value is not None and schema[key] != value:
-            report.lose(
-                f"output.{'name' if key == 'title' else key}", f"the schema has its own {key}", "hint"
-            )
+            report.lose(f"output.{field}", f"the schema has its own {key}", "hint")
     return schema
 
 

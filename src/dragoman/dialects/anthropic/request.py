@@ -137,7 +137,7 @@ def _message(value: Any, index: int) -> ir.Message:
         form = "bare"
     else:
         blocks = decode_content(content, f"messages[{index}].content")
-    if len(value) == 2:
+    if len(value) == 2 and content is not None:
         return ir.Message(role, blocks, form=form)
     return ir.Message(role, blocks, form=form, extra=leftovers(value, _MESSAGE))
 
