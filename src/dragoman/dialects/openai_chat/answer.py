@@ -46,11 +46,14 @@ _CITED: Final = frozenset({"url", "title", "start_index", "end_index", "content"
 _DETAIL: Final = frozenset({"type", "text", "signature", "summary", "data"})
 
 
-def decode_answer(message: Mapping[str, Any], where: str) -> tuple[list[ir.Block], ir.Extra]:
+def decode_answer(
+    message: Mapping[str, Any], where: str, *, history: bool = False
+) -> tuple[list[ir.Block], ir.Extra]:
     """The blocks of an assistant's message in their order: thinking, text, refusal, media, calls.
 
-    where: the message's path, for errors. Members in the zero form of their type (`refusal: ""`, a call
-    without a name) say nothing: they are leftovers.
+    where: the message's path, for errors. history: the message is part of a request, whose reader may tell
+    an empty content from none. Members in the zero form of their type (`refusal: ""`, a call without a
+    name) say nothing: they are leftovers.
     """
     blocks: list[ir.Block] = []
     plain = message.keys() <= _PLAIN
@@ -59,7 +62,8 @@ def decode_answer(message: Mapping[str, Any], where: str) -> tuple[list[ir.Block
     content = message.get("content")
     if type(content) is str:
         notes = message.get("annotations")
-        blocks.append(ir.Text(content, decode_annotations(notes)) if notes else ir.Text(content))
+        if content or notes or history:
+            blocks.append(ir.Text(content, decode_annotations(notes)) if notes else ir.Text(content))
     elif type(content) is list:
         blocks.extend(decode_parts(content, where + ".content"))
     elif type(content) is dict:

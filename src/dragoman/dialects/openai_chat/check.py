@@ -3,6 +3,9 @@
 Runs on every request, relayed ones too: plain loops over tables, paths written only for an error. What the
 specification does not name is tolerated, so that vendors' own members and parts pass. `stop` may hold any
 number of sequences: the limit of four is OpenAI's, and its to enforce.
+
+One rule goes beyond the specification: a conversation needs a message of a user or a result of a tool,
+because most providers refuse one without.
 """
 
 from __future__ import annotations
@@ -235,7 +238,7 @@ def _response_format(value: Any, path: str) -> None:
         _schema(schema, f"{path}.schema", what, None, strict=inner.get("strict") is True)
 
 
-def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool) -> None:
+def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool = False) -> None:
     """A schema at the root of arguments or of an answer: an object's."""
     if type(schema) is not dict:
         _wrong_type(path, "an object", schema)
@@ -299,7 +302,8 @@ def _function(function: Any, path: str, index: int, member: str) -> None:
         _boolean(strict, f"{path}[{index}]{member}.strict")
     if (parameters := function.get("parameters")) is not None:
         place = f"{path}[{index}]{member}.parameters"
-        _schema(parameters, place, f"function '{name}'", "invalid_function_parameters", strict=strict is True)
+        # Whether a strict tool's schema keeps the strict rules is the provider's to say: they differ.
+        _schema(parameters, place, f"function '{name}'", "invalid_function_parameters")
         if parameters.get("type", "object") != "object":
             raise WireError(
                 f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', "

@@ -35,13 +35,14 @@ _CHUNK: Final = frozenset(
 )
 _CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs", "stop_reason", "message"})
 _PLAIN: Final = frozenset({"role", "content"})
+_RARE: Final = frozenset({"function_call", "audio", "images", "annotations"})
 _DELTA: Final = frozenset(
     {
         *("role", "content", "refusal", "tool_calls", "function_call", "audio", "images", "annotations"),
         *("reasoning", "reasoning_content", "reasoning_details"),
     }
 )
-_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
+_EMPTY: Final[tuple[Any, ...]] = ("", [], {})
 BROKEN: Final = ir.Fault(
     "upstream",
     "The provider's stream broke off before the answer was complete.",
@@ -89,10 +90,15 @@ class _Candidate:
         self.extra: dict[str, Any] = {}
 
     def note(self, members: dict[str, Any], known: frozenset[str], prefix: str) -> None:
-        """Keep the last value that says something."""
+        """Keep the last value of each leftover that says something."""
         for key, value in members.items():
-            if key not in known and value not in _EMPTY:
-                self.extra[prefix + key] = value
+            if key not in known:
+                self.keep(prefix + key, value)
+
+    def keep(self, key: str, value: Any) -> None:
+        """Keep a value, unless it is empty and there is another."""
+        if value is not None and (key not in self.extra or value not in _EMPTY):
+            self.extra[key] = value
 
 
 class _Call:
@@ -222,6 +228,8 @@ class Decoder:
             candidate.word = word
             if isinstance(sequence := choice.get("stop_reason"), str):
                 candidate.sequence = sequence
+            else:
+                candidate.keep("stop_reason", sequence)
         if not choice.keys() <= _CHOICE:
             candidate.note(choice, _CHOICE, "")
 
@@ -238,7 +246,9 @@ class Decoder:
             self._refusal(candidate, refusal or "", logprobs.get("refusal"), events)
         for call in get("tool_calls") or ():
             self._call(candidate, call, events)
-        if not delta.keys().isdisjoint({"function_call", "audio", "images", "annotations"}):
+        if refusal == "":
+            candidate.keep("message.refusal", refusal)
+        if not delta.keys().isdisjoint(_RARE):
             self._rare(candidate, delta, events)
         if not delta.keys() <= _DELTA:
             candidate.note(delta, _DELTA, "message.")
@@ -392,7 +402,7 @@ class Decoder:
     def _legacy(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
         if candidate.legacy < 0:
             if not wire.get("name"):
-                candidate.note({"function_call": wire}, _PLAIN, "message.")
+                candidate.keep("message.function_call", wire)
                 return
             call = _Call(wire)
             self._open_call(candidate, call, ir.ToolCall(None, wire["name"], kind="legacy"), events)
@@ -401,6 +411,9 @@ class Decoder:
             events.append(ir.ArgsDelta(candidate.legacy, text, candidate.index))
 
     def _audio(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
+        if candidate.audio < 0 and wire.get("id") == "":
+            candidate.keep("message.audio", wire)
+            return
         if candidate.audio < 0:
             candidate.audio = candidate.blocks
             candidate.blocks += 1

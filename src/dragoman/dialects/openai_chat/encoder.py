@@ -208,10 +208,8 @@ class Encoder:
         block = out.block
         form = (block.form or "") if self._own else ""
         if form.startswith("details"):
-            delta: dict[str, Any] = {"reasoning_details": [encode_detail(block, self._draft, out.where)]}
-            if form == "details" and (spoken := spoken_text(block)):
-                delta["reasoning"] = spoken
-            return self._delta(choice.index, delta)
+            # What kind of entry it is may only be told by what follows.
+            return self._detail(choice, out) if block.text or block.summary or block.redacted else b""
         self._shed(out)
         member = (form or "reasoning_content").partition("+")[0]
         self._frame(choice, out, b'{"%b":' % member.encode(), b"}")
@@ -327,12 +325,17 @@ class Encoder:
         return out.head + _json(text) + out.tail
 
     def _think_detail(self, choice: _Choice, out: _Out, text: str, part: int | None) -> bytes:
-        """More of an entry of `reasoning_details`; `reasoning` repeats its text, as its vendors do."""
         extra = out.block.extra
         bare = ir.Thinking(text, extra=extra) if part is None else ir.Thinking(summary=(text,), extra=extra)
-        delta: dict[str, Any] = {"reasoning_details": [encode_detail(bare, self._draft, out.where)]}
-        if out.block.form == "details":
-            delta["reasoning"] = text
+        return self._detail(choice, out, bare)
+
+    def _detail(self, choice: _Choice, out: _Out, block: ir.Thinking | None = None) -> bytes:
+        """An entry of `reasoning_details`, or more of one; `reasoning` repeats its text, as vendors do."""
+        out.said = True
+        entry = encode_detail(block or out.block, self._draft, out.where)
+        delta: dict[str, Any] = {"reasoning_details": [entry]}
+        if out.block.form == "details" and (spoken := spoken_text(block or out.block)):
+            delta["reasoning"] = spoken
         return self._delta(choice.index, delta)
 
     def _arguments(self, event: ir.ArgsDelta) -> bytes:
@@ -347,8 +350,7 @@ class Encoder:
         block = out.block
         if self._own and isinstance(block, ir.Thinking) and (block.form or "").startswith("details"):
             sealed = ir.Thinking(sealed=event.sealed, extra=block.extra)
-            entry = encode_detail(sealed, self._draft, out.where)
-            return self._delta(event.candidate, {"reasoning_details": [entry]})
+            return self._detail(self._choices[event.candidate], out, sealed)
         if self._own and isinstance(block, ir.ToolCall) and out.head:
             call = {"index": out.position, "extra_content": seal_members(event.sealed)}
             return self._delta(event.candidate, {"tool_calls": [call]})
@@ -413,6 +415,8 @@ class Encoder:
             if out.head and not (out.said or self._own or block.kind == "custom"):
                 return out.head + b'"{}"' + out.tail  # clients parse what they get
             return b""
+        if isinstance(block, ir.Thinking):
+            return b"" if out.said or out.head else self._detail(choice, out)
         if isinstance(block, ir.Media) and block.kind == "image":
             image = encode_part(msgspec.structs.replace(block, form=None), self._draft, out.where)
             return self._delta(choice.index, {"images": [image]})

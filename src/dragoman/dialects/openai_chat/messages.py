@@ -47,7 +47,7 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
         form = "parts" if type(message.get("content")) is list else None
         return ir.Message(role, blocks, message.get("name"), form, extra=leftovers(message, _PLAIN))
     if role == "assistant":
-        said, extra = decode_answer(message, where)
+        said, extra = decode_answer(message, where, history=True)
         form = "parts" if type(message.get("content")) is list else None
         return ir.Message("assistant", tuple(said), message.get("name"), form, extra=extra)
     if role in {"tool", "function"}:
