@@ -17,6 +17,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Dialect, Reply, StreamDecoder, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.errors import RequestFailed
 from dragoman.providers.catalog import CATALOG
 from dragoman.testing.canonical import CANON
 from dragoman.testing.corpus import Exchange
@@ -94,8 +95,35 @@ class Case:
             elif response.sse is not None or response.events is not None:
                 found.add("stream")
             elif type(response.body) is dict:
-                found.add("response")
+                found.add("response" if self._answered else "error")
         return frozenset(found)
+
+    @property
+    def _answered(self) -> bool:
+        """Whether a body with a good status is an answer: some gateways send their errors so."""
+        try:
+            return self.response is not None
+        except RequestFailed:
+            return False
+        except Exception:  # noqa: BLE001 - a decoder that fails on an answer is what the laws are to find
+            return True
+
+    @cached_property
+    def accepted(self) -> bool:
+        """Whether the provider took the request."""
+        return self.exchange.response is None or self.exchange.response.status < 400
+
+    @cached_property
+    def fault(self) -> ir.Fault:
+        """The error that was answered."""
+        response = self.exchange.response
+        assert response is not None
+        if response.status < 400:
+            try:
+                self.dialect.decode_response(copy_of(self.answer), self.quirks)
+            except RequestFailed as failed:
+                return failed.fault
+        return self.dialect.decode_error(response.status, response.headers, response.raw)
 
     @cached_property
     def body(self) -> dict[str, Any]:

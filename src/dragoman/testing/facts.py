@@ -32,7 +32,6 @@ _SCALARS = (
     "output.modalities",
     "output.audio",
     "output.verbosity",
-    "reasoning.mode",
     "reasoning.effort",
     "reasoning.budget",
     "reasoning.summary",
@@ -157,11 +156,20 @@ def of_request(request: ir.Request) -> list[Fact]:
         value = _at(request, path)
         if value is not None and value not in _SAYS_NOTHING.get(path, ()):
             facts.append(Fact(path, path, _comparable(value)))
+    if (thinks := _thinks(request.reasoning)) is not None:
+        facts.append(Fact("reasoning.mode", "reasoning", thinks))
     for key, value in (request.metadata or {}).items():
         facts.append(Fact(f"metadata.{key}", f"metadata {key}", _comparable(value)))
     for name in ("output", "reasoning", "cache", "tool_choice"):
         facts += _of_extra(name, getattr(getattr(request, name), "extra", None))
     return [*facts, *_of_extra("", request.extra)]
+
+
+def _thinks(reasoning: ir.Reasoning | None) -> bool | None:
+    """Whether the model is asked to think, by a mode, an effort or a budget; None = unsaid."""
+    if reasoning is None or (reasoning.mode, reasoning.effort, reasoning.budget) == (None, None, None):
+        return None
+    return reasoning.mode != "off" and reasoning.effort != "none" and reasoning.budget != 0
 
 
 def _of_tool(tool: ir.Tool, path: str) -> Iterator[Fact]:
@@ -252,7 +260,8 @@ def _of_call(block: ir.ToolCall, path: str, _role: str, _: _Calls) -> Iterator[F
 def _of_result(block: ir.ToolResult, path: str, _role: str, calls: _Calls) -> Iterator[Fact]:
     call = calls.get(block.id)
     words = (block.by, block.name, None) if call is None else (block.by, call.name, _arguments(call))
-    yield Fact(path, "result of", words)
+    if call is not None or block.name is not None:  # a result of nothing that is known: only what it holds
+        yield Fact(path, "result of", words)
     if block.error:
         yield Fact(f"{path}.error", "failed result of", words)
     for index, inner in enumerate(block.content):

@@ -116,16 +116,11 @@ class Ledger:
         count.excepted += bool(known and not new)
         count.failed += bool(new)
         self.broken += new
-        if not new:
-            self._count_leftovers(case)
+        if not broken:
+            found = self.leftovers.setdefault(case.dialect.name, Counter())
+            for subject in {"request", "response"} & case.subjects & {law.partition(".")[0] for law in laws}:
+                found += leftovers(getattr(case, subject))
         return new
-
-    def _count_leftovers(self, case: Case) -> None:
-        found = self.leftovers.setdefault(case.dialect.name, Counter())
-        if "request" in case.subjects:
-            found += leftovers(case.request)
-        if "response" in case.subjects:
-            found += leftovers(case.response)
 
     def problems(self) -> Iterator[str]:
         """What is wrong beside the breaches: too many exceptions, and those that nothing needs."""
