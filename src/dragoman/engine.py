@@ -30,7 +30,7 @@ from dragoman.routing.route import Route, Strict, Table
 from dragoman.seams import SYSTEM, Seams
 from dragoman.upstreams.upstream import Call, Upstream
 from dragoman.upstreams.wire import WireUpstream
-from dragoman.wire.json import decode_head, decode_object
+from dragoman.wire.json import decode_head, decode_object, refuse_case_variants
 
 log = logging.getLogger("dragoman.engine")
 
@@ -258,6 +258,7 @@ class Engine:
         try:
             body = decode_object(inbound.body, inbound.max_depth)
             work.head = decode_head(inbound.body)
+            refuse_case_variants(body, work.face.maps)
             work.wire = WireRequest("chat", body)
             work.face.check(work.wire)
         except WireError as error:

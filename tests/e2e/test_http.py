@@ -92,7 +92,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "g"}}}, "tool_choice"),
     ({"tools": [TOOL], "tool_choice": "sometimes"}, "tool_choice"),
-    ({"response_format": {"type": "poem"}}, "response_format.type"),
+    ({"response_format": {"type": 7}}, "response_format"),
     ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
     ({"logit_bias": {"1": 1000}}, "logit_bias"),
 ]
