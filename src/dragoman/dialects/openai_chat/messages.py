@@ -149,7 +149,7 @@ class _History:
         parts = message.form == "parts" if self.draft.own else len(blocks) > 1
         out: dict[str, Any] = {"role": role}
         if blocks or parts or not self.draft.own:
-            out["content"] = self._content(blocks, where, parts=parts)
+            out["content"] = self._content(blocks, where + ".blocks", parts=parts)
         self._finish(out, message, where)
 
     def _content(
@@ -162,15 +162,13 @@ class _History:
                 return block.text
         if not (parts or blocks):
             return ""
-        written = (
-            encode_part(block, self.draft, f"{where}.blocks[{index}]") for index, block in enumerate(blocks)
-        )
-        return [part for part in written if part is not None]
+        written = (encode_part(block, self.draft, f"{where}[{index}]") for index, block in enumerate(blocks))
+        return [part for part in written if part is not None] or ("" if blocks else [])
 
     def _plain_text(self, block: ir.Text, where: str) -> None:
         """Report what a string cannot hold."""
         if block.cache is not None or block.extra is not None:
-            self.draft.finish({}, block.cache, block.extra, where + ".blocks[0]")
+            self.draft.finish({}, block.cache, block.extra, where + "[0]")
 
     def _finish(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
         if message.name is not None:
@@ -250,7 +248,7 @@ class _History:
         if block.name is not None:
             out["name"] = block.name
         if block.content or message.form == "parts":
-            out["content"] = self._content(block.content, where, parts=message.form == "parts")
+            out["content"] = self._content(block.content, where + ".content", parts=message.form == "parts")
         return out
 
     def _answered(self, block: ir.ToolResult, where: str) -> str:

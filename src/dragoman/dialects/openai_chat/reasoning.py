@@ -195,21 +195,30 @@ _WAYS: Final[dict[str, Callable[[dict[str, Any], ir.Reasoning, Draft], None]]] =
 
 def _effort(reasoning: ir.Reasoning, draft: Draft) -> str | None:
     """The effort in OpenAI's words, as near to what was asked as the model can."""
-    effort = reasoning.effort
-    if effort is None and reasoning.mode == "off":
-        effort = "none"
-    elif effort is None and reasoning.budget is not None:
-        budget = reasoning.budget
-        effort = min(EFFORT_BUDGETS, key=lambda word: abs(EFFORT_BUDGETS[word] - budget))
-        draft.report.change(
-            "reasoning.budget", "reasoning_effort", f"{budget} tokens come nearest to {effort}"
-        )
+    effort = reasoning.effort or _implied(reasoning, draft)
     efforts = draft.facts.efforts
     if effort is None or not efforts or effort in efforts:
         return effort
     nearest = min(efforts, key=lambda word: abs(_rank(word) - _rank(effort)))
     draft.report.lose("reasoning.effort", f"the model knows no {effort}, {nearest} is asked for", "quality")
     return nearest
+
+
+def _implied(reasoning: ir.Reasoning, draft: Draft) -> str | None:
+    """The effort of a request that states a budget, or only whether to think."""
+    report = draft.report
+    if reasoning.mode == "off":
+        return "none"
+    if (budget := reasoning.budget) is not None:
+        effort = min(EFFORT_BUDGETS, key=lambda word: abs(EFFORT_BUDGETS[word] - budget))
+        report.change("reasoning.budget", "reasoning_effort", f"{budget} tokens come nearest to {effort}")
+        return effort
+    if reasoning.mode == "on":
+        report.change("reasoning.mode", "reasoning_effort", "reasoning is asked for by its effort")
+        return "medium"
+    if reasoning.mode is not None:
+        report.lose("reasoning.mode", "the model's own default decides how much it thinks", "hint")
+    return None
 
 
 _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")

@@ -72,7 +72,8 @@ class Saying:
         elif self.texts:
             wire["content"] = "".join(self.texts) if len(self.texts) > 1 else self.texts[0]
         elif "content" not in wire and (not self.history or self.draft.quirks.null_members):
-            wire["content"] = None if self.history or self.calls or len(wire) > 1 else ""
+            keeps_null = self.calls or len(wire) > 1 or (self.history and self.own)
+            wire["content"] = None if keeps_null else ""
         if self.notes:
             wire["annotations"] = self.notes
         if self.thoughts:
