@@ -111,6 +111,29 @@ def _as_list(value: Any) -> Any:
     return [value] if type(value) is str else value
 
 
+def _chat_calls(value: Any) -> Any:
+    """A list of calls without the position that some vendors repeat in a whole message: only chunks need it."""
+    if type(value) is not list:
+        return value
+    calls: list[Any] = []
+    for position, call in enumerate(value):
+        repeats = type(call) is dict and call.get("index") == position
+        calls.append({key: kept for key, kept in call.items() if key != "index"} if repeats else call)
+    return calls
+
+
+def _chat_content(value: Any) -> Any:
+    """No content is null or "": a stream says "" at the start of every answer, whatever follows."""
+    return _ABSENT if value == "" else value
+
+
+def _chat_logprobs(value: Any) -> Any:
+    """Log probabilities of nothing are none: Snowflake writes the object with null members."""
+    if type(value) is dict and not any(value.values()):
+        return _ABSENT
+    return value
+
+
 CANON: dict[str, Canon] = {
     "openai_chat": Canon(
         Form(
@@ -122,9 +145,10 @@ CANON: dict[str, Canon] = {
                     "response_format.json_schema.schema",
                 }
             ),
-            defaults={"stream": False},
+            # Answers are sent back as they came: see below.
+            defaults={"stream": False, "messages[].annotations": [], "messages[].tool_calls": []},
             # "up to four sequences", as one string or a list
-            spellings={"stop": _as_list},
+            spellings={"stop": _as_list, "messages[].tool_calls": _chat_calls},
         ),
         Form(
             # Required by the specification; vendors leave them out.
@@ -135,10 +159,23 @@ CANON: dict[str, Canon] = {
                     "created",
                     "model",
                     "choices[].index",
+                    "choices[].message",
                     "choices[].message.role",
                     "usage.total_tokens",
                 }
             ),
+            # Lists of nothing, and a stream's empty first delta beside a whole message.
+            defaults={
+                "choices[].message.annotations": [],
+                "choices[].message.tool_calls": [],
+                "choices[].logprobs.refusal": [],
+                "choices[].delta": {"role": "assistant", "content": ""},
+            },
+            spellings={
+                "choices[].message.content": _chat_content,
+                "choices[].message.tool_calls": _chat_calls,
+                "choices[].logprobs": _chat_logprobs,
+            },
         ),
         terminator=b"[DONE]",
     ),
