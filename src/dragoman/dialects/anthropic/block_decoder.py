@@ -112,7 +112,8 @@ def decode_citation(value: _Wire) -> ir.Citation:
     if kind is None:
         return ir.Citation(str(value.get("type")), source=value)
     place = dict(value)
-    title = place.pop("title", None) or place.pop("document_title", None)
+    titles = place.pop("title", None), place.pop("document_title", None)
+    title = titles[1] if titles[0] is None else titles[0]
     return ir.Citation(
         kind, place.pop("url", None), title, place.pop("cited_text", None) or None, source=place
     )

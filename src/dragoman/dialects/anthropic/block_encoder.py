@@ -100,8 +100,8 @@ def _lose_seal(sealed: ir.Sealed | None, scope: Scope, where: str) -> None:
 def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
     text = block.text
     if not scope.own and (not text or text.isspace()) and not (scope.answer and text):
-        if text:  # refused in requests: "text content blocks must contain non-whitespace text"
-            scope.report.lose(where, "text of nothing but white space is refused", "hint")
+        if text or block != ir.Text(text):
+            scope.report.lose(where, "a text without words is refused", "hint")
         return None
     out: _Wire = {"type": "text", "text": text}
     if block.citations:
@@ -175,6 +175,7 @@ def _thinking_out(block: ir.Thinking, scope: Scope, where: str) -> _Wire | None:
     if scope.answer:
         _lose_seal(sealed, scope, where)
         if not text and own_seal is None and not scope.own:
+            scope.report.lose(where, "reasoning without words cannot be shown", "hint")
             return None
     elif not own_seal and scope.signatures:
         scope.report.lose(where, "reasoning without Anthropic's signature cannot be replayed", "quality")

@@ -14,6 +14,7 @@ import msgspec
 
 from dragoman.dialects.anthropic.terms import BETA_HEADER
 from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.schema import mistake
 from dragoman.errors import WireError
 
 _Block = dict[str, Any]
@@ -288,6 +289,13 @@ def _check_function(tool: dict[str, Any], where: str) -> None:
         raise WireError("must be an object", f"{where}.input_schema", "invalid_type")
     if schema.get("type") != "object":
         raise WireError("must be 'object'", f"{where}.input_schema.type", "invalid_value")
+    _check_schema(schema, f"{where}.input_schema", "invalid_function_parameters")
+
+
+def _check_schema(schema: dict[str, Any], where: str, code: str) -> None:
+    if (found := mistake(schema)) is not None:
+        joint = "." if found.path and not found.path.startswith("[") else ""
+        raise WireError(f"invalid schema: {found.message}", f"{where}{joint}{found.path}", code)
 
 
 _CHOICES = frozenset({"auto", "any", "tool", "none"})
@@ -325,3 +333,4 @@ def _check_format(wanted: _Format, where: str) -> None:
         raise WireError("must be 'json_schema'", f"{where}.type", "invalid_value")
     if wanted.schema is None:
         raise WireError("schema is required", f"{where}.schema", "missing_required_parameter")
+    _check_schema(wanted.schema, f"{where}.schema", "invalid_value")

@@ -36,8 +36,8 @@ _PARTS = (
     (re.compile(r"(?<=\])\.options\.location$"), ".user_location"),
     (re.compile(r"(?<=\])\.options(?=\.|$)"), ""),
     (re.compile(r"(?<=content\[)(\d+)\]\.name$"), r"\1].title"),
-    # How a seal or a source is written depends on the block: the block itself is the place.
-    (re.compile(r"\.(?:sealed|data|url|file|mime)$"), ""),
+    # How these are written depends on the block: the block itself is the place.
+    (re.compile(r"\.(?:sealed|data|url|file|mime|context)$"), ""),
 )
 
 

@@ -67,6 +67,8 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
             config["format"] = {"type": "json_schema", "schema": _schema(output, request, report)}
     elif output.kind == "json":
         report.lose("output", "there is no JSON mode without a schema", "meaning")
+    if output.audio is not None:
+        report.lose("output.audio", "answers hold no sound here", "hint")
     if output.verbosity is not None:
         report.lose("output.verbosity", "answers have no verbosity here", "quality")
     if output.extra is not None:
@@ -85,21 +87,20 @@ def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str,
     schema = output.schema or {}
     if request.dialect == NAME:
         return schema
-    stated, schema = schema, _Cleaner(report).clean(schema, "output.schema")
-    if schema != stated:
-        report.change("output.schema", "output_config.format.schema", "adapted to what the API accepts")
+    written = _Cleaner(report).clean(schema, "output.schema")
     if output.strict:
         report.change("output.strict", "output_config.format", "every schema is enforced here")
     for field, key, value in (
         ("name", "title", output.name),
         ("description", "description", output.description),
     ):
-        if value is not None and key not in schema:
-            schema[key] = value
-            report.change(f"output.{field}", f"output_config.format.schema.{key}", "kept in the schema")
-        elif value is not None and schema[key] != value:
+        if value is not None and written.setdefault(key, value) == value:
+            report.change(f"output.{field}", f"output_config.format.schema.{key}", "said by the schema")
+        elif value is not None:
             report.lose(f"output.{field}", f"the schema has its own {key}", "hint")
-    return schema
+    if written != schema:
+        report.change("output.schema", "output_config.format.schema", "adapted to what the API accepts")
+    return written
 
 
 class _Cleaner:

@@ -331,6 +331,8 @@ class StreamEncoder:
         if state.started:
             out += _BLOCK_STOP % state.number
             self._number += 1
+        elif not state.silent:  # nothing came: said by nobody, but reported
+            encode_block(event.block or state.block, self._scope, f"candidates[0].blocks[{state.index}]")
         self._current = None
         return out + self._release() if self._held else out
 
@@ -339,6 +341,9 @@ class StreamEncoder:
         out = b""
         if final is not None and not state.silent:
             out = _FINAL[type(final)](self, state, final) if type(final) in _FINAL else b""
+            extra = getattr(final, "extra", None)
+            if extra is not None and state.started:
+                restore({}, extra, self._report, f"candidates[0].blocks[{state.index}]")
         if isinstance(state.block, ir.Thinking) and state.started and not self._own and not state.sealed:
             out += self._signature(state, "")
         return out

@@ -112,7 +112,12 @@ def test_name_and_description_are_kept_in_the_schema() -> None:
     stated, losses, changes = schema(CLOSED, name="person", description="Who it is.", strict=True)
     assert stated == {**CLOSED, "title": "person", "description": "Who it is."}
     assert not losses
-    assert changes == ["output.strict", "output.name", "output.description"]
+    assert changes == ["output.strict", "output.name", "output.description", "output.schema"]
+
+
+def test_a_name_that_the_schema_has_already_is_not_lost() -> None:
+    stated = {**CLOSED, "title": "person"}
+    assert schema(stated, name="person") == (stated, [], ["output.name"])
 
 
 def test_a_schema_s_own_title_wins() -> None:
@@ -127,6 +132,7 @@ def test_a_schema_s_own_title_wins() -> None:
         (ir.Output("json"), Facts(), [("output", "meaning")]),
         (ir.Output("schema", CLOSED), Facts(structured=False), [("output.schema", "meaning")]),
         (ir.Output(verbosity="low"), Facts(), [("output.verbosity", "quality")]),
+        (ir.Output(audio={"voice": "alloy"}), Facts(), [("output.audio", "hint")]),
         (ir.Output(modalities=("text",)), Facts(), []),
         (ir.Output(extra={FOREIGN: {"grammar": "x"}}), Facts(), [("output.grammar", "hint")]),
     ],
