@@ -301,7 +301,8 @@ class Engine:
         refused = [refuse(work.request, deployment.facts) for deployment in deployments]
         able = tuple(d for d, fault in zip(deployments, refused, strict=True) if fault is None)
         if not able and (fault := refused[0]) is not None:
-            where = None if fault.param is None else work.face.locate(fault.param).removeprefix("$.")
+            place = work.face.located(work.wire)
+            where = None if fault.param is None else place(fault.param).removeprefix("$.")
             raise RequestFailed(msgspec.structs.replace(fault, param=where))
         work.route = msgspec.structs.replace(work.route, deployments=able)
 

@@ -206,7 +206,7 @@ class Flight:
                 call = msgspec.structs.replace(call, encoded=upstream.encode(emulation.request, call))
         except WireError as error:
             raise RequestFailed(work.blamed(error)) from error
-        self._exchange.losses, self._exchange.changes = call.report.located(work.face.locate)
+        self._exchange.losses, self._exchange.changes = call.report.located(work.face.located(work.wire))
         work.hold_strict()
         self._exchange.phase = "connect"
         if not isinstance(upstream, WireUpstream):

@@ -13,6 +13,7 @@ frames through with named edits instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, Protocol, get_args
 
 import msgspec
@@ -153,6 +154,7 @@ class Dialect(msgspec.Struct, frozen=True):
     request_headers, response_headers: lower-case names that may pass in each direction.
     maps: top-level request keys that the IR carries; they must never land in `extra`.
     features: what it says natively. tool_name: the pattern that a tool's whole name must match.
+    place: `locate` with the request at hand, where a dialect has several words for one thing.
     """
 
     name: str
@@ -180,6 +182,11 @@ class Dialect(msgspec.Struct, frozen=True):
     maps: frozenset[str] = frozenset()
     features: frozenset[Feature] = EVERY_FEATURE
     tool_name: str = r"[A-Za-z0-9_-]{1,64}"
+    place: Callable[[WireRequest, str], str] | None = None
+
+    def located(self, request: WireRequest) -> Callable[[str], str]:
+        """`locate` for one request, which may tell which of several spellings its client used."""
+        return self.locate if self.place is None else partial(self.place, request)
 
     def passes(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """The upstream's headers that a client of the same dialect may see."""

@@ -41,5 +41,5 @@ def translated(
     applied = quirks or STANDARD
     emulation = emulate(request, target, facts, applied, report)
     written = target.encode_request(emulation.request, Target(report, model or request.model, applied, facts))
-    losses, changes = report.located(source.locate)
+    losses, changes = report.located(source.located(wire))
     return Translation(written.body, losses, changes)

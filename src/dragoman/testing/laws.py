@@ -100,7 +100,7 @@ def request_cross(case: Case) -> Iterator[str]:
         lost = facts.missing(facts.of_request(case.request), facts.of_request(again), report)
         yield from (f"to {other.name}: lost in silence: {fact}" for fact in lost)
         for loss in report.losses:
-            place = case.dialect.locate(loss.path)
+            place = case.dialect.located(case.wire_request)(loss.path)
             if not _has(case.body, place):
                 yield f"to {other.name}: the loss {loss.path} is located at {place}, which is not in the body"
 

@@ -23,7 +23,7 @@ from dragoman.dialects.openai_chat.check import check
 from dragoman.dialects.openai_chat.decoder import Decoder
 from dragoman.dialects.openai_chat.encoder import Encoder
 from dragoman.dialects.openai_chat.errors import decode_error, encode_error
-from dragoman.dialects.openai_chat.places import locate
+from dragoman.dialects.openai_chat.places import locate, place
 from dragoman.dialects.openai_chat.relay import ChatRelay
 from dragoman.dialects.openai_chat.request import MAPS, brief, decode_request, encode_request
 from dragoman.dialects.openai_chat.response import decode_response, encode_response
@@ -59,4 +59,5 @@ DIALECT: Final = Dialect(
         }
     ),
     maps=MAPS,
+    place=place,
 )
