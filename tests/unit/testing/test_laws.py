@@ -216,7 +216,7 @@ SPOILT: list[tuple[str, Case, str]] = [
     ),
     ("request.brief", case(after(CHAT, "brief", lambda r: change(r, model="x"))), "model: 'x' in brief"),
     ("request.cross", case(other=drop(OTHER, "tools")), "to anthropic: lost in silence: tools[0]: tool"),
-    ("request.cross", case(change(CHAT, locate=giving("a[0].b"))), "is located at a[0].b, which is not"),
+    ("request.cross", case(change(CHAT, place=giving("a[0].b"))), "is located at a[0].b, which is not"),
     (
         "request.cross",
         case(other=change(OTHER, encode_request=raising(WireError("no")))),
