@@ -6,6 +6,7 @@ environment; what it builds belongs to one gateway and is closed with it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from dragoman.config.load import Loaded
 from dragoman.config.settings import Config, ModelTimeouts, Timeouts
 from dragoman.config.settings import Model as ModelSettings
 from dragoman.config.settings import Provider as ProviderSettings
+from dragoman.deadlines import Deadlines
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.table import DIALECTS
 from dragoman.fetch import Fetcher
@@ -58,6 +60,7 @@ class Assembly(msgspec.Struct, frozen=True):
     client_keys: ClientKeys
     policy: Policy
     fetcher: Fetcher
+    deadlines: Deadlines
     closing: Sequence[Closing]
 
     async def close(self) -> None:
@@ -104,11 +107,12 @@ def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Iterable[Model
     own: upstreams made in code, beside those of the configuration. models: registered in code.
     """
     config = loaded.config
+    deadlines = Deadlines(asyncio.get_running_loop())
     fetcher = Fetcher(config.egress.allow)
     closing: list[Closing] = [fetcher]
     upstreams: dict[str, Upstream] = {}
     for name, provider in loaded.providers.items():
-        transport = _transport(config.providers.named[name])
+        transport = _transport(config.providers.named[name], deadlines)
         closing.append(transport)
         upstreams[name] = _wire(provider, transport)
     if loaded.simulate:
@@ -128,6 +132,7 @@ def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Iterable[Model
             patience=config.retries.backoff_max,
         ),
         fetcher=fetcher,
+        deadlines=deadlines,
         closing=closing,
     )
 
@@ -153,12 +158,13 @@ def _wire(provider: Provider, transport: Transport) -> WireUpstream:
     )
 
 
-def _transport(settings: ProviderSettings) -> Transport:
+def _transport(settings: ProviderSettings, deadlines: Deadlines) -> Transport:
     return Transport(
         Pool(settings.pool.size, settings.pool.keep_alive),
         ca_file=settings.ca_file,
         verify_tls=settings.verify_tls,
         proxy=settings.proxy.reveal() if settings.proxy else None,
+        deadlines=deadlines,
     )
 
 

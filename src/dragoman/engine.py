@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from dragoman import ir
+from dragoman.deadlines import Deadlines
 from dragoman.dialects.capabilities import refuse
 from dragoman.dialects.defaults import with_defaults
 from dragoman.dialects.dialect import Dialect, Reply, WireRequest
@@ -45,6 +46,10 @@ class Client(Protocol):
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer."""
+        ...
+
+    def expect_stream(self) -> None:
+        """The answer will be a stream: from now on silence is filled with heartbeats."""
         ...
 
     async def begin(self, status: int, headers: Headers) -> None:
@@ -219,6 +224,7 @@ class Engine:
         table: Table,
         upstreams: Mapping[str, Upstream],
         *,
+        deadlines: Deadlines,
         hooks: Hooks | None = None,
         policy: Policy | None = None,
         seams: Seams = SYSTEM,
@@ -226,6 +232,7 @@ class Engine:
         always_usage: bool = False,
     ) -> None:
         self.fetcher = fetcher
+        self.deadlines = deadlines
         self.table = table
         self.upstreams = upstreams
         self.hooks = hooks or Hooks()
@@ -264,7 +271,9 @@ class Engine:
         except WireError as error:
             raise RequestFailed(work.blamed(error)) from error
         work.exchange.asked = body.get("model")
-        work.exchange.streamed = body.get("stream") is True
+        if body.get("stream") is True:
+            work.exchange.streamed = True
+            work.client.expect_stream()
 
     def _route(self, work: Work) -> None:
         """What the model name stands for, and what its alias adds."""

@@ -111,7 +111,7 @@ class Flight:
             body=deployment.body,
         )
         try:
-            async with asyncio.timeout(deployment.timers.total):
+            with self._engine.deadlines.within(deployment.timers.total):
                 if relayed and isinstance(upstream, WireUpstream):
                     await self._relay(upstream, call, record)
                 else:

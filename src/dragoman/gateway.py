@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dragoman.assembly import Assembly, assemble
 from dragoman.config.load import Loaded, load
+from dragoman.deadlines import Deadlines
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.engine import Engine
 from dragoman.exchange import Exchange
@@ -97,6 +98,7 @@ class Gateway:
             self._engine = Engine(
                 assembly.names.table,
                 assembly.upstreams,
+                deadlines=assembly.deadlines,
                 hooks=self._hooks,
                 policy=assembly.policy,
                 seams=self.seams,
@@ -122,6 +124,11 @@ class Gateway:
         if self._engine is None:
             raise RuntimeError("the gateway has not been started")
         return self._engine
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """The limits on how long anybody waits here."""
+        return self._running.deadlines
 
     @property
     def client_keys(self) -> ClientKeys:

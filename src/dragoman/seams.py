@@ -14,13 +14,10 @@ from collections.abc import Callable
 
 import msgspec
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
 
 def _random_id() -> str:
-    """26 random characters (130 bits) of Crockford's base 32, safe in URLs, ids and file names."""
-    number = int.from_bytes(os.urandom(17), "big")
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(0, 130, 5))
+    """32 random hexadecimal digits (128 bits)."""
+    return os.urandom(16).hex()
 
 
 class Seams(msgspec.Struct, frozen=True):

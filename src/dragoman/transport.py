@@ -17,6 +17,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman import ir
+from dragoman.deadlines import Deadline, Deadlines, Unlimited
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
 
@@ -38,35 +39,21 @@ def failed(kind: ir.Kind, message: str, code: str) -> RequestFailed:
 class Answer:
     """An aiohttp response with our timers."""
 
-    __slots__ = (
-        "_expired",
-        "_loop",
-        "_origin",
-        "_read_at",
-        "_response",
-        "_timers",
-        "_watch",
-        "headers",
-        "status",
-    )
+    __slots__ = ("_deadlines", "_origin", "_response", "_timers", "_watch", "headers", "status")
 
-    def __init__(
-        self, response: aiohttp.ClientResponse, timers: Timers, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, timers: Timers, deadlines: Deadlines) -> None:
         self._response = response
         self._origin = response.url.host or "upstream"
         self._timers = timers
-        self._loop = loop
-        self._watch: asyncio.TimerHandle | None = None
-        self._read_at = 0.0
-        self._expired = False
+        self._deadlines = deadlines
+        self._watch: Deadline | Unlimited | None = None
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
 
     async def read(self) -> bytes:
         """The whole body."""
         try:
-            async with asyncio.timeout(self._timers.idle):
+            with self._deadlines.within(self._timers.idle):
                 return await self._response.read()
         except TimeoutError:
             raise _idle(self._origin, self._timers) from None
@@ -74,32 +61,33 @@ class Answer:
             raise _broken(self._origin, error) from error
 
     async def chunk(self) -> bytes:
-        """What has arrived since the last read, b"" at the end."""
-        if self._watch is None and self._timers.idle is not None:
-            self._read_at = self._loop.time()
-            self._watch = self._loop.call_at(self._read_at + self._timers.idle, self._check)
-        try:
-            data = await self._response.content.readany()
-        except (aiohttp.ClientError, OSError) as error:
-            if self._expired:
-                raise _idle(self._origin, self._timers) from None
-            raise _broken(self._origin, error) from error
-        self._read_at = self._loop.time()
-        return data
+        """What has arrived since the last read, b"" at the end.
 
-    def _check(self) -> None:
-        """One timer per stream, set again only when it fires: a read costs a clock call, not a timer."""
-        due = self._read_at + (self._timers.idle or 0.0)
-        if due > self._loop.time():
-            self._watch = self._loop.call_at(due, self._check)
-        else:
-            self._expired = True
-            self._response.close()
+        The idle time counts only while somebody waits here: a client that reads slowly is not the
+        upstream's silence.
+        """
+        watch = self._watch
+        if watch is None:
+            watch = self._watch = self._deadlines.within(self._timers.idle)
+        elif self._timers.idle is not None:
+            watch.push(self._timers.idle)
+        try:
+            return await self._response.content.readany()
+        except asyncio.CancelledError as error:
+            try:
+                watch.__exit__(asyncio.CancelledError, error, None)
+            except TimeoutError:
+                raise _idle(self._origin, self._timers) from None
+            raise
+        except (aiohttp.ClientError, OSError) as error:
+            raise _broken(self._origin, error) from error
+        finally:
+            watch.rest()
 
     def close(self) -> None:
         """End the call now; a connection that was read to its end goes back to the pool."""
         if self._watch is not None:
-            self._watch.cancel()
+            self._watch.lift()
         if self._response.content.at_eof():
             self._response.release()
         else:
@@ -120,13 +108,14 @@ class Transport:
         ca_file: str | None = None,
         verify_tls: bool = True,
         proxy: str | None = None,
+        deadlines: Deadlines | None = None,
     ) -> None:
         pool = pool or Pool()
         tls: ssl.SSLContext | bool = verify_tls
         if ca_file is not None and verify_tls:
             tls = ssl.create_default_context(cafile=ca_file)
         self._proxy = proxy
-        self._loop = asyncio.get_running_loop()
+        self._deadlines = deadlines or Deadlines(asyncio.get_running_loop())
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=pool.size, keepalive_timeout=pool.keep_alive, ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -153,7 +142,7 @@ class Transport:
             limits = aiohttp.ClientTimeout(total=None, sock_connect=timers.connect)
             self._limits[timers.connect] = limits
         try:
-            async with asyncio.timeout(timers.first_byte):
+            with self._deadlines.within(timers.first_byte):
                 response = await self._session.request(
                     method,
                     url,
@@ -182,7 +171,7 @@ class Transport:
             raise failed(
                 "upstream", f"{host} answers with a redirect; correct its base_url.", "upstream_redirected"
             )
-        return Answer(response, timers, self._loop)
+        return Answer(response, timers, self._deadlines)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -190,8 +190,8 @@ class Dialect(msgspec.Struct, frozen=True):
 
     def passes(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """The upstream's headers that a client of the same dialect may see."""
-        allowed = self.response_headers
-        if not allowed:
-            return []
-        named = ((name.lower(), value) for name, value in headers.items())
-        return [(name.encode(), value.encode("latin-1")) for name, value in named if name in allowed]
+        return [
+            (name.encode(), value.encode("latin-1"))
+            for name in self.response_headers
+            if (value := headers.get(name)) is not None
+        ]

@@ -17,7 +17,7 @@ from dragoman import ir
 from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.server.client import AsgiClient, ClientGone, read_body
+from dragoman.server.client import PATIENCE, AsgiClient, ClientGone, read_body
 from dragoman.server.faces import Call, Endpoint, PathTable
 from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send, watch_for_disconnect
 from dragoman.tasks import spawn
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _PREFLIGHT_AGE = b"86400"
-_PATIENCE = 60.0
-"""Seconds that a client may take between two parts of its body."""
 
 
 class App:
@@ -93,7 +91,10 @@ class App:
             if handler.takes_body:
                 _check_content_type(headers)
                 length = headers.get("content-length")
-                body = await read_body(arrival.receive, length, self._settings.max_body, _PATIENCE)
+                # The usual small body has come with its head: then there is nothing to wait for.
+                patience = None if arrival.link.complete else PATIENCE
+                deadline = self._gateway.deadlines.within(patience)
+                body = await read_body(arrival.receive, length, self._settings.max_body, deadline)
                 if EXTENSION not in (scope.get("extensions") or ()):
                     spawn(watch_for_disconnect(arrival.receive, arrival.link), "disconnect")
             await handler.run(Call(body, headers, arrival.params, caller), exchange, client)

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from dragoman import ir
+from dragoman.deadlines import Deadline, Unlimited
 from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.server.link import Receive, Send
@@ -49,7 +50,7 @@ class AsgiClient:
         self._now = now
         self._base = base
         self._beat: asyncio.TimerHandle | None = None
-        self._heartbeat = 0.0
+        self._heartbeat: float | None = None
         self._last = 0.0
         self._ping = b""
         self._type = b""
@@ -78,14 +79,16 @@ class AsgiClient:
         )
         await self._send({"type": "http.response.body", "body": b""})
 
-    def stream(self, content_type: str, ping: bytes, heartbeat: float | None) -> None:
-        """The answer will be a stream: its content type, and how it is kept alive (seconds, None = not)."""
-        self._type = content_type.encode()
-        if heartbeat is not None and ping:
-            self._ping, self._heartbeat = ping, heartbeat
+    def streams_as(self, content_type: bytes, ping: bytes, heartbeat: float | None) -> None:
+        """What a stream to this client would be: its content type, and how it is kept alive (seconds)."""
+        self._type, self._ping, self._heartbeat = content_type, ping, heartbeat if ping else None
+
+    def expect_stream(self) -> None:
+        """The answer will be a stream: from now on silence is filled with heartbeats."""
+        if self._heartbeat is not None:
             self._loop = asyncio.get_running_loop()
             self._last = self._loop.time()
-            self._beat = self._loop.call_at(self._last + heartbeat, self._check)
+            self._beat = self._loop.call_at(self._last + self._heartbeat, self._check)
 
     async def begin(self, status: int, headers: Headers) -> None:
         """The headers of a stream; ignored when a heartbeat has already sent them."""
@@ -128,6 +131,7 @@ class AsgiClient:
 
     def _check(self) -> None:
         """One timer per stream, set again only when it fires: an event costs a clock call, not a timer."""
+        assert self._heartbeat is not None
         due = self._last + self._heartbeat
         now = self._loop.time()
         if due > now:
@@ -143,31 +147,38 @@ class AsgiClient:
             await self._send({"type": "http.response.body", "body": self._ping, "more_body": True})
 
 
-async def read_body(receive: Receive, length: str | None, limit: int, patience: float) -> bytes:
-    """A request's body of at most `limit` bytes. Raises RequestFailed (413, or 408 when a part of it does
-    not come within `patience` seconds) and ClientGone.
+async def read_body(
+    receive: Receive, length: str | None, limit: int, deadline: Deadline | Unlimited
+) -> bytes:
+    """A request's body of at most `limit` bytes.
+
+    deadline: runs out when a part of the body takes too long.
+    Raises RequestFailed (413, 408) and ClientGone.
     """
     if length is not None and length.isdigit() and int(length) > limit:
         raise RequestFailed(_too_large(limit))
     parts: list[bytes] = []
     size = 0
     more = True
-    while more:
-        try:
-            async with asyncio.timeout(patience):
+    try:
+        with deadline:
+            while more:
                 message = await receive()
-        except TimeoutError:
-            raise RequestFailed(_TOO_SLOW) from None
-        if message["type"] == "http.disconnect":
-            raise ClientGone("before its body was complete")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise RequestFailed(_too_large(limit))
-        more = message.get("more_body", False)
+                if message["type"] == "http.disconnect":
+                    raise ClientGone("before its body was complete")
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > limit:
+                    raise RequestFailed(_too_large(limit))
+                more = message.get("more_body", False)
+                deadline.push(PATIENCE)
+    except TimeoutError:
+        raise RequestFailed(_TOO_SLOW) from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+PATIENCE = 60.0
+"""Seconds that a client may take between two parts of its body."""
 _TOO_SLOW = ir.Fault(
     "timeout", "The request's body did not arrive in time.", code="request_timeout", status=408
 )

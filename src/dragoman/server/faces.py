@@ -64,6 +64,7 @@ class PathTable:
         self._exact: dict[str, Endpoint] = {}
         self._prefixes: list[tuple[str, str, Endpoint]] = []
         self._base = gateway.config.server.base_path.rstrip("/")
+        self._stream_type = self._default_face.stream_type.encode()
         self._fill()
 
     def _fill(self) -> None:
@@ -132,7 +133,7 @@ class PathTable:
     async def _chat(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         gateway, face = self._gateway, self._default_face
         settings = gateway.config.server
-        client.stream(face.stream_type, face.ping, settings.heartbeat or None)
+        client.streams_as(self._stream_type, face.ping, settings.heartbeat or None)
         await gateway.engine.handle(
             exchange, Inbound(face, call.body, call.headers, settings.max_depth, call.caller.models), client
         )

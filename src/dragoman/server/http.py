@@ -34,6 +34,12 @@ class HttpProtocol(HttpToolsProtocol):
         scope: Any = self.scope
         scope["extensions"] = {EXTENSION: link}
 
+    def on_message_complete(self) -> None:
+        """A request's last byte."""
+        super().on_message_complete()
+        if self._link is not None:
+            self._link.complete = True
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone: cancel the work that is still done for it."""
         super().connection_lost(exc)

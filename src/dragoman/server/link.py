@@ -20,12 +20,15 @@ EXTENSION = "dragoman.link"
 
 
 class Link:
-    """began: monotonic seconds of the request's first byte. lost: the connection is gone."""
+    """began: monotonic seconds of the request's first byte. complete: its body has arrived. lost: the
+    connection is gone.
+    """
 
-    __slots__ = ("began", "lost", "task")
+    __slots__ = ("began", "complete", "lost", "task")
 
     def __init__(self, began: float) -> None:
         self.began = began
+        self.complete = False
         self.lost = False
         self.task: asyncio.Task[Any] | None = None
 

@@ -74,6 +74,7 @@ def serve(gateway: Gateway, listener: socket.socket, ready: Callable[[], None]) 
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, int(gateway.config.server.drain)),

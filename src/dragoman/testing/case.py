@@ -52,6 +52,16 @@ APIS: dict[str, tuple[str, ...]] = {
 }
 """Which recorded APIs speak which dialect. `mistral.chat` is a dialect of its own."""
 
+QUIRKS: dict[str, dict[str, Quirks]] = {
+    name: {
+        vendor.name: vendor.quirks
+        for vendor in CATALOG.values()
+        if vendor.dialect == name and vendor.quirks != STANDARD
+    }
+    for name in APIS
+}
+"""The deviations that the catalogue knows, by dialect and vendor."""
+
 _VENDORS = {"alibaba": "dashscope"}
 """Providers that the catalogue knows by another name."""
 
@@ -202,9 +212,10 @@ def events_of(decoder: StreamDecoder, frames: Sequence[bytes]) -> list[ir.Event]
 
 
 def streamed(events: Sequence[ir.Event], face: Dialect, reply: Reply) -> list[ir.Event]:
-    """The events that a client of `face` reads when these are encoded for it."""
+    """The events that a client of `face` reads when these are encoded for it; each write holds whole frames."""
     encoder = face.stream_encoder(reply)
-    return events_of(face.stream_decoder(STANDARD), split(*map(encoder.feed, events)))
+    frames = [frame for event in events for frame in split(encoder.feed(event))]
+    return events_of(face.stream_decoder(STANDARD), frames)
 
 
 def check_grammar(events: Sequence[ir.Event]) -> None:

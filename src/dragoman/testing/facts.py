@@ -194,7 +194,9 @@ def _of_tool(tool: ir.Tool, path: str) -> Iterator[Fact]:
 
 def of_response(response: ir.Response) -> list[Fact]:
     """What a model answered. When it was made (`created`) is not part of what it says."""
-    facts = [*_stated("", response, "id", "model", "tier", "status")]
+    facts = [*_stated("", response, "id", "model", "status")]
+    if response.tier is not None and response.tier not in _SAYS_NOTHING["tier"]:
+        facts.append(Fact("tier", "tier", response.tier))
     for candidate in response.candidates:
         path = f"candidates[{candidate.index}]"
         for number, block in enumerate(candidate.blocks):

@@ -1,8 +1,8 @@
 """The laws that every codec is held to, as functions over one exchange.
 
     request    check accepts it · decode and encode give it back · the IR survives the same trip · mapped
-               keys are not leftovers · every other dialect carries each fact or names it as lost · relay
-               changes nothing that it was not told to
+               keys are not leftovers · every other dialect, and every vendor that deviates, gets each fact
+               or it is named as lost · relay changes nothing that it was not told to
     response   the same, and fold(unfold(r)) == r, and the answer survives being streamed
     stream     any byte split gives the same frames · the grammar holds · events, bytes and events again
                fold to the same answer · every other dialect carries it · relay passes every frame
@@ -28,11 +28,11 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.dialect import Dialect, Target, WireRequest
 from dragoman.dialects.loss import Report
-from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
 from dragoman.testing import facts
 from dragoman.testing.canonical import Form, differences
-from dragoman.testing.case import Case, check_grammar, copy_of, cuts, events_of, split, streamed
+from dragoman.testing.case import QUIRKS, Case, check_grammar, copy_of, cuts, events_of, split, streamed
 from dragoman.wire import json
 
 # --- Requests ----------------------------------------------------------------------------------
@@ -84,25 +84,37 @@ def request_brief(case: Case) -> Iterator[str]:
 def request_cross(case: Case) -> Iterator[str]:
     """Every other dialect carries each fact, names it as lost where the client wrote it, or refuses."""
     for other in case.others:
-        report = Report(other.name)
-        try:
-            wire = other.encode_request(case.request, Target(report, model="model"))
-        except WireError as error:
-            if not error.path:
-                yield f"to {other.name}: refused without naming a place: {error}"
-            continue
-        body = _plain(wire.body)
-        copy = WireRequest("chat", body, wire.method, wire.path, wire.params, wire.query, wire.headers)
-        other.check(
-            WireRequest("chat", copy_of(body), path=wire.path, params=wire.params, headers=wire.headers)
-        )
-        again = other.decode_request(copy)
-        lost = facts.missing(facts.of_request(case.request), facts.of_request(again), report)
-        yield from (f"to {other.name}: lost in silence: {fact}" for fact in lost)
-        for loss in report.losses:
-            place = case.dialect.located(case.wire_request)(loss.path)
-            if not _has(case.body, place):
-                yield f"to {other.name}: the loss {loss.path} is located at {place}, which is not in the body"
+        yield from _carried(case, other, other.name, STANDARD)
+
+
+def request_quirks(case: Case) -> Iterator[str]:
+    """Every vendor that deviates gets each fact as well, or it is named as lost."""
+    for dialect in (case.dialect, *case.others):
+        for vendor, quirks in QUIRKS[dialect.name].items():
+            yield from _carried(case, dialect, vendor, quirks)
+
+
+def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[str]:
+    report = Report(dialect.name)
+    try:
+        wire = dialect.encode_request(case.request, Target(report, model="model", quirks=quirks))
+    except WireError as error:
+        if not error.path:
+            yield f"to {to}: refused without naming a place: {error}"
+        return
+    body = _plain(wire.body)
+    dialect.check(
+        WireRequest("chat", copy_of(body), path=wire.path, params=wire.params, headers=wire.headers)
+    )
+    again = dialect.decode_request(
+        WireRequest("chat", body, wire.method, wire.path, wire.params, wire.query, wire.headers)
+    )
+    lost = facts.missing(facts.of_request(case.request), facts.of_request(again), report)
+    yield from (f"to {to}: lost in silence: {fact}" for fact in lost)
+    for loss in report.losses:
+        place = case.dialect.locate(loss.path)
+        if not _has(case.body, place):
+            yield f"to {to}: the loss {loss.path} is located at {place}, which is not in the body"
 
 
 def request_relay(case: Case) -> Iterator[str]:
@@ -270,6 +282,7 @@ LAWS: dict[str, Callable[[Case], Iterator[str]]] = {
     "request.maps": request_maps,
     "request.brief": request_brief,
     "request.cross": request_cross,
+    "request.quirks": request_quirks,
     "request.relay": request_relay,
     "response.identity": response_identity,
     "response.ir": response_ir,

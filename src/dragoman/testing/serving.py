@@ -29,7 +29,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
-    task = spawn(server._serve([listener]), "serving")  # noqa: SLF001 - `serve` would take over the signals
+    task = spawn(server._serve([listener]), "serving")
     try:
         while not server.started and not task.done():
             await asyncio.sleep(0.005)

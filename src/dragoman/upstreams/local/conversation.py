@@ -41,6 +41,10 @@ def ask(request: ir.Request, report: Report, draw: Draw) -> Asked:
     """
     _lose_fields(request, report)
     offered, forced = _offered(request, report)
+    grammar = _grammar(request, offered, forced=forced, report=report)
+    if grammar is not None:
+        # JSON repeats its punctuation and its keys; a penalty that nobody asked for would spoil it.
+        draw = msgspec.structs.replace(draw, repetition=1.0)
     return Asked(
         turns=tuple(_turns(request, report)),
         tools=tuple(ToolSpec(tool.name, tool.description, tool.parameters) for _, tool in offered),
@@ -48,7 +52,7 @@ def ask(request: ir.Request, report: Report, draw: Draw) -> Asked:
         limit=request.max_output,
         # A stop sequence is for prose; within a call it would leave half an argument.
         stop=() if forced else request.sampling.stop or (),
-        grammar=_grammar(request, offered, forced=forced, report=report),
+        grammar=grammar,
         forced=forced,
         chosen=frozenset() if forced else frozenset(tool.name for _, tool in offered),
     )
