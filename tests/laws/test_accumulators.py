@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anthropic.lib.streaming._messages import accumulate_event
+from anthropic.lib.streaming._beta_messages import accumulate_event
+from httpx2 import Headers
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
@@ -23,13 +24,24 @@ from dragoman.testing import corpus
 from dragoman.testing.case import APIS, Case, split
 from dragoman.testing.facts import of_response
 
+SEVERAL = "the sample is several answers, one after the other; the accumulator goes on, we end with the first"
+EXCEPT = {
+    "ai-1ee643bf65c0": SEVERAL,
+    "ai-ab6de64c0432": SEVERAL,
+    "ai-af7d3fe2b313": SEVERAL,
+    "ai-f927ced46ce0": SEVERAL,
+    "pydantic-ai-91494029558e": "a chunk with usage null follows the one with usage, and it is forgotten",
+    "pydantic-ai-bbfd620da790": "the vendor's finish reason is empty, which the accumulator takes for none",
+}
+"""Where the accumulator is not the judge, and why."""
+
 
 def openai_chat(frames: Sequence[bytes]) -> dict[str, Any]:
     state = ChatCompletionStreamState()
     for frame in frames:
         if frame != b"[DONE]":
             state.handle_chunk(ChatCompletionChunk.construct(**json.loads(frame)))
-    return json.loads(json.dumps(state.current_completion_snapshot.to_dict()))
+    return state.current_completion_snapshot.to_dict(mode="json", warnings=False)
 
 
 def anthropic(frames: Sequence[bytes]) -> dict[str, Any]:
@@ -38,8 +50,10 @@ def anthropic(frames: Sequence[bytes]) -> dict[str, Any]:
     for frame in frames:
         event = json.loads(frame)
         if event["type"] != "ping":
-            message = accumulate_event(event=event, current_snapshot=message, json_bufs=partial)
-    return json.loads(json.dumps(message.to_dict()))
+            message = accumulate_event(
+                event=event, current_snapshot=message, json_bufs=partial, request_headers=Headers()
+            )
+    return message.to_dict(mode="json", warnings=False)
 
 
 ACCUMULATE: dict[str, Callable[[Sequence[bytes]], dict[str, Any]]] = {
@@ -68,9 +82,8 @@ def test_a_recorded_stream_adds_up_to_what_the_official_client_makes_of_it(
     own = APIS[dialect][0]
     cases = streams(recorded, dialect, own)
     assert len(cases) > 50
-    for case in cases:
-        whole = DIALECTS[dialect].decode_response(ACCUMULATE[dialect](case.frames), case.quirks)
-        assert told(ir.fold(case.events)) == told(whole), case.exchange.id
+    judged = [(case, ACCUMULATE[dialect](case.frames)) for case in cases]
+    assert differing(judged) <= EXCEPT.keys()
 
 
 @pytest.mark.wire
@@ -78,9 +91,18 @@ def test_a_recorded_stream_adds_up_to_what_the_official_client_makes_of_it(
 def test_what_we_stream_adds_up_for_the_official_client(recorded: Path, dialect: str) -> None:
     face = DIALECTS[dialect]
     cases = streams(recorded, dialect, *APIS[dialect])
-    assert len(cases) > 50
+    assert len(cases) > 100
+    judged = []
     for case in cases:
         encoder = face.stream_encoder(case.reply(face, Report(dialect, "response")))
-        written = split(*map(encoder.feed, case.events))
-        whole = face.decode_response(ACCUMULATE[dialect](written), case.quirks)
-        assert told(ir.fold(case.events)) == told(whole), case.exchange.id
+        judged.append((case, ACCUMULATE[dialect](split(*map(encoder.feed, case.events)))))
+    assert differing(judged) <= EXCEPT.keys()
+
+
+def differing(judged: Sequence[tuple[Case, dict[str, Any]]]) -> set[str]:
+    """The ids of the streams that add up to something else than the accumulated answer says."""
+    return {
+        case.exchange.id
+        for case, whole in judged
+        if told(ir.fold(case.events)) != told(case.dialect.decode_response(whole, case.quirks))
+    }

@@ -212,7 +212,7 @@ def events_of(decoder: StreamDecoder, frames: Sequence[bytes]) -> list[ir.Event]
 
 
 def streamed(events: Sequence[ir.Event], face: Dialect, reply: Reply) -> list[ir.Event]:
-    """The events that a client of `face` reads when these are encoded for it; each write holds whole frames."""
+    """The events that a client of `face` reads when these are encoded for it, each write whole frames."""
     encoder = face.stream_encoder(reply)
     frames = [frame for event in events for frame in split(encoder.feed(event))]
     return events_of(face.stream_decoder(STANDARD), frames)

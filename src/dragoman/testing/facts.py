@@ -67,6 +67,8 @@ _SAYS_NOTHING: dict[str, tuple[Any, ...]] = {
     "output.modalities": (("text",),),
     "output.strict": (False,),
     "parallel": (True,),
+    "reasoning.budget": (0,),
+    "reasoning.effort": ("none",),
     "sampling.frequency_penalty": (0,),
     "sampling.logit_bias": ({},),
     "sampling.logprobs": (False,),
@@ -78,15 +80,23 @@ _SAYS_NOTHING: dict[str, tuple[Any, ...]] = {
     "stream": (False,),
     "tier": ("auto", "default"),
 }
-"""Values that are every dialect's default: stating them asks for nothing."""
+"""Values that are every dialect's default, or said by another fact: not to think is one."""
+
+_DESCRIBES = dict.fromkeys(
+    ("output.kind", "output.name", "output.description", "output.strict"), "output.schema"
+)
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """path: where it is said; kind: what sort of thing; words: what is said, comparable."""
+    """path: where it is said; kind: what sort of thing; words: what is said, comparable.
+
+    of: the place of what it describes, where that is not a part of the path: with it, it is lost too.
+    """
 
     path: str
     kind: str
     words: Any
+    of: str | None = None
 
     def __str__(self) -> str:
         words = str(self.words)
@@ -113,7 +123,8 @@ def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> li
         else:
             found = said[fact.kind, fact.words] > 0
             said[fact.kind, fact.words] -= found
-        if not found and not any(path in named for path in _containing(fact.path)):
+        places = (*_containing(fact.path), fact.of)
+        if not found and named.isdisjoint(places):
             absent.append(fact)
     return absent
 
@@ -155,7 +166,7 @@ def of_request(request: ir.Request) -> list[Fact]:
     for path in _SCALARS:
         value = _at(request, path)
         if value is not None and value not in _SAYS_NOTHING.get(path, ()):
-            facts.append(Fact(path, path, _comparable(value)))
+            facts.append(Fact(path, path, _comparable(value), _DESCRIBES.get(path)))
     if (thinks := _thinks(request.reasoning)) is not None:
         facts.append(Fact("reasoning.mode", "reasoning", thinks))
     for key, value in (request.metadata or {}).items():

@@ -111,8 +111,9 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
     )
     lost = facts.missing(facts.of_request(case.request), facts.of_request(again), report)
     yield from (f"to {to}: lost in silence: {fact}" for fact in lost)
+    locate = case.dialect.located(case.wire_request)
     for loss in report.losses:
-        place = case.dialect.locate(loss.path)
+        place = locate(loss.path)
         if not _has(case.body, place):
             yield f"to {to}: the loss {loss.path} is located at {place}, which is not in the body"
 

@@ -222,6 +222,7 @@ SPOILT: list[tuple[str, Case, str]] = [
         case(other=change(OTHER, encode_request=raising(WireError("no")))),
         "refused without naming a place",
     ),
+    ("request.quirks", case(drop(CHAT, "temperature")), "to groq: lost in silence: sampling.temperature"),
     ("request.relay", case(relaying(request=giving(b'{"model":"renamed"}'))), "messages: "),
     ("response.identity", case(drop_in_answer(CHAT, "usage")), "usage: "),
     ("response.ir", case(drop_in_answer(CHAT, "usage")), "usage: "),
