@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -27,6 +28,9 @@ from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Alias, Entry, Model, Table, Timers
 from dragoman.routing.route import Provider as Named
 from dragoman.transport import Pool, Transport
+from dragoman.upstreams.local.process import ModelProcess
+from dragoman.upstreams.local.protocol import Options
+from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream, embedded
 from dragoman.upstreams.simulate import MODELS as SIMULATED
 from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.upstream import Upstream
@@ -79,6 +83,8 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
         _named(provider, config.providers.named[name].timeouts) for name, provider in loaded.providers.items()
     ]
     named += [Named(name, name) for name in own]
+    if config.providers.local.enabled:
+        named.append(Named("local", "local", tuple(local_models(config))))
     if loaded.simulate:
         named.append(Named("simulate", "simulate"))
     table = Table.build(
@@ -115,6 +121,11 @@ def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Iterable[Model
         transport = _transport(config.providers.named[name], deadlines)
         closing.append(transport)
         upstreams[name] = _wire(provider, transport)
+    if config.providers.local.enabled:
+        settings = config.providers.local
+        local = LocalUpstream(local_models(config), ModelProcess(queue=settings.queue))
+        closing.append(local)
+        upstreams["local"] = local
     if loaded.simulate:
         told = config.providers.simulate
         upstreams["simulate"] = SimulateUpstream(
@@ -135,6 +146,29 @@ def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Iterable[Model
         deadlines=deadlines,
         closing=closing,
     )
+
+
+def local_models(config: Config) -> dict[str, LocalModel]:
+    """What runs on this machine, by name: installed embedded models and the operator's own files."""
+    settings = config.providers.local
+    keep_alive = _seconds_or_ever(settings.keep_alive)
+    models = embedded(keep_alive=keep_alive, threads=settings.threads or 0)
+    for name, model in config.models.items():
+        for target in model.targets:
+            if target.file is not None:
+                options = Options(
+                    str(Path(target.file).expanduser()),
+                    context=target.context,
+                    threads=target.threads or settings.threads or 0,
+                    gpu_layers=target.gpu_layers or 0,
+                )
+                own = keep_alive if target.keep_alive is None else float(target.keep_alive)
+                models[name] = LocalModel(options, own)
+    return models
+
+
+def _seconds_or_ever(keep_alive: float | None) -> float:
+    return -1.0 if keep_alive is None else float(keep_alive)
 
 
 def _wire(provider: Provider, transport: Transport) -> WireUpstream:
@@ -192,7 +226,7 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
         structured=supports.structured,
         reasoning=supports.reasoning,
     )
-    uses = tuple(target.use for target in model.targets)
+    uses = tuple(f"local/{name}" if target.file is not None else target.use for target in model.targets)
     timers = None
     if model.timeouts != ModelTimeouts():
         provider = config.providers.named.get(uses[0].partition("/")[0])
@@ -202,9 +236,7 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
 
 
 def _timers(timeouts: Timeouts) -> Timers:
-    return Timers(
-        timeouts.connect or None, timeouts.first_byte or None, timeouts.idle or None, timeouts.total or None
-    )
+    return Timers(*(float(seconds) if seconds else None for seconds in msgspec.structs.astuple(timeouts)))
 
 
 def _client_keys(config: Config) -> ClientKeys:

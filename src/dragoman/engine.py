@@ -151,6 +151,12 @@ class Work:
             "invalid_request", error.message, code=error.code, param=error.path or None, blame="client"
         )
 
+    def located(self, fault: ir.Fault) -> ir.Fault:
+        """A fault whose parameter is a place in IR terms, with the place in the client's own words."""
+        if fault.param is None:
+            return fault
+        return msgspec.structs.replace(fault, param=self.face.locate(fault.param).removeprefix("$."))
+
     def can_relay(self, upstream: Upstream, facts: Facts) -> bool:
         """Whether this attempt may pass bytes: same dialect, nothing changed but names, nothing emulated."""
         return (

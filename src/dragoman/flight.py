@@ -117,9 +117,11 @@ class Flight:
                 else:
                     await self._translate(upstream, call, record)
         except RequestFailed as failed:
-            record.fault = failed.fault
-            record.status = failed.fault.status
-            return failed.fault
+            fault = failed.fault
+            if not isinstance(upstream, WireUpstream):
+                fault = work.located(fault)  # an upstream of our own speaks of the request in IR terms
+            record.fault, record.status = fault, fault.status
+            return fault
         except TimeoutError:
             record.fault = ir.Fault(
                 "timeout",
@@ -205,7 +207,7 @@ class Flight:
             if isinstance(upstream, WireUpstream):
                 call = msgspec.structs.replace(call, encoded=upstream.encode(emulation.request, call))
         except WireError as error:
-            raise RequestFailed(work.blamed(error)) from error
+            raise RequestFailed(work.located(work.blamed(error))) from error
         self._exchange.losses, self._exchange.changes = call.report.located(work.face.located(work.wire))
         work.hold_strict()
         self._exchange.phase = "connect"
