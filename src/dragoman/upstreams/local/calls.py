@@ -52,6 +52,7 @@ class ForcedCall:
 _HEAD = re.compile(r'\{"name": ("(?:[^"\\]|\\.)*"), "arguments": ')
 _TAGGED = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
 _TAG = "<tool_call>"
+_ABSENT = msgspec.Raw()
 _KEYS = ('"name"', '"arguments"', '"parameters"', '"type"')
 
 
@@ -59,8 +60,8 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
     """A call as models write it: in our own form, or with the words of some chat templates."""
 
     name: str
-    arguments: msgspec.Raw | None = None
-    parameters: msgspec.Raw | None = None
+    arguments: msgspec.Raw = _ABSENT
+    parameters: msgspec.Raw = _ABSENT
     type: str | None = None
 
 
@@ -85,7 +86,7 @@ def chosen_calls(text: str, names: Collection[str]) -> list[tuple[str, str]]:
 def _call(text: str, names: Collection[str]) -> tuple[str, str] | None:
     try:
         call = msgspec.json.decode(text, type=_Written)
-        arguments = bytes(call.arguments or call.parameters or b"{}")
+        arguments = bytes(call.arguments) or bytes(call.parameters) or b"{}"
         msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeEncodeError):
         return None
