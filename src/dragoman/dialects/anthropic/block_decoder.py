@@ -65,7 +65,7 @@ def decode_block(value: _Wire) -> ir.Block:
         decode = _provider_result if isinstance(kind, str) and kind.endswith("_tool_result") else _native
     try:
         return decode(value)
-    except (KeyError, TypeError):  # a known type in an unknown shape
+    except (KeyError, TypeError, AttributeError):  # a known type in an unknown shape
         return _native(value)
 
 

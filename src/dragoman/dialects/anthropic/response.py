@@ -38,6 +38,13 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     content = body.get("content")
     if not isinstance(content, list):
         raise WireError("an answer must have `content`, an array", "content")
+    try:
+        return _message(body, content)
+    except (KeyError, TypeError, AttributeError):
+        raise WireError("a message of an unknown shape") from None
+
+
+def _message(body: dict[str, Any], content: list[Any]) -> ir.Response:
     model = body.get("model")
     usage = body.get("usage")
     candidate = ir.Candidate(decode_content(content), decode_stop(body))

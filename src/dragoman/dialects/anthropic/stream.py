@@ -94,7 +94,10 @@ class StreamDecoder:
         if take is not None:
             if self._state == "new" and kind not in _EARLY:
                 raise WireError(f"a stream must begin with message_start, not with {kind}")
-            return take(self, value)
+            try:
+                return take(self, value)
+            except (KeyError, TypeError, AttributeError):
+                raise WireError(f"an event {kind} of an unknown shape") from None
         if "error" in value:
             return self._error(value)
         return [] if self._state == "new" else [ir.Raw(NAME, value)]

@@ -50,7 +50,7 @@ def test_a_message_both_ways() -> None:
     assert not asked.report.losses
 
 
-REFUSED = {"type": "refusal", "category": "cyber", "explanation": "no"}
+REFUSED: dict[str, Any] = {"type": "refusal", "category": "cyber", "explanation": "no"}
 
 
 @pytest.mark.parametrize(
