@@ -10,7 +10,7 @@ beside `delta` repeats what the deltas add up to: neither is kept.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,7 @@ from dragoman.dialects.openai_chat.answer import (
 )
 from dragoman.dialects.openai_chat.errors import fault_of
 from dragoman.dialects.openai_chat.response import decode_logprobs, decode_stop, sources_of
+from dragoman.dialects.openai_chat.template import Template
 from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.dialects.openai_chat.usage import decode_usage
 from dragoman.dialects.quirks import Quirks
@@ -51,6 +52,7 @@ BROKEN: Final = ir.Fault(
 )
 """What becomes of a stream that ends before its answer does."""
 _decode = msgspec.json.Decoder().decode
+_Delta: TypeAlias = ir.TextDelta | ir.ThinkDelta | ir.ArgsDelta
 
 
 class _Candidate:
@@ -116,7 +118,18 @@ class _Call:
 class Decoder:
     """Events of one stream."""
 
-    __slots__ = ("_candidates", "_over", "_quirks", "_seen", "_started", "_tier", "_usage")
+    __slots__ = (
+        "_candidates",
+        "_delta",
+        "_grows",
+        "_over",
+        "_quirks",
+        "_seen",
+        "_started",
+        "_template",
+        "_tier",
+        "_usage",
+    )
 
     def __init__(self, quirks: Quirks) -> None:
         self._quirks = quirks
@@ -126,9 +139,14 @@ class Decoder:
         self._seen: dict[str, Any] = {}  # leftovers of the chunks, latest values
         self._tier: str | None = None
         self._usage: dict[str, Any] | None = None
+        self._template = Template()
+        self._delta: _Delta | None = None  # what a repeated chunk adds to
+        self._grows: _Candidate | None = None
 
     def feed(self, frame: bytes) -> list[ir.Event]:
         """The events of one chunk. Raises WireError for what is none."""
+        if self._delta is not None and (text := self._template.text(frame)) is not None:
+            return self._repeat(self._delta, text) if text else []
         if self._over:
             return []
         if isinstance(frame, ErrorFrame):
@@ -144,9 +162,25 @@ class Decoder:
         if type(chunk) is not dict:
             raise WireError("a frame of the stream is no object")
         try:
-            return self._chunk(chunk)
+            events = self._chunk(chunk)
         except (AttributeError, KeyError, TypeError) as error:
             raise WireError(f"a frame of the stream has another shape: {error}") from error
+        self._learn(frame, chunk, events)
+        return events
+
+    def _repeat(self, last: _Delta, text: str) -> list[ir.Event]:
+        """The events of a chunk that is the one before with another text."""
+        if type(last) is ir.TextDelta and self._grows is not None:
+            self._grows.length += len(text)
+        return [type(last)(last.index, text, last.candidate)]
+
+    def _learn(self, frame: bytes, chunk: dict[str, Any], events: list[ir.Event]) -> None:
+        """Remember a chunk that only continued a block; the next ones are likely to be like it."""
+        self._delta = None
+        last = events[0] if len(events) == 1 else None
+        if isinstance(last, _Delta) and not self._over and self._template.learn(frame, chunk):
+            self._delta = last
+            self._grows = self._candidates[last.candidate]
 
     def close(self) -> list[ir.Event]:
         """The bytes have ended: the end, or an error if the answer is not complete."""
@@ -223,7 +257,7 @@ class Decoder:
                 if content:
                     self._content(candidate, content, None, events)
             else:
-                self._delta(candidate, delta, logprobs or {}, events)
+                self._say(candidate, delta, logprobs or {}, events)
         if word := choice.get("finish_reason"):
             candidate.word = word
             if isinstance(sequence := choice.get("stop_reason"), str):
@@ -233,7 +267,7 @@ class Decoder:
         if not choice.keys() <= _CHOICE:
             candidate.note(choice, _CHOICE, "")
 
-    def _delta(
+    def _say(
         self, candidate: _Candidate, delta: dict[str, Any], logprobs: dict[str, Any], events: list[ir.Event]
     ) -> None:
         get = delta.get

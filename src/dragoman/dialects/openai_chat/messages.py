@@ -20,6 +20,8 @@ from dragoman.dialects.openai_chat.terms import leftovers, text_of
 from dragoman.errors import WireError
 
 _PLAIN_ROLES: Final = frozenset({"user", "system", "developer"})
+_ALIKE: Final = frozenset({"user", "system"})
+"""Roles that every vendor knows under this name."""
 _PLAIN: Final = frozenset({"role", "content", "name"})
 _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 _MAX_ID: Final = 40
@@ -85,10 +87,27 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     writer = _History(draft)
     if request.system:
         writer.system(request.system)
+    out = writer.out
     for index, message in enumerate(request.messages):
-        writer.message(message, index)
+        text = _plain_text(message)
+        if text is None or writer.open or writer.moved:
+            writer.message(message, index)
+        else:
+            out.append({"role": message.role, "content": text})
     writer.settle()
-    return writer.out
+    return out
+
+
+def _plain_text(message: ir.Message) -> str | None:
+    """The text of a message that is a role and a text, as most are."""
+    if len(message.blocks) != 1 or message.role not in _ALIKE:
+        return None
+    block = message.blocks[0]
+    if type(block) is not ir.Text or message.form is not None:
+        return None
+    if block.cache is not None or block.extra is not None or message.name is not None:
+        return None
+    return block.text if message.cache is None and message.extra is None else None
 
 
 class _History:
@@ -158,14 +177,14 @@ class _History:
         if not parts and len(blocks) == 1:
             block = blocks[0]
             if type(block) is ir.Text and (block.cache is None or self.draft.quirks.cache_marks == "none"):
-                self._plain_text(block, where)
+                self._lone_text(block, where)
                 return block.text
         if not (parts or blocks):
             return ""
         written = (encode_part(block, self.draft, f"{where}[{index}]") for index, block in enumerate(blocks))
         return [part for part in written if part is not None] or ("" if blocks else [])
 
-    def _plain_text(self, block: ir.Text, where: str) -> None:
+    def _lone_text(self, block: ir.Text, where: str) -> None:
         """Report what a string cannot hold."""
         if block.cache is not None or block.extra is not None:
             self.draft.finish({}, block.cache, block.extra, where + "[0]")

@@ -15,6 +15,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai_chat.decoder import BROKEN, error_body, is_error, vendor_usage
 from dragoman.dialects.openai_chat.errors import fault_of
+from dragoman.dialects.openai_chat.template import Template
 from dragoman.dialects.openai_chat.usage import decode_usage
 from dragoman.dialects.quirks import STANDARD
 from dragoman.errors import RequestFailed, WireError
@@ -22,9 +23,7 @@ from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.sse import ErrorFrame, data
 
 _DONE: Final = b"[DONE]"
-_NULLS: Final = frozenset({b":null", b": nul", b" : nu"})
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
 
 
 class ChatRelay:
@@ -59,7 +58,7 @@ class ChatStreamRelay:
     Usage that the client did not ask for is taken out where a chunk holds nothing else.
     """
 
-    __slots__ = ("_asked", "_finished", "_model", "_new", "_old", "content", "done", "usage")
+    __slots__ = ("_asked", "_finished", "_model", "_template", "content", "done", "usage")
 
     def __init__(self, reply: Reply) -> None:
         self.usage: ir.Usage | None = None
@@ -68,33 +67,13 @@ class ChatStreamRelay:
         self._asked = bool(reply.request.stream_usage)
         self._model = reply.model
         self._finished = False
-        # How the last frame began, up to the model's name, and how the client sees it begin.
-        self._old = b""
-        self._new = b""
+        self._template = Template()
 
     def feed(self, frame: bytes) -> bytes:
         """The bytes to send for one frame. Raises RequestFailed for an error in the stream."""
-        if self.content and not self._eventful(frame):
-            if self._model is None:
-                return b"data: " + frame + b"\n\n"
-            if self._old and frame.startswith(self._old):
-                return self._new + frame[len(self._old) :] + b"\n\n"
+        if self._template.known and (sent := self._template.relayed(frame)) is not None:
+            return sent
         return self._look(frame)
-
-    def _eventful(self, frame: bytes) -> bool:
-        """Whether the frame may be more than content. JSON escapes quotes in texts, so these are members,
-        or whole texts.
-        """
-        usage = frame.rfind(b'"usage"')
-        return (
-            (usage >= 0 and frame[usage + 7 : usage + 12] not in _NULLS)
-            or b'"finish_reason":"' in frame
-            or b'"finish_reason": "' in frame
-            or b'"error"' in frame
-            or len(frame) < 16
-            or b"\n" in frame
-            or type(frame) is ErrorFrame
-        )
 
     def _look(self, frame: bytes) -> bytes:
         if self.done:
@@ -116,7 +95,9 @@ class ChatStreamRelay:
             raise WireError(f"a frame of the stream has another shape: {error}") from error
         if not wanted:
             return b""
-        return data(frame) if self._model is None else self._renamed(frame, chunk)
+        sent = data(frame if self._model is None else self._renamed(frame, chunk))
+        self._template.learn(frame, chunk, sent)
+        return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:
         """Take from a chunk what must be known; whether the client is to have it."""
@@ -135,22 +116,8 @@ class ChatStreamRelay:
     def _renamed(self, frame: bytes, chunk: dict[str, Any]) -> bytes:
         """The frame under the name that the client knows."""
         if "model" not in chunk:
-            return data(frame)
-        self._learn(frame, chunk["model"])
-        return data(encode_head({**decode_head(frame), "model": self._model}))
-
-    def _learn(self, frame: bytes, model: Any) -> None:
-        """Remember how this frame begins, if its model stands before what changes."""
-        member = b'"model":' + _encode(model)
-        end = frame.find(member) + len(member)
-        start = frame[:end]
-        try:
-            known = _decode(start + b"}")
-        except msgspec.DecodeError:
-            known = None
-        if isinstance(known, dict) and known.get("model") == model and "choices" not in known:
-            self._old = start
-            self._new = b"data: " + start[: -len(member)] + b'"model":' + _encode(self._model)
+            return frame
+        return encode_head({**decode_head(frame), "model": self._model})
 
     def close(self) -> bytes:
         """The bytes have ended. Raises RequestFailed when the answer has not."""

@@ -160,11 +160,10 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
     legacy = draft.own and request.forms is not None and request.forms.get("tools") == "functions"
     tools: list[dict[str, Any]] = []
     for index, tool in enumerate(request.tools):
-        where = f"tools[{index}]"
         if isinstance(tool, ir.ProviderTool):
-            _encode_provider_tool(body, tools, tool, draft, where)
+            _encode_provider_tool(body, tools, tool, draft, f"tools[{index}]")
         else:
-            tools.append(_encode_function(tool, draft, where, legacy=legacy))
+            tools.append(_encode_function(tool, draft, index, legacy=legacy))
     if tools or (draft.own and request.tools == ()):
         body["functions" if legacy else "tools"] = tools
     if not tools and not draft.own:
@@ -175,7 +174,7 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
         body["parallel_tool_calls"] = request.parallel
 
 
-def _encode_function(tool: ir.Function, draft: Draft, where: str, *, legacy: bool) -> dict[str, Any]:
+def _encode_function(tool: ir.Function, draft: Draft, index: int, *, legacy: bool) -> dict[str, Any]:
     inner: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         inner["description"] = tool.description
@@ -188,13 +187,13 @@ def _encode_function(tool: ir.Function, draft: Draft, where: str, *, legacy: boo
             inner["parameters"] = tool.parameters
         if tool.strict is not None:
             if "strict" in draft.quirks.refuses:
-                draft.report.lose(where + ".strict", "the vendor knows no strict tools", "quality")
+                draft.report.lose(f"tools[{index}].strict", "the vendor knows no strict tools", "quality")
             else:
                 inner["strict"] = tool.strict
         out = inner if legacy else {"type": "function", "function": inner}
     if tool.cache is None and tool.extra is None:
         return out
-    return draft.finish(out, tool.cache, tool.extra, where)
+    return draft.finish(out, tool.cache, tool.extra, f"tools[{index}]")
 
 
 def _encode_format(format: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,141 @@
+"""The chunk that a stream repeats, but for one text: found by comparing bytes, without decoding.
+
+Most chunks of a stream differ from the one before in one string: the next piece of the answer. Once such a
+chunk has been decoded, its bytes before and after that string are kept. A frame that begins and ends with
+them, and holds exactly one JSON string between, is the same chunk with another text, whatever that text is.
+OpenAI's random `obfuscation` may differ as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+_TEXTS: Final = ("content", "reasoning", "reasoning_content")
+_OTHERS: Final = ("refusal", "reasoning_details", "function_call", "audio", "images", "annotations")
+_MARK: Final = "\x00text"
+_PADDING: Final = "\x00padding"
+_MISSES: Final = 8
+"""Chunks in a row that fitted no template, after which a stream is no longer tried: it repeats nothing."""
+
+_decode = msgspec.json.Decoder().decode
+_decode_text = msgspec.json.Decoder(str).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class _Around(NamedTuple):
+    """The bytes round the text: before it, between it and the padding, and at the end."""
+
+    head: bytes
+    tail: bytes
+    end: bytes
+
+
+class Template:
+    """The repeated chunk of one stream. known: whether there is one yet."""
+
+    __slots__ = ("_end", "_head", "_misses", "_sent", "_tail", "known")
+
+    def __init__(self) -> None:
+        self.known = False
+        self._head = b""
+        self._tail = b""  # empty where nothing is padded
+        self._end = b""
+        self._sent = _Around(b"", b"", b"")
+        self._misses = 0
+
+    def text(self, frame: bytes) -> str | None:
+        """The text of a frame that repeats the chunk; None for any other frame."""
+        if not (frame.startswith(self._head) and frame.endswith(self._end)):
+            return None
+        end = len(frame) - len(self._end)
+        if self._tail:
+            at = frame.rfind(self._tail)
+            padding = frame[at + len(self._tail) : end]
+            if at < 0 or not (padding.isalnum() or not padding):
+                return None
+            end = at
+        try:
+            text = _decode_text(frame[len(self._head) : end])
+        except msgspec.DecodeError:
+            return None
+        self._misses = 0
+        return text
+
+    def relayed(self, frame: bytes) -> bytes | None:
+        """The frame as `learn` was told that it is sent; None for one that does not repeat the chunk."""
+        if self.text(frame) is None:
+            return None
+        sent, end = self._sent, len(frame) - len(self._end)
+        if not self._tail:
+            return sent.head + frame[len(self._head) : end] + sent.end
+        at = frame.rfind(self._tail)
+        text, padding = frame[len(self._head) : at], frame[at + len(self._tail) : end]
+        return sent.head + text + sent.tail + padding + sent.end
+
+    def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
+        """Take a decoded frame as the chunk that will be repeated; whether it can be.
+
+        chunk: the frame decoded; it is spoilt. sent: the frame as a client gets it, with the same text.
+        """
+        self.known = False
+        if self._misses > _MISSES:
+            return False
+        self._misses += 1
+        if (found := _leaf(chunk)) is None:
+            return False
+        holder, member = found
+        text, padding = _encode(holder[member]), chunk.get("obfuscation")
+        padded = _encode(padding)[1:-1] if isinstance(padding, str) else None
+        around = _cut(frame, text, padded)
+        if around is None:
+            return False
+        # Decoding decides whether these are the places: both strings must be the ones that changed.
+        probe = around.head + _encode(_MARK) + around.tail
+        holder[member] = _MARK
+        if padded is not None:
+            chunk["obfuscation"] = _PADDING
+            probe += _encode(_PADDING)[1:-1]
+        try:
+            self.known = bool(_decode(probe + around.end) == chunk)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
+        self._head, self._tail, self._end = around
+        self._sent = (around if sent is None else _cut(sent, text, padded)) or around
+        return self.known
+
+
+def _cut(frame: bytes, text: bytes, padding: bytes | None) -> _Around | None:
+    """The bytes round the text that follows `delta`, and round the padding after it."""
+    start = frame.find(text, frame.find(b'"delta"'))
+    if start < 0:
+        return None
+    head, rest = frame[:start], frame[start + len(text) :]
+    if padding is None:
+        return _Around(head, b"", rest)
+    before = rest.rfind(b'"obfuscation":"' + padding) + 15
+    return _Around(head, rest[:before], rest[before + len(padding) :])
+
+
+def _leaf(chunk: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
+    """The object and the member that hold a chunk's only text; None where the chunk says more than a text."""
+    choices = chunk.get("choices")
+    if not choices or len(choices) != 1 or chunk.get("usage"):
+        return None
+    choice = choices[0]
+    delta = choice.get("delta")
+    if not delta or choice.get("finish_reason") or choice.get("logprobs"):
+        return None
+    if any(delta.get(member) for member in _OTHERS):
+        return None
+    speaking = [member for member in _TEXTS if delta.get(member)]
+    calls = delta.get("tool_calls")
+    if len(speaking) == 1 and not calls and type(delta[speaking[0]]) is str:
+        return delta, speaking[0]
+    if speaking or not calls or len(calls) != 1 or calls[0].get("id"):
+        return None
+    function = calls[0].get("function")
+    if function and not function.get("name") and function.get("arguments"):
+        return (function, "arguments") if type(function["arguments"]) is str else None
+    return None
