@@ -143,18 +143,15 @@ def _containing(path: str) -> Iterator[str]:
 def of_request(request: ir.Request) -> list[Fact]:
     """What a client asks for; the model's name is the route's business and no fact."""
     facts: list[Fact] = []
-    calls: dict[str | None, ir.ToolCall] = {
-        block.id: block
-        for message in request.messages
-        for block in message.blocks
-        if isinstance(block, ir.ToolCall) and block.id is not None
-    }
+    calls: dict[str | None, ir.ToolCall] = {}  # by id, or by name where there is none: the last one so far
     for index, block in enumerate(request.system):
         facts += _of_block(block, f"system[{index}]", "system", calls)
     for index, message in enumerate(request.messages):
         path = f"messages[{index}]"
         role = "system" if message.role == "developer" else message.role
         for number, block in enumerate(message.blocks):
+            if isinstance(block, ir.ToolCall):
+                calls[block.id or block.name] = block
             facts += _of_block(block, f"{path}.blocks[{number}]", role, calls)
         facts += _stated(path, message, "name", "cache")
         facts += _of_extra(path, message.extra)
@@ -271,7 +268,7 @@ def _of_call(block: ir.ToolCall, path: str, _role: str, _: _Calls) -> Iterator[F
 
 
 def _of_result(block: ir.ToolResult, path: str, _role: str, calls: _Calls) -> Iterator[Fact]:
-    call = calls.get(block.id)
+    call = calls.get(block.id or block.name)
     words = (block.by, block.name, None) if call is None else (block.by, call.name, _arguments(call))
     if call is not None or block.name is not None:  # a result of nothing that is known: only what it holds
         yield Fact(path, "result of", words)

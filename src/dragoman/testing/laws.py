@@ -238,23 +238,24 @@ def stream_cross(case: Case) -> Iterator[str]:
 def stream_relay(case: Case) -> Iterator[str]:
     """Relay passes every frame, sees the same usage and the end, and raises for an error in the stream."""
     relay = case.dialect.relay.stream(case.reply(case.dialect, Report(case.dialect.name, "response")))
+    decoder = case.dialect.stream_decoder(STANDARD)
+    told = [event for frame in case.frames for event in decoder.feed(frame)]
     folded = ir.Fold()
-    for event in events_of(case.dialect.stream_decoder(STANDARD), case.frames):
+    for event in (*told, *decoder.close()):
         folded.add(event)
     try:
         relayed = split(*map(relay.feed, case.frames), relay.close())
     except RequestFailed as failed:
         yield from _same_fault(folded.fault, failed.fault)
         return
-    if folded.fault is not None:
-        yield f"an error went by unseen: {folded.fault.message}"
-        return
+    if any(isinstance(event, ir.Error) for event in told):
+        yield "an error went by unseen"
+    elif relay.done != (folded.fault is None):
+        yield f"the end is {'seen' if relay.done else 'not seen'}, the fault is {folded.fault!r}"
     if relayed != case.frames:
         before, after = ([_parsed(frame) for frame in frames] for frames in (case.frames, relayed))
         yield from map(str, differences(before, after, Form()))
     yield from _unequal(folded.usage, relay.usage)
-    if not relay.done:
-        yield "the end went by unseen"
 
 
 # --- Errors ------------------------------------------------------------------------------------

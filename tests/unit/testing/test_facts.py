@@ -189,6 +189,17 @@ def test_a_result_must_stay_with_its_call() -> None:
     assert [f.kind for f in missing(before, after, Report("x"))] == ["result of"]
 
 
+def test_a_result_without_an_id_belongs_to_the_last_call_of_its_name() -> None:
+    one, two = ir.ToolCall(None, "add", '{"a":1}'), ir.ToolCall(None, "add", '{"a":2}')
+    result = ir.ToolResult(None, (), name="add")
+    legacy = (
+        *(ir.Message("assistant", (one,)), ir.Message("user", (result,))),
+        *(ir.Message("assistant", (two,)), ir.Message("user", (result,))),
+    )
+    linked = [f.words for f in of_request(ir.Request("a", None, legacy)) if f.kind == "result of"]
+    assert linked == [("client", "add", '{"a":1}'), ("client", "add", '{"a":2}')]
+
+
 ANSWER = ir.Response(
     "openai_chat",
     "id",

@@ -242,8 +242,8 @@ SPOILT: list[tuple[str, Case, str]] = [
     ("stream.cross", case(other=mute(OTHER, ir.TextDelta), answer=STREAM), "to anthropic: lost in silence: "),
     ("stream.relay", case(relaying_streams("frames"), answer=STREAM), "[1].choices"),
     ("stream.relay", case(relaying_streams("usage"), answer=STREAM), "became null"),
-    ("stream.relay", case(relaying_streams("done"), answer=STREAM), "the end went by unseen"),
-    ("stream.relay", case(relaying_streams("blind"), answer=BROKEN_STREAM), "an error went by unseen: Late."),
+    ("stream.relay", case(relaying_streams("done"), answer=STREAM), "the end is not seen"),
+    ("stream.relay", case(relaying_streams("blind"), answer=BROKEN_STREAM), "an error went by unseen"),
     ("error.faces", case(after(CHAT, "encode_error", lambda e: (200, *e[1:])), answer=REFUSED), "status 200"),
     (
         "error.faces",
