@@ -1,16 +1,31 @@
-"""The command `dragoman`. Commands are loaded when they are called, so that `--help` stays quick."""
+"""The command `dragoman`. A command's module is loaded when it is called, so that `--help` stays quick."""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn
 
 import click
 
-from dragoman.cli.terminal import Terminal
+from dragoman.cli.command import Group, UnknownCommand
+from dragoman.cli.terminal import (
+    ANSWER_IS_NO,
+    CLOSED_PIPE,
+    DONE,
+    INTERRUPTED,
+    MISUSE,
+    Failure,
+    Terminal,
+)
+from dragoman.errors import DragomanError
 from dragoman.version import __version__
 
-_GROUPS: dict[str, dict[str, str]] = {
+_GROUPS: Final[dict[str, dict[str, str]]] = {
     "start": {"serve": "Answer requests."},
     "try": {
         "test": "Check a running gateway, or any base URL.",
@@ -19,39 +34,97 @@ _GROUPS: dict[str, dict[str, str]] = {
     },
     "manage": {"models": "List, install and verify models.", "config": "Show the settings in force."},
 }
-_MODULES = {"test": "selftest"}
+_MODULES: Final = {"test": "selftest"}
 
 
-class _Commands(click.Group):
-    """Finds a command in the module of its name."""
+class _Dragoman(Group):
+    """Finds each command in the module of its name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for group in _GROUPS.values() for name in group]
+        return [name for commands in _GROUPS.values() for name in commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
         module = importlib.import_module(f"dragoman.cli.{_MODULES.get(cmd_name, cmd_name)}")
-        command: click.Command = getattr(module, "command", None) or getattr(module, cmd_name)
+        command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        out = ctx.ensure_object(Terminal).out
         for title, commands in _GROUPS.items():
             with formatter.section(title):
-                formatter.write_dl(list(commands.items()))
+                formatter.write_dl([(out.styled(name, "command"), text) for name, text in commands.items()])
 
 
-@click.group(
-    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+dragoman = _Dragoman(
+    name="dragoman",
+    help="Dragoman interprets between any AI client and any model.",
+    examples=("dragoman serve", "dragoman test"),
+    epilog="dragoman COMMAND --help says more.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": True},
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for machines.")
-@click.version_option(__version__, prog_name="dragoman", message="%(prog)s %(version)s")
-@click.pass_context
-def dragoman(ctx: click.Context, *, as_json: bool) -> None:
-    """Dragoman interprets between any AI client and any model."""
-    ctx.obj = Terminal(as_json=as_json)
+click.version_option(__version__, prog_name="dragoman", message="%(prog)s %(version)s")(dragoman)
 
 
-def main(arguments: list[str] | None = None) -> Any:
-    """Run the command; ends the process with one of the exit codes in `terminal`."""
-    return dragoman.main(args=arguments, prog_name="dragoman")
+def main() -> NoReturn:
+    """Run the command line of this process, and end it with one of the exit codes of `terminal`."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the end
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command on this process's streams; gives its exit code. Every error is told here."""
+    terminal = Terminal(sys.stdout, sys.stderr)
+    try:
+        with dragoman.make_context("dragoman", list(arguments), obj=terminal) as context:
+            dragoman.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The interpreter flushes stdout when it ends; there is nobody to hear that it cannot.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except click.ClickException as error:
+        terminal.as_json = terminal.as_json or "--json" in arguments  # it may stand behind the mistake
+        failure = _misuse(error)
+    except Failure as error:
+        failure = error
+    except DragomanError as error:
+        failure = Failure(ANSWER_IS_NO, str(error))
+    except Exception as error:  # noqa: BLE001 - the outermost edge: whatever happened is told
+        failure = _unexpected(terminal, error)
+    else:
+        return DONE
+    terminal.fail(failure)
+    return failure.code
+
+
+def _misuse(error: click.ClickException) -> Failure:
+    """An error of click in our words, with what was probably meant."""
+    context = getattr(error, "ctx", None)
+    hint = f"{context.command_path if context else 'dragoman'} --help"
+    near = getattr(error, "possibilities", None)
+    message = (
+        error.message if isinstance(error, click.NoSuchOption | UnknownCommand) else error.format_message()
+    )
+    if near:
+        hint = f"did you mean {' or '.join(near[:2])}? {hint} lists all"
+    return Failure(MISUSE, message[:1].lower() + message[1:].rstrip("."), hint=hint)
+
+
+def _unexpected(terminal: Terminal, error: Exception) -> Failure:
+    """A mistake of ours. Its traceback is shown to whoever asks for it."""
+    told = "".join(traceback.format_exception(error))
+    if terminal.verbose and not terminal.as_json:
+        terminal.insist(told)
+    return Failure(
+        ANSWER_IS_NO,
+        f"unexpected {type(error).__name__}: {error}",
+        hint=None if terminal.verbose else "-v shows where it happened",
+        fields={"traceback": told} if terminal.verbose else {},
+    )

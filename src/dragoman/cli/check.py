@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
-from dragoman.cli.options import loaded
-from dragoman.cli.terminal import Terminal
+from dragoman.cli.command import Command
+from dragoman.cli.options import ALL_SETTINGS, problems, warn
+from dragoman.cli.terminal import CONFIGURATION, Failure, Terminal, clean
+from dragoman.errors import ConfigError
 
 
-@click.command()
+@click.command("check", cls=Command, examples=("dragoman check", "dragoman check team.yaml"))
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.pass_obj
-def check(terminal: Terminal, file: Path | None) -> None:
+def command(terminal: Terminal, file: Path | None) -> None:
     """Check a configuration: exit code 0 when it can be used, 3 with every problem when not.
 
-    \b
-    dragoman check
-    dragoman check team.yaml
+    FILE is the one to check; else DRAGOMAN_CONFIG, ./dragoman.yaml, or the home folder's. Variables of the
+    environment count as they do for `dragoman serve`.
     """
-    found = loaded(terminal, file)
-    summary = {
-        "file": str(found.file) if found.file else None,
-        "providers": sorted(found.providers),
-        "models": sorted(found.config.models),
-        "aliases": sorted(found.config.aliases),
-        "warnings": [str(warning) for warning in found.warnings],
-    }
+    from dragoman.config.load import load
+
+    try:
+        found = load(file, os.environ)
+    except ConfigError as error:
+        many = len(error.problems)
+        raise Failure(
+            CONFIGURATION,
+            f"the configuration cannot be used: {many} problem{'s' * (many != 1)}",
+            hint=ALL_SETTINGS,
+            lines=[str(problem) for problem in error.problems],
+            fields=problems(error),
+        ) from None
+    config = found.config
     if terminal.as_json:
-        terminal.result(summary)
+        terminal.result(
+            {
+                "file": str(found.file) if found.file else None,
+                "providers": list(found.providers),
+                "models": list(config.models),
+                "aliases": list(config.aliases),
+                "warnings": [str(warning) for warning in found.warnings],
+            }
+        )
         return
-    where = summary["file"] or "the environment alone"
-    terminal.say(f"{terminal.mark('ok')} {where} is good")
-    for name in ("providers", "models", "aliases"):
-        terminal.result(f"{name}\t{', '.join(summary[name] or []) or '–'}")
+    warn(terminal, found)
+    where = clean(str(found.file)) if found.file else "the environment alone"
+    terminal.say(f"{terminal.err.mark('ok')} {where} is good")
+    rows = [("provider", name, account.base_url) for name, account in found.providers.items()]
+    rows += [
+        ("model", name, ", ".join(t.use for t in model.targets)) for name, model in config.models.items()
+    ]
+    rows += [("alias", name, alias.route) for name, alias in config.aliases.items()]
+    if rows:
+        terminal.table(("kind", "name", "stands for"), rows)

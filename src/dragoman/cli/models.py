@@ -2,127 +2,124 @@
 
 from __future__ import annotations
 
-import shutil
+import difflib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from dragoman.cli.command import Group
 from dragoman.cli.options import config_option, loaded
-from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Terminal
+from dragoman.cli.progress import Progress
+from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal
 from dragoman.errors import DragomanError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from dragoman.upstreams.local.weights import Weights
 
-    from dragoman.upstreams.local.weights import Progress, Weights
+_SMALLEST = "smollm2:135m"
 
-
-@click.group()
-def models() -> None:
-    """List, install and verify models.
-
-    \b
-    dragoman models list
-    dragoman models install smollm2:135m
-    """
+command = Group(
+    "models",
+    help="List, install and verify models.",
+    examples=("dragoman models list", f"dragoman models install {_SMALLEST}"),
+)
 
 
-@models.command("list")
+@command.command("list", examples=("dragoman models list", "dragoman models list --config team.yaml --json"))
 @config_option
 @click.pass_obj
-def list_(terminal: Terminal, config: Path | None) -> None:
-    """Every model name that answers, and who answers it."""
+def list_(terminal: Terminal, file: Path | None) -> None:
+    """Every model name that answers, and who answers it first."""
     from dragoman.assembly import naming
 
-    entries = naming(loaded(terminal, config)).entries()
+    entries = naming(loaded(terminal, file)).entries()
     if terminal.as_json:
         terminal.result(
-            [{"id": e.id, "provider": e.provider, "capabilities": e.capabilities} for e in entries]
+            [
+                {
+                    "id": entry.id,
+                    "provider": entry.provider,
+                    "context_window": entry.context_window,
+                    "max_output_tokens": entry.max_output_tokens,
+                    "capabilities": entry.capabilities,
+                }
+                for entry in entries
+            ]
         )
         return
-    if not terminal.out.isatty():
-        terminal.result("model\tprovider\tcontext\tcapabilities")
-    for entry in entries:
-        context = str(entry.context_window or "–")
-        can = " ".join(entry.capabilities)
-        if terminal.out.isatty():
-            terminal.result(f"{entry.id:<44} {entry.provider:<14} {context:>9}  {can}")
-        else:
-            terminal.result(f"{entry.id}\t{entry.provider}\t{context}\t{can}")
+    terminal.table(
+        ("model", "provider", "context", "capabilities"),
+        [(e.id, e.provider, e.context_window, " ".join(e.capabilities)) for e in entries],
+    )
+    if not entries:
+        terminal.say(f"no model answers yet: set a provider's key, or dragoman models install {_SMALLEST}")
 
 
-@models.command()
-@click.argument("name", default="smollm2:135m")
+@command.command(examples=(f"dragoman models install {_SMALLEST}", "dragoman models install --yes"))
+@click.argument("name", default=_SMALLEST)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def install(terminal: Terminal, name: str, *, yes: bool) -> None:
-    """Install embedded weights, by hash."""
+    """Install embedded weights by hash; what is already there is only verified. NAME: smollm2:135m."""
     from dragoman.upstreams.local import weights as local
 
-    row = _row(terminal, name)
-    size, memory = row.size / 1e6, row.memory / 2**20
-    terminal.say(f"{row.id}  {row.licence}  {size:.1f} MB  needs {memory:.0f} MB of memory")
+    row = _row(name)
+    terminal.say(
+        f"{row.id}  {row.licence}  {row.size / 1e6:.1f} MB  needs {row.memory / 1e6:.0f} MB of memory"
+    )
     if local.find(row) is None and not yes:
-        if not sys.stdin.isatty():
-            terminal.fail(MISUSE, "installing needs a yes and this is not a terminal", hint="add --yes")
-        click.confirm("Install?", default=True, abort=True, err=True)
+        if terminal.as_json or not sys.stdin.isatty():
+            raise Failure(
+                MISUSE, f"installing {row.id} needs a yes and nobody can be asked here", hint="add --yes"
+            )
+        if not click.confirm("Install?", default=True, err=True):
+            raise click.exceptions.Exit(ANSWER_IS_NO)
+    progress = Progress(terminal)
     try:
-        path = local.install(row, _teller(terminal))
+        path = local.install(row, progress)
     except DragomanError as error:
-        terminal.fail(ANSWER_IS_NO, str(error), hint=f"dragoman models install {row.id} tries again")
-    terminal.say(f"{terminal.mark('ok')} {row.id} is installed and verified")
-    terminal.result({"id": row.id, "path": str(path)} if terminal.as_json else str(path))
+        again = f"dragoman models install {row.id} tries again"
+        raise Failure(ANSWER_IS_NO, str(error), hint=again) from None
+    finally:
+        progress.close()
+    _tell(terminal, row, path, "installed and verified")
 
 
-@models.command()
-@click.argument("name", default="smollm2:135m")
+@command.command(examples=("dragoman models verify", f"dragoman models verify {_SMALLEST} --json"))
+@click.argument("name", default=_SMALLEST)
 @click.pass_obj
 def verify(terminal: Terminal, name: str) -> None:
-    """Check installed weights against their sha256."""
+    """Check installed weights against their sha256. NAME: smollm2:135m."""
     from dragoman.upstreams.local import weights as local
 
-    row = _row(terminal, name)
+    row = _row(name)
+    progress = Progress(terminal)
     try:
-        path = local.verify(row, progress=_teller(terminal))
+        path = local.verify(row, progress=progress)
     except DragomanError as error:
-        terminal.fail(ANSWER_IS_NO, str(error), hint=f"dragoman models install {row.id}")
-    terminal.say(f"{terminal.mark('ok')} {row.id}  sha256 {row.sha256[:12]}…")
+        install_it = f"dragoman models install {row.id}"
+        raise Failure(ANSWER_IS_NO, str(error), hint=install_it) from None
+    finally:
+        progress.close()
+    _tell(terminal, row, path, "whole and genuine")
+
+
+def _tell(terminal: Terminal, row: Weights, path: Path, state: str) -> None:
+    terminal.say(f"{terminal.err.mark('ok')} {row.id} is {state}: sha256 {row.sha256[:12]}…")
     terminal.result(
         {"id": row.id, "path": str(path), "sha256": row.sha256} if terminal.as_json else str(path)
     )
 
 
-def _row(terminal: Terminal, name: str) -> Weights:
+def _row(name: str) -> Weights:
     from dragoman.upstreams.local import weights as local
 
     row = local.known(name)
     if row is None:
-        terminal.fail(
-            MISUSE,
-            f"there is no embedded model {name!r}",
-            hint=f"one of: {', '.join(known.id for known in local.WEIGHTS)}",
-        )
+        ids = [known.id for known in local.WEIGHTS]
+        near = difflib.get_close_matches(name, ids, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(ids)}"
+        raise Failure(MISUSE, f"there is no embedded model {name!r}", hint=hint)
     return row
-
-
-class _teller:  # noqa: N801 - used like a function
-    """Shows progress: one line that is written over on a terminal, a line a step elsewhere."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-        self._last = ""
-
-    def __call__(self, progress: Progress) -> None:
-        """Show one step."""
-        if progress.total and progress.done is not None:
-            text = f"{progress.text} {progress.done / 1e6:.1f} of {progress.total / 1e6:.1f} MB"
-        else:
-            text = progress.text
-        if self._terminal.for_people:
-            width = shutil.get_terminal_size().columns - 1
-            end = "\n" if progress.done is not None and progress.done == progress.total else ""
-            print(f"\r{text[:width]:<{width}}", end=end, file=self._terminal.err, flush=True)
-        elif progress.text != self._last:
-            self._terminal.say(progress.text)
-        self._last = progress.text

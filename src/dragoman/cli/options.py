@@ -1,8 +1,9 @@
-"""Options and steps that several commands share: the configuration, and what to say when it is wrong."""
+"""The configuration that several commands need: its option, and what to say when it is wrong."""
 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dragoman.cli.terminal import CONFIGURATION, Terminal
+from dragoman.cli.terminal import CONFIGURATION, Failure, Terminal, clean
 from dragoman.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,29 +20,41 @@ if TYPE_CHECKING:
 config_option = click.option(
     "--config",
     "-c",
+    "file",
     type=click.Path(path_type=Path),
     help="The configuration file. Else DRAGOMAN_CONFIG, ./dragoman.yaml, or the home folder's.",
 )
 
 
+ALL_SETTINGS = "dragoman config schema lists every setting"
+
+
 def loaded(
-    terminal: Terminal, path: Path | None, overrides: Mapping[str, Any] = MappingProxyType({})
+    terminal: Terminal, file: Path | None, overrides: Mapping[str, Any] = MappingProxyType({})
 ) -> Loaded:
-    """The configuration in force; ends the command with exit code 3 and every problem when it is wrong."""
+    """The configuration in force. Raises Failure that names the first problem and how to see all."""
     from dragoman.config.load import load
 
     try:
-        found = load(path, os.environ, overrides)
+        found = load(file, os.environ, overrides)
     except ConfigError as error:
-        for problem in error.problems[:-1]:
-            terminal.say(f"{terminal.styled('error:', 'bad')} {problem}")
-        last = error.problems[-1]
-        terminal.fail(
-            CONFIGURATION,
-            str(last._replace(hint=None)),
-            hint=last.hint or "dragoman config schema lists every setting",
-            word="configuration",
-        )
-    for warning in found.warnings:
-        terminal.say(f"{terminal.mark('warn')} {warning}")
+        first, *others = error.problems
+        if others:
+            command = shlex.join(["dragoman", "check", *([str(file)] if file else [])])
+            message, hint = str(first), f"{command} lists all {len(error.problems)} problems"
+        else:
+            message, hint = str(first._replace(hint=None)), first.hint or ALL_SETTINGS
+        raise Failure(CONFIGURATION, message, hint=hint, fields=problems(error)) from None
+    warn(terminal, found)
     return found
+
+
+def warn(terminal: Terminal, found: Loaded) -> None:
+    """Say what is odd about a configuration but not wrong."""
+    for warning in found.warnings:
+        terminal.say(f"{terminal.err.mark('warn')} {clean(str(warning))}")
+
+
+def problems(error: ConfigError) -> dict[str, Any]:
+    """Every problem, for the JSON form of an error."""
+    return {"problems": [problem._asdict() for problem in error.problems]}

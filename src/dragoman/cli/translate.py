@@ -2,83 +2,108 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Terminal, clean
+from dragoman.cli.command import Command
+from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
 from dragoman.errors import RequestFailed, WireError
+
+if TYPE_CHECKING:
+    from dragoman.dialects.translation import Translation
 
 _SEVERITY = {"meaning": "bad", "quality": "warn", "hint": "off"}
 
 
-@click.command()
-@click.option("--from", "source", required=True, help="The dialect of the body on stdin.")
-@click.option("--to", "target", required=True, help="The dialect to write.")
+@click.command(
+    "translate",
+    cls=Command,
+    examples=(
+        "dragoman translate --from openai_chat --to anthropic < body.json",
+        "dragoman translate --from openai_chat --to openai_chat --vendor groq < body.json",
+    ),
+)
+@click.option(
+    "--from", "source", required=True, metavar="DIALECT", help="What the body on stdin is written in."
+)
+@click.option(
+    "--to", "target", required=True, metavar="DIALECT", help="What to write: openai_chat, anthropic."
+)
 @click.option("--model", help="The upstream's name of the model, by which its facts are known.")
 @click.option("--vendor", help="The vendor's row of the catalogue, for its deviations.")
 @click.option("--strict", is_flag=True, help="Exit 1 without a body when meaning would be lost.")
 @click.pass_obj
-def translate(
+def command(
     terminal: Terminal, source: str, target: str, model: str | None, vendor: str | None, *, strict: bool
 ) -> None:
-    """Show what a provider would get: the body on stdout, losses and changes on stderr.
-
-    \b
-    dragoman translate --from openai_chat --to anthropic < body.json
-    dragoman translate --from openai_chat --to openai_chat --vendor groq < body.json
-    """
+    """Show what a provider would get: the body on stdout, losses and changes on stderr."""
+    from dragoman.dialects.table import DIALECTS
     from dragoman.dialects.translation import translated
     from dragoman.providers.catalog import CATALOG
     from dragoman.providers.models import facts_for
     from dragoman.wire.json import decode_object
 
-    if vendor is not None and vendor not in CATALOG:
-        terminal.fail(
-            MISUSE, f"the catalogue has no row {vendor}", hint=f"one of: {', '.join(sorted(CATALOG))}"
-        )
-    row = CATALOG.get(vendor) if vendor else None
+    _known("dialect", source, DIALECTS)
+    _known("dialect", target, DIALECTS)
+    if vendor is not None:
+        _known("vendor", vendor, CATALOG)
+    if sys.stdin.isatty():
+        terminal.say("reading a request body from here; Ctrl-D ends it")
     try:
         body = decode_object(sys.stdin.buffer.read())
         name = model or str(body.get("model") or "")
         result = translated(
             body,
-            _dialect(terminal, source),
-            _dialect(terminal, target),
+            DIALECTS[source],
+            DIALECTS[target],
             model=name,
             facts=facts_for(vendor, name),
-            quirks=row.quirks if row else None,
+            quirks=CATALOG[vendor].quirks if vendor is not None else None,
         )
     except WireError as error:
-        terminal.fail(ANSWER_IS_NO, str(error), hint="the body must be a request in the dialect after --from")
+        hint = f"stdin must hold one request body of {source}"
+        raise Failure(ANSWER_IS_NO, str(error), hint=hint, fields={"param": error.path or None}) from None
     except RequestFailed as failed:
-        terminal.fail(ANSWER_IS_NO, failed.fault.message)
-    losses, changes = result.losses, result.changes
-    refused = strict and any(loss.severity == "meaning" for loss in losses)
+        raise Failure(ANSWER_IS_NO, failed.fault.message) from None
+    refused = strict and any(loss.severity == "meaning" for loss in result.losses)
     if terminal.as_json:
-        report = {"body": None if refused else result.body, "losses": losses, "changes": changes}
-        terminal.result(msgspec.to_builtins(report))
-        raise SystemExit(ANSWER_IS_NO if refused else 0)
-    width = max((len(loss.path) for loss in losses), default=0)
-    for loss in losses:
-        mark = terminal.mark(_SEVERITY[loss.severity])
-        terminal.say(f" {mark} lost     {loss.severity:<8} {clean(loss.path):<{width}}  {clean(loss.reason)}")
-    for change in changes:
-        where = f"{change.path} → {change.to}" if change.path else change.to
-        word = "~ changed" if change.path else "+ added  "
-        terminal.say(f" {word}           {clean(where)}  {clean(change.reason)}")
-    added = sum(change.path is None for change in changes)
-    terminal.say(f"{len(losses)} lost, {len(changes) - added} changed, {added} added")
+        shown = msgspec.to_builtins(result)
+        terminal.result({**shown, "body": None} if refused else shown)
+    else:
+        _report(terminal, result)
+        if not refused:
+            terminal.result(result.body)
     if refused:
-        raise SystemExit(ANSWER_IS_NO)
-    terminal.result(result.body)
+        raise click.exceptions.Exit(ANSWER_IS_NO)
 
 
-def _dialect(terminal: Terminal, name: str) -> Any:
-    from dragoman.dialects.table import DIALECTS
+def _report(terminal: Terminal, result: Translation) -> None:
+    """Losses, changes and additions, a line each, and their number."""
+    mark = terminal.err.mark
+    wide = max((len(loss.path) for loss in result.losses), default=0)
+    for loss in result.losses:
+        where = f"{clean(loss.path):<{wide}}"
+        terminal.say(
+            f" {mark(_SEVERITY[loss.severity])} lost     {loss.severity:<8} {where}  {clean(loss.reason)}"
+        )
+    for change in result.changes:
+        kind, where = (
+            ("+ added  ", change.to) if change.path is None else ("~ changed", f"{change.path} → {change.to}")
+        )
+        terminal.say(f" {kind}          {clean(where)}  {clean(change.reason)}")
+    added = sum(change.path is None for change in result.changes)
+    terminal.say(f"{len(result.losses)} lost, {len(result.changes) - added} changed, {added} added")
 
-    if name not in DIALECTS:
-        terminal.fail(MISUSE, f"there is no dialect {name!r}", hint=f"one of: {', '.join(DIALECTS)}")
-    return DIALECTS[name]
+
+def _known(kind: str, name: str, names: Collection[str]) -> None:
+    """Refuse a name that is not among these, with what was probably meant."""
+    if name in names:
+        return
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(sorted(names))}"
+    raise Failure(MISUSE, f"there is no {kind} {name!r}", hint=hint)

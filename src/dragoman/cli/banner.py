@@ -1,0 +1,114 @@
+"""What `dragoman serve` says once it answers: where it is, who answers, and three things to paste. Pure."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from dragoman.cli.terminal import Channel, clean
+from dragoman.version import __version__
+
+Access: TypeAlias = Literal["open here", "open to all", "key"]
+
+
+class Ready(NamedTuple):
+    """A gateway that answers.
+
+    host, port: where it listens. base: the address to call it by, base path included. providers: in a few
+    words each. models: how many names answer. model: one to try. access: who may call. made: the client
+    key that was just made, kept: where it lies. seconds: since the command began.
+    """
+
+    host: str
+    port: int
+    base: str
+    providers: Sequence[str]
+    models: int
+    model: str | None
+    file: Path | None
+    access: Access
+    made: str | None
+    kept: Path | None
+    seconds: float
+
+    @property
+    def paste(self) -> dict[str, str]:
+        """Lines for a shell, by what they show. A key is written as KEY unless it was just made."""
+        key = self.made or ("KEY" if self.access == "key" else None)
+        bearer = f"-H 'authorization: Bearer {key}' " if key else ""
+        lines = {}
+        if self.model is not None:
+            question = [{"role": "user", "content": "Hi"}]
+            body = json.dumps({"model": self.model, "messages": question}, separators=(",", ":"))
+            lines["curl"] = f"curl {bearer}--json {shlex.quote(body)} {self.base}/v1/chat/completions"
+            program = (
+                "from openai import OpenAI; "
+                f'print(OpenAI(base_url="{self.base}/v1", api_key="{key or "any"}")'
+                f".chat.completions.create(model={json.dumps(self.model)}, messages={json.dumps(question)})"
+                ".choices[0].message.content)"
+            )
+            lines["python"] = f"python -c {shlex.quote(program)}"
+        lines["list"] = f"curl {bearer}{self.base}/v1/models"
+        return lines
+
+
+def address(host: str, port: int, path: str = "") -> str:
+    """The URL by which a client on this machine reaches a listening host."""
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - not bound here, only shown
+        host = "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
+
+
+def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
+    """The banner, line by line."""
+
+    def row(name: str, text: str) -> str:
+        return f"  {channel.styled(f'{name:<10}', 'off')} {text}"
+
+    yield f"dragoman {__version__} · {ready.base} · ready in {ready.seconds:.2f} s"
+    yield row("providers", "   ".join(f"{channel.mark('ok')} {clean(words)}" for words in ready.providers))
+    example = f", for example {clean(ready.model)}" if ready.model is not None else ""
+    origin = clean(str(ready.file)) if ready.file else "none, from the environment"
+    yield row("models", f"{ready.models}{example} · config: {origin}")
+    yield row("access", _access(ready, channel))
+    for name, line in ready.paste.items():
+        yield row(name, clean(line))
+    yield "Ctrl-C finishes what runs, Ctrl-C again stops now."
+
+
+def for_programs(ready: Ready) -> dict[str, Any]:
+    """The same as one event. The key that was just made is in it, this once."""
+    event: dict[str, Any] = {
+        "event": "ready",
+        "version": __version__,
+        "url": ready.base,
+        "host": ready.host,
+        "port": ready.port,
+        "seconds": round(ready.seconds, 3),
+        "config": str(ready.file) if ready.file else None,
+        "providers": list(ready.providers),
+        "models": ready.models,
+        "access": ready.access,
+        "paste": ready._replace(made=None).paste,
+    }
+    if ready.made is not None:
+        event["client_key"] = ready.made
+    return event
+
+
+def _access(ready: Ready, channel: Channel) -> str:
+    match ready.access:
+        case "open here":
+            return "open on this machine · close it: set DRAGOMAN_API_KEY, or --require-auth"
+        case "open to all":
+            return f"{channel.mark('warn')} open to everybody who reaches {ready.host}:{ready.port}"
+        case "key" if ready.made is not None:
+            place = (
+                f"kept in {clean(str(ready.kept))}" if ready.kept else "kept nowhere: set DRAGOMAN_API_KEY"
+            )
+            return f"this key, shown only now: {channel.styled(ready.made, 'command')} · {place}"
+        case "key":
+            return "with a key" + (f" · it is in {clean(str(ready.kept))}" if ready.kept else "")

@@ -1,0 +1,305 @@
+"""What `dragoman test` asks a server: the questions of a client, each with what must hold for its answer.
+
+Any server that speaks OpenAI's chat API can be asked; what it does not offer at all is left out with a
+word about it. A check is a coroutine function that takes a `Probe`, says what it saw, and raises
+CheckFailed; what only a broken answer raises (KeyError, TypeError) counts as failed too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import aiohttp
+
+from dragoman.cli.terminal import clean
+from dragoman.seams import SYSTEM
+
+_QUESTION: Final = [{"role": "user", "content": "Say hello in one short sentence."}]
+_TOKENS: Final = 40
+
+
+class CheckFailed(Exception):
+    """Something does not hold; the text says what was seen instead."""
+
+
+class LeftOut(Exception):
+    """The server does not offer this, or the check has nothing to ask it with."""
+
+
+class KeyRefused(Exception):
+    """The server answers, but not to this key."""
+
+
+class Answer(NamedTuple):
+    """One response. body: its JSON, None where it is none. headers: of the response, in any case."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+    @property
+    def message(self) -> str:
+        """The error's own words, else the status."""
+        error = self.body.get("error") if isinstance(self.body, dict) else None
+        told = error.get("message") if isinstance(error, dict) else error
+        return clean(str(told)) if told else f"status {self.status}"
+
+    def expect(self, status: int) -> None:
+        """Raise CheckFailed unless the response has this status, and KeyRefused where a key is asked for."""
+        if self.status == 401:
+            raise KeyRefused(self.message)
+        if self.status != status:
+            where = self.headers.get("location")
+            moved = f": moved to {clean(where)}" if where else ""
+            said = "" if self.message == f"status {self.status}" else f": {self.message}"
+            raise CheckFailed(f"status {self.status} instead of {status}{moved or said}")
+
+
+class Probe:
+    """A server under test.
+
+    base: its address with the API's version. model: the one to ask, None until the model list has
+    named one. show: gets the streamed text as it comes.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, base: str, model: str | None, show: Callable[[str], None]
+    ) -> None:
+        self.base = base
+        self.model = model
+        self.show = show
+        self._session = session
+
+    async def call(self, method: str, url: str, **options: Any) -> Answer:
+        """One request. Redirects are not followed: a client's POST would not survive them."""
+        async with self._session.request(method, url, allow_redirects=False, **options) as response:
+            raw = await response.read()
+            try:
+                body = json.loads(raw)
+            except ValueError:
+                body = None
+            return Answer(response.status, body, response.headers)
+
+    async def chat(self, **fields: Any) -> Answer:
+        """One chat call; the model and a question are filled in."""
+        return await self.call("POST", f"{self.base}/chat/completions", json=self._request(fields))
+
+    async def chunks(self, **fields: Any) -> AsyncIterator[str]:
+        """The data of each event of a streamed chat call."""
+        request = self._request({"stream": True, **fields})
+        url = f"{self.base}/chat/completions"
+        async with self._session.post(url, json=request, allow_redirects=False) as response:
+            if response.status != 200:
+                Answer(response.status, await _json(response), response.headers).expect(200)
+            kind = response.headers.get("content-type", "")
+            _require(kind.startswith("text/event-stream"), f"content type {clean(kind) or 'missing'}")
+            async for line in response.content:
+                if line.startswith(b"data:"):
+                    yield line[5:].strip().decode()
+
+    def _request(self, fields: dict[str, Any]) -> dict[str, Any]:
+        if self.model is None:
+            raise LeftOut("no model to ask; --model names one")
+        return {"model": self.model, "messages": _QUESTION, "max_tokens": _TOKENS, **fields}
+
+
+Check: TypeAlias = Callable[[Probe], Awaitable[str]]
+
+
+async def health(probe: Probe) -> str:
+    """The server says that it is well."""
+    answer = await probe.call("GET", f"{probe.base.removesuffix('/v1')}/health")
+    if answer.status == 404 or not isinstance(answer.body, dict) or "status" not in answer.body:
+        raise LeftOut("no /health here")
+    said = answer.body["status"]
+    _require(answer.status == 200 and said == "healthy", f"status {answer.status}: {said}")
+    return f"up {answer.body.get('uptime', 0):.0f} s"
+
+
+async def model_list(probe: Probe) -> str:
+    """The model list has OpenAI's shape. Without --model its first entry is asked from here on."""
+    answer = await probe.call("GET", f"{probe.base}/models")
+    answer.expect(200)
+    _require(answer.body["object"] == "list", f"object {answer.body['object']!r}")
+    ids = [model["id"] for model in answer.body["data"]]
+    _require(bool(ids), "no model is listed")
+    if probe.model is None:
+        probe.model = str(ids[0])
+    return f"{len(ids)} models; asking {probe.model}"
+
+
+async def one_model(probe: Probe) -> str:
+    """A single model can be looked up."""
+    if probe.model is None:
+        raise LeftOut("no model to look up")
+    answer = await probe.call("GET", f"{probe.base}/models/{probe.model}")
+    answer.expect(200)
+    _require(answer.body["id"] == probe.model, f"id {answer.body['id']!r}")
+    return f"owned by {answer.body.get('owned_by')}"
+
+
+async def whole_answer(probe: Probe) -> str:
+    """A whole answer has everything that clients read."""
+    answer = await probe.chat()
+    answer.expect(200)
+    wanted = ("id", "object", "created", "model", "choices", "usage")
+    missing = [key for key in wanted if key not in answer.body]
+    _require(not missing, f"missing: {', '.join(missing)}")
+    return _said(answer)
+
+
+async def usage(probe: Probe) -> str:
+    """Token counts are there and add up."""
+    answer = await probe.chat()
+    answer.expect(200)
+    counts = answer.body["usage"]
+    asked, written, total = (counts[f"{kind}_tokens"] for kind in ("prompt", "completion", "total"))
+    _require(asked > 0 and written > 0, f"{asked} in, {written} out")
+    _require(total == asked + written, f"{total} is not {asked} + {written}")
+    return f"{asked} in, {written} out"
+
+
+async def several_turns(probe: Probe) -> str:
+    """A system prompt and several turns are accepted."""
+    turns = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "My name is Ann."},
+        {"role": "assistant", "content": "Hello Ann."},
+        {"role": "user", "content": "What is my name?"},
+    ]
+    answer = await probe.chat(messages=turns)
+    answer.expect(200)
+    return _said(answer)
+
+
+async def stream(probe: Probe) -> str:
+    """A stream begins with a role, ends with one finish and one [DONE]."""
+    began = SYSTEM.monotonic()
+    first: float | None = None
+    finishes: list[str] = []
+    length, done, role = 0, 0, False
+    async for data in probe.chunks():
+        _require(not done, "something after [DONE]")
+        if data == "[DONE]":
+            done += 1
+            continue
+        chunk = json.loads(data)
+        _require("error" not in chunk, Answer(200, chunk, {}).message)
+        for choice in chunk["choices"]:
+            role = role or choice["delta"].get("role") == "assistant"
+            if piece := choice["delta"].get("content"):
+                first = SYSTEM.monotonic() - began if first is None else first
+                length += len(piece)
+                probe.show(clean(piece, lines=True))
+            if choice.get("finish_reason"):
+                finishes.append(choice["finish_reason"])
+    probe.show("\n")
+    _require(role, "no chunk with the role")
+    _require(done == 1, f"{done} × [DONE]")
+    _require(len(finishes) == 1, f"finish reasons: {finishes}")
+    return f"{length} characters" + ("" if first is None else f", the first after {first * 1000:.0f} ms")
+
+
+async def stream_usage(probe: Probe) -> str:
+    """Usage comes in a stream when it is asked for, and only then."""
+    options = {"include_usage": True}
+    asked = [data async for data in probe.chunks(stream_options=options) if data != "[DONE]"]
+    last = json.loads(asked[-1])
+    _require(last.get("choices") == [] and bool(last.get("usage")), "the last chunk holds no usage")
+    plain = [json.loads(data) async for data in probe.chunks() if data != "[DONE]"]
+    _require(not any(chunk.get("usage") for chunk in plain), "usage although nobody asked")
+    return f"{last['usage']['total_tokens']} tokens"
+
+
+async def unknown_model(probe: Probe) -> str:
+    """An unknown model is a 404 with OpenAI's code."""
+    answer = await probe.chat(model="no-such-model-here")
+    answer.expect(404)
+    code = answer.body["error"].get("code")
+    _require(code == "model_not_found", f"code {code!r}")
+    return answer.message
+
+
+async def missing_messages(probe: Probe) -> str:
+    """A body without messages is a 400 that names them."""
+    if probe.model is None:
+        raise LeftOut("no model to ask; --model names one")
+    answer = await probe.call("POST", f"{probe.base}/chat/completions", json={"model": probe.model})
+    answer.expect(400)
+    _require("messages" in answer.message, answer.message)
+    return answer.message
+
+
+async def value_out_of_range(probe: Probe) -> str:
+    """A value out of range is a 400 that names its parameter."""
+    answer = await probe.chat(temperature=9)
+    answer.expect(400)
+    param = answer.body["error"].get("param")
+    _require(param == "temperature", f"param {param!r}")
+    return answer.message
+
+
+async def malformed_json(probe: Probe) -> str:
+    """What is no JSON is a 400 in JSON."""
+    headers = {"content-type": "application/json"}
+    answer = await probe.call("POST", f"{probe.base}/chat/completions", data=b'{"model": ', headers=headers)
+    answer.expect(400)
+    _require(isinstance(answer.body, dict) and "error" in answer.body, "the error is no JSON object")
+    return answer.message
+
+
+async def unknown_path(probe: Probe) -> str:
+    """An unknown path is a 404 in JSON."""
+    answer = await probe.call("GET", f"{probe.base}/no-such-path")
+    answer.expect(404)
+    _require(isinstance(answer.body, dict) and "error" in answer.body, "the error is no JSON object")
+    return answer.message
+
+
+async def preflight(probe: Probe) -> str:
+    """A web page may ask beforehand whether it may call."""
+    headers = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
+    answer = await probe.call("OPTIONS", f"{probe.base}/chat/completions", headers=headers)
+    allowed = answer.headers.get("access-control-allow-origin")
+    _require(
+        answer.status in {200, 204} and allowed is not None, f"status {answer.status}, allowed: {allowed}"
+    )
+    return f"allowed: {clean(str(allowed))}"
+
+
+CHECKS: Final[Mapping[str, Check]] = {
+    "health": health,
+    "model list": model_list,
+    "one model": one_model,
+    "whole answer": whole_answer,
+    "usage": usage,
+    "several turns": several_turns,
+    "stream": stream,
+    "usage in a stream": stream_usage,
+    "unknown model": unknown_model,
+    "missing messages": missing_messages,
+    "value out of range": value_out_of_range,
+    "malformed JSON": malformed_json,
+    "unknown path": unknown_path,
+    "preflight": preflight,
+}
+"""In the order in which they run: the model list names the model that the others ask."""
+
+
+def _said(answer: Answer) -> str:
+    """What the model said."""
+    return clean(str(answer.body["choices"][0]["message"].get("content") or ""))
+
+
+async def _json(response: aiohttp.ClientResponse) -> Any:
+    try:
+        return json.loads(await response.read())
+    except ValueError:
+        return None
+
+
+def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as a sentence
+    if not holds:
+        raise CheckFailed(otherwise)

@@ -1,0 +1,51 @@
+"""The client key that a public gateway gets when nobody configured one: made once, kept, shown once."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from dragoman.cli.terminal import CONFIGURATION, Failure
+from dragoman.seams import SYSTEM
+
+_KEY: Final = re.compile(r"dgm_[0-9A-Z]{52}")
+
+
+class ClientKey(NamedTuple):
+    """A key. file: where it is kept, None where that cannot be written. made: just now, so show it."""
+
+    key: str
+    file: Path | None
+    made: bool
+
+
+def kept_or_made(home: Path) -> ClientKey:
+    """The key in Dragoman's folder, a new one where there is none. Raises Failure when its file is no key."""
+    file = home / "client-key"
+    key = f"dgm_{SYSTEM.random_id()}{SYSTEM.random_id()}"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return ClientKey(_read(file), file, made=False)
+    except OSError:
+        return ClientKey(key, None, made=True)  # a read-only home: it lasts as long as this process
+    with os.fdopen(descriptor, "w", encoding="ascii") as opened:
+        opened.write(key + "\n")
+    return ClientKey(key, file, made=True)
+
+
+def _read(file: Path) -> str:
+    try:
+        key = file.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise Failure(
+            CONFIGURATION, f"{file} cannot be read: {error.strerror}", hint="set DRAGOMAN_API_KEY instead"
+        ) from None
+    except UnicodeDecodeError:
+        key = ""
+    if not _KEY.fullmatch(key):
+        raise Failure(CONFIGURATION, f"{file} holds no key", hint=f"rm {file}   a new key is made then")
+    return key

@@ -1,0 +1,95 @@
+"""How every command and group behaves: examples first in its help, three options everywhere, near names.
+
+`--json`, `-v` and `-q` may stand before or after a subcommand, as people type them; each sets the one
+`Terminal` of the run.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from dragoman.cli.terminal import Terminal
+
+_SHARED = (
+    (("--json", "as_json"), "One JSON value for programs; no narration."),
+    (("-v", "--verbose"), "Say more: tracebacks of unexpected errors."),
+    (("-q", "--quiet"), "Say only errors."),
+)
+
+
+class UnknownCommand(click.UsageError):
+    """No command has this name. near: what was probably meant."""
+
+    def __init__(self, name: str, near: Sequence[str], context: click.Context) -> None:
+        super().__init__(f"there is no command {name!r}", context)
+        self.possibilities = list(near)
+
+
+class Command(click.Command):
+    """A command. examples: lines to paste, shown first in its help."""
+
+    def __init__(self, *arguments: Any, examples: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.examples = examples
+        self.params.extend(_shared_options())
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, then what the command is for."""
+        _write_examples(ctx, formatter, self.examples)
+        super().format_help_text(ctx, formatter)
+
+
+class Group(click.Group):
+    """Commands under one name; alone it prints its help."""
+
+    command_class = Command
+
+    def __init__(self, name: str, *, examples: Sequence[str], **options: Any) -> None:
+        super().__init__(name, callback=_alone, invoke_without_command=True, **options)
+        self.examples = examples
+        self.params.extend(_shared_options())
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant. Raises UnknownCommand."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            raise UnknownCommand(name, difflib.get_close_matches(name, self.list_commands(ctx)), ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, then what the group is for."""
+        _write_examples(ctx, formatter, self.examples)
+        super().format_help_text(ctx, formatter)
+
+
+@click.pass_context
+def _alone(ctx: click.Context) -> None:
+    """What a group does itself: show what there is, where no command of it is named."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), color=ctx.color)
+
+
+def _shared_options() -> Iterable[click.Option]:
+    for names, text in _SHARED:
+        yield click.Option(names, is_flag=True, expose_value=False, callback=_set, help=text)
+
+
+def _set(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's call
+    if value and parameter.name is not None:
+        setattr(ctx.find_object(Terminal), parameter.name, True)
+
+
+def _write_examples(ctx: click.Context, formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
+    terminal = ctx.find_object(Terminal)
+    if examples:
+        formatter.write_paragraph()
+        with formatter.indentation():
+            for line in examples:
+                shown = line if terminal is None else terminal.out.styled(line, "command")
+                formatter.write(f"{'':>{formatter.current_indent}}$ {shown}\n")
