@@ -398,7 +398,8 @@ class Decoder:
     # Calls and media -----------------------------------------------------------------------------
 
     def _call(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
-        inner = wire.get("custom" if wire.get("type") == "custom" else "function") or {}
+        custom = wire.get("type") == "custom" or not wire.get("function")
+        inner = wire.get("custom" if custom else "function") or {}
         call = _called(candidate, wire, inner)
         text = inner.get("arguments", inner.get("input"))
         if text is not None and type(text) is not str:
