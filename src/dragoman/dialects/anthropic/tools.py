@@ -22,7 +22,7 @@ _KINDS = {
     "tool_search_tool_regex": "tool_search",
     "mcp_toolset": "mcp",
 }
-_SEARCH_OPTIONS = frozenset({"max_uses", "allowed_domains", "blocked_domains"})
+_SEARCH_OPTIONS = ("max_uses", "allowed_domains", "blocked_domains")
 
 NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
 """The schema of a tool without parameters: the API demands one."""
