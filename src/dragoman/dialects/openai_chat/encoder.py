@@ -33,6 +33,7 @@ from dragoman.dialects.openai_chat.saying import (
     lose_second_call,
     lose_unsaid,
     separated,
+    source_notes,
 )
 from dragoman.dialects.openai_chat.terms import NAME, restore, text_of
 from dragoman.dialects.openai_chat.usage import encode_usage
@@ -77,7 +78,18 @@ class _Out:
 class _Choice:
     """One candidate while it is written."""
 
-    __slots__ = ("calls", "function_call", "head", "index", "last", "length", "outs", "spaced", "thought")
+    __slots__ = (
+        "calls",
+        "function_call",
+        "head",
+        "index",
+        "last",
+        "length",
+        "outs",
+        "sources",
+        "spaced",
+        "thought",
+    )
 
     def __init__(self, index: int, head: bytes) -> None:
         self.index = index
@@ -89,6 +101,7 @@ class _Choice:
         self.last = ""  # the last of them
         self.spaced = False  # something else came after the last text
         self.thought = False  # thinking has been sent
+        self.sources: set[str] = set()  # URLs that were shown as found
 
 
 class Encoder:
@@ -262,9 +275,13 @@ class Encoder:
             return self._delta(choice.index, {"reasoning_details": [block.value]})
         return self._delta(choice.index, {"content": [block.value]})
 
-    def _open_unsaid(self, choice: _Choice, out: _Out) -> bytes:
-        lose_unsaid(out.block, self._draft, out.where)
-        return b""
+    def _open_result(self, choice: _Choice, out: _Out) -> bytes:
+        return self._sources(choice, out, out.block) if out.block.content else b""
+
+    def _sources(self, choice: _Choice, out: _Out, block: ir.ToolResult) -> bytes:
+        out.said = True
+        notes = source_notes(block, choice.length, choice.sources, self._draft, out.where)
+        return self._delta(choice.index, {"annotations": notes}) if notes else b""
 
     def _shed(self, out: _Out) -> None:
         """Name as lost what a block of text carries beside it."""
@@ -405,7 +422,7 @@ class Encoder:
         elif isinstance(final, ir.ToolCall) and out.head and not out.said and final.arguments:
             more = out.head + _json(final.arguments) + out.tail
             out.said = True
-        elif isinstance(final, ir.Media):
+        elif isinstance(final, ir.ToolResult | ir.Media):
             out.block = final
         return more + self._settle(choice, out)
 
@@ -415,6 +432,8 @@ class Encoder:
             if out.head and not (out.said or self._own or block.kind == "custom"):
                 return out.head + b'"{}"' + out.tail  # clients parse what they get
             return b""
+        if isinstance(block, ir.ToolResult):
+            return b"" if out.said else self._sources(choice, out, block)
         if isinstance(block, ir.Thinking):
             return b"" if out.said or out.head else self._detail(choice, out)
         if isinstance(block, ir.Media) and block.kind == "image":
@@ -500,7 +519,7 @@ _OPEN: Final[dict[type, Callable[[Encoder, _Choice, _Out], bytes]]] = {
     ir.Refusal: Encoder._open_refusal,
     ir.Thinking: Encoder._open_thinking,
     ir.ToolCall: Encoder._open_call,
-    ir.ToolResult: Encoder._open_unsaid,
+    ir.ToolResult: Encoder._open_result,
     ir.Media: Encoder._open_media,
     ir.Json: Encoder._open_json,
     ir.Native: Encoder._open_native,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from dragoman import ir
@@ -178,9 +178,10 @@ def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
         return created
     if isinstance(created, str):
         try:
-            return int(datetime.fromisoformat(created).timestamp())
+            date = datetime.fromisoformat(created)
         except ValueError:
             return reply.created
+        return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp())
     return int(created)
 
 

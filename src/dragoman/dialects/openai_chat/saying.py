@@ -32,6 +32,7 @@ class Saying:
         "notes",
         "own",
         "parts",
+        "sources",
         "spaced",
         "texts",
         "thoughts",
@@ -58,6 +59,7 @@ class Saying:
         self.length = 0
         self.spaced = False  # something else came between the texts
         self.notes: list[dict[str, Any]] = []
+        self.sources: set[str] = set()
         self.thoughts: list[tuple[ir.Thinking | ir.Native, str]] = []
         self.calls: list[dict[str, Any]] = []
         self.moved: list[tuple[ir.Media, str]] = []  # media that only a user's message can hold
@@ -136,6 +138,9 @@ class Saying:
 
     def _thinking(self, block: ir.Thinking, where: str) -> None:
         self.spaced = True
+        if self.history and block.form and self._refused(block.form):
+            self.draft.report.lose(where, "the vendor refuses reasoning that is sent back", "hint")
+            return
         if not (self.own and block.form):
             if block.sealed is not None:
                 self._lose_seal(where)
@@ -145,6 +150,10 @@ class Saying:
             if block.extra is not None:
                 restore({}, block.extra, self.draft.report, where)
         self.thoughts.append((block, where))
+
+    def _refused(self, form: str) -> bool:
+        members = ["reasoning_details"] if form.startswith("details") else form.split("+")
+        return self.own and not self.draft.quirks.refuses.isdisjoint(members)
 
     def _replays(self) -> bool:
         quirks = self.draft.quirks
@@ -200,7 +209,10 @@ class Saying:
 
     def _result(self, block: ir.ToolResult, where: str) -> None:
         self.spaced = True
-        lose_unsaid(block, self.draft, where)
+        if self.history:
+            lose_unsaid(block, self.draft, where)
+        else:
+            self.notes.extend(source_notes(block, self.length, self.sources, self.draft, where))
 
     # Media and the rest --------------------------------------------------------------------------
 
@@ -343,6 +355,27 @@ def encode_annotation(citation: ir.Citation, start: int, end: int, *, own: bool)
         holder, dot, member = key.partition(".")
         (cited if dot and holder == "url_citation" else note)[member if dot else key] = value
     return note
+
+
+def source_notes(
+    block: ir.ToolResult, at: int, known: set[str], draft: Draft, where: str
+) -> list[dict[str, Any]]:
+    """What a provider's own tool found, as annotations of the place in the content where it was found.
+
+    known: the URLs that have been shown already; grows. What has no URL is not shown, and named as lost.
+    """
+    found = {media.url: media.name for media in block.content if isinstance(media, ir.Media) and media.url}
+    notes: list[dict[str, Any]] = []
+    for url, title in found.items():
+        if url not in known:
+            known.add(url)
+            cited = {"start_index": at, "end_index": at, "url": url, "title": title or ""}
+            notes.append({"type": "url_citation", "url_citation": cited})
+    if notes:
+        draft.report.change(where, "annotations", "what the provider found is shown as annotations")
+    if not found or len(found) < len(block.content):
+        lose_unsaid(block, draft, where)
+    return notes
 
 
 def encode_detail(block: ir.Thinking, draft: Draft, where: str) -> dict[str, Any]:

@@ -65,6 +65,8 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         detail=detail or None,
         form="+".join(words) or None,
     )
+    if not words and _is_plain(wire, inputs, outputs) and entered == prompt - (cached or 0) - (written or 0):
+        return usage  # OpenAI's own form, the usual one: nothing can be left over
     rest = _rest(wire, _encode(usage, usage.form or ""))
     if rest:
         return ir.Usage(
@@ -78,6 +80,25 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
             form=usage.form,
         )
     return usage
+
+
+def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> bool:
+    """Whether these counts are stated as OpenAI states them: known members, a total that is the sum."""
+    return (
+        wire.keys() == _PLAIN
+        and inputs.keys() <= _PLAIN_INPUT
+        and outputs.keys() <= _PLAIN_OUTPUT
+        and bool(inputs)
+        and bool(outputs)
+        and wire["total_tokens"] == wire["prompt_tokens"] + wire["completion_tokens"]
+    )
+
+
+_PLAIN: Final = frozenset(
+    {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"}
+)
+_PLAIN_INPUT: Final = frozenset({"cached_tokens", "cache_write_tokens", *_INPUT})
+_PLAIN_OUTPUT: Final = frozenset({"reasoning_tokens", *_OUTPUT})
 
 
 def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:
@@ -108,7 +129,7 @@ def _outside(prompt: int | None, completion: int, reasoning: int, total: int | N
 
 
 def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    if not wire:
+    if not wire or names.keys().isdisjoint(wire):
         return {}
     return {ours: value for theirs, ours in names.items() if (value := wire.get(theirs)) is not None}
 
