@@ -67,7 +67,7 @@ def said(report: Report, locate: Callable[[str], str]) -> dict[str, Any]:
 SUBJECTS = {"request": request, "response": response, "stream": stream, "error": error}
 
 
-@pytest.mark.parametrize(("source", "target"), permutations(DIALECTS, 2))
+@pytest.mark.parametrize(("source", "target"), list(permutations(DIALECTS, 2)))
 def test_what_each_case_becomes(source: str, target: str, update: bool) -> None:
     golden: dict[str, Any] = {}
     for exchange in corpus.read(CASES):

@@ -32,7 +32,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
 from dragoman.testing import facts
 from dragoman.testing.canonical import Form, differences
-from dragoman.testing.case import QUIRKS, Case, check_grammar, copy_of, cuts, events_of, split, streamed
+from dragoman.testing.case import QUIRKS, Case, check_grammar, copy_of, cuts, split, streamed
 from dragoman.wire import json
 
 # --- Requests ----------------------------------------------------------------------------------
@@ -103,9 +103,10 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
             yield f"to {to}: refused without naming a place: {error}"
         return
     body = _plain(wire.body)
-    dialect.check(
-        WireRequest("chat", copy_of(body), path=wire.path, params=wire.params, headers=wire.headers)
-    )
+    if dialect is not case.dialect:  # what its own client wrote is judged by `request_check`
+        dialect.check(
+            WireRequest("chat", copy_of(body), path=wire.path, params=wire.params, headers=wire.headers)
+        )
     again = dialect.decode_request(
         WireRequest("chat", body, wire.method, wire.path, wire.params, wire.query, wire.headers)
     )
