@@ -27,7 +27,7 @@ from dragoman.fetch import Fetcher
 from dragoman.flight import Flight
 from dragoman.hooks import HookFailed, Hooks
 from dragoman.routing.attempts import Policy
-from dragoman.routing.route import Route, Strict, Table
+from dragoman.routing.route import Deployment, Route, Strict, Table
 from dragoman.seams import SYSTEM, Seams
 from dragoman.upstreams.upstream import Call, Upstream
 from dragoman.upstreams.wire import WireUpstream
@@ -87,6 +87,7 @@ class Work:
         "_request",
         "changed",
         "client",
+        "deployment",
         "exchange",
         "face",
         "head",
@@ -107,6 +108,8 @@ class Work:
         self.head: dict[str, msgspec.Raw]
         self.wire: WireRequest
         self.route: Route
+        self.deployment: Deployment
+        """The one that the running attempt calls."""
         self.strict: Strict = False
         self.changed = False
         self._request: ir.Request | None = None
@@ -178,16 +181,15 @@ class Work:
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:
         """What the answer is encoded for."""
         exchange = self.exchange
-        deployment = next(d for d in self.route.deployments if d.name == exchange.answered)
         request = self.face.brief(self.wire) if relayed else self.request
         if self._always_usage:
             request = msgspec.structs.replace(request, stream_usage=True)
         return Reply(
             request,
             report,
-            exchange.id,
+            self.face.id_prefix + exchange.id.removeprefix("ex_"),
             int(exchange.created),
-            self.route.shown(deployment),
+            self.route.shown(self.deployment),
         )
 
     def hold_strict(self) -> None:
@@ -241,6 +243,11 @@ class Engine:
         self.deadlines = deadlines
         self.table = table
         self.upstreams = upstreams
+        self.accounts = {
+            name: len(upstream.accounts) if isinstance(upstream, WireUpstream) else 1
+            for name, upstream in upstreams.items()
+        }
+        """How many credentials each provider has."""
         self.hooks = hooks or Hooks()
         self.policy = policy or Policy()
         self.seams = seams
@@ -271,7 +278,8 @@ class Engine:
         try:
             body = decode_object(inbound.body, inbound.max_depth)
             work.head = decode_head(inbound.body)
-            refuse_case_variants(body, work.face.maps)
+            if not body.keys() <= work.face.maps:
+                refuse_case_variants(body, work.face.maps)
             work.wire = WireRequest("chat", body)
             work.face.check(work.wire)
         except WireError as error:

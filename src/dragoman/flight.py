@@ -78,11 +78,11 @@ class Flight:
                 raise RequestFailed(for_client(command.fault, named_by_client=self._work.names_deployment))
 
     def _candidates(self) -> Sequence[Candidate]:
-        upstreams = self._engine.upstreams
+        accounts = self._engine.accounts
         return [
             Candidate(deployment, account)
             for deployment in self._work.route.deployments
-            for account in range(len(getattr(upstreams[deployment.provider], "accounts", "1")))
+            for account in range(accounts[deployment.provider])
         ]
 
     async def _attempt(self, candidate: Candidate) -> ir.Fault | None:
@@ -98,6 +98,7 @@ class Flight:
             self._now(),
         )
         exchange.attempts.append(record)
+        work.deployment = deployment
         exchange.phase, exchange.mode, exchange.answered = "connect", record.mode, deployment.name
         call = Call(
             attempt=record.id,
@@ -139,7 +140,8 @@ class Flight:
 
     async def _relay(self, upstream: WireUpstream, call: Call, record: AttemptRecord) -> None:
         work, face = self._work, self._work.face
-        body = face.relay.request(work.head, work.edits(call))
+        asked = face.relay.ask_usage(work.wire.body)
+        body = face.relay.request(work.head, {**asked, **work.edits(call)})
         answer = await upstream.send(body, call, {**(call.headers or {}), **work.passed_headers})
         try:
             record.status = answer.status
@@ -225,9 +227,13 @@ class Flight:
             self._work.request = await fetcher.inline(self._work.request)
 
     def _emulate(self, upstream: Upstream, call: Call) -> Emulation:
-        if isinstance(upstream, WireUpstream):
-            return emulate(self._work.request, upstream.dialect, call.facts, upstream.quirks, call.report)
-        return Emulation(self._work.request)
+        request = self._work.request
+        if not isinstance(upstream, WireUpstream):
+            return Emulation(request)
+        if request.stream and not request.stream_usage and upstream.quirks.stream_options:
+            # The exchange's record needs it; whether the client is told is decided where its answer is written.
+            request = msgspec.structs.replace(request, stream_usage=True)
+        return emulate(request, upstream.dialect, call.facts, upstream.quirks, call.report)
 
     async def _translate_whole(
         self, upstream: Upstream, emulation: Emulation, call: Call, record: AttemptRecord
@@ -327,13 +333,15 @@ class Flight:
         await self._work.client.begin(200, [*self._work.headers(), *passed])
 
 
-def _passed(relay: StreamRelay, frames: list[bytes]) -> tuple[bytes, RequestFailed | None]:
-    """The bytes to send for these frames, and the in-stream error that ended them."""
+def _passed(relay: StreamRelay, frames: list[bytes]) -> tuple[bytes, RequestFailed | WireError | None]:
+    """The bytes to send for these frames, and the error that ended them: the upstream's own, or a frame that
+    cannot be read.
+    """
     pieces: list[bytes] = []
     try:
         for frame in frames:
             pieces.append(relay.feed(frame))  # noqa: PERF401  (what came before an error must survive it)
-    except RequestFailed as failed:
+    except (RequestFailed, WireError) as failed:
         return b"".join(pieces), failed
     return b"".join(pieces), None
 

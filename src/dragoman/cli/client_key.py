@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from dragoman.cli.terminal import CONFIGURATION, Failure
 from dragoman.seams import SYSTEM
 
-_KEY: Final = re.compile(r"dgm_[0-9A-Z]{52}")
+_KEY: Final = re.compile(r"dgm_[0-9A-Za-z]{32,}")
 
 
 class ClientKey(NamedTuple):

@@ -130,6 +130,10 @@ class Relay(Protocol):
         """
         ...
 
+    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The edits by which a streamed request asks for its usage; none where it need not be asked for."""
+        ...
+
     def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
         """The body to send to the client, and the usage that it states. model: the name to show, None =
         as it is.
@@ -153,7 +157,7 @@ class Dialect(msgspec.Struct, frozen=True):
     encode_error: status, extra headers, body; `request_id` where the envelope carries it.
     request_headers, response_headers: lower-case names that may pass in each direction.
     maps: top-level request keys that the IR carries; they must never land in `extra`.
-    features: what it says natively. tool_name: the pattern that a tool's whole name must match.
+    id_prefix: what ids of answers begin with, where the gateway makes them. features: what it says natively. tool_name: the pattern that a tool's whole name must match.
     place: `locate` with the request at hand, where a dialect has several words for one thing.
     """
 
@@ -177,6 +181,7 @@ class Dialect(msgspec.Struct, frozen=True):
     relay: Relay
     brief: Callable[[WireRequest], ir.Request]
     ping: bytes = b": ping\n\n"
+    id_prefix: str = ""
     request_headers: frozenset[str] = frozenset()
     response_headers: frozenset[str] = frozenset()
     maps: frozenset[str] = frozenset()

@@ -47,8 +47,9 @@ class AccessLog:
 
 
 def _for_machines(exchange: Exchange) -> bytes:
+    began = exchange.began
     record: dict[str, Any] = {
-        "at": round(exchange.created, 3),
+        "at": exchange.created,
         "event": "exchange",
         "id": exchange.id,
         "request_id": exchange.request_id,
@@ -57,17 +58,18 @@ def _for_machines(exchange: Exchange) -> bytes:
         "status": exchange.status,
         "end": exchange.end,
         "client": exchange.client,
-        "model": exchange.asked,
-        "deployment": exchange.answered,
-        "mode": exchange.mode,
-        "stream": exchange.streamed,
-        "attempts": len(exchange.attempts),
-        "losses": len(exchange.losses),
-        "total_ms": _ms((exchange.ended or exchange.began) - exchange.began),
-        "upstream_ms": _ms(exchange.waited),
+        "total_us": _us((exchange.ended or began) - began),
     }
+    if exchange.asked is not None:
+        record["model"] = exchange.asked
+        record["deployment"] = exchange.answered
+        record["mode"] = exchange.mode
+        record["stream"] = exchange.streamed
+        record["attempts"] = len(exchange.attempts)
+        record["losses"] = len(exchange.losses)
+        record["upstream_us"] = _us(exchange.waited)
     if exchange.first is not None:
-        record["first_ms"] = _ms(exchange.first - exchange.began)
+        record["first_us"] = _us(exchange.first - began)
     if (usage := exchange.usage) is not None:
         record["tokens"] = {
             "in": usage.input_total,
@@ -84,7 +86,7 @@ def _for_machines(exchange: Exchange) -> bytes:
 
 def _for_people(exchange: Exchange) -> bytes:
     clock = time.strftime("%H:%M:%S", time.localtime(exchange.created))
-    total = _ms((exchange.ended or exchange.began) - exchange.began)
+    total = ((exchange.ended or exchange.began) - exchange.began) * 1000
     parts = [clock, str(exchange.status or "---"), exchange.method, exchange.path]
     if exchange.asked:
         parts.append(
@@ -92,7 +94,7 @@ def _for_people(exchange: Exchange) -> bytes:
         )
     if exchange.mode:
         parts.append(exchange.mode)
-    parts.append(f"{total:g} ms")
+    parts.append(f"{total:.3g} ms")
     if (usage := exchange.usage) is not None:
         parts.append(f"{usage.input_total} in {usage.output_total} out")
     if exchange.losses:
@@ -103,5 +105,5 @@ def _for_people(exchange: Exchange) -> bytes:
     return "".join(c if c.isprintable() else "?" for c in line).encode() + b"\n"
 
 
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)
+def _us(seconds: float) -> int:
+    return int(seconds * 1e6)

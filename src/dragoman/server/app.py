@@ -19,6 +19,7 @@ from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.server.client import PATIENCE, AsgiClient, ClientGone, read_body
 from dragoman.server.faces import Call, Endpoint, PathTable
+from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send, watch_for_disconnect
 from dragoman.tasks import spawn
 
@@ -59,7 +60,7 @@ class App:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         link = (scope.get("extensions") or {}).get(EXTENSION) or Link(self._seams.monotonic())
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = Headers(scope["headers"])
         endpoint, params = self._paths.find(scope["path"], scope.get("root_path", ""))
         arrival = _Arrival(scope, receive, headers, endpoint, params, link)
         exchange = self._exchange(arrival)
@@ -105,7 +106,7 @@ class App:
             named = [(name.encode(), value.encode("latin-1")) for name, value in extra.items()]
             await client.answer(status, [*named, *_standing(failed.fault, endpoint)], body)
 
-    def _admit(self, endpoint: Endpoint | None, headers: dict[str, str], exchange: Exchange) -> Caller:
+    def _admit(self, endpoint: Endpoint | None, headers: Headers, exchange: Exchange) -> Caller:
         """Authentication comes first, on every path but health, so that an outsider learns nothing."""
         if endpoint is not None and endpoint.public:
             return ANYONE
@@ -118,10 +119,10 @@ class App:
     def _exchange(self, arrival: _Arrival) -> Exchange:
         scope, endpoint = arrival.scope, arrival.endpoint
         id_ = self._seams.random_id()
-        stated = arrival.headers.get("x-request-id", "")
+        stated = arrival.headers.get("x-request-id")
         return Exchange(
             f"ex_{id_}",
-            stated if _REQUEST_ID.match(stated) else f"req_{id_}",
+            stated if stated is not None and _REQUEST_ID.match(stated) else f"req_{id_}",
             self._paths.face(endpoint).name,
             scope["method"],
             endpoint.template if endpoint is not None else scope["path"],
@@ -129,7 +130,7 @@ class App:
             created=self._seams.now(),
         )
 
-    def _cross_origin(self, headers: dict[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    def _cross_origin(self, headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
         """What lets a browser's script read the answer, if its origin is allowed."""
         origin = headers.get("origin")
         if origin is None:
@@ -145,7 +146,7 @@ class App:
             (b"vary", b"origin"),
         )
 
-    async def _preflight(self, headers: dict[str, str], client: AsgiClient) -> None:
+    async def _preflight(self, headers: Headers, client: AsgiClient) -> None:
         wanted = headers.get("access-control-request-headers", "*").encode("latin-1")
         await client.empty(
             204,
@@ -163,7 +164,7 @@ class _Arrival(msgspec.Struct, frozen=True):
 
     scope: Scope
     receive: Receive
-    headers: dict[str, str]
+    headers: Headers
     endpoint: Endpoint | None
     params: dict[str, str]
     link: Link
@@ -178,7 +179,7 @@ def _standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, b
     return []
 
 
-def _check_content_type(headers: dict[str, str]) -> None:
+def _check_content_type(headers: Headers) -> None:
     """JSON only. What browsers may send to other origins unasked (forms, plain text) is refused, or any web
     page could use an open gateway on this machine.
     """

@@ -121,18 +121,22 @@ class WireUpstream:
     async def _events(self, answer: Answer, call: Call) -> AsyncGenerator[Sequence[ir.Event], None]:
         decoder = self.dialect.stream_decoder(self.quirks)
         splitter = SSESplitter()
+        batch: list[ir.Event] = []
         try:
             while chunk := await answer.chunk():
-                batch: list[ir.Event] = []
+                batch = []
                 for frame in splitter.feed(chunk):
                     batch.extend(decoder.feed(frame))
                 if batch:
                     yield batch
-            batch = [event for frame in splitter.close() for event in decoder.feed(frame)]
+            batch = []
+            for frame in splitter.close():
+                batch.extend(decoder.feed(frame))
             batch.extend(decoder.close())
             yield batch
         except WireError as error:
-            raise unreadable(self.name, error) from error
+            # What came before the error in the same read is part of the answer.
+            yield [*batch, ir.Error(unreadable(self.name, error).fault)]
 
 
 async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], None]:

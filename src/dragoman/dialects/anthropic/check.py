@@ -136,7 +136,7 @@ def _check_messages(messages: list[_Message]) -> None:
         raise WireError("at least one message is required", "messages", "invalid_value")
     if messages[0].role == "system":
         raise WireError(
-            "the first message cannot be system: use `system`", "messages[0].role", "invalid_value"
+            "the first message cannot be system: use the field 'system'", "messages[0].role", "invalid_value"
         )
     last = len(messages) - 1
     for index, message in enumerate(messages):

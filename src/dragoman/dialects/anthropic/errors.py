@@ -94,7 +94,7 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
     return Fault(
         kind,
         _plain(body),
-        code=_CODES.get(kind) or body.code or (detail if detail not in _KIND_WORDS else None),
+        code=_CODES.get(kind) or body.code or (detail if detail not in _KIND_WORDS else "") or None,
         param=body.param,
         type=body.type,
         status=status,

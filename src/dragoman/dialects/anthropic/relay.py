@@ -35,7 +35,10 @@ _decode_content = msgspec.json.Decoder(_Content).decode
 _encode = msgspec.json.Encoder().encode
 
 _BLOCK_DELTA = b'{"type":"content_block_delta",'
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_UNREADABLE = (
+    *(msgspec.MsgspecError, UnicodeDecodeError, RecursionError),  # no JSON
+    *(KeyError, TypeError, AttributeError),  # JSON of an unknown shape
+)
 
 
 class Relay:
@@ -45,6 +48,10 @@ class Relay:
         """The body with its top-level keys set, replaced or, for UNSET, removed."""
         body = {**head, **edits}
         return _encode({key: value for key, value in body.items() if value is not msgspec.UNSET})
+
+    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Nothing: every stream tells its usage."""
+        return {}
 
     def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
         """The body with the model's name that the client knows, and its usage."""

@@ -251,13 +251,14 @@ class _History:
         if self.draft.own:
             out = self._own_result(message, block, where)
         else:
-            out = {
-                "role": "tool",
-                "tool_call_id": self._answered(block, where),
-                "content": self._result_text(block, where),
-            }
-        if message.extra is not None or block.extra is not None or block.cache is not None:
-            self.draft.finish(out, block.cache, ir.merge(message.extra, block.extra), where)
+            out = {"role": "tool", "tool_call_id": self._answered(block, where)}
+            out["content"] = text = self._result_text(block, where)
+            if block.cache is not None and self.draft.quirks.cache_marks != "none":
+                out["content"] = [self.draft.finish({"type": "text", "text": text}, block.cache, None, where)]
+            elif block.cache is not None:
+                self.draft.finish({}, block.cache, None, where)
+        if message.extra is not None or block.extra is not None:
+            self.draft.finish(out, None, ir.merge(message.extra, block.extra), where)
         self.out.append(out)
 
     def _own_result(self, message: ir.Message, block: ir.ToolResult, where: str) -> dict[str, Any]:

@@ -37,6 +37,13 @@ class ChatRelay:
                 del body[key]
         return encode_head(body)
 
+    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The edits by which a streamed request asks for its usage; none where it does, or is not streamed."""
+        options = body.get("stream_options") or {}
+        if body.get("stream") is not True or options.get("include_usage") is True:
+            return {}
+        return {"stream_options": {**options, "include_usage": True}}
+
     def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
         """The body to send to the client, and its usage. Raises RequestFailed for an error inside a 200."""
         head = decode_head(body)
@@ -120,21 +127,17 @@ class ChatStreamRelay:
         return encode_head({**decode_head(frame), "model": self._model})
 
     def close(self) -> bytes:
-        """The bytes have ended. Raises RequestFailed when the answer has not."""
-        if not (self.done or self._finished):
+        """The bytes have ended: the `[DONE]` that some vendors forget. Raises RequestFailed when the answer
+        has not ended.
+        """
+        if self.done:
+            return b""
+        if not self._finished:
             raise RequestFailed(BROKEN)
         self.done = True
-        return b""
+        return data(_DONE)
 
 
 def says_something(delta: dict[str, Any]) -> bool:
     """Whether a delta holds content: anything but a role and members that are empty."""
     return any(value for key, value in delta.items() if key != "role")
-
-
-def ask_usage(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The edits by which a streamed request asks for its usage; none where it does, or is not streamed."""
-    options = body.get("stream_options") or {}
-    if body.get("stream") is not True or options.get("include_usage") is True:
-        return {}
-    return {"stream_options": {**options, "include_usage": True}}

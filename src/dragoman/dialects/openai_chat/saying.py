@@ -73,9 +73,10 @@ class Saying:
             wire["content"] = self.parts
         elif self.texts:
             wire["content"] = "".join(self.texts) if len(self.texts) > 1 else self.texts[0]
-        elif "content" not in wire and (not self.history or self.draft.quirks.null_members):
-            keeps_null = self.calls or len(wire) > 1 or (self.history and self.own)
-            wire["content"] = None if keeps_null else ""
+        elif "content" not in wire and not (self.calls or len(wire) > 1 or (self.history and self.own)):
+            wire["content"] = ""
+        elif not self.history or self.draft.quirks.null_members:
+            wire.setdefault("content", None)
         if self.notes:
             wire["annotations"] = self.notes
         if self.thoughts:

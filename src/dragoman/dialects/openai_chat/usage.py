@@ -65,7 +65,7 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         detail=detail or None,
         form="+".join(words) or None,
     )
-    if not words and _is_plain(wire, inputs, outputs) and entered == prompt - (cached or 0) - (written or 0):
+    if not words and _is_plain(wire, inputs, outputs) and usage.input_total == prompt:
         return usage  # OpenAI's own form, the usual one: nothing can be left over
     rest = _rest(wire, _encode(usage, usage.form or ""))
     if rest:
@@ -90,12 +90,19 @@ def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, A
         and outputs.keys() <= _PLAIN_OUTPUT
         and bool(inputs)
         and bool(outputs)
+        and type(wire["prompt_tokens"]) is type(wire["completion_tokens"]) is int
         and wire["total_tokens"] == wire["prompt_tokens"] + wire["completion_tokens"]
     )
 
 
 _PLAIN: Final = frozenset(
-    {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"}
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+    }
 )
 _PLAIN_INPUT: Final = frozenset({"cached_tokens", "cache_write_tokens", *_INPUT})
 _PLAIN_OUTPUT: Final = frozenset({"reasoning_tokens", *_OUTPUT})

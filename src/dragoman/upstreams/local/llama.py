@@ -100,6 +100,7 @@ class LlamaModel:
         shape.no_perf = True
         self._context = native.LlamaContext(self._model, shape)
         self._context.install_cancel_callback()
+        self._batch = int(self._context.n_batch)
         self._bos, self._eos = (self._special(t) for t in (self._vocab.token_bos(), self._vocab.token_eos()))
         self._template = _compile(template)
 
@@ -138,9 +139,8 @@ class LlamaModel:
         context.kv_cache_clear()
         sampler = self._sampler(draw, grammar)
         try:
-            step = context.n_batch
-            for start in range(0, len(prompt), step):
-                context.decode(native.llama_batch_get_one(prompt[start : start + step], start))
+            for start in range(0, len(prompt), self._batch):
+                context.decode(native.llama_batch_get_one(prompt[start : start + self._batch], start))
             place = len(prompt)
             while True:
                 # The logits are only there until the next token is read.

@@ -155,8 +155,8 @@ def _ended(code: int) -> str:
 class ModelProcess:
     """The model process, as long as the gateway lives. Used by one event loop.
 
-    queue: requests that may wait before more are refused as overloaded. verbose: llama.cpp's own log goes
-    to standard error. buffer: bytes that may wait for one slow reader.
+    queue: requests that may wait for the one that runs; more are refused as overloaded. verbose:
+    llama.cpp's own log goes to standard error. buffer: bytes that may wait for one slow reader.
     """
 
     def __init__(self, *, queue: int = QUEUE, verbose: bool = False, buffer: int = BUFFER) -> None:

@@ -42,7 +42,7 @@ from dragoman.upstreams.local.protocol import (
 log = logging.getLogger("dragoman.upstreams.local")
 
 QUEUE = 16
-"""Requests that may wait, unless the gateway says otherwise."""
+"""Requests that may wait for the one that runs, unless the gateway says otherwise."""
 
 
 class _Slot:
@@ -108,10 +108,9 @@ class Worker:
             self._send(answer)
 
     def _admit(self, order: Generate) -> Failed | None:
-        if len(self._waiting) >= self._limit:
-            return Failed(
-                order.id, "overloaded", f"{self._limit} requests wait for the embedded models already"
-            )
+        ahead = len(self._waiting) + (self._running is not None)
+        if ahead > self._limit:
+            return Failed(order.id, "overloaded", f"{ahead} requests are before this one at the local models")
         self._waiting.append((self._clock(), order))
         return None
 
