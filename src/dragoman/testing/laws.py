@@ -253,8 +253,11 @@ def stream_relay(case: Case) -> Iterator[str]:
         yield "an error went by unseen"
     elif relay.done != (folded.fault is None):
         yield f"the end is {'seen' if relay.done else 'not seen'}, the fault is {folded.fault!r}"
-    if relayed != case.frames:
-        before, after = ([_parsed(frame) for frame in frames] for frames in (case.frames, relayed))
+    wanted, terminator = case.frames, case.canon.terminator
+    if relay.done and terminator is not None and terminator not in wanted:
+        wanted = [*wanted, terminator]  # what clients wait for, where the vendor forgets it
+    if relayed != wanted:
+        before, after = ([_parsed(frame) for frame in frames] for frames in (wanted, relayed))
         yield from map(str, differences(before, after, Form()))
     yield from _unequal(folded.usage, relay.usage)
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.loss import Severity
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.terms import EFFORT_BUDGETS, NAME, leftovers, restore
 
@@ -110,7 +109,7 @@ def encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, form: str, d
     if (write := _WAYS.get(way)) is not None:
         write(body, reasoning, draft)
     else:
-        _lose_all(reasoning, "the vendor's reasoning cannot be steered", "quality", draft)
+        draft.report.lose("reasoning", "the vendor's reasoning cannot be steered", "quality")
 
 
 def _own_object(reasoning: ir.Reasoning) -> dict[str, Any]:
@@ -145,7 +144,7 @@ _OWN: Final[dict[str, Callable[[ir.Reasoning], Any]]] = {
 
 def _by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
     if draft.facts.reasoning is False:
-        _lose_all(reasoning, "the model does not reason", "hint", draft)
+        draft.report.lose("reasoning", "the model does not reason", "hint")
         return
     if (effort := _effort(reasoning, draft)) is not None:
         body["reasoning_effort"] = effort
@@ -227,12 +226,6 @@ _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 def _rank(effort: str) -> int:
     return _RANKS.index(effort) if effort in _RANKS else _RANKS.index("medium")
-
-
-def _lose_all(reasoning: ir.Reasoning, reason: str, severity: Severity, draft: Draft) -> None:
-    for field in ("mode", "effort", "budget", "summary", "visible"):
-        if getattr(reasoning, field) is not None:
-            draft.report.lose(f"reasoning.{field}", reason, severity)
 
 
 def _lose_visibility(reasoning: ir.Reasoning, draft: Draft) -> None:

@@ -38,7 +38,7 @@ class ChatRelay:
         return encode_head(body)
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The edits by which a streamed request asks for its usage; none where it does, or is not streamed."""
+        """The edits by which a streamed request asks for its usage; none where it does or does not stream."""
         options = body.get("stream_options") or {}
         if body.get("stream") is not True or options.get("include_usage") is True:
             return {}

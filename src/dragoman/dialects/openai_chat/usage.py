@@ -65,7 +65,8 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         detail=detail or None,
         form="+".join(words) or None,
     )
-    if not words and _is_plain(wire, inputs, outputs) and usage.input_total == prompt:
+    plain = not words and usage.input_total == prompt and reasoning == outputs.get("reasoning_tokens")
+    if plain and _is_plain(wire, inputs, outputs):
         return usage  # OpenAI's own form, the usual one: nothing can be left over
     rest = _rest(wire, _encode(usage, usage.form or ""))
     if rest:
