@@ -158,7 +158,8 @@ class Work:
         """A fault whose parameter is a place in IR terms, with the place in the client's own words."""
         if fault.param is None:
             return fault
-        return msgspec.structs.replace(fault, param=self.face.locate(fault.param).removeprefix("$."))
+        path = self.face.located(self.wire)(fault.param)
+        return msgspec.structs.replace(fault, param=path.removeprefix("$."))
 
     def can_relay(self, upstream: Upstream, facts: Facts) -> bool:
         """Whether this attempt may pass bytes: same dialect, nothing changed but names, nothing emulated."""

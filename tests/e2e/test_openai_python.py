@@ -18,7 +18,7 @@ from tests.e2e.conftest import Provide, Serve
 
 BOTH = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
 MODELS = {"openai_chat": "up/gpt-4o", "anthropic": "up/claude-sonnet-4-5"}
-WEATHER = {
+WEATHER: Any = {
     "type": "function",
     "function": {
         "name": "get_weather",

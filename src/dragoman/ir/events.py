@@ -180,7 +180,7 @@ DELTAS: tuple[type, ...] = (TextDelta, ArgsDelta, ThinkDelta, RefusalDelta, Seal
 CONTENT: frozenset[type] = frozenset({Open, *DELTAS, Cite, Close})
 """The events that carry content. The first of them is what commits an answer to its attempt."""
 
-_BESIDE = (Tally, More, Raw, Ping)
+_BESIDE: tuple[type, ...] = (Tally, More, Raw, Ping)
 
 GRAMMAR: dict[str, dict[type, str]] = {
     "new": {Ping: "new", Start: "head", Error: "over"},

@@ -133,7 +133,8 @@ class Fold:
         self._blocks.setdefault(event.candidate, []).append(_Growing(event.block))
 
     def _at(self, event: Any) -> _Growing:
-        return self._blocks[event.candidate][event.index]
+        grown: _Growing = self._blocks[event.candidate][event.index]
+        return grown
 
     def _close(self, event: ev.Close) -> None:
         if event.block is not None:
