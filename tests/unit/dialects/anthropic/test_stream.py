@@ -52,7 +52,7 @@ def ended(reason: str | None = "end_turn", usage: Any = None, **more: Any) -> di
 
 BEGUN = ir.Start("anthropic", "msg_1", "claude", usage=ir.Usage(input=3, output=1))
 TALLY = ir.Tally(ir.Usage(input=3, output=2))
-OVER = [TALLY, ir.Finish(ir.Stop("end")), ir.End()]
+OVER: list[ir.Event] = [TALLY, ir.Finish(ir.Stop("end")), ir.End()]
 EMPTY = {"type": "text", "text": ""}
 
 
@@ -248,7 +248,7 @@ def test_late_facts_come_with_the_last_delta() -> None:
 
 
 def test_a_refusal_after_words() -> None:
-    details = {"type": "refusal", "category": "cyber", "explanation": None}
+    details: dict[str, Any] = {"type": "refusal", "category": "cyber", "explanation": None}
     found = events(
         start(),
         opened(EMPTY),

@@ -16,7 +16,8 @@ from dragoman.dialects.quirks import STANDARD
 from tests.unit.dialects.anthropic.saying import FOREIGN, answer, events, lost, payloads, reply, streamed
 
 START = ir.Start(FOREIGN, "id-1", "gpt")
-END = [ir.Tally(ir.Usage(input=3, output=2)), ir.End()]
+END: list[ir.Event] = [ir.Tally(ir.Usage(input=3, output=2)), ir.End()]
+DELTA = b'{"type":"content_block_delta","index":0,"delta":{"type":"%b":'
 HEAD = (
     b"event: message_start\n"
     b'data: {"type":"message_start","message":{"id":"id-1","type":"message","role":"assistant","model":"gpt",'
@@ -62,9 +63,13 @@ def test_text_to_the_byte() -> None:
         + b"event: content_block_start\n"
         + b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n'
         + b"event: content_block_delta\n"
-        + b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"H\xc3\xa9llo\\n"}}\n\n'
+        + b"data: "
+        + DELTA % b'text_delta","text'
+        + b'"H\xc3\xa9llo\\n"}}\n\n'
         + b"event: content_block_delta\n"
-        + b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"you."}}\n\n'
+        + b"data: "
+        + DELTA % b'text_delta","text'
+        + b'"you."}}\n\n'
         + b"event: content_block_stop\n"
         + b'data: {"type":"content_block_stop","index":0}\n\n'
         + TAIL
@@ -95,9 +100,11 @@ def test_two_calls_to_the_byte() -> None:
         + b'{"type":"content_block_start","index":0,"content_block":'
         + b'{"type":"tool_use","id":"call_a","name":"f","input":{}}}\n\n'
         + named % b"delta"
-        + b'{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\\"x\\":"}}\n\n'
+        + DELTA % b'input_json_delta","partial_json'
+        + b'"{\\"x\\":"}}\n\n'
         + named % b"delta"
-        + b'{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"1}"}}\n\n'
+        + DELTA % b'input_json_delta","partial_json'
+        + b'"1}"}}\n\n'
         + named % b"stop"
         + b'{"type":"content_block_stop","index":0}\n\n'
         + named % b"start"
@@ -404,7 +411,7 @@ def test_the_official_client_reads_the_same_answer_streamed_and_whole(response: 
 
 
 def test_an_official_stream_survives_the_way_through_the_ir() -> None:
-    frames = [
+    frames: list[ir.Event] = [
         ir.Start("anthropic", "msg_1", "claude", usage=ir.Usage(input=3, output=1)),
         ir.Open(0, ir.Thinking()),
         ir.SealDelta(0, ir.Sealed("anthropic", "sig")),

@@ -1,0 +1,126 @@
+"""Error bodies of all vendors: what they say, what must not be passed on, and how long to wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from dragoman.dialects.failure import Body, kind_of_status, read_body, redact, retry_after
+
+
+@pytest.mark.parametrize(
+    ("value", "body"),
+    [
+        (
+            {"error": {"message": "m", "type": "t", "param": "p", "code": "c"}},
+            Body("m", "t", "c", "p"),
+        ),
+        ({"error": {"message": "m", "code": 429, "type": None}}, Body("m", None, "429")),
+        ({"error": {"message": "m", "code": True, "type": ""}}, Body("m")),
+        ([{"error": {"message": "m", "status": "X"}}], Body("m", rest={"status": "X"})),
+        ({"error": {"message": "m"}, "request_id": "r"}, Body("m", outer={"request_id": "r"})),
+        ({"error": "m"}, Body("m")),
+        ({"code": "c", "error": "m"}, Body("m", code="c", outer={"code": "c"})),
+        ({"message": "m", "type": "t", "code": "1300"}, Body("m", "t", "1300")),
+        ({"message": {"detail": [{"loc": ["body", "x"], "msg": "bad"}]}}, Body("body.x: bad")),
+        ({"detail": "m"}, Body("m", rest={"detail": "m"})),
+        ({"detail": [{"msg": "a"}, "b", 3]}, Body("a; b; 3", rest={"detail": [{"msg": "a"}, "b", 3]})),
+        ({"Message": "m"}, Body("m", rest={"Message": "m"})),
+        ({"errors": [{"message": "m"}]}, Body("m", rest={"errors": [{"message": "m"}]})),
+        ("m", Body("m")),
+        ({}, Body("nothing")),
+        ([], Body("nothing")),
+        (5, Body("nothing")),
+        ({"error": None, "message": "m"}, Body("m", rest={"error": None})),
+    ],
+)
+def test_every_vendor_s_shape(value: Any, body: Body) -> None:
+    assert read_body(msgspec.json.encode(value), "nothing") == body
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", "nothing"),
+        (b"  \n", "nothing"),
+        (b"plain words", "plain words"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (
+            b"<html><style>a{}</style><script>x()</script><body><h1>502</h1>\n Bad</body></html>",
+            "502 Bad",
+        ),
+        (b"{broken", "{broken"),
+        (b"x" * 600, "x" * 498 + " …"),
+    ],
+)
+def test_bodies_that_are_no_json(raw: bytes, message: str) -> None:
+    assert read_body(raw, "nothing") == Body(message)
+
+
+def test_a_decoded_body_is_read_too_and_long_messages_are_cut_once() -> None:
+    long = read_body({"error": {"message": "word " * 2000}}).message
+    assert len(long) == 4000
+    assert read_body({"error": {"message": long}}).message == long
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("Incorrect API key provided: sk-proj-****abcd", "Incorrect API key provided: [redacted]"),
+        ("sk-ant-api03-AbCdEf_12-x is bad", "[redacted] is bad"),
+        ("Bearer abcdefgh12345= is bad", "Bearer [redacted] is bad"),
+        ("gsk_abcdef1234 AIzaSyA1234567890abcdefghijk dgm_0123456789", "[redacted] [redacted] [redacted]"),
+        ("AKIAIOSFODNN7EXAMPLE", "[redacted]"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "[redacted]"),
+        ("key 0123456789abcdef0123456789abcdef", "key [redacted]"),
+        ("organization org-AbCdEf123456", "organization [redacted]"),
+        ("(org: 0137b15c-16bf-490d-9f90-8cfd7e325ec0)", "(org: [redacted])"),
+        # What only looks long.
+        ("toolu_01H51YYF9DTtdAHfcxxTs1NV", "toolu_01H51YYF9DTtdAHfcxxTs1NV"),
+        (
+            "model anthropic.claude-3-5-sonnet-20241022-v2:0",
+            "model anthropic.claude-3-5-sonnet-20241022-v2:0",
+        ),
+        ("internationalizationinternationalization", "internationalizationinternationalization"),
+        ("use sk-learn and key-value-pairs", "use sk-learn and key-value-pairs"),
+        ("123456789012345678901234567890123456", "123456789012345678901234567890123456"),
+    ],
+)
+def test_credentials_are_cut_out_and_nothing_else(text: str, clean: str) -> None:
+    assert redact(text) == clean
+    assert redact(clean) == clean
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry-After": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "7"}, 7.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+    ],
+)
+def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        *((400, "invalid_request"), (401, "authentication"), (402, "quota"), (403, "permission")),
+        *((404, "not_found"), (405, "method_not_allowed"), (408, "timeout"), (409, "conflict")),
+        *((413, "too_large"), (415, "media_type"), (418, "invalid_request"), (422, "invalid_request")),
+        *((429, "rate_limit"), (498, "overloaded"), (499, "cancelled"), (500, "upstream")),
+        *((501, "not_implemented"), (502, "upstream"), (503, "overloaded"), (504, "timeout")),
+        *((524, "timeout"), (529, "overloaded"), (599, "upstream")),
+    ],
+)
+def test_what_a_status_says_by_itself(status: int, kind: str) -> None:
+    assert kind_of_status(status) == kind
