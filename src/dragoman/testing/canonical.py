@@ -112,7 +112,7 @@ def _as_list(value: Any) -> Any:
 
 
 def _chat_calls(value: Any) -> Any:
-    """A list of calls without the position that some vendors repeat in a whole message: only chunks need it."""
+    """A list of calls without the position that some vendors repeat in a whole message."""
     if type(value) is not list:
         return value
     calls: list[Any] = []

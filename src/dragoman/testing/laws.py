@@ -21,6 +21,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
@@ -256,9 +257,10 @@ def stream_relay(case: Case) -> Iterator[str]:
     wanted, terminator = case.frames, case.canon.terminator
     if relay.done and terminator is not None and terminator not in wanted:
         wanted = [*wanted, terminator]  # what clients wait for, where the vendor forgets it
-    if relayed != wanted:
-        before, after = ([_parsed(frame) for frame in frames] for frames in (wanted, relayed))
-        yield from map(str, differences(before, after, Form()))
+    for number, (before, after) in enumerate(zip_longest(wanted, relayed)):
+        if before is None or after is None or differences(_parsed(before), _parsed(after), Form()):
+            yield f"frame {number} of {len(wanted)}: {before!r} became {after!r}"
+            break
     yield from _unequal(folded.usage, relay.usage)
 
 

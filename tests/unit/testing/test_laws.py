@@ -240,7 +240,7 @@ SPOILT: list[tuple[str, Case, str]] = [
     ("stream.identity", case(mute(CHAT, ir.TextDelta), answer=STREAM), "choices[0].message.content: "),
     ("stream.identity", case(mute(CHAT, ir.Error), answer=BROKEN_STREAM), "message: 'Late.' became"),
     ("stream.cross", case(other=mute(OTHER, ir.TextDelta), answer=STREAM), "to anthropic: lost in silence: "),
-    ("stream.relay", case(relaying_streams("frames"), answer=STREAM), "[1].choices"),
+    ("stream.relay", case(relaying_streams("frames"), answer=STREAM), "frame 1 of 6: "),
     ("stream.relay", case(relaying_streams("usage"), answer=STREAM), "became null"),
     ("stream.relay", case(relaying_streams("done"), answer=STREAM), "the end is not seen"),
     ("stream.relay", case(relaying_streams("blind"), answer=BROKEN_STREAM), "an error went by unseen"),
