@@ -27,8 +27,8 @@ from dragoman.exchange import AttemptRecord
 from dragoman.routing import attempts as machine
 from dragoman.routing.outcome import for_client
 from dragoman.routing.route import Deployment
-from dragoman.upstreams.upstream import Call, Stopwatch, Upstream
-from dragoman.upstreams.wire import WireUpstream, unreadable
+from dragoman.upstreams.upstream import Call, Stopwatch, Upstream, collected
+from dragoman.upstreams.wire import WireUpstream, streams, unreadable
 from dragoman.wire.json import encode
 from dragoman.wire.sse import SSESplitter
 
@@ -151,6 +151,11 @@ class Flight:
             if work.streams and not answer.headers.get("content-type", "").startswith("application/json"):
                 await self._relay_stream(upstream, answer, reply, record, call)
                 return
+            if not work.streams and streams(answer):
+                response = await upstream.collect(answer)
+                call.watch.stop()
+                await self._deliver_response(response, call, record)
+                return
             raw = await answer.read()
             call.watch.stop()
             record.first = self._now()
@@ -231,29 +236,24 @@ class Flight:
         if not isinstance(upstream, WireUpstream):
             return Emulation(request)
         if request.stream and not request.stream_usage and upstream.quirks.stream_options:
-            # The exchange's record needs it; whether the client is told is decided where its answer is written.
+            # For the exchange's record; whether the client is told is decided where its answer is written.
             request = msgspec.structs.replace(request, stream_usage=True)
         return emulate(request, upstream.dialect, call.facts, upstream.quirks, call.report)
 
     async def _translate_whole(
         self, upstream: Upstream, emulation: Emulation, call: Call, record: AttemptRecord
     ) -> None:
-        work, hooks = self._work, self._engine.hooks
         if isinstance(upstream, WireUpstream):
             response = await upstream.complete(emulation.request, call)
         else:
-            response = await _folded(upstream, emulation.request, call)
+            async with upstream.chat(emulation.request, call) as batches:
+                response = await collected(batches)
         call.watch.stop()
-        record.first = self._now()
         response = emulation.restore(response)
         if response.error is not None and not response.candidates:
             raise RequestFailed(response.error)
-        response = await hooks.after(self._exchange, response)
-        reply = work.reply(Report(work.face.name, "response"))
-        body = encode(work.face.encode_response(response, reply))
-        self._exchange.usage = response.usage
-        self._lost(reply.report)
-        await self._deliver(body, call, ())
+        response = await self._engine.hooks.after(self._exchange, response)
+        await self._deliver_response(response, call, record)
 
     async def _translate_stream(
         self, upstream: Upstream, emulation: Emulation, call: Call, record: AttemptRecord
@@ -312,6 +312,15 @@ class Flight:
         await self._commit(call, self._exchange.attempts[-1], ())
         await self._work.client.end(b"".join([encoder.feed(event) for event in events]))
 
+    async def _deliver_response(self, response: ir.Response, call: Call, record: AttemptRecord) -> None:
+        """A whole answer in IR terms, in the client's."""
+        record.first = self._now()
+        face, reply = self._work.face, self._work.reply(Report(self._work.face.name, "response"))
+        body = encode(face.encode_response(response, reply))
+        self._exchange.usage = response.usage
+        self._lost(reply.report)
+        await self._deliver(body, call, ())
+
     # To the client -----------------------------------------------------------------------------------
 
     def _lost(self, report: Report) -> None:
@@ -344,18 +353,6 @@ def _passed(relay: StreamRelay, frames: list[bytes]) -> tuple[bytes, RequestFail
     except (RequestFailed, WireError) as failed:
         return b"".join(pieces), failed
     return b"".join(pieces), None
-
-
-async def _folded(upstream: Upstream, request: ir.Request, call: Call) -> ir.Response:
-    """The whole answer of an upstream that only streams."""
-    collected = ir.Fold()
-    async with upstream.chat(request, call) as batches:
-        async for batch in batches:
-            for event in batch:
-                if type(event) is ir.Error:
-                    raise RequestFailed(event.fault)
-                collected.add(event)
-    return collected.response()
 
 
 def _tail(upstream: Any, account: int) -> str | None:

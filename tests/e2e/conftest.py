@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
 from dragoman.testing.provider import FakeProvider
 from dragoman.testing.serving import serving
+from tests.e2e.calls import Site
 
 Serve = Callable[..., Awaitable[str]]
 Provide = Callable[..., Awaitable[FakeProvider]]
+Visit = Callable[..., Awaitable[Site]]
 
 
 @pytest.fixture
@@ -46,3 +50,21 @@ def serve(stack: AsyncExitStack, tmp_path: Path) -> Serve:
         return await stack.enter_async_context(serving(gateway))
 
     return start
+
+
+@pytest.fixture
+def visit(serve: Serve, stack: AsyncExitStack) -> Visit:
+    """Serve a gateway with this configuration (as a value), and call it over plain HTTP."""
+
+    async def start(configuration: dict[str, Any], **options: Any) -> Site:
+        base = await serve(json.dumps(configuration), **options)
+        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
+        return Site(base, await stack.enter_async_context(session))
+
+    return start
+
+
+def up(url: str, dialect: str = "openai_chat", **more: Any) -> dict[str, Any]:
+    """The configuration of one provider, named `up`, that is called once and not retried."""
+    provider = {"dialect": dialect, "base_url": url, "keys": ["up-key"], **more}
+    return {"providers": {"up": provider}, "retries": {"attempts": 1}}

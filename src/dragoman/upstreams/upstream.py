@@ -29,10 +29,22 @@ from dragoman import ir
 from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
+from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
 
 Batches: TypeAlias = AsyncIterator[Sequence[ir.Event]]
 """Events in the order of `ir.GRAMMAR`; one item is what one read brought, so that it leaves in one write."""
+
+
+async def collected(batches: Batches) -> ir.Response:
+    """The whole answer of a stream. Raises RequestFailed for an error in it."""
+    answer = ir.Fold()
+    async for batch in batches:
+        for event in batch:
+            if type(event) is ir.Error:
+                raise RequestFailed(event.fault)
+            answer.add(event)
+    return answer.response()
 
 
 class Stopwatch:

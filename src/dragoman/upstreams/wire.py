@@ -19,7 +19,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
 from dragoman.routing.route import deep_merge
 from dragoman.transport import Answer, Transport
-from dragoman.upstreams.upstream import Batches, Call
+from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode
 from dragoman.wire.sse import SSESplitter
@@ -91,11 +91,18 @@ class WireUpstream:
         """Answer one chat request whole."""
         answer = await self._post(request, call)
         try:
+            if streams(answer):
+                return await self.collect(answer)
             body = await answer.read()
             call.watch.stop()
         finally:
             answer.close()
         return self.decode(body)
+
+    async def collect(self, answer: Answer) -> ir.Response:
+        """The whole answer of a provider that streams although it was not asked to."""
+        async with aclosing(self._events(answer)) as batches:
+            return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
         """A whole answer; what is no answer of the dialect is the upstream's fault."""
@@ -112,13 +119,13 @@ class WireUpstream:
             if answer.headers.get("content-type", "").startswith("application/json"):
                 events = _one(list(ir.unfold(self.decode(await answer.read()))))
             else:
-                events = self._events(answer, call)
+                events = self._events(answer)
             async with aclosing(events) as batches:
                 yield batches
         finally:
             answer.close()
 
-    async def _events(self, answer: Answer, call: Call) -> AsyncGenerator[Sequence[ir.Event], None]:
+    async def _events(self, answer: Answer) -> AsyncGenerator[Sequence[ir.Event], None]:
         decoder = self.dialect.stream_decoder(self.quirks)
         splitter = SSESplitter()
         batch: list[ir.Event] = []
@@ -137,6 +144,11 @@ class WireUpstream:
         except WireError as error:
             # What came before the error in the same read is part of the answer.
             yield [*batch, ir.Error(unreadable(self.name, error).fault)]
+
+
+def streams(answer: Answer) -> bool:
+    """Whether an answer says of itself that it is a stream."""
+    return answer.headers.get("content-type", "").startswith("text/event-stream")
 
 
 async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], None]:
