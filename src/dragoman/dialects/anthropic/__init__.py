@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from dragoman.dialects.anthropic.check import check
 from dragoman.dialects.anthropic.errors import decode_error, encode_error
-from dragoman.dialects.anthropic.locate import locate
+from dragoman.dialects.anthropic.locate import locate, place
 from dragoman.dialects.anthropic.relay import Relay
 from dragoman.dialects.anthropic.request import (
     MAPPED,
@@ -68,9 +68,11 @@ DIALECT = Dialect(
     locate=locate,
     relay=Relay(),
     brief=brief,
+    id_prefix="msg_",
     request_headers=frozenset({VERSION_HEADER, BETA_HEADER}),
     response_headers=frozenset({"request-id", "retry-after", "x-should-retry"}) | _RATE_LIMITS,
     maps=MAPPED,
     features=frozenset({"schema"}),
     tool_name=r"[A-Za-z0-9_-]{1,128}",
+    place=place,
 )

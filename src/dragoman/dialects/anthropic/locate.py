@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
+
+from dragoman.dialects.dialect import WireRequest
 
 _WHOLE = {
     "max_output": "max_tokens",
@@ -51,3 +54,22 @@ def locate(place: str) -> str:
     for pattern, written in _PARTS:
         place = pattern.sub(written, place)
     return f"$.{place}"
+
+
+_STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
+
+
+def place(request: WireRequest, where: str) -> str:
+    """`locate` in the spelling of one request: texts written as strings, the older `output_format`."""
+    path = locate(where)
+    if "output_format" in request.body:
+        path = path.replace("$.output_config.format", "$.output_format")
+    value: Any = request.body
+    for step in _STEP.finditer(path, 1):
+        if isinstance(value, str):  # the string stands for its only block
+            return path[: step.start()].rstrip(".")
+        try:
+            value = value[int(step[0][1:-1])] if step[0][0] == "[" else value[step[0]]
+        except (KeyError, IndexError, TypeError):
+            break
+    return path

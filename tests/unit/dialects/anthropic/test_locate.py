@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragoman.dialects.anthropic import DIALECT
+from tests.unit.dialects.anthropic.saying import wire
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,25 @@ from dragoman.dialects.anthropic import DIALECT
 )
 def test_a_place_is_written_as_in_the_request(place: str, path: str) -> None:
     assert DIALECT.locate(place) == path
+
+
+@pytest.mark.parametrize(
+    ("place", "path"),
+    [
+        ("messages[0].blocks[0].cache", "$.messages[0].content"),
+        ("messages[1].blocks[0].cache", "$.messages[1].content[0].cache_control"),
+        ("messages[1].blocks[0].content[0].text", "$.messages[1].content[0].content"),
+        ("messages[9].blocks[0].cache", "$.messages[9].content[0].cache_control"),
+        ("system[0].cache", "$.system"),
+        ("output.schema", "$.output_format.schema"),
+        ("reasoning.effort", "$.output_config.effort"),
+    ],
+)
+def test_a_place_is_written_as_this_request_spells_it(place: str, path: str) -> None:
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "seen"}
+    request = wire(
+        system="S",
+        messages=[{"role": "user", "content": "Hi"}, {"role": "user", "content": [result]}],
+        output_format={"type": "json_schema", "schema": {}},
+    )
+    assert DIALECT.located(request)(place) == path
