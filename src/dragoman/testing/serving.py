@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,7 +11,6 @@ from dragoman.gateway import Gateway
 from dragoman.server.app import App
 from dragoman.server.http import HttpProtocol
 from dragoman.server.serve import listen
-from dragoman.tasks import spawn
 
 
 @asynccontextmanager
@@ -24,17 +22,18 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
         App(gateway),
         http=HttpProtocol,
         ws="none",
+        lifespan="on",
         log_config=None,
         access_log=False,
+        server_header=False,
         timeout_graceful_shutdown=1,
     )
+    config.load()
     server = uvicorn.Server(config)
-    task = spawn(server._serve([listener]), "serving")
+    server.lifespan = config.lifespan_class(config)
+    await server.startup([listener])  # without its main loop, which would notice the end a tick late
     try:
-        while not server.started and not task.done():
-            await asyncio.sleep(0.005)
+        await server.on_tick(0)  # the date of all answers
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.should_exit = True
-        await task
-        listener.close()
+        await server.shutdown([listener])
