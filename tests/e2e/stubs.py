@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -78,8 +79,6 @@ def anthropic(said: Said) -> Script:
     """The answer as Anthropic's Messages API gives it, whole or streamed as the request asks."""
 
     def answer(seen: Seen) -> Answer:
-        import json
-
         stop = "tool_use" if said.calls else "end_turn"
         message: dict[str, Any] = {
             "id": "msg_up",
@@ -141,6 +140,35 @@ def anthropic(said: Said) -> Script:
 
 
 DIALECTS: dict[str, Callable[[Said], Script]] = {"openai_chat": openai_chat, "anthropic": anthropic}
+
+
+OPENING = {"openai_chat": 1, "anthropic": 3}
+"""How many frames of a stream come before its first content."""
+
+
+def frames(dialect: str, text: str, *, usage: bool = False) -> list[Any]:
+    """The frames of a good answer. usage: as if it had been asked for."""
+    asked = {"stream": True, "stream_options": {"include_usage": usage}}
+    answer = DIALECTS[dialect](Said(text))
+    assert callable(answer)
+    made = answer(Seen("POST", "/", {}, {}, json.dumps(asked).encode()))
+    assert isinstance(made, Streamed)
+    return list(made.frames)
+
+
+def streamed(dialect: str, sent: list[Any], **options: Any) -> Streamed:
+    """These frames as this dialect's provider frames them."""
+    return Streamed(sent, named=dialect == "anthropic", **options)
+
+
+def joined(dialect: str, sent: list[Any]) -> bytes:
+    """These frames in one piece."""
+    texts = [
+        f"data: {json.dumps(frame)}\n\n" if isinstance(frame, dict) else frame.decode() for frame in sent
+    ]
+    if dialect == "anthropic":
+        texts = [f"event: {frame['type']}\n{text}" for frame, text in zip(sent, texts, strict=True)]
+    return "".join(texts).encode()
 
 
 def refusal(dialect: str, status: int, code: str, message: str, param: str | None = None) -> Whole:

@@ -17,10 +17,9 @@ from dragoman.testing.provider import Seen, Streamed, Whole
 from tests.e2e import stubs
 from tests.e2e.calls import CHAT, MODELS, events, finishes, said
 from tests.e2e.conftest import Provide, Visit, up
+from tests.e2e.stubs import OPENING, frames, joined, streamed
 
 BOTH = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
-OPENING = {"openai_chat": 1, "anthropic": 3}
-"""How many frames come before the first content."""
 TEXT = "A longer answer, in pieces."
 FAULTS: dict[str, dict[str, Any]] = {
     "openai_chat": {
@@ -28,31 +27,6 @@ FAULTS: dict[str, dict[str, Any]] = {
     },
     "anthropic": {"type": "error", "error": {"type": "overloaded_error", "message": "Too busy."}},
 }
-
-
-def frames(dialect: str, text: str = TEXT, *, usage: bool = False) -> list[Any]:
-    """The frames of a good answer. usage: as if it had been asked for."""
-    asked = {"stream": True, "stream_options": {"include_usage": usage}}
-    answer = stubs.DIALECTS[dialect](stubs.Said(text))
-    assert callable(answer)
-    streamed = answer(Seen("POST", "/", {}, {}, json.dumps(asked).encode()))
-    assert isinstance(streamed, Streamed)
-    return list(streamed.frames)
-
-
-def streamed(dialect: str, sent: list[Any], **options: Any) -> Streamed:
-    return Streamed(sent, named=dialect == "anthropic", **options)
-
-
-def joined(dialect: str, sent: list[Any]) -> bytes:
-    """These frames in one piece."""
-    named = dialect == "anthropic"
-    texts = [
-        f"data: {json.dumps(frame)}\n\n" if isinstance(frame, dict) else frame.decode() for frame in sent
-    ]
-    if named:
-        texts = [f"event: {frame['type']}\n{text}" for frame, text in zip(sent, texts, strict=True)]
-    return "".join(texts).encode()
 
 
 def pool(*urls: str, dialect: str) -> dict[str, Any]:
@@ -228,7 +202,7 @@ async def test_any_line_end_and_comments_between(
 ) -> None:
     """0.14: CRLF, CR, LF; comments and unknown fields are no events, and `data:` needs no blank."""
     lines = [": welcome", "", "id: 7", "retry: 10"]
-    for place, frame in enumerate(frames(dialect)):
+    for place, frame in enumerate(frames(dialect, TEXT)):
         data = (
             frame.decode().removeprefix("data: ").strip() if isinstance(frame, bytes) else json.dumps(frame)
         )
@@ -249,7 +223,7 @@ async def test_a_terminal_event_that_comes_twice_is_passed_once(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
     """0.14: exactly one [DONE], also where the provider sends two."""
-    sent = frames(dialect)
+    sent = frames(dialect, TEXT)
     provider = await provide(streamed(dialect, [*sent, sent[-1]]))
     site = await visit(up(provider.url, dialect))
     stream = events((await site.ask(MODELS[dialect], stream=True)).raw)
@@ -260,7 +234,7 @@ async def test_a_terminal_event_that_comes_twice_is_passed_once(
 
 async def test_a_done_that_is_missing_is_made_up_for(visit: Visit, provide: Provide) -> None:
     """0.14: a finished answer ends in [DONE], also where the provider forgets it."""
-    provider = await provide(Streamed(frames("openai_chat")[:-1]))
+    provider = await provide(Streamed(frames("openai_chat", TEXT)[:-1]))
     site = await visit(up(provider.url))
     stream = events((await site.ask(stream=True)).raw)
     assert finishes(stream) == ["stop"]
@@ -292,7 +266,7 @@ async def test_a_provider_that_only_streams_is_collected(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
     """0.16: a stream in answer to a request for a whole one reaches the client as one JSON body."""
-    provider = await provide(streamed(dialect, frames(dialect, usage=True)))
+    provider = await provide(streamed(dialect, frames(dialect, TEXT, usage=True)))
     site = await visit(up(provider.url, dialect))
     answer = await site.ask(MODELS[dialect])
     assert answer.status == 200
@@ -329,7 +303,7 @@ async def test_a_death_before_content_is_retried(
     visit: Visit, provide: Provide, dialect: str, after: str
 ) -> None:
     """2.29: the provider dies before the first token; the second attempt answers, and only it is seen."""
-    sent = frames(dialect)
+    sent = frames(dialect, TEXT)
     opening = sent[: OPENING[dialect]] if after == "start-up" else []
     provider = await provide(streamed(dialect, opening, die=True), streamed(dialect, sent))
     site = await visit({**up(provider.url, dialect), "retries": {"attempts": 2, "backoff": 0.01}})
@@ -347,7 +321,7 @@ async def test_a_death_after_content_is_told_and_nothing_is_glued_on(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
     """1.22, 2.29: an error is the last event; no finish, no [DONE], no second answer."""
-    sent = frames(dialect)
+    sent = frames(dialect, TEXT)
     provider = await provide(
         streamed(dialect, sent[: OPENING[dialect] + 2], die=True), streamed(dialect, sent)
     )
@@ -362,7 +336,7 @@ async def test_a_death_after_content_is_told_and_nothing_is_glued_on(
 @BOTH
 async def test_an_end_without_a_finish_is_a_fault(visit: Visit, provide: Provide, dialect: str) -> None:
     """1.22: a stream that is ended in good order, but in the middle of the answer, is told as broken."""
-    provider = await provide(streamed(dialect, frames(dialect)[: OPENING[dialect] + 2]))
+    provider = await provide(streamed(dialect, frames(dialect, TEXT)[: OPENING[dialect] + 2]))
     site = await visit(up(provider.url, dialect))
     answer = await site.ask(MODELS[dialect], stream=True)
     assert told(answer.raw)["type"] == "server_error"
@@ -375,7 +349,7 @@ async def test_an_error_in_the_stream_before_content_falls_over(
     visit: Visit, provide: Provide, dialect: str, after: str
 ) -> None:
     """5.7: status 200, role chunk, then an error: the second target answers."""
-    opening = frames(dialect)[: OPENING[dialect]] if after == "start-up" else []
+    opening = frames(dialect, TEXT)[: OPENING[dialect]] if after == "start-up" else []
     first = await provide(streamed(dialect, [*opening, FAULTS[dialect]]))
     second = await provide(stubs.DIALECTS[dialect](stubs.Said(TEXT)))
     site = await visit(pool(first.url, second.url, dialect=dialect))
@@ -393,7 +367,7 @@ async def test_an_error_in_the_stream_before_content_has_its_true_status(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
     """5.7: where nobody else can answer, a client that was sent nothing yet gets a real status."""
-    provider = await provide(streamed(dialect, [*frames(dialect)[: OPENING[dialect]], FAULTS[dialect]]))
+    provider = await provide(streamed(dialect, [*frames(dialect, TEXT)[: OPENING[dialect]], FAULTS[dialect]]))
     site = await visit(up(provider.url, dialect))
     answer = await site.ask(MODELS[dialect], stream=True)
     assert answer.status == 503
@@ -405,7 +379,9 @@ async def test_an_error_in_the_stream_after_content_is_told(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
     """1.22: in OpenAI's shape whatever the provider's; the second target is not asked."""
-    first = await provide(streamed(dialect, [*frames(dialect)[: OPENING[dialect] + 1], FAULTS[dialect]]))
+    first = await provide(
+        streamed(dialect, [*frames(dialect, TEXT)[: OPENING[dialect] + 1], FAULTS[dialect]])
+    )
     second = await provide(stubs.DIALECTS[dialect](stubs.Said(TEXT)))
     site = await visit(pool(first.url, second.url, dialect=dialect))
     answer = await site.ask("pool", stream=True)
@@ -457,7 +433,7 @@ async def test_an_answer_of_no_words_is_an_answer(visit: Visit, provide: Provide
 @BOTH
 async def test_a_frame_that_is_no_json_is_a_fault(visit: Visit, provide: Provide, dialect: str) -> None:
     """1.22: what cannot be read is told as such, and nothing of it reaches the client."""
-    sent = frames(dialect)
+    sent = frames(dialect, TEXT)
     broken = b'data: {"choices": [{"del\n\n'
     provider = await provide(streamed(dialect, [*sent[: OPENING[dialect] + 1], broken, *sent[-2:]]))
     site = await visit(up(provider.url, dialect))
@@ -472,7 +448,7 @@ async def test_silence_runs_into_its_timeout(
     visit: Visit, provide: Provide, dialect: str, first: str
 ) -> None:
     """4.16: before the first byte 504, within the stream an error in-band."""
-    sent = frames(dialect)[: OPENING[dialect] + 1]
+    sent = frames(dialect, TEXT)[: OPENING[dialect] + 1]
     silent = (
         streamed(dialect, sent, delay=5)
         if first == "first_byte"
@@ -502,7 +478,7 @@ def _beating(url: str, dialect: str) -> dict[str, Any]:
 @BOTH
 async def test_silence_is_filled_with_heartbeats(visit: Visit, provide: Provide, dialect: str) -> None:
     """Before the first byte and within the stream; the answer itself is whole."""
-    sent = frames(dialect)
+    sent = frames(dialect, TEXT)
     at = OPENING[dialect] + 1
     parts = [joined(dialect, sent[:at]), joined(dialect, sent[at:])]
     provider = await provide(streamed(dialect, parts, delay=0.35, pause=0.35))
@@ -568,7 +544,7 @@ async def test_a_client_that_leaves_in_the_middle_ends_the_call(
 ) -> None:
     """0.26: the provider sees its connection dropped within a second."""
     exchanges: list[Any] = []
-    sent = frames(dialect)
+    sent = frames(dialect, TEXT)
     at = OPENING[dialect] + 1
     provider = await provide(streamed(dialect, [joined(dialect, sent[:at]), *sent[at:]], pause=30))
     site = await visit(up(provider.url, dialect), observers=[exchanges.append])
