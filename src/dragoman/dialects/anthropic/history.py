@@ -16,6 +16,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.anthropic.block_encoder import Scope, bare_text, encode_block, encode_mark
+from dragoman.dialects.anthropic.terms import restore
 from dragoman.dialects.dialect import Target
 
 _Wire = dict[str, Any]
@@ -154,10 +155,7 @@ class _Writer:
             self.report.lose(f"{where}.name", "authors have no names here", "hint")
         if message.cache is not None and written:
             written[-1]["cache_control"] = encode_mark(message.cache, self.report, where)
-        for dialect, keys in (message.extra or {}).items():
-            for key, value in keys.items():
-                if value is not None:
-                    self.report.lose(f"{where}.{key}", f"is {dialect}'s alone", "hint")
+        restore({}, message.extra, self.report, where)
 
     def _begin(self, role: str) -> None:
         if self.turn.role == role:

@@ -58,6 +58,7 @@ class _Block:
         self.part: int | None = None
 
 
+_GROWS = (ir.Text, ir.Refusal, ir.Thinking)
 _KINDS: dict[type, bytes] = {
     ir.Text: b'text_delta","text',
     ir.Refusal: b'text_delta","text',
@@ -182,7 +183,7 @@ class StreamEncoder:
         block = event.block
         state = _Block(event.index, self._number, block, _KINDS.get(type(block), b""))
         self._current = state
-        if not self._own and isinstance(block, ir.Text | ir.Refusal | ir.Thinking) and not _is_whole(block):
+        if not self._own and isinstance(block, _GROWS) and not _is_whole(block):
             return b""  # begun with its first words: an empty block would be refused when it is sent back
         return self._begin(state)
 
@@ -191,10 +192,8 @@ class StreamEncoder:
         block = state.block
         where = f"candidates[0].blocks[{state.index}]"
         wire = encode_block(with_id(block, state.index, self._reply), self._scope, where)
-        if isinstance(block, ir.Text | ir.Refusal | ir.Thinking) and not (
-            isinstance(block, ir.Thinking) and block.redacted
-        ):
-            return self._begin_text(state, block, wire, where)
+        if isinstance(block, _GROWS) and not (isinstance(block, ir.Thinking) and block.redacted):
+            return self._begin_text(state, block, wire)
         if wire is None:
             state.silent = True
             return b""
@@ -208,20 +207,15 @@ class StreamEncoder:
                 rest = state.delta + _dumps(block.arguments) + _END
         return self._block_start(state, wire) + rest
 
-    def _begin_text(
-        self,
-        state: _Block,
-        block: ir.Text | ir.Refusal | ir.Thinking,
-        wire: dict[str, Any] | None,
-        where: str,
-    ) -> bytes:
+    def _begin_text(self, state: _Block, block: ir.Block, wire: dict[str, Any] | None) -> bytes:
+        """The start of words: empty, with what came with it as deltas."""
         state.started = True
-        if wire is None:
-            wire = {"type": "thinking" if isinstance(block, ir.Thinking) else "text"}
-        words = wire.get("thinking" if isinstance(block, ir.Thinking) else "text", "")
+        member = "thinking" if isinstance(block, ir.Thinking) else "text"
+        wire = {"type": member} if wire is None else wire
+        words = wire.get(member, "")
         citations = wire.pop("citations", ())
         signature = wire.get("signature", "")
-        wire |= {"thinking": "", "signature": ""} if isinstance(block, ir.Thinking) else {"text": ""}
+        wire |= {member: "", "signature": ""} if member == "thinking" else {member: ""}
         out = self._block_start(state, wire)
         if words:
             state.said = True
@@ -248,9 +242,15 @@ class StreamEncoder:
         """The first words of a block."""
         if state.silent or not text:
             return b""
-        start = b"" if state.started else self._begin(state)
+        if not state.started:
+            return self._begin_with(state, text=text)
         state.said = True
-        return start + state.delta + _dumps(text) + _END
+        return state.delta + _dumps(text) + _END
+
+    def _begin_with(self, state: _Block, **content: Any) -> bytes:
+        """Begin a block that waited for its first content."""
+        state.block = msgspec.structs.replace(state.block, **content)
+        return self._begin(state)
 
     def _args(self, event: ir.ArgsDelta) -> bytes:
         state = self._current
@@ -281,8 +281,9 @@ class StreamEncoder:
             where = f"candidates[0].blocks[{event.index}].sealed"
             self._report.lose(where, "a seal of another provider cannot be carried here", "quality")
             return b""
-        start = b"" if state.started else self._begin(state)
-        return start + self._signature(state, event.sealed.data)
+        if not state.started:
+            return self._begin_with(state, sealed=event.sealed)
+        return self._signature(state, event.sealed.data)
 
     def _signature(self, state: _Block, signature: str) -> bytes:
         state.sealed = True
@@ -296,7 +297,7 @@ class StreamEncoder:
         citation = encode_citation(event.citation, self._scope, where)
         if citation is None:
             return b""
-        start = b"" if state.started else self._begin(state)
+        start = b"" if state.started else self._begin_text(state, state.block, None)
         return start + self._citation(state, citation)
 
     def _citation(self, state: _Block, citation: dict[str, Any]) -> bytes:

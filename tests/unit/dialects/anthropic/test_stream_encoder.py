@@ -175,6 +175,30 @@ def test_reasoning_is_closed_with_a_signature_before_the_text() -> None:
     ]
 
 
+def test_words_that_come_later_are_no_loss() -> None:
+    _, report = streamed(
+        START,
+        ir.Open(0, ir.Thinking()),
+        ir.ThinkDelta(0, "Hm."),
+        ir.Close(0),
+        ir.Open(1, ir.Text("", extra={FOREIGN: {"mood": 1}})),
+        ir.TextDelta(1, "Hi"),
+        ir.Close(1),
+        ir.Finish(ir.Stop("end")),
+        *END,
+    )
+    assert lost(report) == [("candidates[0].blocks[1].mood", "hint")]
+
+
+def test_an_own_seal_comes_back_even_without_words() -> None:
+    found = blocks(ir.Open(0, ir.Thinking()), ir.SealDelta(0, ir.Sealed("anthropic", "sig")), ir.Close(0))
+    assert [frame.get("delta") for frame in found] == [
+        None,
+        {"type": "signature_delta", "signature": "sig"},
+        None,
+    ]
+
+
 def test_summary_parts_are_paragraphs() -> None:
     found = blocks(
         ir.Open(0, ir.Thinking()),
