@@ -526,7 +526,7 @@ def _tool_calls(value: Any, path: str) -> None:
         place = f"{path}[{index}]"
         if type(call) is not dict:
             _wrong_type(place, "an object", call)
-        kind = call.get("type") or "function"
+        kind = "function" if call.get("type") is None else call["type"]
         _string(kind, f"{place}.type")
         members = ("name", "input") if kind == "custom" else ("name", "arguments")
         if kind not in {"function", "custom"}:
