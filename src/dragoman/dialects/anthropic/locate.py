@@ -60,10 +60,12 @@ _STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
 def place(request: WireRequest, where: str) -> str:
-    """`locate` in the spelling of one request: texts written as strings, the older `output_format`."""
+    """`locate` in one request's spelling: strings for texts, `output_format`, effort without thinking."""
     path = locate(where)
     if "output_format" in request.body:
         path = path.replace("$.output_config.format", "$.output_format")
+    if path.startswith("$.thinking") and "thinking" not in request.body:
+        path = "$.output_config.effort"
     value: Any = request.body
     for step in _STEP.finditer(path, 1):
         if isinstance(value, str):  # the string stands for its only block

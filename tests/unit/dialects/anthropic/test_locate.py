@@ -63,6 +63,7 @@ def test_a_place_is_written_as_in_the_request(place: str, path: str) -> None:
         ("system[0].cache", "$.system"),
         ("output.schema", "$.output_format.schema"),
         ("reasoning.effort", "$.output_config.effort"),
+        ("reasoning", "$.output_config.effort"),
     ],
 )
 def test_a_place_is_written_as_this_request_spells_it(place: str, path: str) -> None:
