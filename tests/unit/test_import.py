@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = {"aiohttp", "asyncio", "click", "cyllama", "rich", "sqlite3", "ssl", "uvicorn", "uvloop", "yaml"}
+HEAVY = {"aiohttp", "asyncio", "click", "cyllama", "sqlite3", "ssl", "uvicorn", "uvloop", "yaml"}
 
 
 def test_import_loads_no_server_database_model_or_command_line() -> None:
