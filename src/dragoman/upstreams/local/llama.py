@@ -22,9 +22,8 @@ from dragoman.seams import SYSTEM
 from dragoman.upstreams.local import gguf
 from dragoman.upstreams.local.cores import usable_cores
 from dragoman.upstreams.local.engine import EngineRefused, Token
-from dragoman.upstreams.local.protocol import Draw, Options, TokenProb
+from dragoman.upstreams.local.protocol import DEFAULT_CONTEXT, Draw, Options, TokenProb
 
-DEFAULT_CONTEXT = 4096
 _RANDOM_SEED = 0xFFFFFFFF  # llama.h, LLAMA_DEFAULT_SEED
 _BYTE_PAIRS = 2  # llama.h, LLAMA_VOCAB_TYPE_BPE
 
@@ -38,8 +37,9 @@ CHATML = (
 
 _ENVIRONMENT = {
     # llama.cpp's threads wait for each other at every layer, by default by spinning. On a machine that
-    # does anything else at the same time that is ten times slower than sleeping.
-    "OMP_WAIT_POLICY": "passive",
+    # does anything else at the same time (and the gateway does) that is ten times slower than to sleep
+    # soon; to sleep at once is two times slower on an idle one. libgomp counts in turns of its loop.
+    "GOMP_SPINCOUNT": "1000",
     # Without this a failed assertion starts a debugger to print where it happened.
     "GGML_NO_BACKTRACE": "1",
 }

@@ -16,6 +16,9 @@ import msgspec
 MAX_FRAME = 64 * 1024 * 1024
 """Bytes of one frame at most; a longer one means that the two sides lost step."""
 
+DEFAULT_CONTEXT = 4096
+"""Tokens of a model's context where nobody states it, or fewer where it was trained for fewer."""
+
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The root of everything that travels between the two processes."""
@@ -24,9 +27,9 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Options(Message, frozen=True):
     """How one weights file is run. Two different Options are two loaded models.
 
-    path: the GGUF file. context: tokens of prompt and answer together, None = 4096 or what the model
-    was trained for, whichever is less. threads: 0 = one for each physical core that this process may
-    use. gpu_layers: layers to put on the GPU, where the engine was built for one; negative = all.
+    path: the GGUF file. context: tokens of prompt and answer together, None = `DEFAULT_CONTEXT`.
+    threads: 0 = one for each physical core that this process may use. gpu_layers: layers to put on the
+    GPU, where the engine was built for one; negative = all.
     """
 
     path: str

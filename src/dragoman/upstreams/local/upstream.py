@@ -23,6 +23,7 @@ from dragoman.upstreams.local.answering import Answer
 from dragoman.upstreams.local.conversation import Asked, ask
 from dragoman.upstreams.local.process import ModelProcess
 from dragoman.upstreams.local.protocol import (
+    DEFAULT_CONTEXT,
     Delta,
     Done,
     Draw,
@@ -75,9 +76,8 @@ def embedded(*, keep_alive: float = KEEP_ALIVE, threads: int = 0) -> dict[str, L
         if (path := weights.find(row)) is not None:
             options = Options(str(path), threads=threads)
             model = LocalModel(options, keep_alive, row.draw, row.limit, row.system)
-            model = msgspec.structs.replace(
-                model, facts=msgspec.structs.replace(model.facts, context=row.context)
-            )
+            facts = msgspec.structs.replace(model.facts, context=min(row.context, DEFAULT_CONTEXT))
+            model = msgspec.structs.replace(model, facts=facts)
             models |= dict.fromkeys((row.id, *row.aliases), model)
     return models
 

@@ -146,7 +146,7 @@ def test_an_embedded_model_has_the_facts_and_settings_of_its_row(models: dict[st
     assert models.keys() == {row.id, *row.aliases}
     model = models[MODEL]
     assert (model.draw, model.limit, model.system) == (row.draw, row.limit, row.system)
-    assert (model.facts.context, model.facts.images, model.facts.forced_tool) == (8192, False, True)
+    assert (model.facts.context, model.facts.images, model.facts.forced_tool) == (4096, False, True)
 
 
 class Script(ModelProcess):
