@@ -22,10 +22,11 @@ GOOD: list[Any] = [
     {"minimum": -1, "maximum": 2.5, "minLength": 0, "maxItems": 3.0, "pattern": "^a", "format": "date"},
     {"x-unheard-of": [1, 2], "required": [], "if": {}, "then": {"not": {}}},
 ]
+NO_SCHEMA = "a schema must be an object or a boolean, not {}"
 BAD: list[tuple[Any, str, str]] = [
     ([], "", "a schema must be an object or a boolean, not an array"),
     (None, "", "a schema must be an object or a boolean, not null"),
-    (5, "", "a schema must be an object or a boolean, not a number"),
+    (5, "", NO_SCHEMA.format("a number")),
     ({"type": "text"}, "type", "'text' is not a type"),
     ({"type": 5}, "type", "a type must be a string or an array of strings, not a number"),
     ({"type": []}, "type", "a type must be a string or an array of strings, not an array"),
@@ -36,7 +37,7 @@ BAD: list[tuple[Any, str, str]] = [
     (
         {"properties": {"a": "string"}},
         "properties.a",
-        "a schema must be an object or a boolean, not a string",
+        NO_SCHEMA.format("a string"),
     ),
     ({"items": {"items": {"type": "x"}}}, "items.items.type", "'x' is not a type"),
     ({"items": [{}, {"type": "x"}]}, "items[1].type", "'x' is not a type"),
@@ -44,7 +45,7 @@ BAD: list[tuple[Any, str, str]] = [
     (
         {"anyOf": [{}, {"oneOf": [5]}]},
         "anyOf[1].oneOf[0]",
-        "a schema must be an object or a boolean, not a number",
+        NO_SCHEMA.format("a number"),
     ),
     ({"required": "a"}, "required", "must be an array of strings, not a string"),
     ({"required": True}, "required", "must be an array of strings, not a boolean"),
@@ -58,9 +59,9 @@ BAD: list[tuple[Any, str, str]] = [
     (
         {"additionalProperties": "no"},
         "additionalProperties",
-        "a schema must be an object or a boolean, not a string",
+        NO_SCHEMA.format("a string"),
     ),
-    ({"$defs": {"a": {"not": 1}}}, "$defs.a.not", "a schema must be an object or a boolean, not a number"),
+    ({"$defs": {"a": {"not": 1}}}, "$defs.a.not", NO_SCHEMA.format("a number")),
 ]
 
 

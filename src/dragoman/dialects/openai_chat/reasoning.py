@@ -196,6 +196,8 @@ _WAYS: Final[dict[str, Callable[[dict[str, Any], ir.Reasoning, Draft], None]]] =
 def _effort(reasoning: ir.Reasoning, draft: Draft) -> str | None:
     """The effort in OpenAI's words, as near to what was asked as the model can."""
     effort = reasoning.effort or _implied(reasoning, draft)
+    if reasoning.effort is not None and reasoning.budget is not None:
+        draft.report.lose("reasoning.budget", "the effort is asked for instead", "hint")
     efforts = draft.facts.efforts
     if effort is None or not efforts or effort in efforts:
         return effort

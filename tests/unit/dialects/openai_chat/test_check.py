@@ -326,22 +326,22 @@ SAID = [
     (
         WireRequest("chat", {"messages": []}),
         (
-            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array "
-            "instead."
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty "
+            "array instead."
         ),
     ),
     (
         wire(tools=[tool("a b")]),
         (
-            "Invalid 'tools[0].function.name': string does not match pattern. Expected a string that matches the "
-            "pattern '^[a-zA-Z0-9_-]+$'."
+            "Invalid 'tools[0].function.name': string does not match pattern. Expected a string that matches "
+            "the pattern '^[a-zA-Z0-9_-]+$'."
         ),
     ),
     (
         wire(tools=[tool("a" * 70)]),
         (
-            "Invalid 'tools[0].function.name': string too long. Expected a string with maximum length 64, but got "
-            "a string with length 70 instead."
+            "Invalid 'tools[0].function.name': string too long. Expected a string with maximum length 64, "
+            "but got a string with length 70 instead."
         ),
     ),
     (
