@@ -37,6 +37,11 @@ class Answered(msgspec.Struct, frozen=True):
         return error
 
     @property
+    def events(self) -> list[Any]:
+        """The events of a stream, as `events` reads them."""
+        return events(self.raw)
+
+    @property
     def text(self) -> str:
         """What the assistant said, in a whole answer or a stream."""
         if self.headers["content-type"] == "application/json":
