@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dragoman.cli.command import Command
-from dragoman.cli.options import ALL_SETTINGS, problems, warn
+from dragoman.cli.options import advice, problems, warn
 from dragoman.cli.terminal import CONFIGURATION, Failure, Terminal, clean
 from dragoman.errors import ConfigError
 
@@ -31,7 +31,7 @@ def command(terminal: Terminal, file: Path | None) -> None:
         raise Failure(
             CONFIGURATION,
             f"the configuration cannot be used: {many} problem{'s' * (many != 1)}",
-            hint=ALL_SETTINGS,
+            hint=advice(error),
             lines=[str(problem) for problem in error.problems],
             fields=problems(error),
         ) from None

@@ -5,6 +5,7 @@ Only the command sets this up. A gateway that is embedded as a library leaves lo
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import traceback
@@ -22,6 +23,8 @@ class Narrator(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; in JSON with its traceback, for people with it only when they asked for more."""
         error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, asyncio.CancelledError):
+            return  # somebody stopped it on purpose, at the second Ctrl-C
         told = "" if error is None else "".join(traceback.format_exception(error))
         if not self._terminal.for_people:
             line: dict[str, object] = {
@@ -29,7 +32,7 @@ class Narrator(logging.Handler):
                 "event": "log",
                 "level": record.levelname.lower(),
                 "logger": record.name,
-                "message": record.getMessage(),
+                "message": record.getMessage().strip(),
             }
             if told:
                 line["traceback"] = told
@@ -38,7 +41,7 @@ class Narrator(logging.Handler):
         channel = self._terminal.err
         mark = channel.mark("bad" if record.levelno >= logging.ERROR else "warn")
         because = "" if error is None else f": {type(error).__name__}: {error}"
-        self._terminal.insist(f"{mark} {record.name}: {clean(record.getMessage() + because)}\n")
+        self._terminal.insist(f"{mark} {record.name}: {clean(record.getMessage().strip() + because)}\n")
         if self._terminal.verbose:
             self._terminal.insist(clean(told, lines=True))
 

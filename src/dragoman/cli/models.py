@@ -12,7 +12,7 @@ import click
 from dragoman.cli.command import Group
 from dragoman.cli.options import config_option, loaded
 from dragoman.cli.progress import Progress
-from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal
+from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
 from dragoman.errors import DragomanError
 
 if TYPE_CHECKING:
@@ -66,10 +66,13 @@ def install(terminal: Terminal, name: str, *, yes: bool) -> None:
     from dragoman.upstreams.local import weights as local
 
     row = _row(name)
+    if local.find(row) is not None and (path := _genuine(terminal, row)) is not None:
+        _tell(terminal, row, path, "installed already")
+        return
     terminal.say(
         f"{row.id}  {row.licence}  {row.size / 1e6:.1f} MB  needs {row.memory / 1e6:.0f} MB of memory"
     )
-    if local.find(row) is None and not yes:
+    if not yes:
         if terminal.as_json or not sys.stdin.isatty():
             raise Failure(
                 MISUSE, f"installing {row.id} needs a yes and nobody can be asked here", hint="add --yes"
@@ -104,6 +107,20 @@ def verify(terminal: Terminal, name: str) -> None:
     finally:
         progress.close()
     _tell(terminal, row, path, "whole and genuine")
+
+
+def _genuine(terminal: Terminal, row: Weights) -> Path | None:
+    """The installed weights, None where they are damaged."""
+    from dragoman.upstreams.local import weights as local
+
+    progress = Progress(terminal)
+    try:
+        return local.verify(row, progress=progress)
+    except DragomanError as error:
+        terminal.say(f"{terminal.err.mark('warn')} {clean(str(error))}")
+        return None
+    finally:
+        progress.close()
 
 
 def _tell(terminal: Terminal, row: Weights, path: Path, state: str) -> None:

@@ -26,7 +26,7 @@ config_option = click.option(
 )
 
 
-ALL_SETTINGS = "dragoman config schema lists every setting"
+_ALL_SETTINGS = "dragoman config schema lists every setting"
 
 
 def loaded(
@@ -41,10 +41,10 @@ def loaded(
         first, *others = error.problems
         if others:
             command = shlex.join(["dragoman", "check", *([str(file)] if file else [])])
-            message, hint = str(first), f"{command} lists all {len(error.problems)} problems"
+            hint: str | None = f"{command} lists all {len(error.problems)} problems"
         else:
-            message, hint = str(first._replace(hint=None)), first.hint or ALL_SETTINGS
-        raise Failure(CONFIGURATION, message, hint=hint, fields=problems(error)) from None
+            first, hint = first._replace(hint=None), first.hint or advice(error)
+        raise Failure(CONFIGURATION, str(first), hint=hint, fields=problems(error)) from None
     warn(terminal, found)
     return found
 
@@ -53,6 +53,11 @@ def warn(terminal: Terminal, found: Loaded) -> None:
     """Say what is odd about a configuration but not wrong."""
     for warning in found.warnings:
         terminal.say(f"{terminal.err.mark('warn')} {clean(str(warning))}")
+
+
+def advice(error: ConfigError) -> str | None:
+    """Where to read on, unless it is the file itself that cannot be read."""
+    return _ALL_SETTINGS if any(problem.path for problem in error.problems) else None
 
 
 def problems(error: ConfigError) -> dict[str, Any]:

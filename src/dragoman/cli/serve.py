@@ -16,7 +16,7 @@ from dragoman.cli import banner
 from dragoman.cli.client_key import ClientKey, kept_or_made
 from dragoman.cli.command import Command
 from dragoman.cli.options import config_option, loaded
-from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, UNREACHABLE, Failure, Terminal
+from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure, Terminal
 from dragoman.seams import SYSTEM
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _CANNOT_LISTEN = {
     errno.EACCES: "ports below 1024 need a privilege: dragoman serve --port 8080",
     errno.EADDRNOTAVAIL: "no interface of this machine has that address: --host 0.0.0.0 listens on all",
 }
+_LOOK_ABOVE = "the lines above say why; -v adds where"
 
 
 @click.command(
@@ -101,13 +102,11 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
     except KeyboardInterrupt:
         if not answered:
             raise
+    except SystemExit as error:  # uvicorn's way to say that the application did not start; it is logged
+        raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error
     finally:
         if log is not None:
             log.flush()
-    if not answered:
-        raise Failure(
-            ANSWER_IS_NO, "the gateway could not start", hint="what is above says why; -v says more"
-        )
 
 
 def _listen(host: str, port: int) -> socket.socket:

