@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -27,13 +27,12 @@ from dragoman.exchange import AttemptRecord
 from dragoman.routing import attempts as machine
 from dragoman.routing.outcome import for_client
 from dragoman.routing.route import Deployment
+from dragoman.runtime import Runtime
 from dragoman.upstreams.upstream import Call, Stopwatch, Upstream, collected
 from dragoman.upstreams.wire import WireUpstream, streams, unreadable
 from dragoman.wire.json import encode
 from dragoman.wire.sse import SSESplitter
-
-if TYPE_CHECKING:
-    from dragoman.engine import Engine, Work
+from dragoman.work import Work
 
 _SAYS_NOTHING = (ir.Ping, ir.More, ir.Raw)
 
@@ -48,16 +47,16 @@ class Candidate(msgspec.Struct, frozen=True):
 class Flight:
     """One round of attempts for one exchange."""
 
-    def __init__(self, engine: Engine, work: Work) -> None:
-        self._engine = engine
+    def __init__(self, runtime: Runtime, work: Work) -> None:
+        self._runtime = runtime
         self._work = work
         self._exchange = work.exchange
-        self._now = engine.seams.monotonic
+        self._now = runtime.seams.monotonic
         self._committed = False
 
     async def run(self) -> None:
         """Carry out the machine's commands until an answer is delivered. Raises RequestFailed at the end."""
-        round_ = machine.Attempts(self._candidates(), self._engine.policy, self._engine.seams.uniform)
+        round_ = machine.Attempts(self._candidates(), self._runtime.policy, self._runtime.seams.uniform)
         commands = round_.on(machine.Begin(), self._now())
         while commands:
             command = commands.pop(0)
@@ -78,17 +77,17 @@ class Flight:
                 raise RequestFailed(for_client(command.fault, named_by_client=self._work.names_deployment))
 
     def _candidates(self) -> Sequence[Candidate]:
-        accounts = self._engine.accounts
+        accounts = self._runtime.accounts
         return [
             Candidate(deployment, account)
             for deployment in self._work.route.deployments
-            for account in range(accounts[deployment.provider])
+            for account in range(accounts(deployment.provider))
         ]
 
     async def _attempt(self, candidate: Candidate) -> ir.Fault | None:
         """One call. None = the answer is delivered; a fault = it failed, whether or not content went out."""
         work, exchange, deployment = self._work, self._exchange, candidate.deployment
-        upstream = self._engine.upstreams[deployment.provider]
+        upstream = self._runtime.upstreams[deployment.provider]
         relayed = work.can_relay(upstream, deployment.facts)
         record = AttemptRecord(
             f"{exchange.id}-{len(exchange.attempts) + 1}",
@@ -112,7 +111,7 @@ class Flight:
             body=deployment.body,
         )
         try:
-            with self._engine.deadlines.within(deployment.timers.total):
+            with self._runtime.deadlines.within(deployment.timers.total):
                 if relayed and isinstance(upstream, WireUpstream):
                     await self._relay(upstream, call, record)
                 else:
@@ -215,8 +214,7 @@ class Flight:
                 call = msgspec.structs.replace(call, encoded=upstream.encode(emulation.request, call))
         except WireError as error:
             raise RequestFailed(work.located(work.blamed(error))) from error
-        self._exchange.losses, self._exchange.changes = call.report.located(work.face.located(work.wire))
-        work.hold_strict()
+        self._account(call)
         self._exchange.phase = "connect"
         if not isinstance(upstream, WireUpstream):
             call.watch.start()
@@ -225,10 +223,20 @@ class Flight:
         else:
             await self._translate_whole(upstream, emulation, call, record)
 
+    def _account(self, call: Call) -> None:
+        """Note what has been lost by now, and refuse it in strict mode.
+
+        A provider's encoder knows before anything is sent. An upstream of our own may know only once it
+        has looked at the request, which is before it has computed anything.
+        """
+        exchange, work = self._exchange, self._work
+        exchange.losses, exchange.changes = call.report.located(work.face.located(work.wire))
+        work.hold_strict()
+
     async def _fetch_media(self, upstream: Upstream) -> None:
         """Media named by URL become bytes, where the vendor takes nothing else."""
-        fetcher = self._engine.fetcher
-        if fetcher is not None and isinstance(upstream, WireUpstream) and not upstream.quirks.media_urls:
+        fetcher = self._runtime.fetcher
+        if isinstance(upstream, WireUpstream) and not upstream.quirks.media_urls:
             self._work.request = await fetcher.inline(self._work.request)
 
     def _emulate(self, upstream: Upstream, call: Call) -> Emulation:
@@ -247,23 +255,25 @@ class Flight:
             response = await upstream.complete(emulation.request, call)
         else:
             async with upstream.chat(emulation.request, call) as batches:
+                self._account(call)
                 response = await collected(batches)
         call.watch.stop()
         response = emulation.restore(response)
         if response.error is not None and not response.candidates:
             raise RequestFailed(response.error)
-        response = await self._engine.hooks.after(self._exchange, response)
+        response = await self._runtime.hooks.after(self._exchange, response)
         await self._deliver_response(response, call, record)
 
     async def _translate_stream(
         self, upstream: Upstream, emulation: Emulation, call: Call, record: AttemptRecord
     ) -> None:
-        work, hooks = self._work, self._engine.hooks
+        work, hooks = self._work, self._runtime.hooks
         reply = work.reply(Report(work.face.name, "response"))
         encoder = work.face.stream_encoder(reply)
         restorer = emulation.restorer()
         held = b""
         async with upstream.chat(emulation.request, call) as batches:
+            self._account(call)
             async for arrived in batches:
                 batch: Sequence[ir.Event] = arrived
                 if restorer is not None:

@@ -21,6 +21,7 @@ from dragoman.engine import Engine
 from dragoman.exchange import Exchange
 from dragoman.hooks import Hooks
 from dragoman.routing.route import Entry, Model
+from dragoman.runtime import Runtime
 from dragoman.seams import SYSTEM, Seams
 from dragoman.upstreams.upstream import Upstream
 from dragoman.version import __version__
@@ -96,14 +97,16 @@ class Gateway:
             self._assembly = assembly = assemble(self._loaded, self._own, self._models)
             self._health = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(
-                assembly.names.table,
-                assembly.upstreams,
-                deadlines=assembly.deadlines,
-                hooks=self._hooks,
-                policy=assembly.policy,
-                seams=self.seams,
-                fetcher=assembly.fetcher,
-                always_usage=self.config.stream_usage == "always",
+                Runtime(
+                    table=assembly.names.table,
+                    upstreams=assembly.upstreams,
+                    deadlines=assembly.deadlines,
+                    fetcher=assembly.fetcher,
+                    hooks=self._hooks,
+                    policy=assembly.policy,
+                    seams=self.seams,
+                    always_usage=self.config.stream_usage == "always",
+                )
             )
 
     async def close(self) -> None:

@@ -157,7 +157,8 @@ class Dialect(msgspec.Struct, frozen=True):
     encode_error: status, extra headers, body; `request_id` where the envelope carries it.
     request_headers, response_headers: lower-case names that may pass in each direction.
     maps: top-level request keys that the IR carries; they must never land in `extra`.
-    id_prefix: what ids of answers begin with, where the gateway makes them. features: what it says natively. tool_name: the pattern that a tool's whole name must match.
+    id_prefix: what ids of answers begin with, where the gateway makes them. features: what it says
+    natively. tool_name: the pattern that a tool's whole name must match.
     place: `locate` with the request at hand, where a dialect has several words for one thing.
     """
 

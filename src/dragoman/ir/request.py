@@ -176,5 +176,5 @@ class Request(Value, frozen=True):
     stream: bool = False
     stream_usage: bool | None = None
     forms: dict[str, str] | None = None
-    """How the dialect wrote what it has several words for ({"max_output": "max_tokens"}), for the way back."""
+    """How the dialect wrote what it has several words for: {"max_output": "max_tokens"}."""
     extra: Extra = None

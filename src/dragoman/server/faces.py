@@ -15,13 +15,13 @@ from dragoman import ir
 from dragoman.accounts.keys import Caller
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DIALECTS
-from dragoman.engine import Inbound
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.version import __version__
 from dragoman.wire.json import encode
+from dragoman.work import Inbound
 
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway

@@ -1,0 +1,37 @@
+"""What requests are served with: the running parts of one gateway generation, passed to each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from dragoman.deadlines import Deadlines
+from dragoman.fetch import Fetcher
+from dragoman.hooks import Hooks
+from dragoman.routing.attempts import Policy
+from dragoman.routing.route import Table
+from dragoman.seams import SYSTEM, Seams
+from dragoman.upstreams.upstream import Upstream
+from dragoman.upstreams.wire import WireUpstream
+
+
+class Runtime(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts, all made for one event loop.
+
+    upstreams: by provider name. always_usage: streams end with their usage although nobody asked.
+    """
+
+    table: Table
+    upstreams: Mapping[str, Upstream]
+    deadlines: Deadlines
+    fetcher: Fetcher
+    hooks: Hooks = msgspec.field(default_factory=Hooks)
+    policy: Policy = Policy()
+    seams: Seams = SYSTEM
+    always_usage: bool = False
+
+    def accounts(self, provider: str) -> int:
+        """How many credentials a provider has; one that needs none counts as one."""
+        upstream = self.upstreams[provider]
+        return len(upstream.accounts) if isinstance(upstream, WireUpstream) else 1

@@ -1,0 +1,212 @@
+"""One request on its way through the stages: what it said, what became of it, who waits for it.
+
+The server hands an `Inbound` and a `Client` in; the engine's stages and the flight read and write the
+`Work` between. It decides nothing about what comes next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Dialect, Reply, WireRequest
+from dragoman.dialects.facts import Facts
+from dragoman.dialects.loss import Report
+from dragoman.errors import RequestFailed, WireError
+from dragoman.exchange import Exchange
+from dragoman.routing.route import Deployment, Route, Strict
+from dragoman.upstreams.upstream import Call, Upstream
+from dragoman.upstreams.wire import WireUpstream
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Client(Protocol):
+    """Whoever waits for the answer. Writing waits while the client reads slowly."""
+
+    begun: bool
+    """Whether headers have been sent: a failure is then told in-band."""
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """A whole answer."""
+        ...
+
+    def expect_stream(self) -> None:
+        """The answer will be a stream: from now on silence is filled with heartbeats."""
+        ...
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """The headers of a stream; once, later calls are ignored."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """More of a stream."""
+        ...
+
+    async def end(self, data: bytes = b"") -> None:
+        """The last of a stream."""
+        ...
+
+
+class Inbound(msgspec.Struct, frozen=True):
+    """A client's request as the server hands it over: authenticated, its body read and bounded.
+
+    headers: lower-case names. max_depth: how deeply the JSON may be nested. models: the names that the
+    caller is granted, None = all.
+    """
+
+    face: Dialect
+    body: bytes
+    headers: Mapping[str, str]
+    max_depth: int = 200
+    models: frozenset[str] | None = None
+
+
+class Work:
+    """One request on its way through the stages."""
+
+    __slots__ = (
+        "_always_usage",
+        "_request",
+        "changed",
+        "client",
+        "deployment",
+        "exchange",
+        "face",
+        "head",
+        "inbound",
+        "route",
+        "strict",
+        "wire",
+    )
+
+    def __init__(
+        self, exchange: Exchange, inbound: Inbound, client: Client, *, always_usage: bool = False
+    ) -> None:
+        self._always_usage = always_usage
+        self.exchange = exchange
+        self.inbound = inbound
+        self.face = inbound.face
+        self.client = client
+        self.head: dict[str, msgspec.Raw]
+        self.wire: WireRequest
+        self.route: Route
+        self.deployment: Deployment
+        """The one that the running attempt calls."""
+        self.strict: Strict = False
+        self.changed = False
+        self._request: ir.Request | None = None
+
+    @property
+    def request(self) -> ir.Request:
+        """The request in IR terms, decoded when a stage first needs it: a plain relay never does."""
+        if self._request is None:
+            try:
+                self._request = self.face.decode_request(self.wire)
+            except WireError as error:
+                raise RequestFailed(self.blamed(error)) from error
+        return self._request
+
+    @request.setter
+    def request(self, request: ir.Request) -> None:
+        self._request = request
+
+    @property
+    def streams(self) -> bool:
+        """Whether the client asked for a stream."""
+        return self.exchange.streamed
+
+    @property
+    def names_deployment(self) -> bool:
+        """Whether the client chose the upstream model itself, instead of a name of the configuration."""
+        return self.route.shown(self.route.deployments[0]) is None
+
+    @property
+    def passed_headers(self) -> dict[str, str]:
+        """The client's headers that may reach an upstream of the same dialect."""
+        allowed = self.face.request_headers
+        return (
+            {name: value for name, value in self.inbound.headers.items() if name in allowed}
+            if allowed
+            else {}
+        )
+
+    def blamed(self, error: WireError) -> ir.Fault:
+        """The inbound edge: what does not fit the client's protocol is the client's to mend."""
+        return ir.Fault(
+            "invalid_request", error.message, code=error.code, param=error.path or None, blame="client"
+        )
+
+    def located(self, fault: ir.Fault) -> ir.Fault:
+        """A fault whose parameter is a place in IR terms, with the place in the client's own words."""
+        if fault.param is None:
+            return fault
+        path = self.face.located(self.wire)(fault.param)
+        return msgspec.structs.replace(fault, param=path.removeprefix("$."))
+
+    def can_relay(self, upstream: Upstream, facts: Facts) -> bool:
+        """Whether this attempt may pass bytes: same dialect, nothing changed but names, nothing emulated."""
+        return (
+            not self.changed
+            and isinstance(upstream, WireUpstream)
+            and upstream.dialect is self.face
+            and upstream.quirks.relays(self.wire.body)
+            and (facts.structured is not False or self.request.output is None)
+        )
+
+    def edits(self, call: Call) -> dict[str, Any]:
+        """The named edits of a relayed request: the model, and what the configuration adds."""
+        edits: dict[str, Any] = {"model": call.model}
+        for key, value in (call.body or {}).items():
+            own = self.wire.body.get(key)
+            edits[key] = {**own, **value} if isinstance(own, dict) and isinstance(value, dict) else value
+        return edits
+
+    def reply(self, report: Report, *, relayed: bool = False) -> Reply:
+        """What the answer is encoded for."""
+        exchange = self.exchange
+        request = self.face.brief(self.wire) if relayed else self.request
+        if self._always_usage:
+            request = msgspec.structs.replace(request, stream_usage=True)
+        return Reply(
+            request,
+            report,
+            self.face.id_prefix + exchange.id.removeprefix("ex_"),
+            int(exchange.created),
+            self.route.shown(self.deployment),
+        )
+
+    def hold_strict(self) -> None:
+        """Refuse a translation that loses more than the client allows, before anything is sent."""
+        if not self.strict:
+            return
+        lost = [loss for loss in self.exchange.losses if self.strict == "all" or loss.severity == "meaning"]
+        if lost:
+            named = "; ".join(f"{loss.path}: {loss.reason}" for loss in lost)
+            raise RequestFailed(
+                ir.Fault(
+                    "untranslatable",
+                    f"{self.exchange.answered} cannot be asked this without loss: {named}",
+                    code="untranslatable",
+                    param=lost[0].path,
+                )
+            )
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Our own headers of a good answer, with what is known by now."""
+        exchange = self.exchange
+        headers = [
+            (b"x-dragoman-deployment", (exchange.answered or "").encode()),
+            (b"x-dragoman-losses", b"%d" % len(exchange.losses)),
+        ]
+        if len(exchange.attempts) > 1:
+            headers.append((b"x-dragoman-attempts", b"%d" % len(exchange.attempts)))
+        if self.inbound.headers.get("x-dragoman-report") == "1":
+            report = {"losses": exchange.losses, "changes": exchange.changes}
+            # json escapes everything outside ASCII, which a header may not hold.
+            headers.append((b"x-dragoman-report", json.dumps(msgspec.to_builtins(report)).encode()))
+        return headers
