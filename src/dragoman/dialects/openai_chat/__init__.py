@@ -35,6 +35,7 @@ DIALECT: Final = Dialect(
     spec="https://platform.openai.com/docs/api-reference/chat",
     version="2.3.0",
     framing="sse",
+    id_prefix="chatcmpl-",
     stream_type="text/event-stream; charset=utf-8",
     paths={"chat": PATH, "models": "/models"},
     check=check,
