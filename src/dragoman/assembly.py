@@ -31,6 +31,7 @@ from dragoman.transport import Pool, Transport
 from dragoman.upstreams.local.process import ModelProcess
 from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream, embedded
+from dragoman.upstreams.local.weights import WEIGHTS
 from dragoman.upstreams.simulate import MODELS as SIMULATED
 from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.upstream import Upstream
@@ -84,7 +85,8 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
     ]
     named += [Named(name, name) for name in own]
     if config.providers.local.enabled:
-        named.append(Named("local", "local", tuple(local_models(config))))
+        spellings = frozenset(alias for row in WEIGHTS for alias in row.aliases)
+        named.append(Named("local", "local", tuple(local_models(config)), spellings))
     if loaded.simulate:
         named.append(Named("simulate", "simulate"))
     table = Table.build(
@@ -118,7 +120,7 @@ def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Iterable[Model
     closing: list[Closing] = [fetcher]
     upstreams: dict[str, Upstream] = {}
     for name, provider in loaded.providers.items():
-        transport = _transport(config.providers.named[name], deadlines)
+        transport = _transport(name, config.providers.named[name], deadlines)
         closing.append(transport)
         upstreams[name] = _wire(provider, transport)
     if config.providers.local.enabled:
@@ -192,13 +194,14 @@ def _wire(provider: Provider, transport: Transport) -> WireUpstream:
     )
 
 
-def _transport(settings: ProviderSettings, deadlines: Deadlines) -> Transport:
+def _transport(name: str, settings: ProviderSettings, deadlines: Deadlines) -> Transport:
     return Transport(
         Pool(settings.pool.size, settings.pool.keep_alive),
         ca_file=settings.ca_file,
         verify_tls=settings.verify_tls,
         proxy=settings.proxy.reveal() if settings.proxy else None,
         deadlines=deadlines,
+        name=name,
     )
 
 
@@ -208,8 +211,8 @@ def _named(provider: Provider, timeouts: Timeouts) -> Named:
         provider.name,
         vendor.name if vendor is not None else provider.name,
         provider.models,
-        vendor.models if vendor is not None else (),
-        _timers(timeouts),
+        patterns=vendor.models if vendor is not None else (),
+        timers=_timers(timeouts),
         body=dict(provider.body),
     )
 

@@ -60,13 +60,15 @@ class Provider(msgspec.Struct, frozen=True):
     """An account at a vendor, as far as names are concerned.
 
     vendor: its row in the catalogue, by which facts are known. models: the only names it serves, None =
-    any. patterns: how the vendor names its models, as shell patterns. timers, headers, body: what every
-    call to it gets; body is deep-merged into the request's.
+    any. unlisted: those of them that are other spellings and stay out of the model list. patterns: how
+    the vendor names its models, as shell patterns. timers, headers, body: what every call to it gets;
+    body is deep-merged into the request's.
     """
 
     name: str
     vendor: str
     models: tuple[str, ...] | None = None
+    unlisted: frozenset[str] = frozenset()
     patterns: tuple[str, ...] = ()
     timers: Timers = Timers()
     headers: dict[str, str] = {}
@@ -301,7 +303,9 @@ class Table:
     def _names(self) -> Iterator[str]:
         yield from self._aliases
         yield from self._models
-        yield from _qualified({name: provider.models or () for name, provider in self._providers.items()})
+        for provider in self._providers.values():
+            listed = [model for model in provider.models or () if model not in provider.unlisted]
+            yield from _qualified({provider.name: listed})
 
     def _unknown(self, name: str) -> Fault:
         message = f"The model {name[:_LONGEST_NAME]!r} does not exist."
