@@ -141,7 +141,7 @@ class Flight:
         work, face = self._work, self._work.face
         asked = face.relay.ask_usage(work.wire.body)
         body = face.relay.request(work.head, {**asked, **work.edits(call)})
-        answer = await upstream.send(body, call, {**(call.headers or {}), **work.passed_headers})
+        answer = await upstream.send(body, call, work.passed_headers)
         try:
             record.status = answer.status
             if answer.status >= 400:

@@ -39,11 +39,13 @@ def failed(kind: ir.Kind, message: str, code: str) -> RequestFailed:
 class Answer:
     """An aiohttp response with our timers."""
 
-    __slots__ = ("_deadlines", "_origin", "_response", "_timers", "_watch", "headers", "status")
+    __slots__ = ("_deadlines", "_name", "_response", "_timers", "_watch", "headers", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse, timers: Timers, deadlines: Deadlines) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, name: str, timers: Timers, deadlines: Deadlines
+    ) -> None:
         self._response = response
-        self._origin = response.url.host or "upstream"
+        self._name = name
         self._timers = timers
         self._deadlines = deadlines
         self._watch: Deadline | Unlimited | None = None
@@ -56,9 +58,9 @@ class Answer:
             with self._deadlines.within(self._timers.idle):
                 return await self._response.read()
         except TimeoutError:
-            raise _idle(self._origin, self._timers) from None
+            raise _idle(self._name, self._timers) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise _broken(self._origin, error) from error
+            raise _broken(self._name, error) from error
 
     async def chunk(self) -> bytes:
         """What has arrived since the last read, b"" at the end.
@@ -77,10 +79,10 @@ class Answer:
             try:
                 watch.__exit__(asyncio.CancelledError, error, None)
             except TimeoutError:
-                raise _idle(self._origin, self._timers) from None
+                raise _idle(self._name, self._timers) from None
             raise
         except (aiohttp.ClientError, OSError) as error:
-            raise _broken(self._origin, error) from error
+            raise _broken(self._name, error) from error
         finally:
             watch.rest()
 
@@ -98,7 +100,8 @@ class Transport:
     """The pooled session of one provider. Made inside a running loop; close it there.
 
     ca_file: PEM certificates to trust instead of the system's. verify_tls: whether certificates are
-    checked at all. proxy: an HTTP proxy to go through.
+    checked at all. proxy: an HTTP proxy to go through. name: what errors call the provider, as clients must
+    not learn addresses of our network.
     """
 
     def __init__(
@@ -109,7 +112,9 @@ class Transport:
         verify_tls: bool = True,
         proxy: str | None = None,
         deadlines: Deadlines | None = None,
+        name: str = "The provider",
     ) -> None:
+        self._name = name
         pool = pool or Pool()
         tls: ssl.SSLContext | bool = verify_tls
         if ca_file is not None and verify_tls:
@@ -136,7 +141,7 @@ class Transport:
 
         headers: complete. aiohttp adds what is missing of accept, accept-encoding and user-agent.
         """
-        host = url.host or "upstream"
+        name = self._name
         limits = self._limits.get(timers.connect)
         if limits is None:
             limits = aiohttp.ClientTimeout(total=None, sock_connect=timers.connect)
@@ -154,36 +159,36 @@ class Transport:
                 )
         except aiohttp.ConnectionTimeoutError:
             raise failed(
-                "timeout", f"No connection to {host} within {timers.connect:g} s.", "connect_timeout"
+                "timeout", f"No connection to {name} within {timers.connect:g} s.", "connect_timeout"
             ) from None
         except TimeoutError:
             raise failed(
-                "timeout", f"{host} sent nothing within {timers.first_byte:g} s.", "first_byte_timeout"
+                "timeout", f"{name} sent nothing within {timers.first_byte:g} s.", "first_byte_timeout"
             ) from None
         except aiohttp.ClientConnectorError as error:
             raise failed(
-                "unavailable", f"{host} was not reached: {_plain(error)}", "connect_failed"
+                "unavailable", f"{name} was not reached: {_plain(error)}", "connect_failed"
             ) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise _broken(host, error) from error
+            raise _broken(name, error) from error
         if response.status in _REDIRECTS:
             response.close()
             raise failed(
-                "upstream", f"{host} answers with a redirect; correct its base_url.", "upstream_redirected"
+                "upstream", f"{name} answers with a redirect; correct its base_url.", "upstream_redirected"
             )
-        return Answer(response, timers, self._deadlines)
+        return Answer(response, name, timers, self._deadlines)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
 
 
-def _idle(host: str, timers: Timers) -> RequestFailed:
-    return failed("timeout", f"{host} fell silent for {timers.idle:g} s.", "idle_timeout")
+def _idle(name: str, timers: Timers) -> RequestFailed:
+    return failed("timeout", f"{name} fell silent for {timers.idle:g} s.", "idle_timeout")
 
 
-def _broken(host: str, error: Exception) -> RequestFailed:
-    return failed("upstream", f"The connection to {host} broke: {_plain(error)}", "connection_broken")
+def _broken(name: str, error: Exception) -> RequestFailed:
+    return failed("upstream", f"The connection to {name} broke: {_plain(error)}", "connection_broken")
 
 
 def _plain(error: Any) -> str:

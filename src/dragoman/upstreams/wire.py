@@ -54,12 +54,15 @@ class WireUpstream:
         self._headers = [_prepared(account.headers) for account in self.accounts]
 
     async def send(self, body: bytes, call: Call, headers: Mapping[str, str] | None = None) -> Answer:
-        """POST a chat body as it is. headers: the client's, already reduced to what may pass."""
+        """POST a chat body as it is. headers: the client's, already reduced to what may pass; the provider's
+        own go before them, and what the configuration adds for the model before both.
+        """
         prepared = self._headers[call.account]
-        if headers:
+        if headers or call.headers:
             prepared = prepared.copy()
-            for key, value in headers.items():
+            for key, value in (headers or {}).items():
                 prepared.setdefault(key, value)
+            prepared.update(call.headers or {})
         call.watch.start()
         return await self._transport.send("POST", self._urls["chat"], prepared, body, call.timers)
 
@@ -73,8 +76,7 @@ class WireUpstream:
 
     async def _post(self, request: ir.Request, call: Call) -> Answer:
         wire = call.encoded or self.encode(request, call)
-        headers = {**(call.headers or {}), **wire.headers}
-        answer = await self.send(encode(wire.body), call, headers)
+        answer = await self.send(encode(wire.body), call, wire.headers)
         if answer.status >= 400:
             try:
                 raise await self.refused(answer)

@@ -6,6 +6,7 @@ search goes first and decoding decides, so that an answer that merely writes abo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.sse import ErrorFrame, data
 
 _DONE: Final = b"[DONE]"
+_CHOICES: Final = re.compile(rb"\[\s*[{\]]")
+"""How an array of objects begins."""
 _decode = msgspec.json.Decoder().decode
 
 
@@ -45,10 +48,14 @@ class ChatRelay:
         return {"stream_options": {**options, "include_usage": True}}
 
     def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
-        """The body to send to the client, and its usage. Raises RequestFailed for an error inside a 200."""
+        """The body to send to the client, and its usage. Raises RequestFailed for an error inside a 200,
+        WireError for what is no answer.
+        """
         head = decode_head(body)
         if "error" in head and _decode(head["error"]):
             raise RequestFailed(fault_of(_decode(body)))
+        if "choices" not in head or _CHOICES.match(head["choices"]) is None:
+            raise WireError("expected an array of objects", "choices")
         usage = _decode(head["usage"]) if "usage" in head else None
         if model is not None and "model" in head:
             body = encode_head({**head, "model": model})

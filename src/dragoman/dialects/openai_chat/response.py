@@ -42,6 +42,13 @@ def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
     choices = body.get("choices")
     if type(choices) is not list:
         raise WireError("expected an array", "choices")
+    try:
+        return _completion(body, choices, quirks)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise WireError(f"an answer of another shape: {error}") from error
+
+
+def _completion(body: dict[str, Any], choices: list[Any], quirks: Quirks) -> ir.Response:
     usage = body.get("usage")
     known = _RESPONSE if body.get("object") == _OBJECT else _RESPONSE - {"object"}
     sources = sources_of(body)
