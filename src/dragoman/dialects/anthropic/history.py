@@ -137,16 +137,19 @@ class _Writer:
             if message.role in _SYSTEM_ROLES:
                 index = self._system(index, message)
                 continue
-            before = len(self.turn.content) if self.turn.role == message.role else 0
-            self._begin(message.role)
+            if self.turn.role != message.role:
+                self._begin(message.role)
+            content = self.turn.content
+            before = len(content)
             add = self._answer if message.role == "assistant" else self._ask
             for place, block in enumerate(message.blocks):
-                if (bare := bare_text(block)) is not None:
-                    self.turn.content.append(bare)
+                bare = bare_text(block)
+                if bare is not None:
+                    content.append(bare)
                 else:
                     add(block, f"messages[{index}].blocks[{place}]")
             if message.name is not None or message.extra is not None or message.cache is not None:
-                self._heading(message, f"messages[{index}]", self.turn.content[before:])
+                self._heading(message, f"messages[{index}]", content[before:])
             index += 1
 
     def _heading(self, message: ir.Message, where: str, written: list[_Wire]) -> None:
@@ -160,7 +163,7 @@ class _Writer:
     def _begin(self, role: str) -> None:
         if self.turn.role == role:
             return
-        if self.turn.role == "user":
+        if self.pending and self.turn.role == "user":
             self._settle()
         self._open(role)
 
@@ -245,7 +248,8 @@ class _Writer:
         """The messages."""
         if self.pending and self.turn.role == "assistant":
             self._open("user")
-        self._settle()
+        if self.pending:
+            self._settle()
         self._end()
         messages = []
         for turn in self.turns:
@@ -254,25 +258,23 @@ class _Writer:
                 messages.append({"role": turn.role, "content": content[0]["text"]})
             elif content:
                 messages.append({"role": turn.role, "content": content})
+        if not messages:
+            messages.append({"role": "user", "content": BEGIN})
+            self.report.add("messages[0]", "at least one message is demanded")
         return messages
 
     def _end(self) -> None:
         """What the last turn must be: a user's, or an assistant's to be continued where the model can."""
         if self.turn.role == "assistant" and self.turn.content:
             if self.facts.prefill is False:
-                self._say(GO_ON, "the model refuses to continue an assistant's turn")
+                self._open("user")
+                self.turn.content.append({"type": "text", "text": GO_ON})
+                self.report.add("messages[-1]", "the model refuses to continue an assistant's turn")
                 self.report.lose(
                     f"messages[{len(self.messages) - 1}]", "is not continued, only answered", "quality"
                 )
             else:
                 self._trim()
-        if not any(turn.results or turn.content for turn in self.turns):
-            self._say(BEGIN, "at least one message is demanded")
-
-    def _say(self, text: str, reason: str) -> None:
-        self._open("user")
-        self.turn.content.append({"type": "text", "text": text})
-        self.report.add("messages[-1]", reason)
 
     def _trim(self) -> None:
         """White space at the end of a turn to be continued is refused."""

@@ -61,12 +61,12 @@ class Relay:
                 raise RequestFailed(fault_of(_decode(body)))
             if "content" not in head:
                 raise WireError("an answer must have `content`, an array", "content")
-            usage = _usage({}, head)
+            usage = _counted(_usage({}, head), head)
         except _UNREADABLE as error:
             raise WireError(f"an answer that cannot be read: {error}") from None
         if model is not None and "model" in head:
-            return _encode({**head, "model": model}), _counted(usage, head)
-        return body, _counted(usage, head)
+            return _encode({**head, "model": model}), usage
+        return body, usage
 
     def stream(self, reply: Reply) -> StreamRelay:
         """A relay for one stream."""

@@ -52,6 +52,7 @@ MAPPED = frozenset(
     }
 )
 _COMMON = frozenset({"model", "messages", "system", "tools", "tool_choice", "max_tokens", "stream"})
+_NO_OUTPUT = ir.Output()
 _HEADERS = frozenset({VERSION_HEADER, BETA_HEADER})
 _MESSAGE = frozenset({"role", "content"})
 _SAMPLING = ("temperature", "top_p", "top_k")
@@ -181,7 +182,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         if system:
             body["system"] = system
         body["messages"] = messages
-    if request.tools is not None or request.tool_choice is not None:
+    if request.tools is not None or request.tool_choice is not None or request.parallel is False:
         encode_tools(request, target, body)
     if request.reasoning is not None or request.output is not None:
         _configure(request, target, body)
@@ -249,7 +250,7 @@ def _configure(request: ir.Request, target: Target, body: dict[str, Any]) -> Non
     forced = is_forced(request.tool_choice, target) and "tools" in body
     encode_reasoning(request, target, body, config, forced=forced)
     encode_output(request, target, body, config)
-    if config:
+    if config or (request.dialect == NAME and request.output == _NO_OUTPUT):
         body["output_config"] = config
 
 

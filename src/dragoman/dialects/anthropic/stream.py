@@ -30,8 +30,8 @@ _Events = list[ir.Event]
 
 class _Words(msgspec.Struct, gc=False):
     type: str
-    text: str = ""
-    partial_json: str = ""
+    text: str | None = None
+    partial_json: str | None = None
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -112,7 +112,7 @@ class StreamDecoder:
         if state is None:
             return None
         delta = value.delta
-        if delta.type == "text_delta" and state.kind is ir.Text:
+        if delta.type == "text_delta" and state.kind is ir.Text and delta.text is not None:
             return [ir.TextDelta(state.index, delta.text)]
         if delta.type == "input_json_delta" and state.kind is ir.ToolCall and delta.partial_json:
             state.whole = None

@@ -24,9 +24,6 @@ _KINDS = {
 }
 _SEARCH_OPTIONS = ("max_uses", "allowed_domains", "blocked_domains")
 
-NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
-"""The schema of a tool without parameters: the API demands one."""
-
 _PROVIDED = {
     "web_search": "web_search_20250305",
     "web_fetch": "web_fetch_20250910",
@@ -106,12 +103,12 @@ def _encode_tool(tool: ir.Tool, target: Target, index: int) -> dict[str, Any] | 
     out: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         out["description"] = tool.description
-    if parameters is None:
-        out["input_schema"] = NO_PARAMETERS
+    if parameters is None:  # the API demands a schema
+        out["input_schema"] = {"type": "object", "properties": {}}
     elif parameters.get("type") == "object":
         out["input_schema"] = parameters
     else:
-        out["input_schema"] = {"type": "object", **parameters}
+        out["input_schema"] = {**parameters, "type": "object"}
         target.report.change(f"tools[{index}].parameters", "input_schema.type", "`type: object` is demanded")
     if tool.strict is not None:
         out["strict"] = tool.strict

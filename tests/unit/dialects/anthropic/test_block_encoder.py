@@ -39,6 +39,8 @@ def encoded(block: ir.Block, *, answer: bool = False) -> tuple[dict[str, Any] | 
             [("here.citations[0]", "hint")],
             [],
         ),
+        (ir.Refusal("No."), {"type": "text", "text": "No."}, [], ["here"]),
+        (ir.Refusal(" "), None, [], []),
         (ir.Json({"a": [1]}), {"type": "text", "text": '{"a":[1]}'}, [], []),
         (ir.Native(FOREIGN, "thing", {}), None, [("here", "meaning")], []),
         (
@@ -188,6 +190,23 @@ def test_what_cannot_be_sent_is_refused_with_its_place(block: ir.Block, code: st
                 ],
             },
             [("here.citations[0].start", "hint")],
+        ),
+        (
+            ir.Text("Hi", (ir.Citation("url", "u", extra={FOREIGN: {"score": 1}}),)),
+            {
+                "type": "text",
+                "text": "Hi",
+                "citations": [
+                    {
+                        "type": "web_search_result_location",
+                        "url": "u",
+                        "title": None,
+                        "cited_text": "",
+                        "encrypted_index": "",
+                    }
+                ],
+            },
+            [("here.citations[0].score", "hint")],
         ),
         (
             ir.Text("Hi", (ir.Citation("document", title="D"),)),

@@ -264,6 +264,29 @@ def test_names_and_leftovers_of_messages_are_named() -> None:
     assert lost(written(foreign(said))[1]) == [("messages[0].name", "hint"), ("messages[0].mood", "hint")]
 
 
+def test_names_of_system_messages_are_named_too() -> None:
+    body, report = written(foreign(system("A", name="boss"), user("Hi")))
+    assert body["system"] == [text("A")]
+    assert lost(report) == [("messages[0].name", "hint")]
+
+
+def test_system_text_in_the_middle_that_says_nothing_is_no_turn() -> None:
+    assert turns(user("Hi"), assistant("Yes."), system(""), user("Go on.")) == [
+        ("user", "Hi"),
+        ("assistant", "Yes."),
+        ("user", "Go on."),
+    ]
+
+
+def test_pictures_stay_between_the_words() -> None:
+    picture = ir.Media("image", url="https://x/y.png")
+    assert turns(user("Look:", picture, "What is it?"))[0][1] == [
+        text("Look:"),
+        {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}},
+        text("What is it?"),
+    ]
+
+
 def test_a_mark_on_a_message_moves_to_its_last_block() -> None:
     marked = user("A", "B", cache=ir.CacheMark())
     body, _ = written(foreign(user("Before."), marked, user("After.")))

@@ -35,6 +35,7 @@ R = ir.Reasoning
         (R(effort="xhigh"), BUDGETED, {"type": "enabled", "budget_tokens": 8192}, None, []),
         (R(effort="max"), BUDGETED, {"type": "enabled", "budget_tokens": 16384}, None, []),
         (R(effort="high"), NEVER, None, None, [("reasoning", "quality")]),
+        (R(effort="high"), Facts(thinking=("disabled",)), None, None, [("reasoning", "quality")]),
         (R(effort="high"), Facts(reasoning=False), None, None, [("reasoning", "quality")]),
         # Off.
         (R(effort="none"), UNKNOWN, {"type": "disabled"}, None, []),

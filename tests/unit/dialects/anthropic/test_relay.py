@@ -66,7 +66,14 @@ def test_an_error_inside_a_success_is_raised_without_credentials(body: bytes) ->
 
 
 @pytest.mark.parametrize(
-    "body", [b"{}", b"[]", b"nonsense", b'{"content":[],"usage":{"input_tokens":1e999}}']
+    "body",
+    [
+        b"{}",
+        b"[]",
+        b"nonsense",
+        b'{"content":[],"usage":{"input_tokens":1e999}}',
+        b'{"content":[],"usage":{"output_tokens":"9","output_tokens_details":{"thinking_tokens":1}}}',
+    ],
 )
 def test_what_is_no_answer_is_refused(body: bytes) -> None:
     with pytest.raises(WireError):
@@ -74,6 +81,15 @@ def test_what_is_no_answer_is_refused(body: bytes) -> None:
 
 
 # --- Streams ------------------------------------------------------------------------------------
+
+
+def test_an_answer_without_a_model() -> None:
+    body = b'{"content":[],"usage":{"input_tokens":1,"output_tokens":2}}'
+    assert RELAY.response(body, None) == (body, ir.Usage(input=1, output=2))
+
+
+def test_usage_need_not_be_asked_for() -> None:
+    assert RELAY.ask_usage({"stream": True}) == {}
 
 
 def test_frames_pass_with_their_event_names() -> None:

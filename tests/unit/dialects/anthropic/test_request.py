@@ -70,6 +70,15 @@ MEMBERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"output_config": {"task_budget": {"type": "tokens", "total": 9}}},
         {"output": ir.Output(extra={"anthropic": {"task_budget": {"type": "tokens", "total": 9}}})},
     ),
+    ({"output_config": {}}, {"output": ir.Output()}),
+    (
+        {"output_config": {"format": {"type": "grammar", "grammar": "x"}}},
+        {"output": ir.Output(extra={"anthropic": {"format": {"type": "grammar", "grammar": "x"}}})},
+    ),
+    (
+        {"thinking": {"type": "adaptive", "display": "a_new_one"}},
+        {"reasoning": ir.Reasoning("adaptive", extra={"anthropic": {"display": "a_new_one"}})},
+    ),
     ({"container": "c-1"}, {"extra": {"anthropic": {"container": "c-1"}}}),
     (
         {"tools": [{"name": "f", "description": "d", "input_schema": SCHEMA}]},

@@ -153,6 +153,13 @@ def test_more_answers_than_one_and_leftovers_are_named() -> None:
     ]
 
 
+def test_leftovers_of_a_candidate_are_named() -> None:
+    candidate = ir.Candidate((ir.Text("A"),), extra={FOREIGN: {"score": 1}})
+    asked = reply()
+    DIALECT.encode_response(ir.Response(FOREIGN, candidates=(candidate,), usage=ir.Usage()), asked)
+    assert lost(asked.report) == [("candidates[0].score", "hint")]
+
+
 def test_a_failed_answer_is_an_error() -> None:
     fault = ir.Fault("upstream", "It broke.")
     with pytest.raises(RequestFailed) as caught:
@@ -174,7 +181,16 @@ def test_an_error_inside_a_success_is_an_error(body: dict[str, Any], kind: str) 
     assert caught.value.fault.kind == kind
 
 
-@pytest.mark.parametrize("body", [{}, {"content": "Hi"}, {"content": [5]}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"content": "Hi"},
+        {"content": [5]},
+        {"content": [], "usage": 5},
+        {"content": [], "stop_reason": []},
+    ],
+)
 def test_what_is_no_message_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(WireError):
         DIALECT.decode_response(body, STANDARD)

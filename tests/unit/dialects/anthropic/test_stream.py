@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -76,6 +77,32 @@ def test_frames_as_anthropic_pads_and_others_space_them() -> None:
     turned = b'{"delta":{"text":"c","type":"text_delta"},"index":0,"type":"content_block_delta"}'
     found = events(*(msgspec.json.encode(part) for part in (start(), opened(EMPTY))), frame, spaced, turned)
     assert found[2:5] == [ir.TextDelta(0, "a"), ir.TextDelta(0, "b"), ir.TextDelta(0, "c")]
+
+
+def test_white_space_in_frames_changes_nothing() -> None:
+    frames = [
+        start(),
+        opened({"type": "thinking", "thinking": "Hm", "signature": "sig"}),
+        closed(),
+        opened(EMPTY, 1),
+        delta("text_delta", 1, text="Hi"),
+        delta("citations_delta", 1, citation={"type": "new_location"}),
+        closed(1),
+        opened(CALL, 2),
+        delta("input_json_delta", 2, partial_json=""),
+        delta("input_json_delta", 2, partial_json='{"x": 1}'),
+        closed(2),
+        ended(),
+        STOP,
+    ]
+    found = events(*frames)
+    assert events(*(json.dumps(frame).encode() for frame in frames)) == found
+    assert found[1:5] == [
+        ir.Open(0, ir.Thinking()),
+        ir.ThinkDelta(0, "Hm"),
+        ir.SealDelta(0, ir.Sealed("anthropic", "sig")),
+        ir.Close(0),
+    ]
 
 
 def test_thinking_with_its_signature() -> None:
@@ -220,10 +247,17 @@ def test_unknown_events_and_deltas_are_kept_raw() -> None:
 
 
 def test_a_delta_of_the_wrong_kind_is_ignored_as_the_official_client_does() -> None:
-    assert content(opened(EMPTY), delta("thinking_delta", thinking="x"), closed()) == [
-        ir.Open(0, ir.Text("")),
-        ir.Close(0),
-    ]
+    for wrong in (
+        delta("thinking_delta", thinking="x"),
+        delta("input_json_delta", partial_json="x"),
+        delta("signature_delta", signature="x"),
+    ):
+        assert content(opened(EMPTY), wrong, closed()) == [ir.Open(0, ir.Text("")), ir.Close(0)]
+    for wrong in (delta("text_delta", text="x"), delta("citations_delta", citation={})):
+        assert content(opened({"type": "thinking", "thinking": ""}), wrong, closed()) == [
+            ir.Open(0, ir.Thinking()),
+            ir.Close(0),
+        ]
 
 
 def test_usage_is_replaced_member_by_member() -> None:
@@ -367,6 +401,10 @@ def test_compatible_servers_may_end_with_done() -> None:
         [{"type": "message_stop"}],
         [start(), {"type": "content_block_start", "index": 0}],
         [start(), delta("text_delta", text="x")],
+        [start(), {"type": "content_block_delta", "index": 0}],
+        [start(), {"type": "content_block_delta", "index": 0, "delta": 5}],
+        [start(), opened(EMPTY), delta("text_delta")],
+        [start(), opened(EMPTY), {**delta("text_delta", text=5), "index": []}],
     ],
 )
 def test_what_is_no_stream_is_refused(frames: list[Any]) -> None:

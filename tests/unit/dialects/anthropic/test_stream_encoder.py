@@ -273,6 +273,31 @@ def test_content_that_only_the_final_block_states() -> None:
     ]
 
 
+def test_leftovers_that_only_the_final_block_states_are_named() -> None:
+    final = ir.Text("Hi", extra={FOREIGN: {"mood": 1}})
+    _, report = streamed(START, ir.Open(0, ir.Text("")), ir.TextDelta(0, "Hi"), ir.Close(0, final))
+    assert lost(report) == [("candidates[0].blocks[0].mood", "hint")]
+
+
+def test_citations_and_seals_of_blocks_that_wait() -> None:
+    found = blocks(
+        ir.Open(0, ir.ToolCall("a", "f")),
+        ir.Open(1, ir.Text("")),
+        ir.Cite(1, ir.Citation("url", "u")),
+        ir.Cite(1, ir.Citation("document")),
+        ir.Open(2, ir.Thinking()),
+        ir.SealDelta(2, ir.Sealed("anthropic", "sig")),
+        ir.MediaDelta(1, "AA=="),
+        ir.Close(1),
+        ir.Close(2),
+        ir.Close(0),
+    )
+    assert [frame["delta"]["type"] for frame in found if "delta" in frame] == [
+        "citations_delta",
+        "signature_delta",
+    ]
+
+
 def test_a_refusal_is_text() -> None:
     found = blocks(ir.Open(0, ir.Refusal("")), ir.RefusalDelta(0, "No."), ir.Close(0))
     assert [frame["type"] for frame in found] == [
@@ -396,6 +421,8 @@ def test_own_streams_keep_what_only_anthropic_says() -> None:
         ir.Close(0),
         ir.Open(1, ir.Native("anthropic", "compaction", {"type": "compaction", "content": None})),
         ir.Close(1, ir.Native("anthropic", "compaction", {"type": "compaction", "content": "So"})),
+        ir.Open(2, ir.Native("anthropic", "hologram", {"type": "hologram"})),
+        ir.Close(2, ir.Native("anthropic", "hologram", {"type": "hologram"})),
         ir.More({"anthropic": {"container": {"id": "c"}, "context_management": {}}}),
         ir.Finish(ir.Stop("other", "new_reason")),
         ir.Tally(ir.Usage(input=1, output=1)),

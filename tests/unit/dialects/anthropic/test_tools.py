@@ -8,7 +8,9 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.anthropic import DIALECT
+from dragoman.dialects.dialect import Target
 from dragoman.dialects.facts import Facts
+from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import WireError
 from tests.unit.dialects.anthropic.saying import FOREIGN, changed, foreign, lost, system, user, wire, written
@@ -30,6 +32,11 @@ TOOLS = [
         (ir.Function("f", strict=False), {**TOOLS[1], "name": "f", "strict": False}, []),
         (
             ir.Function("f", parameters={"properties": {}}),
+            {"name": "f", "input_schema": {"type": "object", "properties": {}}},
+            ["tools[0].parameters"],
+        ),
+        (
+            ir.Function("f", parameters={"type": ["object", "null"], "properties": {}}),
             {"name": "f", "input_schema": {"type": "object", "properties": {}}},
             ["tools[0].parameters"],
         ),
@@ -94,6 +101,17 @@ def test_without_tools_neither_tools_nor_choice_are_sent(tools: tuple[ir.Tool, .
     assert body.keys().isdisjoint({"tools", "tool_choice"})
     assert lost(report) == [("tool_choice", "hint"), ("parallel", "hint")]
     assert not written(foreign(tools=tools, tool_choice=ir.ToolChoice("auto")))[1].losses
+
+
+def test_one_call_at_a_time_without_any_tool_is_named() -> None:
+    assert lost(written(foreign(parallel=False))[1]) == [("parallel", "hint")]
+    assert not written(foreign(parallel=True))[1].losses
+
+
+def test_the_schema_of_no_parameters_is_not_shared() -> None:
+    request = foreign(tools=(ir.Function("f"), ir.Function("g")))
+    body = DIALECT.encode_request(request, Target(Report("anthropic"))).body
+    assert body["tools"][0]["input_schema"] is not body["tools"][1]["input_schema"]
 
 
 def test_a_subset_filters_the_tools() -> None:

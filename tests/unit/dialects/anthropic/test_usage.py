@@ -41,6 +41,14 @@ USAGES: list[tuple[dict[str, Any], ir.Usage]] = [
         ir.Usage(input=3, output=2, extra={"anthropic": {"output_tokens_details": {"thinking_tokens": 7}}}),
     ),
     (
+        {"input_tokens": 3, "output_tokens": 2, "output_tokens_details": 5, "server_tool_use": {"odd": 1}},
+        ir.Usage(
+            input=3,
+            output=2,
+            extra={"anthropic": {"output_tokens_details": 5, "server_tool_use": {"odd": 1}}},
+        ),
+    ),
+    (
         {"input_tokens": 3, "output_tokens": 2, "cache_creation": {"ephemeral_12h_input_tokens": 1}},
         ir.Usage(
             input=3, output=2, extra={"anthropic": {"cache_creation": {"ephemeral_12h_input_tokens": 1}}}
