@@ -16,7 +16,6 @@ from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.errors import error_member
-from dragoman.dialects.openai_chat.parts import encode_part
 from dragoman.dialects.openai_chat.response import (
     created_of,
     encode_logprobs,
@@ -29,6 +28,7 @@ from dragoman.dialects.openai_chat.saying import (
     encode_annotation,
     encode_call,
     encode_detail,
+    encode_image,
     encode_legacy,
     lose_second_call,
     lose_unsaid,
@@ -437,8 +437,8 @@ class Encoder:
         if isinstance(block, ir.Thinking):
             return b"" if out.said or out.head else self._detail(choice, out)
         if isinstance(block, ir.Media) and block.kind == "image":
-            image = encode_part(msgspec.structs.replace(block, form=None), self._draft, out.where)
-            return self._delta(choice.index, {"images": [image]})
+            image = encode_image(block, self._draft, out.where)
+            return self._delta(choice.index, {"images": [image]}) if image is not None else b""
         return self._cited(out, choice.index) if out.cites else b""
 
     # The end -------------------------------------------------------------------------------------

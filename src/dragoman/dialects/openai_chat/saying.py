@@ -226,7 +226,7 @@ class Saying:
         elif self.history and not (self.own and block.form == "images"):
             self.moved.append((block, where))
         elif block.kind == "image":
-            image = encode_part(msgspec.structs.replace(block, form=None), self.draft, where)
+            image = encode_image(block, self.draft, where)
             if image is not None:
                 self.wire.setdefault("images", []).append(image)
         else:
@@ -356,6 +356,14 @@ def encode_annotation(citation: ir.Citation, start: int, end: int, *, own: bool)
         holder, dot, member = key.partition(".")
         (cited if dot and holder == "url_citation" else note)[member if dot else key] = value
     return note
+
+
+def encode_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | None:
+    """One entry of `images`; None for a picture that only its provider can open."""
+    if block.data is None and block.url is None:
+        lose_unsaid(block, draft, where)
+        return None
+    return encode_part(msgspec.structs.replace(block, form=None), draft, where)
 
 
 def source_notes(
