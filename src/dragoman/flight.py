@@ -13,6 +13,7 @@ came for too long; from there a final failure is told in-band.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,17 +23,20 @@ from dragoman import ir
 from dragoman.dialects.dialect import Reply, StreamRelay
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.loss import Report
-from dragoman.errors import RequestFailed, WireError
+from dragoman.errors import DragomanError, RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
 from dragoman.routing import attempts as machine
 from dragoman.routing.outcome import for_client
 from dragoman.routing.route import Deployment
 from dragoman.runtime import Runtime
+from dragoman.transport import Answer
 from dragoman.upstreams.upstream import Call, Stopwatch, Upstream, collected
 from dragoman.upstreams.wire import WireUpstream, streams, unreadable
 from dragoman.wire.json import encode
 from dragoman.wire.sse import SSESplitter
 from dragoman.work import Work
+
+log = logging.getLogger("dragoman.flight")
 
 _SAYS_NOTHING = (ir.Ping, ir.More, ir.Raw)
 
@@ -53,10 +57,13 @@ class Flight:
         self._exchange = work.exchange
         self._now = runtime.seams.monotonic
         self._committed = False
+        self._round: machine.Attempts[Candidate] = machine.Attempts(
+            self._candidates(), runtime.policy, runtime.seams.uniform
+        )
 
     async def run(self) -> None:
         """Carry out the machine's commands until an answer is delivered. Raises RequestFailed at the end."""
-        round_ = machine.Attempts(self._candidates(), self._runtime.policy, self._runtime.seams.uniform)
+        round_ = self._round
         commands = round_.on(machine.Begin(), self._now())
         while commands:
             command = commands.pop(0)
@@ -64,8 +71,6 @@ class Flight:
                 fault = await self._attempt(command.candidate)
                 if fault is None:
                     return
-                if self._committed:
-                    round_.on(machine.FirstContent(), self._now())
                 commands = round_.on(machine.Failed(fault), self._now())
             elif isinstance(command, machine.WakeAt):
                 self._exchange.phase = "route"
@@ -99,6 +104,7 @@ class Flight:
         exchange.attempts.append(record)
         work.deployment = deployment
         exchange.phase, exchange.mode, exchange.answered = "connect", record.mode, deployment.name
+        exchange.losses = exchange.changes = ()  # what an earlier attempt could not carry, this one may
         call = Call(
             attempt=record.id,
             model=deployment.model,
@@ -111,7 +117,7 @@ class Flight:
             body=deployment.body,
         )
         try:
-            with self._runtime.deadlines.within(deployment.timers.total):
+            with self._runtime.deadlines.within(deployment.timers.total) as limit:
                 if relayed and isinstance(upstream, WireUpstream):
                     await self._relay(upstream, call, record)
                 else:
@@ -122,13 +128,19 @@ class Flight:
                 fault = work.located(fault)  # an upstream of our own speaks of the request in IR terms
             record.fault, record.status = fault, fault.status
             return fault
-        except TimeoutError:
-            record.fault = ir.Fault(
-                "timeout",
-                f"{deployment.name} took longer than {deployment.timers.total:g} s.",
-                code="total_timeout",
-                blame="upstream",
-            )
+        except Exception as error:
+            if limit.expired:
+                text, code = (
+                    f"{deployment.name} took longer than {deployment.timers.total:g} s.",
+                    "total_timeout",
+                )
+                record.fault = ir.Fault("timeout", text, code=code, blame="upstream")
+            elif isinstance(upstream, WireUpstream) or isinstance(error, DragomanError):
+                raise
+            else:  # other people's code failed, which is no reason for not trying the next
+                log.exception("upstream %s failed", upstream.name)
+                text = f"The upstream {upstream.name!r} failed."
+                record.fault = ir.Fault("upstream", text, code="upstream_failed", blame="upstream")
             return record.fault
         finally:
             exchange.waited += watch.take()
@@ -171,7 +183,7 @@ class Flight:
             answer.close()
 
     async def _relay_stream(
-        self, upstream: WireUpstream, answer: Any, reply: Reply, record: AttemptRecord, call: Call
+        self, upstream: WireUpstream, answer: Answer, reply: Reply, record: AttemptRecord, call: Call
     ) -> None:
         relay = self._work.face.relay.stream(reply)
         splitter, client = SSESplitter(), self._work.client
@@ -185,14 +197,24 @@ class Flight:
                     if relay.content:
                         await self._commit(call, record, self._work.face.passes(answer.headers))
                         data = held
-                if data:
+                if data and not relay.done:
                     await client.write(data)
                 if broken is not None:
                     raise broken
+                if relay.done:  # what may follow the protocol's own end is of no account
+                    self._exchange.usage = relay.usage
+                    await client.end((b"" if self._committed else held) + data)
+                    await answer.finish()
+                    return
             tail, broken = _passed(relay, splitter.close())
-            if broken is not None:
-                raise broken
-            tail += relay.close()
+            try:
+                if broken is not None:
+                    raise broken
+                tail += relay.close()
+            except RequestFailed:
+                if tail and self._committed:
+                    await client.write(tail)
+                raise
         except WireError as error:
             raise unreadable(upstream.name, error) from error
         finally:
@@ -213,7 +235,9 @@ class Flight:
             if isinstance(upstream, WireUpstream):
                 call = msgspec.structs.replace(call, encoded=upstream.encode(emulation.request, call))
         except WireError as error:
-            raise RequestFailed(work.located(work.blamed(error))) from error
+            # Another deployment may be able to say it; if none is, the client is told where it is.
+            fault = msgspec.structs.replace(work.located(work.blamed(error)), kind="untranslatable")
+            raise RequestFailed(fault) from error
         self._account(call)
         self._exchange.phase = "connect"
         if not isinstance(upstream, WireUpstream):
@@ -288,10 +312,16 @@ class Flight:
                     if speaks:
                         await self._commit(call, record, ())
                         data = held
+                if fault is not None:
+                    if data:
+                        await work.client.write(data)
+                    raise RequestFailed(fault)
+                if self._committed and isinstance(batch[-1], ir.End):
+                    self._lost(reply.report)
+                    await work.client.end(data)  # what may follow the end is of no account
+                    return
                 if data:
                     await work.client.write(data)
-                if fault is not None:
-                    raise RequestFailed(fault)
         self._lost(reply.report)
         if not self._committed:
             raise RequestFailed(
@@ -347,6 +377,7 @@ class Flight:
         self._committed = True
         exchange = self._exchange
         exchange.phase = "stream"
+        self._round.on(machine.FirstContent(), self._now())
         exchange.waited += call.watch.take()
         record.first = exchange.first = self._now()
         await self._work.client.begin(200, [*self._work.headers(), *passed])

@@ -18,7 +18,7 @@ from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
-from dragoman.routing.route import Deployment, Route, Strict
+from dragoman.routing.route import Deployment, Route, Strict, deep_merge
 from dragoman.upstreams.upstream import Call, Upstream
 from dragoman.upstreams.wire import WireUpstream
 
@@ -71,6 +71,7 @@ class Work:
 
     __slots__ = (
         "_always_usage",
+        "_brief",
         "_request",
         "changed",
         "client",
@@ -100,6 +101,25 @@ class Work:
         self.strict: Strict = False
         self.changed = False
         self._request: ir.Request | None = None
+        self._brief: ir.Request | None = None
+
+    @property
+    def brief(self) -> ir.Request:
+        """What the form of the answer depends on, without the messages."""
+        if self._brief is None:
+            brief = self.face.brief(self.wire)
+            if self._always_usage:
+                brief = msgspec.structs.replace(brief, stream_usage=True)
+            self._brief = brief
+        return self._brief
+
+    def forget(self) -> None:
+        """Let go of what was asked: the answer has begun, and nothing will be sent again."""
+        _ = self.brief
+        self.inbound = msgspec.structs.replace(self.inbound, body=b"")
+        self.head = {}
+        self.wire = WireRequest("chat", {})
+        self._request = None
 
     @property
     def request(self) -> ir.Request:
@@ -163,14 +183,16 @@ class Work:
         edits: dict[str, Any] = {"model": call.model}
         for key, value in (call.body or {}).items():
             own = self.wire.body.get(key)
-            edits[key] = {**own, **value} if isinstance(own, dict) and isinstance(value, dict) else value
+            edits[key] = (
+                deep_merge(own, value) if isinstance(own, dict) and isinstance(value, dict) else value
+            )
         return edits
 
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:
         """What the answer is encoded for."""
         exchange = self.exchange
-        request = self.face.brief(self.wire) if relayed else self.request
-        if self._always_usage:
+        request = self.brief if relayed else self.request
+        if self._always_usage and not relayed:
             request = msgspec.structs.replace(request, stream_usage=True)
         return Reply(
             request,
@@ -192,7 +214,7 @@ class Work:
                     "untranslatable",
                     f"{self.exchange.answered} cannot be asked this without loss: {named}",
                     code="untranslatable",
-                    param=lost[0].path,
+                    param=lost[0].path.removeprefix("$."),
                 )
             )
 
@@ -200,13 +222,29 @@ class Work:
         """Our own headers of a good answer, with what is known by now."""
         exchange = self.exchange
         headers = [
-            (b"x-dragoman-deployment", (exchange.answered or "").encode()),
+            (b"x-dragoman-deployment", (exchange.answered or "").encode("ascii", "backslashreplace")),
             (b"x-dragoman-losses", b"%d" % len(exchange.losses)),
         ]
         if len(exchange.attempts) > 1:
             headers.append((b"x-dragoman-attempts", b"%d" % len(exchange.attempts)))
         if self.inbound.headers.get("x-dragoman-report") == "1":
-            report = {"losses": exchange.losses, "changes": exchange.changes}
-            # json escapes everything outside ASCII, which a header may not hold.
-            headers.append((b"x-dragoman-report", json.dumps(msgspec.to_builtins(report)).encode()))
+            headers.append((b"x-dragoman-report", _report(exchange)))
         return headers
+
+
+_LONGEST_REPORT = 4000
+
+
+def _report(exchange: Exchange) -> bytes:
+    """Losses and changes as JSON that fits into a header: ASCII, and only as many as clients take."""
+    entries = [("losses", loss) for loss in exchange.losses] + [("changes", c) for c in exchange.changes]
+    report: dict[str, Any] = {"losses": [], "changes": []}
+    size = 0
+    for place, (kind, entry) in enumerate(entries):
+        written = msgspec.to_builtins(entry)
+        size += len(json.dumps(written))
+        if size > _LONGEST_REPORT:
+            report["omitted"] = len(entries) - place
+            break
+        report[kind].append(written)
+    return json.dumps(report).encode()

@@ -253,9 +253,13 @@ async def test_our_own_refused_credential_is_not_the_clients_fault(
 async def test_a_stream_that_dies_raises_and_has_no_fake_finish(converse: Any, dialect: str) -> None:
     talk = await converse(dialect, stubs.DIALECTS[dialect](stubs.Said("Half an ans", die=True)))
     got: list[Any] = []
-    with pytest.raises(openai.APIError):
+
+    async def read() -> None:
         async for chunk in await talk.ask(stream=True):
             got.append(chunk)  # noqa: PERF401 - what came before the error counts
+
+    with pytest.raises(openai.APIError):
+        await read()
     assert "".join(chunk.choices[0].delta.content or "" for chunk in got) == "Half an ans"
     assert not any(chunk.choices[0].finish_reason for chunk in got)
 

@@ -327,6 +327,19 @@ async def test_targets_of_two_dialects_stand_in_for_each_other(visit: Visit, pro
     assert exchanges[0].attempts[0].status == 500
 
 
+async def test_losses_are_those_of_the_target_that_answered(visit: Visit, provide: Provide) -> None:
+    """5.1, 2.32: what the failed translation could not carry, the relay did."""
+    first = await provide(stubs.refusal("anthropic", 500, "api_error", "No."))
+    second = await provide(stubs.openai_chat(Said("Relayed.")))
+    config = up(second.url)
+    config["providers"]["claude"] = {"dialect": "anthropic", "base_url": first.url, "keys": ["k"]}
+    config["models"] = {"pool": {"deployments": ["claude/claude-sonnet-4-5", "up/gpt-4o"]}}
+    site = await visit(config)
+    answer = await site.ask("pool", logit_bias={"1": 1})
+    assert answer.text == "Relayed."
+    assert answer.headers["x-dragoman-losses"] == "0"
+
+
 # Keys ---------------------------------------------------------------------------------------------
 
 

@@ -29,6 +29,8 @@ _BY_KIND: dict[ir.Kind, Outcome] = {
     "not_found": Outcome.DEPLOYMENT,
     "method_not_allowed": Outcome.DEPLOYMENT,
     "not_implemented": Outcome.DEPLOYMENT,
+    "untranslatable": Outcome.DEPLOYMENT,
+    "untranslatable": Outcome.DEPLOYMENT,
     "rate_limit": Outcome.KEY_TRANSIENT,
     "overloaded": Outcome.SERVER,
     "timeout": Outcome.SERVER,
