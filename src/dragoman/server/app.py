@@ -67,6 +67,8 @@ class App:
         client = AsgiClient(send, exchange, self._seams.monotonic, self._cross_origin(headers))
         link.task = asyncio.current_task()
         try:
+            if link.lost:
+                raise ClientGone("before its request was looked at")
             await self._serve(arrival, exchange, client)
         except asyncio.CancelledError:
             if not link.lost:

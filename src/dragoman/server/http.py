@@ -2,30 +2,38 @@
 
 First-byte time: the overhead that we report begins at the request's first byte, not when a handler is
 scheduled; waiting in the event loop's queue is our time too. Disconnects without a task that waits for
-them. One write for an answer's head and the first of its body, where uvicorn makes two. JSON for what is
-no HTTP.
+them, for every request of a connection, pipelined ones included. One write for an answer's head and the
+first of its body, where uvicorn makes two. JSON for what is no HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from dragoman.seams import SYSTEM
 from dragoman.server.link import EXTENSION, Link
+
+_AHEAD = 8
+"""Requests of one connection that are read before the first of them is answered."""
 
 
 class HttpProtocol(HttpToolsProtocol):
     """Passed to uvicorn as `http=`."""
 
-    _link: Link | None = None
+    _link: Link
+    """Of the request that is being read."""
+    _cycles: deque[RequestResponseCycle]
+    """The requests that are not answered yet, oldest first: answers go out in the order of requests."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
         super().connection_made(_Corked(transport, self.loop))
+        self._cycles = deque()
 
     def on_message_begin(self) -> None:
         """A request's first byte: stamp it."""
@@ -34,17 +42,32 @@ class HttpProtocol(HttpToolsProtocol):
         scope: Any = self.scope
         scope["extensions"] = {EXTENSION: link}
 
+    def on_headers_complete(self) -> None:
+        """A request's head is complete: its handler starts, or waits for its turn."""
+        super().on_headers_complete()
+        self._cycles.append(self.cycle)
+
     def on_message_complete(self) -> None:
-        """A request's last byte."""
+        """A request's last byte. While uvicorn does not read, it does not see the client go away either."""
         super().on_message_complete()
-        if self._link is not None:
-            self._link.complete = True
+        self._link.complete = True
+        if len(self._cycles) < _AHEAD:
+            self.flow.resume_reading()
+
+    def on_response_complete(self) -> None:
+        """The oldest request is answered."""
+        self._cycles.popleft()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone: cancel the work that is still done for it."""
         super().connection_lost(exc)
-        if self._link is not None:
-            self._link.drop()
+        for cycle in self._cycles:
+            cycle.disconnected = True  # uvicorn says so to the newest only
+            cycle.message_event.set()
+            scope: Any = cycle.scope
+            scope["extensions"][EXTENSION].drop()
+        self._cycles.clear()
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP at all gets the same JSON error as everything else."""

@@ -1,7 +1,7 @@
 """Text of anybody's making as the value of an HTTP header.
 
-A header holds visible ASCII only (RFC 9110, section 5.5), and a server refuses to send anything else: a model's
-name, which a client may choose freely, must never be able to break an answer or to add a header to it.
+A header holds visible ASCII only, and a server refuses to send anything else: a model's name, which a client
+may choose freely, must never be able to break an answer or to add a header to it.
 https://www.rfc-editor.org/rfc/rfc9110#section-5.5
 """
 

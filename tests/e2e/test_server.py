@@ -1,0 +1,90 @@
+"""The server itself: connections, disconnects, heartbeats, stops. What is asked and answered is elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from dragoman.exchange import Exchange
+from dragoman.testing.provider import Whole
+from tests.e2e.calls import CHAT, HELLO
+from tests.e2e.conftest import Provide, Serve, up
+
+HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
+
+def post(**fields: Any) -> bytes:
+    """A chat request as it goes over the wire."""
+    body = json.dumps({"model": "up/gpt-4o", "messages": HELLO, **fields}).encode()
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def connect(base: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    parts = urlsplit(base)
+    return await asyncio.open_connection(parts.hostname, parts.port)
+
+
+async def until(true: Callable[[], object], seconds: float = 2) -> None:
+    """Wait until something is true. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.01)
+
+
+ANSWER = {
+    "id": "chatcmpl-up",
+    "object": "chat.completion",
+    "created": 1_700_000_000,
+    "model": "gpt-4o",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi!"}, "finish_reason": "stop"}],
+}
+SLOW = Whole(ANSWER, delay=5)
+
+
+@pytest.mark.parametrize("behind", [b"", HEALTH, HEALTH * 6, post()], ids=["alone", "health", "many", "chat"])
+async def test_whoever_leaves_cancels_all_that_was_asked_on_the_connection(
+    provide: Provide, serve: Serve, caplog: pytest.LogCaptureFixture, behind: bytes
+) -> None:
+    exchanges: list[Exchange] = []
+    provider = await provide(SLOW)
+    base = await serve(json.dumps(up(provider.url)), observers=[exchanges.append])
+    _, writer = await connect(base)
+    writer.write(post() + behind)
+    await until(lambda: provider.open)
+    with caplog.at_level(logging.ERROR):
+        writer.close()
+        await until(lambda: provider.cut)
+        await until(lambda: exchanges)
+    assert [exchange.end for exchange in exchanges] == ["client/connect"]
+    assert caplog.records == []
+
+
+async def test_a_client_that_leaves_after_a_large_body_is_noticed(provide: Provide, serve: Serve) -> None:
+    provider = await provide(SLOW)
+    base = await serve(json.dumps(up(provider.url)))
+    _, writer = await connect(base)
+    writer.write(post(user="x" * 300_000))
+    await until(lambda: provider.open)
+    writer.close()
+    await until(lambda: provider.cut)
+
+
+async def test_pipelined_requests_are_answered_in_their_order(provide: Provide, serve: Serve) -> None:
+    provider = await provide(Whole(ANSWER, delay=0.1))
+    base = await serve(json.dumps(up(provider.url)))
+    reader, writer = await connect(base)
+    writer.write(post() + HEALTH * 20 + post())
+    got = b""
+    async with asyncio.timeout(5):
+        while got.count(b"chat.completion") < 2 or got.count(b'"uptime"') < 20:
+            got += await reader.read(65536)
+    writer.close()
+    assert got.index(b"chat.completion") < got.index(b'"uptime"')
+    assert got.rindex(b"chat.completion") > got.rindex(b'"uptime"')
