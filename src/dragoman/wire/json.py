@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import accumulate
 from math import isinf
 from typing import Any
 
@@ -38,7 +39,8 @@ _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|
 _AFTER_HALF = ("surrogate", "escape", "truncated")
 """What msgspec misses after half of a pair: the other half, its escape, or the end of the text."""
 _NOT_BRACKETS = bytes(set(range(256)) - set(b'"[]{}'))
-_AS_BRACES = bytes.maketrans(b"[]", b"{}")
+_STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
+"""Brackets as signed bytes: one level down (1) or up (-1)."""
 
 _decode_any = msgspec.json.Decoder().decode
 _decode_head = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -75,6 +77,15 @@ def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Ra
         raise _explained(body, error, max_depth) from None
     _check_depth(body, max_depth)
     return head
+
+
+def decode_both(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[dict[str, Any], dict[str, msgspec.Raw]]:
+    """What `decode_object` and `decode_head` give for the same body, whose bytes are checked once.
+
+    Raises WireError as `decode_object` does.
+    """
+    value = decode_object(body, max_depth)
+    return value, _decode_head(body.removeprefix(_BOM))
 
 
 def encode(value: Any) -> bytes:
@@ -122,17 +133,15 @@ def _check_depth(body: bytes, max_depth: int) -> None:
     """Raise WireError when well-formed JSON is nested deeper than max_depth.
 
     Most bodies have fewer brackets than levels are allowed, and counting bytes is cheap. For the others
-    everything but the brackets outside of strings is removed, then the innermost pairs until none is left.
+    everything but the brackets outside of strings is removed, and one pass adds up the rest.
     """
     if body.count(b"{") + body.count(b"[") <= max_depth:
         return
     bare = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _NOT_BRACKETS)
     # `""` is a string without brackets, or the end of one and the start of the next, which may be joined
     parts = bare.replace(b'""', b"").split(b'"')
-    braces = b"".join(parts[::2]).translate(_AS_BRACES)
-    for _ in range(max_depth):
-        braces = braces.replace(b"{}", b"")
-    if braces:
+    steps = b"".join(parts[::2]).translate(_STEPS)
+    if max(accumulate(memoryview(steps).cast("b"))) > max_depth:
         raise _too_deep(max_depth)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import timeit
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from dragoman.errors import WireError
 from dragoman.wire.json import (
     MAX_DEPTH,
+    decode_both,
     decode_head,
     decode_object,
     encode,
@@ -162,6 +164,38 @@ def test_depth_is_that_of_the_value_whatever_its_strings_hold(value: dict[str, A
     else:
         with pytest.raises(WireError):
             decode_object(body, limit)
+
+
+def seconds(decode: Any, body: bytes) -> float:
+    """The best of three."""
+    return min(timeit.repeat(lambda: decode(body), number=1, repeat=3))
+
+
+def test_the_check_of_depth_takes_one_pass_however_deep_the_groups_are() -> None:
+    shallow = b'{"a":[' + b"[[]]," * 100_000 + b"0]}"
+    deep = b'{"a":[' + (b"[" * 100 + b"]" * 100 + b",") * 2_000 + b"0]}"  # as many brackets
+    assert seconds(decode_head, deep) < 5 * seconds(decode_head, shallow)
+
+
+def test_an_object_and_its_head_are_decoded_together() -> None:
+    body = b'\xef\xbb\xbf{"a":{"b" : [1.0]},"c":1,"c":2}'
+    value, head = decode_both(body)
+    assert (value, head) == (decode_object(body), decode_head(body))
+    assert encode_head(head) == b'{"a":{"b" : [1.0]},"c":2}'
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'\xef\xbb\xbf\xef\xbb\xbf{"a":1}', r"unexpected '.ufeff'"),
+        (b'{"a":[[]]}', "nested deeper than 2 levels"),
+        (b'{"a":1e400}', "a number too large to be read"),
+        (b"[]", "expected a JSON object, got an array"),
+    ],
+)
+def test_what_cannot_be_read_has_no_head_either(body: bytes, message: str) -> None:
+    with pytest.raises(WireError, match=message):
+        decode_both(body, 2)
 
 
 def test_what_json_cannot_say_is_not_written() -> None:
