@@ -8,7 +8,8 @@ CheckFailed; what only a broken answer raises (KeyError, TypeError) counts as fa
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import aiohttp
@@ -18,6 +19,20 @@ from dragoman.seams import SYSTEM
 
 _QUESTION: Final = [{"role": "user", "content": "Say hello in one short sentence."}]
 _TOKENS: Final = 40
+PATIENCE: Final = 120
+"""Seconds for one request, so that a model on a slow machine has its time."""
+
+
+_ODD: Final = (
+    aiohttp.ClientError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What reading an answer of another shape than expected raises."""
 
 
 class CheckFailed(Exception):
@@ -30,6 +45,19 @@ class LeftOut(Exception):
 
 class KeyRefused(Exception):
     """The server answers, but not to this key."""
+
+
+class Outcome(NamedTuple):
+    """How one check went. passed: None = left out. ms: milliseconds. said: what was seen."""
+
+    name: str
+    passed: bool | None
+    ms: float
+    said: str
+
+
+class _Unreachable(Exception):
+    """Nothing answers at the address."""
 
 
 class Answer(NamedTuple):
@@ -75,12 +103,7 @@ class Probe:
     async def call(self, method: str, url: str, **options: Any) -> Answer:
         """One request. Redirects are not followed: a client's POST would not survive them."""
         async with self._session.request(method, url, allow_redirects=False, **options) as response:
-            raw = await response.read()
-            try:
-                body = json.loads(raw)
-            except ValueError:
-                body = None
-            return Answer(response.status, body, response.headers)
+            return Answer(response.status, await _json(response), response.headers)
 
     async def chat(self, **fields: Any) -> Answer:
         """One chat call; the model and a question are filled in."""
@@ -288,6 +311,40 @@ CHECKS: Final[Mapping[str, Check]] = {
 """In the order in which they run: the model list names the model that the others ask."""
 
 
+async def outcomes(probe: Probe) -> AsyncGenerator[Outcome, None]:
+    """Each check's outcome, until nothing answers any more."""
+    for name, check in CHECKS.items():
+        began = SYSTEM.monotonic()
+        try:
+            passed, said = await _one(check, probe)
+        except _Unreachable as error:
+            yield Outcome(name, False, _ms(began), f"nothing answers at {probe.base}: {error}")
+            return
+        yield Outcome(name, passed, _ms(began), said)
+
+
+async def _one(check: Check, probe: Probe) -> tuple[bool | None, str]:
+    try:
+        return True, await check(probe)
+    except LeftOut as reason:
+        return None, str(reason)
+    except CheckFailed as seen:
+        return False, str(seen)
+    except aiohttp.ClientSSLError as error:
+        return False, str(error)
+    except aiohttp.ClientConnectorError as error:
+        number = error.os_error.errno or 0  # asyncio's own text names the address, and is no sentence
+        raise _Unreachable(os.strerror(number) if number > 0 else error.os_error.strerror) from None
+    except TimeoutError:
+        return False, f"no end after {PATIENCE} s"
+    except _ODD as error:
+        return False, f"not the shape of an answer: {type(error).__name__}: {error}"
+
+
+def _ms(began: float) -> float:
+    return round((SYSTEM.monotonic() - began) * 1000, 1)
+
+
 def _said(answer: Answer) -> str:
     """What the model said."""
     return clean(str(answer.body["choices"][0]["message"].get("content") or ""))
@@ -296,7 +353,7 @@ def _said(answer: Answer) -> str:
 async def _json(response: aiohttp.ClientResponse) -> Any:
     try:
         return json.loads(await response.read())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final, NamedTuple
+from typing import Final
 
 import aiohttp
 import click
 
 from dragoman.cli.banner import address
-from dragoman.cli.checks import CHECKS, Check, CheckFailed, KeyRefused, LeftOut, Probe
+from dragoman.cli.checks import PATIENCE, KeyRefused, Outcome, Probe, outcomes
 from dragoman.cli.command import Command
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, Failure, Terminal, clean
 from dragoman.providers.address import base_url
-from dragoman.seams import SYSTEM
 
-_SECONDS: Final = 120
 _STATES: Final = {True: ("ok", "passed"), False: ("bad", "failed"), None: ("off", "left out")}
-
-
-class Outcome(NamedTuple):
-    """How one check went. passed: None = left out. ms: milliseconds. said: what was seen."""
-
-    name: str
-    passed: bool | None
-    ms: float
-    said: str
-
-
-class _Unreachable(Exception):
-    """Nothing answers at the address."""
 
 
 @click.command(
@@ -66,14 +50,14 @@ def command(
         base = base_url(_with_scheme(url) if url else address(host, port), endpoint="/chat/completions")
     except ValueError as error:
         raise Failure(MISUSE, f"{url}: {error}", hint="dragoman test http://127.0.0.1:8080") from None
-    outcomes = asyncio.run(_run(terminal, base, model, shows_stream=shows_stream))
-    failed = sum(outcome.passed is False for outcome in outcomes)
+    results = asyncio.run(_run(terminal, base, model, shows_stream=shows_stream))
+    failed = sum(outcome.passed is False for outcome in results)
     if terminal.as_json:
-        checks = [outcome._asdict() for outcome in outcomes]
+        checks = [outcome._asdict() for outcome in results]
         terminal.result({"url": base, "passed": not failed, "checks": checks})
     else:
-        passed = sum(outcome.passed is True for outcome in outcomes)
-        left = len(outcomes) - passed - failed
+        passed = sum(outcome.passed is True for outcome in results)
+        left = len(results) - passed - failed
         terminal.say(f"{passed} passed, {failed} failed" + (f", {left} left out" if left else ""))
     if failed:
         raise click.exceptions.Exit(ANSWER_IS_NO)
@@ -82,59 +66,22 @@ def command(
 async def _run(terminal: Terminal, base: str, model: str | None, *, shows_stream: bool) -> list[Outcome]:
     """Run every check and tell each as it ends. Raises Failure where a key is refused."""
     key = os.environ.get("DRAGOMAN_API_KEY", "").partition(",")[0].strip() or "any"
-    outcomes: list[Outcome] = []
+    results: list[Outcome] = []
     if not terminal.as_json and not terminal.out.is_terminal:
         terminal.result("result\tcheck\tms\tsaid")
     async with aiohttp.ClientSession(
-        headers={"authorization": f"Bearer {key}"}, timeout=aiohttp.ClientTimeout(total=_SECONDS)
+        headers={"authorization": f"Bearer {key}"}, timeout=aiohttp.ClientTimeout(total=PATIENCE)
     ) as session:
         probe = Probe(session, base, model, terminal.narrate if shows_stream else lambda _text: None)
-        async with aclosing(_outcomes(probe)) as running:
+        async with aclosing(outcomes(probe)) as running:
             try:
                 async for outcome in running:
-                    outcomes.append(outcome)
+                    results.append(outcome)
                     _tell(terminal, outcome)
             except KeyRefused as refused:
                 hint = "DRAGOMAN_API_KEY=KEY dragoman test sends another key"
                 raise Failure(NO_RIGHT, f"{base} refused the key: {refused}", hint=hint) from None
-    return outcomes
-
-
-async def _outcomes(probe: Probe) -> AsyncGenerator[Outcome, None]:
-    """Each check's outcome, until nothing answers any more."""
-    for name, check in CHECKS.items():
-        began = SYSTEM.monotonic()
-        try:
-            passed, said = await _one(check, probe)
-        except _Unreachable as error:
-            yield Outcome(name, False, _ms(began), f"nothing answers at {probe.base}: {error}")
-            return
-        yield Outcome(name, passed, _ms(began), said)
-
-
-async def _one(check: Check, probe: Probe) -> tuple[bool | None, str]:
-    try:
-        return True, await check(probe)
-    except LeftOut as reason:
-        return None, str(reason)
-    except CheckFailed as seen:
-        return False, str(seen)
-    except aiohttp.ClientSSLError as error:
-        return False, str(error)
-    except aiohttp.ClientConnectorError as error:
-        number = error.os_error.errno or 0  # asyncio's own text names the address, and is no sentence
-        raise _Unreachable(os.strerror(number) if number > 0 else error.os_error.strerror) from None
-    except TimeoutError:
-        return False, f"no end after {_SECONDS} s"
-    except (
-        aiohttp.ClientError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ) as error:
-        return False, f"not the shape of an answer: {type(error).__name__}: {error}"
+    return results
 
 
 def _tell(terminal: Terminal, outcome: Outcome) -> None:
@@ -155,7 +102,3 @@ def _tell(terminal: Terminal, outcome: Outcome) -> None:
 def _with_scheme(url: str) -> str:
     """A bare `host:port` as people type it is plain HTTP."""
     return url if "://" in url else f"http://{url}"
-
-
-def _ms(began: float) -> float:
-    return round((SYSTEM.monotonic() - began) * 1000, 1)

@@ -50,8 +50,8 @@ def _fitting(widths: list[int], room: int) -> list[int]:
             widths.pop()
             continue
         for _ in range(excess):
-            widest = max(range(len(widths)), key=widths.__getitem__)
-            widths[widest] = max(1, widths[widest] - 1)
+            width, place = max((width, place) for place, width in enumerate(widths))
+            widths[place] = max(1, width - 1)
         break
     return widths
 

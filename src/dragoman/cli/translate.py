@@ -52,6 +52,8 @@ def command(
     _known("dialect", target, DIALECTS)
     if vendor is not None:
         _known("vendor", vendor, CATALOG)
+        if (speaks := CATALOG[vendor].dialect) != target:
+            raise Failure(MISUSE, f"{vendor} does not speak {target}", hint=f"--to {speaks}")
     if sys.stdin.isatty():
         terminal.say("reading a request body from here; Ctrl-D ends it")
     try:
@@ -95,7 +97,7 @@ def _report(terminal: Terminal, result: Translation) -> None:
         kind, where = (
             ("+ added  ", change.to) if change.path is None else ("~ changed", f"{change.path} → {change.to}")
         )
-        terminal.say(f" {kind}          {clean(where)}  {clean(change.reason)}")
+        terminal.say(f" {kind}           {clean(where)}  {clean(change.reason)}")
     added = sum(change.path is None for change in result.changes)
     terminal.say(f"{len(result.losses)} lost, {len(result.changes) - added} changed, {added} added")
 

@@ -1,0 +1,95 @@
+"""`dragoman check`: every problem with its line, or what the configuration offers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Run
+
+GOOD = """\
+providers:
+  mine: {base_url: "http://10.0.0.5:8000", keys: []}
+models:
+  coder: {use: mine/qwen3-coder}
+aliases:
+  fast: coder
+"""
+BAD = """\
+server: {prt: 3000}
+models:
+  coder: {use: nowhere/x}
+aliases: {fast: {rout: coder}}
+"""
+
+
+def test_a_good_file_is_told_between_tabs(run: Run, folder: Path) -> None:
+    (folder / "team.yaml").write_text(GOOD)
+    code, out, err = run("check", "team.yaml")
+    assert (code, err) == (0, "● team.yaml is good\n")
+    assert out.splitlines() == [
+        "kind\tname\tstands for",
+        "provider\tmine\thttp://10.0.0.5:8000/v1",
+        "model\tcoder\tmine/qwen3-coder",
+        "alias\tfast\tcoder",
+    ]
+
+
+def test_the_file_of_the_folder_is_found(run: Run, folder: Path) -> None:
+    (folder / "dragoman.yaml").write_text(GOOD)
+    code, out, err = run("check", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {
+        "file": "dragoman.yaml",
+        "providers": ["mine"],
+        "models": ["coder"],
+        "aliases": ["fast"],
+        "warnings": [],
+    }
+
+
+def test_without_a_file_the_environment_is_checked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
+    monkeypatch.setenv("DRAGOMAN_PRT", "1")
+    code, out, err = run("check")
+    assert (code, out.splitlines()[1]) == (0, "provider\topenai\thttps://api.openai.com/v1")
+    assert err.splitlines() == [
+        "▲ DRAGOMAN_PRT: an unknown variable, ignored (did you mean DRAGOMAN_PORT?)",
+        "● the environment alone is good",
+    ]
+
+
+def test_every_problem_is_told_at_once_with_its_line(run: Run, folder: Path) -> None:
+    (folder / "bad.yaml").write_text(BAD)
+    code, out, err = run("check", "bad.yaml")
+    assert (code, out) == (3, "")
+    *problems, last, hint = err.splitlines()
+    assert problems[0] == " ✕ bad.yaml:1: server.prt: unknown setting (did you mean port?)"
+    assert [line.split(":")[1] for line in problems] == ["1", "3", "4", "4"]
+    assert last == "error: the configuration cannot be used: 4 problems"
+    assert hint == " hint: dragoman config schema lists every setting"
+
+
+def test_problems_for_programs_have_their_parts(run: Run, folder: Path) -> None:
+    (folder / "bad.yaml").write_text(BAD)
+    code, out, err = run("check", "bad.yaml", "--json")
+    error = json.loads(err)["error"]
+    assert (code, out, error["code"], len(error["problems"])) == (3, "", "configuration", 4)
+    assert error["problems"][0] == {
+        "path": "server.prt",
+        "message": "unknown setting",
+        "file": "bad.yaml",
+        "line": 1,
+        "hint": "did you mean port?",
+    }
+
+
+def test_a_file_that_is_not_there_needs_no_list_of_settings(run: Run) -> None:
+    code, out, err = run("check", "none.yaml")
+    assert (code, out) == (3, "")
+    assert err.splitlines() == [
+        " ✕ none.yaml: cannot be read: No such file or directory",
+        "error: the configuration cannot be used: 1 problem",
+    ]

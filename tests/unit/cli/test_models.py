@@ -1,0 +1,119 @@
+"""`dragoman models`: the list, and weights that are installed only with a yes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dragoman.cli import progress as told
+from dragoman.errors import DragomanError
+from dragoman.upstreams.local import weights
+from dragoman.upstreams.local.weights import Progress, Weights
+from tests.unit.cli.conftest import Run
+
+SMALL = weights.WEIGHTS[0]
+
+
+class Store:
+    """A place for weights, with what happened to it."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self.damaged = False
+        self.installs: str | None = None
+        self.installed = 0
+
+    def find(self, row: Weights) -> Path | None:
+        return self.path
+
+    def verify(self, row: Weights, progress: object = None) -> Path:
+        if self.path is None or self.damaged:
+            raise DragomanError(f"{row.id} is damaged")
+        return self.path
+
+    def install(self, row: Weights, progress: object) -> Path:
+        if self.installs is not None:
+            raise DragomanError(self.installs)
+        self.installed += 1
+        assert isinstance(progress, told.Progress)
+        progress(Progress("downloading", 1, 1))
+        self.path, self.damaged = Path("weights.gguf"), False
+        return self.path
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+    store = Store()
+    for name in ("find", "verify", "install"):
+        monkeypatch.setattr(weights, name, getattr(store, name))
+    return store
+
+
+def test_the_list_names_who_answers(run: Run, folder: Path) -> None:
+    (folder / "dragoman.yaml").write_text(
+        "providers: {mine: {base_url: 'http://10.0.0.5:8000', keys: []}, local: {enabled: false}}\n"
+        "models: {coder: {use: mine/qwen3-coder, context_window: 32768, supports: {tools: true}}}\n"
+    )
+    code, out, err = run("models", "list")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[:2] == ["model\tprovider\tcontext\tcapabilities", "coder\tmine\t32768\ttools"]
+    entry = json.loads(run("models", "list", "--json").out)[0]
+    assert (entry["id"], entry["context_window"], entry["capabilities"]) == ("coder", 32768, ["tools"])
+
+
+def test_installing_needs_a_yes_where_nobody_can_be_asked(run: Run, store: Store) -> None:
+    code, out, err = run("models", "install")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[1:] == [
+        f"error: installing {SMALL.id} needs a yes and nobody can be asked here", " hint: add --yes",
+    ]  # fmt: skip
+    assert run("--json", "models", "install").code == 2
+    assert store.installed == 0
+
+
+def test_with_a_yes_the_path_is_the_result(run: Run, store: Store) -> None:
+    code, out, err = run("models", "install", "--yes")
+    assert (code, out, store.installed) == (0, "weights.gguf\n", 1)
+    assert err.splitlines()[-1].startswith(f"● {SMALL.id} is installed and verified")
+    assert json.loads(run("models", "install", "-y", "--json").out) == {
+        "id": SMALL.id, "path": "weights.gguf", "sha256": SMALL.sha256,
+    }  # fmt: skip
+
+
+def test_what_is_there_and_whole_is_not_installed_again(run: Run, store: Store) -> None:
+    store.path = Path("there.gguf")
+    assert run("models", "install")[:2] == (0, "there.gguf\n")
+    assert store.installed == 0
+
+
+def test_what_is_damaged_is_replaced(run: Run, store: Store) -> None:
+    store.path, store.damaged = Path("there.gguf"), True
+    assert run("models", "install").code == 2, "that needs a yes too"
+    assert run("models", "install", "--yes")[:2] == (0, "weights.gguf\n")
+
+
+def test_a_failed_installation_says_how_to_go_on(run: Run, store: Store) -> None:
+    store.installs = "no network"
+    code, out, err = run("models", "install", "--yes")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[1:] == [
+        "error: no network",
+        f" hint: dragoman models install {SMALL.id} tries again",
+    ]
+
+
+def test_damaged_weights_do_not_verify(run: Run, store: Store) -> None:
+    code, out, err = run("models", "verify")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[1:] == [f" hint: dragoman models install {SMALL.id}"]
+    store.path = Path("there.gguf")
+    assert run("models", "verify", "smollm2")[:2] == (0, "there.gguf\n")
+
+
+@pytest.mark.parametrize("name", ["smollm2:135b", "gpt-5"])
+def test_other_names_are_misuse(run: Run, name: str) -> None:
+    code, _, err = run("models", "verify", name)
+    assert code == 2
+    assert SMALL.id in err.splitlines()[1]

@@ -1,0 +1,110 @@
+"""`dragoman test`: its table, its addresses and how it ends. What it asks is in `test_checks`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from dragoman.cli import selftest
+from dragoman.cli.checks import KeyRefused, Outcome, Probe
+from tests.unit.cli.conftest import Run
+
+PASSED = Outcome("health", True, 1.5, "up 3 s")
+FAILED = Outcome("usage", False, 2.0, "0 in,\t0 out\x1b[2J")
+LEFT = Outcome("one model", None, 0.1, "no model to look up")
+
+
+class Asked:
+    """What was asked, and what comes of it."""
+
+    def __init__(self) -> None:
+        self.probes: list[Probe] = []
+        self.outcomes: list[Outcome] = [PASSED, LEFT]
+        self.refuses = False
+
+    async def __call__(self, probe: Probe) -> AsyncGenerator[Outcome, None]:
+        self.probes.append(probe)
+        probe.show("Hel")
+        probe.show("lo\n")
+        for outcome in self.outcomes:
+            yield outcome
+        if self.refuses:
+            raise KeyRefused("who are you?")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    asked = Asked()
+    monkeypatch.setattr(selftest, "outcomes", asked)
+    return asked
+
+
+def test_the_table_and_the_sum(run: Run, asked: Asked) -> None:
+    code, out, err = run("test")
+    assert (code, err) == (0, "1 passed, 0 failed, 1 left out\n")
+    assert out.splitlines() == [
+        "result\tcheck\tms\tsaid",
+        "passed\thealth\t1.5\tup 3 s",
+        "left out\tone model\t0.1\tno model to look up",
+    ]
+
+
+def test_one_failed_check_is_exit_code_1(run: Run, asked: Asked) -> None:
+    asked.outcomes.append(FAILED)
+    code, out, err = run("test")
+    assert (code, err) == (1, "1 passed, 1 failed, 1 left out\n")
+    assert out.splitlines()[-1] == "failed\tusage\t2.0\t0 in, 0 out[2J"
+
+
+def test_for_programs_all_checks_are_one_value(run: Run, asked: Asked) -> None:
+    asked.outcomes.append(FAILED)
+    code, out, err = run("test", "--json", "--stream")
+    report = json.loads(out)
+    assert (code, err, report["passed"]) == (1, "", False)
+    assert [check["passed"] for check in report["checks"]] == [True, None, False]
+
+
+def test_a_refused_key_is_exit_code_5(run: Run, asked: Asked) -> None:
+    asked.refuses = True
+    code, _, err = run("test")
+    assert code == 5
+    assert err.splitlines()[0] == "error: http://127.0.0.1:8080/v1 refused the key: who are you?"
+    code, out, err = run("test", "--json")
+    assert (code, out, json.loads(err)["error"]["code"]) == (5, "", "forbidden")
+
+
+def test_streamed_text_is_shown_when_asked_for(run: Run, asked: Asked) -> None:
+    assert run("test", "--stream").err.startswith("Hello\n")
+    assert "Hello" not in run("test").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "base"),
+    [
+        ((), {}, "http://127.0.0.1:8080/v1"),
+        (("--port", "3000"), {}, "http://127.0.0.1:3000/v1"),
+        (("--host", "::1", "--port", "3000"), {}, "http://[::1]:3000/v1"),
+        ((), {"DRAGOMAN_HOST": "0.0.0.0", "DRAGOMAN_PORT": "3000"}, "http://127.0.0.1:3000/v1"),
+        ((), {"DRAGOMAN_URL": "https://gateway.example/"}, "https://gateway.example/v1"),
+        (("localhost:3000",), {"DRAGOMAN_URL": "https://gateway.example/"}, "http://localhost:3000/v1"),
+        (("https://x.example/ai/v1/",), {}, "https://x.example/ai/v1"),
+        (("https://x.example/v1/chat/completions",), {}, "https://x.example/v1"),
+    ],
+)
+def test_the_address_in_all_its_spellings(
+    run: Run, asked: Asked, monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...], environment: dict[str, str], base: str,
+) -> None:  # fmt: skip
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert run("test", *arguments, "--model", "m").code == 0
+    assert [(probe.base, probe.model) for probe in asked.probes] == [(base, "m")]
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://x?q=1", "http://a b"])
+def test_what_is_no_address_is_misuse(run: Run, url: str) -> None:
+    code, out, err = run("test", url)
+    assert (code, out) == (2, "")
+    assert err.splitlines()[1] == " hint: dragoman test http://127.0.0.1:8080"

@@ -1,0 +1,93 @@
+"""`dragoman serve` up to the point where it listens; what follows is in the end-to-end tests."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman.cli import serve
+from dragoman.config.load import Loaded
+from tests.unit.cli.conftest import Run
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Loaded, Any]]]:
+    """What would be served, instead of serving it; signal handlers as they were."""
+    import signal
+
+    began: list[tuple[Loaded, Any]] = []
+    monkeypatch.setattr(serve, "_run", lambda _terminal, found, key, _at: began.append((found, key)))
+    handler = signal.getsignal(signal.SIGTERM)
+    yield began
+    signal.signal(signal.SIGTERM, handler)
+
+
+def test_options_win_over_the_environment_and_the_file(
+    run: Run, started: list[tuple[Loaded, Any]], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "dragoman.yaml").write_text("server: {port: 1, host: '::1', heartbeat: 3}")
+    monkeypatch.setenv("DRAGOMAN_PORT", "2")
+    assert run("serve", "--port", "3", "--preset", "qwen").code == 0
+    ((found, key),) = started
+    server = found.config.server
+    assert (server.port, server.host, server.heartbeat, key) == (3, "::1", 3.0, None)
+    assert found.config.preset == ("qwen",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "keyed"),
+    [
+        ((), {}, False),
+        (("--host", "0.0.0.0"), {}, True),
+        (("--host", "::"), {}, True),
+        (("--host", "gateway.lan"), {}, True),
+        (("--require-auth",), {}, True),
+        (("--host", "0.0.0.0", "--no-auth"), {}, False),
+        (("--host", "0.0.0.0"), {"DRAGOMAN_API_KEY": "mine"}, False),
+        (("--host", "0.0.0.0"), {"DRAGOMAN_AUTH_REQUIRED": "false"}, False),
+    ],
+)
+def test_a_key_is_made_where_one_is_needed_and_none_is_there(
+    run: Run,
+    started: list[tuple[Loaded, Any]],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    keyed: bool,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert run("serve", *arguments).code == 0
+    ((found, key),) = started
+    assert (key is not None) is keyed
+    assert (folder / "home" / "client-key").exists() is keyed
+    if keyed:
+        assert [one.key.reveal() for one in found.config.auth.keys] == [key.key]
+
+
+def test_two_wishes_that_exclude_each_other(run: Run) -> None:
+    assert run("serve", "--no-auth", "--require-auth") == (
+        2, "", "error: --no-auth and --require-auth exclude each other\n hint: leave one out\n",
+    )  # fmt: skip
+
+
+def test_a_port_that_is_taken(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, err = run("serve", "--port", str(port))
+    assert (code, out) == (4, "")
+    assert err.splitlines() == [
+        f"error: cannot listen on 127.0.0.1:{port}: Address already in use",
+        " hint: another program listens there: dragoman serve --port 0 takes a free port",
+    ]
+
+
+def test_an_address_that_is_not_ours(run: Run) -> None:
+    code, _, err = run("serve", "--host", "192.0.2.1", "--port", "0", "--no-auth")
+    assert (code, err.splitlines()[1][:7]) == (4, " hint: ")
+    assert "no interface of this machine has that address" in err
