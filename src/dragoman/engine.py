@@ -8,6 +8,7 @@ in-band afterwards.
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import msgspec
 
@@ -68,6 +69,7 @@ class Engine:
                 refuse_case_variants(body, work.face.maps)
             work.wire = WireRequest("chat", body)
             work.face.check(work.wire)
+            _check_model(body.get("model"))
         except WireError as error:
             raise RequestFailed(work.blamed(error)) from error
         work.exchange.asked = body.get("model")
@@ -78,18 +80,17 @@ class Engine:
     def _route(self, work: Work) -> None:
         """What the model name stands for, and what its alias adds."""
         work.exchange.phase = "route"
-        work.route = route = self._runtime.table.resolve(work.exchange.asked)
-        granted = work.inbound.models
-        if granted is not None and route.asked not in granted:
+        asked, granted = work.exchange.asked, work.inbound.models
+        if granted is not None and asked is not None and asked not in granted:
             raise RequestFailed(
-                ir.Fault(
-                    "permission",
-                    f"The key is not granted the model {route.asked!r}.",
-                    "model_not_granted",
-                    "model",
-                )
-            )
-        work.strict = _strict(work.inbound.headers.get("x-dragoman-strict")) or route.strict
+                _not_granted(asked)
+            )  # before it is looked up: nothing is told about other names
+        work.route = route = self._runtime.table.resolve(asked)
+        if granted is not None and route.asked not in granted:
+            raise RequestFailed(_not_granted(route.asked))
+        work.strict = max(
+            _strict(work.inbound.headers.get("x-dragoman-strict")), route.strict, key=_STRICTNESS.index
+        )
         if route.defaults or route.system_prompt is not None:
             work.request = with_defaults(work.request, route.defaults, route.system_prompt)
             work.changed = True
@@ -126,9 +127,7 @@ class Engine:
             log.exception("exchange %s: an error hook failed", exchange.id)
         exchange.fault = fault
         if client.begun:
-            reply = Reply(
-                work.face.brief(work.wire), Report(work.face.name), exchange.id, int(exchange.created)
-            )
+            reply = Reply(work.brief, Report(work.face.name), exchange.id, int(exchange.created))
             await client.end(work.face.stream_encoder(reply).feed(ir.Error(fault)))
             return
         status, headers, body = work.face.encode_error(fault, exchange.request_id)
@@ -141,6 +140,26 @@ class Engine:
 _INTERNAL = ir.Fault(
     "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
 )
+
+
+_STRICTNESS: list[Strict] = [False, True, "all"]
+_LONGEST_MODEL = 256
+
+
+def _check_model(model: Any) -> None:
+    """A name is shown in headers and logs, so it has to be one line of a sensible length."""
+    if isinstance(model, str) and (len(model) > _LONGEST_MODEL or not model.isprintable()):
+        raise WireError(
+            f"Invalid 'model': expected at most {_LONGEST_MODEL} printable characters.",
+            "model",
+            "invalid_value",
+        )
+
+
+def _not_granted(model: str) -> ir.Fault:
+    return ir.Fault(
+        "permission", f"The key is not granted the model {model!r}.", "model_not_granted", "model"
+    )
 
 
 def _strict(header: str | None) -> Strict:

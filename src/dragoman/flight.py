@@ -116,8 +116,9 @@ class Flight:
             headers=deployment.headers,
             body=deployment.body,
         )
+        limit = self._runtime.deadlines.within(deployment.timers.total)
         try:
-            with self._runtime.deadlines.within(deployment.timers.total) as limit:
+            with limit:
                 if relayed and isinstance(upstream, WireUpstream):
                     await self._relay(upstream, call, record)
                 else:
@@ -187,42 +188,35 @@ class Flight:
     ) -> None:
         relay = self._work.face.relay.stream(reply)
         splitter, client = SSESplitter(), self._work.client
+        passed = self._work.face.passes(answer.headers)
         held = b""
         try:
-            while chunk := await answer.chunk():
-                data, broken = _passed(relay, splitter.feed(chunk))
+            while True:
+                chunk = await answer.chunk()
+                data, broken = _passed(relay, splitter.feed(chunk) if chunk else splitter.close())
+                if not chunk and broken is None:
+                    data, broken = _closed(relay, data)
                 if not self._committed:
                     held += data
                     data = b""
-                    if relay.content:
-                        await self._commit(call, record, self._work.face.passes(answer.headers))
+                    # Content counts although an error came in the same read: reads are no boundaries.
+                    if relay.content or (broken is None and (relay.done or not chunk)):
+                        await self._commit(call, record, passed)
                         data = held
-                if data and not relay.done:
+                if broken is not None:
+                    if data:
+                        await client.write(data)
+                    raise broken
+                if relay.done or not chunk:
+                    break
+                if data:
                     await client.write(data)
-                if broken is not None:
-                    raise broken
-                if relay.done:  # what may follow the protocol's own end is of no account
-                    self._exchange.usage = relay.usage
-                    await client.end((b"" if self._committed else held) + data)
-                    await answer.finish()
-                    return
-            tail, broken = _passed(relay, splitter.close())
-            try:
-                if broken is not None:
-                    raise broken
-                tail += relay.close()
-            except RequestFailed:
-                if tail and self._committed:
-                    await client.write(tail)
-                raise
         except WireError as error:
             raise unreadable(upstream.name, error) from error
         finally:
             self._exchange.usage = relay.usage
-        if not self._committed:
-            await self._commit(call, record, self._work.face.passes(answer.headers))
-            tail = held + tail
-        await client.end(tail)
+        await client.end(data)
+        await answer.finish()  # what may follow the protocol's own end is of no account
 
     # Translate: both codecs meet at the IR -----------------------------------------------------------
 
@@ -381,6 +375,15 @@ class Flight:
         exchange.waited += call.watch.take()
         record.first = exchange.first = self._now()
         await self._work.client.begin(200, [*self._work.headers(), *passed])
+        self._work.forget()
+
+
+def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | None]:
+    """These bytes and the relay's last ones, and the fault of a stream that broke off."""
+    try:
+        return data + relay.close(), None
+    except RequestFailed as failed:
+        return data, failed
 
 
 def _passed(relay: StreamRelay, frames: list[bytes]) -> tuple[bytes, RequestFailed | WireError | None]:

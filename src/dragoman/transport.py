@@ -7,6 +7,7 @@ leaves here. What a request names goes through `fetch`, never through here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,8 @@ from dragoman.deadlines import Deadline, Deadlines, Unlimited
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
 
+_LARGEST = 256 * 1024 * 1024
+_LINGER = 0.2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -53,14 +56,24 @@ class Answer:
         self.headers: Mapping[str, str] = response.headers
 
     async def read(self) -> bytes:
-        """The whole body."""
-        try:
-            with self._deadlines.within(self._timers.idle):
-                return await self._response.read()
-        except TimeoutError:
-            raise _idle(self._name, self._timers) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise _broken(self._name, error) from error
+        """The whole body, at most 256 MiB."""
+        parts: list[bytes] = []
+        size = 0
+        while data := await self.chunk():
+            parts.append(data)
+            size += len(data)
+            if size > _LARGEST:
+                raise failed("upstream", f"{self._name} sent more than {_LARGEST} bytes.", "answer_too_large")
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def finish(self) -> None:
+        """Read what little follows the last that matters, so that the connection can be used again.
+
+        Whatever happens to it now harms nobody.
+        """
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError), self._deadlines.within(_LINGER):
+            while await self._response.content.readany():
+                pass
 
     async def chunk(self) -> bytes:
         """What has arrived since the last read, b"" at the end.

@@ -477,7 +477,7 @@ class Crashes:
 
 
 @STREAMS
-async def test_an_unknown_failure_is_a_500_without_internals(
+async def test_an_upstream_of_ones_own_that_crashes_is_a_502_without_internals(
     visit: Visit, stream: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """1.21, 2.22: no stack and no names; the log has it; the server goes on."""

@@ -197,7 +197,7 @@ class Dialect(msgspec.Struct, frozen=True):
     def passes(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """The upstream's headers that a client of the same dialect may see."""
         return [
-            (name.encode(), value.encode("latin-1"))
+            (name.encode(), value.encode("latin-1", "replace"))
             for name in self.response_headers
             if (value := headers.get(name)) is not None
         ]

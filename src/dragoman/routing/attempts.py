@@ -41,7 +41,7 @@ class Begin(msgspec.Struct, frozen=True):
 
 
 class FirstContent(msgspec.Struct, frozen=True):
-    """The running attempt has brought its first content."""
+    """The running attempt has brought its first content: no other attempt can replace it any more."""
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -52,10 +52,6 @@ class Failed(msgspec.Struct, frozen=True):
 
 class Timer(msgspec.Struct, frozen=True):
     """The time of the last WakeAt has come."""
-
-
-class ClientGone(msgspec.Struct, frozen=True):
-    """Nobody is waiting any more."""
 
 
 # Commands ----------------------------------------------------------------------------------------
@@ -73,22 +69,14 @@ class WakeAt(msgspec.Struct, frozen=True):
     at: float
 
 
-class Commit(msgspec.Struct, frozen=True):
-    """Forward content: from here on no other attempt can replace this one."""
-
-
-class Cancel(msgspec.Struct, frozen=True):
-    """End the running attempt."""
-
-
 class GiveUp(msgspec.Struct, frozen=True):
     """No further attempt; tell the client this."""
 
     fault: ir.Fault
 
 
-AttemptEvent: TypeAlias = Begin | FirstContent | Failed | Timer | ClientGone
-Command: TypeAlias = Start[C] | WakeAt | Commit | Cancel | GiveUp
+AttemptEvent: TypeAlias = Begin | FirstContent | Failed | Timer
+Command: TypeAlias = Start[C] | WakeAt | GiveUp
 
 _FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.DEPLOYMENT})
 
@@ -116,16 +104,13 @@ class Attempts(Generic[C]):
         """The commands that follow from one event."""
         if isinstance(event, FirstContent):
             self._committed = True
-            return [Commit()]
+            return []
         if isinstance(event, Begin):
             return [self._start(self._left[0])]
         if isinstance(event, Failed):
             return self._failed(event.fault, now)
-        if isinstance(event, Timer):
-            waiting, self._waiting = self._waiting, None
-            return [] if waiting is None else [self._start(waiting)]
-        self._waiting = None
-        return [] if self._running is None else [Cancel()]
+        waiting, self._waiting = self._waiting, None
+        return [] if waiting is None else [self._start(waiting)]
 
     def _start(self, candidate: C) -> Start[C]:
         if candidate in self._left:

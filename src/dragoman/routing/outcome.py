@@ -30,7 +30,6 @@ _BY_KIND: dict[ir.Kind, Outcome] = {
     "method_not_allowed": Outcome.DEPLOYMENT,
     "not_implemented": Outcome.DEPLOYMENT,
     "untranslatable": Outcome.DEPLOYMENT,
-    "untranslatable": Outcome.DEPLOYMENT,
     "rate_limit": Outcome.KEY_TRANSIENT,
     "overloaded": Outcome.SERVER,
     "timeout": Outcome.SERVER,

@@ -8,9 +8,6 @@ from dragoman import ir
 from dragoman.routing.attempts import (
     Attempts,
     Begin,
-    Cancel,
-    ClientGone,
-    Commit,
     Failed,
     FirstContent,
     GiveUp,
@@ -34,7 +31,7 @@ def round_of(*candidates: str, random: float = 0.0) -> Attempts[str]:
 def test_one_candidate_that_answers_is_committed() -> None:
     attempts = round_of("a")
     assert attempts.on(Begin(), 0.0) == [Start("a")]
-    assert attempts.on(FirstContent(), 0.1) == [Commit()]
+    assert attempts.on(FirstContent(), 0.1) == []
 
 
 def test_a_server_failure_is_retried_with_waits_that_double_up_to_the_bound() -> None:
@@ -107,14 +104,3 @@ def test_nothing_is_retried_after_content() -> None:
     attempts.on(Begin(), 0.0)
     attempts.on(FirstContent(), 0.5)
     assert attempts.on(Failed(told), 1.0) == [GiveUp(told)]
-
-
-def test_a_client_that_goes_cancels_what_runs_and_what_waits() -> None:
-    running = round_of("a")
-    running.on(Begin(), 0.0)
-    assert running.on(ClientGone(), 1.0) == [Cancel()]
-    waiting = round_of("a")
-    waiting.on(Begin(), 0.0)
-    waiting.on(Failed(fault("upstream")), 1.0)
-    assert waiting.on(ClientGone(), 1.5) == []
-    assert waiting.on(Timer(), 2.0) == []
