@@ -1,0 +1,341 @@
+"""The command as people and programs start it: a process of its own, with pipes or a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman.version import __version__
+
+COMMAND = [sys.executable, "-m", "dragoman"]
+SCRIPT = str(Path(sys.executable).with_name("dragoman"))
+KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "NO_PROXY", "no_proxy")
+SECONDS = 30
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Nothing of whoever runs the tests, and a home folder of its own."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return {
+        **kept,
+        "PYTHONUTF8": "1",
+        "TERM": "xterm",
+        "HOME": str(tmp_path),
+        "DRAGOMAN_HOME": str(tmp_path / "home"),
+    }
+
+
+class Serving:
+    """A `dragoman serve` process with its log in a pipe. ready: its first line."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, "serve", "--port", "0", *arguments],
+            stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder,
+        )  # fmt: skip
+        assert self.process.stderr is not None
+        self.ready: dict[str, Any] = json.loads(self.process.stderr.readline())
+        self.url: str = self.ready["url"]
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str, list[dict[str, Any]]]:
+        """Stop it as an operator does: exit code, stdout, the events of its log."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=SECONDS)
+        return self.process.returncode, out, [json.loads(line) for line in err.splitlines()]
+
+
+@contextlib.contextmanager
+def serving(environment: Mapping[str, str], folder: Path, *arguments: str) -> Iterator[Serving]:
+    server = Serving(environment, folder, *arguments)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.kill()
+        server.process.communicate()
+
+
+def run(
+    environment: Mapping[str, str], folder: Path, *arguments: str, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        check=False,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=folder,
+        timeout=SECONDS,
+    )
+
+
+def chat(url: str, key: str | None = None, **fields: Any) -> Any:
+    body = {"model": "simulate/echo", "messages": [{"role": "user", "content": "Hi there"}], **fields}
+    headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
+    request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)
+    return urllib.request.urlopen(request, timeout=SECONDS)
+
+
+class Terminal:
+    """A command that believes to be at a terminal: what it shows, and how it ends."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path, *arguments: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs,
+            env=environment, cwd=folder, start_new_session=True,
+        )  # fmt: skip
+        os.close(theirs)
+        self.shown = ""
+
+    def until(self, text: str) -> str:
+        """Everything shown up to and including `text`."""
+        end = time.monotonic() + SECONDS
+        while text not in self.shown:
+            assert time.monotonic() < end, f"{text!r} is not in {self.shown!r}"
+            assert self._read(), f"{text!r} is not in {self.shown!r}, and it has ended"
+        return self.shown
+
+    def end(self) -> tuple[int, str]:
+        """The exit code, and everything shown."""
+        while self._read():
+            pass
+        code = self.process.wait(SECONDS)
+        os.close(self._ours)
+        return code, self.shown.replace("\r\n", "\n")
+
+    def _read(self) -> bool:
+        """Read more; False when it has ended."""
+        if not select.select([self._ours], [], [], 0.2)[0]:
+            return self.process.poll() is None
+        try:
+            data = os.read(self._ours, 65_536)
+        except OSError:  # Linux's way to say that the other side is closed
+            return False
+        self.shown += data.decode()
+        return bool(data)
+
+
+def test_both_ways_to_start_it_are_the_same(environment: dict[str, str], tmp_path: Path) -> None:
+    by_module = run(environment, tmp_path, "--help")
+    by_script = subprocess.run(
+        [SCRIPT, "--help"], check=True, capture_output=True, text=True, env=environment
+    )
+    assert by_module.stdout == by_script.stdout
+    assert run(environment, tmp_path, "--version").stdout == f"dragoman {__version__}\n"
+
+
+def test_help_loads_nothing_that_is_slow(environment: dict[str, str]) -> None:
+    program = (
+        "import sys; from dragoman.cli import run; code = run(sys.argv[1:]); "
+        "print(code, *sys.modules, file=sys.stderr)"
+    )
+    for arguments in ([], ["--help"], ["--version"]):
+        command = [sys.executable, "-c", program, *arguments]
+        ended = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        code, *loaded = ended.stderr.split()
+        assert code == "0"
+        slow = {"aiohttp", "asyncio", "cyllama", "msgspec", "ssl", "uvicorn", "yaml", "dragoman.config"}
+        assert slow.isdisjoint(loaded)
+
+
+def test_a_gateway_is_served_tested_and_stopped(environment: dict[str, str], tmp_path: Path) -> None:
+    with serving(environment, tmp_path) as server:
+        assert server.ready["event"] == "ready"
+        assert server.ready["access"] == "open here"
+        tested = run(environment, tmp_path, "test", server.url, "--model", "simulate/echo", "--stream")
+        assert (tested.returncode, tested.stdout.count("\npassed\t")) == (0, 14)
+        assert tested.stderr == "Say hello in one short sentence.\n14 passed, 0 failed\n"
+        port = str(server.ready["port"])
+        arguments = ("test", "--json", "--host", "localhost", "--port", port, "--model", "simulate/lorem")
+        as_json = run(environment, tmp_path, *arguments)
+        assert (as_json.returncode, as_json.stderr, json.loads(as_json.stdout)["passed"]) == (0, "", True)
+        code, out, events = server.stop()
+    assert (code, out) == (0, "")
+    assert {event["event"] for event in events} == {"exchange"}
+    assert sum(event["path"] == "/v1/chat/completions" for event in events) >= 20
+
+
+def test_a_public_gateway_makes_its_key_once(environment: dict[str, str], tmp_path: Path) -> None:
+    with serving(environment, tmp_path, "--host", "0.0.0.0") as server:
+        key = server.ready["client_key"]
+        kept = tmp_path / "home" / "client-key"
+        assert kept.read_text().strip() == key
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        refused = run(environment, tmp_path, "test", server.url)
+        assert (refused.returncode, refused.stderr.splitlines()[0]) == (
+            5, f"error: {server.url}/v1 refused the key: The key is not known to this gateway.",
+        )  # fmt: skip
+        with chat(server.url, key) as response:
+            assert response.status == 200
+        code, _, events = server.stop(signal.SIGINT)
+        assert code == 0
+        assert key not in json.dumps(events)
+    with serving(environment, tmp_path, "--host", "::") as server:
+        assert "client_key" not in server.ready
+        assert server.ready["access"] == "key"
+        with chat(server.url, key) as response:
+            assert response.status == 200
+        environment["DRAGOMAN_API_KEY"] = key
+        assert run(environment, tmp_path, "test", server.url, "--model", "simulate/echo").returncode == 0
+
+
+def test_no_auth_opens_a_public_host(environment: dict[str, str], tmp_path: Path) -> None:
+    environment["DRAGOMAN_HOST"] = "0.0.0.0"
+    with serving(environment, tmp_path, "--no-auth") as server:
+        assert server.ready["access"] == "open to all"
+        with chat(server.url) as response:
+            assert response.status == 200
+    assert not (tmp_path / "home").exists()
+
+
+def test_what_runs_is_finished_after_ctrl_c(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "dragoman.yaml").write_text("providers: {simulate: {token_interval: 100ms}}")
+    with serving(environment, tmp_path) as server:
+        words = [{"role": "user", "content": "word " * 10}]
+        with chat(server.url, stream=True, messages=words) as answer:
+            assert answer.readline().startswith(b"data: ")
+            server.process.send_signal(signal.SIGINT)
+            assert answer.read().rstrip().endswith(b"data: [DONE]")
+        _, err = server.process.communicate(timeout=SECONDS)
+    assert server.process.returncode == 0
+    assert json.loads(err.splitlines()[-1])["end"] == "done"
+
+
+def test_ctrl_c_twice_stops_at_once_and_quietly(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "dragoman.yaml").write_text("providers: {simulate: {token_interval: 10s}}")
+    terminal = Terminal(environment, tmp_path, "serve", "--port", "0")
+    banner = terminal.until("again stops now.")
+    found = re.search(r"http://127\.0\.0\.1:\d+", banner)
+    assert found is not None
+    with chat(found[0], stream=True) as answer:
+        assert answer.readline().startswith(b"data: ")
+        began = time.monotonic()
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        time.sleep(0.5)
+        assert terminal.process.poll() is None, "it waits for the stream"
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        code, shown = terminal.end()
+    assert (code, time.monotonic() - began < 8) == (0, True)
+    assert "Traceback" not in shown
+    assert "error" not in shown.lower()
+
+
+def test_the_banner_at_a_terminal(environment: dict[str, str], tmp_path: Path) -> None:
+    terminal = Terminal(environment, tmp_path, "serve", "--port", "0", "--require-auth")
+    terminal.until("again stops now.")
+    os.killpg(terminal.process.pid, signal.SIGTERM)
+    code, shown = terminal.end()
+    assert code == 0
+    assert shown.startswith(f"dragoman {__version__} · http://127.0.0.1:")
+    rows = dict(re.findall(r"\n  \x1b\[2m(\w+) *\x1b\[0m (.*)", shown))
+    assert list(rows) == ["providers", "models", "access", "curl", "python", "list"]
+    key = (tmp_path / "home" / "client-key").read_text().strip()
+    assert rows["access"].startswith(f"this key, shown only now: \x1b[1m{key}\x1b[0m")
+    assert f"Bearer {key}" in rows["curl"]
+    assert "{" not in re.sub(r"curl.*|python.*", "", shown), "no JSON for people"
+
+
+def test_colour_and_signs_follow_the_terminal(environment: dict[str, str], tmp_path: Path) -> None:
+    plain = Terminal({**environment, "TERM": "dumb"}, tmp_path, "check").end()
+    assert plain == (0, "● the environment alone is good\n")
+    coloured = Terminal(environment, tmp_path, "check").end()
+    assert coloured == (0, "\x1b[36m●\x1b[0m the environment alone is good\n")
+    assert Terminal({**environment, "NO_COLOR": "1"}, tmp_path, "check").end() == plain
+    ascii_only = {**environment, "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}
+    assert Terminal(ascii_only, tmp_path, "check").end() == (0, "ok the environment alone is good\n")
+    assert "\x1b" not in run(environment, tmp_path, "check").stderr
+    assert "\x1b[36m" in run({**environment, "FORCE_COLOR": "1"}, tmp_path, "check").stderr
+
+
+def test_ctrl_c_at_a_prompt_or_a_read_is_quiet(environment: dict[str, str], tmp_path: Path) -> None:
+    terminal = Terminal(environment, tmp_path, "translate", "--from", "openai_chat", "--to", "anthropic")
+    terminal.until("Ctrl-D ends it")
+    os.killpg(terminal.process.pid, signal.SIGINT)
+    code, shown = terminal.end()
+    assert (code, shown.count("\n")) == (130, 1)
+
+
+def test_a_table_fits_the_terminal(environment: dict[str, str], tmp_path: Path) -> None:
+    terminal = Terminal(environment, tmp_path, "config", "show")
+    code, shown = terminal.end()
+    lines = shown.splitlines()
+    assert code == 0
+    assert re.sub(r"\x1b\[\d+m", "", lines[0]).split() == ["path", "value", "source"]
+    assert all(len(re.sub(r"\x1b\[\d+m", "", line)) <= 80 for line in lines)
+    assert "\t" not in shown
+
+
+@pytest.mark.parametrize(
+    "arguments", [["config", "show"], ["--help"], ["config", "schema", "--json"]], ids=" ".join
+)
+def test_a_closed_pipe_ends_it_quietly(
+    environment: dict[str, str], tmp_path: Path, arguments: list[str]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        ended = subprocess.run(
+            [*COMMAND, *arguments],
+            check=False,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=tmp_path,
+        )
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_streams_that_are_closed_from_the_start(environment: dict[str, str], tmp_path: Path) -> None:
+    line = f"'{sys.executable}' -m dragoman check <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", line], check=False, env=environment, cwd=tmp_path).returncode == 0
+
+
+def test_a_dead_port_fails_the_test(environment: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    ended = run(environment, tmp_path, "test", "--port", str(port))
+    assert (ended.returncode, ended.stderr) == (1, "0 passed, 1 failed\n")
+    assert f"nothing answers at http://127.0.0.1:{port}/v1: Connection refused" in ended.stdout
+    as_json = run(environment, tmp_path, "test", "--port", str(port), "--json")
+    assert (as_json.returncode, json.loads(as_json.stdout)["passed"]) == (1, False)
+
+
+def test_a_gateway_that_cannot_start_says_why(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "no.pem").write_text("no certificate")
+    provider = "{base_url: 'https://10.0.0.5', keys: [], ca_file: no.pem}"
+    (tmp_path / "dragoman.yaml").write_text(f"providers: {{mine: {provider}}}")
+    ended = run(environment, tmp_path, "serve", "--port", "0")
+    assert (ended.returncode, ended.stdout) == (3, "")
+    *log, error, hint = ended.stderr.splitlines()
+    assert "certificate" in json.loads(log[0])["traceback"]
+    assert (error, hint[:7]) == ("error: the gateway could not start", " hint: ")
+
+
+def test_translations_pass_through_pipes(environment: dict[str, str], tmp_path: Path) -> None:
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Grüße 😀"}]})
+    there = run(environment, tmp_path, "translate", "--from", "openai_chat", "--to", "anthropic", stdin=body)
+    back = run(
+        environment, tmp_path, "translate", "--from", "anthropic", "--to", "openai_chat", stdin=there.stdout
+    )
+    assert (there.returncode, back.returncode) == (0, 0)
+    assert json.loads(back.stdout)["messages"] == json.loads(body)["messages"]
