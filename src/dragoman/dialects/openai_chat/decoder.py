@@ -22,7 +22,7 @@ from dragoman.dialects.openai_chat.answer import (
     decode_image,
     spoken_text,
 )
-from dragoman.dialects.openai_chat.errors import fault_of
+from dragoman.dialects.openai_chat.errors import failure, fault_of
 from dragoman.dialects.openai_chat.response import decode_logprobs, decode_stop, sources_of
 from dragoman.dialects.openai_chat.template import Template
 from dragoman.dialects.openai_chat.terms import NAME
@@ -199,8 +199,8 @@ class Decoder:
 
     def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
         choices = chunk.get("choices")
-        if is_error(chunk):
-            return self._fail(chunk)
+        if (failed := failure(chunk)) is not None:
+            return self._fail(failed)
         events: list[ir.Event] = []
         if not self._started:
             if not choices and not chunk.get("id"):
@@ -502,19 +502,6 @@ def _called(candidate: _Candidate, wire: dict[str, Any], inner: dict[str, Any]) 
     made = _Call(wire)
     candidate.calls[key if call is None else call_id] = made
     return made
-
-
-def is_error(chunk: dict[str, Any]) -> bool:
-    """Whether a frame tells a failure, in any vendor's form.
-
-    An `error` member, `object: "error"`, an error in a choice, or an error's members and no answer.
-    """
-    if chunk.get("error") or chunk.get("object") == "error":
-        return True
-    choices = chunk.get("choices")
-    if choices:
-        return bool(choices[0].get("error"))
-    return choices is None and "usage" not in chunk and bool(chunk.get("message") or chunk.get("detail"))
 
 
 def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:

@@ -129,6 +129,21 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     return _fault(said, status, wait if wait is not None else _stated_delay(said))
 
 
+def failure(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The error body inside an answer or a chunk, in any vendor's form; None where it tells no failure.
+
+    An `error` member, `object: "error"`, an error in a choice, or an error's members and no answer.
+    """
+    if body.get("error") or body.get("object") == "error":
+        return body
+    choices = body.get("choices")
+    if choices:
+        error = choices[0].get("error")
+        return {"error": error} if error else None
+    told = choices is None and "usage" not in body and (body.get("message") or body.get("detail"))
+    return body if told else None
+
+
 def fault_of(frame: dict[str, Any]) -> Fault:
     """The fault of an error inside an answer or a stream; a number in `code` is its status."""
     said = read_body(frame)

@@ -94,7 +94,8 @@ def _tool(body: dict[str, Any], index: int, rest: str) -> str:
     member = "tools" if body.get("tools") is not None else "functions"
     if index >= len(body.get(member) or ()):
         option = rest.removeprefix("options.")
-        return _nearest(body, f"web_search_options.{_SEARCH.get(option, option)}", "web_search_options")
+        path = f"web_search_options.{_SEARCH.get(option, option)}"
+        return path if option and _has(body, path) else "web_search_options"
     base = f"{member}[{index}]"
     if not rest:
         return base

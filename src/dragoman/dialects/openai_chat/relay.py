@@ -14,8 +14,8 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
-from dragoman.dialects.openai_chat.decoder import BROKEN, error_body, is_error, vendor_usage
-from dragoman.dialects.openai_chat.errors import fault_of
+from dragoman.dialects.openai_chat.decoder import BROKEN, error_body, vendor_usage
+from dragoman.dialects.openai_chat.errors import failure, fault_of
 from dragoman.dialects.openai_chat.template import Template
 from dragoman.dialects.openai_chat.usage import decode_usage
 from dragoman.dialects.quirks import STANDARD
@@ -115,8 +115,8 @@ class ChatStreamRelay:
 
     def _see(self, chunk: dict[str, Any]) -> bool:
         """Take from a chunk what must be known; whether the client is to have it."""
-        if is_error(chunk):
-            raise RequestFailed(fault_of(chunk))
+        if (failed := failure(chunk)) is not None:
+            raise RequestFailed(fault_of(failed))
         choices = chunk.get("choices") or ()
         for choice in choices:
             self._finished = self._finished or bool(choice.get("finish_reason"))

@@ -11,7 +11,7 @@ from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.answer import decode_answer
 from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.errors import error_member, fault_of
+from dragoman.dialects.openai_chat.errors import error_member, failure, fault_of
 from dragoman.dialects.openai_chat.saying import Saying
 from dragoman.dialects.openai_chat.terms import (
     NAME,
@@ -37,8 +37,15 @@ _OBJECT: Final = "chat.completion"
 
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
     """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
-    if body.get("error"):
-        raise RequestFailed(fault_of(body))
+    try:
+        return _decode(body, quirks)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise WireError(f"the answer has another shape: {error}") from error
+
+
+def _decode(body: dict[str, Any], quirks: Quirks) -> ir.Response:
+    if (failed := failure(body)) is not None:
+        raise RequestFailed(fault_of(failed))
     choices = body.get("choices")
     if type(choices) is not list:
         raise WireError("expected an array", "choices")

@@ -238,11 +238,32 @@ def test_an_error_inside_a_200_is_raised() -> None:
     assert (caught.value.fault.kind, caught.value.fault.message) == ("rate_limit", "No.")
 
 
-@pytest.mark.parametrize("body", [{}, {"choices": None}, {"choices": {}}])
-def test_what_is_no_answer_is_told(body: dict[str, Any]) -> None:
-    with pytest.raises(WireError) as caught:
+def test_an_error_in_a_choice_is_raised() -> None:
+    """OpenRouter, when its provider failed."""
+    body = answer(TEXT, "error")
+    body["choices"][0]["error"] = {"code": 502, "message": "Bad provider."}
+    with pytest.raises(RequestFailed) as caught:
         DIALECT.decode_response(body, STANDARD)
-    assert caught.value.path == "choices"
+    assert caught.value.fault.message == "Bad provider."
+
+
+def test_an_answer_may_have_no_choice() -> None:
+    assert DIALECT.decode_response({"choices": []}, STANDARD).candidates == ()
+
+
+@pytest.mark.parametrize("body", [{}, {"choices": None}, {"choices": 5}])
+def test_what_is_no_answer_is_told(body: dict[str, Any]) -> None:
+    with pytest.raises(WireError):
+        DIALECT.decode_response(body, STANDARD)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [5, {"message": 5}, {"message": {"tool_calls": [5]}}, {"message": {"content": 5}}, {"logprobs": 5}],
+)
+def test_a_choice_of_another_shape_is_told(choice: Any) -> None:
+    with pytest.raises(WireError):
+        DIALECT.decode_response({"choices": [choice]}, STANDARD)
 
 
 def test_a_failed_answer_shows_its_error() -> None:
