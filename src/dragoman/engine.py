@@ -23,7 +23,7 @@ from dragoman.flight import Flight
 from dragoman.hooks import HookFailed
 from dragoman.routing.route import Strict, Table
 from dragoman.runtime import Runtime
-from dragoman.wire.json import decode_head, decode_object, refuse_case_variants
+from dragoman.wire.json import decode_both, refuse_case_variants
 from dragoman.work import Client, Inbound, Work
 
 log = logging.getLogger("dragoman.engine")
@@ -63,8 +63,7 @@ class Engine:
         work.exchange.phase = "decode"
         inbound = work.inbound
         try:
-            body = decode_object(inbound.body, inbound.max_depth)
-            work.head = decode_head(inbound.body)
+            body, work.head = decode_both(inbound.body, inbound.max_depth)
             if not body.keys() <= work.face.maps:
                 refuse_case_variants(body, work.face.maps)
             work.wire = WireRequest("chat", body)

@@ -21,6 +21,7 @@ from dragoman.exchange import Exchange
 from dragoman.routing.route import Deployment, Route, Strict, deep_merge
 from dragoman.upstreams.upstream import Call, Upstream
 from dragoman.upstreams.wire import WireUpstream
+from dragoman.wire.header import header_value
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -222,7 +223,7 @@ class Work:
         """Our own headers of a good answer, with what is known by now."""
         exchange = self.exchange
         headers = [
-            (b"x-dragoman-deployment", (exchange.answered or "").encode("ascii", "backslashreplace")),
+            (b"x-dragoman-deployment", header_value(exchange.answered or "")),
             (b"x-dragoman-losses", b"%d" % len(exchange.losses)),
         ]
         if len(exchange.attempts) > 1:

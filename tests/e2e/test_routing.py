@@ -483,7 +483,7 @@ async def test_an_upstream_of_ones_own_that_crashes_is_a_502_without_internals(
     """1.21, 2.22: no stack and no names; the log has it; the server goes on."""
     site = await visit({}, upstreams={"crashes": Crashes()})
     answer = await site.ask("crashes/m", stream=stream)
-    assert (answer.status, answer.error["code"]) == (500, "internal_error")
+    assert (answer.status, answer.error["code"]) == (502, "upstream_failed")
     assert "secret" not in answer.raw.decode()
     assert "KeyError" not in answer.raw.decode()
     assert "secret-internals" in caplog.text
