@@ -25,7 +25,7 @@ from tests.unit.dialects.openai_chat.speaking import (
 )
 
 THERE = ir.Start(FOREIGN, "msg_1", "m-1")
-END = [ir.Finish(ir.Stop("end")), ir.End()]
+END: list[ir.Event] = [ir.Finish(ir.Stop("end")), ir.End()]
 SEAL = ir.Sealed(FOREIGN, "s")
 
 
@@ -50,7 +50,7 @@ def test_golden_text() -> None:
 
 
 def test_golden_call_with_usage() -> None:
-    told = [
+    told: list[ir.Event] = [
         ir.Start(FOREIGN, "msg_1", "m-1", usage=ir.Usage(9)),
         *block(
             ir.ToolCall("c1", "look"), ir.ArgsDelta(0, '{"a"'), ir.ArgsDelta(0, ""), ir.ArgsDelta(0, ":1}")
@@ -83,18 +83,23 @@ def test_golden_call_with_usage() -> None:
 
 
 def test_golden_error_ends_the_stream_without_finish_or_done() -> None:
-    told = [START, ir.Open(0, ir.Text("")), ir.TextDelta(0, "Hi"), ir.Error(ir.Fault("overloaded", "Busy."))]
+    told: list[ir.Event] = [
+        START,
+        ir.Open(0, ir.Text("")),
+        ir.TextDelta(0, "Hi"),
+        ir.Error(ir.Fault("overloaded", "Busy.")),
+    ]
     error = {"message": "Busy.", "type": "service_unavailable_error", "param": None}
     last = b"data: " + msgspec.json.encode({"error": {**error, "code": "server_is_overloaded"}})
     assert streamed(told).split(b"\n\n")[-2:] == [last, b""]
     assert b"[DONE]" not in streamed(told)
-    failed = [START, ir.End(error=ir.Fault("upstream", "Broke."))]
+    failed: list[ir.Event] = [START, ir.End(error=ir.Fault("upstream", "Broke."))]
     assert b"[DONE]" not in streamed(failed)
     assert b'"error"' in streamed(failed)
 
 
 def test_every_chunk_has_the_same_id_date_and_model() -> None:
-    told = [THERE, *text("a"), *text("b", 1), *END]
+    told: list[ir.Event] = [THERE, *text("a"), *text("b", 1), *END]
     chunks = [chunk for chunk in chunks_of(streamed(told, model="shown", usage=True)) if chunk != DONE]
     assert {(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks} == {
         ("msg_1", 1_700_000_000, "shown")
@@ -102,7 +107,7 @@ def test_every_chunk_has_the_same_id_date_and_model() -> None:
 
 
 def test_usage_is_told_only_where_it_was_asked_for() -> None:
-    told = [START, *text("Hi"), ir.Tally(ir.Usage(1, output=1)), *END]
+    told: list[ir.Event] = [START, *text("Hi"), ir.Tally(ir.Usage(1, output=1)), *END]
     assert b"usage" not in streamed(told)
     asked = chunks_of(streamed(told, usage=True))
     assert [chunk["usage"] for chunk in asked if chunk != DONE][:-1] == [None] * 3
@@ -303,7 +308,7 @@ def test_events_are_shown_or_what_is_missing_is_named(
 
 
 def test_a_client_of_before_tools_is_streamed_one_function_call() -> None:
-    told = [
+    told: list[ir.Event] = [
         *block(ir.ToolCall("c1", "look"), ir.ArgsDelta(0, "{}")),
         *block(ir.ToolCall("c2", "hear"), ir.ArgsDelta(1, "{}"), index=1),
     ]
@@ -323,7 +328,7 @@ def test_an_end_after_calls_is_told_as_calls() -> None:
 
 def test_log_probabilities_lie_beside_the_delta() -> None:
     probable = (ir.Logprob("Hi", -0.5, (72, 105), ()),)
-    told = [
+    told: list[ir.Event] = [
         START,
         *block(ir.Text("Hi", logprobs=probable)),
         *block(ir.Refusal("No", probable), index=1),
@@ -336,7 +341,7 @@ def test_log_probabilities_lie_beside_the_delta() -> None:
 
 
 def test_candidates_have_their_own_roles_and_positions() -> None:
-    told = [
+    told: list[ir.Event] = [
         START,
         ir.Open(0, ir.Text(""), 1),
         ir.Open(0, ir.ToolCall("c", "look"), 0),
@@ -354,7 +359,7 @@ def test_candidates_have_their_own_roles_and_positions() -> None:
 
 
 def test_our_own_leftovers_are_streamed_once_in_their_places() -> None:
-    told = [
+    told: list[ir.Event] = [
         ir.Start(
             "openai_chat",
             "id",
@@ -398,7 +403,7 @@ def test_a_heartbeat_is_a_comment() -> None:
 )
 def test_the_official_client_adds_the_chunks_up_to_the_whole_answer(told: list[ir.Event]) -> None:
     state = ChatCompletionStreamState()
-    stream = [THERE, *told, ir.Tally(ir.Usage(3, output=2)), *END]
+    stream: list[ir.Event] = [THERE, *told, ir.Tally(ir.Usage(3, output=2)), *END]
     for chunk in chunks_of(streamed(stream, usage=True)):
         if chunk != DONE:
             state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
