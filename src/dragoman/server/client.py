@@ -2,12 +2,13 @@
 
 Writes go straight to the server's socket buffer and wait while the client reads slowly, so nothing is
 queued here. A stream that has been silent for the heartbeat's time gets the face's own ping; if it has
-not begun by then, its headers go out first.
+not begun by then, its headers go out first. Whoever does not read what is there is sent no ping.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 
 from dragoman import ir
@@ -16,11 +17,13 @@ from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.server.link import Receive, Send
 from dragoman.tasks import spawn
+from dragoman.wire.header import header_value
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 _JSON = (b"content-type", b"application/json")
 _STREAM = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+_UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class ClientGone(DragomanError):
@@ -39,8 +42,10 @@ class AsgiClient:
         "_loop",
         "_now",
         "_ping",
+        "_pinging",
         "_send",
         "_type",
+        "_writing",
         "begun",
     )
 
@@ -53,30 +58,21 @@ class AsgiClient:
         self._heartbeat: float | None = None
         self._last = 0.0
         self._ping = b""
+        self._pinging: asyncio.Task[None] | None = None
         self._type = b""
         self._loop: asyncio.AbstractEventLoop
+        self._writing = False
         self.begun = False
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer, JSON."""
-        self.begun = True
-        self._exchange.status = status
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [_JSON, (b"content-length", b"%d" % len(body)), *headers, *self._own()],
-            }
-        )
+        self.close()
+        await self._start(status, [_JSON, (b"content-length", b"%d" % len(body)), *headers])
         await self._send({"type": "http.response.body", "body": body})
 
     async def empty(self, status: int, headers: Headers) -> None:
         """An answer without a body."""
-        self.begun = True
-        self._exchange.status = status
-        await self._send(
-            {"type": "http.response.start", "status": status, "headers": [*headers, *self._own()]}
-        )
+        await self._start(status, headers)
         await self._send({"type": "http.response.body", "body": b""})
 
     def streams_as(self, content_type: bytes, ping: bytes, heartbeat: float | None) -> None:
@@ -94,21 +90,19 @@ class AsgiClient:
         """The headers of a stream; ignored when a heartbeat has already sent them."""
         if self.begun:
             return
-        self.begun = True
-        self._exchange.status = status
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [(b"content-type", self._type), *_STREAM, *headers, *self._own()],
-            }
-        )
+        if self._pinging is not None:
+            self._pinging.cancel()  # it waits to send headers of its own
+        self._writing = True
+        await self._start(status, [(b"content-type", self._type), *_STREAM, *headers])
+        self._writing = False
 
     async def write(self, data: bytes) -> None:
         """More of a stream."""
+        self._writing = True
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self._writing = False
         if self._beat is not None:
             self._last = self._loop.time()
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes = b"") -> None:
         """The last of a stream."""
@@ -116,35 +110,44 @@ class AsgiClient:
         await self._send({"type": "http.response.body", "body": data})
 
     def close(self) -> None:
-        """No more heartbeats."""
+        """No more heartbeats, not even one that waits for the client to read."""
         if self._beat is not None:
             self._beat.cancel()
             self._beat = None
+            if self._pinging is not None:
+                self._pinging.cancel()
 
-    def _own(self) -> Headers:
-        overhead = self._exchange.overhead(self._now()) * 1000
-        return (
-            (b"x-request-id", self._exchange.request_id.encode("latin-1")),
-            (b"x-dragoman-overhead-ms", b"%.3f" % overhead),
-            *self._base,
-        )
+    async def _start(self, status: int, headers: Headers, *, timed: bool = True) -> None:
+        """Send the head with what we say on every answer. timed: our own time is known."""
+        exchange = self._exchange
+        if _UNSENDABLE.search(b"".join([value for _, value in headers])):  # servers refuse the whole answer
+            headers = [(name, header_value(value.decode("utf-8", "replace"))) for name, value in headers]
+        sent = [*headers, *self._base]
+        if status < 400 or not any(name == b"x-request-id" for name, _ in headers):
+            sent.append((b"x-request-id", exchange.request_id.encode("latin-1")))
+        if timed:
+            sent.append((b"x-dragoman-overhead-ms", b"%.3f" % (exchange.overhead(self._now()) * 1000)))
+        await self._send({"type": "http.response.start", "status": status, "headers": sent})
+        exchange.status = status
+        self.begun = True
 
     def _check(self) -> None:
         """One timer per stream, set again only when it fires: an event costs a clock call, not a timer."""
         assert self._heartbeat is not None
-        due = self._last + self._heartbeat
         now = self._loop.time()
-        if due > now:
-            self._beat = self._loop.call_at(due, self._check)
-            return
-        self._last = now
-        self._beat = self._loop.call_at(now + self._heartbeat, self._check)
-        spawn(self._keep_alive(), "heartbeat")
+        if self._writing or (self._pinging is not None and not self._pinging.done()):
+            self._last = now
+        due = self._last + self._heartbeat
+        if due <= now:
+            self._last, due = now, now + self._heartbeat
+            self._pinging = spawn(self._keep_alive(), "heartbeat")
+        self._beat = self._loop.call_at(due, self._check)
 
     async def _keep_alive(self) -> None:
-        await self.begin(200, ())
-        if self._beat is not None:
-            await self._send({"type": "http.response.body", "body": self._ping, "more_body": True})
+        if not self.begun:
+            # How long the running attempt has waited is not known here, so our own time is not either.
+            await self._start(200, [(b"content-type", self._type), *_STREAM], timed=False)
+        await self._send({"type": "http.response.body", "body": self._ping, "more_body": True})
 
 
 async def read_body(
