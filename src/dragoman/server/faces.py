@@ -92,11 +92,10 @@ class PathTable:
         """The endpoint of a path and what the path holds. root: where the application is mounted."""
         if (endpoint := self._exact.get(path)) is not None and not self._base:
             return endpoint, {}
-        for base in (root, self._base):
-            if base:
-                if not path.startswith(base):
-                    return None, {}
-                path = path[len(base) :]
+        path = path.removeprefix(root)  # some parents have taken it off already
+        if not path.startswith(self._base):
+            return None, {}
+        path = path[len(self._base) :]
         if len(path) > 1:
             path = path.rstrip("/")
         if (endpoint := self._exact.get(path)) is not None:
