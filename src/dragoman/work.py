@@ -149,12 +149,8 @@ class Work:
     @property
     def passed_headers(self) -> dict[str, str]:
         """The client's headers that may reach an upstream of the same dialect."""
-        allowed = self.face.request_headers
-        return (
-            {name: value for name, value in self.inbound.headers.items() if name in allowed}
-            if allowed
-            else {}
-        )
+        get = self.inbound.headers.get
+        return {name: value for name in self.face.request_headers if (value := get(name)) is not None}
 
     def blamed(self, error: WireError) -> ir.Fault:
         """The inbound edge: what does not fit the client's protocol is the client's to mend."""
