@@ -9,6 +9,7 @@ between check and use gains nothing.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 
@@ -21,6 +22,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Older Pythons call parts of this block global; RFC 6890 reserves all of it for protocols.
 _PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
 _NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)
 
 
 class EgressRefused(DragomanError):
@@ -42,6 +44,14 @@ def is_public(address: str) -> bool:
     elif ip in _PROTOCOLS:
         return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback)
+
+
+def ends_in_a_number(host: str) -> bool:
+    """Whether some readers take a host for an IPv4 address: `127.1`, `2130706433`, `0177.0.0.1`, `0x7f.1`.
+
+    No name ends so: https://url.spec.whatwg.org/#ends-in-a-number-checker
+    """
+    return _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None
 
 
 class GuardedResolver(AbstractResolver):

@@ -1,14 +1,15 @@
 """Reads what a request names by URL, for upstreams that take bytes only.
 
-Every address is checked on every hop against the egress policy (`egress`), sizes and hops are bounded,
-nothing is cached, and no credential is ever sent.
+Every address is checked on every hop against the egress policy (`egress`); how many, how much, how long
+and how many hops is bounded; nothing is cached, and no credential is ever sent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
@@ -16,57 +17,96 @@ from aiohttp import hdrs
 from yarl import URL
 
 from dragoman import ir
-from dragoman.egress import EgressRefused, GuardedResolver
+from dragoman.egress import EgressRefused, GuardedResolver, ends_in_a_number
 from dragoman.errors import RequestFailed
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOPS = 3
-_LIMIT = 20 * 1024 * 1024
-_SECONDS = 30.0
+
+
+class Bounds(NamedTuple):
+    """What one request may have fetched.
+
+    addresses: how many, each as often as it is named; at_once: how many at the same time; each, together:
+    bytes, decompressed; seconds: for all of them.
+    """
+
+    addresses: int = 20
+    at_once: int = 5
+    each: int = 20 * 1024 * 1024
+    together: int = 64 * 1024 * 1024
+    seconds: float = 30.0
+
+
+DEFAULT_BOUNDS = Bounds()
 
 
 class Fetcher:
     """The guarded session of one gateway. allow: hosts and networks that the operator opened to requests."""
 
-    def __init__(self, allow: tuple[str, ...] = ()) -> None:
+    def __init__(self, allow: tuple[str, ...] = (), bounds: Bounds = DEFAULT_BOUNDS) -> None:
         self._guard = GuardedResolver(allow)
+        self._bounds = bounds
         self._session: aiohttp.ClientSession | None = None
 
     async def inline(self, request: ir.Request) -> ir.Request:
-        """The request with all media that are named by URL replaced by their bytes. Raises RequestFailed."""
-        messages = list(request.messages)
-        for place, message in enumerate(messages):
-            if any(isinstance(block, ir.Media) and block.url for block in message.blocks):
-                blocks = [
-                    await self._inlined(block) if isinstance(block, ir.Media) and block.url else block
-                    for block in message.blocks
-                ]
-                messages[place] = msgspec.structs.replace(message, blocks=tuple(blocks))
-        return msgspec.structs.replace(request, messages=tuple(messages))
+        """The request with all media that are named by URL replaced by their bytes.
 
-    async def _inlined(self, media: ir.Media) -> ir.Media:
-        data, kind = await self.fetch(media.url or "")
-        mime = media.mime or (kind or "").partition(";")[0] or None
-        return msgspec.structs.replace(media, url=None, data=base64.b64encode(data).decode(), mime=mime)
-
-    async def fetch(self, address: str) -> tuple[bytes, str | None]:
-        """What an address holds, at most 20 MiB, and its content type.
-
-        Raises RequestFailed with the caller's fault: no http(s) address, no public address, no answer
-        within 30 s, another status than 200, too large, too many redirects.
+        Raises RequestFailed with the caller's fault: no http(s) address, user information in it, no
+        public address, no answer in time, another status than 200, too large, too many addresses or
+        redirects.
         """
+        named = [media for message in request.messages for media in _named(message.blocks)]
+        if not named:
+            return request
+        found = iter(await self._all(named))
+        return msgspec.structs.replace(
+            request,
+            messages=tuple(
+                msgspec.structs.replace(message, blocks=_replaced(message.blocks, found))
+                for message in request.messages
+            ),
+        )
+
+    async def close(self) -> None:
+        """Close the session."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _all(self, named: Sequence[ir.Media]) -> list[ir.Media]:
+        bounds = self._bounds
+        if len(named) > bounds.addresses:
+            raise _refused(
+                f"The request names {len(named)} addresses; at most {bounds.addresses} can be read."
+            )
+        gate = asyncio.Semaphore(bounds.at_once)
+        budget = _Budget(bounds)
+
+        async def one(media: ir.Media) -> ir.Media:
+            async with gate:
+                return await self._inlined(media, budget)
+
         try:
-            async with asyncio.timeout(_SECONDS):
-                return await self._hops(URL(address))
+            async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(media)) for media in named]
         except TimeoutError:
             raise _unfetched("did not answer in time") from None
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None  # the first one; the others have been cancelled
+        return [task.result() for task in tasks]
+
+    async def _inlined(self, media: ir.Media, budget: _Budget) -> ir.Media:
+        try:
+            data, kind = await self._hops(URL(media.url or ""), budget)
         except (aiohttp.ClientError, EgressRefused, ValueError, OSError) as error:
             cause: Any = error if isinstance(error, EgressRefused) else error.__cause__
             if isinstance(cause, EgressRefused):
                 raise _unfetched("is not a public address") from None
             raise _unfetched("could not be read") from error
+        mime = media.mime or (kind or "").partition(";")[0] or None
+        return msgspec.structs.replace(media, url=None, data=base64.b64encode(data).decode(), mime=mime)
 
-    async def _hops(self, url: URL) -> tuple[bytes, str | None]:
+    async def _hops(self, url: URL, budget: _Budget) -> tuple[bytes, str | None]:
         session = self._open()
         for _ in range(_HOPS + 1):
             self._permit(url)
@@ -74,14 +114,17 @@ class Fetcher:
                 if response.status in _REDIRECTS and (location := response.headers.get(hdrs.LOCATION)):
                     url = url.join(URL(location))
                     continue
-                return await _bounded(response), response.headers.get(hdrs.CONTENT_TYPE)
+                return await budget.read(response), response.headers.get(hdrs.CONTENT_TYPE)
         raise _unfetched("redirects too often")
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(resolver=self._guard, use_dns_cache=False, limit=20)
             self._session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(),  # ours is the one for all of a request's addresses
+                trust_env=False,
             )
         return self._session
 
@@ -89,31 +132,72 @@ class Fetcher:
         """A host that is an IP literal never meets the resolver, so it is judged here."""
         if url.scheme not in {"http", "https"} or not url.host:
             raise _unfetched("is no http or https address")
+        if url.user is not None or url.password is not None:
+            raise _unfetched("carries a user name or a password")
         try:
             permitted = self._guard.permits(url.host, url.host)
         except ValueError:
-            return  # a name: the resolver judges it
+            # A name, which the resolver judges, unless some reader takes it for a literal (`127.1`).
+            permitted = not ends_in_a_number(url.host)
         if not permitted:
             raise _unfetched("is not a public address")
 
-    async def close(self) -> None:
-        """Close the session."""
-        if self._session is not None:
-            await self._session.close()
+
+class _Budget:
+    """The bytes that one request may still have fetched."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._left = bounds.together
+
+    async def read(self, response: aiohttp.ClientResponse) -> bytes:
+        if response.status != 200:
+            raise _unfetched(f"answered with status {response.status}")
+        data = bytearray()
+        async for chunk in response.content.iter_any():
+            data += chunk
+            self._left -= len(chunk)
+            if len(data) > self._bounds.each:
+                raise _unfetched(f"holds more than {self._bounds.each} bytes")
+            if self._left < 0:
+                raise _refused(
+                    f"The addresses in the request hold more than {self._bounds.together} bytes together."
+                )
+        return bytes(data)
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    if response.status != 200:
-        raise _unfetched(f"answered with status {response.status}")
-    data = bytearray()
-    async for chunk in response.content.iter_any():
-        data += chunk
-        if len(data) > _LIMIT:
-            raise _unfetched(f"is larger than {_LIMIT} bytes")
-    return bytes(data)
+def _named(blocks: Sequence[ir.Block]) -> Iterator[ir.Media]:
+    """The media that have a URL, in order, those inside of documents and tool results too."""
+    for block in blocks:
+        if isinstance(block, ir.Media) and block.url:
+            yield block
+        elif inner := _inner(block):
+            yield from _named(inner)
+
+
+def _replaced(blocks: Sequence[ir.Block], found: Iterator[ir.Media]) -> tuple[ir.Block, ...]:
+    """The blocks with the next of `found` in place of each that `_named` gives."""
+    return tuple(_replaced_one(block, found) for block in blocks)
+
+
+def _replaced_one(block: ir.Block, found: Iterator[ir.Media]) -> ir.Block:
+    if isinstance(block, ir.Media) and block.url:
+        return next(found)
+    if inner := _inner(block):
+        field = "blocks" if isinstance(block, ir.Media) else "content"
+        return msgspec.structs.replace(block, **{field: _replaced(inner, found)})
+    return block
+
+
+def _inner(block: ir.Block) -> tuple[ir.Block, ...]:
+    if isinstance(block, ir.ToolResult):
+        return block.content
+    return (block.blocks or ()) if isinstance(block, ir.Media) else ()
 
 
 def _unfetched(what: str) -> RequestFailed:
-    return RequestFailed(
-        ir.Fault("invalid_request", f"An address in the request {what}.", code="invalid_image_url")
-    )
+    return _refused(f"An address in the request {what}.")
+
+
+def _refused(message: str) -> RequestFailed:
+    return RequestFailed(ir.Fault("invalid_request", message, code="invalid_image_url"))

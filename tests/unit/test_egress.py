@@ -7,7 +7,7 @@ import socket
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from dragoman.egress import EgressRefused, GuardedResolver, is_public
+from dragoman.egress import EgressRefused, GuardedResolver, ends_in_a_number, is_public
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,15 @@ async def test_the_operator_may_open_a_host_or_a_network() -> None:
     assert (await by_network.resolve("other.internal", 80))[0]["host"] == "10.0.0.9"
     with pytest.raises(EgressRefused):
         await by_network.resolve("other.internal", 80)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.1", "2130706433", "0177.0.0.1", "0", "0x7f.1", "0X7F", "0x", "127.0.0.1.", "a.1", "٣"]
+)
+def test_a_host_that_some_reader_takes_for_an_address_is_no_name(host: str) -> None:
+    assert ends_in_a_number(host)
+
+
+@pytest.mark.parametrize("host", ["example.com", "1.example", "0x7f.example.", "3com", "a.0xg", "", "."])
+def test_a_name_is_a_name(host: str) -> None:
+    assert not ends_in_a_number(host)

@@ -1,0 +1,242 @@
+"""What a request names by URL is read within bounds, and never from the gateway's own network."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from dragoman import ir
+from dragoman.errors import RequestFailed
+from dragoman.fetch import DEFAULT_BOUNDS, Bounds, Fetcher
+
+PIXEL = b"\x89PNG"
+
+
+class Site:
+    """A web site on loopback. Its paths say how it answers; it counts what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.headers: list[str] = []
+        self.open = 0
+        self.peak = 0
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request.path)
+        self.headers.extend(request.headers)
+        kind, _, argument = request.path.strip("/").partition("/")
+        answers: dict[str, Callable[[str], Awaitable[web.StreamResponse]]] = {
+            "pixel": self._pixel,
+            "bytes": self._bytes,
+            "slow": self._slow,
+            "status": self._status,
+            "busy": self._busy,
+        }
+        if kind == "to":
+            raise web.HTTPFound(request.query["address"])
+        if kind == "loop":
+            raise web.HTTPFound(request.path)
+        return await answers[kind](argument)
+
+    async def _pixel(self, _: str) -> web.Response:
+        return web.Response(body=PIXEL, headers={"content-type": "image/png; charset=binary"})
+
+    async def _bytes(self, count: str) -> web.Response:
+        return web.Response(body=b"x" * int(count))
+
+    async def _slow(self, seconds: str) -> web.Response:
+        await asyncio.sleep(float(seconds))
+        return web.Response(body=PIXEL)
+
+    async def _status(self, status: str) -> web.Response:
+        return web.Response(status=int(status), body=PIXEL)
+
+    async def _busy(self, _: str) -> web.Response:
+        self.open += 1
+        self.peak = max(self.peak, self.open)
+        await asyncio.sleep(0.02)
+        self.open -= 1
+        return web.Response(body=PIXEL)
+
+
+@asynccontextmanager
+async def serving(
+    allow: str = "127.0.0.1", bounds: Bounds = DEFAULT_BOUNDS
+) -> AsyncGenerator[tuple[Site, str, Fetcher], None]:
+    """A site, its address, and a fetcher that may reach `allow`."""
+    site = Site()
+    app = web.Application()
+    app.router.add_get("/{rest:.*}", site.answer)
+    fetcher = Fetcher((allow,) if allow else (), bounds)
+    async with TestServer(app, host="127.0.0.1") as server:
+        try:
+            yield site, f"http://127.0.0.1:{server.port}", fetcher
+        finally:
+            await fetcher.close()
+
+
+def asking(*addresses: str) -> ir.Request:
+    images = tuple(ir.Media("image", url=address) for address in addresses)
+    return ir.Request("openai_chat", "m", (ir.Message("user", (ir.Text("what is this?"), *images)),))
+
+
+async def refused(fetcher: Fetcher, *addresses: str) -> str:
+    """Why a request is refused, whose fault it must be."""
+    with pytest.raises(RequestFailed) as caught:
+        await fetcher.inline(asking(*addresses))
+    fault = caught.value.fault
+    assert (fault.kind, fault.code) == ("invalid_request", "invalid_image_url")
+    return fault.message
+
+
+async def test_bytes_and_content_type_take_the_place_of_the_address() -> None:
+    async with serving() as (site, url, fetcher):
+        request = await fetcher.inline(asking(f"{url}/pixel"))
+    data = base64.b64encode(PIXEL).decode()
+    assert request.messages[0].blocks == (
+        ir.Text("what is this?"),
+        ir.Media("image", mime="image/png", data=data),
+    )
+    assert not {"Authorization", "Cookie"} & set(site.headers)
+
+
+async def test_media_inside_of_tool_results_and_documents_are_read_too() -> None:
+    async with serving() as (_, url, fetcher):
+        image = ir.Media("image", url=f"{url}/pixel")
+        document = ir.Media("document", blocks=(image,))
+        blocks = (ir.ToolResult("call_1", (ir.Text("seen"), document)), image)
+        request = ir.Request("anthropic", "m", (ir.Message("user", blocks),))
+        read = (await fetcher.inline(request)).messages[0].blocks
+    data = ir.Media("image", mime="image/png", data=base64.b64encode(PIXEL).decode())
+    assert read == (
+        ir.ToolResult("call_1", (ir.Text("seen"), ir.Media("document", blocks=(data,)))),
+        data,
+    )
+
+
+async def test_a_request_without_addresses_stays_as_it_is() -> None:
+    request = asking()
+    assert await Fetcher().inline(request) is request
+
+
+async def test_redirects_are_followed_to_permitted_addresses_only() -> None:
+    async with serving() as (_, url, fetcher):
+        request = await fetcher.inline(asking(f"{url}/to?address=/pixel"))
+        assert isinstance(image := request.messages[0].blocks[1], ir.Media)
+        assert image.mime == "image/png"
+        for address in ("http://169.254.169.254/latest/meta-data", "http://2852039166/", "http://10.0.0.1/"):
+            message = await refused(fetcher, f"{url}/to?address={address}")
+            assert message == "An address in the request is not a public address."
+        assert "redirects too often" in await refused(fetcher, f"{url}/loop")
+
+
+async def test_a_redirect_to_loopback_is_refused_when_only_another_host_is_open() -> None:
+    async with serving(allow="localhost") as (site, url, fetcher):
+        start = url.replace("127.0.0.1", "localhost")
+        assert (await fetcher.inline(asking(f"{start}/pixel"))) != asking(f"{start}/pixel")
+        message = await refused(fetcher, f"{start}/to?address={url}/pixel")
+    assert message == "An address in the request is not a public address."
+    assert site.asked == ["/pixel", "/to"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0177.0.0.1",
+        "0",
+        "0x7f.1",
+        "127.0.0.1.",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "localhost",
+    ],
+)
+async def test_no_spelling_of_loopback_is_reached(host: str) -> None:
+    async with serving(allow="") as (site, url, fetcher):
+        message = await refused(fetcher, f"{url.replace('127.0.0.1', host)}/pixel")
+    assert message == "An address in the request is not a public address."
+    assert site.asked == []
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "0177.0.0.1", "0x7f.1"])
+async def test_a_literal_that_readers_read_differently_is_refused_even_where_loopback_is_open(
+    host: str,
+) -> None:
+    async with serving() as (site, url, fetcher):
+        await refused(fetcher, f"{url.replace('127.0.0.1', host)}/pixel")
+    assert site.asked == []
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/status/404", "answered with status 404"),
+        ("/status/204", "answered with status 204"),
+        ("/bytes/11", "holds more than 10 bytes"),
+        ("/slow/5", "did not answer in time"),
+    ],
+)
+async def test_what_is_not_read(path: str, message: str) -> None:
+    async with serving(bounds=Bounds(each=10, seconds=0.2)) as (_, url, fetcher):
+        assert await refused(fetcher, url + path) == f"An address in the request {message}."
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("file:///etc/passwd", "is no http or https address"),
+        ("http://", "is no http or https address"),
+        ("http://127.0.0.1:99999/", "could not be read"),
+        ("http://user@127.0.0.1/", "carries a user name or a password"),
+        ("http://:secret@127.0.0.1/", "carries a user name or a password"),
+    ],
+)
+async def test_what_is_no_address(address: str, message: str) -> None:
+    async with serving() as (_, _url, fetcher):
+        assert await refused(fetcher, address) == f"An address in the request {message}."
+
+
+async def test_a_redirect_may_not_add_a_password() -> None:
+    async with serving() as (site, url, fetcher):
+        address = url.replace("http://", "http://u:p@")
+        assert "user name" in await refused(fetcher, f"{url}/to?address={address}/pixel")
+    assert site.asked == ["/to"]
+
+
+async def test_all_addresses_of_a_request_share_one_bound_of_bytes() -> None:
+    async with serving(bounds=Bounds(together=10)) as (_, url, fetcher):
+        await fetcher.inline(asking(f"{url}/bytes/5", f"{url}/bytes/5"))
+        message = await refused(fetcher, f"{url}/bytes/5", f"{url}/bytes/5", f"{url}/bytes/1")
+    assert message == "The addresses in the request hold more than 10 bytes together."
+
+
+async def test_all_addresses_of_a_request_share_one_time() -> None:
+    bounds = Bounds(at_once=1, seconds=0.4)
+    async with serving(bounds=bounds) as (_, url, fetcher):
+        await fetcher.inline(asking(f"{url}/slow/0.15"))
+        assert "in time" in await refused(fetcher, *[f"{url}/slow/0.15"] * 4)
+
+
+async def test_a_request_with_too_many_addresses_reads_none() -> None:
+    async with serving() as (site, url, fetcher):
+        message = await refused(fetcher, *[f"{url}/pixel"] * 21)
+    assert message == "The request names 21 addresses; at most 20 can be read."
+    assert site.asked == []
+
+
+async def test_some_addresses_are_read_at_once_and_come_back_in_order() -> None:
+    async with serving(bounds=Bounds(at_once=2)) as (site, url, fetcher):
+        addresses = [f"{url}/{path}" for path in ("bytes/1", "busy", "busy", "busy", "bytes/2")]
+        blocks = (await fetcher.inline(asking(*addresses))).messages[0].blocks[1:]
+    read = [base64.b64decode(block.data or "") for block in blocks if isinstance(block, ir.Media)]
+    assert read == [b"x", PIXEL, PIXEL, PIXEL, b"xx"]
+    assert site.peak == 2
