@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 import click
 
-from dragoman.cli.command import Group, UnknownCommand
+from dragoman.cli.command import Group, UnknownCommand, terminal_of
 from dragoman.cli.terminal import (
     ANSWER_IS_NO,
     CLOSED_PIPE,
@@ -51,7 +51,7 @@ class _Dragoman(Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        out = ctx.ensure_object(Terminal).out
+        out = terminal_of(ctx).out
         for title, commands in _GROUPS.items():
             with formatter.section(title):
                 formatter.write_dl([(out.styled(name, "command"), text) for name, text in commands.items()])

@@ -68,6 +68,13 @@ class Group(click.Group):
         super().format_help_text(ctx, formatter)
 
 
+def terminal_of(ctx: click.Context) -> Terminal:
+    """The one voice of the run that a context belongs to."""
+    terminal = ctx.find_object(Terminal)
+    assert terminal is not None, "`dragoman.cli.run` makes it"
+    return terminal
+
+
 @click.pass_context
 def _alone(ctx: click.Context) -> None:
     """What a group does itself: show what there is, where no command of it is named."""
@@ -82,14 +89,13 @@ def _shared_options() -> Iterable[click.Option]:
 
 def _set(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's call
     if value and parameter.name is not None:
-        setattr(ctx.find_object(Terminal), parameter.name, True)
+        setattr(terminal_of(ctx), parameter.name, True)
 
 
 def _write_examples(ctx: click.Context, formatter: click.HelpFormatter, examples: Sequence[str]) -> None:
-    terminal = ctx.find_object(Terminal)
     if examples:
+        out = terminal_of(ctx).out
         formatter.write_paragraph()
         with formatter.indentation():
             for line in examples:
-                shown = line if terminal is None else terminal.out.styled(line, "command")
-                formatter.write(f"{'':>{formatter.current_indent}}$ {shown}\n")
+                formatter.write(f"{'':>{formatter.current_indent}}$ {out.styled(line, 'command')}\n")

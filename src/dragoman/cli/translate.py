@@ -28,12 +28,8 @@ _SEVERITY = {"meaning": "bad", "quality": "warn", "hint": "off"}
         "dragoman translate --from openai_chat --to openai_chat --vendor groq < body.json",
     ),
 )
-@click.option(
-    "--from", "source", required=True, metavar="DIALECT", help="What the body on stdin is written in."
-)
-@click.option(
-    "--to", "target", required=True, metavar="DIALECT", help="What to write: openai_chat, anthropic."
-)
+@click.option("--from", "source", required=True, metavar="DIALECT", help="What stdin is written in.")
+@click.option("--to", "target", required=True, metavar="DIALECT", help="What to write.")
 @click.option("--model", help="The upstream's name of the model, by which its facts are known.")
 @click.option("--vendor", help="The vendor's row of the catalogue, for its deviations.")
 @click.option("--strict", is_flag=True, help="Exit 1 without a body when meaning would be lost.")
@@ -41,7 +37,10 @@ _SEVERITY = {"meaning": "bad", "quality": "warn", "hint": "off"}
 def command(
     terminal: Terminal, source: str, target: str, model: str | None, vendor: str | None, *, strict: bool
 ) -> None:
-    """Show what a provider would get: the body on stdout, losses and changes on stderr."""
+    """Show what a provider would get: the body on stdout, losses and changes on stderr.
+
+    Dialects: anthropic, openai_chat. Nothing is sent to anybody.
+    """
     from dragoman.dialects.table import DIALECTS
     from dragoman.dialects.translation import translated
     from dragoman.providers.catalog import CATALOG

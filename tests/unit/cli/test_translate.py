@@ -29,6 +29,10 @@ def test_every_pair_of_dialects_gives_a_body(run: Run, source: str, target: str)
     assert err.splitlines()[-1].startswith("0 lost, ")
 
 
+def test_help_names_every_dialect(run: Run) -> None:
+    assert f"Dialects: {', '.join(sorted(DIALECTS))}." in run("translate", "--help").out
+
+
 def test_a_loss_is_named_beside_the_body(run: Run) -> None:
     code, out, err = run(*PAIR, stdin=dumped(LOSSY))
     assert (code, json.loads(out)["messages"]) == (0, QUESTION)
