@@ -143,7 +143,6 @@ class ToolCall(Value, frozen=True):
     item: Item | None = None
     cache: CacheMark | None = None
     extra: Extra = None
-    form: str | None = None
 
 
 class ToolResult(Value, frozen=True):

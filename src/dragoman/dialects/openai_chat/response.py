@@ -12,7 +12,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.answer import decode_answer
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.errors import error_member, failure, fault_of
-from dragoman.dialects.openai_chat.saying import Saying
+from dragoman.dialects.openai_chat.saying import Saying, is_part
 from dragoman.dialects.openai_chat.terms import (
     NAME,
     STOP_WORDS,
@@ -217,7 +217,12 @@ def mint(reply: Reply, candidate: int, position: int) -> str:
 
 def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, Any]:
     where = f"candidates[{candidate.index}]"
-    saying = Saying(draft, lambda position: mint(reply, candidate.index, position), legacy=legacy(reply))
+    saying = Saying(
+        draft,
+        lambda position: mint(reply, candidate.index, position),
+        legacy=legacy(reply),
+        parts=draft.own and any(map(is_part, candidate.blocks)),
+    )
     message = saying.write(candidate.blocks, where)
     message.setdefault("refusal", None)
     out: dict[str, Any] = {

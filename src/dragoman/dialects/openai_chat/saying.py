@@ -248,12 +248,12 @@ class Saying:
         self.spaced = True
         if block.dialect != NAME:
             lose_unsaid(block, self.draft, where)
-        elif block.kind.startswith("reasoning."):
-            self.thoughts.append((block, where))
-        elif block.kind == "images":
-            self.wire.setdefault("images", []).append(block.value)
-        else:
+        elif is_part(block):
             self._part(block, where)
+        elif block.kind != "images":
+            self.thoughts.append((block, where))
+        else:
+            self.wire.setdefault("images", []).append(block.value)
 
     def _part(self, block: ir.Block, where: str) -> None:
         part = encode_part(block, self.draft, where)
@@ -305,6 +305,13 @@ def encode_legacy(block: ir.ToolCall, draft: Draft, where: str) -> dict[str, Any
 def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
     """The arguments as written; another dialect's empty ones as an object, which clients parse."""
     return block.arguments if draft.own or block.arguments else "{}"
+
+
+def is_part(block: ir.Block) -> bool:
+    """Whether a block is a vendor's own content part, for which the content must be a list."""
+    if not isinstance(block, ir.Native) or block.dialect != NAME:
+        return False
+    return block.kind != "images" and not block.kind.startswith("reasoning.")
 
 
 def lose_second_call(draft: Draft, where: str) -> None:

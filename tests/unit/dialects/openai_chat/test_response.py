@@ -270,3 +270,22 @@ def test_a_failed_answer_shows_its_error() -> None:
     fault = ir.Fault("overloaded", "Busy.")
     body = DIALECT.encode_response(ir.Response(FOREIGN, error=fault), reply())
     assert body["error"]["code"] == "server_is_overloaded"
+
+
+def test_a_vendors_own_content_part_stays_in_its_list() -> None:
+    """Mistral's references, Databricks' reasoning: other dialects are told that it is lost."""
+    content = [{"type": "text", "text": "So"}, {"type": "reference", "reference_ids": [1]}]
+    response = read({"content": content})
+    assert response.candidates[0].blocks == (
+        ir.Text("So"),
+        ir.Native("openai_chat", "reference", content[1]),
+    )
+    assert DIALECT.encode_response(response, reply())["choices"][0]["message"]["content"] == content
+    texts = read({"content": content[:1]})
+    assert DIALECT.encode_response(texts, reply())["choices"][0]["message"]["content"] == "So"
+
+
+def test_details_and_pictures_of_unknown_kinds_return_to_their_lists() -> None:
+    message = {"content": "Hi.", "reasoning_details": [{"type": "reasoning.odd"}], "images": [{"b64": "AA"}]}
+    again = DIALECT.encode_response(read(message), reply())["choices"][0]["message"]
+    assert {key: again[key] for key in message} == message
