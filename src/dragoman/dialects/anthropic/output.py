@@ -42,8 +42,6 @@ def decode_output(config: Any, old_format: Any) -> ir.Output | None:
     """`output_config`, effort apart, or the deprecated top-level `output_format`."""
     form = None
     if config is None:
-        if old_format is None:
-            return None
         config, form = {"format": old_format}, "output_format"
     wanted = config.get("format")
     extra = leftovers(config, _CONFIG)

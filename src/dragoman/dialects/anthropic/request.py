@@ -194,7 +194,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         _encode_rare(request, target, body)
     headers = {VERSION_HEADER: VERSION}
     if own and request.forms is not None:
-        headers.update((name, form) for name, form in request.forms.items() if name in _HEADERS)
+        understood = _HEADERS if target.quirks.server_tools else _HEADERS - {BETA_HEADER}
+        headers.update((name, form) for name, form in request.forms.items() if name in understood)
     return WireRequest("chat", body, path=PATH, headers=headers)
 
 

@@ -120,10 +120,11 @@ def _encode_tool(tool: ir.Tool, target: Target, index: int) -> dict[str, Any] | 
 
 
 def _encode_provided(tool: ir.ProviderTool, target: Target, where: str) -> dict[str, Any] | None:
-    if tool.dialect == NAME:
+    known = target.quirks.server_tools
+    if known and tool.dialect == NAME:
         return dict(tool.value)
     kind = _PROVIDED.get(tool.kind)
-    if kind is None or not target.quirks.server_tools:
+    if kind is None or not known:
         target.report.lose(where, f"there is no tool of the kind {tool.kind} here", "meaning")
         return None
     out: dict[str, Any] = {"type": kind, "name": tool.kind}

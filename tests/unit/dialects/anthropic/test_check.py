@@ -116,6 +116,17 @@ def test_what_the_specification_allows_passes(members: dict[str, Any]) -> None:
             MISSING,
         ),
         (
+            said({"type": "tool_use", "id": "a", "name": "f"}, role="assistant"),
+            "messages[1].content[0].input",
+            MISSING,
+        ),
+        (
+            said({"type": "tool_use", "id": "a", "input": {}}, role="assistant"),
+            "messages[1].content[0].name",
+            MISSING,
+        ),
+        (said({"type": "thinking"}, role="assistant"), "messages[1].content[0].thinking", MISSING),
+        (
             said({"type": "tool_use", "id": "a.b", "name": "f", "input": {}}, role="assistant"),
             "messages[1].content[0].id",
             VALUE,

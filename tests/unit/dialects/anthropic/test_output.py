@@ -32,6 +32,7 @@ def test_a_schema_that_the_api_takes_goes_out_as_it_is() -> None:
             "x": {"type": "string", "format": "date", "pattern": "^a"},
             "y": {"$ref": "#/$defs/A"},
             "z": {"type": "array", "items": {"anyOf": [{"const": 1}, {"type": "null"}]}, "minItems": 1},
+            "a": {"type": "array", "items": {"type": "string"}, "minItems": 0},
         },
     }
     assert schema(stated) == (stated, [], [])

@@ -140,6 +140,14 @@ def test_an_empty_signature_is_none() -> None:
     assert found == [ir.Open(0, ir.Thinking()), ir.Close(0)]
 
 
+def test_a_signature_that_comes_with_the_start_is_a_delta_too() -> None:
+    assert content(opened({"type": "thinking", "thinking": "", "signature": "sig"}), closed()) == [
+        ir.Open(0, ir.Thinking()),
+        ir.SealDelta(0, ir.Sealed("anthropic", "sig")),
+        ir.Close(0),
+    ]
+
+
 def test_withheld_thinking_comes_whole() -> None:
     assert content(opened({"type": "redacted_thinking", "data": "blob"}), closed()) == [
         ir.Open(0, ir.Thinking(sealed=ir.Sealed("anthropic", "blob"), redacted=True)),

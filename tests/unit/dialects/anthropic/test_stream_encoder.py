@@ -175,6 +175,17 @@ def test_reasoning_is_closed_with_a_signature_before_the_text() -> None:
     ]
 
 
+def test_a_foreign_seal_is_named() -> None:
+    _, report = streamed(
+        START,
+        ir.Open(0, ir.Thinking()),
+        ir.ThinkDelta(0, "Hm."),
+        ir.SealDelta(0, ir.Sealed(FOREIGN, "blob")),
+        ir.Close(0, ir.Thinking("Hm.", sealed=ir.Sealed(FOREIGN, "blob"))),
+    )
+    assert lost(report) == [("candidates[0].blocks[0].sealed", "quality")]
+
+
 def test_words_that_come_later_are_no_loss() -> None:
     _, report = streamed(
         START,
@@ -263,6 +274,10 @@ def test_content_that_only_the_final_block_states() -> None:
         ir.Open(3, ir.Text("")),
         ir.TextDelta(3, "said"),
         ir.Close(3, ir.Text("said")),
+        ir.Open(4, ir.Text("whole")),
+        ir.Close(4, ir.Text("whole")),
+        ir.Open(5, ir.ToolCall("d", "g", "{}")),
+        ir.Close(5, ir.ToolCall("d", "g", "{}")),
     )
     assert [list(frame["delta"].values())[1] for frame in found if "delta" in frame] == [
         "Hi",
@@ -270,6 +285,8 @@ def test_content_that_only_the_final_block_states() -> None:
         "sig",
         '{"x":1}',
         "said",
+        "whole",
+        "{}",
     ]
 
 

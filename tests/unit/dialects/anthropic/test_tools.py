@@ -189,6 +189,16 @@ def test_own_tools_are_named_by_what_they_do(
     assert not report.losses
 
 
+def test_a_compatible_server_gets_neither_typed_tools_nor_betas() -> None:
+    value = {"type": "bash_20250124", "name": "bash"}
+    request = DIALECT.decode_request(wire({"anthropic-beta": "x"}, tools=[*TOOLS, value]))
+    report = Report("anthropic")
+    out = DIALECT.encode_request(request, Target(report, quirks=Quirks(server_tools=False)))
+    assert out.body["tools"] == TOOLS
+    assert out.headers == {"anthropic-version": "2023-06-01"}
+    assert lost(report) == [("tools[2]", "meaning")]
+
+
 def test_another_provider_s_search_becomes_ours() -> None:
     tool = ir.ProviderTool(
         FOREIGN,
