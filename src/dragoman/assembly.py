@@ -181,6 +181,7 @@ def _wire(provider: Provider, transport: Transport) -> WireUpstream:
         Account(
             sign(url, {}, credential=credential, scheme=provider.auth, fixed=provider.fixed, extra=extra),
             None if credential is None else credential.secret.tail,
+            (*(() if credential is None else (credential.secret.reveal(),)), *extra.values()),
         )
         for credential in credentials
     ]
@@ -250,4 +251,4 @@ def _client_keys(config: Config) -> ClientKeys:
     required = config.auth.required
     if required is None:
         required = bool(keys) or not is_loopback(config.server.host)
-    return ClientKeys(keys, required=required and not config.auth.open)
+    return ClientKeys(keys, required=required and not config.auth.open, any_host=config.auth.open)

@@ -125,7 +125,9 @@ class Flight:
                     await self._translate(upstream, call, record)
         except RequestFailed as failed:
             fault = failed.fault
-            if not isinstance(upstream, WireUpstream):
+            if isinstance(upstream, WireUpstream):
+                fault = upstream.discreet(fault, call)
+            else:
                 fault = work.located(fault)  # an upstream of our own speaks of the request in IR terms
             record.fault, record.status = fault, fault.status
             return fault

@@ -33,7 +33,8 @@ ANYONE = Caller("anyone")
 class ClientKeys:
     """The keys of one configuration. required: whether a request needs one.
 
-    keys: (name, secret, granted models or None). hosts: further Host names that are ours.
+    keys: (name, secret, granted models or None). hosts: further Host names that are ours. any_host:
+    every name is, because the operator says that something else stands in front.
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class ClientKeys:
         *,
         required: bool,
         hosts: Iterable[str] = (),
+        any_host: bool = False,
     ) -> None:
+        self._any_host = any_host
         self._callers = {
             _digest(secret): Caller(name, None if models is None else frozenset(models))
             for name, secret, models in keys
@@ -53,7 +56,7 @@ class ClientKeys:
     def authenticate(self, headers: Mapping[str, str]) -> Caller | ir.Fault:
         """The caller, or the fault to answer with. headers: lower-case names."""
         if not self.required:
-            return ANYONE if self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
+            return ANYONE if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
         key = presented(headers)
         if not key:
             return _MISSING

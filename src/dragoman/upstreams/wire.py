@@ -24,12 +24,18 @@ from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode
 from dragoman.wire.sse import SSESplitter
 
+_TELLING = 8
+"""Characters that a secret has at least. Shorter header values ("eu") are none, and part of many words."""
+
 
 class Account(msgspec.Struct, frozen=True):
-    """One credential of a provider, ready to use. tail: its last characters, for people."""
+    """One credential of a provider, ready to use. tail: its last characters, for people. secrets: what of
+    its headers nobody may be told.
+    """
 
     headers: Mapping[str, str]
     tail: str | None = None
+    secrets: tuple[str, ...] = ()
 
 
 class WireUpstream:
@@ -88,6 +94,14 @@ class WireUpstream:
         """The fault of an error answer."""
         fault = self.dialect.decode_error(answer.status, answer.headers, await answer.read())
         return RequestFailed(fault)
+
+    def discreet(self, fault: ir.Fault, call: Call) -> ir.Fault:
+        """The fault without the secrets that the call carried, should its message repeat one."""
+        message = fault.message
+        for secret in (*self.accounts[call.account].secrets, *(call.headers or {}).values()):
+            if len(secret) >= _TELLING:
+                message = message.replace(secret, "[redacted]")
+        return msgspec.structs.replace(fault, message=message)
 
     async def complete(self, request: ir.Request, call: Call) -> ir.Response:
         """Answer one chat request whole."""
