@@ -1,49 +1,117 @@
 """The access log: one line for each exchange, when it is over.
 
-To a terminal a line for people, elsewhere one JSON object a line. Lines are collected and written
-together a few times a second, so that a request never waits for a terminal or a pipe. Bodies, keys and
-texts of clients or upstreams are never logged; control characters cannot occur in what is.
+To a terminal a line for people, elsewhere one JSON object a line. A request only leaves its line: a thread
+writes, several lines together, so that no request waits for a terminal or a pipe that nobody reads. What
+does not fit into the queue is dropped by whole lines, and the log says how many. Bodies, keys and texts of
+clients or upstreams are never logged; control characters cannot occur in what is, nor endless names.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
 from typing import Any, BinaryIO
 
 import msgspec
 
 from dragoman.exchange import Exchange
 
-_FLUSH_SECONDS = 0.2
+_COLLECT_SECONDS = 0.2
+_RETRY_SECONDS = 0.05
+_PATIENCE_SECONDS = 1.0
+_QUEUED_LINES = 5_000
+_TEXT_CHARACTERS = 256
 _encode = msgspec.json.Encoder().encode
 
 
 class AccessLog:
-    """Writes exchanges to a binary stream. people: lines for a terminal instead of JSON."""
+    """Writes exchanges to a binary stream. people: lines for a terminal instead of JSON.
 
-    def __init__(self, stream: BinaryIO, *, people: bool) -> None:
-        self._stream = stream
-        self._line = _for_people if people else _for_machines
-        self._lines: list[bytes] = []
-        self._timer: asyncio.TimerHandle | None = None
+    queued: lines that wait for the stream at most; those beyond are dropped and counted.
+    """
+
+    def __init__(self, stream: BinaryIO, *, people: bool, queued: int = _QUEUED_LINES) -> None:
+        # Not the buffer: a thread that waits inside of one holds its lock, and Python aborts at exit.
+        self._stream: Any = getattr(stream, "raw", stream)
+        self._people = people
+        self._queued = queued
+        self._queue: SimpleQueue[bytes | Event | None] = SimpleQueue()
+        self._hurry = Event()
+        self._dropped = 0
+        self._dropped_at = 0.0
+        self._told = 0
+        self._thread: Thread | None = None
 
     def __call__(self, exchange: Exchange) -> None:
         """Note one finished exchange."""
-        self._lines.append(self._line(exchange))
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
+        if self._queue.qsize() >= self._queued:
+            self._dropped += 1
+            self._dropped_at = exchange.created
+            return
+        self._queue.put(_for_people(exchange) if self._people else _for_machines(exchange))
+        if self._thread is None:
+            # A daemon, since nothing can end a write that nobody reads.
+            self._thread = Thread(target=self._work, name="access log", daemon=True)
+            self._thread.start()
 
-    def flush(self) -> None:
-        """Write what has been collected."""
-        self._timer = None
-        lines, self._lines = self._lines, []
-        if lines:
+    def flush(self, patience: float = _PATIENCE_SECONDS) -> None:
+        """Wait until what has been noted is written, `patience` seconds at most."""
+        if self._thread is not None and self._thread.is_alive():
+            written = Event()
+            self._queue.put(written)
+            self._hurry.set()
+            written.wait(patience)
+
+    def close(self, patience: float = _PATIENCE_SECONDS) -> None:
+        """Write what has been noted and end the thread; wait for that `patience` seconds at most.
+
+        The stream stays open. Nothing that is noted later is written.
+        """
+        if self._thread is not None:
+            self._queue.put(None)
+            self._hurry.set()
+            self._thread.join(patience)
+
+    # The thread's side -------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        batch: list[bytes | Event | None] = []
+        while None not in batch:
+            batch = [self._queue.get()]
+            self._hurry.wait(_COLLECT_SECONDS)
+            self._hurry.clear()
             try:
-                self._stream.write(b"".join(lines))
-                self._stream.flush()
-            except (OSError, ValueError):
-                return  # the reader of our log has gone; the requests have not
+                while True:
+                    batch.append(self._queue.get_nowait())
+            except Empty:
+                pass
+            lines = [item for item in batch if isinstance(item, bytes)]
+            if missed := self._dropped - self._told:
+                self._told += missed
+                lines.append(_missed(missed, self._dropped_at, people=self._people))
+            self._write(b"".join(lines))
+            for item in batch:
+                if isinstance(item, Event):
+                    item.set()
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:
+                written = self._stream.write(rest)
+                if written is None:  # a stream that does not block, and is full
+                    time.sleep(_RETRY_SECONDS)
+                else:
+                    rest = rest[written:]
+        except (OSError, ValueError):
+            return  # the reader of our log has gone; the requests have not
+
+
+def _missed(count: int, at: float, *, people: bool) -> bytes:
+    if people:
+        return f"{_clock(at)} {count} lines dropped: the log was not read in time\n".encode()
+    return bytes(_encode({"at": at, "event": "log_dropped", "lines": count})) + b"\n"
 
 
 def _for_machines(exchange: Exchange) -> bytes:
@@ -52,17 +120,17 @@ def _for_machines(exchange: Exchange) -> bytes:
         "at": exchange.created,
         "event": "exchange",
         "id": exchange.id,
-        "request_id": exchange.request_id,
+        "request_id": _cut(exchange.request_id),
         "method": exchange.method,
-        "path": exchange.path,
+        "path": _cut(exchange.path),
         "status": exchange.status,
-        "end": exchange.end,
+        "end": exchange.end and _cut(exchange.end),
         "client": exchange.client,
         "total_us": _us((exchange.ended or began) - began),
     }
     if exchange.asked is not None:
-        record["model"] = exchange.asked
-        record["deployment"] = exchange.answered
+        record["model"] = _cut(exchange.asked)
+        record["deployment"] = exchange.answered and _cut(exchange.answered)
         record["mode"] = exchange.mode
         record["stream"] = exchange.streamed
         record["attempts"] = len(exchange.attempts)
@@ -80,18 +148,17 @@ def _for_machines(exchange: Exchange) -> bytes:
             "estimated": usage.estimated,
         }
     if exchange.fault is not None:
-        record["error"] = exchange.fault.code or exchange.fault.kind
+        record["error"] = _cut(exchange.fault.code or exchange.fault.kind)
     return bytes(_encode(record)) + b"\n"
 
 
 def _for_people(exchange: Exchange) -> bytes:
-    clock = time.strftime("%H:%M:%S", time.localtime(exchange.created))
     total = ((exchange.ended or exchange.began) - exchange.began) * 1000
-    parts = [clock, str(exchange.status or "---"), exchange.method, exchange.path]
+    parts = [_clock(exchange.created), str(exchange.status or "---"), exchange.method, _cut(exchange.path)]
     if exchange.asked:
-        parts.append(
-            exchange.asked if exchange.answered is None else f"{exchange.asked} → {exchange.answered}"
-        )
+        parts.append(_cut(exchange.asked))
+        if exchange.answered is not None:
+            parts.append(f"→ {_cut(exchange.answered)}")
     if exchange.mode:
         parts.append(exchange.mode)
     parts.append(f"{total:.3g} ms")
@@ -100,9 +167,18 @@ def _for_people(exchange: Exchange) -> bytes:
     if exchange.losses:
         parts.append(f"{len(exchange.losses)} lost")
     if exchange.end != "done":
-        parts.append(str(exchange.end))
+        parts.append(_cut(str(exchange.end)))
     line = " ".join(parts)
     return "".join(c if c.isprintable() else "?" for c in line).encode() + b"\n"
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
+def _cut(text: str) -> str:
+    """Clients choose models and paths, upstreams their codes: neither may fill the log."""
+    return text if len(text) <= _TEXT_CHARACTERS else text[: _TEXT_CHARACTERS - 1] + "…"
 
 
 def _us(seconds: float) -> int:

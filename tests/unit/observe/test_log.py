@@ -1,0 +1,180 @@
+"""The access log says each exchange in one line, and never makes anybody wait for its reader."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from dragoman import ir
+from dragoman.exchange import Exchange
+from dragoman.observe.log import AccessLog
+
+BOTH = pytest.mark.parametrize("people", [False, True], ids=["machines", "people"])
+
+
+def exchange(path: str = "/v1/chat/completions") -> Exchange:
+    one = Exchange("ex_1", "req_1", "openai_chat", "POST", path, began=5.0, created=1_700_000_000.0)
+    one.status = 200
+    one.close(5.25)
+    return one
+
+
+@contextmanager
+def logging(stream: Any, *, people: bool = False, queued: int = 5_000) -> Generator[AccessLog, None, None]:
+    log = AccessLog(stream, people=people, queued=queued)
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+def written(one: Exchange, *, people: bool = False) -> str:
+    stream = io.BytesIO()
+    with logging(stream, people=people) as log:
+        log(one)
+    line = stream.getvalue().decode()
+    assert line.endswith("\n")
+    assert line.count("\n") == 1
+    return line[:-1]
+
+
+def answered() -> Exchange:
+    one = exchange()
+    one.asked, one.answered, one.mode, one.client = "fast", "p/m", "translate", "ann"
+    one.first, one.waited = 5.125, 0.0625
+    one.usage = ir.Usage(input=3, output=4, cache_read=2)
+    return one
+
+
+def test_programs_get_one_object() -> None:
+    record = json.loads(written(answered()))
+    assert record == {
+        "at": 1_700_000_000.0, "event": "exchange", "id": "ex_1", "request_id": "req_1", "method": "POST",
+        "path": "/v1/chat/completions", "status": 200, "end": "done", "client": "ann", "total_us": 250_000,
+        "model": "fast", "deployment": "p/m", "mode": "translate", "stream": False, "attempts": 0,
+        "losses": 0, "upstream_us": 62_500, "first_us": 125_000,
+        "tokens": {
+            "in": 5, "cached": 2, "cache_write": None, "out": 4, "reasoning": None, "estimated": False,
+        },
+    }  # fmt: skip
+
+
+def test_people_get_one_line() -> None:
+    clock, _, rest = written(answered(), people=True).partition(" ")
+    assert time.strptime(clock, "%H:%M:%S")
+    assert rest == "200 POST /v1/chat/completions fast → p/m translate 250 ms 5 in 4 out"
+
+
+def test_a_failure_is_named() -> None:
+    one = exchange()
+    one.fault = ir.Fault("rate_limit", "The key's text sk-1 stays out.", code="slow_down", blame="upstream")
+    one.close(6.0)
+    assert json.loads(written(one))["error"] == "slow_down"
+    assert written(one, people=True).endswith(" 1e+03 ms upstream/auth/slow_down")
+    assert "sk-1" not in written(one) + written(one, people=True)
+
+
+@BOTH
+def test_no_name_fills_the_log(people: bool) -> None:
+    endless = "z" * 3_000_000
+    one = exchange(f"/{endless}")
+    one.asked = one.answered = endless
+    one.fault = ir.Fault("upstream", "", code=endless)
+    one.close(6.0)
+    line = written(one, people=people)
+    assert len(line) < 2_000
+    assert "z" * 255 + "…" in line
+    assert "z" * 256 not in line
+    at_the_limit = "/" + "y" * 255
+    assert f"{at_the_limit}" in written(exchange(at_the_limit), people=people)
+
+
+def test_control_characters_do_not_reach_a_terminal() -> None:
+    assert "/?[2J?" in written(exchange("/\x1b[2J\n"), people=True)
+
+
+def test_flush_waits_until_all_is_written() -> None:
+    stream = io.BytesIO()
+    with logging(stream) as log:
+        for number in range(3):
+            log(exchange(f"/{number}"))
+            log.flush()
+            assert stream.getvalue().count(b"\n") == number + 1
+
+
+def test_a_log_without_lines_has_nothing_to_end() -> None:
+    log = AccessLog(io.BytesIO(), people=False)
+    log.flush()
+    log.close()
+
+
+def test_the_thread_ends_with_the_log() -> None:
+    before = threading.active_count()
+    log = AccessLog(io.BytesIO(), people=False)
+    log(exchange())
+    assert threading.active_count() == before + 1
+    log.close()
+    assert threading.active_count() == before
+    log.flush(patience=30.0)
+
+
+class Reader:
+    """The far end of a pipe, which reads when it is told to."""
+
+    def __init__(self, *, blocking: bool) -> None:
+        self.source, sink = os.pipe()
+        os.set_blocking(sink, blocking)
+        self.stream = os.fdopen(sink, "wb")
+
+    def lines(self) -> list[bytes]:
+        """All that has been written until the stream was closed."""
+        with os.fdopen(self.source, "rb") as source:
+            return source.read().splitlines(keepends=True)
+
+
+@BOTH
+@pytest.mark.parametrize("blocking", [True, False], ids=["waiting", "refusing"])
+def test_a_reader_that_stalls_stops_no_request_and_misses_whole_lines(people: bool, blocking: bool) -> None:
+    reader = Reader(blocking=blocking)
+    log = AccessLog(reader.stream, people=people, queued=1_000)
+    path = "/" + "x" * 250
+    for _ in range(1_000):  # more than a pipe holds: the thread is stuck in them from now on
+        log(exchange(path))
+    log.flush(patience=0.3)
+    began = time.monotonic()
+    for _ in range(3_000):
+        log(exchange(path))
+    assert time.monotonic() - began < 2.0
+    log.flush(patience=0.1)
+    log.close(patience=0.1)
+
+    got: list[bytes] = []
+    reading = threading.Thread(target=lambda: got.extend(reader.lines()))
+    reading.start()
+    log.close(patience=10.0)
+    reader.stream.close()
+    reading.join()
+    whole = [line for line in got if path.encode() in line]
+    (told,) = [line for line in got if path.encode() not in line]
+    missed = int(told.split()[1]) if people else json.loads(told)["lines"]
+    assert missed > 0
+    assert len(whole) + missed == 4_000
+    assert all(line.endswith(b"\n") for line in got)
+    assert people or all(json.loads(line)["event"] == "exchange" for line in whole)
+
+
+def test_a_reader_that_has_gone_is_no_failure() -> None:
+    reader = Reader(blocking=True)
+    os.close(reader.source)
+    with logging(reader.stream) as log:
+        log(exchange())
+        log.flush()
+    reader.stream.close()
