@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from dragoman.exchange import Exchange
+from dragoman.seams import Seams
 from dragoman.testing.provider import Whole
 from tests.e2e.calls import CHAT, HELLO
 from tests.e2e.conftest import Provide, Serve, up
@@ -88,3 +89,14 @@ async def test_pipelined_requests_are_answered_in_their_order(provide: Provide, 
     writer.close()
     assert got.index(b"chat.completion") < got.index(b'"uptime"')
     assert got.rindex(b"chat.completion") > got.rindex(b'"uptime"')
+
+
+async def test_the_server_and_the_gateway_tell_time_by_one_clock(serve: Serve) -> None:
+    exchanges: list[Exchange] = []
+    base = await serve(observers=[exchanges.append], seams=Seams(monotonic=lambda: 7.0))
+    reader, writer = await connect(base)
+    writer.write(HEALTH)
+    await reader.read(4096)
+    writer.close()
+    await until(lambda: exchanges)
+    assert (exchanges[0].began, exchanges[0].ended) == (7.0, 7.0)

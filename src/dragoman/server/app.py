@@ -8,6 +8,7 @@ the server does not run the lifespan (mounted in someone else's application).
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,20 @@ import msgspec
 
 from dragoman import ir
 from dragoman.accounts.keys import ANYONE, Caller
+from dragoman.deadlines import UNLIMITED
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
+from dragoman.seams import SYSTEM
 from dragoman.server.client import PATIENCE, AsgiClient, ClientGone, read_body
 from dragoman.server.faces import Call, Endpoint, PathTable
 from dragoman.server.headers import Headers
-from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send, watch_for_disconnect
-from dragoman.tasks import spawn
+from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send
+from dragoman.wire.header import header_value
 
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
 
+log = logging.getLogger("dragoman.server")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _PREFLIGHT_AGE = b"86400"
 
@@ -37,6 +41,8 @@ class App:
         self._gateway = gateway
         self._settings = gateway.config.server
         self._seams = gateway.seams
+        self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
+        """Whether our protocol's stamps and this gateway's clock tell the same time."""
         self._paths = PathTable(gateway)
         self._origins = frozenset(self._settings.cors_origins)
 
@@ -72,41 +78,60 @@ class App:
             await self._serve(arrival, exchange, client)
         except asyncio.CancelledError:
             if not link.lost:
+                await self._fail(_STOPPING, endpoint, exchange, client)
                 raise
         except ClientGone:
             link.lost = True
         finally:
-            link.task = None
+            link.end()
             client.close()
             exchange.close(self._seams.monotonic(), gone=link.lost)
             self._gateway.observe(exchange)
 
     async def _serve(self, arrival: _Arrival, exchange: Exchange, client: AsgiClient) -> None:
-        scope, headers, endpoint = arrival.scope, arrival.headers, arrival.endpoint
-        if scope["method"] == "OPTIONS":
+        headers, endpoint = arrival.headers, arrival.endpoint
+        if exchange.method == "OPTIONS":
             await self._preflight(headers, client)
             return
         try:
             await self._gateway.start()
             caller = self._admit(endpoint, headers, exchange)
-            handler = self._paths.handler(endpoint, scope["method"], exchange.path)
+            handler = self._paths.handler(endpoint, exchange.method, exchange.path)
             body = b""
             if handler.takes_body:
                 _check_content_type(headers)
-                length = headers.get("content-length")
-                # The usual small body has come with its head: then there is nothing to wait for.
-                patience = None if arrival.link.complete else PATIENCE
-                deadline = self._gateway.deadlines.within(patience)
-                body = await read_body(arrival.receive, length, self._settings.max_body, deadline)
-                if EXTENSION not in (scope.get("extensions") or ()):
-                    spawn(watch_for_disconnect(arrival.receive, arrival.link), "disconnect")
+                body = await self._body(arrival, exchange)
             await handler.run(Call(body, headers, arrival.params, caller), exchange, client)
         except RequestFailed as failed:
-            exchange.fault = failed.fault
-            face = self._paths.face(endpoint)
-            status, extra, body = face.encode_error(failed.fault, exchange.request_id)
-            named = [(name.encode(), value.encode("latin-1")) for name, value in extra.items()]
-            await client.answer(status, [*named, *_standing(failed.fault, endpoint)], body)
+            await self._fail(failed.fault, endpoint, exchange, client)
+        except ClientGone:
+            raise
+        except Exception:
+            log.exception("exchange %s failed", exchange.id)
+            await self._fail(_INTERNAL, endpoint, exchange, client)
+
+    async def _body(self, arrival: _Arrival, exchange: Exchange) -> bytes:
+        link, receive, length = arrival.link, arrival.receive, arrival.headers.get("content-length")
+        if link.complete:  # the usual small body has come with its head: there is nothing to wait for
+            return await read_body(receive, length, self._settings.max_body, UNLIMITED)
+        since = self._seams.monotonic()
+        deadline = self._gateway.deadlines.within(PATIENCE)
+        body = await read_body(receive, length, self._settings.max_body, deadline)
+        exchange.waited += self._seams.monotonic() - since
+        if EXTENSION not in (arrival.scope.get("extensions") or ()):
+            link.watch(receive)
+        return body
+
+    async def _fail(
+        self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, client: AsgiClient
+    ) -> None:
+        """Tell a failure that the engine never saw. What has begun stays incomplete: it is cut off."""
+        exchange.fault = fault
+        if client.begun:
+            return
+        status, extra, body = self._paths.face(endpoint).encode_error(fault, exchange.request_id)
+        named = [(name.encode(), header_value(value)) for name, value in extra.items()]
+        await client.answer(status, [*named, *_standing(fault, endpoint)], body)
 
     def _admit(self, endpoint: Endpoint | None, headers: Headers, exchange: Exchange) -> Caller:
         """Authentication comes first, on every path but health, so that an outsider learns nothing."""
@@ -128,7 +153,7 @@ class App:
             self._paths.face(endpoint).name,
             scope["method"],
             endpoint.template if endpoint is not None else scope["path"],
-            began=arrival.link.began,
+            began=arrival.link.began if self._stamped else self._seams.monotonic(),
             created=self._seams.now(),
         )
 
@@ -149,7 +174,7 @@ class App:
         )
 
     async def _preflight(self, headers: Headers, client: AsgiClient) -> None:
-        wanted = headers.get("access-control-request-headers", "*").encode("latin-1")
+        wanted = header_value(headers.get("access-control-request-headers", "*"))
         await client.empty(
             204,
             [
@@ -195,3 +220,9 @@ def _check_content_type(headers: Headers) -> None:
         named = repr(kind) if kind else "of the body"
         message = f"The content type {named} is not accepted; send 'content-type: application/json'."
     raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))
+
+
+_INTERNAL = ir.Fault(
+    "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
+)
+_STOPPING = ir.Fault("unavailable", "The gateway is stopping.", code="gateway_stopping", blame="gateway")

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
+from dragoman.tasks import spawn
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -24,13 +26,14 @@ class Link:
     connection is gone.
     """
 
-    __slots__ = ("began", "complete", "lost", "task")
+    __slots__ = ("began", "complete", "lost", "task", "watcher")
 
     def __init__(self, began: float) -> None:
         self.began = began
         self.complete = False
         self.lost = False
         self.task: asyncio.Task[Any] | None = None
+        self.watcher: asyncio.Task[None] | None = None
 
     def drop(self) -> None:
         """The client has gone: whoever works for it is cancelled."""
@@ -38,9 +41,19 @@ class Link:
         if self.task is not None:
             self.task.cancel()
 
+    def watch(self, receive: Receive) -> None:
+        """Look out for the client's going away, under a server that put no Link into the scope."""
+        self.watcher = spawn(watch_for_disconnect(receive, self), "disconnect")
+
+    def end(self) -> None:
+        """The request is over: nobody works for it any more, and nobody looks out."""
+        self.task = None
+        if self.watcher is not None:
+            self.watcher.cancel()
+
 
 async def watch_for_disconnect(receive: Receive, link: Link) -> None:
-    """Wait for the client's going away and drop the link. For servers that put no Link into the scope."""
+    """Wait for the client's going away and drop the link."""
     while (await receive())["type"] != "http.disconnect":
         pass
     link.drop()

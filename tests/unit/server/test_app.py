@@ -1,0 +1,171 @@
+"""The application under a server that knows nothing of it: failures are answers, nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from dragoman import ir
+from dragoman.exchange import Exchange
+from dragoman.gateway import Gateway
+from dragoman.seams import Seams
+from dragoman.server.link import Message
+
+CHAT = json.dumps({"model": "own/x", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+SAID = [
+    ir.Start("x", model="x"),
+    ir.Open(0, ir.Text("")),
+    ir.TextDelta(0, "Hello!"),
+    ir.Close(0),
+    ir.Finish(ir.Stop("end")),
+    ir.End(),
+]
+
+
+class Own:
+    """An upstream that answers when it is told to, after `first` events at once."""
+
+    name = "own"
+
+    def __init__(self, first: int = 0) -> None:
+        self.called = asyncio.Event()
+        self.may = asyncio.Event()
+        self._first = first
+
+    @asynccontextmanager
+    async def chat(self, request: Any, call: Any) -> Any:
+        async def events() -> Any:
+            if self._first:
+                yield SAID[: self._first]
+            self.called.set()
+            await self.may.wait()
+            yield SAID[self._first :]
+
+        yield events()
+
+
+class Visit:
+    """One request to an application, and what was sent back."""
+
+    def __init__(
+        self, app: Any, *, path: str = "/v1/chat/completions", parts: Sequence[bytes] = (CHAT,)
+    ) -> None:
+        self._parts = list(parts)
+        self.pause = 0.0
+        self.sent: list[Message] = []
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        method = "POST" if "chat" in path else "GET"
+        scope = {"type": "http", "method": method, "path": path, "headers": headers, "root_path": ""}
+        self.task = asyncio.ensure_future(app(scope, self._receive, self._send))
+
+    async def _receive(self) -> Message:
+        if not self._parts:
+            await asyncio.Event().wait()
+        await asyncio.sleep(self.pause)
+        return {"type": "http.request", "body": self._parts.pop(0), "more_body": bool(self._parts)}
+
+    async def _send(self, message: Message) -> None:
+        self.sent.append(message)
+
+    @property
+    def status(self) -> int:
+        return int(self.sent[0]["status"])
+
+    @property
+    def headers(self) -> Mapping[bytes, bytes]:
+        return dict(self.sent[0]["headers"])
+
+    @property
+    def error(self) -> Any:
+        return json.loads(self.sent[1]["body"])["error"]
+
+
+def watchers() -> int:
+    return sum(task.get_name() == "disconnect" for task in asyncio.all_tasks())
+
+
+async def test_a_start_that_fails_is_a_500_without_internals(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def start(self: Gateway) -> None:
+        raise OSError("/secret/place is missing")
+
+    exchanges: list[Exchange] = []
+    monkeypatch.setattr(Gateway, "start", start)
+    visit = Visit(Gateway(observers=[exchanges.append]).asgi())
+    with caplog.at_level(logging.ERROR, "dragoman"):
+        await visit.task
+    assert (visit.status, visit.error["code"]) == (500, "internal_error")
+    assert "secret" not in visit.error["message"]
+    assert "/secret/place" in caplog.text
+    assert exchanges[0].end == "gateway/auth/internal_error"
+    names = [name for name, _ in visit.sent[0]["headers"]]
+    assert names.count(b"x-request-id") == 1
+
+
+async def test_a_stop_before_the_answer_is_a_503() -> None:
+    exchanges: list[Exchange] = []
+    own = Own()
+    gateway = Gateway(upstreams={"own": own}, observers=[exchanges.append])
+    visit = Visit(gateway.asgi())
+    await own.called.wait()
+    visit.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await visit.task
+    assert (visit.status, visit.error["code"]) == (503, "gateway_stopping")
+    assert exchanges[0].end == "gateway/connect/gateway_stopping"
+    await gateway.close()
+
+
+async def test_a_stop_within_a_stream_cuts_it_off() -> None:
+    exchanges: list[Exchange] = []
+    own = Own(first=3)
+    gateway = Gateway(upstreams={"own": own}, observers=[exchanges.append])
+    visit = Visit(gateway.asgi(), parts=[CHAT[:-1] + b', "stream": true}'])
+    await own.called.wait()
+    visit.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await visit.task
+    assert visit.status == 200
+    assert visit.sent[-1]["more_body"]
+    assert exchanges[0].end == "gateway/stream/gateway_stopping"
+    await gateway.close()
+
+
+async def test_nobody_looks_out_for_a_client_that_has_its_answer() -> None:
+    own = Own()
+    gateway = Gateway(upstreams={"own": own})
+    visit = Visit(gateway.asgi())
+    await own.called.wait()
+    assert watchers() == 1
+    own.may.set()
+    await visit.task
+    await asyncio.sleep(0)
+    assert (visit.status, watchers()) == (200, 0)
+    await gateway.close()
+
+
+async def test_waiting_for_a_slow_upload_is_not_our_own_time() -> None:
+    own = Own()
+    own.may.set()
+    gateway = Gateway(upstreams={"own": own})
+    visit = Visit(gateway.asgi(), parts=[CHAT[:9], CHAT[9:]])
+    visit.pause = 0.2
+    await visit.task
+    assert visit.status == 200
+    assert float(visit.headers[b"x-dragoman-overhead-ms"]) < 200
+    await gateway.close()
+
+
+async def test_times_are_told_by_the_gateways_own_clock() -> None:
+    exchanges: list[Exchange] = []
+    gateway = Gateway(observers=[exchanges.append], seams=Seams(monotonic=lambda: 7.0))
+    await Visit(gateway.asgi(), path="/health").task
+    assert (exchanges[0].began, exchanges[0].ended) == (7.0, 7.0)
+    await gateway.close()
