@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.hooks import HookFailed, Hooks
+from dragoman.hooks import EndedByHook, HookFailed, Hooks
 
 EXCHANGE = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", began=0.0, created=0.0)
 REQUEST = ir.Request("openai_chat", "m")
@@ -79,12 +81,80 @@ def test_an_object_without_any_point_is_no_hook() -> None:
 
 async def test_a_hook_may_end_the_request_with_its_own_fault() -> None:
     told = ir.Fault("permission", "not on Sundays")
-    with pytest.raises(RequestFailed) as caught:
+    with pytest.raises(EndedByHook) as caught:
         await Hooks([Breaks(RequestFailed(told))]).before(EXCHANGE, REQUEST)
-    assert caught.value.fault == told
+    assert isinstance(caught.value, RequestFailed)
+    assert (caught.value.fault, caught.value.hook, caught.value.point) == (told, "breaker", "before")
 
 
 async def test_any_other_failure_names_the_hook() -> None:
     with pytest.raises(HookFailed, match="'breaker' failed in before") as caught:
         await Hooks([Breaks(ValueError("boom"))]).before(EXCHANGE, REQUEST)
     assert isinstance(caught.value.__cause__, ValueError)
+
+
+FAULT = ir.Fault("upstream", "gone")
+RESPONSE = ir.Response("r_1", model="m")
+PING = ir.Ping()
+ARGUMENTS = {"before": REQUEST, "after": RESPONSE, "on_event": PING, "on_error": FAULT}
+
+
+def run(point: str, hook: Callable[..., Any]) -> Awaitable[Any]:
+    """One hook that has one point, at that point."""
+    hooks = Hooks([SimpleNamespace(name="mine", **{point: hook})])
+    if point == "on_event":
+        return hooks.events(EXCHANGE, [PING])
+    called: Awaitable[Any] = getattr(hooks, point)(EXCHANGE, ARGUMENTS[point])
+    return called
+
+
+WRONG: list[tuple[str, Any]] = [
+    ("before", {}),
+    ("before", {"model": "m"}),
+    ("before", ""),
+    ("after", REQUEST),
+    ("after", False),
+    ("on_event", PING),
+    ("on_event", [PING, "x"]),
+    ("on_event", "x"),
+    ("on_event", {PING.__class__: PING}),
+    ("on_event", iter([PING])),
+    ("on_error", "it broke"),
+    ("on_error", 500),
+]
+
+
+@pytest.mark.parametrize(("point", "result"), WRONG)
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "async"])
+async def test_a_result_of_another_type_is_a_failure_by_name(point: str, result: Any, plain: bool) -> None:
+    async def later(*_: Any) -> Any:
+        return result
+
+    with pytest.raises(HookFailed, match=f"'mine' failed in {point}") as caught:
+        await run(point, (lambda *_: result) if plain else later)
+    assert "it returned" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("point", ARGUMENTS)
+async def test_a_hook_that_cannot_be_called_is_a_failure_by_name(point: str) -> None:
+    with pytest.raises(HookFailed, match=f"'mine' failed in {point}") as caught:
+        await run(point, lambda: None)
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+@pytest.mark.parametrize("point", ARGUMENTS)
+async def test_a_plain_function_may_change_or_end_what_it_is_given(point: str) -> None:
+    kept = [PING] if point == "on_event" else ARGUMENTS[point]
+    assert await run(point, lambda *_: None) == kept
+
+    def returns(_: Exchange, given: Any) -> Any:
+        return (given,) if point == "on_event" else given
+
+    assert await run(point, returns) == kept
+
+    def ends(*_: Any) -> None:
+        raise RequestFailed(FAULT)
+
+    with pytest.raises(EndedByHook) as caught:
+        await run(point, ends)
+    assert (caught.value.fault, caught.value.point) == (FAULT, point)
