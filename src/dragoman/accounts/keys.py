@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import msgspec
 
 from dragoman import ir
+
+_HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -51,7 +55,7 @@ class ClientKeys:
             for name, secret, models in keys
         }
         self.required = required
-        self._hosts = {"localhost", *(host.lower() for host in hosts)}
+        self._hosts = {"localhost", *(name for host in hosts if (name := _read_host(host)[0]))}
 
     def authenticate(self, headers: Mapping[str, str]) -> Caller | ir.Fault:
         """The caller, or the fault to answer with. headers: lower-case names."""
@@ -63,20 +67,22 @@ class ClientKeys:
         return self._callers.get(_digest(key)) or _WRONG
 
     def _is_ours(self, host: str) -> bool:
-        if not host or host in self._hosts:
-            return True
-        name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
-        name = name.lower().rstrip(".")
-        if name in self._hosts or name.endswith(".localhost"):
-            ours = True
-        else:
-            try:
-                ours = bool(ipaddress.ip_address(name))
-            except ValueError:
-                return False
-        if len(self._hosts) < 64:  # remembers spellings with their port; bounded against invented ones
-            self._hosts.add(host)
-        return ours
+        name, is_address = _read_host(host)
+        return not host or is_address or name in self._hosts or name.endswith(".localhost")
+
+
+@lru_cache(maxsize=64)  # clients of one gateway spell it in few ways
+def _read_host(host: str) -> tuple[str, bool]:
+    """The name in a Host header without its port, "" where there is none; and whether it is an IP address."""
+    found = _HOST.fullmatch(host)
+    if found is None:
+        return "", False
+    name = (found[1] or found[2]).lower().rstrip(".")
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name, False
+    return name, True
 
 
 def presented(headers: Mapping[str, str]) -> str | None:

@@ -8,7 +8,7 @@ from dragoman import ir
 from dragoman.accounts.keys import ANYONE, Caller, ClientKeys, is_loopback, presented
 
 KEYS = ClientKeys([("ann", "key-a", None), ("bob", "key-b", ["m"])], required=True)
-OPEN = ClientKeys(required=False, hosts=["gateway.lan"])
+OPEN = ClientKeys(required=False, hosts=["gateway.lan", "Other.LAN:8080", "]"])
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,10 @@ def test_an_authorization_header_counts_before_the_other() -> None:
         "192.168.1.5",
         "app.localhost",
         "gateway.lan",
+        "Gateway.lan.:80",
+        "other.lan",
+        "[::1]",
+        "localhost:",
         "",
     ],
 )
@@ -64,7 +68,21 @@ def test_an_open_gateway_answers_to_this_machines_names(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "[::1]evil.example",
+        "[::1].evil.example:80",
+        "[::1",
+        "x[::1]",
+        "]",
+        ":80",
+        "localhost:80:80",
+        "localhost:http",
+    ],
 )
 def test_an_open_gateway_refuses_names_that_may_rebind(host: str) -> None:
     fault = OPEN.authenticate({"host": host})
