@@ -248,7 +248,13 @@ def _client_keys(config: Config) -> ClientKeys:
         (key.name or f"key {place}", key.key.reveal(), key.models)
         for place, key in enumerate(config.auth.keys, start=1)
     ]
-    required = config.auth.required
+    return ClientKeys(keys, required=needs_key(config), any_host=config.auth.open)
+
+
+def needs_key(config: Config) -> bool:
+    """Whether clients must present a key: the operator's word, else wherever other machines can call."""
+    auth = config.auth
+    required = auth.required
     if required is None:
-        required = bool(keys) or not is_loopback(config.server.host)
-    return ClientKeys(keys, required=required and not config.auth.open, any_host=config.auth.open)
+        required = bool(auth.keys) or not is_loopback(config.server.host)
+    return required and not auth.open

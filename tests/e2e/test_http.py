@@ -225,15 +225,38 @@ async def test_half_a_request_leaves_the_server_alive(site: Site) -> None:
     assert len(site.provider.seen) == 1
 
 
-async def test_cors(site: Site) -> None:
-    async with site.session.options(
-        site.base + CHAT, headers={"origin": "http://localhost:3000"}
-    ) as response:
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [("http://localhost:3000", "http://localhost:3000"), ("https://evil.example", None), ("null", None)],
+)
+async def test_an_open_gateway_serves_the_pages_of_this_machine(
+    site: Site, origin: str, allowed: str | None
+) -> None:
+    async with site.session.options(site.base + CHAT, headers={"origin": origin}) as response:
+        assert response.status == 204
+        assert response.headers.get("access-control-allow-origin") == allowed
+        assert ("POST" in response.headers.get("access-control-allow-methods", "")) == (allowed is not None)
+    _, _, answered = await site.chat(headers={"origin": origin})
+    assert answered.headers.get("access-control-allow-origin") == allowed
+    assert answered.headers["vary"] == "origin"
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        "auth: {keys: [a-long-enough-client-key]}",
+        "server: {cors_origins: ['*']}",
+    ],
+)
+async def test_pages_of_any_origin_call_with_a_key_or_where_they_are_told_to(
+    serve: Serve, configuration: str
+) -> None:
+    base = await serve(configuration)
+    headers = {"origin": "https://chat.example", "access-control-request-headers": "authorization"}
+    async with aiohttp.ClientSession() as session, session.options(base + CHAT, headers=headers) as response:
         assert response.status == 204
         assert response.headers["access-control-allow-origin"] == "*"
-        assert "POST" in response.headers["access-control-allow-methods"]
-    _, _, answered = await site.chat(headers={"origin": "http://localhost:3000"})
-    assert answered.headers["access-control-allow-origin"] == "*"
+        assert response.headers["access-control-allow-headers"] == "authorization"
 
 
 async def test_request_ids_come_back(site: Site) -> None:

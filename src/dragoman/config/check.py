@@ -139,7 +139,7 @@ class _Checker:
         server = self.config.server
         if not re.fullmatch(r"[A-Za-z0-9.:_-]+", server.host):
             self.problem("server.host", "expected a host name or an address")
-        for index, origin in enumerate(server.cors_origins):
+        for index, origin in enumerate(server.cors_origins or ()):
             if origin != "*":
                 self.attempt(f"server.cors_origins[{index}]", _web_origin, origin)
 

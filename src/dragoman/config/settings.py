@@ -61,9 +61,15 @@ class Server(Section, frozen=True):
         PathPrefix, about("A path that all of ours lie below.", env="DRAGOMAN_BASE_PATH")
     ] = PathPrefix("")
     cors_origins: Annotated[
-        tuple[str, ...],
-        about("Origins whose web pages may call; `*` for all, `[]` for none.", env="DRAGOMAN_CORS_ORIGINS"),
-    ] = ("*",)
+        tuple[str, ...] | None,
+        about(
+            "Origins whose web pages may call; `*` for all, `[]` for none. Without a key only pages of this "
+            "machine (localhost, 127.0.0.1, [::1]) and of apps (vscode-webview://, app://) may, unless this "
+            "says otherwise.",
+            default="`*`, without a key this machine",
+            env="DRAGOMAN_CORS_ORIGINS",
+        ),
+    ] = None
     max_body: Annotated[Size, about("The largest request body; above it 413.", env="DRAGOMAN_MAX_BODY")] = (
         Size(64_000_000)
     )

@@ -16,6 +16,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.accounts.keys import ANYONE, Caller
+from dragoman.assembly import needs_key
 from dragoman.deadlines import UNLIMITED
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
@@ -24,6 +25,7 @@ from dragoman.server.client import PATIENCE, AsgiClient, ClientGone, read_body
 from dragoman.server.faces import Call, Endpoint, PathTable
 from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send
+from dragoman.server.origins import Origins
 from dragoman.wire.header import header_value
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dragoman.server")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
-_PREFLIGHT_AGE = b"86400"
 
 
 class App:
@@ -44,7 +45,7 @@ class App:
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
         """Whether our protocol's stamps and this gateway's clock tell the same time."""
         self._paths = PathTable(gateway)
-        self._origins = frozenset(self._settings.cors_origins)
+        self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event: a request, or the server's start and stop."""
@@ -70,7 +71,9 @@ class App:
         endpoint, params = self._paths.find(scope["path"], scope.get("root_path", ""))
         arrival = _Arrival(scope, receive, headers, endpoint, params, link)
         exchange = self._exchange(arrival)
-        client = AsgiClient(send, exchange, self._seams.monotonic, self._cross_origin(headers))
+        client = AsgiClient(
+            send, exchange, self._seams.monotonic, self._origins.headers(headers.get("origin"))
+        )
         link.task = asyncio.current_task()
         try:
             if link.lost:
@@ -91,7 +94,8 @@ class App:
     async def _serve(self, arrival: _Arrival, exchange: Exchange, client: AsgiClient) -> None:
         headers, endpoint = arrival.headers, arrival.endpoint
         if exchange.method == "OPTIONS":
-            await self._preflight(headers, client)
+            wanted = headers.get("access-control-request-headers", "*")
+            await client.empty(204, self._origins.preflight(headers.get("origin"), wanted))
             return
         try:
             await self._gateway.start()
@@ -155,34 +159,6 @@ class App:
             endpoint.template if endpoint is not None else scope["path"],
             began=arrival.link.began if self._stamped else self._seams.monotonic(),
             created=self._seams.now(),
-        )
-
-    def _cross_origin(self, headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
-        """What lets a browser's script read the answer, if its origin is allowed."""
-        origin = headers.get("origin")
-        if origin is None:
-            return ()
-        if "*" in self._origins:
-            return ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"*"))
-        if origin not in self._origins:
-            return ((b"vary", b"origin"),)
-        allowed = origin.encode("latin-1")
-        return (
-            (b"access-control-allow-origin", allowed),
-            (b"access-control-expose-headers", b"*"),
-            (b"vary", b"origin"),
-        )
-
-    async def _preflight(self, headers: Headers, client: AsgiClient) -> None:
-        wanted = header_value(headers.get("access-control-request-headers", "*"))
-        await client.empty(
-            204,
-            [
-                (b"access-control-allow-methods", b"GET, POST, DELETE, OPTIONS"),
-                (b"access-control-allow-headers", wanted),
-                (b"access-control-max-age", _PREFLIGHT_AGE),
-                (b"allow", b"GET, POST, DELETE, OPTIONS"),
-            ],
         )
 
 

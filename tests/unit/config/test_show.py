@@ -22,7 +22,7 @@ def test_the_defaults(loaded: Load) -> None:
     assert found["server.heartbeat"] == ("15s", "default")
     assert found["server.max_body"] == ("64MB", "default")
     assert found["server.access_log"] == ("true", "default")
-    assert found["server.cors_origins"] == ("*", "default")
+    assert found["server.cors_origins"] == ("null", "default")
     assert found["auth.required"] == ("null", "default")
     assert found["auth.keys"] == ("[]", "default")
     assert found["aliases"] == ("{}", "default")
