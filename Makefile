@@ -5,7 +5,7 @@
 # so the checkout may lie in a folder whose name has spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench golden laws docs lock soak clean distclean
+.PHONY: help run test check bench golden laws mutants docs lock soak clean distclean
 .PHONY: check-format check-lint check-types check-layers check-docs check-locks check-tree
 MAKEFLAGS += --no-print-directory
 
@@ -29,8 +29,8 @@ COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --ge
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  Variables: PORT=8080 and every DRAGOMAN_* for run, WIRE=folder for laws, ARGS='…' for run, test, laws, bench,"
-	@echo "             PYTHON=python3.12 for the interpreter of .venv"
+	@echo "  Variables: PORT=8080 and every DRAGOMAN_* for run, WIRE=folder for laws and mutants,"
+	@echo "             ARGS='…' for run, test, laws, mutants, bench, PYTHON=python3.12 for the interpreter of .venv"
 
 run: $(RUN)  ## serve on 127.0.0.1:8080, with an embedded model when there is no key (PORT=…)
 	@$(if $(PORT),DRAGOMAN_PORT='$(PORT)') exec $(BIN)/dragoman serve $(ARGS)
@@ -66,6 +66,9 @@ golden: $(DEV)  ## write the golden files; then read the diff
 
 laws: $(DEV)  ## hold every codec to its laws over recorded traffic (WIRE=folder)
 	@$(PY) -m tests.laws $(if $(WIRE),'$(WIRE)') $(ARGS)
+
+mutants: $(DEV)  ## break the codecs on purpose and list what no test notices, in some minutes (ARGS='--seed 2')
+	@$(PY) scripts/mutate.py $(if $(WIRE),--wire '$(WIRE)') $(ARGS)
 
 docs: $(DEV)  ## write the pages that are generated from the code
 	@$(PY) -m dragoman.config.schema --write
