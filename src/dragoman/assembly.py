@@ -7,9 +7,9 @@ environment; what it builds belongs to one gateway and is closed with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -38,14 +38,6 @@ from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import Account, WireUpstream
 
 
-class Closing(Protocol):
-    """What has to be closed with its gateway."""
-
-    async def close(self) -> None:
-        """Give everything back."""
-        ...
-
-
 class Names(msgspec.Struct, frozen=True):
     """What can be asked for. known: models that providers without a list of their own are known to offer."""
 
@@ -66,12 +58,11 @@ class Assembly(msgspec.Struct, frozen=True):
     policy: Policy
     fetcher: Fetcher
     deadlines: Deadlines
-    closing: Sequence[Closing]
+    opened: AsyncExitStack
 
     async def close(self) -> None:
-        """Close every connection and process that belongs to this generation."""
-        for part in self.closing:
-            await part.close()
+        """Close every connection and process of this generation; one that fails to spares no other."""
+        await self.opened.aclose()
 
 
 def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()) -> Names:
@@ -109,45 +100,46 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
     return Names(table, known)
 
 
-def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Iterable[Model]) -> Assembly:
-    """Build everything that serving needs. Needs a running event loop; connects to nothing.
+async def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Iterable[Model]) -> Assembly:
+    """Build everything that serving needs; connects to nothing. What was made is closed when the rest fails.
 
     own: upstreams made in code, beside those of the configuration. models: registered in code.
     """
     config = loaded.config
-    deadlines = Deadlines(asyncio.get_running_loop())
-    fetcher = Fetcher(config.egress.allow)
-    closing: list[Closing] = [fetcher]
-    upstreams: dict[str, Upstream] = {}
-    for name, provider in loaded.providers.items():
-        transport = _transport(name, config.providers.named[name], deadlines)
-        closing.append(transport)
-        upstreams[name] = _wire(provider, transport)
-    if config.providers.local.enabled:
-        settings = config.providers.local
-        local = LocalUpstream(local_models(config), ModelProcess(queue=settings.queue))
-        closing.append(local)
-        upstreams["local"] = local
-    if loaded.simulate:
-        told = config.providers.simulate
-        upstreams["simulate"] = SimulateUpstream(
-            seed=told.seed, first_token=told.first_token, token_interval=told.token_interval
+    async with AsyncExitStack() as opened:
+        deadlines = Deadlines(asyncio.get_running_loop())
+        fetcher = Fetcher(config.egress.allow)
+        opened.push_async_callback(fetcher.close)
+        upstreams: dict[str, Upstream] = {}
+        for name, provider in loaded.providers.items():
+            transport = _transport(name, config.providers.named[name], deadlines)
+            opened.push_async_callback(transport.close)
+            upstreams[name] = _wire(provider, transport)
+        if config.providers.local.enabled:
+            settings = config.providers.local
+            local = LocalUpstream(local_models(config), ModelProcess(queue=settings.queue))
+            opened.push_async_callback(local.close)
+            upstreams["local"] = local
+        if loaded.simulate:
+            told = config.providers.simulate
+            upstreams["simulate"] = SimulateUpstream(
+                seed=told.seed, first_token=told.first_token, token_interval=told.token_interval
+            )
+        upstreams.update(own)
+        return Assembly(
+            names=naming(loaded, own, models),
+            upstreams=upstreams,
+            client_keys=_client_keys(config),
+            policy=Policy(
+                retries=config.retries.attempts - 1,
+                backoff=config.retries.backoff,
+                backoff_max=config.retries.backoff_max,
+                patience=config.retries.backoff_max,
+            ),
+            fetcher=fetcher,
+            deadlines=deadlines,
+            opened=opened.pop_all(),
         )
-    upstreams.update(own)
-    return Assembly(
-        names=naming(loaded, own, models),
-        upstreams=upstreams,
-        client_keys=_client_keys(config),
-        policy=Policy(
-            retries=config.retries.attempts - 1,
-            backoff=config.retries.backoff,
-            backoff_max=config.retries.backoff_max,
-            patience=config.retries.backoff_max,
-        ),
-        fetcher=fetcher,
-        deadlines=deadlines,
-        closing=closing,
-    )
 
 
 def local_models(config: Config) -> dict[str, LocalModel]:

@@ -8,16 +8,20 @@ Several gateways may live in one process; nothing here is global.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dragoman import ir
 from dragoman.assembly import Assembly, assemble
 from dragoman.config.load import Loaded, load
 from dragoman.deadlines import Deadlines
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.engine import Engine
+from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.hooks import Hooks
 from dragoman.routing.route import Entry, Model
@@ -30,7 +34,12 @@ if TYPE_CHECKING:
     from dragoman.accounts.keys import ClientKeys
     from dragoman.server.app import App
 
+log = logging.getLogger("dragoman.gateway")
 Observer = Callable[[Exchange], None]
+
+_FAREWELL = 1.0
+"""Seconds that requests have for their last words when the gateway is closed."""
+_CLOSED = ir.Fault("unavailable", "The gateway is closed.", code="gateway_closed", blame="gateway")
 
 
 class ProviderHealth:
@@ -47,9 +56,9 @@ class Gateway:
     """One gateway: a configuration, its providers and its engine.
 
     loaded: what `dragoman.config.load` gave, None = the defaults, which offer the embedded model and the
-    simulator. upstreams: your own
-    providers by name, beside those of the configuration. hooks: see `dragoman.hooks`. observers: called
-    with each finished exchange; they must not block.
+    simulator. upstreams: your own providers by name, beside those of the configuration. hooks: see
+    `dragoman.hooks`. observers: called with each finished exchange; they must not block, and what they
+    raise is logged.
     """
 
     def __init__(
@@ -65,6 +74,9 @@ class Gateway:
         self.config = self._loaded.config
         self.seams = seams
         self.draining = False
+        self.closed = False
+        self.requests: set[asyncio.Task[Any]] = set()
+        """Whoever serves a request now."""
         self._own = dict(upstreams or {})
         self._models: list[Model] = []
         self._hooks = Hooks(hooks)
@@ -92,9 +104,14 @@ class Gateway:
         self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts))
 
     async def start(self) -> None:
-        """Open what serving needs. Safe to call again; the first request does it where nobody has."""
+        """Open what serving needs. Safe to call again; the first request does it where nobody has.
+
+        Raises RequestFailed once the gateway has been closed: that is for good.
+        """
+        if self.closed:
+            raise RequestFailed(_CLOSED)
         if self._engine is None:
-            self._assembly = assembly = assemble(self._loaded, self._own, self._models)
+            self._assembly = assembly = await assemble(self._loaded, self._own, self._models)
             self._health = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(
                 Runtime(
@@ -110,7 +127,13 @@ class Gateway:
             )
 
     async def close(self) -> None:
-        """Close connections and the model process."""
+        """Close connections and the model process, for good. Running requests get a 503, or are cut off."""
+        self.closed = self.draining = True
+        running = self.requests - {asyncio.current_task()}
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=_FAREWELL)
         assembly, self._assembly, self._engine = self._assembly, None, None
         if assembly is not None:
             await assembly.close()
@@ -123,9 +146,9 @@ class Gateway:
 
     @property
     def engine(self) -> Engine:
-        """The running engine. Raises RuntimeError before `start`."""
+        """The running engine. Raises RuntimeError before `start`, RequestFailed after `close`."""
         if self._engine is None:
-            raise RuntimeError("the gateway has not been started")
+            raise self._resting()
         return self._engine
 
     @property
@@ -167,8 +190,11 @@ class Gateway:
     @property
     def _running(self) -> Assembly:
         if self._assembly is None:
-            raise RuntimeError("the gateway has not been started")
+            raise self._resting()
         return self._assembly
+
+    def _resting(self) -> Exception:
+        return RequestFailed(_CLOSED) if self.closed else RuntimeError("the gateway has not been started")
 
     def observe(self, exchange: Exchange) -> None:
         """Take note of a finished exchange and pass it to the observers."""
@@ -180,11 +206,15 @@ class Gateway:
                 continue
             fault = attempt.fault
             if fault is None:
-                health.healthy, health.last_error = True, None
+                if exchange.end == "done":  # otherwise the attempt was cut off, which tells nothing about it
+                    health.healthy, health.last_error = True, None
             elif fault.blame == "upstream":
                 health.healthy, health.last_error = False, fault.code or fault.kind
         for observer in self._observers:
-            observer(exchange)
+            try:
+                observer(exchange)
+            except Exception:
+                log.exception("an observer failed on exchange %s", exchange.id)
 
     def health(self, *, details: bool) -> dict[str, Any]:
         """The state of this gateway. details: providers by name with their last error; never keys."""

@@ -74,7 +74,9 @@ class App:
         client = AsgiClient(
             send, exchange, self._seams.monotonic, self._origins.headers(headers.get("origin"))
         )
-        link.task = asyncio.current_task()
+        link.task = task = asyncio.current_task()
+        assert task is not None
+        self._gateway.requests.add(task)
         try:
             if link.lost:
                 raise ClientGone("before its request was looked at")
@@ -82,10 +84,12 @@ class App:
         except asyncio.CancelledError:
             if not link.lost:
                 await self._fail(_STOPPING, endpoint, exchange, client)
-                raise
+                if not self._gateway.closed:
+                    raise
         except ClientGone:
             link.lost = True
         finally:
+            self._gateway.requests.discard(task)
             link.end()
             client.close()
             exchange.close(self._seams.monotonic(), gone=link.lost)

@@ -1,0 +1,145 @@
+"""The gateway as one object: its end is an end, observers are on their own, health is what was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman import ir
+from dragoman.config.load import load
+from dragoman.errors import RequestFailed
+from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.gateway import Gateway
+from dragoman.transport import Transport
+from tests.unit.server.test_app import Own, Visit
+
+REFUSED = ir.Fault("upstream", "no", code="server_error", blame="upstream")
+STOPPED = ir.Fault("unavailable", "stopping", blame="gateway")
+
+
+def finished(
+    *, fault: ir.Fault | None = None, attempt: ir.Fault | None = None, gone: bool = False
+) -> Exchange:
+    """An exchange with one attempt at the simulator, over."""
+    exchange = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", began=0, created=0)
+    record = AttemptRecord("ex_1-1", "simulate/echo", None, "translate", 0)
+    record.fault = attempt
+    exchange.attempts.append(record)
+    exchange.fault = fault
+    exchange.close(1, gone=gone)
+    return exchange
+
+
+async def test_what_is_closed_stays_closed_and_says_so() -> None:
+    gateway = Gateway()
+    app = gateway.asgi()
+    first = Visit(app, path="/health")
+    await first.task
+    assert first.status == 200
+    await gateway.close()
+    await gateway.close()
+    for path in ("/health", "/v1/models", "/v1/chat/completions"):
+        visit = Visit(app, path=path)
+        await visit.task
+        assert (visit.status, visit.error["code"]) == (503, "gateway_closed")
+    with pytest.raises(RequestFailed):
+        await gateway.start()
+    with pytest.raises(RequestFailed):
+        _ = gateway.engine
+    with pytest.raises(RequestFailed):
+        gateway.entries()
+
+
+def test_what_was_never_started_is_the_callers_mistake() -> None:
+    with pytest.raises(RuntimeError, match="not been started"):
+        _ = Gateway().engine
+
+
+async def test_requests_that_run_when_it_is_closed_get_a_503() -> None:
+    exchanges: list[Exchange] = []
+    own = Own()
+    gateway = Gateway(upstreams={"own": own}, observers=[exchanges.append])
+    visit = Visit(gateway.asgi())
+    await own.called.wait()
+    await gateway.close()
+    assert visit.task.done()
+    await visit.task
+    assert (visit.status, visit.error["type"]) == (503, "service_unavailable_error")
+    assert exchanges[0].end == "gateway/connect/gateway_stopping"
+    assert gateway.requests == set()
+
+
+async def test_a_body_that_arrives_after_the_end_gets_a_503() -> None:
+    gateway = Gateway()
+    visit = Visit(gateway.asgi(), parts=[b"{", b"}"])
+    visit.pause = 0.05
+    await asyncio.sleep(0.01)
+    await gateway.close()
+    await visit.task
+    assert visit.status == 503
+
+
+async def test_an_observer_that_fails_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    def bad(exchange: Exchange) -> None:
+        raise ValueError("an observer's own mistake")
+
+    seen: list[Exchange] = []
+    gateway = Gateway(observers=[bad, seen.append])
+    with caplog.at_level(logging.ERROR, "dragoman"):
+        await (visit := Visit(gateway.asgi(), path="/health")).task
+    assert (visit.status, len(seen)) == (200, 1)
+    assert "an observer's own mistake" in caplog.text
+    await gateway.close()
+
+
+@pytest.mark.parametrize(
+    ("exchange", "healthy"),
+    [
+        (finished(), True),
+        (finished(gone=True), None),
+        (finished(fault=STOPPED), None),
+        (finished(fault=REFUSED, attempt=REFUSED), False),
+        (finished(fault=STOPPED, attempt=STOPPED), None),
+    ],
+    ids=["delivered", "client gone", "gateway stopped", "refused", "our own fault"],
+)
+async def test_health_is_what_delivered_answers_tell(exchange: Exchange, healthy: bool | None) -> None:
+    gateway = Gateway()
+    await gateway.start()
+    gateway.observe(exchange)
+    provider = gateway.health(details=True)["providers"]["simulate"]
+    assert provider == {
+        "configured": True,
+        "healthy": healthy,
+        "last_error": "server_error" if healthy is False else None,
+    }
+    await gateway.close()
+
+
+async def test_a_start_that_fails_half_way_closes_what_it_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.pem").write_text("no certificate")
+    (tmp_path / "dragoman.yaml").write_text(
+        "providers:\n  first: {base_url: 'http://127.0.0.1:1', keys: [a-key-for-this]}\n"
+        "  second: {base_url: 'https://second.example', keys: [a-key-for-that], ca_file: broken.pem}\n"
+    )
+    closed: list[Any] = []
+
+    close_really = Transport.close
+
+    async def close(self: Transport) -> None:
+        closed.append(self)
+        await close_really(self)
+
+    monkeypatch.setattr(Transport, "close", close)
+    gateway = Gateway(load(tmp_path / "dragoman.yaml", {}, cwd=tmp_path))
+    with pytest.raises(OSError, match=r"(?i)certificate|PEM|SSL"):
+        await gateway.start()
+    assert len(closed) == 1
+    await gateway.close()
+    assert len(closed) == 1
