@@ -24,10 +24,9 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -79,25 +78,22 @@ class Mutant:
         return f"{self.path.as_posix()}:{self.line}: {self.text}  =>  {self.reading}"
 
 
-@dataclass(frozen=True)
-class Judge:
-    """A program of Python that fails when a codec is wrong; it has failed, too, after so many seconds."""
+Judge = tuple[str, ...]
+"""Arguments of a Python program that fails when a codec is wrong."""
 
-    command: tuple[str, ...]
-    seconds: float = 600
 
-    def passes(self, root: Path) -> bool:
-        """Whether it finds nothing wrong with the package below `root`."""
-        # Bytecode of one mutant could hide the next, when both have the same length and second.
-        environment = {**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-        command = (sys.executable, *self.command)
-        try:
-            ended = subprocess.run(
-                command, cwd=root, env=environment, capture_output=True, timeout=self.seconds, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        return ended.returncode == 0
+def passes(judge: Judge, root: Path, seconds: float) -> bool:
+    """Whether a judge finds, in this time, nothing wrong with the package below `root`."""
+    # Bytecode of one mutant could hide the next, when both have the same length and second.
+    environment = {**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = (sys.executable, *judge)
+    try:
+        ended = subprocess.run(
+            command, cwd=root, env=environment, capture_output=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return ended.returncode == 0
 
 
 def replacements(node: ast.AST) -> Iterator[tuple[ast.AST, str, int]]:
@@ -198,39 +194,41 @@ def _with(change: Change, tree: ast.Module) -> str:
     return text + "\n"
 
 
-def judges(root: Path, module: Path, recorded: Path | None) -> list[Judge]:
-    """What may notice a change of a module, the cheapest first."""
+def judges(root: Path, module: Path, recorded: Path | None, *, own: bool = True) -> list[Judge]:
+    """What may notice a change of a module, the cheapest first; `own`: its own tests before its folder's."""
     pytest = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")
-    folder = Path("tests/unit") / module.relative_to(PACKAGE).parent
-    own = folder / f"test_{module.stem}.py"
-    siblings = sorted(path.relative_to(root).as_posix() for path in (root / folder).glob("test_*.py"))
-    commands = [
-        (*pytest, own.as_posix()) if (root / own).exists() else None,
+    tests = root / "tests/unit" / module.relative_to(PACKAGE).parent
+    files = sorted(path.relative_to(root).as_posix() for path in tests.glob("test_*.py"))
+    first = [file for file in files if own and Path(file).name == f"test_{module.stem}.py"]
+    return [
         ("-m", "tests.laws", "tests/cases"),
-        (*pytest, *siblings, "tests/golden"),
-        ("-m", "tests.laws", str(recorded.resolve())) if recorded else None,
+        *((*pytest, file) for file in first),
+        (*pytest, *files, "tests/golden"),
+        *([("-m", "tests.laws", str(recorded.resolve()))] if recorded else []),
     ]
-    return [Judge(command) for command in commands if command]
 
 
-def survives(mutant: Mutant, root: Path, judges: Sequence[Judge]) -> bool:
+def survives(mutant: Mutant, root: Path, judges: Sequence[Judge], seconds: float) -> bool:
     """Whether no judge notices the mutant; the copy is afterwards as before, its times included."""
     module = root / mutant.path
     kept = module.with_suffix(".kept")
     shutil.copy2(module, kept)
     module.write_text(mutant.source, encoding="utf-8")
     try:
-        return all(judge.passes(root) for judge in judges)
+        return all(passes(judge, root, seconds) for judge in judges)
     finally:
         kept.replace(module)
 
 
-def timed(judge: Judge, root: Path) -> Judge:
-    """The judge with a limit of time taken from the unchanged code; ends the run when that does not pass."""
-    began = time.monotonic()
-    if not judge.passes(root):
-        sys.exit(f"error: the unchanged code fails: python {' '.join(judge.command)}")
-    return Judge(judge.command, PATIENCE * (time.monotonic() - began) + 5)
+def slowest(judges: Iterable[Judge], root: Path) -> float:
+    """The seconds that the slowest judge takes; ends the run when one fails the unchanged code."""
+    times = []
+    for judge in judges:
+        began = time.monotonic()
+        if not passes(judge, root, 600):
+            sys.exit(f"error: the unchanged code fails: python {' '.join(judge)}")
+        times.append(time.monotonic() - began)
+    return max(times, default=0)
 
 
 def run(options: argparse.Namespace) -> Iterator[str]:
@@ -243,15 +241,13 @@ def run(options: argparse.Namespace) -> Iterator[str]:
         root = Path(temporary) / "0"
         paths = [path.relative_to(root) for codec in CODECS for path in sorted((root / PACKAGE).glob(codec))]
         modules = [path for path in paths if not options.module or options.module in path.as_posix()]
-        by_module = {module: judges(root, module, options.wire) for module in modules}
-        limits = {
-            judge: timed(judge, root) for judge in dict.fromkeys(chain.from_iterable(by_module.values()))
-        }
+        wide = (judge for module in modules for judge in judges(root, module, options.wire, own=False))
+        seconds = PATIENCE * slowest(dict.fromkeys(wide), root) + 5
 
         def judged(mutant: Mutant) -> bool:
             copy = copies.get()
             try:
-                return survives(mutant, copy, [limits[judge] for judge in by_module[mutant.path]])
+                return survives(mutant, copy, judges(copy, mutant.path, options.wire), seconds)
             finally:
                 copies.put(copy)
 

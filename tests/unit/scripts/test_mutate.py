@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts import mutate
-from scripts.mutate import Judge, changes, judges, mutants, survives
+from scripts.mutate import changes, judges, mutants, passes, survives
 
 MODULE = Path("src/dragoman/wire/sse.py")
 
@@ -87,27 +87,25 @@ def test_a_sample_is_repeated_by_its_seed_alone() -> None:
 
 
 def test_the_cheapest_judges_come_first(repository: Path) -> None:
-    own, laws, siblings, recorded = judges(repository, MODULE, repository / "wire")
-    assert own.command[-1] == "tests/unit/wire/test_sse.py"
-    assert laws.command == ("-m", "tests.laws", "tests/cases")
-    assert siblings.command[-3:] == (
-        "tests/unit/wire/test_json.py",
-        "tests/unit/wire/test_sse.py",
-        "tests/golden",
-    )
-    assert recorded.command == ("-m", "tests.laws", str(repository / "wire"))
+    laws, own, folder, recorded = judges(repository, MODULE, repository / "wire")
+    assert laws == ("-m", "tests.laws", "tests/cases")
+    assert own[-2:] == ("no:cacheprovider", "tests/unit/wire/test_sse.py")
+    assert folder[-3:] == ("tests/unit/wire/test_json.py", "tests/unit/wire/test_sse.py", "tests/golden")
+    assert recorded == ("-m", "tests.laws", str(repository / "wire"))
+    assert judges(repository, MODULE, repository / "wire", own=False) == [laws, folder, recorded]
 
 
-def test_a_module_without_a_test_of_its_own_has_the_others(repository: Path) -> None:
-    assert len(judges(repository, MODULE.with_name("header.py"), None)) == 2
+def test_a_module_without_a_test_of_its_own_has_those_of_its_folder(repository: Path) -> None:
+    laws, folder = judges(repository, MODULE.with_name("header.py"), None)
+    assert laws[1] == "tests.laws"
+    assert folder[-1] == "tests/golden"
 
 
 def test_a_mutant_that_a_judge_notices_dies_and_the_module_is_as_before(repository: Path) -> None:
     (mutant,) = mutants(MODULE, "END = 1\n", 1, 1)
-    importing = "from dragoman.wire.sse import END; raise SystemExit(END != {})"
     before = (repository / MODULE).stat().st_mtime_ns
-    assert not survives(mutant, repository, [Judge(("-c", importing.format(1)), 30)])
-    assert survives(mutant, repository, [Judge(("-c", importing.format(2)), 30)])
+    assert not survives(mutant, repository, [("-c", "pass"), expecting(1)], 30)
+    assert survives(mutant, repository, [("-c", "pass"), expecting(2)], 30)
     assert (repository / MODULE).read_text() == "END = 1\n"
     assert (repository / MODULE).stat().st_mtime_ns == before
     assert [path.name for path in (repository / MODULE).parent.iterdir()] == ["sse.py"]
@@ -115,35 +113,36 @@ def test_a_mutant_that_a_judge_notices_dies_and_the_module_is_as_before(reposito
 
 def test_a_judge_that_does_not_end_has_noticed(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
-    assert not Judge(("-c", "import time; time.sleep(60)"), 0.1).passes(tmp_path)
+    assert not passes(("-c", "import time; time.sleep(60)"), tmp_path, 0.1)
 
 
 def test_the_report_names_what_lives(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (repository / "pyproject.toml").write_text("")
-    noticing = Judge(("-c", "from dragoman.wire.sse import END; raise SystemExit(END != 1)"))
     monkeypatch.chdir(repository)
-    monkeypatch.setattr(mutate, "judges", lambda *_: [noticing])
+    monkeypatch.setattr(mutate, "judges", lambda *_, **__: [expecting(1)])
     mutate.main([])
     assert capsys.readouterr().out.splitlines()[1].split() == ["wire/sse.py", "1", "1", "0"]
-    monkeypatch.setattr(mutate, "judges", lambda *_: [Judge(("-c", "pass"))])
-    mutate.main(["--jobs", "2"])
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["wire/sse.py", "1", "0", "1"]
-    assert lines[2] == "    src/dragoman/wire/sse.py:1: END = 1  =>  2"
-    assert lines[3].split()[-3:] == ["1", "0", "1"]
+    monkeypatch.setattr(mutate, "judges", lambda *_, **__: [("-c", "pass")])
+    mutate.main(["--jobs", "2", "--module", "wire"])
+    _, row, survivor, total = capsys.readouterr().out.splitlines()
+    assert row.split() == ["wire/sse.py", "1", "0", "1"]
+    assert survivor == "    src/dragoman/wire/sse.py:1: END = 1  =>  2"
+    assert total.split()[-3:] == ["1", "0", "1"]
     assert (repository / MODULE).read_text() == "END = 1\n"
 
 
-def test_judges_that_fail_on_the_unchanged_code_judge_nothing(
+def test_judges_that_fail_the_unchanged_code_judge_nothing(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (repository / "pyproject.toml").write_text("")
     monkeypatch.chdir(repository)
-    monkeypatch.setattr(mutate, "judges", lambda *_: [Judge(("-c", "raise SystemExit(1)"))])
-    with pytest.raises(SystemExit, match="error: the unchanged code fails: python -c raise"):
+    monkeypatch.setattr(mutate, "judges", lambda *_, **__: [expecting(2)])
+    with pytest.raises(SystemExit, match="error: the unchanged code fails: python -c from dragoman"):
         mutate.main([])
+
+
+def expecting(end: int) -> tuple[str, ...]:
+    return ("-c", f"from dragoman.wire.sse import END; raise SystemExit(END != {end})")
 
 
 @pytest.fixture
@@ -152,6 +151,7 @@ def repository(tmp_path: Path) -> Path:
     (tmp_path / MODULE).parent.mkdir(parents=True)
     (tmp_path / MODULE).write_text("END = 1\n")
     (tmp_path / "src/dragoman/__init__.py").write_text("")
+    (tmp_path / "pyproject.toml").write_text("")
     tests = tmp_path / "tests/unit/wire"
     tests.mkdir(parents=True)
     for name in ("test_sse.py", "test_json.py"):
