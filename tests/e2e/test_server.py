@@ -6,14 +6,18 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from dragoman.config.load import load
 from dragoman.exchange import Exchange
+from dragoman.gateway import Gateway
 from dragoman.seams import Seams
 from dragoman.testing.provider import Whole
+from dragoman.testing.serving import serving
 from tests.e2e.calls import CHAT, HELLO
 from tests.e2e.conftest import Provide, Serve, up
 
@@ -100,3 +104,20 @@ async def test_the_server_and_the_gateway_tell_time_by_one_clock(serve: Serve) -
     writer.close()
     await until(lambda: exchanges)
     assert (exchanges[0].began, exchanges[0].ended) == (7.0, 7.0)
+
+
+async def test_a_stop_that_cannot_wait_any_longer_tells_the_client(provide: Provide, tmp_path: Path) -> None:
+    exchanges: list[Exchange] = []
+    provider = await provide(SLOW)
+    (tmp_path / "dragoman.yaml").write_text(json.dumps(up(provider.url)))
+    gateway = Gateway(load(tmp_path / "dragoman.yaml", {}), observers=[exchanges.append])
+    async with serving(gateway) as base:
+        reader, writer = await connect(base)
+        writer.write(post())
+        await until(lambda: provider.open)
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b'"gateway_stopping"' in answer
+    assert [exchange.end for exchange in exchanges] == ["gateway/connect/gateway_stopping"]
+    await until(lambda: provider.cut)
