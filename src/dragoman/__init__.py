@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dragoman.errors import ConfigError, DragomanError, RequestFailed, WireError
     from dragoman.exchange import Exchange
     from dragoman.gateway import Gateway
+    from dragoman.hooks import EndedByHook, HookFailed
     from dragoman.upstreams.upstream import Call, Upstream
 
 __all__ = [
@@ -30,9 +31,11 @@ __all__ = [
     "Config",
     "ConfigError",
     "DragomanError",
+    "EndedByHook",
     "Exchange",
     "Facts",
     "Gateway",
+    "HookFailed",
     "Loaded",
     "RequestFailed",
     "Upstream",
@@ -47,9 +50,11 @@ _HOMES = {
     "Config": "dragoman.config.settings",
     "ConfigError": "dragoman.errors",
     "DragomanError": "dragoman.errors",
+    "EndedByHook": "dragoman.hooks",
     "Exchange": "dragoman.exchange",
     "Facts": "dragoman.dialects.facts",
     "Gateway": "dragoman.gateway",
+    "HookFailed": "dragoman.hooks",
     "Loaded": "dragoman.config.load",
     "RequestFailed": "dragoman.errors",
     "Upstream": "dragoman.upstreams.upstream",

@@ -25,6 +25,7 @@ from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.loss import Report
 from dragoman.errors import DragomanError, RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
+from dragoman.hooks import EndedByHook
 from dragoman.routing import attempts as machine
 from dragoman.routing.outcome import for_client
 from dragoman.routing.route import Deployment
@@ -123,6 +124,8 @@ class Flight:
                     await self._relay(upstream, call, record)
                 else:
                     await self._translate(upstream, call, record)
+        except EndedByHook:
+            raise  # somebody decided, and no other attempt may undo it
         except RequestFailed as failed:
             fault = failed.fault
             if isinstance(upstream, WireUpstream):
@@ -133,11 +136,8 @@ class Flight:
             return fault
         except Exception as error:
             if limit.expired:
-                text, code = (
-                    f"{deployment.name} took longer than {deployment.timers.total:g} s.",
-                    "total_timeout",
-                )
-                record.fault = ir.Fault("timeout", text, code=code, blame="upstream")
+                text = f"{deployment.name} took longer than {deployment.timers.total:g} s."
+                record.fault = ir.Fault("timeout", text, code="total_timeout", blame="upstream")
             elif isinstance(upstream, WireUpstream) or isinstance(error, DragomanError):
                 raise
             else:  # other people's code failed, which is no reason for not trying the next

@@ -106,7 +106,7 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
         raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error
     finally:
         if log is not None:
-            log.flush()
+            log.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:
