@@ -170,7 +170,7 @@ def test_how_things_are_written_does_not_matter() -> None:
         (ir.Message("assistant", (CALL,)), ir.Message("user", (ir.ToolResult("c1", ()),))),
         parallel=True,
     )
-    call = ir.ToolCall("other", "add", '{"b":2,"a":1}', extra={"a": {"index": 0}})
+    call = ir.ToolCall("other", "add", '{"b":2,"a":1}')
     other = ir.Request(
         "b",
         "m",
