@@ -120,8 +120,7 @@ class Decoder:
 
     __slots__ = (
         "_candidates",
-        "_delta",
-        "_grows",
+        "_last",
         "_over",
         "_quirks",
         "_seen",
@@ -140,13 +139,12 @@ class Decoder:
         self._tier: str | None = None
         self._usage: dict[str, Any] | None = None
         self._template = Template()
-        self._delta: _Delta | None = None  # what a repeated chunk adds to
-        self._grows: _Candidate | None = None
+        self._last: tuple[_Delta, _Candidate] | None = None  # what a repeated chunk adds to
 
     def feed(self, frame: bytes) -> list[ir.Event]:
         """The events of one chunk. Raises WireError for what is none."""
-        if self._delta is not None and (text := self._template.text(frame)) is not None:
-            return self._repeat(self._delta, text) if text else []
+        if self._last is not None and (text := self._template.text(frame)) is not None:
+            return _repeated(*self._last, text) if text else []
         if self._over:
             return []
         if isinstance(frame, ErrorFrame):
@@ -168,19 +166,12 @@ class Decoder:
         self._learn(frame, chunk, events)
         return events
 
-    def _repeat(self, last: _Delta, text: str) -> list[ir.Event]:
-        """The events of a chunk that is the one before with another text."""
-        if type(last) is ir.TextDelta and self._grows is not None:
-            self._grows.length += len(text)
-        return [type(last)(last.index, text, last.candidate)]
-
     def _learn(self, frame: bytes, chunk: dict[str, Any], events: list[ir.Event]) -> None:
         """Remember a chunk that only continued a block; the next ones are likely to be like it."""
-        self._delta = None
+        self._last = None
         last = events[0] if len(events) == 1 else None
-        if isinstance(last, _Delta) and not self._over and self._template.learn(frame, chunk):
-            self._delta = last
-            self._grows = self._candidates[last.candidate]
+        if isinstance(last, _Delta) and self._template.learn(frame, chunk):
+            self._last = last, self._candidates[last.candidate]
 
     def close(self) -> list[ir.Event]:
         """The bytes have ended: the end, or an error if the answer is not complete."""
@@ -484,6 +475,13 @@ class Decoder:
         stop = decode_stop(candidate.word or "", candidate.sequence, called=called)
         extra = {NAME: candidate.extra} if candidate.extra else None
         events.append(ir.Finish(stop, candidate.index, extra))
+
+
+def _repeated(last: _Delta, candidate: _Candidate, text: str) -> list[ir.Event]:
+    """The events of a chunk that is the one before with another text."""
+    if type(last) is ir.TextDelta:
+        candidate.length += len(text)
+    return [type(last)(last.index, text, last.candidate)]
 
 
 def _called(candidate: _Candidate, wire: dict[str, Any], inner: dict[str, Any]) -> _Call:

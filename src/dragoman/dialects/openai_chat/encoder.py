@@ -248,6 +248,7 @@ class Encoder:
         choice.calls += 1
         call_id = block.id if block.id is not None else mint(self._reply, choice.index, out.position)
         call = {"index": out.position, **encode_call(block, call_id, self._draft, out.where)}
+        call["index"] = out.position  # whatever a leftover says
         member, text = ("custom", "input") if block.kind == "custom" else ("function", "arguments")
         call[member][text] = block.arguments
         head = b'{"tool_calls":[{"index":%d,"%b":{"%b":' % (out.position, member.encode(), text.encode())
@@ -273,7 +274,8 @@ class Encoder:
             return b""
         if block.kind.startswith("reasoning."):
             return self._delta(choice.index, {"reasoning_details": [block.value]})
-        return self._delta(choice.index, {"content": [block.value]})
+        member = "images" if block.kind == "images" else "content"
+        return self._delta(choice.index, {member: [block.value]})
 
     def _open_result(self, choice: _Choice, out: _Out) -> bytes:
         return self._sources(choice, out, out.block) if out.block.content else b""

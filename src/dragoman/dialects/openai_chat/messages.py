@@ -14,7 +14,7 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.openai_chat.answer import decode_answer
 from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
+from dragoman.dialects.openai_chat.parts import decode_parts, encode_media, encode_part
 from dragoman.dialects.openai_chat.saying import Saying
 from dragoman.dialects.openai_chat.terms import leftovers, text_of
 from dragoman.errors import WireError
@@ -156,9 +156,8 @@ class _History:
             parts: list[dict[str, Any]] = []
             for media, where in self.moved:
                 to = f"messages[{len(self.out)}].content[{len(parts)}]"
-                if (part := encode_part(media, self.draft, where)) is not None:
-                    self.draft.report.change(where, to, "media stand in a user's message here")
-                    parts.append(part)
+                self.draft.report.change(where, to, "media stand in a user's message here")
+                parts.append(encode_media(media, self.draft, where))
             self.out.append({"role": "user", "content": parts})
             self.moved = []
 

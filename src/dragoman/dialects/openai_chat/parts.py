@@ -212,7 +212,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] 
     return None
 
 
-def _write_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
+def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
+    """The part for a medium. Raises WireError (`unsupported_modality`) where no part can carry it."""
     word = (block.form if draft.own else None) or block.kind
     if word == "document":
         out = _write_document(block, draft, where)
@@ -314,7 +315,7 @@ _MEDIA: Final[dict[str, Callable[[ir.Media, str], dict[str, Any]]]] = {
 _WRITERS: Final[dict[type, Callable[[Any, Draft, str], dict[str, Any] | None]]] = {
     ir.Text: _write_text,
     ir.Refusal: _write_refusal,
-    ir.Media: _write_media,
+    ir.Media: encode_media,
     ir.Json: _write_json,
     ir.Native: _write_native,
 }

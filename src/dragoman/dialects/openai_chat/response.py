@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
+
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.answer import decode_answer
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.errors import error_member, failure, fault_of
-from dragoman.dialects.openai_chat.saying import Saying, is_part
+from dragoman.dialects.openai_chat.saying import Saying
 from dragoman.dialects.openai_chat.terms import (
     NAME,
     STOP_WORDS,
@@ -117,7 +119,7 @@ def sources_of(body: Mapping[str, Any]) -> tuple[ir.Citation, ...]:
 def _cite(sources: tuple[ir.Citation, ...], blocks: list[ir.Block]) -> None:
     for index, block in enumerate(blocks):
         if isinstance(block, ir.Text):
-            blocks[index] = ir.Text(block.text, (*block.citations, *sources), block.logprobs, form=block.form)
+            blocks[index] = msgspec.structs.replace(block, citations=(*block.citations, *sources))
             return
 
 
@@ -131,12 +133,8 @@ def _take_logprobs(logprobs: dict[str, Any], blocks: list[ir.Block]) -> bool:
         place = next((index for index, block in enumerate(blocks) if isinstance(block, kind)), None)
         if place is None:
             return False
-        decoded = decode_logprobs(tokens)
-        block = blocks[place]
-        if isinstance(block, ir.Text):
-            blocks[place] = ir.Text(block.text, block.citations, decoded, form=block.form)
-        elif isinstance(block, ir.Refusal):
-            blocks[place] = ir.Refusal(block.text, decoded)
+        decoded, block = decode_logprobs(tokens), blocks[place]
+        blocks[place] = msgspec.structs.replace(block, logprobs=decoded)
     return True
 
 
@@ -221,7 +219,6 @@ def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, An
         draft,
         lambda position: mint(reply, candidate.index, position),
         legacy=legacy(reply),
-        parts=draft.own and any(map(is_part, candidate.blocks)),
     )
     message = saying.write(candidate.blocks, where)
     message.setdefault("refusal", None)

@@ -10,7 +10,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
 from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.parts import encode_part
+from dragoman.dialects.openai_chat.parts import encode_media, encode_part
 from dragoman.dialects.openai_chat.terms import NAME, restore, text_of
 
 
@@ -66,6 +66,8 @@ class Saying:
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
         """The message of these blocks. where: their owner in IR terms."""
+        if self.own and any(map(_is_part, blocks)):
+            self.parts = []
         for index, block in enumerate(blocks):
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
         wire = self.wire
@@ -89,9 +91,7 @@ class Saying:
 
     def _text(self, block: ir.Text, where: str) -> None:
         if self.parts is not None:
-            part = encode_part(block, self.draft, where)
-            if part is not None:
-                self.parts.append(part)
+            self._part(block, where)
             return
         if self.own and block.form == "object":
             self.wire["content"] = msgspec.json.decode(block.text)
@@ -128,9 +128,11 @@ class Saying:
 
     def _refusal(self, block: ir.Refusal, where: str) -> None:
         if self.parts is not None:
-            self.parts.append({"type": "refusal", "refusal": block.text})
-        else:
-            self.wire["refusal"] = self.wire.get("refusal", "") + block.text
+            self._part(block, where)
+            return
+        self.wire["refusal"] = self.wire.get("refusal", "") + block.text
+        if block.extra is not None:
+            restore({}, block.extra, self.draft.report, where)
 
     def _json(self, block: ir.Json, where: str) -> None:
         self._text(ir.Text(text_of(block.value), extra=block.extra), where)
@@ -184,7 +186,7 @@ class Saying:
         if details:
             wire["reasoning_details"] = details
         if mirrored:
-            wire["reasoning"] = "".join(mirrored)
+            wire.setdefault("reasoning", "".join(mirrored))
         if foreign:
             wire[self._member("reasoning_content")] = "\n\n".join(foreign)
 
@@ -248,7 +250,7 @@ class Saying:
         self.spaced = True
         if block.dialect != NAME:
             lose_unsaid(block, self.draft, where)
-        elif is_part(block):
+        elif _is_part(block):
             self._part(block, where)
         elif block.kind != "images":
             self.thoughts.append((block, where))
@@ -307,7 +309,7 @@ def arguments_of(block: ir.ToolCall, draft: Draft) -> str:
     return block.arguments if draft.own or block.arguments else "{}"
 
 
-def is_part(block: ir.Block) -> bool:
+def _is_part(block: ir.Block) -> bool:
     """Whether a block is a vendor's own content part, for which the content must be a list."""
     if not isinstance(block, ir.Native) or block.dialect != NAME:
         return False
@@ -370,7 +372,7 @@ def encode_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any] | 
     if block.data is None and block.url is None:
         lose_unsaid(block, draft, where)
         return None
-    return encode_part(msgspec.structs.replace(block, form=None), draft, where)
+    return encode_media(msgspec.structs.replace(block, form=None), draft, where)
 
 
 def source_notes(

@@ -97,10 +97,7 @@ class Template:
         if padded is not None:
             chunk["obfuscation"] = _PADDING
             probe += _encode(_PADDING)[1:-1]
-        try:
-            self.known = bool(_decode(probe + around.end) == chunk)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return False
+        self.known = bool(_decode(probe + around.end) == chunk)
         self._head, self._tail, self._end = around
         self._sent = (around if sent is None else _cut(sent, text, padded)) or around
         return self.known
@@ -114,7 +111,10 @@ def _cut(frame: bytes, text: bytes, padding: bytes | None) -> _Around | None:
     head, rest = frame[:start], frame[start + len(text) :]
     if padding is None:
         return _Around(head, b"", rest)
-    before = rest.rfind(b'"obfuscation":"' + padding) + 15
+    member = rest.rfind(b'"obfuscation":"' + padding + b'"')
+    if member < 0:
+        return None
+    before = member + len(b'"obfuscation":"')
     return _Around(head, rest[:before], rest[before + len(padding) :])
 
 

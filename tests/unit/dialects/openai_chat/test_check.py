@@ -51,6 +51,7 @@ WRONG: list[tuple[WireRequest, str, str | None]] = [
     (wire(stream=True, stream_options={"include_usage": 1}), "stream_options.include_usage", "invalid_type"),
     (wire(stream_options={"include_usage": True}), "stream_options", None),
     (wire(modalities=[]), "modalities", "empty_array"),
+    (wire(modalities="text"), "modalities", "invalid_type"),
     (wire(modalities=["text", 1]), "modalities[1]", "invalid_type"),
     (wire(verbosity="loud"), "verbosity", "invalid_value"),
     (wire(metadata={"k": 1}), "metadata.k", "invalid_type"),
@@ -371,6 +372,22 @@ def test_the_words_are_openais(request_: WireRequest, sentence: str) -> None:
 
 RIGHT = [
     wire(),
+    wire(stop="END", metadata={"k": "v"}, logit_bias={"5": -100}, modalities=["text"], verbosity="low"),
+    wire(web_search_options={}),
+    wire(web_search_options={"user_location": {"type": "approximate"}}),
+    wire(web_search_options={"user_location": {"type": "approximate", "approximate": {"city": "Rome"}}}),
+    wire(tools=[{"type": "custom", "custom": {"name": "sql", "format": {"type": "text"}}}]),
+    wire(functions=[{"name": "look"}], function_call="auto"),
+    wire(response_format={"type": "json_schema", "json_schema": {"strict": False}}),
+    wire({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u", "detail": "low"}}]}),
+    wire({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}]}),
+    wire(
+        {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}]}
+    ),
+    wire(
+        tools=[tool(), {"type": "mcp"}],
+        tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "mcp"}]}},
+    ),
     wire(
         temperature=2,
         top_p=1,

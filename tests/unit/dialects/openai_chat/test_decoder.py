@@ -492,3 +492,55 @@ def test_what_is_no_chunk_is_told(frame: bytes) -> None:
 
 def test_a_chunk_of_usage_alone_is_no_error() -> None:
     assert isinstance(events(TEXT, STOP, b'{"usage":{"prompt_tokens":1},"message":"x"}', DONE)[-1], ir.End)
+
+
+def test_an_empty_piece_of_a_repeated_chunk_says_nothing() -> None:
+    pieces = [chunk({"content": text}) for text in ("a", "", "b")]
+    told = events(*pieces, STOP)
+    assert [event.text for event in told if isinstance(event, ir.TextDelta)] == ["a", "b"]
+
+
+def test_repeated_pieces_count_for_what_is_cited_later() -> None:
+    note = {"type": "url_citation", "url_citation": {"url": "u", "start_index": 3, "end_index": 4}}
+    pieces = [chunk({"content": text}) for text in ("a", "b", "c")]
+    answer = folded(*pieces, chunk({"reasoning": "hm"}), chunk({"content": "d", "annotations": [note]}), STOP)
+    cited = answer.candidates[0].blocks[2]
+    assert isinstance(cited, ir.Text)
+    assert cited.citations == (ir.Citation("url", "u", start=0, end=1),)
+
+
+def test_a_citation_without_offsets_belongs_to_the_first_text() -> None:
+    note = {"type": "url_citation", "url_citation": {"url": "u"}}
+    answer = folded(TEXT, chunk({"reasoning": "hm"}), chunk({"content": "b", "annotations": [note]}), STOP)
+    first = answer.candidates[0].blocks[0]
+    assert isinstance(first, ir.Text)
+    assert first.citations == (ir.Citation("url", "u"),)
+
+
+def test_a_refusal_comes_in_pieces() -> None:
+    answer = folded(chunk({"refusal": "I "}), chunk({"refusal": "won't."}), STOP)
+    assert answer.candidates[0].blocks == (ir.Refusal("I won't."),)
+
+
+def test_a_call_ends_the_prose_before_it() -> None:
+    told = events(TEXT, chunk(begun(0, "c1", "look", "{}")), STOP)
+    assert told[3:5] == [ir.Close(0), ir.Open(1, ir.ToolCall("c1", "look"))]
+
+
+def test_a_call_may_wait_long_for_its_name() -> None:
+    pieces = (
+        chunk(begun(0, "c1", None, "{")),
+        chunk(more(0, "}")),
+        chunk(call(0, function={"name": "look"})),
+    )
+    assert folded(*pieces, STOP).candidates[0].blocks == (ir.ToolCall("c1", "look", "{}"),)
+
+
+def test_repeated_pieces_of_calls_and_thinking_go_on() -> None:
+    pieces = [chunk(more(0, text)) for text in ("[", "1", "]")]
+    thoughts = [chunk({"reasoning": text}) for text in "hmm"]
+    answer = folded(*thoughts, chunk(begun(0, "c1", "look")), *pieces, STOP)
+    assert answer.candidates[0].blocks == (
+        ir.Thinking("hmm", form="reasoning"),
+        ir.ToolCall("c1", "look", "[1]"),
+    )

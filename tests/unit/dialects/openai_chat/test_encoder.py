@@ -417,3 +417,70 @@ def test_the_official_client_adds_the_chunks_up_to_the_whole_answer(told: list[i
     assert msgspec.to_builtins(calls) == message.get("tool_calls", [])
     assert added["choices"][0]["finish_reason"] == whole["choices"][0]["finish_reason"]
     assert added["usage"] == whole["usage"]
+
+
+def test_a_status_has_no_place() -> None:
+    report = Report(DIALECT.name, "response")
+    streamed([ir.Start(FOREIGN, status="in_progress"), ir.End("completed")], report=report)
+    assert lost(report) == {"status": "hint"}
+
+
+def test_a_late_seal_of_our_own_call_lies_beside_it() -> None:
+    seal = ir.Sealed("openai_chat", "s")
+    told: list[ir.Event] = [START, *block(ir.ToolCall("c1", "look"), ir.SealDelta(0, seal)), *END]
+    assert deltas_of(streamed(told))[1] == called(0, extra_content={"google": {"thought_signature": "s"}})
+
+
+def test_our_own_details_without_words_still_open_an_entry() -> None:
+    extra = {"openai_chat": {"index": 0}}
+    told: list[ir.Event] = [START, *block(ir.Thinking(form="details", extra=extra)), *END]
+    assert deltas_of(streamed(told))[0] == {
+        "reasoning_details": [{"type": "reasoning.text", "text": "", "index": 0}]
+    }
+
+
+def test_our_own_lists_of_sources_are_not_annotated_again() -> None:
+    source = ir.Citation("url", "u", form="citations")
+    told: list[ir.Event] = [START, *text("Hi."), ir.Cite(0, source), *END]
+    assert b"annotations" not in streamed(told)
+
+
+def test_a_matched_sequence_of_our_own_is_told() -> None:
+    told: list[ir.Event] = [START, *text("Hi."), ir.Finish(ir.Stop("sequence", "stop", "END")), ir.End()]
+    last = chunks_of(streamed(told))[-2]["choices"][0]
+    assert (last["finish_reason"], last["stop_reason"]) == ("stop", "END")
+
+
+def test_news_before_the_first_chunk_go_with_it() -> None:
+    told: list[ir.Event] = [START, ir.More({"openai_chat": {"provider": "x"}}), *text("Hi."), *END]
+    chunks = [chunk for chunk in chunks_of(streamed(told)) if chunk != DONE]
+    assert [chunk.get("provider") for chunk in chunks] == ["x", None, None]
+    assert streamed([START, ir.More(), *END]) == streamed([START, *END])
+
+
+def test_a_close_that_adds_nothing_says_nothing() -> None:
+    same = ir.Text("ab", (ir.Citation("url", "u"),))
+    told: list[ir.Event] = [
+        ir.Open(0, ir.Text("")),
+        ir.TextDelta(0, "ab"),
+        ir.Cite(0, ir.Citation("url", "u")),
+        ir.Close(0, same),
+        ir.Open(1, ir.ToolCall("c1", "look")),
+        ir.ArgsDelta(1, "{}"),
+        ir.Close(1, ir.ToolCall("c1", "look", "{}")),
+        ir.Open(2, ir.Thinking("hm")),
+        ir.Close(2, ir.Thinking("hm")),
+    ]
+    deltas, _ = shown(*told)
+    assert deltas == [
+        {"content": "ab"},
+        {"annotations": [note(0, 2)]},
+        called(0, **LOOK),
+        called(0, function={"arguments": "{}"}),
+        {"reasoning_content": "hm"},
+    ]
+
+
+def test_leftovers_of_audio_are_written_or_named() -> None:
+    _, losses = shown(*block(ir.Media("audio", id="a", expires=9, extra={"elsewhere": {"odd": 1}})))
+    assert losses == {"candidates[0].blocks[0].odd": "hint"}

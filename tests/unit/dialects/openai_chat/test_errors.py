@@ -264,3 +264,7 @@ def test_the_official_client_has_a_class_for_the_status(
 ) -> None:
     status, _, _ = DIALECT.encode_error(ir.Fault(kind, "No."), None)
     assert (getattr(raised, "status_code", None) or 500) == min(status, 500)
+
+
+def test_a_delay_that_is_no_number_is_none() -> None:
+    assert fault(429, error(details=[{"retryDelay": "s"}])).retry_after is None

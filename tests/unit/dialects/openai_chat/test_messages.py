@@ -9,6 +9,7 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.openai_chat.messages import short_id
 from dragoman.dialects.quirks import Quirks
+from dragoman.errors import WireError
 from tests.unit.dialects.openai_chat.speaking import (
     HELLO,
     added,
@@ -295,3 +296,48 @@ def test_reasoning_that_a_vendor_refuses_is_left_out() -> None:
     body, report = written(decoded(message), Quirks(refuses=frozenset({"reasoning_content"})))
     assert body["messages"] == [{"role": "assistant", "content": "Hi."}]
     assert lost(report) == {"messages[0].blocks[0]": "hint"}
+
+
+def test_an_unknown_role_or_content_is_told_with_its_place() -> None:
+    for message, path in (
+        ({"role": "bot", "content": "x"}, "messages[0].role"),
+        ({"role": "user", "content": 5}, "messages[0].content"),
+        ({"role": "user", "content": ["x"]}, "messages[0].content[0]"),
+    ):
+        with pytest.raises(WireError) as caught:
+            decoded(message)
+        assert caught.value.path == path
+
+
+def test_a_message_may_have_no_content() -> None:
+    assert again({"role": "user", "content": None})["messages"] == [{"role": "user"}]
+    assert again({"role": "function", "name": "look", "content": None})["messages"] == [
+        {"role": "function", "name": "look"}
+    ]
+    assert written(foreign(user()))[0]["messages"] == [{"role": "user", "content": ""}]
+
+
+def test_leftovers_of_results_return_or_are_named() -> None:
+    message = {"role": "tool", "tool_call_id": "c1", "content": "blue", "odd": 1}
+    assert again(message)["messages"] == [message]
+    marked = ir.Text("blue", cache=ir.CacheMark(), extra={"elsewhere": {"odd": 1}})
+    answer = ir.ToolResult("c1", (marked,), extra={"elsewhere": {"more": 1}})
+    _, report = written(foreign(assistant(CALLED), user(answer)))
+    assert lost(report) == {
+        "messages[1].blocks[0].content[0].cache": "hint",
+        "messages[1].blocks[0].content[0].odd": "hint",
+        "messages[1].blocks[0].more": "hint",
+    }
+
+
+def test_a_sound_that_cannot_be_sent_on_is_refused_where_it_stood() -> None:
+    with pytest.raises(WireError) as caught:
+        written(foreign(assistant(CALLED), user(result(ir.Media("audio", url="https://a/b.mp3")))))
+    assert caught.value.path == "messages[1].blocks[0].content[0]"
+
+
+def test_reasoning_goes_with_every_message_where_the_vendor_wants_it() -> None:
+    quirks = Quirks(reasoning_field="reasoning_content", reasoning_replay="always")
+    body, report = written(foreign(assistant(ir.Thinking("hm"), ir.Text("Hi."))), quirks)
+    assert body["messages"][0] == {"role": "assistant", "content": "Hi.", "reasoning_content": "hm"}
+    assert not report.losses

@@ -76,3 +76,9 @@ def test_a_place_in_a_request(members: dict[str, Any], where: str, path: str) ->
     request.body.update(members)
     assert place(request, where) == path
     assert DIALECT.located(request)(where) == path
+
+
+def test_a_place_that_the_request_does_not_have_is_as_near_as_can_be() -> None:
+    request = wire()
+    assert place(request, "web_search.odd") == "$.web_search.odd"
+    assert place(request, "messages[5].blocks[0]") == "$.messages"

@@ -134,3 +134,11 @@ def test_what_becomes_of_each_wish_is_told() -> None:
     assert lost(report) == {"reasoning": "quality"}
     foreign_rest = ir.Reasoning(effort="low", extra={"elsewhere": {"odd": 1}})
     assert lost(written(foreign(reasoning=foreign_rest))[1]) == {"reasoning.odd": "hint"}
+
+
+def test_a_wish_of_nothing_is_not_written() -> None:
+    body, _ = written(foreign(reasoning=ir.Reasoning()), Quirks(reasoning_request="reasoning"))
+    assert "reasoning" not in body
+    body, report = written(foreign(reasoning=ir.Reasoning()))
+    assert "reasoning_effort" not in body
+    assert not report.losses

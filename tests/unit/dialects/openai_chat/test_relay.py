@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.dialect import StreamRelay
 from dragoman.dialects.openai_chat import DIALECT
-from dragoman.dialects.openai_chat.relay import ChatStreamRelay
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head
 from dragoman.wire.sse import ErrorFrame
@@ -69,11 +69,17 @@ def test_an_error_inside_a_200_is_raised() -> None:
     assert caught.value.fault.kind == "rate_limit"
 
 
+@pytest.mark.parametrize("body", [b"{}", b'{"choices":{}}', b'{"choices":[5]}'])
+def test_what_is_no_answer_is_told(body: bytes) -> None:
+    with pytest.raises(WireError):
+        RELAY.response(body, None)
+
+
 # --- Streams -----------------------------------------------------------------------------------
 
 
-def relayed(*frames: bytes, **how: Any) -> tuple[bytes, ChatStreamRelay]:
-    relay = ChatStreamRelay(reply(**how))
+def relayed(*frames: bytes, **how: Any) -> tuple[bytes, StreamRelay]:
+    relay = RELAY.stream(reply(**how))
     return b"".join(map(relay.feed, frames)) + relay.close(), relay
 
 
@@ -96,12 +102,12 @@ def test_odd_white_space_passes() -> None:
 
 
 def test_content_is_seen_when_there_is_some() -> None:
-    relay = ChatStreamRelay(reply())
+    relay = RELAY.stream(reply())
     for quiet in (chunk(ROLE), chunk(choices=[]), chunk({}), chunk({"content": None, "tool_calls": None})):
         relay.feed(quiet)
         assert not relay.content
     for said in ({"content": "a"}, {"reasoning": "a"}, {"tool_calls": [{"index": 0}]}, {"refusal": "a"}):
-        relay = ChatStreamRelay(reply())
+        relay = RELAY.stream(reply())
         relay.feed(chunk(said))
         assert relay.content
 
@@ -143,7 +149,7 @@ def test_usage_is_found_late_and_in_any_spelling() -> None:
 )
 def test_an_answer_that_writes_about_the_protocol_passes_untouched(text: str) -> None:
     frames = [TEXT, chunk({"content": "b"}), chunk({"content": text}), chunk({"content": "c"})]
-    relay = ChatStreamRelay(reply(model="mine"))
+    relay = RELAY.stream(reply(model="mine"))
     stream = b"".join(map(relay.feed, frames))
     assert relay.usage is None
     assert not relay.done
@@ -170,7 +176,7 @@ def test_a_name_after_the_text_is_replaced_too() -> None:
         )
 
     frames = [late("a", "x"), late("b", "yy"), late("c", ""), late("d", "z9")]
-    relay = ChatStreamRelay(reply(model="mine"))
+    relay = RELAY.stream(reply(model="mine"))
     assert b"".join(map(relay.feed, frames)) == b"".join(data(f.replace(b'"m-1"', b'"mine"')) for f in frames)
 
 
@@ -181,7 +187,7 @@ def test_a_chunk_without_a_model_stays_without() -> None:
 
 @pytest.mark.parametrize("frame", [b'{"error":{"message":"Late."}}', ErrorFrame(b"Late.")])
 def test_an_error_in_the_stream_is_raised(frame: bytes) -> None:
-    relay = ChatStreamRelay(reply())
+    relay = RELAY.stream(reply())
     for before in (TEXT, chunk({"content": "b"}), chunk({"content": "c"})):
         relay.feed(before)
     with pytest.raises(RequestFailed) as caught:
@@ -192,7 +198,7 @@ def test_an_error_in_the_stream_is_raised(frame: bytes) -> None:
 @pytest.mark.parametrize("frame", [b"{", b"5", b'{"choices":[5]}', b"\xff{"])
 def test_what_is_no_chunk_is_told(frame: bytes) -> None:
     with pytest.raises(WireError):
-        ChatStreamRelay(reply()).feed(frame)
+        RELAY.stream(reply()).feed(frame)
 
 
 def test_a_stream_that_its_vendor_leaves_open_is_ended() -> None:
@@ -202,7 +208,7 @@ def test_a_stream_that_its_vendor_leaves_open_is_ended() -> None:
 
 
 def test_a_stream_that_breaks_off_is_a_failure() -> None:
-    relay = ChatStreamRelay(reply())
+    relay = RELAY.stream(reply())
     relay.feed(TEXT)
     with pytest.raises(RequestFailed) as caught:
         relay.close()

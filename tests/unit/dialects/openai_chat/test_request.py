@@ -303,3 +303,17 @@ def test_a_top_level_system_field_leads_the_messages() -> None:
     assert one[0] == {"role": "system", "content": "Be brief."}
     two = written(foreign(system=(ir.Text("Be brief."), ir.Text("Be kind."))))[0]["messages"]
     assert two[0]["content"] == [{"type": "text", "text": "Be brief."}, {"type": "text", "text": "Be kind."}]
+
+
+def test_usage_that_nobody_asked_for_is_not_missed() -> None:
+    quirks = Quirks(stream_options=False)
+    body, report = written(decoded(stream=True, stream_options={"include_usage": False}), quirks)
+    assert "stream_options" not in body
+    assert not report.losses
+
+
+def test_a_refused_stream_option_is_no_loss_to_the_client() -> None:
+    quirks = Quirks(refuses=frozenset({"stream_options"}))
+    body, report = written(foreign(stream=True), quirks)
+    assert "stream_options" not in body
+    assert not report.losses

@@ -289,3 +289,19 @@ def test_details_and_pictures_of_unknown_kinds_return_to_their_lists() -> None:
     message = {"content": "Hi.", "reasoning_details": [{"type": "reasoning.odd"}], "images": [{"b64": "AA"}]}
     again = DIALECT.encode_response(read(message), reply())["choices"][0]["message"]
     assert {key: again[key] for key in message} == message
+
+
+def test_sources_without_a_text_are_left_over_only() -> None:
+    response = read(CALLS, citations=["https://a"])
+    assert all(isinstance(block, ir.ToolCall) for block in response.candidates[0].blocks)
+    assert response.extra == {"openai_chat": {"citations": ["https://a"]}}
+
+
+def test_an_empty_delta_beside_the_message_says_nothing() -> None:
+    body = answer(TEXT)
+    body["choices"][0]["delta"] = {"role": "assistant", "content": ""}
+    assert DIALECT.decode_response(body, STANDARD).candidates[0].extra is None
+    body["choices"][0]["delta"] = {"content": "x"}
+    assert DIALECT.decode_response(body, STANDARD).candidates[0].extra == {
+        "openai_chat": {"delta": {"content": "x"}}
+    }

@@ -10,7 +10,22 @@ from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat import DIALECT
 from dragoman.dialects.openai_chat.saying import separated
-from tests.unit.dialects.openai_chat.speaking import FOREIGN, changed, lost, reply, told
+from dragoman.dialects.quirks import STANDARD, Quirks
+from tests.unit.dialects.openai_chat.speaking import (
+    FOREIGN,
+    HELLO,
+    answer,
+    changed,
+    decoded,
+    folded,
+    foreign,
+    lost,
+    reply,
+    streamed,
+    told,
+    written,
+)
+from tests.unit.dialects.openai_chat.test_answer import READ
 
 SEAL = ir.Sealed(FOREIGN, "s")
 IMAGE = ir.Media("image", "image/png", "AA")
@@ -194,3 +209,147 @@ def test_a_client_of_before_tools_gets_one_function_call() -> None:
 )
 def test_texts_are_set_off_only_where_they_would_run_together(before: str, text: str, result: str) -> None:
     assert separated(before, text) == result
+
+
+# --- Our own answers ---------------------------------------------------------------------------
+
+
+def bare(message: dict[str, Any]) -> dict[str, Any]:
+    """A message without what says nothing: nulls, empty lists, an empty content, a call's own place."""
+    stated = {k: v for k, v in message.items() if v not in (None, []) and (k != "content" or v)}
+    if calls := stated.get("tool_calls"):
+        stated["tool_calls"] = [
+            {k: v for k, v in call.items() if k != "index" or v != place} for place, call in enumerate(calls)
+        ]
+    return stated
+
+
+def as_specified(message: dict[str, Any]) -> bool:
+    """Whether text is a string, and calls have a type and their arguments as text."""
+    functions = [call.get("function", {"arguments": ""}) for call in message.get("tool_calls") or ()]
+    typed = all("type" in call for call in message.get("tool_calls") or ())
+    return (
+        typed
+        and all(type(function.get("arguments")) is str for function in functions)
+        and type(message.get("content")) is not list
+    )
+
+
+OWN = [message for message, _ in READ if as_specified(message)]
+STREAMED = [
+    message
+    for message in OWN
+    # A stream tells no object from its text, nothing from an empty text, repeats details in `reasoning`, and
+    # counts calls itself.
+    if type(message.get("content")) is not dict
+    and message.get("reasoning_content") != ""
+    and ("reasoning_details" not in message or "reasoning" in message)
+    and all(call.get("index", place) == place for place, call in enumerate(message.get("tool_calls", ())))
+]
+
+
+def own(message: dict[str, Any]) -> ir.Response:
+    return DIALECT.decode_response(answer({"role": "assistant", **message}), STANDARD)
+
+
+@pytest.mark.parametrize("message", OWN)
+def test_our_own_answer_comes_back_as_it_was(message: dict[str, Any]) -> None:
+    report = Report(DIALECT.name, "response")
+    again = DIALECT.encode_response(own(message), reply(report=report))["choices"][0]["message"]
+    assert bare(again) == bare({**message, "role": "assistant"})
+    assert not report.losses
+
+
+@pytest.mark.parametrize("message", STREAMED)
+def test_our_own_answer_is_the_same_when_it_is_streamed(message: dict[str, Any]) -> None:
+    whole = own(message)
+    frames = [frame[6:] for frame in streamed(ir.unfold(whole)).split(b"\n\n") if frame]
+    before, after = (
+        DIALECT.encode_response(said, reply())["choices"][0]["message"] for said in (whole, folded(*frames))
+    )
+    assert bare(after) == bare(before)
+
+
+def test_a_history_with_reasoning_goes_back_in_its_members() -> None:
+    messages = [{"role": "assistant", **message} for message in OWN if "content" in message]
+    asked, report = written(decoded(*messages, HELLO))
+    assert [bare(message) for message in asked["messages"][:-1]] == [bare(message) for message in messages]
+    assert not report.losses
+
+
+def test_marks_on_an_assistants_text_are_named() -> None:
+    marked = ir.Message("assistant", (ir.Text("a", cache=ir.CacheMark()), ir.Text("b")))
+    asked, report = written(foreign(marked), Quirks(cache_marks="cache_control"))
+    assert asked["messages"][0]["content"] == "ab"
+    assert lost(report) == {"messages[0].blocks[0].cache": "hint"}
+
+
+def test_leftovers_of_every_block_are_named() -> None:
+    extra = {"elsewhere": {"odd": 1}}
+    blocks = (
+        ir.Thinking("hm", extra=extra),
+        ir.ToolCall("c1", "look", extra=extra),
+        ir.Media("audio", data="AA", extra=extra),
+    )
+    _, losses = shown(*blocks)
+    assert losses == {f"candidates[0].blocks[{index}].odd": "hint" for index in range(3)}
+
+
+def test_our_own_leftovers_return_to_calls_and_citations() -> None:
+    legacy = {"name": "look", "arguments": "{}", "odd": 1}
+    note_ = {"type": "url_citation", "url_citation": {"url": "u", "odd": 1}, "more": 2}
+    message = {"content": "Hi.", "function_call": legacy, "annotations": [note_]}
+    again = DIALECT.encode_response(own(message), reply())["choices"][0]["message"]
+    assert {key: again[key] for key in message} == message
+
+
+def test_a_foreign_answers_parts_that_only_a_list_could_hold() -> None:
+    """A list is written for our own clients; media in it stay where they are."""
+    image = {"type": "image_url", "image_url": {"url": "https://a/b.png"}}
+    content = [{"type": "text", "text": "See"}, image, {"type": "odd"}]
+    again = DIALECT.encode_response(own({"content": content}), reply())["choices"][0]["message"]
+    assert again["content"] == content
+
+
+def test_a_part_of_our_own_makes_the_content_a_list_wherever_it_comes_from() -> None:
+    odd = ir.Native("openai_chat", "odd", {"type": "odd"})
+    refusal = ir.Refusal("No.", extra={"openai_chat": {"more": 1}})
+    message = ir.Message("assistant", (ir.Text("a"), refusal, odd))
+    asked, report = written(ir.Request("openai_chat", "m", (message,)))
+    assert asked["messages"][0]["content"] == [
+        {"type": "text", "text": "a"},
+        {"type": "refusal", "refusal": "No.", "more": 1},
+        {"type": "odd"},
+    ]
+    assert not report.losses
+
+
+def test_leftovers_of_a_refusal_are_named() -> None:
+    assert shown(ir.Refusal("No.", extra={"elsewhere": {"odd": 1}}))[1] == {
+        "candidates[0].blocks[0].odd": "hint"
+    }
+
+
+def test_leftovers_of_our_own_thinking_return_to_the_message() -> None:
+    thought = ir.Thinking("hm", form="reasoning", extra={"openai_chat": {"odd": 1}})
+    message, _ = written(ir.Request("openai_chat", "m", (ir.Message("assistant", (thought,)),)))
+    assert message["messages"][0]["odd"] == 1
+
+
+def test_a_call_of_our_own_without_an_id_stays_without() -> None:
+    call = {"type": "function", "function": {"name": "look", "arguments": "{}"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    assert written(decoded(message))[0]["messages"] == [message]
+
+
+def test_a_citation_of_our_own_may_lack_its_url() -> None:
+    note_ = {"type": "url_citation", "url_citation": {"title": "A"}}
+    message = DIALECT.encode_response(own({"content": "Hi.", "annotations": [note_]}), reply())
+    assert message["choices"][0]["message"]["annotations"] == [note_]
+
+
+def test_each_source_is_shown_once() -> None:
+    found = ir.ToolResult("s", (ir.Media("document", url="https://a"),), by="provider")
+    message, losses = shown(found, ir.Text("Hi."), found)
+    assert message["annotations"] == [note(0, 0, title="")]
+    assert not losses

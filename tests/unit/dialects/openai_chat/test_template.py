@@ -204,3 +204,16 @@ def test_recorded_streams_give_the_same_events_quickly_and_slowly(recorded: Path
             except WireError:
                 continue
             assert told == slowly(frames), exchange.id
+
+
+def test_padding_that_could_hide_something_is_not_skipped() -> None:
+    template = learnt(chunk({"content": "a"}, obfuscation="x"))
+    assert template.text(chunk({"content": "b"}, obfuscation="y")) == "b"
+    for odd in ('y","usage":"z', "y z", "y\\"):
+        assert template.text(chunk({"content": "b"}, obfuscation="@").replace(b"@", odd.encode())) is None
+
+
+def test_padding_in_another_spelling_is_not_learnt() -> None:
+    assert not learnt(
+        chunk({"content": "a"}, obfuscation="x").replace(b'"obfuscation":', b'"obfuscation": ')
+    ).known

@@ -252,3 +252,17 @@ def test_a_foreign_choice_is_written_or_named() -> None:
     assert chosen(ir.ToolChoice("tool", ("web_search",)), search()) == (None, {"tool_choice": "meaning"})
     extra = {"elsewhere": {"odd": 1}}
     assert chosen(ir.ToolChoice("auto", extra=extra)) == ("auto", {"tool_choice.odd": "hint"})
+
+
+def test_our_own_choice_without_tools_is_ours_to_send() -> None:
+    body = written(decoded(tool_choice="auto", parallel_tool_calls=True))[0]
+    assert (body["tool_choice"], body["parallel_tool_calls"]) == ("auto", True)
+
+
+def test_parallel_calls_are_steered_with_tools() -> None:
+    assert written(foreign(tools=(LOOK,), parallel=False))[0]["parallel_tool_calls"] is False
+
+
+def test_search_options_of_another_shape_are_kept_whole() -> None:
+    tool = {"type": "x:web_search", "parameters": "all"}
+    assert decoded(tools=[tool]).tools == (ir.ProviderTool("openai_chat", "web_search", tool),)

@@ -145,3 +145,9 @@ def test_a_foreign_client_always_gets_numbers() -> None:
     wire = encode_usage(ir.Usage(), report, own=False)
     assert wire == {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     assert added(report) == {"usage.prompt_tokens", "usage.completion_tokens"}
+
+
+def test_a_total_that_proves_nothing_leaves_it_to_the_row() -> None:
+    wire = {"prompt_tokens": 10, "completion_tokens": 6, "total_tokens": 99, **outputs(reasoning_tokens=2)}
+    assert decode_usage(wire, STANDARD).form is None
+    assert decode_usage(wire, Quirks(reasoning_tokens="outside")).form == "reasoning_outside"
