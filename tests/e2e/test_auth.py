@@ -8,8 +8,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,11 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
+from dragoman.config.load import load
+from dragoman.gateway import Gateway
 from dragoman.observe.log import AccessLog
 from dragoman.testing.provider import Whole
+from dragoman.testing.serving import serving
 from tests.e2e import stubs
 from tests.e2e.calls import CHAT, HELLO, MODELS, Answered, Site
 from tests.e2e.conftest import Provide, Visit, up
@@ -188,47 +191,14 @@ async def test_a_gateway_that_is_opened_on_purpose_answers_to_any_name(visit: Vi
     assert (await site.ask("m", headers={"host": "ai.example"})).status == 200
 
 
-@asynccontextmanager
-async def served(home: Path, *options: str, **environment: str) -> AsyncIterator[tuple[Any, Site]]:
-    """`dragoman serve`: its ready event, and a session with it."""
-    command = [sys.executable, "-m", "dragoman", "serve", "--port", "0", *options]
-    serving = await asyncio.create_subprocess_exec(
-        *command,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=home,
-        env={**os.environ, "DRAGOMAN_HOME": str(home), **environment},
-    )
-    assert serving.stderr is not None
-    try:
-        ready = json.loads(await serving.stderr.readline())
-        async with aiohttp.ClientSession() as session:
-            yield ready, Site(f"http://127.0.0.1:{ready['port']}", session)
-    finally:
-        serving.send_signal(signal.SIGTERM)
-        await serving.wait()
-
-
-async def test_a_public_host_gets_a_key_made_for_it(tmp_path: Path) -> None:
-    """3.16: shown once, kept for the next start, and needed."""
-    async with served(tmp_path, "--host", "0.0.0.0") as (ready, site):
-        key = ready["client_key"]
-        assert (await site.ask("simulate/echo")).status == 401
-        assert (await site.ask("simulate/echo", headers={"authorization": f"Bearer {key}"})).status == 200
-    kept = tmp_path / "client-key"
-    assert kept.stat().st_mode & 0o077 == 0
-    async with served(tmp_path, "--host", "0.0.0.0") as (again, site):
-        assert "client_key" not in again
-        assert key not in json.dumps(again)
-        assert (await site.ask("simulate/echo", headers={"x-api-key": key})).status == 200
-
-
-async def test_keys_come_from_the_environment(tmp_path: Path) -> None:
-    """3.16: DRAGOMAN_API_KEY, several separated by commas; no other is made."""
-    async with served(tmp_path, DRAGOMAN_API_KEY="one-key,two-key") as (ready, site):
-        assert "client_key" not in ready
-        for key, status in (("one-key", 200), ("two-key", 200), ("one-key,two-key", 401), ("", 401)):
-            answer = await site.ask("simulate/echo", headers={"authorization": f"Bearer {key}"})
-            assert answer.status == status
+async def test_keys_come_from_the_environment(stack: AsyncExitStack) -> None:
+    """3.16: DRAGOMAN_API_KEY, several separated by commas."""
+    gateway = Gateway(load(None, {"DRAGOMAN_API_KEY": "one-key,two-key"}))
+    base = await stack.enter_async_context(serving(gateway))
+    site = Site(base, await stack.enter_async_context(aiohttp.ClientSession()))
+    for key, status in (("one-key", 200), ("two-key", 200), ("one-key,two-key", 401), ("", 401)):
+        answer = await site.ask("simulate/echo", headers={"authorization": f"Bearer {key}"})
+        assert answer.status == status
 
 
 # Where credentials go -----------------------------------------------------------------------------

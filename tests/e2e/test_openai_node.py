@@ -34,9 +34,10 @@ async def run(**told: Any) -> dict[str, str]:
         [str(SCRIPT), json.dumps(told)],
         return_completed_process=True,
         capture_output=True,
+        text=True,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr.decode()
+    assert done.returncode == 0, done.stderr
     results: dict[str, str] = json.loads(done.stdout)
     return results
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -36,4 +37,20 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
         await server.on_tick(0)  # the date of all answers
         yield f"http://127.0.0.1:{port}"
     finally:
-        await server.shutdown([listener])
+        await _stop(server)
+        listener.close()
+
+
+async def _stop(server: uvicorn.Server) -> None:
+    """What uvicorn's own shutdown does, without its pauses, which would be most of a short test's time."""
+    for accepting in server.servers:
+        accepting.close()
+    for connection in list(server.server_state.connections):
+        connection.shutdown()
+    if running := server.server_state.tasks:
+        _, late = await asyncio.wait(running, timeout=1)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+    await server.lifespan.shutdown()
