@@ -19,15 +19,18 @@ from dragoman import ir
 from dragoman.assembly import Assembly, assemble
 from dragoman.config.load import Loaded, load
 from dragoman.deadlines import Deadlines
+from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.engine import Engine
 from dragoman.errors import RequestFailed
-from dragoman.exchange import Exchange
+from dragoman.exchange import Exchange, Mode
 from dragoman.hooks import Hooks
+from dragoman.observe.performance import Performance
 from dragoman.routing.route import Entry, Model
 from dragoman.runtime import Runtime
 from dragoman.seams import SYSTEM, Seams
 from dragoman.upstreams.upstream import Upstream
+from dragoman.upstreams.wire import WireUpstream
 from dragoman.version import __version__
 
 if TYPE_CHECKING:
@@ -85,6 +88,7 @@ class Gateway:
         self._assembly: Assembly | None = None
         self._engine: Engine | None = None
         self._health: dict[str, ProviderHealth] = {}
+        self.performance = Performance()
         self._finished = 0
         self._failed = 0
 
@@ -178,6 +182,12 @@ class Gateway:
         """Where the configuration came from, in words."""
         return str(self._loaded.file) if self._loaded.file is not None else "none, from the environment"
 
+    def mode(self, provider: str, face: Dialect) -> Mode:
+        """Whether a face relays to a provider, as long as nothing in a request stands against it."""
+        upstream = self._running.upstreams[provider]
+        same = isinstance(upstream, WireUpstream) and upstream.dialect is face
+        return "relay" if same else "translate"
+
     def describe(self) -> list[str]:
         """The providers in a few words each, without secrets."""
         words: list[str] = []
@@ -210,6 +220,7 @@ class Gateway:
                     health.healthy, health.last_error = True, None
             elif fault.blame == "upstream":
                 health.healthy, health.last_error = False, fault.code or fault.kind
+        self.performance(exchange)
         for observer in self._observers:
             try:
                 observer(exchange)

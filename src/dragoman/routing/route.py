@@ -142,10 +142,13 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One line of the model list. provider: who answers first; the rest is its facts, None = not known."""
+    """One line of the model list. provider, deployment: who answers first; the rest is its facts, None =
+    not known.
+    """
 
     id: str
     provider: str
+    deployment: str = ""
     created: int = CREATED
     capabilities: tuple[Capability, ...] = ()
     context_window: int | None = None
@@ -385,6 +388,7 @@ def _entry(route: Route) -> Entry:
     return Entry(
         route.asked,
         first.provider,
+        first.name,
         capabilities=tuple(name for name in get_args(Capability) if getattr(facts, name)),
         context_window=facts.context,
         max_output_tokens=facts.max_output,

@@ -140,7 +140,7 @@ class PathTable:
     async def _models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         entries = [entry for entry in self._gateway.entries() if call.caller.may_use(entry.id)]
         await client.answer(
-            200, (), encode({"object": "list", "data": [_listed(entry) for entry in entries]})
+            200, (), encode({"object": "list", "data": [self._listed(entry) for entry in entries]})
         )
 
     async def _model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
@@ -154,8 +154,13 @@ class PathTable:
             )
         entry = self._gateway.engine.table.entry(name)
         await client.answer(
-            200, (), encode({**_listed(entry), "permission": [], "root": entry.id, "parent": None})
+            200, (), encode({**self._listed(entry), "permission": [], "root": entry.id, "parent": None})
         )
+
+    def _listed(self, entry: Entry) -> dict[str, Any]:
+        gateway = self._gateway
+        mode = gateway.mode(entry.provider, self._default_face)
+        return _listed(entry, mode, gateway.performance.of(entry.deployment))
 
     async def _health(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         admitted = isinstance(self._gateway.client_keys.authenticate(call.headers), Caller)
@@ -170,8 +175,11 @@ class PathTable:
         await client.answer(200 if ready else 503, (), encode({"status": "ready" if ready else "draining"}))
 
 
-def _listed(entry: Entry) -> dict[str, Any]:
-    """One model as OpenAI lists it, with what we know beside it; SDKs ignore keys they do not know."""
+def _listed(entry: Entry, mode: str | None, measured: dict[str, Any] | None) -> dict[str, Any]:
+    """One model as OpenAI lists it, with what we know beside it; SDKs ignore keys they do not know.
+
+    mode: whether the chat face relays to it or translates. measured: how fast it has been.
+    """
     listed: dict[str, Any] = {
         "id": entry.id,
         "object": "model",
@@ -184,4 +192,8 @@ def _listed(entry: Entry) -> dict[str, Any]:
         listed["context_window"] = entry.context_window
     if entry.max_output_tokens is not None:
         listed["max_output_tokens"] = entry.max_output_tokens
+    if mode is not None:
+        listed["faces"] = {"openai_chat": mode}
+    if measured is not None:
+        listed["performance"] = measured
     return listed
