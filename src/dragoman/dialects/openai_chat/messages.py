@@ -156,8 +156,8 @@ class _History:
             parts: list[dict[str, Any]] = []
             for media, where in self.moved:
                 to = f"messages[{len(self.out)}].content[{len(parts)}]"
-                self.draft.report.change(where, to, "media stand in a user's message here")
                 parts.append(encode_media(media, self.draft, where))
+                self.draft.report.change(where, to, "media stand in a user's message here")
             self.out.append({"role": "user", "content": parts})
             self.moved = []
 

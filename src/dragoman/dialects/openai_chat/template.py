@@ -97,7 +97,10 @@ class Template:
         if padded is not None:
             chunk["obfuscation"] = _PADDING
             probe += _encode(_PADDING)[1:-1]
-        self.known = bool(_decode(probe + around.end) == chunk)
+        try:
+            self.known = bool(_decode(probe + around.end) == chunk)
+        except msgspec.DecodeError:  # a text like `":"` is found between a member and its value
+            return False
         self._head, self._tail, self._end = around
         self._sent = (around if sent is None else _cut(sent, text, padded)) or around
         return self.known

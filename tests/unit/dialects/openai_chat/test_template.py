@@ -121,6 +121,15 @@ def test_two_texts_that_are_the_same_cannot_be_confused() -> None:
     assert not template.known
 
 
+@pytest.mark.parametrize("text", [":", ",", "}", "content"])
+def test_a_text_like_the_protocol_is_not_looked_for_in_the_wrong_place(text: str) -> None:
+    frame = chunk({"content": text})
+    template = learnt(frame)
+    if template.known:
+        assert template.text(chunk({"content": "b"})) == "b"
+    assert quickly([frame, chunk({"content": "b"})]) == slowly([frame, chunk({"content": "b"})])
+
+
 def test_a_name_that_the_client_knows_is_put_in_everywhere() -> None:
     before = b'{"model":"m","choices":[{"delta":{"content":"a"}}]}'
     template = learnt(before, b'data: {"model":"mine","choices":[{"delta":{"content":"a"}}]}\n\n')
