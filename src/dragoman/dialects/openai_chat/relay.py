@@ -56,14 +56,23 @@ class ChatRelay:
             raise RequestFailed(fault_of(_decode(body)))
         if "choices" not in head or _CHOICES.match(head["choices"]) is None:
             raise WireError("expected an array of objects", "choices")
-        usage = _decode(head["usage"]) if "usage" in head else None
+        usage = _usage(head["usage"]) if "usage" in head else None
         if model is not None and "model" in head:
             body = encode_head({**head, "model": model})
-        return body, decode_usage(usage, STANDARD) if usage else None
+        return body, usage
 
     def stream(self, reply: Reply) -> ChatStreamRelay:
         """A relay for one stream."""
         return ChatStreamRelay(reply)
+
+
+def _usage(raw: msgspec.Raw) -> ir.Usage | None:
+    """The counts for our own records. An answer is not withheld because they cannot be read."""
+    usage = _decode(raw)
+    try:
+        return decode_usage(usage, STANDARD) if usage else None
+    except (AttributeError, TypeError):
+        return None
 
 
 class ChatStreamRelay:
