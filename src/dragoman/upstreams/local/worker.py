@@ -268,8 +268,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args(argv)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    # Ctrl-C in a terminal reaches every process of the group; the gateway decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C in a terminal and a service manager's stop reach every process of the group. What they mean is
+    # the gateway's to decide: it lets answers finish, and its end closes our pipe.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.SIG_IGN)
     pipes = _Pipes()
     worker = Worker(lambda: _engine(verbose=arguments.verbose), pipes.send, queue=arguments.queue)
     threading.Thread(target=pipes.read, args=(worker.take,), name="orders", daemon=True).start()

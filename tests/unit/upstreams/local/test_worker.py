@@ -239,7 +239,8 @@ def test_the_process_answers_in_frames_and_ends_with_its_input(child: subprocess
     report = protocol.answer(child.stdout.read(size))
     assert isinstance(report, Report)
     assert (report.id, report.models) == (5, ())
-    child.send_signal(signal.SIGINT)  # Ctrl-C is the gateway's to understand
+    for stop in (signal.SIGINT, signal.SIGTERM):  # the gateway's to understand
+        child.send_signal(stop)
     rest, said = child.communicate(timeout=10)
     assert (rest, said, child.returncode) == (b"", b"", 0)
 
