@@ -17,6 +17,7 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED = ROOT.parent / "shared" / "wire"
+SPECIFICATIONS = ROOT.parent / "shared" / "specs"
 FOREIGN = ("_API_KEY", "_AUTH_TOKEN", "_BASE_URL", "_ORG_ID", "_PROJECT_ID")
 
 for name in list(os.environ):
@@ -51,11 +52,20 @@ def recorded() -> Path:
     return RECORDED
 
 
+@pytest.fixture(scope="session")
+def specifications() -> Path:
+    """The folder of published API descriptions; for tests with the marker `spec`."""
+    return SPECIFICATIONS
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what this machine cannot run, each with its reason."""
     lacking = {
         "local_model": _lacking_model(),
         "node": _lacking_node(),
+        "spec": None
+        if SPECIFICATIONS.is_dir()
+        else f"no API descriptions at {os.path.relpath(SPECIFICATIONS, ROOT)}",
         "wire": None if RECORDED.is_dir() else f"no recorded exchanges at {os.path.relpath(RECORDED, ROOT)}",
     }
     for item in items:
