@@ -29,6 +29,8 @@ def mistake(schema: Any) -> Mistake | None:
     if type(schema) is not dict:
         return Mistake("", f"a schema must be an object or a boolean, not {_kind(schema)}")
     for keyword, value in schema.items():
+        if type(value) is str and (value in TYPES if keyword == "type" else keyword == "description"):
+            continue  # most of what schemas hold
         check = _KEYWORDS.get(keyword)
         if check is not None and (found := check(value)) is not None:
             return _below(keyword, found)
