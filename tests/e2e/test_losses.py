@@ -143,6 +143,24 @@ async def test_a_target_that_could_carry_it_stands_in(visit: Visit, provide: Pro
     assert claude.seen == []
 
 
+@STREAMS
+async def test_what_a_protocol_has_no_word_for_is_refused(
+    visit: Visit, provide: Provide, stream: bool
+) -> None:
+    """5.1: two answers of a provider that gives one are a 400, never silently one; another target may."""
+    claude = await provide(stubs.anthropic(Said()))
+    gpt = await provide(stubs.openai_chat(Said("From the second.")))
+    config = up(claude.url, "anthropic")
+    config["providers"]["gpt"] = {"base_url": gpt.url, "keys": ["k"]}
+    config["models"] = {"pool": {"deployments": [CLAUDE, "gpt/gpt-4o"]}}
+    site = await visit(config)
+    answer = await site.ask(CLAUDE, stream=stream, n=2)
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "unsupported_value", "n")
+    assert (await site.ask("pool", stream=stream, n=2)).text == "From the second."
+    assert gpt.last.body["n"] == 2
+    assert claude.seen == []
+
+
 # What a model is known to be unable to do ---------------------------------------------------------
 
 PNG = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}

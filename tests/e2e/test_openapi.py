@@ -1,4 +1,4 @@
-"""What we say is what OpenAI's description of its API allows (row 2.35): answers, chunks, errors, requests."""
+"""What we say is what OpenAI's own description of it allows (row 2.35): answers, chunks, errors, requests."""
 
 from __future__ import annotations
 

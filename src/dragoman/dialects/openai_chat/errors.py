@@ -271,5 +271,5 @@ def error_member(fault: Fault) -> dict[str, Any]:
 
 
 def _keeps(fault: Fault) -> bool:
-    """Whether the fault's own code says the same kind, or leaves it to the status."""
-    return _CODES.get((fault.code or "").lower(), fault.kind) in {fault.kind, "invalid_request"}
+    """Whether the fault's own code says the same kind or a closer one, or leaves it to the status."""
+    return fault.kind == "untranslatable" or _CODES.get((fault.code or "").lower(), fault.kind) in {fault.kind, "invalid_request"}
