@@ -272,4 +272,5 @@ def error_member(fault: Fault) -> dict[str, Any]:
 
 def _keeps(fault: Fault) -> bool:
     """Whether the fault's own code says the same kind or a closer one, or leaves it to the status."""
-    return fault.kind == "untranslatable" or _CODES.get((fault.code or "").lower(), fault.kind) in {fault.kind, "invalid_request"}
+    said = _CODES.get((fault.code or "").lower(), fault.kind)
+    return fault.kind == "untranslatable" or said in {fault.kind, "invalid_request"}
