@@ -162,7 +162,7 @@ async def test_a_slow_provider_is_a_504_in_time(
     site = await visit(up(provider.url, dialect, timeouts={timer: 0.2}))
     began = time.monotonic()
     answer = await site.ask(MODELS[dialect], stream=stream)
-    assert 0.2 <= time.monotonic() - began < 0.6
+    assert 0.2 <= time.monotonic() - began < 1
     assert (answer.status, answer.error["code"]) == (504, f"{timer}_timeout")
     await asyncio.sleep(0.05)
     assert provider.cut
@@ -177,7 +177,7 @@ async def test_a_models_timeout_goes_before_its_providers(visit: Visit, provide:
     site = await visit({**config, "models": {"quick": model}})
     began = time.monotonic()
     assert (await site.ask("quick")).status == 504
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 1
 
 
 async def test_a_total_timeout_ends_a_stream_that_still_flows(visit: Visit, provide: Provide) -> None:
