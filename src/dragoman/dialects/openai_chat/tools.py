@@ -18,7 +18,6 @@ _TOOL: Final = frozenset({"type", "function"})
 _FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
 _CUSTOM_TOOL: Final = frozenset({"type", "custom"})
 _CUSTOM: Final = frozenset({"name", "description", "format"})
-_GRAMMAR: Final = frozenset({"syntax", "definition"})
 _SEARCH: Final = "web_search_options"
 _WORDS: Final[dict[Any, Literal["auto", "none", "any"]]] = {
     "auto": "auto",
