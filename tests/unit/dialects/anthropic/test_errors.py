@@ -62,6 +62,13 @@ def error(kind: str, message: str, **more: Any) -> dict[str, Any]:
             "invalid_api_key",
             "gateway",
         ),
+        (
+            422,
+            error("invalid_request_error", "prompt is too long"),
+            "context_length",
+            "context_length_exceeded",
+            "client",
+        ),
         (402, error("billing_error", "Pay."), "quota", "insufficient_quota", "gateway"),
         (403, error("permission_error", "No."), "permission", None, "gateway"),
         (404, error("not_found_error", "model: claude-9"), "model_not_found", "model_not_found", "gateway"),
