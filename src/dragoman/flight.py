@@ -32,9 +32,8 @@ from dragoman.routing.route import Deployment
 from dragoman.runtime import Runtime
 from dragoman.transport import Answer
 from dragoman.upstreams.upstream import Call, Stopwatch, Upstream, collected
-from dragoman.upstreams.wire import WireUpstream, streams, unreadable
+from dragoman.upstreams.wire import SPLITTERS, WireUpstream, streams, unreadable
 from dragoman.wire.json import encode
-from dragoman.wire.sse import SSESplitter
 from dragoman.work import Work
 
 log = logging.getLogger("dragoman.flight")
@@ -189,7 +188,7 @@ class Flight:
         self, upstream: WireUpstream, answer: Answer, reply: Reply, record: AttemptRecord, call: Call
     ) -> None:
         relay = self._work.face.relay.stream(reply)
-        splitter, client = SSESplitter(), self._work.client
+        splitter, client = SPLITTERS[upstream.dialect.framing](), self._work.client
         passed = self._work.face.passes(answer.headers)
         held = b""
         try:

@@ -28,6 +28,10 @@ _TELLING = 8
 """Characters that a secret has at least. Shorter header values ("eu") are none, and part of many words."""
 
 
+SPLITTERS: Mapping[str, type[SSESplitter]] = {"sse": SSESplitter}
+"""What cuts a stream into frames, by a dialect's framing."""
+
+
 class Account(msgspec.Struct, frozen=True):
     """One credential of a provider, ready to use. tail: its last characters, for people. secrets: what of
     its headers nobody may be told.
@@ -143,7 +147,7 @@ class WireUpstream:
 
     async def _events(self, answer: Answer) -> AsyncGenerator[Sequence[ir.Event], None]:
         decoder = self.dialect.stream_decoder(self.quirks)
-        splitter = SSESplitter()
+        splitter = SPLITTERS[self.dialect.framing]()
         batch: list[ir.Event] = []
         try:
             while chunk := await answer.chunk():
