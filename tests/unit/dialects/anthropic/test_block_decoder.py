@@ -108,6 +108,14 @@ BLOCKS: list[tuple[dict[str, Any], ir.Block]] = [
         ir.ToolCall("toolu_1", "f", "{}", extra={"anthropic": DIRECT}),
     ),
     (
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}, "cache_control": MARK},
+        ir.ToolCall("toolu_1", "f", "{}", cache=ir.CacheMark("5m")),
+    ),
+    (
+        {"type": "tool_result", "tool_use_id": "t", "content": "seen", "toolset_name": "x"},
+        ir.ToolResult("t", (ir.Text("seen"),), extra={"anthropic": {"toolset_name": "x"}}, form="text"),
+    ),
+    (
         {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "q"}},
         ir.ToolCall("srvtoolu_1", "web_search", '{"query":"q"}', "builtin", "provider"),
     ),
