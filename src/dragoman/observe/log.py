@@ -9,7 +9,7 @@ clients or upstreams are never logged; control characters cannot occur in what i
 from __future__ import annotations
 
 import time
-from queue import Empty, SimpleQueue
+from collections import deque
 from threading import Event, Thread
 from typing import Any, BinaryIO
 
@@ -34,10 +34,14 @@ class AccessLog:
     def __init__(self, stream: BinaryIO, *, people: bool, queued: int = _QUEUED_LINES) -> None:
         # Not the buffer: a thread that waits inside of one holds its lock, and Python aborts at exit.
         self._stream: Any = getattr(stream, "raw", stream)
+        self._line = _for_people if people else _for_machines
         self._people = people
         self._queued = queued
-        self._queue: SimpleQueue[bytes | Event | None] = SimpleQueue()
+        self._lines: deque[bytes] = deque()
+        self._noted = Event()
         self._hurry = Event()
+        self._written = Event()
+        self._ending = False
         self._dropped = 0
         self._dropped_at = 0.0
         self._told = 0
@@ -45,23 +49,26 @@ class AccessLog:
 
     def __call__(self, exchange: Exchange) -> None:
         """Note one finished exchange."""
-        if self._queue.qsize() >= self._queued:
+        lines = self._lines
+        if len(lines) >= self._queued:
             self._dropped += 1
             self._dropped_at = exchange.created
             return
-        self._queue.put(_for_people(exchange) if self._people else _for_machines(exchange))
-        if self._thread is None:
-            # A daemon, since nothing can end a write that nobody reads.
-            self._thread = Thread(target=self._work, name="access log", daemon=True)
-            self._thread.start()
+        lines.append(self._line(exchange))
+        if len(lines) == 1:
+            self._noted.set()
+            if self._thread is None:
+                # A daemon, since nothing can end a write that nobody reads.
+                self._thread = Thread(target=self._work, name="access log", daemon=True)
+                self._thread.start()
 
     def flush(self, patience: float = _PATIENCE_SECONDS) -> None:
         """Wait until what has been noted is written, `patience` seconds at most."""
         if self._thread is not None and self._thread.is_alive():
-            written = Event()
-            self._queue.put(written)
+            self._written.clear()
             self._hurry.set()
-            written.wait(patience)
+            self._noted.set()
+            self._written.wait(patience)
 
     def close(self, patience: float = _PATIENCE_SECONDS) -> None:
         """Write what has been noted and end the thread; wait for that `patience` seconds at most.
@@ -69,31 +76,30 @@ class AccessLog:
         The stream stays open. Nothing that is noted later is written.
         """
         if self._thread is not None:
-            self._queue.put(None)
+            self._ending = True
             self._hurry.set()
+            self._noted.set()
             self._thread.join(patience)
 
     # The thread's side -------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        batch: list[bytes | Event | None] = []
-        while None not in batch:
-            batch = [self._queue.get()]
+        while self._lines or self._dropped > self._told or not self._ending:
+            self._noted.wait()
             self._hurry.wait(_COLLECT_SECONDS)
             self._hurry.clear()
-            try:
-                while True:
-                    batch.append(self._queue.get_nowait())
-            except Empty:
-                pass
-            lines = [item for item in batch if isinstance(item, bytes)]
+            # Cleared first, then emptied: whoever notes a line behind another one is sure that it is taken
+            # here, and whoever finds none before it sets the event again.
+            if not self._ending:
+                self._noted.clear()
+            lines: list[bytes] = []
+            while self._lines:
+                lines.append(self._lines.popleft())
             if missed := self._dropped - self._told:
                 self._told += missed
                 lines.append(_missed(missed, self._dropped_at, people=self._people))
             self._write(b"".join(lines))
-            for item in batch:
-                if isinstance(item, Event):
-                    item.set()
+            self._written.set()
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
