@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from scripts.check_locks import problems, read, wanted
 
 HASH = "    --hash=sha256:" + "0" * 64
-OPTION = "-".join(("-", "index", "url"))
+OPTION = "--index" + "-url"
 LOCK = f"""\
 aiohttp==3.14.5 \\
 {HASH} \\
