@@ -404,7 +404,14 @@ class Retries(Section, frozen=True):
     """What to do when an attempt fails before its first content."""
 
     attempts: Annotated[
-        int, about("Attempts at one deployment, the first included.", unit="attempts", ge=1, le=10)
+        int,
+        about(
+            "How often the last candidate is tried, the first time included. Every other key and deployment "
+            "is tried before, once and at once.",
+            unit="attempts",
+            ge=1,
+            le=10,
+        ),
     ] = 2
     backoff: Annotated[
         Duration,

@@ -109,11 +109,3 @@ class Upstream(Protocol):
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
         """Answer one chat request as events, streamed when `request.stream` is true."""
         ...
-
-
-class Completes(Upstream, Protocol):
-    """An upstream that can answer whole. Without this its stream is folded."""
-
-    async def complete(self, request: ir.Request, call: Call) -> ir.Response:
-        """Answer one chat request whole."""
-        ...
