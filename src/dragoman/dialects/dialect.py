@@ -35,11 +35,15 @@ tools with free text. forced_thinking: forcing a tool while the model thinks. Th
 EVERY_FEATURE: frozenset[Feature] = frozenset(get_args(Feature))
 
 
+Framing = Literal["sse", "json_array"]
+"""How a stream is cut into frames: server-sent events, or the elements of one JSON array."""
+
+
 class WireRequest(msgspec.Struct):
     """A request in a dialect's own terms, without origin and credentials.
 
-    operation: what is asked for. path: below the provider's base URL ("/chat/completions"). params:
-    what the path held (a model, an id). headers: lower-case names, only those that carry meaning (betas,
+    operation: what is asked for. path: one of the dialect's `paths` or `stream_paths`, with the names of
+    `params` in braces ("/models/{model}:generateContent"). params: what the path holds (a model). headers: lower-case names, only those that carry meaning (betas,
     versions). body: the decoded JSON object.
     """
 
@@ -66,7 +70,7 @@ class Reply(msgspec.Struct, frozen=True):
 
     request: the client's request (usage in the stream asked for, legacy forms, n). id, created (Unix
     seconds): used where the upstream stated none, so that they stay constant. model: the name to show,
-    None = the upstream's own.
+    None = the upstream's own. framing: how the client wants its stream cut, where its dialect has a choice.
     """
 
     request: ir.Request
@@ -74,6 +78,7 @@ class Reply(msgspec.Struct, frozen=True):
     id: str
     created: int
     model: str | None = None
+    framing: Framing = "sse"
 
 
 class StreamDecoder(Protocol):
@@ -149,7 +154,11 @@ class Dialect(msgspec.Struct, frozen=True):
     """One protocol, both directions.
 
     name: as in configuration. title: for people. spec: the address of the specification; version: what
-    was read. framing: how streams are cut ("sse"). stream_type: content type of its streams.
+    was read. framing: how streams are cut. json_framing: how one is cut that comes as application/json;
+    None = that is a whole answer. stream_type: content type of its streams. paths: below the base URL, where
+    an operation is asked for, `{model}` standing for the model's name where it travels in the path; a dialect
+    whose path has the model has no `model` in its body. stream_paths: the same for streams, with their
+    query, where they have another path.
     brief: what an answer's form depends on (model, stream, usage asked for), without decoding messages.
     ping: a heartbeat in a stream that has not begun to speak; empty where there is none.
     check: exact errors for a client's mistakes (types, ranges, required fields), before anything
@@ -166,7 +175,7 @@ class Dialect(msgspec.Struct, frozen=True):
     title: str
     spec: str
     version: str
-    framing: Literal["sse"]
+    framing: Framing
     stream_type: str
     paths: Mapping[Operation, str]
     check: Callable[[WireRequest], None]
@@ -189,6 +198,8 @@ class Dialect(msgspec.Struct, frozen=True):
     features: frozenset[Feature] = EVERY_FEATURE
     tool_name: str = r"[A-Za-z0-9_-]{1,64}"
     place: Callable[[WireRequest, str], str] | None = None
+    stream_paths: Mapping[Operation, str] = {}
+    json_framing: Framing | None = None
 
     def located(self, request: WireRequest) -> Callable[[str], str]:
         """`locate` for one request, which may tell which of several spellings its client used."""

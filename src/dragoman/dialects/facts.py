@@ -18,8 +18,10 @@ class Facts(Value, frozen=True):
     can. structured False means that a JSON schema must be emulated. forced_tool: whether tool_choice may
     force a call. sampling: whether temperature, top_p and top_k are accepted. prefill: whether the last
     message may be the assistant's. mid_system: system messages inside the history. thinking: the modes
-    that the API accepts ("enabled" with a budget, "adaptive", "disabled"). efforts: the effort words
-    that it accepts.
+    that the API accepts ("enabled" with a budget, "adaptive", "disabled", "level"). efforts: the effort words
+    that it accepts. signed_calls: whether a call of the running turn is refused without its signature.
+    mixed_tools: whether the provider's own tools may stand beside functions. media_results: whether a tool's
+    result may hold media. thinking_budget: the smallest and the largest budget, in tokens.
     """
 
     context: int | None = None
@@ -36,6 +38,10 @@ class Facts(Value, frozen=True):
     mid_system: bool | None = None
     thinking: tuple[str, ...] | None = None
     efforts: tuple[str, ...] | None = None
+    signed_calls: bool | None = None
+    mixed_tools: bool | None = None
+    media_results: bool | None = None
+    thinking_budget: tuple[int, int] | None = None
 
     @property
     def restricts(self) -> bool:

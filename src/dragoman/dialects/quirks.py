@@ -59,6 +59,12 @@ class Quirks(Value, frozen=True):
     """Whether thinking signatures are real and must be replayed (compatible servers send none or fakes)."""
     server_tools: bool = True
     """Whether the provider's own tools and betas are understood."""
+    # --- Gemini ---------------------------------------------------------------------------------
+    call_ids: bool = True
+    """Whether calls and their results carry ids. Vertex AI refuses them: results belong to calls by order."""
+    server_call_parts: bool = True
+    """Whether the provider's own calls may be asked for as parts, which functions beside them need
+    (`includeServerSideToolInvocations`)."""
 
     def relays(self, body: Mapping[str, Any]) -> bool:
         """Whether a body in the vendor's own dialect may pass as it is: no quirk would rewrite it.
