@@ -43,8 +43,8 @@ class WireRequest(msgspec.Struct):
     """A request in a dialect's own terms, without origin and credentials.
 
     operation: what is asked for. path: one of the dialect's `paths` or `stream_paths`, with the names of
-    `params` in braces ("/models/{model}:generateContent"). params: what the path holds (a model). headers: lower-case names, only those that carry meaning (betas,
-    versions). body: the decoded JSON object.
+    `params` in braces ("/models/{model}:generateContent"). params: what the path holds (a model).
+    headers: lower-case names, only those that carry meaning (betas, versions). body: the decoded JSON object.
     """
 
     operation: Operation
