@@ -1,0 +1,157 @@
+"""Rules for the values of a request, and the errors of those that keep none, in OpenAI's words.
+
+Every rule takes a value and its path and raises WireError for what is wrong; paths are written only for an
+error, because rules run on every request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, TypeAlias
+
+from dragoman.errors import WireError
+
+Rule: TypeAlias = Callable[[Any, str], None]
+
+
+# --- Errors ------------------------------------------------------------------------------------
+
+_KINDS: Final = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a decimal",
+    type(None): "null",
+}
+
+
+def wrong_type(path: str, expected: str, value: Any) -> NoReturn:
+    """A value of another type than `expected` (in words: "a string")."""
+    got = _KINDS.get(type(value), "something else")
+    raise WireError(
+        f"Invalid type for '{path}': expected {expected}, but got {got} instead.", path, "invalid_type"
+    )
+
+
+def missing(path: str) -> NoReturn:
+    """A member that must be there."""
+    raise WireError(f"Missing required parameter: '{path}'.", path, "missing_required_parameter")
+
+
+def empty_array(path: str) -> NoReturn:
+    """A list that must hold something."""
+    raise WireError(
+        f"Invalid '{path}': empty array. Expected an array with minimum length 1, "
+        "but got an empty array instead.",
+        path,
+        "empty_array",
+    )
+
+
+def not_one_of(path: str, value: Any, allowed: tuple[str, ...]) -> NoReturn:
+    """A word that is none of the known ones."""
+    words = ", ".join(f"'{word}'" for word in allowed)
+    raise WireError(f"Invalid value: '{value}'. Supported values are: {words}.", path, "invalid_value")
+
+
+# --- Rules -------------------------------------------------------------------------------------
+
+
+def _typed(kind: type, expected: str) -> Rule:
+    def rule(value: Any, path: str) -> None:
+        if type(value) is not kind:
+            wrong_type(path, expected, value)
+
+    return rule
+
+
+a_string = _typed(str, "a string")
+a_boolean = _typed(bool, "a boolean")
+an_object = _typed(dict, "an object")
+
+
+def number(low: float | None = None, high: float | None = None) -> Rule:
+    """A number between two limits, which it may equal; None = no limit."""
+
+    def rule(value: Any, path: str) -> None:
+        if type(value) is not float and type(value) is not int:
+            wrong_type(path, "a decimal", value)
+        _bounded(value, path, "decimal", low, high)
+
+    return rule
+
+
+def integer(low: int | None = None, high: int | None = None) -> Rule:
+    """A whole number between two limits, which it may equal; None = no limit."""
+
+    def rule(value: Any, path: str) -> None:
+        if type(value) is not int:
+            wrong_type(path, "an integer", value)
+        _bounded(value, path, "integer", low, high)
+
+    return rule
+
+
+def _bounded(value: float, path: str, kind: str, low: float | None, high: float | None) -> None:
+    if low is not None and value < low:
+        limit, side = f">= {low}", "below_min"
+    elif high is not None and value > high:
+        limit, side = f"<= {high}", "above_max"
+    else:
+        return
+    words = side.replace("_min", " minimum").replace("_max", " maximum")
+    raise WireError(
+        f"Invalid '{path}': {kind} {words} value. Expected a value {limit}, but got {value} instead.",
+        path,
+        f"{kind}_{side}_value",
+    )
+
+
+def one_of(*allowed: str) -> Rule:
+    """One of these words."""
+
+    def rule(value: Any, path: str) -> None:
+        a_string(value, path)
+        if value not in allowed:
+            not_one_of(path, value, allowed)
+
+    return rule
+
+
+def list_of(rule: Rule, *, empty: bool = True) -> Rule:
+    """A list whose entries keep a rule. empty: whether it may hold nothing."""
+
+    def check_list(value: Any, path: str) -> None:
+        if type(value) is not list:
+            wrong_type(path, "an array", value)
+        if not value and not empty:
+            empty_array(path)
+        for index, item in enumerate(value):
+            rule(item, f"{path}[{index}]")
+
+    return check_list
+
+
+strings = list_of(a_string)
+objects = list_of(an_object)
+
+
+def require(holder: dict[str, Any], member: str, rule: Rule, path: str) -> None:
+    """A member of the object at `path` that must be there and keep a rule."""
+    value = holder.get(member)
+    if value is None:
+        missing(f"{path}.{member}")
+    rule(value, f"{path}.{member}")
+
+
+def short(text: str, limit: int, path: str) -> None:
+    """A text of at most so many characters."""
+    if len(text) > limit:
+        raise WireError(
+            f"Invalid '{path}': string too long. Expected a string with maximum length {limit}, "
+            f"but got a string with length {len(text)} instead.",
+            path,
+            "string_above_max_length",
+        )
