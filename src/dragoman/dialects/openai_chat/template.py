@@ -3,7 +3,7 @@
 Most chunks of a stream differ from the one before in one string: the next piece of the answer. Once such a
 chunk has been decoded, its bytes before and after that string are kept. A frame that begins and ends with
 them, and holds exactly one JSON string between, is the same chunk with another text, whatever that text is.
-OpenAI's random `obfuscation` may differ as well.
+Random padding (OpenAI's `obfuscation`) may differ as well.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ class _Around(NamedTuple):
 
 
 class Template:
-    """The repeated chunk of one stream. known: whether there is one yet."""
+    """The repeated chunk of one stream. known: whether there is one yet; padding: the member that holds it."""
 
-    __slots__ = ("_end", "_head", "_misses", "_sent", "_tail", "known")
+    __slots__ = ("_end", "_head", "_misses", "_padding", "_sent", "_tail", "known")
 
-    def __init__(self) -> None:
+    def __init__(self, padding: str = "obfuscation") -> None:
         self.known = False
+        self._padding = padding
         self._head = b""
         self._tail = b""  # empty where nothing is padded
         self._end = b""
@@ -86,39 +87,39 @@ class Template:
         if (found := _leaf(chunk)) is None:
             return False
         holder, member = found
-        text, padding = _encode(holder[member]), chunk.get("obfuscation")
+        text, padding = _encode(holder[member]), chunk.get(self._padding)
         padded = _encode(padding)[1:-1] if isinstance(padding, str) else None
-        around = _cut(frame, text, padded)
+        around = self._cut(frame, text, padded)
         if around is None:
             return False
         # Decoding decides whether these are the places: both strings must be the ones that changed.
         probe = around.head + _encode(_MARK) + around.tail
         holder[member] = _MARK
         if padded is not None:
-            chunk["obfuscation"] = _PADDING
+            chunk[self._padding] = _PADDING
             probe += _encode(_PADDING)[1:-1]
         try:
             self.known = bool(_decode(probe + around.end) == chunk)
         except msgspec.DecodeError:  # a text like `":"` is found between a member and its value
             return False
         self._head, self._tail, self._end = around
-        self._sent = (around if sent is None else _cut(sent, text, padded)) or around
+        self._sent = (around if sent is None else self._cut(sent, text, padded)) or around
         return self.known
 
-
-def _cut(frame: bytes, text: bytes, padding: bytes | None) -> _Around | None:
-    """The bytes round the text that follows `delta`, and round the padding after it."""
-    start = frame.find(text, frame.find(b'"delta"'))
-    if start < 0:
-        return None
-    head, rest = frame[:start], frame[start + len(text) :]
-    if padding is None:
-        return _Around(head, b"", rest)
-    member = rest.rfind(b'"obfuscation":"' + padding + b'"')
-    if member < 0:
-        return None
-    before = member + len(b'"obfuscation":"')
-    return _Around(head, rest[:before], rest[before + len(padding) :])
+    def _cut(self, frame: bytes, text: bytes, padding: bytes | None) -> _Around | None:
+        """The bytes round the text that follows `delta`, and round the padding after it."""
+        start = frame.find(text, frame.find(b'"delta"'))
+        if start < 0:
+            return None
+        head, rest = frame[:start], frame[start + len(text) :]
+        if padding is None:
+            return _Around(head, b"", rest)
+        opening = b'"%b":"' % self._padding.encode()
+        member = rest.rfind(opening + padding + b'"')
+        if member < 0:
+            return None
+        before = member + len(opening)
+        return _Around(head, rest[:before], rest[before + len(padding) :])
 
 
 def _leaf(chunk: dict[str, Any]) -> tuple[dict[str, Any], str] | None:

@@ -100,22 +100,23 @@ REFUSED: Final[dict[str, tuple[str, Severity]]] = {
 """What is lost when a vendor refuses a request field: the place in IR terms, and how much it matters."""
 
 
-def leftovers(wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
+def leftovers(wire: Mapping[str, Any], known: frozenset[str], within: str = "", dialect: str = NAME) -> Extra:
     """The members of one wire object that no field carries, as `extra`. A null says nothing and is left out.
 
     within: the name of the member that holds the object, where it has no struct of its own (`function`).
+    dialect: whose members they are.
     """
     if wire.keys() <= known:
         return None
     prefix = within + "." if within else ""
     rest = {prefix + key: value for key, value in wire.items() if key not in known and value is not None}
-    return {NAME: rest} if rest else None
+    return {dialect: rest} if rest else None
 
 
-def restore(out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
+def restore(out: dict[str, Any], extra: Extra, report: Report, where: str, own: str = NAME) -> None:
     """Put our own leftovers back in their places; name those of other dialects as lost."""
     for dialect, members in (extra or {}).items():
-        if dialect != NAME:
+        if dialect != own:
             lose_members(members, report, where, dialect)
             continue
         for key, value in members.items():
