@@ -22,6 +22,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.dialect import Reply, StreamRelay
 from dragoman.dialects.emulate import Emulation, emulate
+from dragoman.dialects.identify import Identify
 from dragoman.dialects.loss import Report
 from dragoman.errors import DragomanError, RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
@@ -30,6 +31,7 @@ from dragoman.routing import attempts as machine
 from dragoman.routing.outcome import for_client
 from dragoman.routing.route import Deployment
 from dragoman.runtime import Runtime
+from dragoman.steps import Step, through, whole
 from dragoman.transport import Answer
 from dragoman.upstreams.upstream import Call, Stopwatch, Upstream, collected
 from dragoman.upstreams.wire import SPLITTERS, WireUpstream, streams, unreadable
@@ -155,7 +157,7 @@ class Flight:
         work, face = self._work, self._work.face
         asked = face.relay.ask_usage(work.wire.body)
         body = face.relay.request(work.head, {**asked, **work.edits(call)})
-        answer = await upstream.send(body, call, work.passed_headers)
+        answer = await upstream.send(body, call, work.passed_headers, stream=work.streams)
         try:
             record.status = answer.status
             if answer.status >= 400:
@@ -167,7 +169,7 @@ class Flight:
             if not work.streams and streams(answer):
                 response = await upstream.collect(answer)
                 call.watch.stop()
-                await self._deliver_response(response, call, record)
+                await self._deliver_response(whole(self._steps(), response), call, record)
                 return
             raw = await answer.read()
             call.watch.stop()
@@ -177,7 +179,7 @@ class Flight:
             except WireError as error:
                 raise unreadable(upstream.name, error) from error
             if work.streams:
-                await self._deliver_events(list(ir.unfold(upstream.decode(data))), reply, call)
+                await self._deliver_events(upstream.decode(data), reply, call)
                 return
             self._exchange.usage = usage
             await self._deliver(data, call, face.passes(answer.headers))
@@ -237,10 +239,20 @@ class Flight:
         self._exchange.phase = "connect"
         if not isinstance(upstream, WireUpstream):
             call.watch.start()
+        steps = self._steps(emulation)
         if work.streams:
-            await self._translate_stream(upstream, emulation, call, record)
+            await self._translate_stream(upstream, emulation.request, steps, call, record)
         else:
-            await self._translate_whole(upstream, emulation, call, record)
+            await self._translate_whole(upstream, emulation.request, steps, call, record)
+
+    def _steps(self, emulation: Emulation | None = None) -> Sequence[Step]:
+        """What happens to the answer of this attempt, in order. Most answers need none of it."""
+        steps: list[Step] = []
+        if emulation is not None and (restorer := emulation.restorer()) is not None:
+            steps.append(restorer)
+        if self._work.request.tools:
+            steps.append(Identify(self._exchange.id.removeprefix("ex_")))
+        return steps
 
     def _account(self, call: Call) -> None:
         """Note what has been lost by now, and refuse it in strict mode.
@@ -268,35 +280,41 @@ class Flight:
         return emulate(request, upstream.dialect, call.facts, upstream.quirks, call.report)
 
     async def _translate_whole(
-        self, upstream: Upstream, emulation: Emulation, call: Call, record: AttemptRecord
+        self,
+        upstream: Upstream,
+        request: ir.Request,
+        steps: Sequence[Step],
+        call: Call,
+        record: AttemptRecord,
     ) -> None:
         if isinstance(upstream, WireUpstream):
-            response = await upstream.complete(emulation.request, call)
+            response = await upstream.complete(request, call)
         else:
-            async with upstream.chat(emulation.request, call) as batches:
+            async with upstream.chat(request, call) as batches:
                 self._account(call)
                 response = await collected(batches)
         call.watch.stop()
-        response = emulation.restore(response)
         if response.error is not None and not response.candidates:
             raise RequestFailed(response.error)
-        response = await self._runtime.hooks.after(self._exchange, response)
+        response = await self._runtime.hooks.after(self._exchange, whole(steps, response))
         await self._deliver_response(response, call, record)
 
     async def _translate_stream(
-        self, upstream: Upstream, emulation: Emulation, call: Call, record: AttemptRecord
+        self,
+        upstream: Upstream,
+        request: ir.Request,
+        steps: Sequence[Step],
+        call: Call,
+        record: AttemptRecord,
     ) -> None:
         work, hooks = self._work, self._runtime.hooks
         reply = work.reply(Report(work.face.name, "response"))
         encoder = work.face.stream_encoder(reply)
-        restorer = emulation.restorer()
         held = b""
-        async with upstream.chat(emulation.request, call) as batches:
+        async with upstream.chat(request, call) as batches:
             self._account(call)
             async for arrived in batches:
-                batch: Sequence[ir.Event] = arrived
-                if restorer is not None:
-                    batch = [event for one in batch for event in restorer.feed(one)]
+                batch = through(steps, arrived) if steps else arrived
                 if hooks.need_events:
                     batch = await hooks.events(self._exchange, batch)
                 batch, speaks, fault = self._watch(batch)
@@ -311,7 +329,7 @@ class Flight:
                     if data:
                         await work.client.write(data)
                     raise RequestFailed(fault)
-                if self._committed and isinstance(batch[-1], ir.End):
+                if self._committed and batch and isinstance(batch[-1], ir.End):
                     self._lost(reply.report)
                     await work.client.end(data)  # what may follow the end is of no account
                     return
@@ -340,9 +358,10 @@ class Flight:
                 speaks = True
         return batch, speaks, None
 
-    async def _deliver_events(self, events: Sequence[ir.Event], reply: Reply, call: Call) -> None:
+    async def _deliver_events(self, response: ir.Response, reply: Reply, call: Call) -> None:
         """A whole answer to a client that asked for a stream."""
         encoder = self._work.face.stream_encoder(reply)
+        events = list(ir.unfold(whole(self._steps(), response)))
         self._watch(events)
         await self._commit(call, self._exchange.attempts[-1], ())
         await self._work.client.end(b"".join([encoder.feed(event) for event in events]))

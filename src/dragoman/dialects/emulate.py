@@ -45,9 +45,7 @@ class Emulation(msgspec.Struct, frozen=True):
     def restore(self, response: ir.Response) -> ir.Response:
         """A whole answer as the client asked for it."""
         restorer = self.restorer()
-        if restorer is None:
-            return response
-        return ir.fold(event for one in ir.unfold(response) for event in restorer.feed(one))
+        return response if restorer is None else restorer.whole(response)
 
 
 def emulate(request: ir.Request, dialect: Dialect, facts: Facts, quirks: Quirks, report: Report) -> Emulation:

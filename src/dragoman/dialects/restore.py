@@ -50,6 +50,10 @@ class Restorer:
         take = _TAKE.get(type(event))
         return [event] if take is None else take(self, event)
 
+    def whole(self, response: ir.Response) -> ir.Response:
+        """A whole answer as the client asked for it."""
+        return ir.fold(event for one in ir.unfold(response) for event in self.feed(one))
+
     def _begin(self, event: ir.Open) -> list[ir.Event]:
         call = event.block
         if not isinstance(call, ir.ToolCall) or call.by != "client":

@@ -1,0 +1,66 @@
+"""Ids for the calls of an answer that has none, or the same one twice.
+
+Some upstreams name a call by its place alone (Gemini on Vertex AI, small servers), and some give two calls of
+one answer the same id. Clients link results to calls by id, and what is remembered of a call is found by
+it, so every call of a client's tool leaves with an id of its own: unguessable, because it is made
+from the exchange's, and the same whether the answer comes whole or in pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from dragoman import ir
+
+_DIGITS = 24
+"""Of the token: 96 bits, in an id that stays below the 40 characters that some providers allow."""
+
+
+class Identify:
+    """Gives ids to the calls of one answer. token: unguessable, letters and digits alone."""
+
+    __slots__ = ("_given", "_prefix", "_taken")
+
+    def __init__(self, token: str) -> None:
+        self._prefix = f"call_{token[:_DIGITS]}"
+        self._taken: set[str] = set()
+        self._given: dict[tuple[int, int], str] = {}
+
+    def feed(self, event: ir.Event) -> Sequence[ir.Event]:
+        """The event; a call that begins, or is repeated whole, with its id."""
+        if isinstance(event, ir.Open):
+            named = self._named(event.block, event.candidate, event.index)
+            return (event if named is event.block else msgspec.structs.replace(event, block=named),)
+        if isinstance(event, ir.Close) and isinstance(event.block, ir.ToolCall) and self._given:
+            given = self._given.get((event.candidate, event.index))
+            if given is not None:
+                return (msgspec.structs.replace(event, block=msgspec.structs.replace(event.block, id=given)),)
+        return (event,)
+
+    def whole(self, response: ir.Response) -> ir.Response:
+        """The answer with an id for every call; the same value where nothing was missing."""
+        changed = False
+        candidates: list[ir.Candidate] = []
+        for candidate in response.candidates:
+            blocks = tuple(
+                [self._named(block, candidate.index, index) for index, block in enumerate(candidate.blocks)]
+            )
+            if any(new is not old for new, old in zip(blocks, candidate.blocks, strict=True)):
+                changed = True
+                candidate = msgspec.structs.replace(candidate, blocks=blocks)  # noqa: PLW2901
+            candidates.append(candidate)
+        return msgspec.structs.replace(response, candidates=tuple(candidates)) if changed else response
+
+    def _named(self, block: ir.Block, candidate: int, index: int) -> ir.Block:
+        if not isinstance(block, ir.ToolCall):
+            return block
+        if block.id and block.id not in self._taken:
+            self._taken.add(block.id)
+            return block
+        if block.by != "client" or block.kind == "legacy":  # these are linked otherwise
+            return block
+        place = f"{candidate}_{index}" if candidate else str(index)
+        given = self._given[candidate, index] = f"{self._prefix}_{place}"
+        return msgspec.structs.replace(block, id=given)
