@@ -10,7 +10,7 @@ beside `delta` repeats what the deltas add up to: neither is kept.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
@@ -22,14 +22,12 @@ from dragoman.dialects.openai_chat.answer import (
     decode_image,
     spoken_text,
 )
+from dragoman.dialects.openai_chat.chunks import BROKEN, ChunkDecoder, Delta
 from dragoman.dialects.openai_chat.errors import failure, fault_of
 from dragoman.dialects.openai_chat.response import decode_logprobs, decode_stop, sources_of
-from dragoman.dialects.openai_chat.template import Template
 from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.dialects.openai_chat.usage import decode_usage
 from dragoman.dialects.quirks import Quirks
-from dragoman.errors import WireError
-from dragoman.wire.sse import ErrorFrame
 
 _CHUNK: Final = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "service_tier", "obfuscation"}
@@ -44,15 +42,6 @@ _DELTA: Final = frozenset(
     }
 )
 _EMPTY: Final[tuple[Any, ...]] = ("", [], {})
-BROKEN: Final = ir.Fault(
-    "upstream",
-    "The provider's stream broke off before the answer was complete.",
-    code="stream_broken",
-    blame="upstream",
-)
-"""What becomes of a stream that ends before its answer does."""
-_decode = msgspec.json.Decoder().decode
-_Delta: TypeAlias = ir.TextDelta | ir.ThinkDelta | ir.ArgsDelta
 
 
 class _Candidate:
@@ -115,83 +104,26 @@ class _Call:
         self.pieces: list[str] = []
 
 
-class Decoder:
+class Decoder(ChunkDecoder):
     """Events of one stream."""
 
-    __slots__ = (
-        "_candidates",
-        "_last",
-        "_over",
-        "_quirks",
-        "_seen",
-        "_started",
-        "_template",
-        "_tier",
-        "_usage",
-    )
+    __slots__ = ("_candidates", "_quirks", "_seen", "_started", "_tier", "_usage")
 
     def __init__(self, quirks: Quirks) -> None:
+        super().__init__()
         self._quirks = quirks
         self._candidates: dict[int, _Candidate] = {}
         self._started = False
-        self._over = False
         self._seen: dict[str, Any] = {}  # leftovers of the chunks, latest values
         self._tier: str | None = None
         self._usage: dict[str, Any] | None = None
-        self._template = Template()
-        self._last: tuple[_Delta, _Candidate] | None = None  # what a repeated chunk adds to
-
-    def feed(self, frame: bytes) -> list[ir.Event]:
-        """The events of one chunk. Raises WireError for what is none."""
-        if self._last is not None and (text := self._template.text(frame)) is not None:
-            return _repeated(*self._last, text) if text else []
-        if self._over:
-            return []
-        if isinstance(frame, ErrorFrame):
-            return self._fail(error_body(frame))
-        if frame == b"[DONE]":
-            return self._end() if self._started else self.close()
-        try:
-            chunk = _decode(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            if frame.strip() == b"[DONE]":
-                return self._end() if self._started else self.close()
-            raise WireError(f"a frame of the stream is no JSON: {error}") from None
-        if type(chunk) is not dict:
-            raise WireError("a frame of the stream is no object")
-        try:
-            events = self._chunk(chunk)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise WireError(f"a frame of the stream has another shape: {error}") from error
-        self._learn(frame, chunk, events)
-        return events
-
-    def _learn(self, frame: bytes, chunk: dict[str, Any], events: list[ir.Event]) -> None:
-        """Remember a chunk that only continued a block; the next ones are likely to be like it."""
-        self._last = None
-        last = events[0] if len(events) == 1 else None
-        if isinstance(last, _Delta) and self._template.learn(frame, chunk):
-            self._last = last, self._candidates[last.candidate]
-
-    def close(self) -> list[ir.Event]:
-        """The bytes have ended: the end, or an error if the answer is not complete."""
-        if self._over:
-            return []
-        if self._candidates and all(candidate.word for candidate in self._candidates.values()):
-            return self._end()
-        self._over = True
-        return [ir.Error(BROKEN)]
-
-    def _fail(self, body: dict[str, Any]) -> list[ir.Event]:
-        self._over = True
-        return [ir.Error(fault_of(body))]
 
     # Chunks --------------------------------------------------------------------------------------
 
     def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
         choices = chunk.get("choices")
         if (failed := failure(chunk)) is not None:
-            return self._fail(failed)
+            return self._fail(fault_of(failed))
         events: list[ir.Event] = []
         if not self._started:
             if not choices and not chunk.get("id"):
@@ -448,9 +380,22 @@ class Decoder:
         if data is not None or transcript is not None or expires is not None:
             events.append(ir.MediaDelta(candidate.audio, data, transcript, candidate.index, expires))
 
+    def _repeat(self, last: Delta, text: str) -> list[ir.Event]:
+        if type(last) is ir.TextDelta:
+            self._candidates[last.candidate].length += len(text)
+        return super()._repeat(last, text)
+
     # The end -------------------------------------------------------------------------------------
 
+    def _fault(self, body: dict[str, Any]) -> ir.Fault:
+        return fault_of(body)
+
+    def _complete(self) -> bool:
+        return bool(self._candidates) and all(candidate.word for candidate in self._candidates.values())
+
     def _end(self) -> list[ir.Event]:
+        if not self._started:
+            return self._fail(BROKEN)
         self._over = True
         events: list[ir.Event] = []
         sources = sources_of(self._seen)
@@ -477,13 +422,6 @@ class Decoder:
         events.append(ir.Finish(stop, candidate.index, extra))
 
 
-def _repeated(last: _Delta, candidate: _Candidate, text: str) -> list[ir.Event]:
-    """The events of a chunk that is the one before with another text."""
-    if type(last) is ir.TextDelta:
-        candidate.length += len(text)
-    return [type(last)(last.index, text, last.candidate)]
-
-
 def _called(candidate: _Candidate, wire: dict[str, Any], inner: dict[str, Any]) -> _Call:
     """The call that a fragment belongs to.
 
@@ -507,15 +445,6 @@ def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
     holder = chunk.get("x_groq")
     usage = holder.get("usage") if isinstance(holder, dict) else None
     return usage if isinstance(usage, dict) else None
-
-
-def error_body(frame: bytes) -> dict[str, Any]:
-    """A frame that its sender marked as an error, as an error's body; need not be JSON."""
-    try:
-        body = _decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        body = frame.decode(errors="replace")
-    return body if isinstance(body, dict) else {"error": body}
 
 
 def _bare(wire: dict[str, Any]) -> dict[str, Any]:

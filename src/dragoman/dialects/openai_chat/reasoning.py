@@ -146,9 +146,9 @@ def _by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> N
     if draft.facts.reasoning is False:
         draft.report.lose("reasoning", "the model does not reason", "hint")
         return
-    if (effort := _effort(reasoning, draft)) is not None:
+    if (effort := effort_of(reasoning, draft)) is not None:
         body["reasoning_effort"] = effort
-    _lose_visibility(reasoning, draft)
+    lose_visibility(reasoning, draft)
 
 
 def _by_object(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
@@ -163,14 +163,14 @@ def _by_object(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> N
 def _by_thinking(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
     off = reasoning.mode == "off" or reasoning.effort == "none"
     body["thinking"] = {"type": "disabled" if off else "enabled"}
-    effort = None if off else _effort(reasoning, draft)
+    effort = None if off else effort_of(reasoning, draft)
     if effort is not None:
         known = draft.facts.efforts or ("low", "high", "max")
         word = effort if effort in known else _DEEPSEEK_EFFORTS.get(effort, effort)
         if word != effort:
             draft.report.change("reasoning.effort", "reasoning_effort", f"the vendor's word for {effort}")
         body["reasoning_effort"] = word
-    _lose_visibility(reasoning, draft)
+    lose_visibility(reasoning, draft)
 
 
 def _by_switch(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
@@ -182,7 +182,7 @@ def _by_switch(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> N
         draft.report.change("reasoning.effort", "thinking_budget", "the vendor counts tokens")
     if budget is not None and not off:
         body["thinking_budget"] = budget
-    _lose_visibility(reasoning, draft)
+    lose_visibility(reasoning, draft)
 
 
 _WAYS: Final[dict[str, Callable[[dict[str, Any], ir.Reasoning, Draft], None]]] = {
@@ -193,8 +193,8 @@ _WAYS: Final[dict[str, Callable[[dict[str, Any], ir.Reasoning, Draft], None]]] =
 }
 
 
-def _effort(reasoning: ir.Reasoning, draft: Draft) -> str | None:
-    """The effort in OpenAI's words, as near to what was asked as the model can."""
+def effort_of(reasoning: ir.Reasoning, draft: Draft) -> str | None:
+    """The effort in the field's words, as near to what was asked as the model can."""
     effort = reasoning.effort or _implied(reasoning, draft)
     if reasoning.effort is not None and reasoning.budget is not None:
         draft.report.lose("reasoning.budget", "the effort is asked for instead", "hint")
@@ -230,7 +230,8 @@ def _rank(effort: str) -> int:
     return _RANKS.index(effort) if effort in _RANKS else _RANKS.index("medium")
 
 
-def _lose_visibility(reasoning: ir.Reasoning, draft: Draft) -> None:
+def lose_visibility(reasoning: ir.Reasoning, draft: Draft) -> None:
+    """Name as lost what a request says of how thoughts are shown."""
     if reasoning.summary is not None:
         draft.report.lose("reasoning.summary", "summaries cannot be asked for", "hint")
     if reasoning.visible is not None:

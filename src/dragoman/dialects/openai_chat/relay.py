@@ -7,14 +7,16 @@ search goes first and decoding decides, so that an answer that merely writes abo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
-from dragoman.dialects.openai_chat.decoder import BROKEN, error_body, vendor_usage
+from dragoman.dialects.openai_chat.chunks import BROKEN, error_body
+from dragoman.dialects.openai_chat.decoder import vendor_usage
 from dragoman.dialects.openai_chat.errors import failure, fault_of
 from dragoman.dialects.openai_chat.template import Template
 from dragoman.dialects.openai_chat.usage import decode_usage
@@ -29,8 +31,27 @@ _CHOICES: Final = re.compile(rb"\[\s*[{\]]")
 _decode = msgspec.json.Decoder().decode
 
 
+class Words(NamedTuple):
+    """What a dialect of chat's family says in its own way.
+
+    usage: reads the counts of an answer. fault: reads an error. padding: the random member of a chunk.
+    asks: whether a stream tells its usage only when it is asked to.
+    """
+
+    usage: Callable[[dict[str, Any]], ir.Usage]
+    fault: Callable[[dict[str, Any]], ir.Fault]
+    padding: str
+    asks: bool
+
+
+CHAT: Final = Words(partial(decode_usage, quirks=STANDARD), fault_of, "obfuscation", asks=True)
+
+
 class ChatRelay:
-    """The dialect's relay; it holds nothing."""
+    """The relay of this dialect, or with the words of another of its family; it holds nothing else."""
+
+    def __init__(self, words: Words = CHAT) -> None:
+        self._words = words
 
     def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
         """The body to send upstream."""
@@ -43,7 +64,7 @@ class ChatRelay:
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The edits by which a streamed request asks for its usage; none where it does or does not stream."""
         options = body.get("stream_options") or {}
-        if body.get("stream") is not True or options.get("include_usage") is True:
+        if not self._words.asks or body.get("stream") is not True or options.get("include_usage") is True:
             return {}
         return {"stream_options": {**options, "include_usage": True}}
 
@@ -53,26 +74,25 @@ class ChatRelay:
         """
         head = decode_head(body)
         if "error" in head and _decode(head["error"]):
-            raise RequestFailed(fault_of(_decode(body)))
+            raise RequestFailed(self._words.fault(_decode(body)))
         if "choices" not in head or _CHOICES.match(head["choices"]) is None:
             raise WireError("expected an array of objects", "choices")
-        usage = _usage(head["usage"]) if "usage" in head else None
+        usage = self._usage(head["usage"]) if "usage" in head else None
         if model is not None and "model" in head:
             body = encode_head({**head, "model": model})
         return body, usage
 
     def stream(self, reply: Reply) -> ChatStreamRelay:
         """A relay for one stream."""
-        return ChatStreamRelay(reply)
+        return ChatStreamRelay(reply, self._words)
 
-
-def _usage(raw: msgspec.Raw) -> ir.Usage | None:
-    """The counts for our own records. An answer is not withheld because they cannot be read."""
-    usage = _decode(raw)
-    try:
-        return decode_usage(usage, STANDARD) if usage else None
-    except (AttributeError, TypeError):
-        return None
+    def _usage(self, raw: msgspec.Raw) -> ir.Usage | None:
+        """The counts for our own records. An answer is not withheld because they cannot be read."""
+        usage = _decode(raw)
+        try:
+            return self._words.usage(usage) if usage else None
+        except (AttributeError, TypeError):
+            return None
 
 
 class ChatStreamRelay:
@@ -81,16 +101,17 @@ class ChatStreamRelay:
     Usage that the client did not ask for is taken out where a chunk holds nothing else.
     """
 
-    __slots__ = ("_asked", "_finished", "_model", "_template", "content", "done", "usage")
+    __slots__ = ("_asked", "_finished", "_model", "_template", "_words", "content", "done", "usage")
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, words: Words = CHAT) -> None:
+        self._words = words
         self.usage: ir.Usage | None = None
         self.content = False
         self.done = False
         self._asked = bool(reply.request.stream_usage)
         self._model = reply.model
         self._finished = False
-        self._template = Template()
+        self._template = Template(words.padding)
 
     def feed(self, frame: bytes) -> bytes:
         """The bytes to send for one frame. Raises RequestFailed for an error in the stream."""
@@ -102,7 +123,7 @@ class ChatStreamRelay:
         if self.done:
             return b""
         if isinstance(frame, ErrorFrame):
-            raise RequestFailed(fault_of(error_body(frame)))
+            raise RequestFailed(self._words.fault(error_body(frame)))
         if frame.strip() == _DONE:
             self.done = True
             return data(frame)
@@ -125,7 +146,7 @@ class ChatStreamRelay:
     def _see(self, chunk: dict[str, Any]) -> bool:
         """Take from a chunk what must be known; whether the client is to have it."""
         if (failed := failure(chunk)) is not None:
-            raise RequestFailed(fault_of(failed))
+            raise RequestFailed(self._words.fault(failed))
         choices = chunk.get("choices") or ()
         for choice in choices:
             self._finished = self._finished or bool(choice.get("finish_reason"))
@@ -133,7 +154,7 @@ class ChatStreamRelay:
         usage = chunk.get("usage") or vendor_usage(chunk)
         if not usage:
             return True
-        self.usage = decode_usage(usage, STANDARD)
+        self.usage = self._words.usage(usage)
         return bool(choices) or self._asked
 
     def _renamed(self, frame: bytes, chunk: dict[str, Any]) -> bytes:

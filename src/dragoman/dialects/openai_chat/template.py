@@ -33,7 +33,7 @@ class _Around(NamedTuple):
 
 
 class Template:
-    """The repeated chunk of one stream. known: whether there is one yet; padding: the member that holds it."""
+    """The repeated chunk of one stream. known: whether there is one yet. padding: its random member."""
 
     __slots__ = ("_end", "_head", "_misses", "_padding", "_sent", "_tail", "known")
 
