@@ -1,0 +1,53 @@
+"""Raw sound as a WAV file: the header that players need, and the media types that say which it must be.
+
+Samples are 16-bit, signed and little-endian, as providers of speech send them. RFC 2586 has `audio/L16` in
+network order; Gemini's is not, in spite of its name. Never looks into the samples.
+
+Specification: https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+
+_TYPES: Final = frozenset({"audio/l16", "audio/pcm"})
+_WIDTH: Final = 2
+_MOST: Final = {"rate": 1_000_000, "channels": 32}
+"""Above these a header cannot hold them, and nobody plays them."""
+_HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
+
+
+class Pcm(NamedTuple):
+    """How raw samples are to be played. rate: samples a second; channels: interleaved."""
+
+    rate: int = 24_000
+    channels: int = 1
+
+
+def pcm_of(mime: str | None) -> Pcm | None:
+    """What a media type says of raw samples: `audio/L16;codec=pcm;rate=24000`; None for any other type.
+
+    What it leaves out, or says in no number, is 24 kHz and one channel: what OpenAI and Gemini speak.
+    """
+    kind, *parameters = (mime or "").split(";")
+    if kind.strip().lower() not in _TYPES:
+        return None
+    stated: dict[str, int] = {}
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        name, digits = name.strip().lower(), value.strip().strip('"')
+        if digits.isdecimal() and len(digits) < 9 and 0 < int(digits) <= _MOST.get(name, 0):
+            stated[name] = int(digits)
+    return Pcm(stated.get("rate", Pcm().rate), stated.get("channels", Pcm().channels))
+
+
+def wav(samples: bytes, pcm: Pcm) -> bytes:
+    """The samples as a WAV file."""
+    frame = pcm.channels * _WIDTH
+    header = _HEADER.pack(
+        *(b"RIFF", 36 + len(samples), b"WAVE", b"fmt ", 16),
+        *(1, pcm.channels, pcm.rate, pcm.rate * frame, frame, 8 * _WIDTH),
+        *(b"data", len(samples)),
+    )
+    return header + samples

@@ -1,0 +1,57 @@
+"""Raw samples become a file that a standard reader opens; what is no raw sound is told apart."""
+
+from __future__ import annotations
+
+import io
+import wave
+
+import pytest
+
+from dragoman.wire.wav import Pcm, pcm_of, wav
+
+SAMPLES = bytes(range(8))
+
+
+@pytest.mark.parametrize(
+    ("mime", "pcm"),
+    [
+        ("audio/L16;codec=pcm;rate=24000", Pcm(24_000, 1)),
+        ("audio/L16; codec=pcm; rate=16000; channels=2", Pcm(16_000, 2)),
+        ("audio/l16;RATE=8000", Pcm(8_000, 1)),
+        ('audio/L16;rate="44100"', Pcm(44_100, 1)),
+        ("audio/pcm", Pcm(24_000, 1)),
+        ("audio/L16", Pcm(24_000, 1)),
+        ("audio/pcm;rate=fast", Pcm(24_000, 1)),
+        ("audio/pcm;rate=0;channels=0", Pcm(24_000, 1)),
+        ("audio/pcm;rate=99999999999", Pcm(24_000, 1)),
+        ("audio/pcm;channels=70000", Pcm(24_000, 1)),
+        ("audio/pcm;rate=" + "9" * 5000, Pcm(24_000, 1)),
+        ("audio/wav", None),
+        ("audio/L24;rate=24000", None),
+        ("image/png", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_raw_sound_is_told_by_its_media_type(mime: str | None, pcm: Pcm | None) -> None:
+    assert pcm_of(mime) == pcm
+
+
+def test_a_standard_reader_opens_the_file() -> None:
+    with wave.open(io.BytesIO(wav(SAMPLES, Pcm(16_000, 2)))) as file:
+        assert file.getframerate() == 16_000
+        assert file.getnchannels() == 2
+        assert file.getsampwidth() == 2
+        assert file.readframes(99) == SAMPLES
+
+
+def test_the_header_has_44_bytes_and_states_the_lengths() -> None:
+    file = wav(SAMPLES, Pcm())
+    header = b"RIFF\x2c\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00"
+    header += b"\xc0\x5d\x00\x00\x80\xbb\x00\x00\x02\x00\x10\x00data\x08\x00\x00\x00"
+    assert file == header + SAMPLES
+
+
+def test_no_samples_are_a_file_too() -> None:
+    with wave.open(io.BytesIO(wav(b"", Pcm()))) as file:
+        assert file.getnframes() == 0
