@@ -182,6 +182,7 @@ def _wire(provider: Provider, transport: Transport) -> WireUpstream:
         DIALECTS[provider.dialect],
         transport,
         urls={"chat": url},
+        stream_urls={"chat": provider.stream_url},
         accounts=accounts,
         quirks=provider.quirks,
     )

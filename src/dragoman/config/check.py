@@ -194,7 +194,12 @@ class _Checker:
             )
             return None
         try:
-            base, _ = resolve.address_of(settings, vendor, dialect)
+            resolve.paths_of(settings, vendor, dialect)
+        except ValueError as error:
+            self.problem(f"{path}.chat_path", str(error), "say where they begin with base_path")
+            return None
+        try:
+            base = resolve.address_of(settings, vendor, dialect)
         except ValueError as error:
             place = path if settings.base_url is None else f"{path}.base_url"
             near = suggest(name, CATALOG) if settings.base_url is None else None

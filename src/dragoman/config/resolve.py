@@ -21,6 +21,7 @@ from dragoman.providers.catalog import (
     CHAT_PATHS,
     DIALECT_AUTH,
     DIALECT_HEADERS,
+    STREAM_PATHS,
     DialectName,
     Vendor,
 )
@@ -43,10 +44,18 @@ def dialect_of(settings: Settings, vendor: Vendor | None) -> DialectName:
     return vendor.dialect
 
 
-def address_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> tuple[str, str]:
-    """Its base URL in normal form, and the path of the chat endpoint below it."""
+def paths_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> tuple[str, str]:
+    """The paths of the chat endpoint below its base URL, whole and streamed."""
+    if settings.chat_path and dialect in STREAM_PATHS:
+        raise ValueError(f"{dialect} has the model in its paths, so they cannot be replaced by one")
     chat_path = settings.chat_path or (vendor.chat_path if vendor else None) or CHAT_PATHS[dialect]
-    return base_url(vendor, dialect, settings.base_url, settings.base_path, chat_path), chat_path
+    return chat_path, STREAM_PATHS.get(dialect, chat_path)
+
+
+def address_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> str:
+    """Its base URL in normal form."""
+    chat_path, _ = paths_of(settings, vendor, dialect)
+    return base_url(vendor, dialect, settings.base_url, settings.base_path, chat_path)
 
 
 def quirk_of(name: str, value: Any) -> Any:
@@ -72,7 +81,8 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
     """The account. sources: where each key stands, by the path of its setting."""
     vendor = vendor_of(name, settings)
     dialect = dialect_of(settings, vendor)
-    base, chat_path = address_of(settings, vendor, dialect)
+    base = address_of(settings, vendor, dialect)
+    chat_path, stream_path = paths_of(settings, vendor, dialect)
     origin = address.origin(base)
     place = join(join("providers", name), "keys")
     return Provider(
@@ -81,6 +91,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         dialect=dialect,
         base_url=base,
         chat_path=chat_path,
+        stream_path=stream_path,
         auth=settings.auth or (vendor.auth if vendor else DIALECT_AUTH[dialect]),
         credentials=tuple(
             Credential(key, origin, str(sources.get(f"{place}[{index}]", "")))

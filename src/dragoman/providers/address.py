@@ -29,13 +29,14 @@ def base_url(
     spelled: what somebody wrote. path: the vendor's own path ("/v1", "/openai/v1", ""), taken where
     `spelled` has none. appends: whether the vendor's clients add `path` to any base they are given
     (Anthropic's do); a base that ends in a version keeps its own. endpoint: the path of the chat
-    endpoint, removed if it was pasted along. base_path: stated by the operator, replaces both rules and
-    is not doubled; "" adds nothing. Raises ValueError with a sentence for people.
+    endpoint, removed if it was pasted along, with whatever model it names. base_path: stated by the
+    operator, replaces both rules and is not doubled; "" adds nothing. Raises ValueError with a sentence for
+    people.
     """
     parts = _split(spelled)
     own = parts.path.rstrip("/")
     if endpoint:
-        own = own.removesuffix(endpoint.rstrip("/")).rstrip("/")
+        own = _without(own, endpoint.rstrip("/")).rstrip("/")
     if base_path is not None:
         own = own.removesuffix(base_path) + base_path
     elif not own or (appends and not own.endswith(path) and not _VERSIONED.search(own)):
@@ -46,6 +47,13 @@ def base_url(
 def origin(url: str) -> str:
     """`scheme://host[:port]` of a URL: lower case, no default port. Raises ValueError as `base_url` does."""
     return _origin(_split(url))
+
+
+def _without(path: str, endpoint: str) -> str:
+    folder, names_model, _ = endpoint.partition("{model}")
+    if names_model:
+        return path.partition(folder)[0].removesuffix(folder.rstrip("/"))
+    return path.removesuffix(endpoint)
 
 
 def _split(url: str) -> SplitResult:

@@ -14,8 +14,9 @@ import msgspec
 from dragoman.errors import DragomanError
 from dragoman.secret import Secret
 
-Scheme: TypeAlias = Literal["bearer", "x-api-key"]
-"""How a key travels: `Authorization: Bearer KEY` or `x-api-key: KEY`."""
+Scheme: TypeAlias = Literal["bearer", "x-api-key", "x-goog-api-key"]
+"""How a key travels: `Authorization: Bearer KEY`, or as it is in the header of this name. Never in the query:
+addresses end up in logs."""
 
 CREDENTIAL_HEADERS: Final = frozenset(
     {"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"}
@@ -62,7 +63,7 @@ def sign(
         if scheme == "bearer":
             signed["authorization"] = f"Bearer {credential.secret.reveal()}"
         else:
-            signed["x-api-key"] = credential.secret.reveal()
+            signed[scheme] = credential.secret.reveal()
     return signed
 
 

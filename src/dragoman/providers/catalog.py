@@ -18,12 +18,30 @@ import msgspec
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.providers.auth import Scheme
 
-DialectName: TypeAlias = Literal["openai_chat", "anthropic"]
+DialectName: TypeAlias = Literal["openai_chat", "anthropic", "gemini", "mistral"]
 
 CHAT_PATHS: Final[Mapping[str, str]] = MappingProxyType(
-    {"openai_chat": "/chat/completions", "anthropic": "/messages"}
+    {
+        "openai_chat": "/chat/completions",
+        "anthropic": "/messages",
+        "gemini": "/models/{model}:generateContent",
+        "mistral": "/chat/completions",
+    }
 )
-"""Where each dialect's chat endpoint lies below a base URL."""
+"""Where each dialect's chat endpoint lies below a base URL; `{model}` stands for the model's name."""
+
+STREAM_PATHS: Final[Mapping[str, str]] = MappingProxyType(
+    {"gemini": "/models/{model}:streamGenerateContent?alt=sse"}
+)
+"""The same for streams, of the dialects that stream elsewhere."""
+
+BASE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
+    {"openai_chat": "/v1", "anthropic": "/v1", "gemini": "/v1beta", "mistral": "/v1"}
+)
+"""The path that a base URL of a server that the catalogue does not know gets when it has none."""
+
+APPENDING: Final = frozenset({"anthropic", "gemini", "mistral"})
+"""The dialects whose own clients add that path to whatever base they are given."""
 
 DIALECT_HEADERS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
@@ -31,13 +49,15 @@ DIALECT_HEADERS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         # Mandatory; servers other than Anthropic's may know the older version only.
         # https://platform.claude.com/docs/en/api/versioning
         "anthropic": {"anthropic-version": "2023-06-01"},
+        "gemini": {},
+        "mistral": {},
     }
 )
 """Headers that a dialect's servers insist on, with the value to send when neither the client nor the
 operator states one."""
 
 DIALECT_AUTH: Final[Mapping[str, Scheme]] = MappingProxyType(
-    {"openai_chat": "bearer", "anthropic": "x-api-key"}
+    {"openai_chat": "bearer", "anthropic": "x-api-key", "gemini": "x-goog-api-key", "mistral": "bearer"}
 )
 """How a key travels where the catalogue and the configuration say nothing."""
 
@@ -180,6 +200,44 @@ _CLOUD: Final = (
                 "claude-sonnet-4-6",
             ),
             "claude-sonnet-5",
+        ),
+    ),
+    Vendor(
+        name="gemini",
+        title="Google Gemini",
+        dialect="gemini",
+        base_url="https://generativelanguage.googleapis.com/v1beta",
+        path="/v1beta",
+        appends=True,
+        auth="x-goog-api-key",
+        page="https://ai.google.dev/api/generate-content",
+        keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        base_var="GEMINI_BASE_URL",
+        # "gemma" models have open weights and are served by others.
+        models=("gemini-*",),
+        known=(
+            *("gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-2.5-pro", "gemini-3.1-flash-lite"),
+            *("gemini-3.1-pro-preview", "gemini-3.5-flash", "gemini-3.5-flash-lite", "gemini-3.8-flash"),
+        ),
+    ),
+    Vendor(
+        name="mistral",
+        title="Mistral AI",
+        dialect="mistral",
+        base_url="https://api.mistral.ai/v1",
+        appends=True,
+        page="https://docs.mistral.ai/api/",
+        keys=("MISTRAL_API_KEY",),
+        base_var="MISTRAL_BASE_URL",
+        # The names with a number of parameters and no more ("mistral-7b-instruct") have open weights.
+        models=(
+            *("mistral-large*", "mistral-medium*", "mistral-small*", "mistral-tiny*", "mistral-embed*"),
+            *("mistral-moderation*", "mistral-ocr*", "magistral-*", "ministral-*", "codestral-*"),
+            *("devstral-*", "pixtral-*", "voxtral-*", "open-mistral-*", "open-mixtral-*"),
+        ),
+        known=(
+            *("codestral-latest", "magistral-medium-latest", "ministral-8b-latest"),
+            *("mistral-large-latest", "mistral-medium-latest", "mistral-small-latest"),
         ),
     ),
     Vendor(

@@ -207,6 +207,98 @@ _OPENAI: Final = (
     Row(("gpt-6-luna",), _GPT_5_6, _OPENAI_DOCS),
 )
 
+# Google -------------------------------------------------------------------------------------------
+# ai.google.dev, the pages of the single models, on thinking and on thought signatures; the table of levels in
+# the thinking guide of docs.cloud.google.com.
+
+_GEMINI_DOCS: Final = "https://ai.google.dev/gemini-api/docs/models"
+_GEMINI_THINKING: Final = "https://ai.google.dev/gemini-api/docs/thinking"
+_GEMINI_LEVELS: Final = "https://docs.cloud.google.com/vertex-ai/generative-ai/docs/thinking"
+_GEMINI_IMAGES: Final = "https://ai.google.dev/gemini-api/docs/image-generation"
+
+_GEMINI_2: Final = Facts(
+    context=1_048_576,
+    max_output=8192,
+    tools=True,
+    images=True,
+    audio=True,
+    documents=True,
+    structured=True,
+    forced_tool=True,
+    sampling=True,
+    thinking=(),
+    efforts=(),
+    signed_calls=False,
+    mixed_tools=False,
+    media_results=False,
+)
+_GEMINI_2_5: Final = _but(
+    _GEMINI_2,
+    max_output=65_536,
+    reasoning=True,
+    thinking=("enabled",),
+    thinking_budget=(0, 24_576),
+    efforts=None,
+)
+_GEMINI_3: Final = _but(
+    _GEMINI_2_5,
+    sampling=None,  # accepted, with a warning on the page not to
+    thinking=("level",),
+    thinking_budget=None,
+    efforts=("minimal", "low", "medium", "high"),
+    signed_calls=True,
+    mixed_tools=True,
+    media_results=True,
+)
+_GEMINI_PICTURES: Final = Facts(tools=False, images=True, signed_calls=False)
+
+_GOOGLE: Final = (
+    Row(("gemini-1.5-*",), _GEMINI_2, _GEMINI_DOCS),
+    Row(("gemini-2.0-*",), _GEMINI_2, _GEMINI_DOCS),
+    Row(("gemini-2.5-flash*",), _GEMINI_2_5, _GEMINI_THINKING),
+    Row(("gemini-2.5-pro*",), _but(_GEMINI_2_5, thinking_budget=(128, 32_768)), _GEMINI_THINKING),
+    Row(("gemini-2.5-flash-image*", "gemini-2.0-flash-*image-generation"), _GEMINI_PICTURES, _GEMINI_IMAGES),
+    Row(("gemini-2.5-*-tts*",), Facts(tools=False, images=False), _GEMINI_DOCS),
+    Row(("gemini-3*",), _GEMINI_3, _GEMINI_LEVELS),
+    Row(("gemini-3-pro*",), _but(_GEMINI_3, efforts=("low", "high")), _GEMINI_LEVELS),
+    Row(
+        ("gemini-3.1-pro*", "gemini-3.7-*", "gemini-3.8-*"),
+        _but(_GEMINI_3, efforts=_UP_TO_HIGH),
+        _GEMINI_LEVELS,
+    ),
+    Row(
+        ("gemini-3-pro-image*", "gemini-3.1-flash-image*", "gemini-3.1-flash-lite-image*"),
+        _but(_GEMINI_PICTURES, signed_calls=None, reasoning=True, thinking=("level",)),
+        _GEMINI_IMAGES,
+    ),
+)
+
+# Mistral ------------------------------------------------------------------------------------------
+# docs.mistral.ai, the pages of the single models and that on reasoning.
+
+_MISTRAL_REASONING: Final = "https://docs.mistral.ai/capabilities/reasoning/"
+_MISTRAL_DOCS: Final = "https://docs.mistral.ai/getting-started/models/"
+
+_MISTRAL: Final = (
+    Row(
+        ("mistral-small-latest", "mistral-small-2603", "mistral-medium-3-5*", "mistral-medium-latest"),
+        Facts(tools=True, images=True, structured=True, reasoning=True, efforts=("none", "high")),
+        _MISTRAL_REASONING,
+        vendor="mistral",
+    ),
+    # They think always; there is no effort to choose.
+    Row(
+        ("magistral-*",), Facts(tools=True, reasoning=True, efforts=()), _MISTRAL_REASONING, vendor="mistral"
+    ),
+    Row(("voxtral-small-*", "voxtral-mini-*"), Facts(audio=True), _MISTRAL_DOCS, vendor="mistral"),
+    Row(
+        ("codestral-*", "mistral-tiny*", "open-mistral-7b", "open-mixtral-*"),
+        Facts(images=False, audio=False),
+        _MISTRAL_DOCS,
+        vendor="mistral",
+    ),
+)
+
 # Our own ------------------------------------------------------------------------------------------
 
 _OWN: Final = (
@@ -235,5 +327,5 @@ _OWN: Final = (
     ),
 )
 
-ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_OWN)
+ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_GOOGLE, *_MISTRAL, *_OWN)
 """Every row, by maker. Their order means nothing."""

@@ -10,7 +10,7 @@ import msgspec
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.providers import address
 from dragoman.providers.auth import Credential, Scheme
-from dragoman.providers.catalog import CHAT_PATHS, DialectName, Vendor
+from dragoman.providers.catalog import APPENDING, BASE_PATHS, CHAT_PATHS, DialectName, Vendor
 from dragoman.secret import Secret
 
 
@@ -18,7 +18,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Where requests go, in which dialect, with which keys.
 
     name: as in configuration, and the first part of `provider/model`. vendor: its catalogue row, None
-    for a server that the catalogue does not know. base_url: in normal form. chat_path: below it.
+    for a server that the catalogue does not know. base_url: in normal form. chat_path: below it, with
+    `{model}` where the model's name belongs; stream_path: the same for streams.
     credentials: its keys, each bound to this origin; empty for a server without keys. fixed: headers
     that the dialect insists on. headers: the operator's, lower-case names, possibly secret. body: JSON
     merged into every request. models: the model names that it takes, None = any.
@@ -29,6 +30,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     dialect: DialectName
     base_url: str
     chat_path: str
+    stream_path: str
     auth: Scheme
     credentials: tuple[Credential, ...] = ()
     fixed: Mapping[str, str] = {}
@@ -39,8 +41,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def chat_url(self) -> str:
-        """The address of the chat endpoint."""
+        """The address of the chat endpoint, perhaps with `{model}` in it."""
         return self.base_url + self.chat_path
+
+    @property
+    def stream_url(self) -> str:
+        """The address of the chat endpoint for streams."""
+        return self.base_url + self.stream_path
 
     @property
     def origin(self) -> str:
@@ -74,9 +81,8 @@ def base_url(
         spelled = vendor.base_url
     return address.base_url(
         spelled,
-        path=vendor.path if vendor else "/v1",
-        # Clients of the Anthropic API add /v1 to whatever base they are given.
-        appends=vendor.appends if vendor else dialect == "anthropic",
+        path=vendor.path if vendor else BASE_PATHS[dialect],
+        appends=vendor.appends if vendor else dialect in APPENDING,
         endpoint=chat_path or CHAT_PATHS[dialect],
         base_path=base_path,
     )

@@ -6,15 +6,17 @@ that is the same for all requests (URLs, headers with the credential, extra body
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from typing import Protocol
+from urllib.parse import quote
 
 import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, Operation, Target, WireRequest
+from dragoman.dialects.dialect import Dialect, Framing, Operation, Target, WireRequest
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
 from dragoman.routing.route import deep_merge
@@ -28,7 +30,23 @@ _TELLING = 8
 """Characters that a secret has at least. Shorter header values ("eu") are none, and part of many words."""
 
 
-SPLITTERS: Mapping[str, type[SSESplitter]] = {"sse": SSESplitter}
+_MOST_MET = 1024
+"""Addresses that are remembered for a provider."""
+
+
+class Splitter(Protocol):
+    """Cuts a stream's bytes into frames, however they arrive. Raises WireError for what is no such stream."""
+
+    def feed(self, chunk: bytes, /) -> list[bytes]:
+        """The frames that are complete now."""
+        ...
+
+    def close(self) -> list[bytes]:
+        """The bytes have ended: what is left."""
+        ...
+
+
+SPLITTERS: Mapping[str, Callable[[], Splitter]] = {"sse": SSESplitter}
 """What cuts a stream into frames, by a dialect's framing."""
 
 
@@ -42,6 +60,31 @@ class Account(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...] = ()
 
 
+class Address:
+    """An endpoint's address, in which `{model}` stands for the model's name."""
+
+    def __init__(self, url: str) -> None:
+        self._before, named, self._after = url.partition("{model}")
+        self._folder = self._before.rstrip("/").rpartition("/")[2] + "/"
+        self._fixed = None if named else URL(url, encoded=True)
+        self._met: dict[str, URL] = {}
+
+    def of(self, model: str) -> URL:
+        """The address for one model. A name that repeats the folder it lies in ("models/…") means the same.
+
+        A name is one segment of the path, whatever a client put into it.
+        """
+        if self._fixed is not None:
+            return self._fixed
+        url = self._met.get(model)
+        if url is None:
+            if len(self._met) >= _MOST_MET:
+                self._met.clear()
+            name = quote(model.removeprefix(self._folder), safe="")
+            url = self._met[model] = URL(self._before + name + self._after, encoded=True)
+        return url
+
+
 class WireUpstream:
     """One configured provider that speaks a dialect over HTTP."""
 
@@ -52,6 +95,7 @@ class WireUpstream:
         transport: Transport,
         *,
         urls: Mapping[Operation, str],
+        stream_urls: Mapping[Operation, str] | None = None,
         accounts: Sequence[Account] = (Account({}),),
         quirks: Quirks = STANDARD,
     ) -> None:
@@ -60,12 +104,16 @@ class WireUpstream:
         self.quirks = quirks
         self.accounts = tuple(accounts)
         self._transport = transport
-        self._urls = {operation: URL(url, encoded=True) for operation, url in urls.items()}
+        self._chat = Address(urls["chat"])
+        self._streamed_chat = Address((stream_urls or urls)["chat"])
         self._headers = [_prepared(account.headers) for account in self.accounts]
 
-    async def send(self, body: bytes, call: Call, headers: Mapping[str, str] | None = None) -> Answer:
+    async def send(
+        self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool
+    ) -> Answer:
         """POST a chat body as it is. headers: the client's, already reduced to what may pass; the provider's
-        own go before them, and what the configuration adds for the model before both.
+        own go before them, and what the configuration adds for the model before both. stream: whether the
+        body asks for one, where that is said in the path.
         """
         prepared = self._headers[call.account]
         if headers or call.headers:
@@ -73,8 +121,9 @@ class WireUpstream:
             for key, value in (headers or {}).items():
                 prepared.setdefault(key, value)
             prepared.update(call.headers or {})
+        url = (self._streamed_chat if stream else self._chat).of(call.model)
         call.watch.start()
-        return await self._transport.send("POST", self._urls["chat"], prepared, body, call.timers)
+        return await self._transport.send("POST", url, prepared, body, call.timers)
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
         """The request in this provider's words, with the configured extra body merged in."""
@@ -86,7 +135,7 @@ class WireUpstream:
 
     async def _post(self, request: ir.Request, call: Call) -> Answer:
         wire = call.encoded or self.encode(request, call)
-        answer = await self.send(encode(wire.body), call, wire.headers)
+        answer = await self.send(encode(wire.body), call, wire.headers, stream=request.stream)
         if answer.status >= 400:
             try:
                 raise await self.refused(answer)
@@ -121,7 +170,7 @@ class WireUpstream:
 
     async def collect(self, answer: Answer) -> ir.Response:
         """The whole answer of a provider that streams although it was not asked to."""
-        async with aclosing(self._events(answer)) as batches:
+        async with aclosing(self._events(answer, self.dialect.framing)) as batches:
             return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
@@ -136,18 +185,21 @@ class WireUpstream:
         """Answer one chat request as events."""
         answer = await self._post(request, call)
         try:
+            framing: Framing | None = self.dialect.framing
             if answer.headers.get("content-type", "").startswith("application/json"):
+                framing = self.dialect.json_framing
+            if framing is None:
                 events = _one(list(ir.unfold(self.decode(await answer.read()))))
             else:
-                events = self._events(answer)
+                events = self._events(answer, framing)
             async with aclosing(events) as batches:
                 yield batches
         finally:
             answer.close()
 
-    async def _events(self, answer: Answer) -> AsyncGenerator[Sequence[ir.Event], None]:
+    async def _events(self, answer: Answer, framing: Framing) -> AsyncGenerator[Sequence[ir.Event], None]:
         decoder = self.dialect.stream_decoder(self.quirks)
-        splitter = SPLITTERS[self.dialect.framing]()
+        splitter = SPLITTERS[framing]()
         batch: list[ir.Event] = []
         try:
             while chunk := await answer.chunk():

@@ -83,7 +83,7 @@ def test_a_file_with_everything_fits_the_schema_and_loads(validator: Any, loaded
         "aliases: {a: [1, 2]}",
         "models: {m: {supports: {tool: true}}}",
         "providers: {p: {base_ulr: x}}",
-        "providers: {p: {dialect: gemini, base_url: 'https://h.example'}}",
+        "providers: {p: {dialect: geminy, base_url: 'https://h.example'}}",
         "providers: {openai: {quirks: {develper_role: true}}}",
         "stream_usage: never",
         "strict: some",

@@ -10,6 +10,7 @@ from dragoman.providers.provider import base_url
 
 H = "https://gateway.example"
 CHAT = "/v1/chat/completions"
+GEMINI = "/v1beta/models/{model}:generateContent"
 
 # Vendor (None: unknown to the catalogue), what the operator wrote, the chat endpoint that must come out.
 ENDPOINTS = [
@@ -42,6 +43,19 @@ ENDPOINTS = [
     ("anthropic", "https://api.anthropic.com/v1/messages", "https://api.anthropic.com/v1/messages"),
     ("anthropic", f"{H}/anthropic", f"{H}/anthropic/v1/messages"),
     ("anthropic", f"{H}/anthropic/v1", f"{H}/anthropic/v1/messages"),
+    ("gemini", None, f"https://generativelanguage.googleapis.com{GEMINI}"),
+    (
+        "gemini",
+        "https://generativelanguage.googleapis.com/",
+        f"https://generativelanguage.googleapis.com{GEMINI}",
+    ),
+    ("gemini", f"{H}/v1", f"{H}/v1/models/{{model}}:generateContent"),
+    ("gemini", f"{H}/google", f"{H}/google{GEMINI}"),
+    ("gemini", f"{H}/v1beta/models/gemini-2.5-flash:generateContent", f"{H}{GEMINI}"),
+    ("gemini", f"{H}/v1beta/models", f"{H}{GEMINI}"),
+    ("mistral", None, f"https://api.mistral.ai{CHAT}"),
+    ("mistral", "https://api.eu.mistral.ai", f"https://api.eu.mistral.ai{CHAT}"),
+    ("mistral", f"{H}/mistral", f"{H}/mistral{CHAT}"),
     ("groq", None, "https://api.groq.com/openai/v1/chat/completions"),
     ("groq", "https://api.groq.com", "https://api.groq.com/openai/v1/chat/completions"),
     ("groq", "https://api.groq.com/openai/v1/", "https://api.groq.com/openai/v1/chat/completions"),

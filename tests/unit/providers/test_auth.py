@@ -21,7 +21,11 @@ def signed(
 
 @pytest.mark.parametrize(
     ("scheme", "header", "value"),
-    [("bearer", "authorization", f"Bearer {KEY}"), ("x-api-key", "x-api-key", KEY)],
+    [
+        ("bearer", "authorization", f"Bearer {KEY}"),
+        ("x-api-key", "x-api-key", KEY),
+        ("x-goog-api-key", "x-goog-api-key", KEY),
+    ],
 )
 def test_the_key_travels_as_its_scheme_says(scheme: Scheme, header: str, value: str) -> None:
     assert signed(scheme=scheme) == {header: value}

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from dragoman.providers import address
-from dragoman.providers.catalog import CATALOG, CHAT_PATHS, DIALECT_AUTH, DIALECT_HEADERS, Vendor
+from dragoman.providers.catalog import (
+    APPENDING,
+    BASE_PATHS,
+    CATALOG,
+    CHAT_PATHS,
+    DIALECT_AUTH,
+    DIALECT_HEADERS,
+    STREAM_PATHS,
+    Vendor,
+)
 
 ROWS = [pytest.param(vendor, id=vendor.name) for vendor in CATALOG.values()]
 
@@ -30,7 +39,9 @@ def test_a_row_is_consistent(vendor: Vendor) -> None:
 
 def test_the_tables_know_the_same_dialects() -> None:
     assert set(CHAT_PATHS) == set(DIALECT_AUTH) == set(DIALECT_HEADERS)
+    assert set(CHAT_PATHS) == set(BASE_PATHS) > set(STREAM_PATHS)
     assert {vendor.dialect for vendor in CATALOG.values()} == set(CHAT_PATHS)
+    assert all(vendor.appends for vendor in CATALOG.values() if vendor.dialect in APPENDING)
 
 
 def test_no_variable_belongs_to_two_rows() -> None:
@@ -60,6 +71,14 @@ def test_no_variable_belongs_to_two_rows() -> None:
         ("grok-4.3", ["xai"]),
         ("sonar", ["perplexity"]),
         ("sonar-pro", ["perplexity"]),
+        ("gemini-2.5-flash", ["gemini"]),
+        ("models/gemini-2.5-flash", []),
+        ("gemma-3-27b-it", []),
+        ("mistral-small-latest", ["mistral"]),
+        ("codestral-2501", ["mistral"]),
+        ("open-mixtral-8x22b", ["mistral"]),
+        ("mistral-7b-instruct", []),
+        ("mistral", []),
         ("palmyra-x5", ["writer"]),
         ("glm-5.2", ["zai"]),
         ("qwen-max", ["dashscope", "dashscope-intl", "dashscope-us"]),
@@ -82,6 +101,8 @@ def test_a_bare_name_belongs_to_its_vendor_alone(model: str, owners: list[str]) 
     [
         ("openai.chat", "openai"),
         ("anthropic.messages", "anthropic"),
+        ("gemini.generateContent", "gemini"),
+        ("mistral.chat", "mistral"),
         ("groq.chat", "groq"),
         ("deepseek.chat", "deepseek"),
         ("xai.chat", "xai"),
@@ -99,8 +120,10 @@ def test_the_address_is_where_recorded_requests_went(recorded: Path, api: str, n
     recording = recorded / f"{api}.jsonl"
     vendor = CATALOG[name]
     with recording.open(encoding="utf-8") as lines:
-        urls = {json.loads(line)["request"]["url"].split("?")[0] for line in lines}
-    assert vendor.base_url + (vendor.chat_path or CHAT_PATHS[vendor.dialect]) in urls
+        exchanges = [json.loads(line) for line in lines]
+    urls = {exchange["request"]["url"].split("?")[0] for exchange in exchanges}
+    expected = vendor.base_url + (vendor.chat_path or CHAT_PATHS[vendor.dialect])
+    assert urls & {expected.replace("{model}", str(exchange["model"])) for exchange in exchanges}
 
 
 @pytest.mark.wire

@@ -139,3 +139,44 @@ def test_every_row_says_where_it_was_read() -> None:
         assert row.source
         assert row.names
         assert row.facts != UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking", "efforts", "budget", "signed"),
+    [
+        ("gemini-1.5-pro", (), (), None, False),
+        ("gemini-2.0-flash-001", (), (), None, False),
+        ("gemini-2.5-flash", ("enabled",), None, (0, 24_576), False),
+        ("gemini-2.5-flash-lite-preview-09-2025", ("enabled",), None, (0, 24_576), False),
+        ("gemini-2.5-pro", ("enabled",), None, (128, 32_768), False),
+        ("gemini-3-flash-preview", ("level",), ("minimal", "low", "medium", "high"), None, True),
+        ("gemini-3-pro-preview", ("level",), ("low", "high"), None, True),
+        ("gemini-3.1-pro-preview", ("level",), ("low", "medium", "high"), None, True),
+        ("gemini-3.6-flash", ("level",), ("minimal", "low", "medium", "high"), None, True),
+        ("gemini-3.8-flash", ("level",), ("low", "medium", "high"), None, True),
+        ("gemini-4-flash", None, None, None, None),
+    ],
+)
+def test_gemini_generations(
+    model: str,
+    thinking: tuple[str, ...] | None,
+    efforts: tuple[str, ...] | None,
+    budget: tuple[int, int] | None,
+    signed: bool | None,
+) -> None:
+    facts = facts_for("gemini", model)
+    assert facts.thinking == thinking
+    assert facts.efforts == efforts
+    assert facts.thinking_budget == budget
+    assert facts.signed_calls is signed
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-flash-image", "gemini-3-pro-image", "gemini-3.1-flash-image"])
+def test_gemini_models_that_paint_call_no_tools(model: str) -> None:
+    assert facts_for("gemini", model).tools is False
+
+
+def test_what_a_name_means_at_mistral_it_means_there_alone() -> None:
+    assert facts_for("mistral", "mistral-small-latest").efforts == ("none", "high")
+    assert facts_for("mistral", "magistral-medium-2509").efforts == ()
+    assert facts_for("ollama", "mistral-small-latest") == UNKNOWN
