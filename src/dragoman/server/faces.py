@@ -185,6 +185,10 @@ def _listed(entry: Entry, mode: str | None, measured: dict[str, Any] | None) -> 
         "object": "model",
         "created": entry.created,
         "owned_by": entry.owned_by,
+        # What the API listed of old; some clients still read it.
+        "permission": [],
+        "root": entry.id,
+        "parent": None,
         "provider": entry.provider,
         "capabilities": entry.capabilities,
     }

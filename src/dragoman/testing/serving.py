@@ -32,8 +32,8 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
-    await server.startup([listener])  # without its main loop, which would notice the end a tick late
     try:
+        await server.startup([listener])  # without its main loop, which would notice the end a tick late
         await server.on_tick(0)  # the date of all answers
         yield f"http://127.0.0.1:{port}"
     finally:
