@@ -12,8 +12,13 @@ import msgspec
 
 CHAT = "/v1/chat/completions"
 HELLO = [{"role": "user", "content": "Hello!"}]
-MODELS = {"openai_chat": "up/gpt-4o", "anthropic": "up/claude-sonnet-4-5"}
-"""A model to ask for, by the dialect of the provider `up`: the first is relayed, the second translated."""
+MODELS = {
+    "openai_chat": "up/gpt-4o",
+    "anthropic": "up/claude-sonnet-4-5",
+    "gemini": "up/gemini-2.5-flash",
+    "mistral": "up/mistral-large-latest",
+}
+"""A model to ask for, by the dialect of the provider `up`: the first is relayed, the others translated."""
 
 
 class Answered(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Answers of fake upstreams in each dialect, for one conversation: the same facts, two ways to say them."""
+"""Answers of fake upstreams in each dialect, for one conversation: the same facts, several ways to say them."""
 
 from __future__ import annotations
 
@@ -6,169 +6,76 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
+from dragoman.dialects import table
+from dragoman.testing.provider import Script, Seen, Streamed, Whole
+from tests.e2e.answers.anthropic import anthropic
+from tests.e2e.answers.gemini import gemini
+from tests.e2e.answers.mistral import mistral
+from tests.e2e.answers.openai_chat import openai_chat
+from tests.e2e.answers.said import Call, Said
 
-from dragoman.testing.provider import Answer, Script, Seen, Streamed, Whole
+__all__ = ["Call", "Said", "anthropic", "gemini", "mistral", "openai_chat"]
 
-Call = tuple[str, str, str]
-"""id, name, arguments as JSON text."""
+_ALL: dict[str, Callable[[Said], Script]] = {
+    "openai_chat": openai_chat,
+    "anthropic": anthropic,
+    "gemini": gemini,
+    "mistral": mistral,
+}
+DIALECTS = {name: answer for name, answer in _ALL.items() if name in table.DIALECTS}
 
-
-class Said(msgspec.Struct, frozen=True):
-    """What the fake model answers. pause: seconds between the frames of a stream."""
-
-    text: str = "Hello there!"
-    calls: tuple[Call, ...] = ()
-    input_tokens: int = 12
-    output_tokens: int = 7
-    pause: float = 0.0
-    die: bool = False
-
-
-def openai_chat(said: Said) -> Script:
-    """The answer as OpenAI's chat API gives it, whole or streamed as the request asks."""
-
-    def answer(seen: Seen) -> Answer:
-        head = {"id": "chatcmpl-up", "created": 1_700_000_000, "model": "gpt-4o-2024-08-06"}
-        stop = "tool_calls" if said.calls else "stop"
-        total = said.input_tokens + said.output_tokens
-        usage = {
-            "prompt_tokens": said.input_tokens,
-            "completion_tokens": said.output_tokens,
-            "total_tokens": total,
-        }
-        if not seen.body.get("stream"):
-            message: dict[str, Any] = {"role": "assistant", "content": said.text or None, "refusal": None}
-            if said.calls:
-                message["tool_calls"] = [
-                    {"id": i, "type": "function", "function": {"name": n, "arguments": a}}
-                    for i, n, a in said.calls
-                ]
-            choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": stop}
-            return Whole({**head, "object": "chat.completion", "choices": [choice], "usage": usage})
-        chunk = {**head, "object": "chat.completion.chunk"}
-
-        def delta(content: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-            return {
-                **chunk,
-                "choices": [{"index": 0, "delta": content, "logprobs": None, "finish_reason": finish}],
-            }
-
-        frames: list[Any] = [delta({"role": "assistant", "content": "", "refusal": None})]
-        frames += [delta({"content": piece}) for piece in _pieces(said.text)]
-        for place, (id_, name, arguments) in enumerate(said.calls):
-            function = {"name": name, "arguments": ""}
-            frames.append(
-                delta({"tool_calls": [{"index": place, "id": id_, "type": "function", "function": function}]})
-            )
-            frames += [
-                delta({"tool_calls": [{"index": place, "function": {"arguments": piece}}]})
-                for piece in _pieces(arguments)
-            ]
-        if said.die:
-            return Streamed(frames, pause=said.pause, die=True)
-        frames.append(delta({}, stop))
-        if (seen.body.get("stream_options") or {}).get("include_usage"):
-            frames.append({**chunk, "choices": [], "usage": usage})
-        return Streamed([*frames, b"data: [DONE]\n\n"], pause=said.pause)
-
-    return answer
+PATHS = {
+    "openai_chat": "/v1/chat/completions",
+    "anthropic": "/v1/messages",
+    "gemini": "/v1beta/models/gemini-2.5-flash:generateContent",
+    "mistral": "/v1/chat/completions",
+}
+"""Where a whole answer is asked for, with the models of `tests.e2e.calls`."""
 
 
-def anthropic(said: Said) -> Script:
-    """The answer as Anthropic's Messages API gives it, whole or streamed as the request asks."""
-
-    def answer(seen: Seen) -> Answer:
-        stop = "tool_use" if said.calls else "end_turn"
-        message: dict[str, Any] = {
-            "id": "msg_up",
-            "type": "message",
-            "role": "assistant",
-            "model": "claude-sonnet-4-5-20250929",
-            "stop_sequence": None,
-        }
-        usage = {"input_tokens": said.input_tokens, "output_tokens": said.output_tokens}
-        if not seen.body.get("stream"):
-            content: list[Any] = [{"type": "text", "text": said.text}] if said.text else []
-            content += [
-                {"type": "tool_use", "id": i, "name": n, "input": json.loads(a)} for i, n, a in said.calls
-            ]
-            return Whole({**message, "content": content, "stop_reason": stop, "usage": usage})
-        start = {**message, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
-        frames: list[Any] = [{"type": "message_start", "message": start}, {"type": "ping"}]
-        index = 0
-        if said.text:
-            frames.append(
-                {"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}}
-            )
-            frames += [
-                {
-                    "type": "content_block_delta",
-                    "index": index,
-                    "delta": {"type": "text_delta", "text": piece},
-                }
-                for piece in _pieces(said.text)
-            ]
-            frames.append({"type": "content_block_stop", "index": index})
-            index += 1
-        for id_, name, arguments in said.calls:
-            block = {"type": "tool_use", "id": id_, "name": name, "input": {}}
-            frames.append({"type": "content_block_start", "index": index, "content_block": block})
-            frames += [
-                {
-                    "type": "content_block_delta",
-                    "index": index,
-                    "delta": {"type": "input_json_delta", "partial_json": piece},
-                }
-                for piece in _pieces(arguments)
-            ]
-            frames.append({"type": "content_block_stop", "index": index})
-            index += 1
-        if said.die:
-            return Streamed(frames, named=True, pause=said.pause, die=True)
-        frames.append(
-            {
-                "type": "message_delta",
-                "delta": {"stop_reason": stop, "stop_sequence": None},
-                "usage": {"output_tokens": said.output_tokens},
-            }
-        )
-        frames.append({"type": "message_stop"})
-        return Streamed(frames, named=True, pause=said.pause)
-
-    return answer
-
-
-DIALECTS: dict[str, Callable[[Said], Script]] = {"openai_chat": openai_chat, "anthropic": anthropic}
-
-
-OPENING = {"openai_chat": 1, "anthropic": 3}
+OPENING = {"openai_chat": 1, "anthropic": 3, "gemini": 0, "mistral": 1}
 """How many frames of a stream come before its first content."""
 
 
 def frames(dialect: str, text: str, *, usage: bool = False) -> list[Any]:
     """The frames of a good answer. usage: as if it had been asked for."""
     asked = {"stream": True, "stream_options": {"include_usage": usage}}
+    path = PATHS[dialect].replace(":generateContent", ":streamGenerateContent")
     answer = DIALECTS[dialect](Said(text))
     assert callable(answer)
-    made = answer(Seen("POST", "/", {}, {}, json.dumps(asked).encode()))
+    made = answer(Seen("POST", path, {}, {}, json.dumps(asked).encode()))
     assert isinstance(made, Streamed)
     return list(made.frames)
 
 
 def streamed(dialect: str, sent: list[Any], **options: Any) -> Streamed:
     """These frames as this dialect's provider frames them."""
-    return Streamed(sent, named=dialect == "anthropic", **options)
+    line_end = "\r\n" if dialect == "gemini" else "\n"
+    return Streamed(sent, named=dialect == "anthropic", line_end=line_end, **options)
 
 
 def joined(dialect: str, sent: list[Any]) -> bytes:
     """These frames in one piece."""
+    line_end = "\r\n" if dialect == "gemini" else "\n"
     texts = [
-        f"data: {json.dumps(frame)}\n\n" if isinstance(frame, dict) else frame.decode() for frame in sent
+        f"data: {json.dumps(frame)}{line_end * 2}" if isinstance(frame, dict) else frame.decode()
+        for frame in sent
     ]
     if dialect == "anthropic":
         texts = [f"event: {frame['type']}\n{text}" for frame, text in zip(sent, texts, strict=True)]
     return "".join(texts).encode()
+
+
+_GOOGLE = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
 
 
 def refusal(dialect: str, status: int, code: str, message: str, param: str | None = None) -> Whole:
@@ -177,9 +84,12 @@ def refusal(dialect: str, status: int, code: str, message: str, param: str | Non
         return Whole(
             {"type": "error", "error": {"type": code, "message": message}, "request_id": "req_up"}, status
         )
+    if dialect == "gemini":
+        return Whole(
+            {"error": {"code": status, "message": message, "status": _GOOGLE.get(status, "UNKNOWN")}}, status
+        )
+    if dialect == "mistral":
+        said = {"object": "error", "message": message, "type": code, "param": param, "code": None}
+        return Whole(said, status)
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
     return Whole({"error": error}, status)
-
-
-def _pieces(text: str) -> list[str]:
-    return [text[i : i + 5] for i in range(0, len(text), 5)]

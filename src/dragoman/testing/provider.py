@@ -45,8 +45,8 @@ class Streamed(msgspec.Struct, frozen=True):
     """A stream of server-sent events.
 
     frames: dicts become `data: JSON`, text and bytes are sent as they are. named: also write an `event:`
-    line with each dict's `type`. pause: seconds before every frame but the first. die: the connection
-    is cut after the last frame instead of being ended.
+    line with each dict's `type`. line_end: of the lines that dicts become (Google sends CRLF). pause: seconds
+    before every frame but the first. die: the connection is cut after the last frame instead of being ended.
     """
 
     frames: Sequence[Any]
@@ -55,6 +55,7 @@ class Streamed(msgspec.Struct, frozen=True):
     pause: float = 0.0
     delay: float = 0.0
     die: bool = False
+    line_end: str = "\n"
 
 
 Answer: TypeAlias = Whole | Streamed
@@ -144,7 +145,7 @@ async def _stream(request: web.BaseRequest, answer: Streamed) -> web.StreamRespo
     for place, frame in enumerate(answer.frames):
         if place and answer.pause:
             await asyncio.sleep(answer.pause)
-        await response.write(_frame(frame, named=answer.named))
+        await response.write(_frame(frame, answer))
     if answer.die:
         if request.transport is not None:
             request.transport.abort()
@@ -153,10 +154,11 @@ async def _stream(request: web.BaseRequest, answer: Streamed) -> web.StreamRespo
     return response
 
 
-def _frame(frame: Any, *, named: bool) -> bytes:
+def _frame(frame: Any, answer: Streamed) -> bytes:
     if isinstance(frame, bytes):
         return frame
     if isinstance(frame, str):
         return frame.encode()
-    event = f"event: {frame['type']}\n" if named else ""
-    return f"{event}data: {json.dumps(frame)}\n\n".encode()
+    end = answer.line_end
+    event = f"event: {frame['type']}{end}" if answer.named else ""
+    return f"{event}data: {json.dumps(frame)}{end}{end}".encode()
