@@ -25,6 +25,7 @@ _SEVERITY = {"meaning": "bad", "quality": "warn", "hint": "off"}
     cls=Command,
     examples=(
         "dragoman translate --from openai_chat --to anthropic < body.json",
+        "dragoman translate --from openai_chat --to gemini --model gemini-2.5-flash < body.json",
         "dragoman translate --from openai_chat --to openai_chat --vendor groq < body.json",
     ),
 )
@@ -32,14 +33,22 @@ _SEVERITY = {"meaning": "bad", "quality": "warn", "hint": "off"}
 @click.option("--to", "target", required=True, metavar="DIALECT", help="What to write.")
 @click.option("--model", help="The upstream's name of the model, by which its facts are known.")
 @click.option("--vendor", help="The vendor's row of the catalogue, for its deviations.")
+@click.option("--stream", is_flag=True, help="A stream is asked for, where the body cannot say so (gemini).")
 @click.option("--strict", is_flag=True, help="Exit 1 without a body when meaning would be lost.")
 @click.pass_obj
 def command(
-    terminal: Terminal, source: str, target: str, model: str | None, vendor: str | None, *, strict: bool
+    terminal: Terminal,
+    source: str,
+    target: str,
+    model: str | None,
+    vendor: str | None,
+    *,
+    stream: bool,
+    strict: bool,
 ) -> None:
     """Show what a provider would get: the body on stdout, losses and changes on stderr.
 
-    Dialects: anthropic, openai_chat. Nothing is sent to anybody.
+    Dialects: anthropic, gemini, mistral, openai_chat. Nothing is sent to anybody.
     """
     from dragoman.dialects.table import DIALECTS
     from dragoman.dialects.translation import translated
@@ -65,6 +74,7 @@ def command(
             model=name,
             facts=facts_for(vendor, name),
             quirks=CATALOG[vendor].quirks if vendor is not None else None,
+            stream=stream,
         )
     except WireError as error:
         hint = f"stdin must hold one request body of {source}"
@@ -98,6 +108,7 @@ def _report(terminal: Terminal, result: Translation) -> None:
         )
         terminal.say(f" {kind}           {clean(where)}  {clean(change.reason)}")
     added = sum(change.path is None for change in result.changes)
+    terminal.say(f"POST {clean(result.path)}")
     terminal.say(f"{len(result.losses)} lost, {len(result.changes) - added} changed, {added} added")
 
 

@@ -14,8 +14,12 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 
 
 class Translation(msgspec.Struct, frozen=True):
-    """The body that the target would get, and what was lost and changed, as JSON paths of the source."""
+    """The body that the target would get, and what was lost and changed, as JSON paths of the source.
 
+    path: where it would go, below the target's base URL.
+    """
+
+    path: str
     body: dict[str, Any]
     losses: tuple[Loss, ...]
     changes: tuple[Change, ...]
@@ -29,12 +33,18 @@ def translated(
     model: str | None = None,
     facts: Facts = UNKNOWN,
     quirks: Quirks | None = None,
+    stream: bool = False,
 ) -> Translation:
     """Check a body of the source dialect and write it in the target's. Raises WireError.
 
-    model: the upstream's name of the model, None = the body's own. quirks: None = as specified.
+    model: the upstream's name of the model, None = the body's own. quirks: None = as specified. stream:
+    whether the request asks for a stream, where the source says that in its path.
     """
-    wire = WireRequest("chat", body)
+    path = source.paths["chat"]
+    params = {"model": model or ""} if "{model}" in path else {}
+    wire = WireRequest(
+        "chat", body, path=source.stream_paths.get("chat", path) if stream else path, params=params
+    )
     source.check(wire)
     request = source.decode_request(wire)
     report = Report(target.name)
@@ -42,4 +52,4 @@ def translated(
     emulation = emulate(request, target, facts, applied, report)
     written = target.encode_request(emulation.request, Target(report, model or request.model, applied, facts))
     losses, changes = report.located(source.located(wire))
-    return Translation(written.body, losses, changes)
+    return Translation(written.path.format_map(written.params), written.body, losses, changes)

@@ -10,6 +10,7 @@ from dragoman.dialects.facts import UNKNOWN
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.table import DIALECTS
+from dragoman.providers.catalog import CHAT_PATHS, STREAM_PATHS
 
 SSE = "text/event-stream; charset=utf-8"
 LONGEST = {"openai_chat": 64, "anthropic": 128}
@@ -19,7 +20,7 @@ LONGEST = {"openai_chat": 64, "anthropic": 128}
     ("name", "chat", "models", "prefix"),
     [
         ("openai_chat", "/chat/completions", "/models", "chatcmpl-"),
-        ("anthropic", "/v1/messages", "/v1/models", "msg_"),
+        ("anthropic", "/messages", "/models", "msg_"),
     ],
 )
 def test_addresses_and_ids(name: str, chat: str, models: str, prefix: str) -> None:
@@ -27,6 +28,16 @@ def test_addresses_and_ids(name: str, chat: str, models: str, prefix: str) -> No
     assert dialect.name == name
     assert dialect.paths == {"chat": chat, "models": models}
     assert (dialect.id_prefix, dialect.stream_type, dialect.ping) == (prefix, SSE, b": ping\n\n")
+
+
+def test_providers_are_called_where_the_dialects_say() -> None:
+    dialects = {name: dialect for name, dialect in DIALECTS.items() if name in CHAT_PATHS}
+    assert {name: dialect.paths["chat"] for name, dialect in dialects.items()} == {
+        name: path for name, path in CHAT_PATHS.items() if name in dialects
+    }
+    assert {
+        name: dialect.stream_paths["chat"] for name, dialect in dialects.items() if dialect.stream_paths
+    } == {name: path for name, path in STREAM_PATHS.items() if name in dialects}
 
 
 @pytest.mark.parametrize(("name", "longest"), LONGEST.items())

@@ -55,7 +55,7 @@ DIALECT = Dialect(
     version="2026-10-21",
     framing="sse",
     stream_type="text/event-stream; charset=utf-8",
-    paths={"chat": PATH, "models": "/v1/models"},
+    paths={"chat": PATH, "models": "/models"},
     check=check,
     decode_request=decode_request,
     encode_request=encode_request,

@@ -26,7 +26,7 @@ from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.loss import Severity
 from dragoman.errors import WireError
 
-PATH = "/v1/messages"
+PATH = "/messages"
 MAX_TOKENS = 8192
 """The bound of an answer when nobody states one: all models since Claude 3.5 reach it."""
 
