@@ -168,7 +168,8 @@ class Dialect(msgspec.Struct, frozen=True):
     maps: top-level request keys that the IR carries; they must never land in `extra`.
     id_prefix: what ids of answers begin with, where the gateway makes them. features: what it says
     natively. tool_name: the pattern that a tool's whole name must match.
-    place: `locate` with the request at hand, where a dialect has several words for one thing.
+    place: `locate` with the request at hand, where a dialect has several words for one thing. reads: which media
+    that are named by an address its servers read themselves, None = all; the gateway fetches the others.
     """
 
     name: str
@@ -198,6 +199,7 @@ class Dialect(msgspec.Struct, frozen=True):
     features: frozenset[Feature] = EVERY_FEATURE
     tool_name: str = r"[A-Za-z0-9_-]{1,64}"
     place: Callable[[WireRequest, str], str] | None = None
+    reads: Callable[[ir.Media], bool] | None = None
     stream_paths: Mapping[Operation, str] = {}
     json_framing: Framing | None = None
 
