@@ -29,7 +29,7 @@ class Function(Value, frozen=True):
     """A tool that the client executes.
 
     parameters: a JSON Schema object, None where the client gave none. kind "custom": free-text input,
-    `format` holds its grammar. strict: None where unstated.
+    `format` holds its grammar. strict: None where unstated. form: how the dialect wrote the schema.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Function(Value, frozen=True):
     format: dict[str, Any] | None = None
     cache: CacheMark | None = None
     extra: Extra = None
+    form: str | None = None
 
 
 class ProviderTool(Value, frozen=True):

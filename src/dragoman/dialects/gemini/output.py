@@ -1,0 +1,179 @@
+"""The form of the answer: structured output, kinds of answer and voices, in `generationConfig`.
+
+https://ai.google.dev/gemini-api/docs/structured-output, https://ai.google.dev/gemini-api/docs/speech-generation
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Target
+from dragoman.dialects.gemini.schema import UPPER, clean_schema, read_openapi, write_openapi
+from dragoman.dialects.gemini.terms import NAME, restore, spelled
+
+KEYS: Final = frozenset(
+    {"responseMimeType", "responseJsonSchema", "responseSchema", "responseModalities", "speechConfig"}
+)
+"""What of `generationConfig` is `ir.Output`."""
+
+JSON: Final = "application/json"
+_JSON_SCHEMA: Final = "json schema"
+VOICES: Final = frozenset(
+    {
+        *("Zephyr", "Puck", "Charon", "Kore", "Fenrir", "Leda", "Orus", "Aoede", "Callirrhoe", "Autonoe"),
+        *("Enceladus", "Iapetus", "Umbriel", "Algieba", "Despina", "Erinome", "Algenib", "Rasalgethi"),
+        *("Laomedeia", "Achernar", "Alnilam", "Schedar", "Gacrux", "Pulcherrima", "Achird"),
+        *("Zubenelgenubi", "Vindemiatrix", "Sadachbia", "Sadaltager", "Sulafat"),
+    }
+)
+VOICE: Final = "Kore"
+"""The voice for names that are no voice here."""
+
+
+def decode_output(config: dict[str, Any]) -> ir.Output | None:
+    """What a generation config says of the form of the answer; None where it says nothing."""
+    fields: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    mime = config.get("responseMimeType")
+    schema, openapi = config.get("responseJsonSchema"), config.get("responseSchema")
+    if mime not in {None, JSON} or (schema is not None and openapi is not None):
+        # an enum as plain text, or what the API will refuse
+        extra = {
+            key: config[key] for key in KEYS & config.keys() if key.startswith(("responseM", "responseS"))
+        }
+        extra = {key: kept for key, kept in extra.items() if key != "responseModalities"}
+        if schema is not None:
+            extra["responseJsonSchema"] = schema
+    elif schema is not None:
+        fields = {"kind": "schema", "schema": schema, "form": None if mime else _JSON_SCHEMA}
+    elif openapi is not None:
+        read, form = read_openapi(openapi)
+        fields = {"kind": "schema", "schema": read, "form": form if mime else f"{form} bare"}
+    elif mime == JSON:
+        fields["kind"] = "json"
+    if (modalities := config.get("responseModalities")) is not None:
+        fields["modalities"] = tuple(word.lower() for word in modalities)
+    if (speech := config.get("speechConfig")) is not None:
+        voice = _voice(speech)
+        if voice is None:
+            extra["speechConfig"] = speech
+        else:
+            fields["audio"] = {"voice": voice}
+    if not fields and not extra:
+        return None
+    return ir.Output(**fields, extra={NAME: extra} if extra else None)
+
+
+def _voice(speech: Any) -> str | None:
+    """The name of the one voice, where that is all that is said."""
+    for key in ("voiceConfig", "prebuiltVoiceConfig", "voiceName"):
+        speech = spelled(speech) if isinstance(speech, dict) else {}
+        if speech.keys() != {key}:
+            return None
+        speech = speech[key]
+    return speech if isinstance(speech, str) else None
+
+
+def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
+    """Write the form of the answer into the generation config, or report what has no form here."""
+    output = request.output
+    if output is None:
+        return
+    own = request.dialect == NAME
+    if output.kind != "text":
+        if own:
+            _own_form(output, config)
+        elif target.facts.mixed_tools is False and any(
+            isinstance(x, ir.Function) for x in request.tools or ()
+        ):
+            _ask(output, target, body)
+        else:
+            _form(output, target, config)
+    if output.modalities is not None:
+        config["responseModalities"] = _modalities(output, target, own=own)
+    if output.audio is not None:
+        _speech(output.audio, target, config, own=own)
+    if output.verbosity is not None:
+        target.report.lose("output.verbosity", "answers have no verbosity here", "quality")
+    if output.extra is not None:
+        restore(config, output.extra, target.report, "output")
+
+
+def _own_form(output: ir.Output, config: dict[str, Any]) -> None:
+    form = output.form or ""
+    if not form.endswith("bare") and form != _JSON_SCHEMA:
+        config["responseMimeType"] = JSON
+    if output.schema is None:
+        return
+    if form.startswith(UPPER):
+        config["responseSchema"] = write_openapi(output.schema, form.removesuffix(" bare"))
+    else:
+        config["responseJsonSchema"] = output.schema
+
+
+def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
+    report = target.report
+    config["responseMimeType"] = JSON
+    if output.kind != "schema" or output.schema is None:
+        return
+    schema = clean_schema(output.schema, report, "output.schema")
+    if output.strict:
+        report.change("output.strict", "generationConfig.responseJsonSchema", "every schema is enforced here")
+    for field, key, value in (
+        ("name", "title", output.name),
+        ("description", "description", output.description),
+    ):
+        if value is not None and schema.setdefault(key, value) == value:
+            report.change(
+                f"output.{field}", f"generationConfig.responseJsonSchema.{key}", "said by the schema"
+            )
+        elif value is not None:
+            report.lose(f"output.{field}", f"the schema has its own {key}", "hint")
+    if schema != output.schema:
+        report.change(
+            "output.schema", "generationConfig.responseJsonSchema", "adapted to what the API accepts"
+        )
+    config["responseJsonSchema"] = schema
+
+
+def _ask(output: ir.Output, target: Target, body: dict[str, Any]) -> None:
+    """Older models refuse functions beside a form of answer: the form is asked for in words."""
+    words = "Unless you call a function, answer with JSON alone, without Markdown."
+    if output.schema is not None:
+        words += f" It must fit this JSON Schema:\n{msgspec.json.encode(output.schema).decode()}"
+    body.setdefault("systemInstruction", {"parts": []})["parts"].append({"text": words})
+    target.report.change(
+        "output", "systemInstruction.parts[]", "the form of the answer is asked for in words"
+    )
+    target.report.lose("output", "the model may not keep to the form beside functions", "quality")
+
+
+def _modalities(output: ir.Output, target: Target, *, own: bool) -> list[str]:
+    words = [word.upper() for word in output.modalities or ()]
+    if not own and "AUDIO" in words and "TEXT" in words:
+        target.report.change(
+            "output.modalities", "generationConfig.responseModalities", "sound is answered alone here"
+        )
+        return ["AUDIO"]
+    return words
+
+
+def _speech(audio: dict[str, Any], target: Target, config: dict[str, Any], *, own: bool) -> None:
+    voice = audio.get("voice")
+    if isinstance(voice, str):
+        name = voice if own or voice in VOICES else voice.capitalize()
+        if not own and name not in VOICES:
+            name = VOICE
+            target.report.lose(
+                "output.audio.voice", f"there is no voice {voice} here: {name} speaks", "quality"
+            )
+        config["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": name}}}
+    elif voice is not None:
+        target.report.lose("output.audio.voice", "voices of one's own are unknown here", "quality")
+    if not own:
+        target.report.change(
+            "output.audio", "generationConfig.speechConfig", "sound is answered as PCM at 24 kHz"
+        )

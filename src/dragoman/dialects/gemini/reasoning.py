@@ -1,0 +1,194 @@
+"""Thinking: `generationConfig.thinkingConfig`, which is `ir.Reasoning`.
+
+Older models take a budget of tokens, newer ones a level; both in one request are a 400. Facts decide; where
+they are silent, what the newest models take is written. Budgets for effort words are the table of LiteLLM.
+https://ai.google.dev/gemini-api/docs/thinking
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.dialect import Target
+from dragoman.dialects.gemini.terms import NAME, leftovers, restore, spelled
+
+_THINKING: Final = frozenset({"includeThoughts", "thinkingBudget", "thinkingLevel"})
+_ORDER: Final = ("minimal", "low", "medium", "high", "xhigh")
+_PLACE: Final = "generationConfig.thinkingConfig"
+
+BUDGETS: Final = {
+    "minimal": 512,
+    "low": 1024,
+    "medium": 2048,
+    "high": 4096,
+    "xhigh": 8192,
+    "max": 16384,
+}
+DYNAMIC: Final = -1
+"""The budget by which the model decides for itself."""
+
+
+def decode_reasoning(value: Any) -> ir.Reasoning | None:
+    """`thinkingConfig`; None where it says nothing."""
+    thinking = spelled(value)
+    level = thinking.get("thinkingLevel")
+    extra = leftovers(thinking, _THINKING)
+    effort = None
+    if level is not None:
+        effort = level.lower()
+        if effort not in _ORDER:
+            effort, extra = None, ir.merge(extra, {NAME: {"thinkingLevel": level}})
+    wish = ir.Reasoning(
+        effort=effort,
+        budget=thinking.get("thinkingBudget"),
+        visible=thinking.get("includeThoughts"),
+        extra=extra,
+    )
+    return None if wish == ir.Reasoning() else wish
+
+
+def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]) -> None:
+    """Write `thinkingConfig` into the generation config."""
+    wish = request.reasoning
+    if wish is None:
+        return
+    own = request.dialect == NAME
+    out = _verbatim(wish, target) if own else None
+    if out is None:
+        out = _Fitting(wish, target, own=own).fit()
+    if wish.extra is not None:
+        restore(out, wish.extra, target.report, "reasoning")
+    if out:
+        config["thinkingConfig"] = out
+
+
+def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
+    """What our own client wrote, unless the model is known to have no levels."""
+    modes = target.facts.thinking
+    if wish.effort is not None and modes is not None and "level" not in modes:
+        return None
+    out: dict[str, Any] = {}
+    if wish.visible is not None:
+        out["includeThoughts"] = wish.visible
+    if wish.budget is not None:
+        out["thinkingBudget"] = wish.budget
+    if wish.effort is not None:
+        out["thinkingLevel"] = wish.effort.upper()
+    return out
+
+
+class _Fitting:
+    """Finds the nearest thing to a wish that a model accepts."""
+
+    def __init__(self, wish: ir.Reasoning, target: Target, *, own: bool) -> None:
+        self.wish = wish
+        self.report = target.report
+        self.facts = target.facts
+        self.own = own
+        modes = target.facts.thinking
+        self.levels = modes is None or "level" in modes
+        self.budgets = modes is not None and "enabled" in modes
+        self.never = target.facts.reasoning is False or modes == ()
+
+    def fit(self) -> dict[str, Any]:
+        """`thinkingConfig`, empty where nothing is to be said."""
+        wish = self.wish
+        off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
+        if self.never:
+            if not off:
+                self.report.lose("reasoning", "the model does not think", "quality")
+            return {}
+        if off:
+            out = self._off()
+        elif self.levels:
+            out = self._level()
+        elif self.budgets:
+            out = self._budget()
+        else:
+            self.report.lose("reasoning", "the model has no such way to think", "quality")
+            return {}
+        self._visible(out, off=off)
+        return out
+
+    def _visible(self, out: dict[str, Any], *, off: bool) -> None:
+        """Who asks for reasoning is to see it, unless he says otherwise."""
+        wish = self.wish
+        if wish.visible is not None:
+            out["includeThoughts"] = wish.visible
+        elif not off and not self.own:
+            out["includeThoughts"] = True
+            self.report.add(f"{_PLACE}.includeThoughts", "reasoning is asked for, so it is to be shown")
+        if wish.summary is not None:
+            self.report.change(
+                "reasoning.summary", f"{_PLACE}.includeThoughts", "summaries have one length here"
+            )
+
+    def _off(self) -> dict[str, Any]:
+        modes = self.facts.thinking or ()
+        least = self.facts.thinking_budget[0] if self.facts.thinking_budget is not None else 0
+        if self.budgets and ("disabled" in modes or least == 0):
+            self.report.change("reasoning", f"{_PLACE}.thinkingBudget", "written as a budget of 0")
+            return {"thinkingBudget": 0}
+        self.report.lose("reasoning", "thinking cannot be switched off for this model", "quality")
+        if self.budgets and not self.levels:
+            return {"thinkingBudget": least}
+        known = self._known()
+        return {"thinkingLevel": known[0].upper()}
+
+    def _known(self) -> tuple[str, ...]:
+        """The model's levels, weakest first."""
+        efforts = self.facts.efforts
+        known = _ORDER if efforts is None else tuple(word for word in _ORDER if word in efforts)
+        return known or ("low",)
+
+    def _level(self) -> dict[str, Any]:
+        wish = self.wish
+        effort = wish.effort
+        if effort is None and wish.budget is not None and wish.budget > 0:
+            effort = min(_ORDER, key=lambda word: abs(BUDGETS[word] - (wish.budget or 0)))
+            self.report.change(
+                "reasoning.budget", f"{_PLACE}.thinkingLevel", f"{wish.budget} tokens are about {effort}"
+            )
+        elif wish.budget is not None:
+            self.report.change("reasoning.budget", f"{_PLACE}.thinkingLevel", "written as a level")
+        if effort is None:  # the model's own measure
+            if wish.mode is not None:
+                self.report.change("reasoning.mode", _PLACE, "the model thinks as much as it sees fit")
+            return {}
+        return {"thinkingLevel": self._nearest(effort).upper()}
+
+    def _nearest(self, effort: str) -> str:
+        """The word itself, or the nearest weaker one that the model knows; the weakest where none is."""
+        known = self._known()
+        if effort in known:
+            return effort
+        rank = _ORDER.index(effort) if effort in _ORDER else len(_ORDER)
+        weaker = [word for word in known if _ORDER.index(word) < rank]
+        chosen = weaker[-1] if weaker else known[0]
+        where = "reasoning.effort" if self.wish.effort is not None else "reasoning.budget"
+        self.report.change(where, f"{_PLACE}.thinkingLevel", f"{effort} is written as {chosen}")
+        if weaker:
+            self.report.lose(where, f"the model has no level {effort}", "quality")
+        return chosen
+
+    def _budget(self) -> dict[str, Any]:
+        wish = self.wish
+        budget, where = wish.budget, "reasoning.budget"
+        if budget is None and wish.effort is None:
+            return {"thinkingBudget": DYNAMIC}
+        if budget is None:
+            where = "reasoning.effort"
+            budget = BUDGETS.get(wish.effort or "", BUDGETS["medium"])
+            self.report.change(where, f"{_PLACE}.thinkingBudget", f"{wish.effort} is {budget} tokens")
+        elif wish.effort is not None:
+            self.report.change("reasoning.effort", f"{_PLACE}.thinkingBudget", "the budget says it")
+        if self.facts.thinking_budget is not None and budget != DYNAMIC:
+            least, most = self.facts.thinking_budget
+            fitting = max(least, min(most, budget))
+            if fitting != budget:
+                self.report.change(where, f"{_PLACE}.thinkingBudget", f"the model takes {least} to {most}")
+            if fitting < budget:
+                self.report.lose(where, f"limited to {fitting} tokens", "quality")
+            budget = fitting
+        return {"thinkingBudget": budget}
