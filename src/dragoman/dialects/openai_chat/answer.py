@@ -3,7 +3,8 @@
 Forms: Thinking.form names the members that held it: "reasoning", "reasoning_content", both joined by "+",
 "details" for one entry of `reasoning_details` (whose text `reasoning` repeats) or "details_only" (where it
 does not). Text.form "object" is content that came as a JSON object; Citation.form "citations" one that was
-derived from a list beside the message. Media.form "images" is an entry of `images`.
+derived from a list beside the message. Media.form "images" is an entry of `images`, "images+index" one that
+names its position.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.openai_chat.parts import decode_parts, from_url
-from dragoman.dialects.openai_chat.terms import NAME, leftovers
+from dragoman.dialects.openai_chat.terms import NAME, SEALS, leftovers
 from dragoman.errors import WireError
 
 MEMBERS: Final = frozenset(
@@ -41,6 +42,7 @@ _CUSTOM: Final = frozenset({"id", "type", "custom"})
 _CUSTOM_CALLED: Final = frozenset({"name", "input"})
 _AUDIO: Final = frozenset({"id", "data", "transcript", "expires_at"})
 _IMAGE: Final = frozenset({"type", "image_url"})
+_NUMBERED_IMAGE: Final = _IMAGE | {"index"}
 _URL_CITATION: Final = frozenset({"type", "url_citation"})
 _CITED: Final = frozenset({"url", "title", "start_index", "end_index", "content"})
 _DETAIL: Final = frozenset({"type", "text", "signature", "summary", "data"})
@@ -82,7 +84,7 @@ def _decode_rest(message: Mapping[str, Any], blocks: list[ir.Block], known: froz
     """Add media and calls to `blocks`; the members that say something."""
     get = message.get
     if images := get("images"):
-        blocks.extend([decode_image(image) for image in images])
+        blocks.extend([decode_image(image, position) for position, image in enumerate(images)])
     if audio := get("audio"):
         if audio.get("id"):
             blocks.append(_decode_audio(audio))
@@ -175,7 +177,7 @@ def _seal(content: Any) -> ir.Sealed | None:
     """The signature that a compatible endpoint keeps beside a call."""
     google = content.get("google") if isinstance(content, dict) else None
     signature = google.get("thought_signature") if isinstance(google, dict) else None
-    return ir.Sealed(NAME, signature) if signature else None
+    return ir.Sealed(SEALS, signature) if signature else None
 
 
 def seal_members(sealed: ir.Sealed) -> dict[str, Any]:
@@ -197,14 +199,17 @@ def _decode_audio(audio: dict[str, Any]) -> ir.Media:
     )
 
 
-def decode_image(image: dict[str, Any]) -> ir.Block:
-    """One entry of `images`."""
+def decode_image(image: dict[str, Any], position: int) -> ir.Block:
+    """One entry of `images`. position: its place among them."""
     holder = image.get("image_url")
     if not isinstance(holder, dict) or "url" not in holder:
         return ir.Native(NAME, "images", image)
     mime, data, url = from_url(holder["url"])
-    extra = ir.merge(leftovers(image, _IMAGE), leftovers(holder, frozenset({"url"}), "image_url"))
-    return ir.Media("image", mime, data, url, extra=extra, form="images")
+    known, form = _IMAGE, "images"
+    if image.get("index") == position:
+        known, form = _NUMBERED_IMAGE, "images+index"
+    extra = ir.merge(leftovers(image, known), leftovers(holder, frozenset({"url"}), "image_url"))
+    return ir.Media("image", mime, data, url, extra=extra, form=form)
 
 
 def decode_annotations(notes: Sequence[dict[str, Any]]) -> tuple[ir.Citation, ...]:

@@ -52,6 +52,7 @@ class _Candidate:
         "blocks",
         "calls",
         "extra",
+        "images",
         "index",
         "legacy",
         "length",
@@ -73,6 +74,7 @@ class _Candidate:
         self.waiting: list[_Call] = []  # calls whose name has not come yet
         self.legacy = -1
         self.audio = -1
+        self.images = 0  # so far
         self.texts: list[tuple[int, int]] = []  # (characters before it, its block)
         self.length = 0
         self.notes: list[ir.Citation] = []  # citations that came before any text
@@ -217,7 +219,8 @@ class Decoder(ChunkDecoder):
         if audio := get("audio"):
             self._audio(candidate, audio, events)
         for image in get("images") or ():
-            self._whole(candidate, decode_image(image), events)
+            self._whole(candidate, decode_image(image, candidate.images), events)
+            candidate.images += 1
         if notes := get("annotations"):
             candidate.notes.extend(decode_annotations(notes))
             if candidate.texts:

@@ -14,18 +14,26 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 class Draft:
     """The report, the vendor's quirks, the model's facts, and whose request it is.
 
-    own: the request came in this dialect, so that its client's own spelling goes out again.
+    own: the request came in this dialect, so that its client's own spelling goes out again. answer: an
+    answer is written, not a request.
     """
 
-    __slots__ = ("facts", "own", "quirks", "report")
+    __slots__ = ("answer", "facts", "own", "quirks", "report")
 
     def __init__(
-        self, report: Report, quirks: Quirks = STANDARD, facts: Facts = UNKNOWN, *, own: bool = False
+        self,
+        report: Report,
+        quirks: Quirks = STANDARD,
+        facts: Facts = UNKNOWN,
+        *,
+        own: bool = False,
+        answer: bool = False,
     ) -> None:
         self.report = report
         self.quirks = quirks
         self.facts = facts
         self.own = own
+        self.answer = answer
 
     def finish(
         self, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str
@@ -36,6 +44,16 @@ class Draft:
         if extra is not None:
             restore(out, extra, self.report, where)
         return out
+
+    def leave_seal(self, where: str) -> None:
+        """Name a seal that is not written. In an answer that is no loss: the gateway keeps it for its origin.
+
+        where: what is sealed, in IR terms.
+        """
+        if self.answer:
+            self.report.change(where + ".sealed", "", "a seal is not shown, but kept for its origin")
+        else:
+            self.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
 
     def _mark(self, out: dict[str, Any], mark: ir.CacheMark, where: str) -> None:
         form = mark.form if self.own else None

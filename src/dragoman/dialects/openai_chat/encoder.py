@@ -35,8 +35,10 @@ from dragoman.dialects.openai_chat.saying import (
     separated,
     source_notes,
 )
-from dragoman.dialects.openai_chat.terms import NAME, restore, text_of
+from dragoman.dialects.openai_chat.sound import Spoken, has_sound, shed, voice_of
+from dragoman.dialects.openai_chat.terms import NAME, SEALS, restore, text_of
 from dragoman.dialects.openai_chat.usage import encode_usage
+from dragoman.wire.wav import pcm_of
 
 _json = msgspec.json.Encoder().encode
 _CONSTANT: Final = ("service_tier", "system_fingerprint")
@@ -54,8 +56,10 @@ class _Out:
         "head",
         "length",
         "part",
+        "pieces",
         "position",
         "said",
+        "spoken",
         "start",
         "tail",
         "where",
@@ -73,6 +77,8 @@ class _Out:
         self.part = 0  # the summary part that was sent last
         self.position = 0  # of a call among the calls
         self.cites: list[ir.Citation] = []
+        self.pieces: list[str] | None = None  # of a picture's data
+        self.spoken: Spoken | None = None  # the sound that it belongs to
 
 
 class _Choice:
@@ -82,12 +88,14 @@ class _Choice:
         "calls",
         "function_call",
         "head",
+        "images",
         "index",
         "last",
         "length",
         "outs",
         "sources",
         "spaced",
+        "spoken",
         "thought",
     )
 
@@ -102,6 +110,8 @@ class _Choice:
         self.spaced = False  # something else came after the last text
         self.thought = False  # thinking has been sent
         self.sources: set[str] = set()  # URLs that were shown as found
+        self.images = 0  # shown so far
+        self.spoken: Spoken | None = None  # the sound of another dialect's answer
 
 
 class Encoder:
@@ -123,7 +133,7 @@ class Encoder:
         self._reply = reply
         self._legacy = legacy(reply)
         self._own = False
-        self._draft = Draft(reply.report)
+        self._draft = Draft(reply.report, answer=True)
         self._choices: dict[int, _Choice] = {}
         self._head = b""
         self._tail = b""
@@ -142,7 +152,7 @@ class Encoder:
 
     def _start(self, event: ir.Start) -> bytes:
         self._own = event.dialect == NAME
-        self._draft = Draft(self._reply.report, own=self._own)
+        self._draft = Draft(self._reply.report, own=self._own, answer=True)
         self._usage = event.usage
         members: dict[str, Any] = {
             "id": event.id if event.id is not None else self._reply.id,
@@ -262,10 +272,32 @@ class Encoder:
         if block.kind != "audio":
             lose_unsaid(block, self._draft, out.where)
             return b""
+        if not self._own:
+            return self._speak(choice, out)
         audio = _stated(id=block.id, data=block.data, transcript=block.transcript, expires_at=block.expires)
         if block.extra is not None:
             restore(audio, block.extra, self._draft.report, out.where)
         return self._delta(choice.index, {"audio": audio})
+
+    def _speak(self, choice: _Choice, out: _Out) -> bytes:
+        """A block of another dialect's sound: the first, or more samples of the same type."""
+        block: ir.Media = out.block
+        if not has_sound(block, self._draft, out.where):
+            return b""
+        spoken, audio = choice.spoken, {}
+        if spoken is None:
+            voice = voice_of(self._reply, choice.index)
+            spoken = choice.spoken = Spoken(block, voice, self._draft, out.where)
+            audio = spoken.opening(block)
+        elif block.mime == spoken.mime and pcm_of(block.mime) is not None:
+            audio = spoken.more(block.data, block.transcript, block.expires)
+        else:
+            self._draft.report.lose(out.where, "an answer holds one sound of one type")
+            return b""
+        out.spoken = spoken
+        out.said = bool(block.data)
+        shed(block, self._draft, out.where)
+        return self._delta(choice.index, {"audio": audio}) if audio else b""
 
     def _open_native(self, choice: _Choice, out: _Out) -> bytes:
         block: ir.Native = out.block
@@ -289,7 +321,7 @@ class Encoder:
         """Name as lost what a block of text carries beside it."""
         block = out.block
         if getattr(block, "sealed", None) is not None:
-            self._draft.report.lose(out.where + ".sealed", "only its origin can read a seal", "quality")
+            self._draft.leave_seal(out.where)
         if block.extra is not None:
             restore({}, block.extra, self._draft.report, out.where)
 
@@ -370,20 +402,30 @@ class Encoder:
         if self._own and isinstance(block, ir.Thinking) and (block.form or "").startswith("details"):
             sealed = ir.Thinking(sealed=event.sealed, extra=block.extra)
             return self._detail(self._choices[event.candidate], out, sealed)
-        if self._own and isinstance(block, ir.ToolCall) and out.head:
+        if isinstance(block, ir.ToolCall) and event.sealed.origin == SEALS and out.head and not self._legacy:
+            if block.sealed is not None:
+                return b""  # it has been sent, and clients would add a second one to it
+            out.block = msgspec.structs.replace(block, sealed=event.sealed)
             call = {"index": out.position, "extra_content": seal_members(event.sealed)}
             return self._delta(event.candidate, {"tool_calls": [call]})
-        self._draft.report.lose(out.where + ".sealed", "only its origin can read a seal", "quality")
+        self._draft.leave_seal(out.where)
         return b""
 
     def _media(self, event: ir.MediaDelta) -> bytes:
         out = self._choices[event.candidate].outs[event.index]
         block: ir.Media = out.block
-        if block.kind == "audio":
-            audio = _stated(data=event.data, transcript=event.transcript, expires_at=event.expires)
-            return self._delta(event.candidate, {"audio": audio})
-        out.block = msgspec.structs.replace(block, data=(block.data or "") + (event.data or ""))
-        return b""
+        if block.kind == "image":
+            if out.pieces is None:
+                out.pieces = []
+            out.pieces.append(event.data or "")
+            return b""
+        if block.kind != "audio" or not (self._own or out.spoken):
+            return b""  # named as lost when it was opened
+        audio = _stated(data=event.data, transcript=event.transcript, expires_at=event.expires)
+        if out.spoken is not None:
+            out.said = out.said or bool(event.data)
+            audio = out.spoken.more(event.data, event.transcript, event.expires)
+        return self._delta(event.candidate, {"audio": audio}) if audio else b""
 
     def _cite(self, event: ir.Cite) -> bytes:
         """A citation goes out when the end of its text is known, which our own citations state."""
@@ -424,8 +466,10 @@ class Encoder:
         elif isinstance(final, ir.ToolCall) and out.head and not out.said and final.arguments:
             more = out.head + _json(final.arguments) + out.tail
             out.said = True
+        elif isinstance(final, ir.Media) and out.spoken is not None:
+            more = self._spoken_at_last(choice, out.spoken, out, final)
         elif isinstance(final, ir.ToolResult | ir.Media):
-            out.block = final
+            out.block, out.pieces = final, None
         return more + self._settle(choice, out)
 
     def _settle(self, choice: _Choice, out: _Out) -> bytes:
@@ -438,10 +482,27 @@ class Encoder:
             return b"" if out.said else self._sources(choice, out, block)
         if isinstance(block, ir.Thinking):
             return b"" if out.said or out.head else self._detail(choice, out)
-        if isinstance(block, ir.Media) and block.kind == "image":
-            image = encode_image(block, self._draft, out.where)
-            return self._delta(choice.index, {"images": [image]}) if image is not None else b""
+        if isinstance(block, ir.Media):
+            return self._picture(choice, out, block) if block.kind == "image" else b""
         return self._cited(out, choice.index) if out.cites else b""
+
+    def _spoken_at_last(self, choice: _Choice, spoken: Spoken, out: _Out, final: ir.Media) -> bytes:
+        """What of a sound only its end has told; samples that were sent are not sent again."""
+        told = out.said
+        audio = spoken.more(None if told else final.data, None if told else final.transcript, final.expires)
+        return self._delta(choice.index, {"audio": audio}) if audio else b""
+
+    def _picture(self, choice: _Choice, out: _Out, block: ir.Media) -> bytes:
+        """A picture, whole. Clients add up lists by `index`, so that every entry needs its own."""
+        if out.pieces:
+            block = msgspec.structs.replace(block, data="".join([block.data or "", *out.pieces]))
+        image = encode_image(block, self._draft, out.where)
+        if image is None:
+            return b""
+        if not (self._own and block.form == "images"):  # a vendor that numbers nothing
+            image.setdefault("index", choice.images)
+        choice.images += 1
+        return self._delta(choice.index, {"images": [image]})
 
     # The end -------------------------------------------------------------------------------------
 
@@ -450,6 +511,8 @@ class Encoder:
         role = b"" if index in self._choices else self._begin(index)
         choice = self._choices[index]
         where = f"candidates[{index}]"
+        if choice.spoken is not None:
+            role += self._delta(index, {"audio": choice.spoken.closing()})
         word = encode_stop(
             event.stop, self._draft, where, called=choice.calls > 0, legacy=choice.function_call
         )

@@ -15,6 +15,7 @@ from dragoman.dialects.openai_chat.answer import decode_answer
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.errors import error_member, failure, fault_of
 from dragoman.dialects.openai_chat.saying import Saying
+from dragoman.dialects.openai_chat.sound import voice_of
 from dragoman.dialects.openai_chat.terms import (
     NAME,
     STOP_WORDS,
@@ -161,7 +162,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     """The answer as a client of this dialect reads it."""
     report = reply.report
     own = response.dialect == NAME
-    draft = Draft(report, own=own)
+    draft = Draft(report, own=own, answer=True)
     out: dict[str, Any] = {
         "id": response.id if response.id is not None else reply.id,
         "object": _OBJECT,
@@ -219,6 +220,7 @@ def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, An
         draft,
         lambda position: mint(reply, candidate.index, position),
         legacy=legacy(reply),
+        voice=voice_of(reply, candidate.index),
     )
     message = saying.write(candidate.blocks, where)
     message.setdefault("refusal", None)

@@ -8,10 +8,12 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.openai_chat import sound
 from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.parts import encode_media, encode_part
-from dragoman.dialects.openai_chat.terms import NAME, restore, text_of
+from dragoman.dialects.openai_chat.sound import Voice
+from dragoman.dialects.openai_chat.terms import NAME, SEALS, restore, text_of
 
 
 class Saying:
@@ -19,6 +21,7 @@ class Saying:
 
     history: the message goes out in a request, otherwise to a client in an answer. own: it came in this
     dialect. legacy: the client knows `function_call` only. mint: makes an id for a call that has none.
+    voice: how sound of another dialect is told; answers have one.
     """
 
     __slots__ = (
@@ -32,10 +35,12 @@ class Saying:
         "notes",
         "own",
         "parts",
+        "sounds",
         "sources",
         "spaced",
         "texts",
         "thoughts",
+        "voice",
         "wire",
     )
 
@@ -47,10 +52,12 @@ class Saying:
         history: bool = False,
         legacy: bool = False,
         parts: bool = False,
+        voice: Voice | None = None,
     ) -> None:
         self.draft = draft
         self.own = draft.own
         self.history = history
+        self.voice = voice
         self.legacy = legacy
         self.mint = mint
         self.wire: dict[str, Any] = {"role": "assistant"}
@@ -63,6 +70,7 @@ class Saying:
         self.thoughts: list[tuple[ir.Thinking | ir.Native, str]] = []
         self.calls: list[dict[str, Any]] = []
         self.moved: list[tuple[ir.Media, str]] = []  # media that only a user's message can hold
+        self.sounds: list[tuple[ir.Media, str]] = []
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
         """The message of these blocks. where: their owner in IR terms."""
@@ -71,6 +79,8 @@ class Saying:
         for index, block in enumerate(blocks):
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
         wire = self.wire
+        if self.sounds and self.voice is not None:
+            wire["audio"] = sound.whole(self.sounds, self.voice, self.draft)
         if self.parts is not None:
             wire["content"] = self.parts
         elif self.texts:
@@ -108,7 +118,7 @@ class Saying:
         if block.cache is not None:
             self.draft.report.lose(where + ".cache", "the prompt cache takes no marks here", "hint")
         if block.sealed is not None:
-            self._lose_seal(where)
+            self.draft.leave_seal(where)
         if block.extra is not None:
             restore(self.wire, block.extra, self.draft.report, where)
 
@@ -122,9 +132,6 @@ class Saying:
                 self.draft.report.lose(what, f"a citation of a {citation.kind} has no URL", "quality")
             else:
                 self.notes.append(note)
-
-    def _lose_seal(self, where: str) -> None:
-        self.draft.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
 
     def _refusal(self, block: ir.Refusal, where: str) -> None:
         if self.parts is not None:
@@ -146,7 +153,7 @@ class Saying:
             return
         if not (self.own and block.form):
             if block.sealed is not None:
-                self._lose_seal(where)
+                self.draft.leave_seal(where)
             if self.history and not self._replays():
                 self.draft.report.lose(where, "thinking of another origin is not sent back", "quality")
                 return
@@ -221,16 +228,23 @@ class Saying:
 
     def _media(self, block: ir.Media, where: str) -> None:
         self.spaced = True
-        if block.kind == "audio" and (block.id is not None or not self.history):
+        shown = self.own and block.form in {"images", "images+index"}
+        if block.kind == "audio" and not (self.own or self.history):
+            if sound.has_sound(block, self.draft, where):
+                self.sounds.append((block, where))
+        elif block.kind == "audio" and (block.id is not None or not self.history):
             self._audio(block, where)
-        elif self.own and block.form != "images" and self.parts is not None:
+        elif self.own and not shown and self.parts is not None:
             self._part(block, where)
-        elif self.history and not (self.own and block.form == "images"):
+        elif self.history and not shown:
             self.moved.append((block, where))
         elif block.kind == "image":
             image = encode_image(block, self.draft, where)
             if image is not None:
-                self.wire.setdefault("images", []).append(image)
+                images = self.wire.setdefault("images", [])
+                if shown and block.form == "images+index":
+                    image["index"] = len(images)
+                images.append(image)
         else:
             lose_unsaid(block, self.draft, where)
 
@@ -287,10 +301,10 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
         out["type"] = "function"
         out["function"] = {"name": block.name, "arguments": arguments_of(block, draft)}
     if block.sealed is not None:
-        if block.sealed.origin == NAME:
+        if block.sealed.origin == SEALS and (draft.own or draft.answer):
             out["extra_content"] = seal_members(block.sealed)
         else:
-            draft.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
+            draft.leave_seal(where)
     if block.extra is not None:
         restore(out, block.extra, draft.report, where)
     return out

@@ -61,6 +61,11 @@ EFFORT_BUDGETS: Final[dict[str, int]] = {
 }
 """Thinking budgets in tokens that come nearest to OpenAI's words. No vendor publishes an equivalence."""
 
+SEALS: Final = "gemini"
+"""Who can read the signatures that `extra_content.google` carries beside a call.
+https://ai.google.dev/gemini-api/docs/thought-signatures
+"""
+
 AUDIO_TYPES: Final[dict[str, str]] = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 AUDIO_FORMATS: Final[dict[str, str]] = {mime: name for name, mime in AUDIO_TYPES.items()} | {
     "audio/x-wav": "wav",

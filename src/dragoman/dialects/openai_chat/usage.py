@@ -68,7 +68,7 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
     plain = not words and usage.input_total == prompt and reasoning == outputs.get("reasoning_tokens")
     if plain and _is_plain(wire, inputs, outputs):
         return usage  # OpenAI's own form, the usual one: nothing can be left over
-    rest = _rest(wire, _encode(usage, usage.form or ""))
+    rest = rest_of(wire, _encode(usage, usage.form or ""))
     if rest:
         return ir.Usage(
             entered,
@@ -142,7 +142,7 @@ def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]
     return {ours: value for theirs, ours in names.items() if (value := wire.get(theirs)) is not None}
 
 
-def _rest(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
     """The members that writing the counts does not give back, under dotted names."""
     rest: dict[str, Any] = {}
     for key, value in wire.items():
@@ -150,7 +150,7 @@ def _rest(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "")
         if value is None or mine == value:
             continue
         if isinstance(value, dict) and isinstance(mine, dict) and not within:
-            rest.update(_rest(value, mine, key + "."))
+            rest.update(rest_of(value, mine, key + "."))
         else:
             rest[within + key] = value
     return rest

@@ -84,7 +84,7 @@ READ: list[tuple[dict[str, Any], list[ir.Block]]] = [
     ),
     (
         {"tool_calls": [{**CALL, "extra_content": {"google": {"thought_signature": "s"}}}]},
-        [ir.ToolCall("c1", "look", '{"a": 1}', sealed=ir.Sealed("openai_chat", "s"))],
+        [ir.ToolCall("c1", "look", '{"a": 1}', sealed=ir.Sealed("gemini", "s"))],
     ),
     (
         {"tool_calls": [{**CALL, "custom": {"name": "", "input": ""}}]},

@@ -154,9 +154,7 @@ def test_a_signature_beside_a_call_is_its_seal() -> None:
     sealed = {"extra_content": {"google": {"thought_signature": "s"}}}
     first = {**begun(0, "c1", "look", "{}")["tool_calls"][0], **sealed}
     answer = folded(chunk({"tool_calls": [first]}), STOP)
-    assert answer.candidates[0].blocks == (
-        ir.ToolCall("c1", "look", "{}", sealed=ir.Sealed("openai_chat", "s")),
-    )
+    assert answer.candidates[0].blocks == (ir.ToolCall("c1", "look", "{}", sealed=ir.Sealed("gemini", "s")),)
     late = folded(chunk(begun(0, "c1", "look", "{}")), chunk(call(0, **sealed)), STOP)
     assert late.candidates == answer.candidates
 

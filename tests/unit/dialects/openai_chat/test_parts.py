@@ -184,7 +184,7 @@ FOREIGN_MEDIA: list[tuple[ir.Block, Any, dict[str, str]]] = [
     (
         ir.Media("image", url="https://a/b", sealed=ir.Sealed("elsewhere", "s")),
         {"type": "image_url", "image_url": {"url": "https://a/b"}},
-        {"messages[0].blocks[1].sealed": "hint"},
+        {"messages[0].blocks[1].sealed": "quality"},
     ),
     (
         ir.Text("a", extra={"elsewhere": {"odd": 1}}),

@@ -1,0 +1,198 @@
+"""Sound in answers of other dialects: the `audio` member, in the format that the client asked for.
+
+Models that speak send raw samples. A whole answer makes a WAV file of them, or leaves them as `pcm16`; a
+stream is `pcm16`, as at OpenAI. Nothing here encodes sound: a client that asked for another format gets WAV,
+and the loss says so. Sound that is a file already passes as it is.
+
+An answer has one sound: samples of one type that come in several blocks are put together. Its id cannot be
+referred to later unless the upstream made it, so that it expires when the answer was made.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.terms import AUDIO_FORMATS, restore
+from dragoman.wire.wav import Pcm, pcm_of, wav
+
+_SAMPLES: Final = "pcm16"
+_SPEAKING: Final = Pcm()
+
+
+class Voice(NamedTuple):
+    """What a candidate's sound is told as, where the upstream does not state it.
+
+    format: what the client asked for, None = nothing. expires: Unix seconds.
+    """
+
+    id: str
+    format: str | None
+    expires: int
+
+
+def voice_of(reply: Reply, candidate: int) -> Voice:
+    """The voice of one candidate; the same whenever the same answer is written."""
+    output = reply.request.output
+    audio = output.audio if output is not None else None
+    return Voice(
+        f"audio_{reply.id.rpartition('-')[2]}_{candidate}",
+        audio.get("format") if audio else None,
+        reply.created,
+    )
+
+
+def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
+    """Whether a block has what can be shown of a sound; what has not is named as lost."""
+    if block.data is None and (block.url is not None or block.file is not None):
+        draft.report.lose(where, "an answer holds a sound as data only")
+        return False
+    return True
+
+
+# --- Whole answers -----------------------------------------------------------------------------
+
+
+def whole(sounds: Sequence[tuple[ir.Media, str]], voice: Voice, draft: Draft) -> dict[str, Any]:
+    """The `audio` member of a message. sounds: the blocks with their places, at least one."""
+    first, where = sounds[0]
+    one = [(first, where)]
+    for block, place in sounds[1:]:
+        if block.mime == first.mime and pcm_of(block.mime) is not None:
+            one.append((block, place))
+        else:
+            draft.report.lose(place, "an answer holds one sound of one type")
+    joined = Joined()
+    data = "".join([joined.feed(block.data or "") for block, _ in one]) + joined.close()
+    out: dict[str, Any] = {
+        "id": first.id or voice.id,
+        "data": _formatted(data, first.mime, voice, draft, where),
+    }
+    out["expires_at"] = voice.expires if first.expires is None else first.expires
+    out["transcript"] = "".join([block.transcript or "" for block, _ in one])
+    for block, place in one:
+        if out["data"] != block.data:
+            draft.report.change(
+                place, "choices[].message.audio.data", "samples are put together as one sound"
+            )
+        shed(block, draft, place)
+    return out
+
+
+def shed(block: ir.Media, draft: Draft, where: str) -> None:
+    """Name what a sound carries beside it."""
+    if block.sealed is not None:
+        draft.leave_seal(where)
+    if block.extra is not None:
+        restore({}, block.extra, draft.report, where)
+
+
+def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: str) -> str:
+    """The sound in the asked-for format, or in the one that comes nearest."""
+    asked = voice.format
+    pcm = pcm_of(mime)
+    if pcm is None or asked == _SAMPLES:
+        note_format(mime, asked, draft, where)
+        return data
+    if asked not in {None, "wav"}:
+        draft.report.lose(where, f"{asked} cannot be made of samples here: this is wav", "quality")
+    try:
+        return base64.b64encode(wav(base64.b64decode(data), pcm)).decode()
+    except binascii.Error:
+        draft.report.lose(where, "the sound is no base64 and passes as it is", "quality")
+        return data
+
+
+def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -> None:
+    """Name it when a sound that passes as it is, is another one than was asked for."""
+    pcm = pcm_of(mime)
+    if asked == _SAMPLES and pcm is not None:
+        if pcm != _SPEAKING:
+            said = f"{pcm.rate} Hz and {pcm.channels} channel(s)"
+            draft.report.lose(where, f"pcm16 means 24000 Hz and one channel; this has {said}", "quality")
+    elif asked is not None and mime is not None:
+        bare = mime.partition(";")[0].strip().lower()
+        if AUDIO_FORMATS.get(bare, bare.partition("/")[2]) != asked:
+            draft.report.lose(where, f"the model speaks {bare}, not {asked}", "quality")
+
+
+# --- Streams -----------------------------------------------------------------------------------
+
+
+class Spoken:
+    """The sound of one candidate while it is streamed."""
+
+    __slots__ = ("_joined", "_voice", "expires", "mime")
+
+    def __init__(self, block: ir.Media, voice: Voice, draft: Draft, where: str) -> None:
+        self.mime = block.mime
+        self.expires = voice.expires
+        self._voice = voice
+        self._joined = Joined()
+        if voice.format not in {None, _SAMPLES}:
+            draft.report.lose(where, f"a stream of sound is pcm16, not {voice.format}", "quality")
+        note_format(block.mime, _SAMPLES, draft, where)
+
+    def opening(self, block: ir.Media) -> dict[str, Any]:
+        """The first delta: the id, which is said once, and what is known of the sound."""
+        audio = {"id": block.id or self._voice.id, "transcript": block.transcript or ""}
+        return {**audio, **self.more(block.data, None, block.expires)}
+
+    def more(self, data: str | None, transcript: str | None, expires: int | None) -> dict[str, Any]:
+        """A delta; empty where there is nothing to say yet."""
+        if expires is not None:
+            self.expires = expires
+        audio: dict[str, Any] = {}
+        if data and (ready := self._joined.feed(data)):
+            audio["data"] = ready
+        if transcript:
+            audio["transcript"] = transcript
+        return audio
+
+    def closing(self) -> dict[str, Any]:
+        """The last delta: what was held back, and when the sound expires."""
+        rest = self._joined.close()
+        return {"data": rest, "expires_at": self.expires} if rest else {"expires_at": self.expires}
+
+
+class Joined:
+    """Pieces of base64, cut anywhere or padded each, as pieces that can be decoded alone and together.
+
+    Clients do either; so that every piece but the last holds a multiple of three bytes. What is no base64
+    passes as it is.
+    """
+
+    __slots__ = ("_bytes", "_text")
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._bytes = b""
+
+    def feed(self, text: str) -> str:
+        """What can go out with this piece; may be empty."""
+        text = self._text + text
+        whole = len(text) & ~3
+        text, self._text = text[:whole], text[whole:]
+        if not self._bytes and not text.endswith("="):
+            return text
+        try:
+            data = self._bytes + base64.b64decode(text)
+        except binascii.Error:
+            return text
+        ready = len(data) - len(data) % 3
+        self._bytes = data[ready:]
+        return base64.b64encode(data[:ready]).decode()
+
+    def close(self) -> str:
+        """What was held back; the next piece begins anew."""
+        text, data = self._text, self._bytes
+        self._text, self._bytes = "", b""
+        try:
+            return base64.b64encode(data + base64.b64decode(text + "=" * (-len(text) % 4))).decode()
+        except binascii.Error:
+            return base64.b64encode(data).decode() + text
