@@ -27,7 +27,11 @@ class Loss(Value, frozen=True):
 
 
 class Change(Value, frozen=True):
-    """One value that arrives in another form, or that was added. path is None for an addition."""
+    """One value that arrives in another form, or that was added.
+
+    path: JSON path in the sender's body, None for an addition. to: JSON path in the body that is written,
+    empty for what the gateway keeps instead of writing it.
+    """
 
     path: str | None
     to: str
@@ -63,11 +67,15 @@ class Report:
         self.changes.append(Change(None, to, reason))
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
-        """The same with every place as a JSON path of the sender's body."""
+        """The same with every place as a JSON path: of the sender's body, or of the one that is written."""
         losses = tuple(
             Loss(locate(x.path), x.reason, x.severity, x.dialect, x.direction) for x in self.losses
         )
         changes = tuple(
-            Change(None if x.path is None else locate(x.path), x.to, x.reason) for x in self.changes
+            Change(None if x.path is None else locate(x.path), _rooted(x.to), x.reason) for x in self.changes
         )
         return losses, changes
+
+
+def _rooted(place: str) -> str:
+    return "$." + place if place else ""

@@ -1,0 +1,32 @@
+"""Places in a report: each is a JSON path from the root of the body that it is in."""
+
+from __future__ import annotations
+
+from dragoman.dialects.loss import Change, Loss, Report
+
+
+def test_places_of_both_bodies_begin_at_their_root() -> None:
+    report = Report("there")
+    report.lose("sampling.seed", "no seed", "quality")
+    report.change("max_output", "max_tokens", "another word")
+    report.add("messages[1]", "a result is demanded")
+    losses, changes = report.located("$.mine.{}".format)
+    assert losses == (Loss("$.mine.sampling.seed", "no seed", "quality", "there"),)
+    assert changes == (
+        Change("$.mine.max_output", "$.max_tokens", "another word"),
+        Change(None, "$.messages[1]", "a result is demanded"),
+    )
+
+
+def test_what_is_not_written_has_no_place_there() -> None:
+    report = Report("there", "response")
+    report.change("candidates[0].blocks[0].sealed", "", "kept")
+    assert report.located(str)[1] == (Change("candidates[0].blocks[0].sealed", "", "kept"),)
+
+
+def test_one_loss_is_named_once() -> None:
+    report = Report("there")
+    report.lose("tools", "none")
+    report.lose("tools", "none")
+    report.lose("tools", "other")
+    assert [loss.reason for loss in report.losses] == ["none", "other"]
