@@ -27,6 +27,8 @@ from dragoman.providers.provider import Provider
 from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Alias, Entry, Model, Table, Timers
 from dragoman.routing.route import Provider as Named
+from dragoman.seams import SYSTEM, Seams
+from dragoman.state.seals import MemoryVault, Vault
 from dragoman.transport import Pool, Transport
 from dragoman.upstreams.local.process import ModelProcess
 from dragoman.upstreams.local.protocol import Options
@@ -58,6 +60,7 @@ class Assembly(msgspec.Struct, frozen=True):
     policy: Policy
     fetcher: Fetcher
     deadlines: Deadlines
+    vault: Vault | None
     opened: AsyncExitStack
 
     async def close(self) -> None:
@@ -100,7 +103,9 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
     return Names(table, known)
 
 
-async def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Iterable[Model]) -> Assembly:
+async def assemble(
+    loaded: Loaded, own: Mapping[str, Upstream], models: Iterable[Model], seams: Seams = SYSTEM
+) -> Assembly:
     """Build everything that serving needs; connects to nothing. What was made is closed when the rest fails.
 
     own: upstreams made in code, beside those of the configuration. models: registered in code.
@@ -138,6 +143,7 @@ async def assemble(loaded: Loaded, own: Mapping[str, Upstream], models: Iterable
             ),
             fetcher=fetcher,
             deadlines=deadlines,
+            vault=_vault(config, seams),
             opened=opened.pop_all(),
         )
 
@@ -230,6 +236,14 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
         timers = _timers(model.timeouts.over(provider.timeouts if provider is not None else Timeouts()))
     headers = {header.lower(): value.reveal() for header, value in model.headers.items()}
     return Model(name, uses, facts, timers, headers, model.body, strict=model.strict)
+
+
+def _vault(config: Config, seams: Seams) -> Vault | None:
+    seals = config.seals
+    if not seals.ttl or not seals.max_size:
+        return None
+    secret = bytes.fromhex(seams.random_id() + seams.random_id())
+    return MemoryVault(secret, ttl=seals.ttl, max_size=seals.max_size, now=seams.monotonic)
 
 
 def _timers(timeouts: Timeouts) -> Timers:

@@ -31,6 +31,8 @@ from dragoman.routing import attempts as machine
 from dragoman.routing.outcome import for_client
 from dragoman.routing.route import Deployment
 from dragoman.runtime import Runtime
+from dragoman.sealing import Keeper, Sealing, concerns
+from dragoman.state.recall import Scope
 from dragoman.steps import Step, through, whole
 from dragoman.transport import Answer
 from dragoman.upstreams.upstream import Call, Stopwatch, Upstream, collected
@@ -59,6 +61,8 @@ class Flight:
         self._exchange = work.exchange
         self._now = runtime.seams.monotonic
         self._committed = False
+        self._sealing: Sealing | None = None
+        self._keeper: Keeper | None = None
         self._round: machine.Attempts[Candidate] = machine.Attempts(
             self._candidates(), runtime.policy, runtime.seams.uniform
         )
@@ -226,8 +230,14 @@ class Flight:
     async def _translate(self, upstream: Upstream, call: Call, record: AttemptRecord) -> None:
         work = self._work
         self._exchange.phase = "encode"
+        sealing = self._seals(upstream)
         await self._fetch_media(upstream)
-        emulation = self._emulate(upstream, call)
+        request, self._keeper = work.request, None
+        if sealing is not None:
+            scope = Scope(work.deployment.provider, work.deployment.model)
+            request = await sealing.restored(request, scope, call.report)
+            self._keeper = sealing.keeper(upstream, scope)
+        emulation = self._emulate(upstream, request, call)
         try:
             if isinstance(upstream, WireUpstream):
                 call = msgspec.structs.replace(call, encoded=upstream.encode(emulation.request, call))
@@ -239,11 +249,15 @@ class Flight:
         self._exchange.phase = "connect"
         if not isinstance(upstream, WireUpstream):
             call.watch.start()
-        steps = self._steps(emulation)
-        if work.streams:
-            await self._translate_stream(upstream, emulation.request, steps, call, record)
-        else:
-            await self._translate_whole(upstream, emulation.request, steps, call, record)
+        translate = self._translate_stream if work.streams else self._translate_whole
+        await translate(upstream, emulation.request, self._steps(emulation), call, record)
+
+    def _seals(self, upstream: Upstream) -> Sealing | None:
+        """What remembers the seals of this exchange; None where there is nothing to find or to keep."""
+        vault, request = self._runtime.vault, self._work.request
+        if self._sealing is None and vault is not None and concerns(vault, upstream, request):
+            self._sealing = Sealing(vault, self._exchange.client or "", request)
+        return self._sealing
 
     def _steps(self, emulation: Emulation | None = None) -> Sequence[Step]:
         """What happens to the answer of this attempt, in order. Most answers need none of it."""
@@ -270,8 +284,7 @@ class Flight:
         if isinstance(upstream, WireUpstream) and not upstream.quirks.media_urls:
             self._work.request = await fetcher.inline(self._work.request)
 
-    def _emulate(self, upstream: Upstream, call: Call) -> Emulation:
-        request = self._work.request
+    def _emulate(self, upstream: Upstream, request: ir.Request, call: Call) -> Emulation:
         if not isinstance(upstream, WireUpstream):
             return Emulation(request)
         if request.stream and not request.stream_usage and upstream.quirks.stream_options:
@@ -297,6 +310,8 @@ class Flight:
         if response.error is not None and not response.candidates:
             raise RequestFailed(response.error)
         response = await self._runtime.hooks.after(self._exchange, whole(steps, response))
+        if self._keeper is not None:
+            await self._keeper.keep(response)
         await self._deliver_response(response, call, record)
 
     async def _translate_stream(
@@ -317,6 +332,8 @@ class Flight:
                 batch = through(steps, arrived) if steps else arrived
                 if hooks.need_events:
                     batch = await hooks.events(self._exchange, batch)
+                if self._keeper is not None:
+                    await self._keeper.watch(batch)
                 batch, speaks, fault = self._watch(batch)
                 data = b"".join([encoder.feed(event) for event in batch])
                 if not self._committed:

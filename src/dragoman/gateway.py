@@ -115,7 +115,7 @@ class Gateway:
         if self.closed:
             raise RequestFailed(_CLOSED)
         if self._engine is None:
-            self._assembly = assembly = await assemble(self._loaded, self._own, self._models)
+            self._assembly = assembly = await assemble(self._loaded, self._own, self._models, self.seams)
             self._health = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(
                 Runtime(
@@ -127,6 +127,7 @@ class Gateway:
                     policy=assembly.policy,
                     seams=self.seams,
                     always_usage=self.config.stream_usage == "always",
+                    vault=assembly.vault,
                 )
             )
 

@@ -12,6 +12,7 @@ from dragoman.hooks import Hooks
 from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Table
 from dragoman.seams import SYSTEM, Seams
+from dragoman.state.seals import Vault
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
 
@@ -20,6 +21,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """The parts, all made for one event loop.
 
     upstreams: by provider name. always_usage: streams end with their usage although nobody asked.
+    vault: where seals wait for the next turn, None = nowhere.
     """
 
     table: Table
@@ -30,6 +32,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     seams: Seams = SYSTEM
     always_usage: bool = False
+    vault: Vault | None = None
 
     def accounts(self, provider: str) -> int:
         """How many credentials a provider has; one that needs none counts as one."""

@@ -436,6 +436,17 @@ class Egress(Section, frozen=True):
     ] = ()
 
 
+class Seals(Section, frozen=True):
+    """What answers hold that clients cannot bring back: signatures, and reasoning that vendors want back."""
+
+    ttl: Annotated[Duration, about("How long it is kept since it was last used. `0`: nothing is kept.")] = (
+        Duration(86400)
+    )
+    max_size: Annotated[
+        Size, about("Memory for all of it; the least recently used goes first. `0`: nothing is kept.")
+    ] = Size(64_000_000)
+
+
 class Config(Section, frozen=True):
     """All settings of one gateway."""
 
@@ -463,6 +474,7 @@ class Config(Section, frozen=True):
     ] = False
     retries: Annotated[Retries, about("What to do when an attempt fails.")] = Retries()
     egress: Annotated[Egress, about("Where requests may lead.")] = Egress()
+    seals: Annotated[Seals, about("What is kept of an answer for its next turn.")] = Seals()
     stream_usage: Annotated[
         Literal["asked", "always"],
         about(

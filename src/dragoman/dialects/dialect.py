@@ -168,8 +168,10 @@ class Dialect(msgspec.Struct, frozen=True):
     maps: top-level request keys that the IR carries; they must never land in `extra`.
     id_prefix: what ids of answers begin with, where the gateway makes them. features: what it says
     natively. tool_name: the pattern that a tool's whole name must match.
-    place: `locate` with the request at hand, where a dialect has several words for one thing. reads: which media
-    that are named by an address its servers read themselves, None = all; the gateway fetches the others.
+    place: `locate` with the request at hand, where a dialect has several words for one thing.
+    reads: which media that are named by an address its servers read themselves, None = all; the gateway
+    fetches the others.
+    seals: whether its answers hold seals that its requests must bring back.
     """
 
     name: str
@@ -202,6 +204,7 @@ class Dialect(msgspec.Struct, frozen=True):
     reads: Callable[[ir.Media], bool] | None = None
     stream_paths: Mapping[Operation, str] = {}
     json_framing: Framing | None = None
+    seals: bool = False
 
     def located(self, request: WireRequest) -> Callable[[str], str]:
         """`locate` for one request, which may tell which of several spellings its client used."""

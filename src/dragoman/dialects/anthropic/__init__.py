@@ -75,4 +75,5 @@ DIALECT = Dialect(
     features=frozenset({"schema"}),
     tool_name=r"[A-Za-z0-9_-]{1,128}",
     place=place,
+    seals=True,
 )

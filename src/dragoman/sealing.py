@@ -1,0 +1,106 @@
+"""The seals of one exchange: those that its history lacks, and those that its answer brings.
+
+What they are and where they belong is decided in `state.recall`; this asks the vault and tells it. A vault
+that fails is logged, and the exchange goes on without it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.state.recall import Marks, Scope, ask, entry, recall
+from dragoman.state.seals import Vault
+from dragoman.upstreams.upstream import Upstream
+from dragoman.upstreams.wire import WireUpstream
+
+log = logging.getLogger("dragoman.sealing")
+
+
+def concerns(vault: Vault, upstream: Upstream, request: ir.Request) -> bool:
+    """Whether an attempt may find something in the vault, or bring something for it."""
+    if isinstance(upstream, WireUpstream) and issues(upstream):
+        return True
+    return vault.holds and any(message.role == "assistant" for message in request.messages)
+
+
+def issues(upstream: WireUpstream) -> bool:
+    """Whether answers hold what later requests must bring back."""
+    return upstream.dialect.seals or _wants_reasoning(upstream)
+
+
+def _wants_reasoning(upstream: WireUpstream) -> bool:
+    """Whether reasoning must return although nobody signed it."""
+    return upstream.quirks.reasoning_replay != "never" or not upstream.quirks.signatures
+
+
+class Sealing:
+    """The seals of one exchange. request: as the client wrote it. tenant: whose entries are found."""
+
+    def __init__(self, vault: Vault, tenant: str, request: ir.Request) -> None:
+        self._vault = vault
+        self._marks = Marks(vault.secret, tenant)
+        self._questions, self._asked = ask(request, self._marks)
+        self._found: Mapping[bytes, bytes] | None = None
+
+    async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
+        """The request with what its client does not hold, as far as this scope issued it."""
+        if self._found is None:
+            self._found = await self._find()
+        if not self._found:
+            return request
+        recalled = recall(request, self._questions, self._found, scope, self._marks)
+        for where, reason in recalled.losses:
+            report.lose(where, reason, "quality")
+        if recalled.messages:
+            report.add("messages[]", f"reasoning and signatures of {recalled.messages} earlier answers")
+        return recalled.request
+
+    async def _find(self) -> Mapping[bytes, bytes]:
+        keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
+        if not keys:
+            return {}
+        try:
+            return await self._vault.find(keys)
+        except Exception:
+            log.exception("the seal vault failed to find")
+            return {}
+
+    def keeper(self, upstream: Upstream, scope: Scope) -> Keeper | None:
+        """What keeps the answer of one attempt; None where the upstream has nothing that must return."""
+        if not isinstance(upstream, WireUpstream) or not issues(upstream):
+            return None
+        return Keeper(self._vault, self._marks, self._asked, scope, unsealed=_wants_reasoning(upstream))
+
+
+class Keeper:
+    """Keeps what the client cannot hold of one answer. It gets the answer as the client does."""
+
+    def __init__(self, vault: Vault, marks: Marks, asked: bytes, scope: Scope, *, unsealed: bool) -> None:
+        self._vault = vault
+        self._marks = marks
+        self._asked = asked
+        self._scope = scope
+        self._unsealed = unsealed
+        self._fold = ir.Fold()
+
+    async def watch(self, events: Sequence[ir.Event]) -> None:
+        """Take some events of a stream; what must be kept is kept when its candidate finishes."""
+        add, finished = self._fold.add, False
+        for event in events:
+            add(event)
+            finished = finished or type(event) is ir.Finish
+        if finished:
+            await self.keep(self._fold.response())
+
+    async def keep(self, response: ir.Response) -> None:
+        """Keep what must be of a whole answer."""
+        for candidate in response.candidates:
+            try:
+                kept = entry(candidate.blocks, self._asked, self._scope, self._marks, unsealed=self._unsealed)
+                if kept is not None:
+                    await self._vault.keep(*kept)
+            except Exception:
+                log.exception("the seal vault failed to keep")

@@ -1,0 +1,1 @@
+"""What lasts between requests: protocols, and keeping in memory."""

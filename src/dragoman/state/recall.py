@@ -1,0 +1,429 @@
+"""What is kept of an answer, under which keys, and how it finds its way back into the history.
+
+A seal (signature, thought signature) must return to its origin unchanged, and some vendors want their
+reasoning back; a client whose protocol has no place for either sends text and calls alone. So what it cannot
+hold is kept, found again by what it does send, and put where it was:
+
+    an answer with calls       by the id, name and arguments of each call
+    an answer without          by the conversation before it and its text
+
+Keys and digests are made with the vault's secret and the tenant's name: one tenant's keys are no keys of
+another. Only what stands as it was answered gets its seal, and only the model that issued a seal gets it
+back. Pure: no vault, no clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Literal, TypeGuard
+
+import msgspec
+
+from dragoman import ir
+
+_DIGEST = 20
+"""Bytes of a key or digest."""
+_UNIQUE = re.compile(r"[A-Za-z0-9_-]{16,}")
+"""Ids that no other call is likely to have. Small servers count from 0, and some name the function."""
+
+_to_json = msgspec.json.Encoder(order="sorted").encode
+_from_json = msgspec.json.Decoder().decode
+replace = msgspec.structs.replace
+
+
+class Scope(msgspec.Struct, frozen=True, array_like=True):
+    """Who can read a seal: one model of one provider."""
+
+    provider: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """One block of an answer, in its place: thinking whole, of the others what tells them and their seal.
+
+    size: characters of a text.
+    """
+
+    kind: Literal["thinking", "text", "call", "media"]
+    digest: bytes = b""
+    size: int = 0
+    sealed: ir.Sealed | None = None
+    thinking: ir.Thinking | None = None
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True):
+    """What is kept of one answer: whose it is, and its blocks in order."""
+
+    scope: Scope
+    pieces: tuple[Piece, ...]
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Kept).decode
+
+
+class Marks:
+    """Makes the keys and digests of one tenant. secret: the vault's, at most 64 bytes."""
+
+    __slots__ = ("_seed",)
+
+    def __init__(self, secret: bytes, tenant: str) -> None:
+        self._seed = blake2b(key=secret, digest_size=_DIGEST)
+        self._seed.update(_framed(tenant))
+
+    def of(self, *facts: str | bytes) -> bytes:
+        """The digest of some facts; no two lists of facts share one."""
+        digest = self._seed.copy()
+        for fact in facts:
+            digest.update(_framed(fact))
+        return digest.digest()
+
+    def call(self, call: ir.ToolCall) -> bytes:
+        """The key of a call: of what a client sends back of it."""
+        return self.of("call", call.id or "", call.name, _canonical(call))
+
+    def named(self, call_id: str) -> bytes:
+        """The key of a call whose content may have been changed."""
+        return self.of("id", call_id)
+
+    def said(self, before: bytes, text: str) -> bytes:
+        """The key of an answer without calls. White space at its ends is what clients trim."""
+        return self.of("said", before, text.strip())
+
+    def chain(self) -> Chain:
+        """The digest of a conversation, message by message."""
+        return Chain(self._seed.copy())
+
+
+class Chain:
+    """The digest of a conversation up to a place. Thinking and seals are no part of it: clients drop them."""
+
+    __slots__ = ("_digest",)
+
+    def __init__(self, digest: Any) -> None:
+        self._digest = digest
+        self._digest.update(b"conversation")
+
+    def add(self, role: str, blocks: Iterable[ir.Block]) -> None:
+        """The next message."""
+        self._digest.update(_framed(role))
+        for fact in _facts(blocks):
+            self._digest.update(_framed(fact))
+        self._digest.update(b"end")
+
+    def digest(self) -> bytes:
+        """The digest of what has been added so far."""
+        said: bytes = self._digest.digest()
+        return said
+
+
+def _framed(fact: str | bytes) -> bytes:
+    data = fact if isinstance(fact, bytes) else fact.encode("utf-8", "surrogatepass")
+    return b"%d:%b" % (len(data), data)
+
+
+def _facts(blocks: Iterable[ir.Block]) -> Iterator[str]:
+    """What a client sends back of some blocks. How a text is cut into blocks tells nothing."""
+    text = ""
+    for block in blocks:
+        if isinstance(block, ir.Text | ir.Refusal):
+            text += block.text
+            continue
+        if isinstance(block, ir.Thinking):
+            continue
+        if text:
+            yield "text"
+            yield text
+            text = ""
+        if isinstance(block, ir.ToolCall):
+            yield from ("call", block.id or "", block.name, _canonical(block))
+        elif isinstance(block, ir.ToolResult):
+            yield from ("result", block.id or block.name or "")
+            yield from _facts(block.content)
+        elif isinstance(block, ir.Media):
+            yield from ("media", block.kind, block.data or block.url or block.file or block.text or "")
+        else:
+            yield _to_json(block.value).decode()
+    if text:
+        yield "text"
+        yield text
+
+
+def _canonical(call: ir.ToolCall) -> str:
+    """The arguments without what a client may write otherwise: white space, the order of members."""
+    text = call.arguments.strip()
+    if call.kind == "custom":
+        return text
+    if not text:
+        return "{}"
+    try:
+        return _to_json(_from_json(text)).decode()
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return text
+
+
+# --- Keeping -------------------------------------------------------------------------------------
+
+
+def entry(
+    blocks: Sequence[ir.Block], before: bytes, scope: Scope, marks: Marks, *, unsealed: bool
+) -> tuple[list[bytes], bytes] | None:
+    """The keys and the content of what must be kept of an answer; None where its client can hold it all.
+
+    blocks: as the client sees them. before: the digest of the conversation that was asked. unsealed:
+    whether reasoning without a seal must return too.
+    """
+    pieces = [piece for block in blocks if (piece := _piece(block, marks, unsealed=unsealed)) is not None]
+    shown = any(piece.kind in {"call", "media"} or piece.size for piece in pieces)
+    if not shown or all(piece.sealed is None and piece.thinking is None for piece in pieces):
+        return None
+    calls = _calls(blocks)
+    keys = [marks.call(call) for call in calls] + _names(calls, marks)
+    return keys or [marks.said(before, _text(blocks))], _pack(Kept(scope, tuple(pieces)))
+
+
+def _piece(block: ir.Block, marks: Marks, *, unsealed: bool) -> Piece | None:
+    if isinstance(block, ir.Thinking):
+        worth = block.sealed is not None or (unsealed and bool(block.text or block.summary))
+        return Piece("thinking", thinking=block) if worth else None
+    if isinstance(block, ir.Text):
+        return Piece("text", _digest(block, marks), len(block.text), block.sealed)
+    if _is_call(block):
+        return Piece("call", marks.call(block), sealed=block.sealed)
+    if isinstance(block, ir.Media):
+        return Piece("media", _digest(block, marks), sealed=block.sealed)
+    return None
+
+
+def _is_call(block: ir.Block) -> TypeGuard[ir.ToolCall]:
+    return isinstance(block, ir.ToolCall) and block.by == "client"
+
+
+def _calls(blocks: Iterable[ir.Block]) -> list[ir.ToolCall]:
+    return [block for block in blocks if _is_call(block)]
+
+
+def _names(calls: Iterable[ir.ToolCall], marks: Marks) -> list[bytes]:
+    return [marks.named(call.id) for call in calls if call.id and _UNIQUE.fullmatch(call.id)]
+
+
+def _digest(block: ir.Text | ir.Media, marks: Marks) -> bytes:
+    if isinstance(block, ir.Text):
+        return marks.of("text", block.text)
+    return marks.of("media", block.data or block.url or block.file or "")
+
+
+def _text(blocks: Iterable[ir.Block]) -> str:
+    return "".join([block.text for block in blocks if isinstance(block, ir.Text)])
+
+
+# --- Bringing back -------------------------------------------------------------------------------
+
+
+class Question(msgspec.Struct, frozen=True):
+    """An assistant message that may lack something.
+
+    index: its place in the request. keys: the first that leads to an entry tells what. hints: keys that tell
+    of an entry whose message has been changed.
+    """
+
+    index: int
+    keys: tuple[bytes, ...]
+    hints: tuple[bytes, ...] = ()
+
+
+def ask(request: ir.Request, marks: Marks) -> tuple[list[Question], bytes]:
+    """What to look for in the history of a request, and the digest of the whole conversation.
+
+    A message that brings a seal of its own lacks nothing: its client can hold them.
+    """
+    questions: list[Question] = []
+    chain = marks.chain()
+    if request.system:
+        chain.add("system", request.system)
+    for index, message in enumerate(request.messages):
+        blocks = message.blocks
+        if message.role == "assistant" and not any(_sealed(block) for block in blocks):
+            if calls := _calls(blocks):
+                keys = tuple([marks.call(call) for call in calls])
+                questions.append(Question(index, keys, tuple(_names(calls, marks))))
+            else:
+                questions.append(Question(index, (marks.said(chain.digest(), _text(blocks)),)))
+        chain.add(message.role, blocks)
+    return questions, chain.digest()
+
+
+def _sealed(block: ir.Block) -> bool:
+    return getattr(block, "sealed", None) is not None
+
+
+class Recalled(msgspec.Struct, frozen=True):
+    """A request with what came back. messages: how many got something. losses: (place, reason) of what did
+    not.
+    """
+
+    request: ir.Request
+    messages: int = 0
+    losses: Sequence[tuple[str, str]] = ()
+
+
+_CHANGED = "it is not as it was answered, so the reasoning or signatures that belong to it are left out"
+
+
+def recall(
+    request: ir.Request,
+    questions: Iterable[Question],
+    found: Mapping[bytes, bytes],
+    scope: Scope,
+    marks: Marks,
+) -> Recalled:
+    """The request with everything in its place that this scope issued and its client does not hold."""
+    messages = list(request.messages)
+    memories: dict[bytes, _Memory] = {}
+    losses: list[tuple[str, str]] = []
+    restored = 0
+    for question in questions:
+        where = f"messages[{question.index}]"
+        entry = next((found[key] for key in question.keys if key in found), None)
+        hint = None if entry is not None else next((found[k] for k in question.hints if k in found), None)
+        if (stored := entry or hint) is None:
+            continue
+        memory = memories.get(stored)
+        if memory is None:
+            memory = memories[stored] = _Memory(_unpack(stored), where, marks)
+        if memory.kept.scope != scope:
+            losses.append((where, f"its reasoning and signatures belong to {memory.kept.scope}"))
+            memory.used.update(range(len(memory.kept.pieces)))
+        elif entry is not None:
+            message = messages[question.index]
+            messages[question.index] = replace(message, blocks=memory.put_back(message.blocks))
+            restored += 1
+    losses += [(memory.where, _CHANGED) for memory in memories.values() if memory.lacks]
+    if not restored:
+        return Recalled(request, losses=losses)
+    return Recalled(replace(request, messages=tuple(messages)), restored, losses)
+
+
+class _Memory:
+    """One entry while it is put back. where: the first message that it belongs to; a client may have cut an
+    answer into several.
+    """
+
+    def __init__(self, kept: Kept, where: str, marks: Marks) -> None:
+        self.kept = kept
+        self.where = where
+        self.used: set[int] = set()
+        self._marks = marks
+
+    @property
+    def lacks(self) -> bool:
+        """Whether something found no place."""
+        return any(
+            place not in self.used and (piece.sealed is not None or piece.thinking is not None)
+            for place, piece in enumerate(self.kept.pieces)
+        )
+
+    def put_back(self, blocks: Sequence[ir.Block]) -> tuple[ir.Block, ...]:
+        """A message's blocks in the order of the answer, with its thinking and seals."""
+        blocks = self._without_copies(blocks)
+        placed, rest = self._matched(blocks)
+        words = [block for block in rest if isinstance(block, ir.Text)]
+        out: list[ir.Block] = [block for block in rest if isinstance(block, ir.Thinking)]
+        for place in range(self._reach(placed)):
+            piece = self.kept.pieces[place]
+            if place in self.used:
+                continue
+            if piece.kind == "text" and place not in placed and words:
+                out.extend(words)  # the client's own wording stands where the answer's stood
+                words = []
+            block = placed.get(place, piece.thinking)
+            if block is None and piece.kind == "text" and piece.size == 0:
+                block = ir.Text("", sealed=piece.sealed)
+            if block is not None:
+                out.append(block)
+                self.used.add(place)
+        head = next((at for at, block in enumerate(out) if not isinstance(block, ir.Thinking)), len(out))
+        others = [block for block in rest if not isinstance(block, ir.Text | ir.Thinking)]
+        return (*out[:head], *words, *out[head:], *others)
+
+    def _without_copies(self, blocks: Sequence[ir.Block]) -> Sequence[ir.Block]:
+        """Reasoning counts once: signed as it was kept, else in the words that the client sends."""
+        if not any(isinstance(block, ir.Thinking) for block in blocks):
+            return blocks
+        thinking = {i: p.thinking for i, p in enumerate(self.kept.pieces) if p.thinking is not None}
+        if any(_sealed(block) for block in thinking.values()):
+            return [block for block in blocks if not isinstance(block, ir.Thinking)]
+        self.used.update(thinking)
+        return blocks
+
+    def _matched(self, blocks: Sequence[ir.Block]) -> tuple[dict[int, ir.Block], list[ir.Block]]:
+        """The blocks that stand as they were answered, by the place of their piece; and the others."""
+        placed: dict[int, ir.Block] = {}
+        rest: list[ir.Block] = []
+        texts = [block for block in blocks if isinstance(block, ir.Text)]
+        cut = self._cut(texts[0]) if len(texts) == 1 else {}
+        placed.update(cut)
+        for block in blocks:
+            if cut and isinstance(block, ir.Text):
+                continue
+            place = self._place(block, placed)
+            if place is None:
+                rest.append(block)
+            else:
+                placed[place] = _resealed(block, self.kept.pieces[place])
+        return placed, rest
+
+    def _cut(self, text: ir.Text) -> dict[int, ir.Block]:
+        """One text as the texts that the answer had, by their places; empty when it is another text.
+
+        Protocols with one string for everything join what signatures hold apart.
+        """
+        places = [i for i, p in enumerate(self.kept.pieces) if p.kind == "text" and i not in self.used]
+        if sum(self.kept.pieces[place].size for place in places) != len(text.text):
+            return {}
+        cut: dict[int, ir.Block] = {}
+        start = 0
+        for place in places:
+            piece = self.kept.pieces[place]
+            part = text.text[start : start + piece.size]
+            if self._marks.of("text", part) != piece.digest:
+                return {}
+            start += piece.size
+            whole = start == len(text.text) and part
+            cut[place] = _resealed(replace(text, text=part) if whole else ir.Text(part), piece)
+        return cut
+
+    def _place(self, block: ir.Block, placed: Mapping[int, ir.Block]) -> int | None:
+        digest = None
+        if _is_call(block):
+            digest = self._marks.call(block)
+        elif isinstance(block, ir.Text | ir.Media):
+            digest = _digest(block, self._marks)
+        if digest is None:
+            return None
+        return next(
+            (
+                place
+                for place, piece in enumerate(self.kept.pieces)
+                if piece.digest == digest and place not in placed and place not in self.used
+            ),
+            None,
+        )
+
+    def _reach(self, placed: Mapping[int, ir.Block]) -> int:
+        """How far into the answer a message reaches: to the next call that it does not hold."""
+        last = max(placed, default=-1)
+        for place in range(last + 1, len(self.kept.pieces)):
+            if self.kept.pieces[place].kind == "call" and place not in self.used:
+                return place
+        return len(self.kept.pieces)
+
+
+def _resealed(block: Any, piece: Piece) -> ir.Block:
+    resealed: ir.Block = block if piece.sealed is None else replace(block, sealed=piece.sealed)
+    return resealed
