@@ -38,7 +38,7 @@ def test_a_loss_is_named_beside_the_body(run: Run) -> None:
     assert (code, json.loads(out)["messages"]) == (0, QUESTION)
     lost, added, endpoint, summary = err.splitlines()
     assert lost.split()[:4] == ["✕", "lost", "meaning", "$.logit_bias"]
-    assert added.split()[:3] == ["+", "added", "max_tokens"]
+    assert added.split()[:3] == ["+", "added", "$.max_tokens"]
     assert endpoint == "POST /messages"
     assert summary == "1 lost, 0 changed, 1 added"
 
