@@ -108,8 +108,11 @@ class StreamEncoder(Protocol):
 class StreamRelay(Protocol):
     """Passes one stream's frames through with named edits, and watches what must be known of it."""
 
-    usage: ir.Usage | None
-    """The latest usage that went by."""
+    @property
+    def usage(self) -> ir.Usage | None:
+        """The latest usage that went by."""
+        ...
+
     content: bool
     """Whether content has gone by: the answer is then committed to this attempt."""
     done: bool

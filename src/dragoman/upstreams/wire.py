@@ -24,6 +24,7 @@ from dragoman.transport import Answer, Transport
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode
+from dragoman.wire.jsonarray import JSONArraySplitter
 from dragoman.wire.sse import SSESplitter
 
 _TELLING = 8
@@ -46,7 +47,7 @@ class Splitter(Protocol):
         ...
 
 
-SPLITTERS: Mapping[str, Callable[[], Splitter]] = {"sse": SSESplitter}
+SPLITTERS: Mapping[str, Callable[[], Splitter]] = {"sse": SSESplitter, "json_array": JSONArraySplitter}
 """What cuts a stream into frames, by a dialect's framing."""
 
 

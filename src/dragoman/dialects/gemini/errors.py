@@ -1,0 +1,276 @@
+"""Errors: what Google answers with, and what our face answers with.
+
+    {"error": {"code": 429, "message": "…", "status": "RESOURCE_EXHAUSTED", "details": [{"@type": "…"}]}}
+
+sometimes as the one element of a list. The HTTP status says little: a bad key is a 400, and a 429 may be a
+limit of a minute or of a day. What kind of failure it is stands in `details`, else in the message alone.
+
+Specification: https://ai.google.dev/gemini-api/docs/troubleshooting, https://google.aip.dev/193
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast, get_args
+
+import msgspec
+
+from dragoman.dialects.failure import Body, kind_of_status, read_body, retry_after
+from dragoman.dialects.gemini.terms import NAME
+from dragoman.ir import STATUS, Fault, Kind
+
+_TYPE = "type.googleapis.com/google.rpc."
+_OURS = "dragoman"
+"""The domain of `ErrorInfo` in errors that the gateway states itself."""
+
+_STATUSES: dict[str, Kind] = {
+    "INVALID_ARGUMENT": "invalid_request",
+    "FAILED_PRECONDITION": "invalid_request",
+    "OUT_OF_RANGE": "invalid_request",
+    "UNAUTHENTICATED": "authentication",
+    "PERMISSION_DENIED": "permission",
+    "NOT_FOUND": "not_found",
+    "ALREADY_EXISTS": "conflict",
+    "ABORTED": "conflict",
+    "RESOURCE_EXHAUSTED": "rate_limit",
+    "CANCELLED": "cancelled",
+    "UNIMPLEMENTED": "not_implemented",
+    "INTERNAL": "upstream",
+    "UNKNOWN": "upstream",
+    "DATA_LOSS": "upstream",
+    "UNAVAILABLE": "overloaded",
+    "DEADLINE_EXCEEDED": "timeout",
+}
+"""`error.status`, which is all that an error inside a stream states."""
+_REASONS: dict[str, Kind] = {
+    "API_KEY_INVALID": "authentication",
+    "API_KEY_EXPIRED": "authentication",
+    "ACCESS_TOKEN_EXPIRED": "authentication",
+    "ACCESS_TOKEN_TYPE_UNSUPPORTED": "authentication",
+    "CREDENTIALS_MISSING": "authentication",
+    "BILLING_DISABLED": "quota",
+    "CONSUMER_SUSPENDED": "permission",
+    "SERVICE_DISABLED": "permission",
+    "USER_PROJECT_DENIED": "permission",
+}
+"""`ErrorInfo.reason`, where it says more than the status."""
+_TEXTS: tuple[tuple[str, Kind], ...] = (
+    ("api key not valid", "authentication"),
+    ("api key expired", "authentication"),
+    ("api key not found", "authentication"),
+    ("reported as leaked", "authentication"),
+    ("exceeds the maximum number of tokens allowed", "context_length"),
+    ("input token count", "context_length"),
+    ("user location is not supported", "permission"),
+    ("enable billing", "quota"),
+    ("prepayment credits are depleted", "quota"),
+    ("spending cap", "quota"),
+)
+"""Fragments of messages, lower case, for statuses that stand for many things."""
+_VAGUE = frozenset({400, 403, 422, 429})
+_NO_MODEL = re.compile(
+    r"\bmodels?[ /`].*\bnot found\b|is not supported for (stream)?generatecontent", re.DOTALL
+)
+_DELAY = re.compile(r"retry in ((?:[\d.]+(?:h|ms|m|s))+)", re.IGNORECASE)
+_DURATION = re.compile(r"([\d.]+)(h|ms|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_SHOWN = frozenset({_TYPE + "QuotaFailure", _TYPE + "Help"})
+"""Details that a client of this protocol may see as they came. The others hold the account's own data, or
+are written again from the fault."""
+
+_CODES: dict[Kind, str] = {
+    "context_length": "context_length_exceeded",
+    "authentication": "invalid_api_key",
+    "quota": "insufficient_quota",
+    "rate_limit": "rate_limit_exceeded",
+    "overloaded": "server_is_overloaded",
+    "model_not_found": "model_not_found",
+}
+_GATEWAYS = frozenset({"authentication", "permission", "quota", "not_found", "model_not_found"})
+"""Kinds that whoever runs the gateway has to mend: its account, or the name it asked for."""
+_UPSTREAMS = frozenset({"rate_limit", "overloaded", "timeout", "upstream", "unavailable", "not_implemented"})
+_KIND_WORDS: frozenset[str] = frozenset(get_args(Kind))
+
+ENDED = "The provider's stream ended before its answer was complete."
+SILENT = "The provider's stream ended without an answer."
+
+
+def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+    """The fault of an error answer. Never fails: whatever the body is, the status says something."""
+    return _fault(
+        read_body(body, f"The provider answered with status {status}."), status, retry_after(headers)
+    )
+
+
+def fault_of(value: dict[str, Any] | bytes) -> Fault:
+    """The fault of an error that came inside an answer or a stream, decoded or as it came."""
+    return _fault(read_body(value), None, None)
+
+
+def broken(message: str) -> Fault:
+    """The fault of a stream that is no stream of this protocol."""
+    return Fault("upstream", message, type="INTERNAL", blame="upstream")
+
+
+def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
+    details = _details(body)
+    word = body.rest.get("status")
+    word = word if isinstance(word, str) else None
+    info = next(_of_type(details, "ErrorInfo"), {})
+    ours = info.get("domain") == _OURS and isinstance(info.get("metadata"), dict)
+    told: Mapping[str, Any] = info["metadata"] if ours else {}
+    kind = _kind(body, status, word, info, details)
+    if told.get("kind") in _KIND_WORDS:
+        kind = cast("Kind", told["kind"])
+    code = _text(told.get("code")) if ours else _CODES.get(kind) or _reason(info)
+    shown = [one for one in details if one.get("@type") in _SHOWN]
+    return Fault(
+        kind,
+        body.message,
+        code=code,
+        param=_param(details),
+        type=word,
+        status=status,
+        retry_after=wait if wait is not None else _wait(body, details),
+        blame="gateway" if kind in _GATEWAYS else "upstream" if kind in _UPSTREAMS else "client",
+        extra={NAME: {"details": shown}} if shown else None,
+    )
+
+
+def _details(body: Body) -> list[dict[str, Any]]:
+    details = body.rest.get("details")
+    return [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []
+
+
+def _of_type(details: list[dict[str, Any]], name: str) -> Iterator[dict[str, Any]]:
+    return (one for one in details if one.get("@type") == _TYPE + name)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _reason(info: Mapping[str, Any]) -> str | None:
+    reason = _text(info.get("reason"))
+    return reason.lower() if reason else None
+
+
+def _kind(
+    body: Body, status: int | None, word: str | None, info: Mapping[str, Any], details: list[dict[str, Any]]
+) -> Kind:
+    """Status first, then what the details say, message patterns last."""
+    if status is None or status < 400:
+        status = int(body.code) if body.code is not None and body.code.isdecimal() else None
+    named = _STATUSES.get(word or "")
+    kind: Kind = (named or "upstream") if status is None else kind_of_status(status)
+    if (told := _REASONS.get(_text(info.get("reason")) or "")) is not None:
+        return told
+    text = body.message.lower()
+    if kind == "not_found":
+        return "model_not_found" if _NO_MODEL.search(text) else kind
+    if kind == "rate_limit":
+        if any(map(_lasting, _of_type(details, "QuotaFailure"))):
+            return "quota"
+    elif named is not None and status is not None and kind == "invalid_request":
+        kind = named  # a 400 whose word is more exact
+    if status in _VAGUE or status is None:
+        return next((found for fragment, found in _TEXTS if fragment in text), kind)
+    return kind
+
+
+def _lasting(failure: Mapping[str, Any]) -> bool:
+    """Whether a quota will not be free again soon: it is one of a day or a month, or none at all."""
+    for violation in failure.get("violations") or ():
+        name = str(violation.get("quotaId", ""))
+        if "PerDay" in name or "PerMonth" in name or str(violation.get("quotaValue")) == "0":
+            return True
+    return False
+
+
+def _param(details: list[dict[str, Any]]) -> str | None:
+    for request in _of_type(details, "BadRequest"):
+        for violation in request.get("fieldViolations") or ():
+            if field := _text(violation.get("field")):
+                return field
+    return None
+
+
+def _wait(body: Body, details: list[dict[str, Any]]) -> float | None:
+    """Seconds to wait, from the details (`"37s"`) or from the message."""
+    stated = next((_text(one.get("retryDelay")) for one in _of_type(details, "RetryInfo")), None)
+    if stated is None and (found := _DELAY.search(body.message)) is not None:
+        stated = found[1]
+    if stated is None:
+        return None
+    try:
+        return sum(float(count) * _SECONDS[unit] for count, unit in _DURATION.findall(stated))
+    except ValueError:  # "1.2.3s"
+        return None
+
+
+# --- Our face ------------------------------------------------------------------------------------
+
+_FACE: dict[Kind, tuple[int, str]] = {
+    "invalid_request": (400, "INVALID_ARGUMENT"),
+    "unsupported": (400, "INVALID_ARGUMENT"),
+    "untranslatable": (400, "INVALID_ARGUMENT"),
+    "context_length": (400, "INVALID_ARGUMENT"),
+    "content_policy": (400, "INVALID_ARGUMENT"),
+    "authentication": (401, "UNAUTHENTICATED"),
+    "permission": (403, "PERMISSION_DENIED"),
+    "quota": (429, "RESOURCE_EXHAUSTED"),
+    "not_found": (404, "NOT_FOUND"),
+    "model_not_found": (404, "NOT_FOUND"),
+    "method_not_allowed": (405, "UNIMPLEMENTED"),
+    "conflict": (409, "ABORTED"),
+    "too_large": (413, "INVALID_ARGUMENT"),
+    "media_type": (415, "INVALID_ARGUMENT"),
+    "rate_limit": (429, "RESOURCE_EXHAUSTED"),
+    "overloaded": (503, "UNAVAILABLE"),
+    "timeout": (504, "DEADLINE_EXCEEDED"),
+    "cancelled": (499, "CANCELLED"),
+    "unavailable": (503, "UNAVAILABLE"),
+    "not_implemented": (501, "UNIMPLEMENTED"),
+}
+
+
+def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an error answer."""
+    body = error_body(fault, request_id)
+    headers: dict[str, str] = {}
+    if fault.retry_after is not None:
+        headers["retry-after"] = str(max(1, round(fault.retry_after)))
+    if fault.kind == "quota":
+        headers["x-should-retry"] = "false"  # clients would try any 429 again
+    return body["error"]["code"], headers, msgspec.json.encode(body)
+
+
+def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
+    """The envelope, which is also the last chunk of a stream that fails."""
+    status, word = _FACE.get(fault.kind, (STATUS[fault.kind], "INTERNAL"))
+    if _STATUSES.get(fault.type or "") == fault.kind:
+        word = cast("str", fault.type)  # the API's own word for the same kind
+    return {
+        "error": {
+            "code": status,
+            "message": fault.message,
+            "status": word,
+            "details": list(_stated(fault, request_id)),
+        }
+    }
+
+
+def _stated(fault: Fault, request_id: str | None) -> Iterator[dict[str, Any]]:
+    """The details: what the status does not tell, in the standard types that clients know."""
+    told = {"kind": fault.kind} | ({} if fault.code is None else {"code": fault.code})
+    reason = (fault.code or fault.kind).upper()
+    yield {"@type": _TYPE + "ErrorInfo", "reason": reason, "domain": _OURS, "metadata": told}
+    if fault.param is not None:
+        violation = {"field": fault.param, "description": fault.message}
+        yield {"@type": _TYPE + "BadRequest", "fieldViolations": [violation]}
+    if fault.retry_after is not None:
+        yield {"@type": _TYPE + "RetryInfo", "retryDelay": f"{fault.retry_after:g}s"}
+    if request_id is not None:
+        yield {"@type": _TYPE + "RequestInfo", "requestId": request_id}
+    yield from (fault.extra or {}).get(NAME, {}).get("details", ())

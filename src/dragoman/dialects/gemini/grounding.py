@@ -1,0 +1,171 @@
+"""Sources of an answer: grounding and citation metadata to citations of its texts, and back.
+
+Google states spans as UTF-8 bytes, of a part or, in streams, of all texts together; citations here have
+characters of their block. The metadata themselves stay in the candidate's leftovers, so that a client of
+this protocol gets them as they came; citations are derived from them for everybody else.
+
+Specification: https://ai.google.dev/api/generate-content#GroundingMetadata
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+
+GROUNDING = "groundingMetadata"
+CITATIONS = "citationMetadata"
+_LISTS = ("citations", "citationSources")
+
+Texts = Sequence[tuple[int, str]]
+"""The texts of an answer with the numbers of their blocks, thoughts left out."""
+
+
+def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[int, ir.Citation]]:
+    """The citations that a candidate's metadata hold, each with the number of its block."""
+    if not texts:
+        return []
+    found: list[tuple[int, ir.Citation]] = []
+    grounding, cited = candidate.get(GROUNDING), candidate.get(CITATIONS)
+    try:
+        if isinstance(grounding, dict):
+            found += _grounded(grounding, texts)
+        if isinstance(cited, dict):
+            found += _recited(cited, texts)
+    except (KeyError, TypeError, AttributeError, IndexError):  # of an unknown shape: it stays a leftover
+        pass
+    return found
+
+
+def _grounded(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, ir.Citation]]:
+    sources = [_source(chunk) for chunk in metadata.get("groundingChunks") or ()]
+    supports = metadata.get("groundingSupports") or ()
+    for support in supports:
+        block, start, end = _place(support.get("segment") or {}, texts)
+        for number in support.get("groundingChunkIndices") or ():
+            yield block, msgspec.structs.replace(sources[number], start=start, end=end)
+    if not supports:  # sources of the answer as a whole
+        for source in sources:
+            yield texts[-1][0], source
+
+
+def _source(chunk: Mapping[str, Any]) -> ir.Citation:
+    kind, value = next(iter(chunk.items()))
+    address = value.get("uri") or value.get("sourceUri")
+    sort = "document" if kind == "retrievedContext" else "url"
+    return ir.Citation(sort, address, value.get("title"), value.get("text"))
+
+
+def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, ir.Citation]]:
+    for key in _LISTS:
+        for one in metadata.get(key) or ():
+            url, title = one.get("uri"), one.get("title")
+            if url is None and title is None:
+                continue
+            block, start, end = _place(one, texts)
+            yield block, ir.Citation("url", url, title, None, start, end)
+
+
+def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, int | None]:
+    """A segment's block, and its first and last character there; None where they cannot be told.
+
+    The segment's own text decides whether its bytes are those of the part or of all texts together.
+    """
+    start, end, words = segment.get("startIndex", 0), segment.get("endIndex"), segment.get("text")
+    if end is None:
+        return texts[-1][0], None, None
+    for number, text in texts:
+        if number == segment.get("partIndex", 0) and (span := _span(text, start, end, words)) is not None:
+            return number, *span
+    if (span := _span("".join(text for _, text in texts), start, end, words)) is not None:
+        return _within(texts, *span)
+    for number, text in texts:
+        if words and (at := text.find(words)) >= 0:
+            return number, at, at + len(words)
+    return texts[-1][0], None, None
+
+
+def _span(text: str, start: int, end: int, words: str | None) -> tuple[int, int] | None:
+    """Bytes of a text as characters; None where they do not hold these words."""
+    if text.isascii():
+        begin, finish = start, end
+    else:
+        coded = text.encode()
+        begin = len(coded[:start].decode(errors="ignore"))
+        finish = len(coded[:end].decode(errors="ignore"))
+    if finish > len(text) or begin > finish:
+        return None
+    return (begin, finish) if words is None or text[begin:finish] == words else None
+
+
+def _within(texts: Texts, start: int, end: int) -> tuple[int, int, int]:
+    """Characters of all texts together as those of the block in which they begin, cut at its end."""
+    for number, text in texts:
+        if start < len(text) or number == texts[-1][0]:
+            return number, start, min(end, len(text))
+        start, end = start - len(text), end - len(text)
+    raise IndexError(start)
+
+
+class Sources:
+    """Collects the citations of one answer of another protocol into `groundingMetadata`."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._chunks: dict[tuple[str, str | None, str | None, str | None], int] = {}
+        self._supports: dict[tuple[int, int, int], dict[str, Any]] = {}
+
+    def cite(self, citation: ir.Citation, text: str, where: str, *, part: int = 0, before: int = 0) -> None:
+        """Add a citation of `text`. part: the number of its part; before: bytes in front of it."""
+        url, title, quote = citation.url, citation.title, citation.quote
+        if url is None and title is None and quote is None:
+            self._report.lose(where, "a source without address, title and words has no form here", "hint")
+            return
+        if quote is not None and citation.kind == "url":
+            self._report.lose(where, "the quoted words of a web page have no place here", "hint")
+            quote = None
+        for key, members in (citation.extra or {}).items():
+            for member in members:
+                self._report.lose(f"{where}.{member}", f"only {key} has this", "hint")
+        source = ("url" if citation.kind == "url" else "document", url, title, quote)
+        number = self._chunks.setdefault(source, len(self._chunks))
+        first = 0 if citation.start is None else citation.start
+        last = len(text) if citation.end is None else citation.end
+        start, end = (before + len(text[:at].encode()) for at in (first, last))
+        support = self._supports.setdefault(
+            (part, start, end), {"segment": _segment(part, start, end, text[first:last]), _INDICES: []}
+        )
+        if number not in support[_INDICES]:
+            support[_INDICES].append(number)
+
+    def metadata(self) -> dict[str, Any]:
+        """The metadata; empty where nothing was cited."""
+        if not self._chunks:
+            return {}
+        return {
+            "groundingChunks": [_chunk(*source) for source in self._chunks],
+            "groundingSupports": list(self._supports.values()),
+        }
+
+
+_INDICES = "groundingChunkIndices"
+
+
+def _segment(part: int, start: int, end: int, words: str) -> dict[str, Any]:
+    """A segment as Google writes it, who leaves a zero out."""
+    out: dict[str, Any] = {}
+    if part:
+        out["partIndex"] = part
+    if start:
+        out["startIndex"] = start
+    return out | {"endIndex": end, "text": words}
+
+
+def _chunk(kind: str, url: str | None, title: str | None, quote: str | None) -> dict[str, Any]:
+    members = {"uri": url, "title": title, "text": quote}
+    stated = {key: value for key, value in members.items() if value is not None}
+    return {"web" if kind == "url" else "retrievedContext": stated}

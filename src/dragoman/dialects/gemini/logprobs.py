@@ -1,0 +1,99 @@
+"""Log probabilities: `logprobsResult` of a candidate to those of its texts, and back.
+
+Google lists the tokens of a whole candidate beside its content; here each text has its own.
+
+Specification: https://ai.google.dev/api/generate-content#LogprobsResult
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.gemini.terms import NAME, leftovers
+
+RESULT = "logprobsResult"
+AVERAGE = "avgLogprobs"
+_LISTS = frozenset({"chosenCandidates", "topCandidates"})
+_TOKEN = frozenset({"token", "tokenId", "logProbability"})
+
+
+def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]] | None:
+    """The tokens and what else the object says, under dotted names; None for an unknown shape."""
+    try:
+        chosen, tops = result["chosenCandidates"], result.get("topCandidates")
+        if tops is None:
+            tokens = tuple(_token(one, None) for one in chosen)
+        else:
+            tokens = tuple(_token(one, top["candidates"]) for one, top in zip(chosen, tops, strict=True))
+        rest = {f"{RESULT}.{key}": kept for key, kept in result.items() if key not in _LISTS}
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None
+    return tokens, rest
+
+
+def _token(value: dict[str, Any], top: Sequence[dict[str, Any]] | None) -> ir.Logprob:
+    return ir.Logprob(
+        value["token"],
+        value.get("logProbability", 0.0),
+        top=None if top is None else tuple(_token(one, None) for one in top),
+        id=value.get("tokenId"),
+        extra=leftovers(value, _TOKEN),
+    )
+
+
+def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) -> list[ir.Block] | None:
+    """The blocks with the tokens at the texts that they are of; None where there is no text.
+
+    Tokens that do not add up to the texts all go to the first of them.
+    """
+    texts = [(index, block) for index, block in enumerate(blocks) if isinstance(block, ir.Text)]
+    if not texts:
+        return None
+    out = list(blocks)
+    ends = list(accumulate(len(token.token) for token in tokens))
+    sizes = list(accumulate(len(block.text) for _, block in texts))
+    apart = len(texts) > 1 and set(sizes) <= set(ends) and ends[-1] == sizes[-1]
+    first = 0
+    for (index, block), size in zip(texts, sizes, strict=True):
+        last = ends.index(size) + 1 if apart else len(tokens)
+        out[index] = msgspec.structs.replace(block, logprobs=tokens[first:last])
+        if not apart:
+            break
+        first = last
+    return out
+
+
+def encode_logprobs(tokens: Sequence[ir.Logprob]) -> dict[str, Any]:
+    """The `logprobsResult` of these tokens."""
+    out: dict[str, Any] = {"chosenCandidates": [_encode(token) for token in tokens]}
+    if any(token.top is not None for token in tokens):
+        out["topCandidates"] = [{"candidates": [_encode(one) for one in token.top or ()]} for token in tokens]
+    return out
+
+
+def encode_all(blocks: Iterable[ir.Block], *, own: bool) -> dict[str, Any]:
+    """The members of a candidate that hold its log probabilities; none where no text has any.
+
+    own: the average, which Google counts over all tokens, is kept as it came.
+    """
+    stated = [b.logprobs for b in blocks if isinstance(b, ir.Text | ir.Refusal) and b.logprobs is not None]
+    if not stated:
+        return {}
+    tokens = [token for some in stated for token in some]
+    out: dict[str, Any] = {RESULT: encode_logprobs(tokens)}
+    if tokens and not own:
+        out[AVERAGE] = sum(token.logprob for token in tokens) / len(tokens)
+    return out
+
+
+def _encode(token: ir.Logprob) -> dict[str, Any]:
+    out: dict[str, Any] = {"token": token.token, "logProbability": token.logprob}
+    if token.id is not None:
+        out["tokenId"] = token.id
+    out.update((token.extra or {}).get(NAME, {}))
+    return out

@@ -1,0 +1,98 @@
+"""A call's arguments that arrive in pieces, put together.
+
+Vertex AI can stream them (`streamFunctionCallArguments`): each piece names the member that it is of by its
+JSON path, and a string may go on in the next piece of the same path.
+
+    {"jsonPath": "$.recipe.steps[0]", "stringValue": "Boil wa", "willContinue": true}
+
+Specification: https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/Content#PartialArg
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from dragoman.errors import WireError
+
+_STEP = re.compile(r"""\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+)\]|\[(?P<quoted>'[^']*'|"[^"]*")\]""")
+_VALUES = ("stringValue", "numberValue", "boolValue")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Patches:
+    """The arguments of one call while they arrive."""
+
+    __slots__ = ("_arguments", "_going_on")
+
+    def __init__(self) -> None:
+        self._arguments: dict[str, Any] = {}
+        self._going_on: str | None = None
+
+    def add(self, piece: Mapping[str, Any]) -> None:
+        """Take one of `partialArgs`. Raises WireError for a place that cannot be."""
+        path = piece.get("jsonPath")
+        if not isinstance(path, str):
+            raise WireError("must be a JSON path", "functionCall.partialArgs[].jsonPath")
+        value: Any = next((piece[key] for key in _VALUES if key in piece), None)
+        steps = _steps(path)
+        holder: Any = self._arguments
+        for step, following in pairwise(steps):
+            holder = _within(holder, step, following, path)
+        last = steps[-1]
+        if path == self._going_on and isinstance(value, str):
+            value = _at(holder, last, path) + value
+        _put(holder, last, value, path)
+        self._going_on = path if piece.get("willContinue") else None
+
+    def text(self) -> str:
+        """The arguments so far, as JSON."""
+        return _encode(self._arguments).decode()
+
+
+def _steps(path: str) -> list[str | int]:
+    """The members and positions that a path leads through."""
+    steps: list[str | int] = []
+    position = 1
+    while found := _STEP.match(path, position):
+        name, index, quoted = found["name"], found["index"], found["quoted"]
+        steps.append(int(index) if index is not None else name if name is not None else quoted[1:-1])
+        position = found.end()
+    if not path.startswith("$") or position != len(path) or not steps:
+        raise WireError(f"a JSON path that cannot be read: {path}", "functionCall.partialArgs[].jsonPath")
+    return steps
+
+
+def _within(holder: Any, step: str | int, following: str | int, path: str) -> Any:
+    """The object or array at a step, made where it is not there yet."""
+    inside = _at(holder, step, path)
+    if inside is None:
+        inside = {} if isinstance(following, str) else []
+        _put(holder, step, inside, path)
+    return inside
+
+
+def _at(holder: Any, step: str | int, path: str) -> Any:
+    if isinstance(holder, dict) and isinstance(step, str):
+        return holder.get(step)
+    if isinstance(holder, list) and isinstance(step, int):
+        return holder[step] if step < len(holder) else None
+    raise _misplaced(path)
+
+
+def _put(holder: Any, step: str | int, value: Any, path: str) -> None:
+    if isinstance(holder, list) and isinstance(step, int) and step <= len(holder):
+        holder[step : step + 1] = [value]
+    elif isinstance(holder, dict) and isinstance(step, str):
+        holder[step] = value
+    else:  # an array grows one by one: a large position must not make a large array
+        raise _misplaced(path)
+
+
+def _misplaced(path: str) -> WireError:
+    return WireError(f"no place in the arguments: {path}", "functionCall.partialArgs[].jsonPath")

@@ -1,0 +1,165 @@
+"""Relay: the same protocol on both sides. Named edits on raw values; nested bytes stay as they are.
+
+The model's name travels in the path of a request and in `modelVersion` of an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, fault_of
+from dragoman.dialects.gemini.stops import UNFINISHED, refused
+from dragoman.dialects.gemini.usage import decode_usage
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.sse import ErrorFrame
+
+_Head = dict[str, msgspec.Raw]
+_NOTHING = msgspec.Raw(b"")
+
+
+class _Answer(msgspec.Struct, rename="camel", gc=False):
+    """What must be known of one candidate of a chunk."""
+
+    content: msgspec.Raw = _NOTHING
+    finish_reason: Any = None
+    index: int | None = None
+
+
+class _Chunk(msgspec.Struct, rename="camel", gc=False):
+    """What must be known of a chunk before it may pass."""
+
+    candidates: list[_Answer] = []
+    usage_metadata: msgspec.Raw = _NOTHING
+    error: msgspec.Raw = _NOTHING
+    prompt_feedback: Any = None
+
+
+_decode = msgspec.json.Decoder().decode
+_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_encode = msgspec.json.Encoder().encode
+
+_UNREADABLE = (
+    *(msgspec.MsgspecError, UnicodeDecodeError, RecursionError),  # no JSON
+    *(KeyError, TypeError, AttributeError),  # JSON of an unknown shape
+)
+
+
+class Relay:
+    """The edits of requests and answers. Holds no state: one value serves all."""
+
+    def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
+        """The body with its top-level keys set, replaced or, for UNSET, removed. The model is in the path."""
+        body = {**head, **edits}
+        body.pop("model", None)
+        return _encode({key: value for key, value in body.items() if value is not msgspec.UNSET})
+
+    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Nothing: every stream tells its usage."""
+        return {}
+
+    def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
+        """The body with the model's name that the client knows, and its usage."""
+        try:
+            head = _decode_head(body)
+            if "error" in head and "candidates" not in head:
+                raise RequestFailed(fault_of(_decode(body)))
+            if "candidates" not in head and "promptFeedback" not in head:
+                raise WireError("an answer must have `candidates`, an array", "candidates")
+            stated = head.get("usageMetadata")
+            usage = None if stated is None else decode_usage(_decode(stated))
+        except _UNREADABLE as error:
+            raise WireError(f"an answer that cannot be read: {error}") from None
+        return _renamed(body, head, model), usage
+
+    def stream(self, reply: Reply) -> StreamRelay:
+        """A relay for one stream."""
+        return StreamRelay(reply)
+
+
+def _renamed(body: bytes, head: _Head, model: str | None) -> bytes:
+    if model is None or "modelVersion" not in head:
+        return body
+    return _encode({**head, "modelVersion": model})
+
+
+class StreamRelay:
+    """One stream: chunks pass as they are, but for the model's name."""
+
+    __slots__ = (
+        "_array",
+        "_finished",
+        "_model",
+        "_open",
+        "_refused",
+        "_separator",
+        "_usage",
+        "content",
+        "done",
+    )
+
+    def __init__(self, reply: Reply) -> None:
+        self.content = False
+        self.done = False
+        self._model = reply.model
+        self._array = reply.framing == "json_array"
+        self._separator = b"["
+        self._usage = _NOTHING
+        self._open: set[int] = set()
+        self._finished: set[int] = set()
+        self._refused = False
+
+    @property
+    def usage(self) -> ir.Usage | None:
+        """The latest usage that went by."""
+        stated = _decode(self._usage) if self._usage else None
+        return decode_usage(stated) if stated else None
+
+    def feed(self, frame: bytes) -> bytes:
+        """The bytes for one chunk. Raises RequestFailed for an error, WireError for what is no chunk."""
+        try:
+            chunk = _decode_chunk(frame)
+        except _UNREADABLE as error:
+            raise self._odd(frame, error) from None
+        if chunk.error or type(frame) is ErrorFrame:
+            raise RequestFailed(fault_of(bytes(frame)))
+        self._see(chunk)
+        if self._model is not None:
+            frame = _renamed(frame, _decode_head(frame), self._model)
+        if self._array:
+            out, self._separator = self._separator + frame, b",\r\n"
+            return out
+        if b"\n" in frame:
+            frame = frame.replace(b"\n", b"\r\ndata: ")
+        return b"data: %b\r\n\r\n" % frame
+
+    def _odd(self, frame: bytes, error: Exception) -> RequestFailed | WireError:
+        """What a frame is that is no chunk: an error without framing or in a list, or nothing known."""
+        if type(frame) is ErrorFrame or (frame.lstrip()[:1] == b"[" and b'"error"' in frame):
+            return RequestFailed(fault_of(bytes(frame)))
+        return WireError(f"a chunk that cannot be read: {error}")
+
+    def _see(self, chunk: _Chunk) -> None:
+        if chunk.usage_metadata and chunk.usage_metadata != b"{}":
+            self._usage = chunk.usage_metadata
+        for place, candidate in enumerate(chunk.candidates):
+            number = place if candidate.index is None else candidate.index
+            self._open.add(number)
+            if candidate.finish_reason is not None and candidate.finish_reason not in UNFINISHED:
+                self._finished.add(number)
+            if not self.content:
+                self.content = b'"parts"' in bytes(candidate.content)
+        if chunk.prompt_feedback is not None and not chunk.candidates:
+            self._refused = self._refused or refused(chunk.prompt_feedback) is not None
+
+    def close(self) -> bytes:
+        """The bytes have ended, which is all that ends a stream. Raises RequestFailed if one broke off."""
+        if self._open - self._finished or not (self._open or self._refused):
+            raise RequestFailed(broken(ENDED if self._open else SILENT))
+        self.done = True
+        return b"]" if self._array else b""

@@ -1,0 +1,190 @@
+"""Whole answers: a GenerateContentResponse to ir.Response and back.
+
+Specification: https://ai.google.dev/api/generate-content#generatecontentresponse
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.gemini.errors import fault_of
+from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, Sources, decode_citations
+from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, encode_all, with_logprobs
+from dragoman.dialects.gemini.parts import Draft, bare_text, decode_part, encode_part
+from dragoman.dialects.gemini.stops import broken_off, decode_stop, encode_stop, feedback_of, refused
+from dragoman.dialects.gemini.terms import NAME, inner, leftovers, restore
+from dragoman.dialects.gemini.usage import decode_tier, decode_usage, encode_usage
+from dragoman.dialects.quirks import Quirks
+from dragoman.errors import RequestFailed, WireError
+
+KNOWN = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "createTime"})
+CANDIDATE = frozenset({"content", "finishReason", "finishMessage", "index"})
+_CONTENT = frozenset({"parts", "role"})
+
+
+def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
+    """A GenerateContentResponse.
+
+    Raises RequestFailed for an error that came with status 200 and for an answer that holds nothing because
+    the model failed; WireError for anything else.
+    """
+    if "error" in body and "candidates" not in body:
+        raise RequestFailed(fault_of(body))
+    try:
+        candidates = _candidates(body)
+        response = _response(body, candidates)
+    except (KeyError, TypeError, AttributeError):
+        raise WireError("an answer of an unknown shape") from None
+    faults = [None if one.blocks else broken_off(one.stop) for one in candidates]
+    if faults and None not in faults:
+        raise RequestFailed(next(fault for fault in faults if fault is not None))
+    return response
+
+
+def _candidates(body: Mapping[str, Any]) -> tuple[ir.Candidate, ...]:
+    values = body.get("candidates")
+    if values:
+        return tuple([_candidate(value, place) for place, value in enumerate(values)])
+    stop = refused(body.get("promptFeedback"))
+    if stop is None:
+        raise WireError("an answer must have `candidates`, an array", "candidates")
+    return (ir.Candidate((), stop),)
+
+
+def _response(body: dict[str, Any], candidates: tuple[ir.Candidate, ...]) -> ir.Response:
+    usage = body.get("usageMetadata")
+    known = KNOWN if body.get("candidates") else KNOWN | {"promptFeedback"}
+    return ir.Response(
+        NAME,
+        body.get("responseId"),
+        body.get("modelVersion"),
+        body.get("createTime"),
+        candidates,
+        None if usage is None else decode_usage(usage),
+        tier=decode_tier(usage),
+        extra=leftovers(body, known),
+    )
+
+
+def _candidate(value: dict[str, Any], place: int) -> ir.Candidate:
+    content = value.get("content") or {}
+    blocks: list[ir.Block] = [decode_part(part) for part in content.get("parts") or ()]
+    called = any(calls_client(block) for block in blocks)
+    stop, index = decode_stop(value, called=called), value.get("index", place)
+    if value.keys() <= CANDIDATE and content.keys() <= _CONTENT:
+        return ir.Candidate(tuple(blocks), stop, index)
+    extra = rest(value, content)
+    if RESULT in extra and (read := decode_logprobs(extra[RESULT])) is not None:
+        told, left = read
+        if (with_tokens := with_logprobs(blocks, told)) is not None:
+            blocks = with_tokens
+            del extra[RESULT]
+            extra |= left
+    texts = [(number, block.text) for number, block in enumerate(blocks) if isinstance(block, ir.Text)]
+    for number, citation in decode_citations(extra, texts):
+        blocks[number] = cited(blocks[number], citation)
+    return ir.Candidate(tuple(blocks), stop, index, {NAME: extra} if extra else None)
+
+
+def calls_client(block: ir.Block) -> bool:
+    """Whether a block asks the client for something."""
+    return isinstance(block, ir.ToolCall) and block.by == "client"
+
+
+def cited(block: ir.Block, citation: ir.Citation) -> ir.Block:
+    """A text with one more citation."""
+    if not isinstance(block, ir.Text):
+        return block
+    return ir.Text(
+        block.text,
+        (*block.citations, citation),
+        block.logprobs,
+        block.sealed,
+        block.item,
+        block.cache,
+        block.extra,
+        block.form,
+    )
+
+
+def rest(candidate: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    """The leftovers of a candidate and of its content."""
+    extra = ir.merge(leftovers(candidate, CANDIDATE), inner("content", content, _CONTENT))
+    return dict(extra[NAME]) if extra else {}
+
+
+# --- Encoding ------------------------------------------------------------------------------------
+
+
+def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
+    """A GenerateContentResponse for a client. Raises RequestFailed for an answer that is a failure."""
+    if response.error is not None:
+        raise RequestFailed(response.error)
+    own, report = response.dialect == NAME, reply.report
+    if response.status is not None:
+        report.lose("status", "has no counterpart here", "hint")
+    draft = Draft(report, own, answer=True)
+    feedback = feedback_of(response.candidates[0].stop) if own and response.candidates else None
+    out: dict[str, Any] = {}
+    if feedback is not None:
+        out["promptFeedback"] = feedback
+    else:
+        out["candidates"] = [_encode_candidate(candidate, draft) for candidate in response.candidates]
+    usage = encode_usage(response.usage, response.tier, report, own=own)
+    if usage or response.usage is not None:
+        out["usageMetadata"] = usage
+    out |= identity(response.id, response.model, response.created, reply)
+    if response.extra is not None:
+        restore(out, response.extra, report, "")
+    return out
+
+
+def identity(id: str | None, model: str | None, created: float | str | None, reply: Reply) -> dict[str, Any]:
+    """The members that name an answer, the same in every chunk of a stream."""
+    out: dict[str, Any] = {"modelVersion": reply.model or model or reply.request.model or ""}
+    if created is not None:
+        out["createTime"] = created if isinstance(created, str) else _dated(created)
+    return out | {"responseId": id if id is not None else reply.id}
+
+
+def _dated(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:
+    report, where = draft.report, f"candidates[{candidate.index}]"
+    derived = are_derived(candidate.extra)
+    sources = Sources(report)
+    parts: list[dict[str, Any]] = []
+    for index, block in enumerate(candidate.blocks):
+        if (part := bare_text(block)) is None:
+            place = f"{where}.blocks[{index}]"
+            part = encode_part(block, draft, place)
+            if part is None:
+                continue
+            if isinstance(block, ir.Text) and not derived:
+                for number, citation in enumerate(block.citations):
+                    sources.cite(citation, block.text, f"{place}.citations[{number}]", part=len(parts))
+        parts.append(part)
+    called = any("functionCall" in part for part in parts)
+    out: dict[str, Any] = {
+        "content": {"parts": parts, "role": "model"} if parts else {"role": "model"},
+        **encode_stop(candidate.stop, report, where, own=draft.own, called=called),
+        "index": candidate.index,
+        **encode_all(candidate.blocks, own=draft.own),
+    }
+    if grounding := sources.metadata():
+        out[GROUNDING] = grounding
+    if candidate.extra is not None:
+        restore(out, candidate.extra, report, where)
+    return out
+
+
+def are_derived(extra: ir.Extra) -> bool:
+    """Whether the citations were read from metadata that are there to be written as they came."""
+    own = (extra or {}).get(NAME)
+    return own is not None and not own.keys().isdisjoint({GROUNDING, CITATIONS})

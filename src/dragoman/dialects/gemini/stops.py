@@ -1,0 +1,132 @@
+"""Why an answer ended, both directions.
+
+`STOP` is said of calls too: that an answer ends for a tool is told by its parts. A prompt that was refused
+has no candidate; its `promptFeedback` is kept whole in the detail of the one candidate that stands for it.
+
+Specification: https://ai.google.dev/api/generate-content#FinishReason
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+
+_FILTERS = (
+    *("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"),
+    *("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "ESCALATION"),
+)
+_BROKEN = (
+    *("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"),
+    *("MISSING_THOUGHT_SIGNATURE", "NO_IMAGE", "IMAGE_OTHER", "OTHER"),
+)
+UNFINISHED = frozenset({"FINISH_REASON_UNSPECIFIED", 0})
+"""What some chunks of a stream say that are not the last."""
+
+STOPS: dict[Any, ir.Stop] = {
+    "STOP": ir.Stop("end"),
+    "MAX_TOKENS": ir.Stop("length"),
+    "CONTINUATION": ir.Stop("pause"),
+    **{word: ir.Stop("filter", word) for word in _FILTERS},
+    **{word: ir.Stop("broken", word) for word in _BROKEN},
+    # Clients of the binary protocol write its numbers. Both APIs agree on these.
+    1: ir.Stop("end", "1"),
+    2: ir.Stop("length", "2"),
+    3: ir.Stop("filter", "3"),
+    4: ir.Stop("filter", "4"),
+    5: ir.Stop("broken", "5"),
+}
+STOP_WORDS: dict[str, str] = {
+    "end": "STOP",
+    "tool": "STOP",
+    "length": "MAX_TOKENS",
+    "context": "MAX_TOKENS",
+    "sequence": "STOP",
+    "filter": "SAFETY",
+    "pause": "CONTINUATION",
+    "compaction": "STOP",
+    "broken": "MALFORMED_RESPONSE",
+    "error": "OTHER",
+    "other": "OTHER",
+}
+"""What a client is told. The reasons in `_LOST` say more than their word does."""
+_LOST = {
+    "context": "a full context window is told as MAX_TOKENS",
+    "sequence": "a stop sequence is told as STOP, without the sequence",
+    "compaction": "a compaction is told as STOP",
+    "error": "an error of the model is told as OTHER",
+    "other": "an unknown reason is told as OTHER",
+}
+_FEEDBACK = "promptFeedback"
+_MESSAGE = "finishMessage"
+_EXPLANATION = "explanation"
+"""How other protocols name the words that `finishMessage` holds."""
+
+
+def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
+    """The stop of a candidate, None while it is not finished. called: it holds calls for the client."""
+    word = candidate.get("finishReason")
+    if word is None:
+        return None
+    stop = STOPS.get(word) or ir.Stop("other", str(word))
+    if called and stop.reason == "end":
+        stop = ir.Stop("tool", stop.raw)
+    message = candidate.get(_MESSAGE)
+    return stop if message is None else ir.Stop(stop.reason, stop.raw, None, {_MESSAGE: message})
+
+
+def refused(feedback: Any) -> ir.Stop | None:
+    """The stop of a prompt that was refused, None where it was not."""
+    reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
+    return None if reason is None else ir.Stop("filter", str(reason), None, {_FEEDBACK: feedback})
+
+
+def feedback_of(stop: ir.Stop | None) -> dict[str, Any] | None:
+    """The `promptFeedback` of a refused prompt; None for any other stop."""
+    feedback = (stop.detail or {}).get(_FEEDBACK) if stop is not None else None
+    return feedback if isinstance(feedback, dict) else None
+
+
+def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
+    """The fault of an answer without any part whose stop says that the model failed; None for any other."""
+    if stop is None or stop.reason != "broken":
+        return None
+    word = stop.raw or "OTHER"
+    said = (stop.detail or {}).get(_MESSAGE)
+    text = said if isinstance(said, str) and said else f"The model gave no usable answer ({word})."
+    return ir.Fault("upstream", text, code=word.lower(), type=word, blame="upstream")
+
+
+def encode_stop(
+    stop: ir.Stop | None, report: Report, where: str, *, own: bool, called: bool
+) -> dict[str, Any]:
+    """`finishReason` and `finishMessage`. where: the candidate. called: calls were written for the client."""
+    if stop is None:
+        return {}
+    out: dict[str, Any] = {}
+    if own:
+        raw = stop.raw
+        out["finishReason"] = STOP_WORDS[stop.reason] if raw is None else int(raw) if raw.isdigit() else raw
+    else:
+        out["finishReason"] = STOP_WORDS[stop.reason]
+        _lose(stop, report, where + ".stop", called=called)
+    for key, value in (stop.detail or {}).items():
+        if own and key == _MESSAGE:
+            out[_MESSAGE] = value
+        elif key == _EXPLANATION and isinstance(value, str):
+            out[_MESSAGE] = value
+            report.change(f"{where}.stop.detail.{key}", _MESSAGE, "the words that this protocol has for it")
+        elif value and not (own and key == _FEEDBACK):
+            report.lose(f"{where}.stop.detail.{key}", "a finish reason has no such detail here", "hint")
+    return out
+
+
+def _lose(stop: ir.Stop, report: Report, where: str, *, called: bool) -> None:
+    if (lost := _LOST.get(stop.reason)) is not None:
+        report.lose(f"{where}.reason", lost, "quality")
+    elif stop.reason == "tool" and not called:
+        report.lose(f"{where}.reason", "without a call it is told as STOP", "hint")
+    if stop.sequence is not None:
+        report.lose(f"{where}.sequence", "the stop sequence is not told", "hint")

@@ -1,0 +1,400 @@
+"""Streams, read: the chunks of streamGenerateContent to IR events.
+
+Every chunk is a GenerateContentResponse with more parts. Nothing says where a part ends: unsigned texts of
+one kind that follow each other are one block, a part with a signature is a block of its own, a call comes
+whole (on Vertex AI also in pieces). Usage is cumulative. `finishReason` may come alone, with parts, or in
+several chunks, and nothing ends the stream but its bytes: what is told at the end waits for `close`.
+
+A stream signs a text by an empty part after it; a part that is empty and unsigned says nothing.
+
+Specification: https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, fault_of
+from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, decode_citations
+from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs
+from dragoman.dialects.gemini.parts import decode_part
+from dragoman.dialects.gemini.patches import Patches
+from dragoman.dialects.gemini.response import KNOWN, calls_client, rest
+from dragoman.dialects.gemini.stops import UNFINISHED, broken_off, decode_stop, refused
+from dragoman.dialects.gemini.terms import NAME, leftovers
+from dragoman.dialects.gemini.usage import decode_tier, decode_usage
+from dragoman.dialects.quirks import Quirks
+from dragoman.errors import WireError
+from dragoman.wire.sse import ErrorFrame
+
+_Events = list[ir.Event]
+_Wire = dict[str, Any]
+_NOTHING = msgspec.Raw(b"")
+
+
+class _Part(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    text: str
+    thought: bool = False
+
+
+class _Content(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    parts: tuple[_Part]
+    role: str = ""
+
+
+class _Candidate(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    content: _Content
+    index: int = 0
+
+
+class _Words(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    """A chunk that holds one piece of text and nothing else, as most chunks do."""
+
+    candidates: tuple[_Candidate]
+    usage_metadata: msgspec.Raw = _NOTHING
+    model_version: msgspec.Raw = _NOTHING
+    response_id: msgspec.Raw = _NOTHING
+    create_time: msgspec.Raw = _NOTHING
+
+
+_decode = msgspec.json.Decoder().decode
+_decode_words = msgspec.json.Decoder(_Words).decode
+_NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_WORDS = frozenset({"text", "thought"})
+_LATE = KNOWN | {"promptFeedback"}
+
+
+class _Answer:
+    """One candidate while it arrives.
+
+    index, kind: the number of the block that is open or comes next, and the class of the open one (None where
+    none is). finish: the members that say how it ended. texts: its texts in pieces, by block. media: what
+    the open sound is so far.
+    """
+
+    __slots__ = (
+        *("called", "extra", "finish", "index", "kind", "media", "number", "patches"),
+        *("pieces", "texts"),
+    )
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.index = 0
+        self.kind: type | None = None
+        self.pieces: list[str] = []
+        self.texts: list[tuple[int, list[str]]] = []
+        self.patches: Patches | None = None
+        self.media: ir.Media | None = None
+        self.called = False
+        self.finish: _Wire | None = None
+        self.extra: _Wire = {}
+
+    def close(self) -> _Events:
+        """The end of the open block."""
+        if self.kind is None:
+            return []
+        events: _Events = []
+        if self.patches is not None:
+            events.append(ir.ArgsDelta(self.index, self.patches.text(), self.number))
+        events.append(ir.Close(self.index, None, self.number))
+        self.kind = self.patches = self.media = None
+        self.index += 1
+        return events
+
+    def words(self, text: str, *, thought: bool) -> _Events:
+        """More of a text or of reasoning."""
+        kind = ir.Thinking if thought else ir.Text
+        if self.kind is kind:
+            events: _Events = []
+        else:
+            events = self.close()
+            self.kind = kind
+            block = ir.Thinking() if thought else ir.Text("")
+            events.append(ir.Open(self.index, block, self.number))
+            if not thought:
+                self.pieces = []
+                self.texts.append((self.index, self.pieces))
+        if thought:
+            events.append(ir.ThinkDelta(self.index, text, self.number))
+        else:
+            self.pieces.append(text)
+            events.append(ir.TextDelta(self.index, text, self.number))
+        return events
+
+    def whole(self, block: ir.Block) -> _Events:
+        """A block that comes whole."""
+        events = self.close()
+        index, number = self.index, self.number
+        if isinstance(block, ir.ToolCall):
+            self.called = self.called or calls_client(block)
+            events.append(ir.Open(index, msgspec.structs.replace(block, arguments=""), number))
+            events.append(ir.ArgsDelta(index, block.arguments, number))
+        else:
+            events.append(ir.Open(index, block, number))
+            if isinstance(block, ir.Text):
+                self.texts.append((index, [block.text]))
+        events.append(ir.Close(index, None, number))
+        self.index += 1
+        return events
+
+    def sound(self, block: ir.Media) -> _Events:
+        """More of a sound: pieces of one type that follow each other are one, while they can be joined."""
+        data = block.data or ""
+        if self.joins(block):
+            self.media = block
+            return [ir.MediaDelta(self.index, data, candidate=self.number)]
+        events = self.close()
+        self.kind, self.media = ir.Media, block
+        bare = msgspec.structs.replace(block, data=None)
+        events.append(ir.Open(self.index, bare, self.number))
+        events.append(ir.MediaDelta(self.index, data, candidate=self.number))
+        return events
+
+    def joins(self, block: ir.Media) -> bool:
+        """Whether a sound goes on with the open one: base64 cannot be joined after its padding."""
+        before = self.media
+        if before is None or (before.data or "").endswith("="):
+            return False
+        return before == msgspec.structs.replace(block, data=before.data)
+
+    def stop(self) -> ir.Stop | None:
+        """How it ended; None while that has not been said."""
+        return None if self.finish is None else decode_stop(self.finish, called=self.called)
+
+    def sources(self) -> _Events:
+        """The citations, once all words and their metadata are there."""
+        texts = [(index, "".join(pieces)) for index, pieces in self.texts]
+        return [
+            ir.Cite(index, citation, self.number) for index, citation in decode_citations(self.extra, texts)
+        ]
+
+
+class StreamDecoder:
+    """One stream's frames to events. A frame is the JSON of one chunk, however the stream is cut."""
+
+    def __init__(self, _quirks: Quirks) -> None:
+        self._answers: dict[int, _Answer] = {}
+        self._usage: msgspec.Raw | _Wire | None = None
+        self._refused: ir.Stop | None = None
+        self._state = "new"
+
+    def feed(self, frame: bytes) -> _Events:
+        """The events of one frame's JSON."""
+        if self._answers:
+            try:
+                chunk = _decode_words(frame)
+            except _NO_JSON:
+                pass
+            else:
+                if (events := self._words(chunk)) is not None:
+                    return events
+        if self._state == "over":
+            return []
+        try:
+            value = _decode(frame)
+        except _NO_JSON:
+            if type(frame) is ErrorFrame:
+                return self._fail(fault_of(bytes(frame)))
+            raise WireError("a chunk is not JSON") from None
+        events = []
+        for chunk in value if type(value) is list else (value,):
+            events += self._chunk(chunk)
+        return events
+
+    def close(self) -> _Events:
+        """What is still owed when the bytes have ended: the end, where every answer has said its own."""
+        if self._state == "over":
+            return []
+        answers = list(self._answers.values())
+        events = [event for answer in answers for event in answer.close()]
+        stops = {answer.number: answer.stop() for answer in answers}
+        if not answers and self._refused is not None:
+            stops = {0: self._refused}
+        if not stops or None in stops.values():
+            return events + self._fail(broken(ENDED if answers else SILENT))
+        faults = [None if answer.index else broken_off(stops[answer.number]) for answer in answers]
+        if answers and None not in faults:
+            return events + self._fail(next(fault for fault in faults if fault is not None))
+        self._state = "over"
+        for answer in answers:
+            events += answer.sources()
+        for number, stop in stops.items():
+            extra = self._answers[number].extra if number in self._answers else None
+            events.append(ir.Finish(stop, number, {NAME: extra} if extra else None))
+        return [*events, *self._tally(), ir.End()]
+
+    def _fail(self, fault: ir.Fault) -> _Events:
+        events: _Events = self._tally() if self._state == "begun" else []
+        self._state = "over"
+        self._answers = {}
+        return [*events, ir.Error(fault)]
+
+    def _tally(self) -> _Events:
+        usage = self._usage
+        if usage is None:
+            return []
+        value = _decode(usage) if isinstance(usage, msgspec.Raw) else usage
+        return [ir.Tally(decode_usage(value))] if value else []
+
+    # --- Chunks ----------------------------------------------------------------------------------
+
+    def _words(self, chunk: _Words) -> _Events | None:
+        """The event of a chunk that goes on with the open text; None for any other."""
+        candidate = chunk.candidates[0]
+        answer = self._answers.get(candidate.index)
+        if answer is None:
+            return None
+        part = candidate.content.parts[0]
+        text = part.text
+        if answer.kind is ir.Text and not part.thought and text:
+            answer.pieces.append(text)
+            events: _Events = [ir.TextDelta(answer.index, text, answer.number)]
+        elif answer.kind is ir.Thinking and part.thought and text:
+            events = [ir.ThinkDelta(answer.index, text, answer.number)]
+        else:
+            return None
+        if chunk.usage_metadata:
+            self._usage = chunk.usage_metadata
+        return events
+
+    def _chunk(self, value: Any) -> _Events:
+        if type(value) is not dict:
+            raise WireError("a chunk must be an object")
+        if self._state == "over":
+            return []
+        if "error" in value:
+            return self._fail(fault_of(value))
+        if value.keys().isdisjoint(_LATE):
+            raise WireError("a chunk must have `candidates`")
+        try:
+            return self._parts_of(value)
+        except (KeyError, TypeError, AttributeError):
+            raise WireError("a chunk of an unknown shape") from None
+
+    def _parts_of(self, value: _Wire) -> _Events:
+        events: _Events = []
+        candidates = value.get("candidates") or ()
+        stop = None if candidates else refused(value.get("promptFeedback"))
+        self._refused = stop or self._refused
+        extra = leftovers(value, KNOWN if stop is None else _LATE)
+        if self._state == "new":
+            self._state = "begun"
+            events.append(_start(value, extra))
+        elif extra is not None:
+            events.append(ir.More(extra))
+        if usage := value.get("usageMetadata"):
+            self._usage = usage
+        for place, candidate in enumerate(candidates):
+            number = candidate.get("index", place)
+            answer = self._answers.get(number)
+            if answer is None:
+                answer = self._answers[number] = _Answer(number)
+            events += _more(answer, candidate)
+        return events
+
+
+def _start(value: _Wire, extra: ir.Extra) -> ir.Start:
+    usage = value.get("usageMetadata")
+    return ir.Start(
+        NAME,
+        value.get("responseId"),
+        value.get("modelVersion"),
+        value.get("createTime"),
+        decode_tier(usage),
+        decode_usage(usage) if usage and "promptTokenCount" in usage else None,
+        None,
+        extra,
+    )
+
+
+def _more(answer: _Answer, candidate: _Wire) -> _Events:
+    """What one chunk adds to one answer."""
+    events: _Events = []
+    content = candidate.get("content") or {}
+    for part in content.get("parts") or ():
+        events += _part(answer, part)
+    word = candidate.get("finishReason")
+    if word is not None and word not in UNFINISHED:
+        answer.finish = candidate
+    extra = rest(candidate, content)
+    if RESULT in extra:
+        events = _with_logprobs(events, extra)
+    _keep(answer.extra, extra)
+    return events
+
+
+def _part(answer: _Answer, part: _Wire) -> _Events:
+    text = part.get("text")
+    if type(text) is str and part.keys() <= _WORDS:
+        return answer.words(text, thought=part.get("thought") is True) if text else []
+    call = part.get("functionCall")
+    if type(call) is dict and (answer.patches is not None or not call.keys().isdisjoint(_IN_PIECES)):
+        return _piece(answer, part, call)
+    if call == {}:  # the end of a call that has ended already
+        return []
+    block = decode_part(part)
+    if isinstance(block, ir.Media) and block.kind == "audio" and block.data and block.sealed is None:
+        return answer.sound(block)
+    return answer.whole(block)
+
+
+_IN_PIECES = frozenset({"partialArgs", "willContinue"})
+
+
+def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
+    """A piece of a call: its beginning has the name, the last one does not say that it goes on."""
+    events: _Events = []
+    if "name" in call:
+        bare = {key: kept for key, kept in call.items() if key not in _IN_PIECES}
+        block = decode_part({**part, "functionCall": bare})
+        if not call.keys() & _IN_PIECES:
+            return answer.whole(block)
+        events = answer.close()
+        answer.called, answer.kind, answer.patches = True, ir.ToolCall, Patches()
+        events.append(ir.Open(answer.index, block, answer.number))
+    if answer.patches is None:
+        raise WireError("arguments of a call that has not begun", "functionCall.partialArgs")
+    for piece in call.get("partialArgs") or ():
+        answer.patches.add(piece)
+    return events if call.get("willContinue") else events + answer.close()
+
+
+def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
+    """The events with the chunk's log probabilities at its first words, where it has some."""
+    place = next((at for at, event in enumerate(events) if isinstance(event, ir.TextDelta)), None)
+    read = None if place is None else decode_logprobs(extra[RESULT])
+    if place is None or read is None:
+        return events
+    del extra[RESULT]
+    extra |= read[1]
+    return [
+        *events[:place],
+        msgspec.structs.replace(events[place], logprobs=read[0]),
+        *events[place + 1 :],
+    ]
+
+
+def _keep(extra: _Wire, more: _Wire) -> None:
+    """Add the leftovers of one chunk: later ones replace, citations add up, empty ones take nothing away."""
+    for key, value in more.items():
+        before = extra.get(key)
+        if key == CITATIONS and before and value:
+            extra[key] = _added(before, value)
+        elif key == GROUNDING and isinstance(before, dict) and isinstance(value, dict):
+            extra[key] = {**before, **value}
+        elif value or not before:
+            extra[key] = value
+
+
+def _added(before: _Wire, more: _Wire) -> _Wire:
+    out = dict(before)
+    for key, listed in more.items():
+        old = out.get(key)
+        if isinstance(old, list) and isinstance(listed, list):
+            out[key] = old + [one for one in listed if one not in old]
+        else:
+            out[key] = listed
+    return out

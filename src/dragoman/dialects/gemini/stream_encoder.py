@@ -1,0 +1,357 @@
+"""Streams, written: IR events to the chunks that Gemini's clients read.
+
+Words are sent as they come. Calls are sent whole, since clients expect a whole `functionCall`. How the answer
+ended and what it cost stand in the last chunk, which waits for the end; an error is the last chunk itself.
+
+A chunk is `data: …` and an empty line, with CRLF as Google writes it, or an element of one JSON array. There
+is neither a terminator nor a heartbeat: Google's own client reads any other line as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.gemini.errors import error_body
+from dragoman.dialects.gemini.grounding import GROUNDING, Sources
+from dragoman.dialects.gemini.logprobs import RESULT, encode_logprobs
+from dragoman.dialects.gemini.parts import Draft, encode_part
+from dragoman.dialects.gemini.response import are_derived, identity
+from dragoman.dialects.gemini.stops import encode_stop, feedback_of
+from dragoman.dialects.gemini.terms import NAME, restore
+from dragoman.dialects.gemini.usage import encode_usage
+
+_dumps = msgspec.json.Encoder().encode
+
+_HEAD = b'{"candidates":[{"content":{"parts":[{"text":'
+_BETWEEN_PARTS = "\n\n"
+_BARE = ({"text": ""}, {"text": "", "thought": True})
+_SPEAKS = (ir.Text, ir.Refusal, ir.Thinking)
+
+
+class _Block:
+    """A block that is open, or a text that may still be cited.
+
+    head, tail: the bytes round one piece of its words. said: something of its content has been sent.
+    words: its words in pieces, kept only while another protocol's citations may need them. data: arguments,
+    or a medium's data, in pieces. part: the last summary part of reasoning.
+    """
+
+    __slots__ = ("block", "candidate", "data", "index", "part", "said", "sealed", "tail", "words")
+
+    def __init__(self, event: ir.Open, tail: bytes) -> None:
+        self.index = event.index
+        self.candidate = event.candidate
+        self.block = event.block
+        self.tail = tail
+        self.said = False
+        self.sealed: ir.Sealed | None = None
+        self.part: int | None = None
+        self.words: list[str] = []
+        self.data: list[str] = []
+
+    @property
+    def where(self) -> str:
+        return f"candidates[{self.candidate}].blocks[{self.index}]"
+
+
+class StreamEncoder:
+    """One stream's events to bytes."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._report = reply.report
+        self._array = reply.framing == "json_array"
+        self._separator = b"["
+        self._head = _HEAD if self._array else b"data: " + _HEAD
+        self._draft = Draft(reply.report, own=False, answer=True)
+        self._same: dict[str, Any] = {}
+        self._blocks: dict[tuple[int, int], _Block] = {}
+        self._tails: dict[tuple[int, bool], bytes] = {}
+        self._finished: dict[int, ir.Finish] = {}
+        self._cites: list[ir.Cite] = []
+        self._called: set[int] = set()
+        self._usage: ir.Usage | None = None
+        self._tier: str | None = None
+        self._late: dict[str, Any] = {}
+        self._over = False
+
+    def feed(self, event: ir.Event) -> bytes:
+        """The bytes for one event."""
+        if self._over:
+            return b""
+        return _TAKE[type(event)](self, event)
+
+    def ping(self) -> bytes:
+        """Nothing: there is no heartbeat that Google's clients ignore."""
+        return b""
+
+    # --- Chunks ----------------------------------------------------------------------------------
+
+    def _chunk(self, value: dict[str, Any]) -> bytes:
+        return self._framed(_dumps({**value, **self._same}))
+
+    def _framed(self, payload: bytes) -> bytes:
+        if not self._array:
+            return b"data: %b\r\n\r\n" % payload
+        separator, self._separator = self._separator, b",\r\n"
+        return separator + payload
+
+    def _parts(self, candidate: int, part: dict[str, Any], **beside: Any) -> bytes:
+        content = {"parts": [part], "role": "model"}
+        return self._chunk({"candidates": [{"content": content, "index": candidate, **beside}]})
+
+    def _tail(self, candidate: int, *, thought: bool) -> bytes:
+        """What follows the words in a chunk."""
+        tail = self._tails.get((candidate, thought))
+        if tail is None:
+            members = {"content": {"parts": [], "role": "model"}, "index": candidate}
+            payload = _dumps({"candidates": [members], **self._same})
+            flag = b',"thought":true}' if thought else b"}"
+            tail = flag + payload.removeprefix(_HEAD.removesuffix(b'{"text":'))
+            if not self._array:
+                tail += b"\r\n\r\n"
+            self._tails[candidate, thought] = tail
+        return tail
+
+    def _say(self, block: _Block, text: str) -> bytes:
+        """One piece of words."""
+        block.said = True
+        out = self._head + _dumps(text) + block.tail
+        if self._array:
+            out, self._separator = self._separator + out, b",\r\n"
+        return out
+
+    # --- The answer ------------------------------------------------------------------------------
+
+    def _start(self, event: ir.Start) -> bytes:
+        self._draft = Draft(self._report, event.dialect == NAME, answer=True)
+        self._same = identity(event.id, event.model, event.created, self._reply)
+        self._usage, self._tier = event.usage, event.tier
+        if event.extra is not None:
+            restore(self._late, event.extra, self._report, "")
+        return b""
+
+    def _finish(self, event: ir.Finish) -> bytes:
+        self._finished[event.candidate] = event
+        return b""
+
+    def _tally(self, event: ir.Tally) -> bytes:
+        self._usage = event.usage
+        return b""
+
+    def _more(self, event: ir.More) -> bytes:
+        restore(self._late, event.extra, self._report, "")
+        self._tier = event.tier or self._tier
+        return b""
+
+    def _silent(self, event: ir.Ping | ir.Raw) -> bytes:
+        return b""
+
+    def _error(self, event: ir.Error) -> bytes:
+        return self._fail(event.fault)
+
+    def _fail(self, fault: ir.Fault) -> bytes:
+        self._over = True
+        return self._framed(_dumps(error_body(fault))) + (b"]" if self._array else b"")
+
+    def _end(self, event: ir.End) -> bytes:
+        if event.error is not None:
+            return self._fail(event.error)
+        if event.status is not None:
+            self._report.lose("status", "has no counterpart here", "hint")
+        own = self._draft.own
+        last: dict[str, Any] = {}
+        first = self._finished.get(0)
+        feedback = feedback_of(first.stop) if own and first is not None else None
+        if feedback is not None:
+            last["promptFeedback"] = feedback
+        elif self._finished:
+            last["candidates"] = [self._ended(finish) for _, finish in sorted(self._finished.items())]
+        usage = encode_usage(self._usage, self._tier, self._report, own=own)
+        if usage:
+            last["usageMetadata"] = usage
+        restore(self._late, event.extra, self._report, "")
+        out = self._chunk({**last, **self._late})
+        self._over = True
+        return out + b"]" if self._array else out
+
+    def _ended(self, finish: ir.Finish) -> dict[str, Any]:
+        """A candidate in the last chunk."""
+        number, report = finish.candidate, self._report
+        where = f"candidates[{number}]"
+        out: dict[str, Any] = {
+            "content": {"parts": [{"text": ""}], "role": "model"},
+            **encode_stop(finish.stop, report, where, own=self._draft.own, called=number in self._called),
+            "index": number,
+        }
+        if not are_derived(finish.extra) and (grounding := self._sources(number)):
+            out[GROUNDING] = grounding
+        if finish.extra is not None:
+            restore(out, finish.extra, report, where)
+        return out
+
+    def _sources(self, candidate: int) -> dict[str, Any]:
+        """What was cited; spans are bytes of all the answer's texts together."""
+        sources = Sources(self._report)
+        counts: dict[int, int] = {}
+        for cite in self._cites:
+            if cite.candidate != candidate:
+                continue
+            block = self._blocks[candidate, cite.index]
+            number = counts[cite.index] = counts.get(cite.index, -1) + 1
+            before = sum(
+                len("".join(other.words).encode())
+                for other in self._blocks.values()
+                if other.candidate == candidate
+                and other.index < cite.index
+                and not isinstance(other.block, ir.Thinking)
+            )
+            place = f"{block.where}.citations[{number}]"
+            sources.cite(cite.citation, "".join(block.words), place, before=before)
+        return sources.metadata()
+
+    # --- Blocks ----------------------------------------------------------------------------------
+
+    def _open(self, event: ir.Open) -> bytes:
+        block = event.block
+        speaks = isinstance(block, _SPEAKS)
+        tail = self._tail(event.candidate, thought=isinstance(block, ir.Thinking)) if speaks else b""
+        state = self._blocks[event.candidate, event.index] = _Block(event, tail)
+        if isinstance(block, ir.ToolCall):
+            state.data.append(block.arguments)
+        elif isinstance(block, ir.Media) and block.data is not None:
+            state.data.append(block.data)
+        elif speaks and block not in _EMPTY:
+            return self._opened(state, block)
+        return b""
+
+    def _opened(self, state: _Block, block: ir.Block) -> bytes:
+        """What the start of a text or of reasoning says already, or its final form at the end."""
+        if isinstance(block, ir.Text):
+            self._cites += [ir.Cite(state.index, one, state.candidate) for one in block.citations]
+        part = encode_part(block, self._draft, state.where)
+        if part is None or part in _BARE:
+            return b""
+        state.said = True
+        state.sealed = getattr(block, "sealed", None)
+        state.words.append(part.get("text", ""))
+        logprobs = getattr(block, "logprobs", None)
+        return self._parts(
+            state.candidate, part, **({} if logprobs is None else {RESULT: encode_logprobs(logprobs)})
+        )
+
+    def _text(self, event: ir.TextDelta | ir.RefusalDelta) -> bytes:
+        state = self._blocks[event.candidate, event.index]
+        state.words.append(event.text)
+        if event.logprobs is not None:
+            state.said = True
+            result = {RESULT: encode_logprobs(event.logprobs)}
+            return self._parts(event.candidate, {"text": event.text}, **result)
+        return self._say(state, event.text) if event.text else b""
+
+    def _think(self, event: ir.ThinkDelta) -> bytes:
+        state = self._blocks[event.candidate, event.index]
+        text = event.text
+        if event.part != state.part:
+            state.part = event.part
+            if state.said:
+                text = _BETWEEN_PARTS + text
+        return self._say(state, text) if text else b""
+
+    def _args(self, event: ir.ArgsDelta) -> bytes:
+        self._blocks[event.candidate, event.index].data.append(event.text)
+        return b""
+
+    def _media(self, event: ir.MediaDelta) -> bytes:
+        state = self._blocks[event.candidate, event.index]
+        block = state.block
+        if event.transcript is not None:
+            self._report.lose(f"{state.where}.transcript", "sound has no transcript here", "hint")
+        if not event.data or not isinstance(block, ir.Media):
+            return b""
+        if block.kind != "audio" or block.sealed is not None:
+            state.data.append(event.data)
+            return b""
+        piece = msgspec.structs.replace(block, data=event.data, transcript=None)
+        part = encode_part(piece, self._draft, state.where)
+        state.said = True
+        return b"" if part is None else self._parts(state.candidate, part)
+
+    def _seal(self, event: ir.SealDelta) -> bytes:
+        state = self._blocks[event.candidate, event.index]
+        state.sealed = event.sealed
+        if event.sealed.origin != NAME:
+            self._report.lose(f"{state.where}.sealed", "only its origin can read a seal", "quality")
+            return b""
+        if not isinstance(state.block, ir.Text | ir.Thinking):
+            return b""  # written with the whole of it
+        part: dict[str, Any] = {"text": "", "thoughtSignature": event.sealed.data}
+        if isinstance(state.block, ir.Thinking):
+            part["thought"] = True
+        state.said = True
+        return self._parts(state.candidate, part)
+
+    def _cite(self, event: ir.Cite) -> bytes:
+        self._cites.append(event)
+        return b""
+
+    def _close(self, event: ir.Close) -> bytes:
+        state = self._blocks[event.candidate, event.index]
+        final = event.block
+        if isinstance(state.block, _SPEAKS):
+            return b"" if final is None else self._last_words(state, final)
+        if state.said and final is None:
+            return b""
+        block = final or self._grown(state)
+        part = encode_part(block, self._draft, state.where)
+        if part is None or state.said:
+            return b""
+        if "functionCall" in part:
+            self._called.add(event.candidate)
+        return self._parts(event.candidate, part)
+
+    def _last_words(self, state: _Block, final: ir.Block) -> bytes:
+        """What only the final form of a text or of reasoning states."""
+        if not state.said:
+            return self._opened(state, final)
+        sealed = getattr(final, "sealed", None)
+        if sealed is not None and state.sealed is None:
+            return self._seal(ir.SealDelta(state.index, sealed, state.candidate))
+        return b""
+
+    def _grown(self, state: _Block) -> ir.Block:
+        """A call or a medium with all of its deltas."""
+        block = state.block
+        changes: dict[str, Any] = {}
+        if state.data:
+            changes["arguments" if isinstance(block, ir.ToolCall) else "data"] = "".join(state.data)
+        if state.sealed is not None:
+            changes["sealed"] = state.sealed
+        return msgspec.structs.replace(block, **changes) if changes else block
+
+
+_EMPTY = (ir.Text(""), ir.Thinking(), ir.Refusal(""))
+_TAKE: dict[type, Callable[[StreamEncoder, Any], bytes]] = {
+    ir.TextDelta: StreamEncoder._text,
+    ir.RefusalDelta: StreamEncoder._text,
+    ir.ArgsDelta: StreamEncoder._args,
+    ir.ThinkDelta: StreamEncoder._think,
+    ir.SealDelta: StreamEncoder._seal,
+    ir.MediaDelta: StreamEncoder._media,
+    ir.Cite: StreamEncoder._cite,
+    ir.Open: StreamEncoder._open,
+    ir.Close: StreamEncoder._close,
+    ir.Start: StreamEncoder._start,
+    ir.Finish: StreamEncoder._finish,
+    ir.Tally: StreamEncoder._tally,
+    ir.More: StreamEncoder._more,
+    ir.Raw: StreamEncoder._silent,
+    ir.End: StreamEncoder._end,
+    ir.Error: StreamEncoder._error,
+    ir.Ping: StreamEncoder._silent,
+}

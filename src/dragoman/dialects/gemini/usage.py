@@ -1,0 +1,153 @@
+"""Token counts, both directions.
+
+`promptTokenCount` includes what was cached, `candidatesTokenCount` leaves thoughts out, and what tools gave
+back is counted apart. `totalTokenCount` is the sum of all; where it tells that thoughts are inside of the
+candidates, `Usage.form` is "thoughts_inside". A member that the counts do not give back is a leftover.
+
+Specification: https://ai.google.dev/api/generate-content#UsageMetadata
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.gemini.terms import NAME, restore
+from dragoman.dialects.loss import Report
+
+_DETAILS = {
+    "promptTokensDetails": "input_",
+    "candidatesTokensDetails": "output_",
+    "toolUsePromptTokensDetails": "tool_input_",
+    "cacheTokensDetails": "cache_read_",
+}
+_MODALITIES = {word: word.lower() for word in ("TEXT", "IMAGE", "AUDIO", "VIDEO", "DOCUMENT")}
+_MEMBERS = {
+    prefix + small: (key, word) for key, prefix in _DETAILS.items() for word, small in _MODALITIES.items()
+}
+"""Names in `Usage.detail`: the list and the modality that hold each."""
+_TOOLS = "toolUsePromptTokenCount"
+_COUNT = frozenset({"modality", "tokenCount"})
+_KNOWN = frozenset(
+    {
+        *("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", _TOOLS),
+        *("cachedContentTokenCount", "totalTokenCount", "serviceTier", *_DETAILS),
+    }
+)
+_INSIDE = "thoughts_inside"
+
+TIERS = {"standard": "default"}
+TIER_WORDS = {"default": "standard", "priority": "priority", "flex": "flex"}
+
+
+def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
+    """A `usageMetadata` object as disjoint counts."""
+    get = value.get
+    prompt, cached, used = get("promptTokenCount"), get("cachedContentTokenCount"), get(_TOOLS)
+    answered, thoughts, total = get("candidatesTokenCount"), get("thoughtsTokenCount"), get("totalTokenCount")
+    detail, rest = _detail(value)
+    entered, form = prompt, None
+    if cached:
+        entered = max((prompt or 0) - cached, 0)
+        if prompt is not None and entered + cached != prompt:
+            rest["promptTokenCount"] = prompt
+    outside = (prompt or 0) + (answered or 0) + (used or 0)
+    if thoughts and answered and total == outside and thoughts <= answered:
+        answered -= thoughts
+        form = _INSIDE
+    elif total is not None and total != outside + (thoughts or 0):
+        rest["totalTokenCount"] = total
+    if not value.keys() <= _KNOWN:
+        rest.update((key, kept) for key, kept in value.items() if key not in _KNOWN)
+    return ir.Usage(
+        entered,
+        cached,
+        tool_input=used,
+        output=answered,
+        reasoning=thoughts,
+        detail=detail or None,
+        extra={NAME: rest} if rest else None,
+        form=form,
+    )
+
+
+def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Counts by modality, and the lists that are kept whole because they say something else."""
+    detail: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for key, prefix in _DETAILS.items():
+        listed = value.get(key)
+        if listed is None:
+            continue
+        found: dict[str, Any] = {}
+        for one in listed:
+            word = _MODALITIES.get(one.get("modality"))
+            if word is None or one.keys() != _COUNT or prefix + word in found:
+                break
+            found[prefix + word] = one["tokenCount"]
+        if len(found) == len(listed) and found:
+            detail |= found
+        else:
+            rest[key] = listed
+    return detail, rest
+
+
+def decode_tier(value: Mapping[str, Any] | None) -> str | None:
+    """The tier that served the request."""
+    tier = None if value is None else value.get("serviceTier")
+    return TIERS.get(tier, tier) if isinstance(tier, str) else None
+
+
+def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
+    """A `usageMetadata` object, empty where nothing was counted. own: the counts came in this dialect."""
+    out = {} if usage is None else _counts(usage)
+    if usage is not None:
+        _encode_detail(out, usage.detail or {}, report, own=own)
+        if not own:
+            _lose(usage, report)
+    if tier is not None:
+        if own or tier in TIER_WORDS:
+            out["serviceTier"] = TIER_WORDS.get(tier, tier)
+        else:
+            report.lose("tier", f"there is no service tier {tier} here", "hint")
+    if usage is not None and usage.extra is not None:
+        restore(out, usage.extra, report, "usage")
+    return out
+
+
+def _counts(usage: ir.Usage) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    stated = (usage.input, usage.cache_read, usage.cache_write)
+    if any(count is not None for count in stated):
+        out["promptTokenCount"] = sum(count or 0 for count in stated)
+    if usage.output is not None:
+        inside = (usage.reasoning or 0) if usage.form == _INSIDE else 0
+        out["candidatesTokenCount"] = usage.output + inside
+    if out:
+        out["totalTokenCount"] = usage.total
+    if usage.cache_read is not None:
+        out["cachedContentTokenCount"] = usage.cache_read
+    if usage.tool_input is not None:
+        out[_TOOLS] = usage.tool_input
+    if usage.reasoning is not None:
+        out["thoughtsTokenCount"] = usage.reasoning
+    return out
+
+
+def _encode_detail(out: dict[str, Any], detail: Mapping[str, Any], report: Report, *, own: bool) -> None:
+    for key, count in detail.items():
+        member = _MEMBERS.get(key)
+        if member is None:
+            if count:
+                report.lose(f"usage.detail.{key}", "this protocol has no such count", "hint")
+        elif count or own:
+            out.setdefault(member[0], []).append({"modality": member[1], "tokenCount": count})
+
+
+def _lose(usage: ir.Usage, report: Report) -> None:
+    for field in ("cache_write", "cache_write_5m", "cache_write_1h"):
+        if getattr(usage, field):
+            report.lose(f"usage.{field}", "told as part of the prompt's count", "hint")
+    for index in range(len(usage.others)):
+        report.lose(f"usage.others[{index}]", "work on other models is not told", "hint")
