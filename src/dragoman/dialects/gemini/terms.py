@@ -31,6 +31,11 @@ def spelled(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def listed(value: Any) -> list[Any]:
+    """A list; one object stands for a list of one, as Google's own examples write it."""
+    return value if isinstance(value, list) else [value]
+
+
 def leftovers(value: Mapping[str, Any], known: frozenset[str]) -> Extra:
     """The keys of one wire object that no field carries, as `extra`."""
     if value.keys() <= known:

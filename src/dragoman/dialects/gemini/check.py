@@ -1,0 +1,335 @@
+"""What a client may send: exact errors with the place of the mistake, before anything upstream happens.
+
+Places are in camelCase, the specification's spelling, whichever the client uses. Types and ranges of the
+generation config are one typed view; contents and tools are plain loops. Unknown members and unknown kinds of
+parts pass: the API grows, and its own answer is better than our guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.gemini.schema import read_openapi
+from dragoman.dialects.gemini.terms import listed, spelled
+from dragoman.dialects.schema import mistake
+from dragoman.errors import WireError
+
+_Wire = dict[str, Any]
+
+_Budget = Annotated[int, msgspec.Meta(ge=-1)]
+_Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
+
+
+class _Thinking(msgspec.Struct, rename="camel"):
+    include_thoughts: bool | None = None
+    thinking_budget: _Budget | None = None
+    thinking_level: str | None = None
+
+
+class _Config(msgspec.Struct, rename="camel"):
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    top_k: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    candidate_count: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_output_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    stop_sequences: list[str] | None = None
+    seed: int | None = None
+    presence_penalty: _Penalty | None = None
+    frequency_penalty: _Penalty | None = None
+    response_logprobs: bool | None = None
+    logprobs: Annotated[int, msgspec.Meta(ge=0, le=20)] | None = None
+    response_mime_type: str | None = None
+    response_schema: _Wire | None = None
+    response_json_schema: _Wire | None = None
+    response_modalities: list[str] | None = None
+    speech_config: _Wire | None = None
+    thinking_config: _Thinking | None = None
+
+
+_PLACE: Final = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+_ROLES: Final = frozenset({None, "user", "model", "function", "tool"})
+_KINDS: Final = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
+_TOP: Final = {
+    "systemInstruction": dict,
+    "toolConfig": dict,
+    "generationConfig": dict,
+    "cachedContent": str,
+    "labels": dict,
+    "serviceTier": str,
+    "store": bool,
+}
+
+
+def check(wire: WireRequest) -> None:
+    """Raise WireError at the first mistake of a request."""
+    body = spelled(wire.body)
+    for key, kind in _TOP.items():
+        if key in body:
+            _typed(body[key], kind, key)
+    contents = body.get("contents")
+    if contents is None:
+        raise WireError("contents is required", "contents", "missing_required_parameter")
+    if not isinstance(contents, list | dict):
+        raise WireError("must be an array", "contents", "invalid_type")
+    if not contents:
+        raise WireError("must not be empty", "contents", "invalid_value")
+    for index, content in enumerate(listed(contents)):
+        _check_content(content, f"contents[{index}]")
+    if (system := body.get("systemInstruction")) is not None:
+        _check_parts(system, "systemInstruction")
+    if body.get("generationConfig"):
+        _check_config(body["generationConfig"])
+    names: set[str] = set()
+    if body.get("tools") is not None:
+        _check_tools(body["tools"], names)
+    if body.get("toolConfig"):
+        _check_choice(spelled(body["toolConfig"]).get("functionCallingConfig"), names)
+    if body.get("safetySettings") is not None:
+        _check_safety(body["safetySettings"])
+
+
+def _typed(value: Any, kind: type, where: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise WireError(f"must be {_KINDS[kind]}", where, "invalid_type")
+
+
+def _object(value: Any, where: str) -> _Wire:
+    if type(value) is not dict:
+        raise WireError("must be an object", where, "invalid_type")
+    return spelled(value)
+
+
+def _required(value: _Wire, key: str, kind: type, where: str) -> Any:
+    found = value.get(key)
+    if found is None:
+        raise WireError(f"{key} is required", f"{where}.{key}", "missing_required_parameter")
+    _typed(found, kind, f"{where}.{key}")
+    return found
+
+
+# --- Contents ------------------------------------------------------------------------------------
+
+
+def _check_content(content: Any, where: str) -> None:
+    if type(content) is not dict:
+        raise WireError("must be an object", where, "invalid_type")
+    role = content.get("role")
+    if type(role) not in {str, type(None)}:
+        raise WireError("must be a string", f"{where}.role", "invalid_type")
+    if role not in _ROLES:
+        raise WireError("the role must be user or model", f"{where}.role", "invalid_value")
+    _check_parts(content, where)
+
+
+def _check_parts(content: _Wire, where: str) -> None:
+    parts = content.get("parts")
+    if parts is None:
+        raise WireError("parts is required", f"{where}.parts", "missing_required_parameter")
+    if not isinstance(parts, list | dict):
+        raise WireError("must be an array", f"{where}.parts", "invalid_type")
+    if not parts:
+        raise WireError("must not be empty", f"{where}.parts", "invalid_value")
+    for index, part in enumerate(listed(parts)):
+        if type(part) is dict and len(part) == 1 and type(part.get("text")) is str:
+            continue
+        _check_part(part, f"{where}.parts[{index}]")
+
+
+def _check_part(value: Any, where: str) -> None:
+    part = _object(value, where)
+    kinds = sorted(_PARTS.keys() & part.keys())
+    if len(kinds) > 1:
+        raise WireError(f"a part holds one of {' and '.join(kinds)}", where, "invalid_value")
+    if not part:
+        raise WireError("a part must hold some data", where, "missing_required_parameter")
+    if "thoughtSignature" in part:
+        _typed(part["thoughtSignature"], str, f"{where}.thoughtSignature")
+    for kind in kinds:
+        if part[kind] is not None:
+            _PARTS[kind](part[kind], f"{where}.{kind}")
+
+
+def _check_text(value: Any, where: str) -> None:
+    _typed(value, str, where)
+
+
+def _check_blob(value: Any, where: str) -> None:
+    blob = _object(value, where)
+    _required(blob, "mimeType", str, where)
+    _required(blob, "data", str, where)
+
+
+def _check_file(value: Any, where: str) -> None:
+    file = _object(value, where)
+    _required(file, "fileUri", str, where)
+    _typed(file.get("mimeType"), str, f"{where}.mimeType")
+
+
+def _check_call(value: Any, where: str) -> None:
+    call = _object(value, where)
+    _check_name(call, where)
+    _typed(call.get("id"), str, f"{where}.id")
+    _typed(call.get("args"), dict, f"{where}.args")
+
+
+def _check_result(value: Any, where: str) -> None:
+    result = _object(value, where)
+    _check_name(result, where)
+    _typed(result.get("id"), str, f"{where}.id")
+    _required(result, "response", dict, where)
+    for index, part in enumerate(listed(result.get("parts") or [])):
+        _check_part(part, f"{where}.parts[{index}]")
+
+
+def _check_any(value: Any, where: str) -> None:
+    _object(value, where)
+
+
+_PARTS: Final[dict[str, Callable[[Any, str], None]]] = {
+    "text": _check_text,
+    "inlineData": _check_blob,
+    "fileData": _check_file,
+    "functionCall": _check_call,
+    "functionResponse": _check_result,
+    "executableCode": _check_any,
+    "codeExecutionResult": _check_any,
+    "toolCall": _check_any,
+    "toolResponse": _check_any,
+}
+
+
+def _check_name(value: _Wire, where: str) -> str:
+    name: str = _required(value, "name", str, where)
+    if _NAME.fullmatch(name) is None:
+        raise WireError(
+            "must begin with a letter or an underscore and hold letters, digits, underscores, dots, colons and"
+            " dashes, 128 at most",
+            f"{where}.name",
+            "invalid_value",
+        )
+    return name
+
+
+# --- Tools ---------------------------------------------------------------------------------------
+
+
+def _check_tools(values: Any, names: set[str]) -> None:
+    """The tools; collects the functions' names."""
+    if not isinstance(values, list | dict):
+        raise WireError("must be an array", "tools", "invalid_type")
+    for index, value in enumerate(listed(values)):
+        where = f"tools[{index}]"
+        declared = _object(value, where).get("functionDeclarations")
+        if declared is None:
+            continue
+        where = f"{where}.functionDeclarations"
+        if not isinstance(declared, list | dict):
+            raise WireError("must be an array", where, "invalid_type")
+        for number, one in enumerate(listed(declared)):
+            name = _check_declaration(_object(one, f"{where}[{number}]"), f"{where}[{number}]")
+            if name in names:
+                raise WireError(
+                    f"function names must be unique: {name!r}", f"{where}[{number}].name", "invalid_value"
+                )
+            names.add(name)
+
+
+def _check_declaration(declared: _Wire, where: str) -> str:
+    name = _check_name(declared, where)
+    _typed(declared.get("description"), str, f"{where}.description")
+    openapi, schema = declared.get("parameters"), declared.get("parametersJsonSchema")
+    if openapi is not None and schema is not None:
+        raise WireError(
+            "parameters and parametersJsonSchema exclude each other", f"{where}.parameters", "invalid_value"
+        )
+    if openapi is not None:
+        _check_openapi(openapi, f"{where}.parameters", "invalid_function_parameters")
+    if schema is not None:
+        _check_schema(schema, f"{where}.parametersJsonSchema", "invalid_function_parameters")
+    return name
+
+
+def _check_openapi(schema: Any, where: str, code: str) -> None:
+    _typed(schema, dict, where)
+    _check_schema(read_openapi(schema)[0], where, code)
+
+
+def _check_schema(schema: Any, where: str, code: str) -> None:
+    _typed(schema, dict, where)
+    if (found := mistake(schema)) is not None:
+        joint = "." if found.path and not found.path.startswith("[") else ""
+        raise WireError(f"invalid schema: {found.message}", f"{where}{joint}{found.path}", code)
+
+
+def _check_choice(value: Any, names: set[str]) -> None:
+    if value is None:
+        return
+    where = "toolConfig.functionCallingConfig"
+    choice = _object(value, where)
+    _typed(choice.get("mode"), str, f"{where}.mode")
+    allowed = choice.get("allowedFunctionNames")
+    _typed(allowed, list, f"{where}.allowedFunctionNames")
+    for index, name in enumerate(allowed or ()):
+        _typed(name, str, f"{where}.allowedFunctionNames[{index}]")
+        if name not in names:
+            raise WireError(
+                f"there is no function named {name!r}",
+                f"{where}.allowedFunctionNames[{index}]",
+                "invalid_value",
+            )
+
+
+# --- The rest ------------------------------------------------------------------------------------
+
+
+def _check_config(value: _Wire) -> None:
+    config = spelled(value)
+    if isinstance(config.get("thinkingConfig"), dict):
+        config = {**config, "thinkingConfig": spelled(config["thinkingConfig"])}
+    try:
+        read = msgspec.convert(config, _Config)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error)) from None
+    where = "generationConfig"
+    if read.response_schema is not None and read.response_json_schema is not None:
+        raise WireError(
+            "responseSchema and responseJsonSchema exclude each other",
+            f"{where}.responseSchema",
+            "invalid_value",
+        )
+    if read.response_schema is not None:
+        _check_openapi(read.response_schema, f"{where}.responseSchema", "invalid_value")
+    if read.response_json_schema is not None:
+        _check_schema(read.response_json_schema, f"{where}.responseJsonSchema", "invalid_value")
+    thinking = read.thinking_config
+    if thinking is not None and thinking.thinking_budget is not None and thinking.thinking_level is not None:
+        raise WireError(
+            "thinkingBudget and thinkingLevel exclude each other",
+            f"{where}.thinkingConfig.thinkingBudget",
+            "invalid_value",
+        )
+
+
+def _explained(text: str) -> WireError:
+    """A complaint of msgspec as message, path and code."""
+    found = _PLACE.fullmatch(text)
+    what, path = (found[1], found[2] or "") if found else (text, "")
+    code = "invalid_type" if ", got " in what else "invalid_value"
+    place = f"generationConfig.{path}" if path else "generationConfig"
+    return WireError(what.replace("`", ""), place, code)
+
+
+def _check_safety(values: Any) -> None:
+    if not isinstance(values, list | dict):
+        raise WireError("must be an array", "safetySettings", "invalid_type")
+    for index, value in enumerate(listed(values)):
+        where = f"safetySettings[{index}]"
+        setting = _object(value, where)
+        _required(setting, "category", str, where)
+        _required(setting, "threshold", str, where)

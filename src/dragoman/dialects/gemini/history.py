@@ -1,0 +1,316 @@
+"""Histories as `contents` and `systemInstruction`.
+
+Our own goes back as it came. Another dialect's is written as the API wants it: the leading system text apart,
+alternating turns, every result of a turn in one content, in the order of the calls and as many as these. Each
+repair is a change or a loss; the same history always gives the same bytes, or prompt caches would never hit.
+
+https://ai.google.dev/gemini-api/docs/function-calling, https://ai.google.dev/gemini-api/docs/thought-signatures
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.gemini.parts import SKIP_SIGNATURE, Draft, bare_text, encode_part
+from dragoman.dialects.gemini.terms import restore
+
+_Wire = dict[str, Any]
+_SYSTEM_ROLES = frozenset({"system", "developer"})
+_ROLES = {"assistant": "model"}
+
+CUT_OFF = "The call was never answered: it was cancelled or its result was lost."
+BEGIN = "Please begin."
+GO_ON = "Please continue."
+
+
+# --- Our own -------------------------------------------------------------------------------------
+
+
+def own_contents(messages: tuple[ir.Message, ...], draft: Draft) -> tuple[list[_Wire], list[_Wire]]:
+    """The parts that belong before the system instruction's own, and the contents.
+
+    System messages, which no client may send, were added on the way.
+    """
+    added: list[_Wire] = []
+    contents: list[_Wire] = []
+    for index, message in enumerate(messages):
+        parts = write_parts(message.blocks, draft, f"messages[{index}].blocks")
+        if message.role in _SYSTEM_ROLES:
+            if contents:
+                contents.append({"role": "user", "parts": [_tagged(part) for part in parts]})
+            else:
+                added += parts
+            continue
+        out: _Wire = {}
+        if message.form != "bare":
+            out["role"] = message.form or _ROLES.get(message.role, "user")
+        out["parts"] = parts
+        if message.extra is not None:
+            restore(out, message.extra, draft.report, f"messages[{index}]")
+        contents.append(out)
+    return added, contents
+
+
+def write_parts(blocks: tuple[ir.Block, ...], draft: Draft, where: str) -> list[_Wire]:
+    """Several blocks, in order."""
+    parts = []
+    for index, block in enumerate(blocks):
+        part = bare_text(block) or encode_part(block, draft, f"{where}[{index}]")
+        if part is not None:
+            parts.append(part)
+    return parts
+
+
+def _tagged(part: _Wire) -> _Wire:
+    return {**part, "text": f"<system>\n{part['text']}\n</system>"} if "text" in part else part
+
+
+# --- Another dialect's ---------------------------------------------------------------------------
+
+
+class _Pending(msgspec.Struct):
+    """A call of the last model turn. parts: its result, once it is there, with the media that follow it."""
+
+    stated: str | None
+    name: str
+    parts: list[_Wire] | None = None
+
+
+class _Turn:
+    """One content. calls: those of the turn before, whose results come before everything else."""
+
+    __slots__ = ("calls", "parts", "role")
+
+    def __init__(self, role: str, calls: list[_Pending]) -> None:
+        self.role = role
+        self.calls = calls
+        self.parts: list[_Wire] = []
+
+    def written(self) -> list[_Wire]:
+        """Its parts."""
+        return [part for call in self.calls for part in call.parts or ()] + self.parts
+
+
+def foreign_contents(request: ir.Request, draft: Draft) -> tuple[list[_Wire], list[_Wire]]:
+    """The parts of the system instruction, and the contents."""
+    writer = _Writer(request.messages, draft)
+    system = writer.opening(request.system)
+    writer.rest()
+    return system, writer.finished()
+
+
+class _Writer:
+    """pending: the calls of the last model turn, in order."""
+
+    def __init__(self, messages: tuple[ir.Message, ...], draft: Draft) -> None:
+        self.messages = messages
+        self.draft = draft
+        self.report = draft.report
+        self.next = 0
+        self.turns: list[_Turn] = []
+        self.turn = _Turn("", [])
+        self.pending: list[_Pending] = []
+
+    # --- System text -----------------------------------------------------------------------------
+
+    def opening(self, top: tuple[ir.Block, ...]) -> list[_Wire]:
+        """The dialect's own system field and the run of system messages that opens the history."""
+        system = self._system_parts(top, "system")
+        for message in self.messages:
+            if message.role not in _SYSTEM_ROLES:
+                break
+            system += self._system_parts(message.blocks, f"messages[{self.next}].blocks")
+            self._heading(message, f"messages[{self.next}]")
+            self.next += 1
+        return system
+
+    def _system_parts(self, blocks: tuple[ir.Block, ...], where: str) -> list[_Wire]:
+        parts: list[_Wire] = []
+        for index, block in enumerate(blocks):
+            if not isinstance(block, ir.Text | ir.Refusal | ir.Json):
+                self.report.lose(f"{where}[{index}]", "system text is text alone here", "meaning")
+            elif (part := self._part(block, f"{where}[{index}]")) is not None:
+                parts.append(part)
+        return parts
+
+    def _part(self, block: ir.Block, where: str) -> _Wire | None:
+        """One part; a text of nothing is left out, unless it is signed."""
+        part = bare_text(block) or encode_part(block, self.draft, where)
+        return None if part == {"text": ""} else part
+
+    def _system(self, index: int, message: ir.Message) -> None:
+        """System text in the middle."""
+        parts = self._system_parts(message.blocks, f"messages[{index}].blocks")
+        self._heading(message, f"messages[{index}]")
+        if not parts:
+            return
+        self._begin("user")
+        self.turn.parts += map(_tagged, parts)
+        self.report.change(f"messages[{index}]", "contents[].parts[].text", "written as tagged user text")
+
+    # --- Turns -----------------------------------------------------------------------------------
+
+    def rest(self) -> None:
+        """Everything after the opening."""
+        for index in range(self.next, len(self.messages)):
+            message = self.messages[index]
+            if message.role in _SYSTEM_ROLES:
+                self._system(index, message)
+                continue
+            self._begin(_ROLES.get(message.role, "user"))
+            parts = self.turn.parts
+            for place, block in enumerate(message.blocks):
+                if (bare := bare_text(block)) is not None:
+                    if bare["text"]:
+                        parts.append(bare)
+                else:
+                    self._block(block, f"messages[{index}].blocks[{place}]")
+            self._heading(message, f"messages[{index}]")
+
+    def _heading(self, message: ir.Message, where: str) -> None:
+        """What a message carries beside its blocks."""
+        if message.name is not None:
+            self.report.lose(f"{where}.name", "authors have no names here", "hint")
+        if message.cache is not None:
+            self.report.lose(f"{where}.cache", "prompt caching has no marks here", "hint")
+            restore({}, message.cache.extra, self.report, f"{where}.cache")
+        if message.extra is not None:
+            restore({}, message.extra, self.report, where)
+
+    def _begin(self, role: str) -> None:
+        if self.turn.role != role:
+            self._settle()
+            self._open(role)
+
+    def _open(self, role: str) -> None:
+        """A new content; that of a user begins with the results of the calls before it."""
+        if role == "model":
+            self.pending = []
+        self.turn = _Turn(role, self.pending if role == "user" else [])
+        self.turns.append(self.turn)
+
+    def _block(self, block: ir.Block, where: str) -> None:
+        if isinstance(block, ir.ToolResult) and block.by == "client":
+            self._result(block, where)
+            return
+        part = self._part(block, where)
+        if part is None:
+            return
+        self.turn.parts.append(part)
+        if isinstance(block, ir.ToolCall) and "functionCall" in part and self.turn.role == "model":
+            self.pending.append(_Pending(block.id, block.name))
+            if block.id:
+                self.draft.names[block.id] = block.name
+
+    # --- Results ---------------------------------------------------------------------------------
+
+    def _result(self, block: ir.ToolResult, where: str) -> None:
+        media: list[_Wire] = []
+        if self.draft.facts.media_results is False:
+            block, media = self._without_media(block, where)
+        part = encode_part(block, self.draft, where)
+        assert part is not None
+        call = self._called(block) if self.turn.role == "user" else None
+        if call is not None:
+            part["functionResponse"]["name"] = call.name
+            call.parts = [part, *media]
+        else:
+            self._orphan(part["functionResponse"], block, where)
+            self.turn.parts += media
+
+    def _without_media(self, block: ir.ToolResult, where: str) -> tuple[ir.ToolResult, list[_Wire]]:
+        """A result without its media, which older models take beside it only."""
+        media: list[_Wire] = []
+        kept: list[ir.Block] = []
+        for index, inside in enumerate(block.content):
+            place = f"{where}.content[{index}]"
+            if not isinstance(inside, ir.Media) or inside.text is not None or inside.blocks is not None:
+                kept.append(inside)
+            elif (part := encode_part(inside, self.draft, place)) is not None:
+                media.append(part)
+                self.report.change(place, "contents[].parts[]", "media stand beside a result here, not in it")
+        return msgspec.structs.replace(block, content=tuple(kept)), media
+
+    def _called(self, block: ir.ToolResult) -> _Pending | None:
+        """The call that a result belongs to: by id, or by name and order where there is none."""
+        for call in self.pending:
+            if call.parts is None and (
+                call.stated == block.id if block.id else block.name in {None, call.name}
+            ):
+                return call
+        return None
+
+    def _orphan(self, result: _Wire, block: ir.ToolResult, where: str) -> None:
+        """A result without its call is refused: its content stays as the user's words."""
+        said = result["response"]
+        text = next(iter(said.values()), "") if len(said) == 1 else said
+        if not isinstance(text, str):
+            text = msgspec.json.encode(text).decode()
+        name = block.name or "a tool"
+        self.turn.parts.append({"text": f"Result of {name}, called earlier:\n{text}"})
+        self.turn.parts += result.get("parts", ())
+        self.report.change(where, "contents[].parts[].text", "a result without its call is written as text")
+
+    def _settle(self) -> None:
+        """Leave a turn: what was called before it and is still unanswered gets an error result."""
+        if self.turn.role != "user":
+            return
+        for call in self.pending:
+            if call.parts is None:
+                result: _Wire = {"name": call.name, "response": {"error": CUT_OFF}}
+                if call.stated is not None and self.draft.quirks.call_ids:
+                    result["id"] = call.stated
+                call.parts = [{"functionResponse": result}]
+                self.report.add(
+                    "contents[].parts[]", f"an error result for the call of {call.name}, never answered"
+                )
+        self.pending = []
+
+    # --- The end ---------------------------------------------------------------------------------
+
+    def finished(self) -> list[_Wire]:
+        """The contents."""
+        if self.turn.role == "model" and self.pending:
+            self._open("user")
+        self._settle()
+        if self.turn.role == "model" and self.turn.parts and self.draft.facts.prefill is False:
+            self._open("user")
+            self.turn.parts.append({"text": GO_ON})
+            self.report.add("contents[-1]", "the model refuses to continue its own turn")
+            self.report.lose(
+                f"messages[{len(self.messages) - 1}]", "is not continued, only answered", "quality"
+            )
+        turns = [turn for turn in self.turns if turn.parts or turn.calls]
+        contents = [{"role": turn.role, "parts": turn.written()} for turn in turns]
+        if not contents or (
+            turns[0].role == "model" and any("functionCall" in part for part in turns[0].parts)
+        ):
+            contents.insert(0, {"role": "user", "parts": [{"text": BEGIN}]})
+            self.report.add("contents[0]", "a user's turn must come first")
+        return contents
+
+
+# --- Signatures ----------------------------------------------------------------------------------
+
+
+def sign_calls(contents: list[_Wire], draft: Draft) -> None:
+    """Give the calls of the running turn what stands for a signature where theirs is not there.
+
+    The running turn is everything after the user's last words; of each step in it only the first call is
+    signed.
+    """
+    for place in range(len(contents) - 1, -1, -1):
+        parts = contents[place]["parts"]
+        if contents[place].get("role") == "model":
+            first = next((part for part in parts if "functionCall" in part), None)
+            if first is not None and "thoughtSignature" not in first:
+                first["thoughtSignature"] = SKIP_SIGNATURE
+                draft.report.add(
+                    f"contents[{place}].parts[].thoughtSignature",
+                    "the model refuses calls that are not signed",
+                )
+        elif any("text" in part and not part.get("thought") for part in parts):
+            return

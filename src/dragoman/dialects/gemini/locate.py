@@ -1,0 +1,116 @@
+"""Places in IR terms as JSON paths of this dialect's request, for reports that a client reads."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.gemini.terms import camel, listed
+
+_WHOLE = {
+    "max_output": "generationConfig.maxOutputTokens",
+    "sampling.n": "generationConfig.candidateCount",
+    "sampling.stop": "generationConfig.stopSequences",
+    "sampling.logprobs": "generationConfig.responseLogprobs",
+    "sampling.top_logprobs": "generationConfig.logprobs",
+    "tier": "serviceTier",
+    "output": "generationConfig.responseMimeType",
+    "output.kind": "generationConfig.responseMimeType",
+    "output.modalities": "generationConfig.responseModalities",
+    "output.audio.voice": "generationConfig.speechConfig.voiceConfig.prebuiltVoiceConfig.voiceName",
+    "reasoning.effort": "generationConfig.thinkingConfig.thinkingLevel",
+    "reasoning.budget": "generationConfig.thinkingConfig.thinkingBudget",
+    "reasoning.visible": "generationConfig.thinkingConfig.includeThoughts",
+    "tool_choice.mode": "toolConfig.functionCallingConfig.mode",
+    "parallel": "toolConfig",
+}
+_HEADS = (
+    ("messages[", "contents["),
+    ("system[", "systemInstruction.parts["),
+    ("output.schema", "generationConfig.responseJsonSchema"),
+    ("output.audio", "generationConfig.speechConfig"),
+    ("output.", "generationConfig."),
+    ("reasoning.", "generationConfig.thinkingConfig."),
+    ("reasoning", "generationConfig.thinkingConfig"),
+    ("tool_choice.names", "toolConfig.functionCallingConfig.allowedFunctionNames"),
+    ("tool_choice.", "toolConfig.functionCallingConfig."),
+    ("tool_choice", "toolConfig.functionCallingConfig"),
+)
+_BLOCKS = re.compile(r"\.blocks(?=\[)")
+# How these are written depends on the part: the part itself is the place.
+_INSIDE = re.compile(
+    r"(?<=\])\.(?:sealed|arguments|content.*|error|name|id|data|url|file|mime|text|namespace)$"
+)
+_PARAMETERS = re.compile(r"^(tools\[\d+\])\.parameters(?=\.|$)")
+
+
+def locate(place: str) -> str:
+    """`messages[0].blocks[1].arguments` → `$.contents[0].parts[1]`."""
+    if (path := _WHOLE.get(place)) is not None:
+        return f"$.{path}"
+    if place.startswith("sampling."):
+        return f"$.generationConfig.{camel(place.removeprefix('sampling.'))}"
+    for head, path in _HEADS:
+        if place.startswith(head):
+            place = path + place[len(head) :]
+            break
+    place = _BLOCKS.sub(".parts", place)
+    if place.startswith(("contents[", "systemInstruction.parts[")):
+        place = _INSIDE.sub("", place)
+    place = _PARAMETERS.sub(r"\1.parametersJsonSchema", place)
+    return f"$.{place}"
+
+
+_STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
+_TOOL = re.compile(r"^\$\.tools\[(\d+)\]")
+
+
+def place(request: WireRequest, where: str) -> str:
+    """`locate` in one request's spelling: snake case, single objects for lists, where each tool stands.
+
+    A place that the request does not have is the nearest that it has.
+    """
+    path = locate(where)
+    if (tool := _TOOL.match(path)) is not None:
+        path = f"$.{_tool(request.body, int(tool[1]))}{path[tool.end() :]}"
+    value: Any = request.body
+    found = "$"
+    for step in _STEP.finditer(path, 1):
+        word = step[0]
+        if word[0] == "[":
+            index = int(word[1:-1])
+            if isinstance(value, list) and index < len(value):
+                value, found = value[index], found + word
+            elif not (isinstance(value, dict) and index == 0):  # one object stands for a list of one
+                break
+            continue
+        key = _key(value, word)
+        if key is None:
+            break
+        value, found = value[key], f"{found}.{key}"
+    return found
+
+
+_SCHEMAS = {"parametersJsonSchema": "parameters", "responseJsonSchema": "responseSchema"}
+
+
+def _key(value: Any, word: str) -> str | None:
+    """The key of an object that this word of the specification stands for."""
+    if not isinstance(value, dict):
+        return None
+    words = (word, _SCHEMAS.get(word, word))
+    return next((key for key in value if key in words or camel(key) in words), None)
+
+
+def _tool(body: dict[str, Any], wanted: int) -> str:
+    """Where the tool of this number stands: declarations and the provider's own tools count one each."""
+    number = 0
+    for index, entry in enumerate(listed(body.get("tools") or [])):
+        for key, value in entry.items():
+            inside = len(listed(value)) if camel(key) == "functionDeclarations" else 1
+            if wanted < number + inside:
+                end = f"[{wanted - number}]" if camel(key) == "functionDeclarations" else ""
+                return f"tools[{index}].{key}{end}"
+            number += inside
+    return "tools"

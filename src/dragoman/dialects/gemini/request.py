@@ -1,0 +1,353 @@
+"""Requests: body and path of generateContent and streamGenerateContent to ir.Request and back."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.gemini.history import foreign_contents, own_contents, sign_calls, write_parts
+from dragoman.dialects.gemini.output import KEYS as OUTPUT
+from dragoman.dialects.gemini.output import decode_output, encode_output
+from dragoman.dialects.gemini.parts import Draft, decode_part
+from dragoman.dialects.gemini.reasoning import decode_reasoning, encode_reasoning
+from dragoman.dialects.gemini.terms import NAME, inner, leftovers, listed, restore, spelled
+from dragoman.dialects.gemini.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.loss import Severity
+from dragoman.errors import WireError
+
+PATH = "/models/{model}:generateContent"
+STREAM_PATH = "/models/{model}:streamGenerateContent?alt=sse"
+
+_TOP = frozenset(
+    {
+        "model",
+        "contents",
+        "systemInstruction",
+        "tools",
+        "toolConfig",
+        "generationConfig",
+        "serviceTier",
+        "store",
+    }
+)
+_USUAL = frozenset({"contents", "systemInstruction", "tools"})
+MAPPED = _TOP | {"system_instruction", "tool_config", "generation_config", "service_tier"}
+
+_CONTENT = frozenset({"role", "parts"})
+_SYSTEM = frozenset({"parts", "role"})
+_ROLES = {"user": "user", "model": "assistant", "function": "user", "tool": "user"}
+_SAMPLING = {
+    "temperature": "temperature",
+    "topP": "top_p",
+    "topK": "top_k",
+    "candidateCount": "n",
+    "stopSequences": "stop",
+    "seed": "seed",
+    "presencePenalty": "presence_penalty",
+    "frequencyPenalty": "frequency_penalty",
+    "responseLogprobs": "logprobs",
+    "logprobs": "top_logprobs",
+}
+_CONFIG = frozenset({*_SAMPLING, *OUTPUT, "maxOutputTokens", "thinkingConfig"})
+_TIERS = {"standard": "default", "unspecified": "auto"}
+_TIER_WORDS = {"default": "standard", "auto": "unspecified", "flex": "flex", "priority": "priority"}
+_NO_SAMPLING = ir.Request(NAME, None).sampling
+"""The one default value, so that identity tells that nothing is stated."""
+
+# --- Wire to IR ----------------------------------------------------------------------------------
+
+
+def decode_request(wire: WireRequest) -> ir.Request:
+    """A checked request. Raises WireError for structures that no check let pass."""
+    body = spelled(wire.body)
+    get = body.get
+    forms: dict[str, str] = {}
+    fields: dict[str, Any] = {}
+    extra: ir.Extra = None
+    if (system := get("systemInstruction")) is not None:
+        fields["system"], extra = _system(system, forms)
+    if (tools := get("tools")) is not None:
+        fields["tools"] = decode_tools(tools)
+    if not body.keys() <= _USUAL:
+        extra = ir.merge(extra, _decode_rare(body, fields))
+    if forms:
+        fields["forms"] = forms
+    if _streams(wire):
+        fields["stream"] = fields["stream_usage"] = True
+    return ir.Request(NAME, _model(wire), _messages(get("contents")), extra=extra, **fields)
+
+
+def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
+    """What not every request has; the keys that are left over."""
+    extra = leftovers(body, _TOP)
+    if body.get("generationConfig"):
+        extra = ir.merge(_configured(spelled(body["generationConfig"]), fields), extra)
+    if (tool_config := body.get("toolConfig")) is not None:
+        tool_config = spelled(tool_config)
+        if (calling := tool_config.get("functionCallingConfig")) is not None:
+            fields["tool_choice"] = decode_choice(calling)
+        extra = ir.merge(inner("toolConfig", tool_config, frozenset({"functionCallingConfig"})), extra)
+    if (tier := body.get("serviceTier")) is not None:
+        fields["tier"] = _TIERS.get(tier, tier)
+    if (store := body.get("store")) is not None:
+        fields["store"] = store
+    return extra
+
+
+def _configured(config: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
+    stated = {
+        _SAMPLING[key]: value for key, value in config.items() if key in _SAMPLING and value is not None
+    }
+    if stated:
+        if (stop := stated.get("stop")) is not None:
+            stated["stop"] = tuple(listed(stop))
+        fields["sampling"] = ir.Sampling(**stated)
+    if (most := config.get("maxOutputTokens")) is not None:
+        fields["max_output"] = most
+    if (thinking := config.get("thinkingConfig")) is not None:
+        fields["reasoning"] = decode_reasoning(thinking)
+    if not config.keys().isdisjoint(OUTPUT):
+        fields["output"] = decode_output(config)
+    return inner("generationConfig", config, _CONFIG)
+
+
+def brief(wire: WireRequest) -> ir.Request:
+    """What the form of the answer depends on, without the contents."""
+    stream = _streams(wire)
+    return ir.Request(NAME, _model(wire), stream=stream, stream_usage=True if stream else None)
+
+
+def _model(wire: WireRequest) -> str | None:
+    return wire.params.get("model")
+
+
+def _streams(wire: WireRequest) -> bool:
+    return ":streamGenerateContent" in wire.path
+
+
+def _system(value: Any, forms: dict[str, str]) -> tuple[tuple[ir.Block, ...], ir.Extra]:
+    if type(value) is not dict:
+        raise WireError("must be an object", "systemInstruction")
+    value = spelled(value)
+    if (role := value.get("role")) is not None:
+        forms["systemInstruction"] = role
+    return _blocks(value.get("parts"), "systemInstruction"), inner("systemInstruction", value, _SYSTEM)
+
+
+def _messages(values: Any) -> tuple[ir.Message, ...]:
+    if values is None:
+        return ()
+    return tuple([_message(value, index) for index, value in enumerate(listed(values))])
+
+
+def _message(value: Any, index: int) -> ir.Message:
+    if type(value) is not dict:
+        raise WireError("must be an object", f"contents[{index}]")
+    word = value.get("role")
+    role = "user" if word is None else _ROLES.get(word)
+    if role is None:
+        raise WireError("the role must be user or model", f"contents[{index}].role")
+    blocks = _blocks(value.get("parts"), f"contents[{index}]")
+    form = None if word in {"user", "model"} else word or "bare"
+    extra = None if value.keys() <= _CONTENT else leftovers(value, _CONTENT)
+    return ir.Message(role, blocks, form=form, extra=extra)  # type: ignore[arg-type]
+
+
+def _blocks(parts: Any, where: str) -> tuple[ir.Block, ...]:
+    if parts is None:
+        return ()
+    blocks = []
+    for index, part in enumerate(listed(parts)):
+        if type(part) is not dict:
+            raise WireError("must be an object", f"{where}.parts[{index}]")
+        blocks.append(decode_part(part))
+    return tuple(blocks)
+
+
+# --- IR to wire ----------------------------------------------------------------------------------
+
+
+def encode_request(request: ir.Request, target: Target) -> WireRequest:
+    """The path and body for a Gemini model.
+
+    Raises WireError for what cannot be asked at all: files of another provider, free-text tools.
+    """
+    own = request.dialect == NAME
+    draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts, names={})
+    body: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+    if own:
+        added, contents = own_contents(request.messages, draft)
+        _own_system(request, added, draft, body)
+    else:
+        system, contents = foreign_contents(request, draft)
+        if system:
+            body["systemInstruction"] = {"parts": system}
+    if target.facts.signed_calls:
+        sign_calls(contents, draft)
+    body["contents"] = contents
+    if request.tools is not None or request.tool_choice is not None or request.parallel is False:
+        encode_tools(request, target, body)
+    if request.sampling is not _NO_SAMPLING:
+        _encode_sampling(request.sampling, target, config, own=own)
+    if request.max_output is not None:
+        _limit(request.max_output, target, config, own=own)
+    if request.reasoning is not None:
+        encode_reasoning(request, target, config)
+    if request.output is not None:
+        encode_output(request, target, body, config)
+    if _rare_values(request) != _NOTHING_RARE:
+        _encode_rare(request, target, body, config, own=own)
+    if config:
+        body["generationConfig"] = config
+    path = STREAM_PATH if request.stream else PATH
+    return WireRequest("chat", body, path=path, params={"model": target.model or request.model or ""})
+
+
+def _own_system(request: ir.Request, added: list[dict[str, Any]], draft: Draft, body: dict[str, Any]) -> None:
+    role = (request.forms or {}).get("systemInstruction")
+    if not (added or request.system or role):
+        return
+    system: dict[str, Any] = {} if role is None else {"role": role}
+    system["parts"] = added + write_parts(request.system, draft, "system")
+    body["systemInstruction"] = system
+
+
+def _limit(most: int, target: Target, config: dict[str, Any], *, own: bool) -> None:
+    bound = target.facts.max_output
+    if own or bound is None or most <= bound:
+        config["maxOutputTokens"] = most
+        return
+    config["maxOutputTokens"] = bound
+    target.report.change(
+        "max_output",
+        "generationConfig.maxOutputTokens",
+        f"lowered to {bound}, the most that the model can give",
+    )
+    target.report.lose("max_output", f"limited to {bound}", "quality")
+
+
+_LOST: dict[str, tuple[str, Severity]] = {
+    "min_p": ("there is no min_p here", "quality"),
+    "repetition_penalty": ("there is no repetition penalty here", "quality"),
+    "logit_bias": ("single tokens cannot be weighed here", "meaning"),
+}
+_lost_values = attrgetter(*_LOST)
+_NOTHING = (None,) * len(_LOST)
+_DRAWN = ("temperature", "topP", "topK")
+_STOPS = 5
+"""How many stop sequences the API takes."""
+
+
+def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, Any], *, own: bool) -> None:
+    report = target.report
+    for key, field in _SAMPLING.items():
+        if (value := getattr(sampling, field)) is not None:
+            config[key] = value
+    if sampling.stop is not None:
+        config["stopSequences"] = list(sampling.stop)
+    values = _lost_values(sampling)
+    if values != _NOTHING:
+        for field, value in zip(_LOST, values, strict=True):
+            if value is not None and value != {}:
+                report.lose(f"sampling.{field}", *_LOST[field])
+    if not own:
+        _fit_sampling(target, config)
+
+
+def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
+    """What another dialect takes and this one does not."""
+    report = target.report
+    if target.facts.sampling is False:
+        for key in _DRAWN:
+            if config.pop(key, None) is not None:
+                report.lose(f"sampling.{_SAMPLING[key]}", "the model takes no sampling parameters", "quality")
+    if config.get("candidateCount") == 1:
+        del config["candidateCount"]
+    if not config.get("responseLogprobs", True):
+        del config["responseLogprobs"]
+    if config.get("logprobs") == 0:
+        del config["logprobs"]
+    if (stop := config.get("stopSequences")) is not None:
+        _fit_stop(stop, target, config)
+    seed = config.get("seed")
+    if seed is not None and not -(2**31) <= seed < 2**31:
+        config["seed"] = seed % 2**31
+        report.change(
+            "sampling.seed", "generationConfig.seed", "seeds have 31 bits here: the same for the same"
+        )
+
+
+def _fit_stop(stop: list[str], target: Target, config: dict[str, Any]) -> None:
+    kept = [text for text in stop if text]
+    if len(kept) < len(stop):
+        target.report.lose("sampling.stop", "an empty stop sequence is refused", "hint")
+    if len(kept) > _STOPS:
+        target.report.lose("sampling.stop", f"only the first {_STOPS} stop sequences are sent", "meaning")
+    if kept:
+        config["stopSequences"] = kept[:_STOPS]
+    else:
+        del config["stopSequences"]
+
+
+_rare_values = attrgetter(
+    "user",
+    "metadata",
+    "safety_identifier",
+    "tier",
+    "cache",
+    "store",
+    "previous",
+    "conversation",
+    "background",
+    "extra",
+)
+_NOTHING_RARE = (None,) * 10
+_NEVER: dict[str, tuple[str, Severity]] = {
+    "user": ("the end user has no name here", "hint"),
+    "safety_identifier": ("the end user has no name here", "hint"),
+    "metadata": ("requests carry no metadata here", "hint"),
+    "store": ("answers are not stored here", "hint"),
+    "previous": ("this protocol keeps no state", "meaning"),
+    "conversation": ("this protocol keeps no state", "meaning"),
+    "background": ("this protocol keeps no state", "meaning"),
+}
+
+
+def _encode_rare(
+    request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, own: bool
+) -> None:
+    """What most requests do not have."""
+    report = target.report
+    if request.tier is not None:
+        _encode_tier(request.tier, target, body, own=own)
+    if request.cache is not None:
+        for field in ("key", "mode", "ttl", "retention", "mark"):
+            if getattr(request.cache, field) is not None:
+                report.lose(f"cache.{field}", "prompt caching has no such setting here", "hint")
+        restore({}, request.cache.extra, report, "cache")
+    if own and request.store is not None:
+        body["store"] = request.store
+    for field, (reason, severity) in _NEVER.items():
+        if getattr(request, field) and field not in body:
+            report.lose(field, reason, severity)
+    if request.extra is not None:
+        _restore(request.extra, target, body, config)
+
+
+def _encode_tier(tier: str, target: Target, body: dict[str, Any], *, own: bool) -> None:
+    word = _TIER_WORDS.get(tier, tier if own else None)
+    if word is None:
+        target.report.lose("tier", f"there is no service tier {tier} here", "hint")
+    elif own or tier != "auto":
+        body["serviceTier"] = word
+
+
+def _restore(extra: ir.Extra, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
+    """Leftover keys back in their places, some of them inside of objects that hold nothing else."""
+    holders = {"generationConfig": config, "toolConfig": body.get("toolConfig", {})}
+    out = {**body, **holders}
+    restore(out, extra, target.report, "")
+    body.update({key: value for key, value in out.items() if key not in holders or value})
