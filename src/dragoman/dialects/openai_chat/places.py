@@ -48,6 +48,7 @@ _SEARCH: Final = {
 }
 _BLOCK: Final = re.compile(r"(messages\[\d+\])\.blocks\[(\d+)\](.*)")
 _TOOL: Final = re.compile(r"tools\[(\d+)\](?:\.(.*))?")
+_SCHEMA: Final = re.compile(r"output\.schema([.\[].*)")
 _LEFTOVERS: Final = ("output", "reasoning", "cache")
 _STEP: Final = re.compile(r"[^.\[\]]+|\[\d+\]")
 
@@ -59,6 +60,8 @@ def locate(where: str) -> str:
     """
     if (members := _MEMBERS.get(where)) is not None:
         return "$." + members[0]
+    if (inner := _SCHEMA.fullmatch(where)) is not None:
+        return locate("output.schema") + inner[1]
     if (block := _BLOCK.fullmatch(where)) is not None:
         return "$." + block[1]
     if (tool := _TOOL.fullmatch(where)) is not None:
@@ -79,14 +82,16 @@ def place(request: WireRequest, where: str) -> str:
     """A place as a JSON path of this request, as near as the request has it."""
     body = request.body
     for member in _MEMBERS.get(where, ()):
-        if _has(body, member):
+        if has(body, member):
             return "$." + member
+    if (inner := _SCHEMA.fullmatch(where)) is not None:
+        return place(request, "output.schema") + inner[1]
     if (block := _BLOCK.fullmatch(where)) is not None:
-        return "$." + _nearest(body, f"{block[1]}.content[{block[2]}]{block[3]}", block[1])
+        return "$." + nearest(body, f"{block[1]}.content[{block[2]}]{block[3]}", block[1])
     if (tool := _TOOL.fullmatch(where)) is not None:
         return "$." + _tool(body, int(tool[1]), tool[2] or "")
     plain = _plain(where)
-    return "$." + (plain if _has(body, plain) else _nearest(body, where, where))
+    return "$." + (plain if has(body, plain) else nearest(body, where, where))
 
 
 def _tool(body: dict[str, Any], index: int, rest: str) -> str:
@@ -95,20 +100,20 @@ def _tool(body: dict[str, Any], index: int, rest: str) -> str:
     if index >= len(body.get(member) or ()):
         option = rest.removeprefix("options.")
         path = f"web_search_options.{_SEARCH.get(option, option)}"
-        return path if option and _has(body, path) else "web_search_options"
+        return path if option and has(body, path) else "web_search_options"
     base = f"{member}[{index}]"
     if not rest:
         return base
     for path in (f"{base}.function.{rest}", f"{base}.custom.{rest}", f"{base}.{rest}"):
-        if _has(body, path):
+        if has(body, path):
             return path
     option = rest.removeprefix("options.")
-    return _nearest(body, f"{base}.parameters.{_SEARCH.get(option, option)}", base)
+    return nearest(body, f"{base}.parameters.{_SEARCH.get(option, option)}", base)
 
 
-def _nearest(body: dict[str, Any], path: str, fallback: str) -> str:
+def nearest(body: dict[str, Any], path: str, fallback: str) -> str:
     """The longest beginning of a path that the body has."""
-    while not _has(body, path):
+    while not has(body, path):
         shorter = path[: max(path.rfind("."), path.rfind("["), 0)]
         if not shorter:
             return fallback
@@ -116,7 +121,8 @@ def _nearest(body: dict[str, Any], path: str, fallback: str) -> str:
     return path
 
 
-def _has(body: Any, path: str) -> bool:
+def has(body: Any, path: str) -> bool:
+    """Whether a body has a path."""
     value = body
     for step in _STEP.findall(path):
         if step.startswith("["):

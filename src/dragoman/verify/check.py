@@ -1,0 +1,179 @@
+"""The check of an answer against the form that its request asked for, as a step on its way back.
+
+A whole answer that fails makes its attempt fail, so that the next one is tried. A stream passes as it comes;
+where its text turns out wrong at the end, an error stands in place of the finish. What is told is the place
+and the keyword of the first mistake, never what was written there.
+
+Only text that was meant to be the answer is judged: a candidate that was cut off, refused, filtered, or that
+calls tools is what its stop says it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.errors import RequestFailed
+from dragoman.verify.bounds import Budget, Exhausted
+from dragoman.verify.conformance import Breach, Test, Unusable, compile_schema, parsed
+
+LONGEST_TEXT: Final = 1_000_000
+"""Characters of one answer. What is longer cannot be checked, and counts as wrong."""
+LARGEST_SCHEMA: Final = 200_000
+"""Bytes of one schema, written without blanks."""
+
+
+class Form(msgspec.Struct, frozen=True):
+    """The form that an answer must have. test: of its value; any JSON value will do without one."""
+
+    test: Test | None = None
+
+
+def form_of(output: ir.Output | None) -> Form | None:
+    """The form that a request asks for, None where it asks for plain text.
+
+    Raises RequestFailed (400), with the place in IR terms, for a schema that nothing can be checked against.
+    """
+    if output is None or output.kind == "text":
+        return None
+    if output.kind == "json" or output.schema is None:
+        return Form()
+    written = msgspec.json.encode(output.schema)
+    try:
+        if len(written) > LARGEST_SCHEMA:
+            raise Unusable("", f"a schema of more than {LARGEST_SCHEMA} bytes is not checked")
+        return Form(_compiled(written))
+    except Unusable as error:
+        joint = "." if error.path and not error.path.startswith("[") else ""
+        raise RequestFailed(
+            ir.Fault(
+                "invalid_request",
+                f"Answers cannot be checked against this schema: {error.message}.",
+                code="invalid_json_schema",
+                param=f"output.schema{joint}{error.path}",
+            )
+        ) from error
+
+
+@lru_cache(maxsize=32)
+def _compiled(schema: bytes) -> Test:
+    return compile_schema(msgspec.json.decode(schema))
+
+
+class CheckOutput:
+    """Holds one answer to its form. clock: seconds that never jump, for the time that patterns take."""
+
+    def __init__(self, form: Form, clock: Callable[[], float]) -> None:
+        self._form = form
+        self._clock = clock
+        self._candidates: dict[int, _Said] = {}
+
+    def whole(self, response: ir.Response) -> ir.Response:
+        """The answer as it is. Raises RequestFailed for one that is not as it was asked for."""
+        for candidate in response.candidates:
+            said = _Said()
+            for index, block in enumerate(candidate.blocks):
+                said.replace(index, block)
+            if (fault := self._judged(said, candidate.stop)) is not None:
+                raise RequestFailed(fault)
+        return response
+
+    def feed(self, event: ir.Event) -> Sequence[ir.Event]:
+        """The event, or the error that ends the answer."""
+        kind = type(event)
+        if kind is ir.TextDelta or kind is ir.Open or kind is ir.Close or kind is ir.RefusalDelta:
+            self._collect(event)
+        elif isinstance(event, ir.Finish):
+            said = self._candidates.pop(event.candidate, None) or _Said()
+            if (fault := self._judged(said, event.stop)) is not None:
+                return (ir.Error(fault),)
+        return (event,)
+
+    def _collect(self, event: ir.Event) -> None:
+        assert isinstance(event, ir.TextDelta | ir.Open | ir.Close | ir.RefusalDelta)
+        said = self._candidates.get(event.candidate)
+        if said is None:
+            said = self._candidates[event.candidate] = _Said()
+        if isinstance(event, ir.TextDelta):
+            said.add(event.index, event.text)
+        elif isinstance(event, ir.RefusalDelta):
+            said.replace(event.index, ir.Refusal(event.text))
+        elif event.block is not None:
+            said.replace(event.index, event.block)
+
+    def _judged(self, said: _Said, stop: ir.Stop | None) -> ir.Fault | None:
+        if said.other or (stop is not None and stop.reason not in _ENDED):
+            return None
+        mistake = self._mistake(said)
+        if mistake is None:
+            return None
+        return ir.Fault("upstream", f"The model's answer {mistake}.", code="invalid_output", blame="upstream")
+
+    def _mistake(self, said: _Said) -> str | None:
+        """What is wrong with a text, in words that follow `the answer`."""
+        if said.length > LONGEST_TEXT:
+            return f"is longer than {LONGEST_TEXT} characters, so that it cannot be checked"
+        try:
+            value = parsed(said.text())
+            test = self._form.test
+            breach = None if test is None else test(value, Budget(self._clock))
+        except (Exhausted, RecursionError):
+            return "takes too long to check against its schema"
+        except ValueError:
+            return "is not JSON"
+        return None if breach is None else f"breaks its schema at {_path(breach)} ({breach.keyword})"
+
+
+_ENDED: Final = frozenset({"end", "sequence", "other"})
+"""Why a candidate stops that said all it had to say."""
+
+
+class _Said:
+    """The text of one candidate. other: it refuses, or calls a tool of the client's."""
+
+    __slots__ = ("_texts", "length", "other")
+
+    def __init__(self) -> None:
+        self._texts: dict[int, list[str]] = {}
+        self.length = 0
+        self.other = False
+
+    def add(self, index: int, text: str) -> None:
+        self.length += len(text)
+        if self.length <= LONGEST_TEXT:
+            self._texts.setdefault(index, []).append(text)
+
+    def replace(self, index: int, block: ir.Block) -> None:
+        """A block as it begins, or as it is after all."""
+        if isinstance(block, ir.Text):
+            self.length -= sum(map(len, self._texts.pop(index, ())))
+            self.add(index, block.text)
+        elif (isinstance(block, ir.ToolCall) and block.by == "client") or (
+            isinstance(block, ir.Refusal) and block.text
+        ):
+            self.other = True
+
+    def text(self) -> str:
+        return "".join("".join(pieces) for _, pieces in sorted(self._texts.items()))
+
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+_LONGEST_PATH: Final = 200
+
+
+def _path(breach: Breach) -> str:
+    """Where a value is wrong, as a JSON path of bounded length: names may be the model's own."""
+    path = "$"
+    for step in breach.path:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        else:
+            path += f".{step}" if _NAME.match(step) else f"[{msgspec.json.encode(step).decode()}]"
+        if len(path) > _LONGEST_PATH:
+            return path[:_LONGEST_PATH] + "…"
+    return path
