@@ -70,8 +70,8 @@ class _Candidate:
         self.blocks = 0  # opened so far
         self.prose = -1  # the open block of prose
         self.prose_kind: Any = None  # what would continue it
-        self.calls: dict[Any, _Call] = {}
-        self.waiting: list[_Call] = []  # calls whose name has not come yet
+        self.calls: dict[Any, Call] = {}
+        self.waiting: list[Call] = []  # calls whose name has not come yet
         self.legacy = -1
         self.audio = -1
         self.images = 0  # so far
@@ -94,7 +94,7 @@ class _Candidate:
             self.extra[key] = value
 
 
-class _Call:
+class Call:
     """One call: its id, its block (-1 until it is opened), and fragments that came before its name."""
 
     __slots__ = ("block", "first", "id", "pieces")
@@ -326,7 +326,7 @@ class Decoder(ChunkDecoder):
     def _call(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
         custom = wire.get("type") == "custom" or not wire.get("function")
         inner = wire.get("custom" if custom else "function") or {}
-        call = _called(candidate, wire, inner)
+        call = call_of(candidate.calls, wire, inner)
         text = inner.get("arguments", inner.get("input"))
         if text is not None and type(text) is not str:
             text = msgspec.json.encode(text).decode()
@@ -350,7 +350,7 @@ class Decoder(ChunkDecoder):
             events.append(ir.SealDelta(call.block, sealed, candidate.index))
 
     def _open_call(
-        self, candidate: _Candidate, call: _Call, block: ir.ToolCall, events: list[ir.Event]
+        self, candidate: _Candidate, call: Call, block: ir.ToolCall, events: list[ir.Event]
     ) -> None:
         if candidate.prose >= 0:
             events.append(ir.Close(candidate.prose, None, candidate.index))
@@ -365,7 +365,7 @@ class Decoder(ChunkDecoder):
             if not wire.get("name"):
                 candidate.keep("message.function_call", wire)
                 return
-            call = _Call(wire)
+            call = Call(wire)
             self._open_call(candidate, call, ir.ToolCall(None, wire["name"], kind="legacy"), events)
             candidate.legacy = call.block
         if text := wire.get("arguments"):
@@ -425,21 +425,21 @@ class Decoder(ChunkDecoder):
         events.append(ir.Finish(stop, candidate.index, extra))
 
 
-def _called(candidate: _Candidate, wire: dict[str, Any], inner: dict[str, Any]) -> _Call:
-    """The call that a fragment belongs to.
+def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any]) -> Call:
+    """The call that a fragment belongs to; a new one is added to `calls`.
 
     Its position tells it, but some vendors leave that out, or give every call the position 0: a new id with
     a name makes a new call.
     """
     call_id = wire.get("id")
     key = wire.get("index", call_id)
-    call = candidate.calls.get(key)
-    if call is None and key is None and candidate.calls:
-        call = list(candidate.calls.values())[-1]
+    call = calls.get(key)
+    if call is None and key is None and calls:
+        call = list(calls.values())[-1]
     if call is not None and not (call_id and call.id and call_id != call.id and inner.get("name")):
         return call
-    made = _Call(wire)
-    candidate.calls[key if call is None else call_id] = made
+    made = Call(wire)
+    calls[key if call is None else call_id] = made
     return made
 
 

@@ -7,7 +7,7 @@ patterns only where a status stands for many things.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -154,7 +154,7 @@ def fault_of(frame: dict[str, Any]) -> Fault:
 
 
 def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
-    kind = _kind(said, status)
+    kind = kind_of(said, status)
     return Fault(
         kind,
         _message(said),
@@ -163,12 +163,18 @@ def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
         type=said.type,
         status=status,
         retry_after=wait,
-        blame="gateway" if kind in _GATEWAYS else "upstream" if kind in _UPSTREAMS else "client",
+        blame=blame_of(kind),
         extra={NAME: said.rest} if said.rest else None,
     )
 
 
-def _kind(said: Body, status: int | None) -> Kind:
+def blame_of(kind: Kind) -> Literal["client", "upstream", "gateway"]:
+    """Who has to change something after a failure upstream."""
+    return "gateway" if kind in _GATEWAYS else "upstream" if kind in _UPSTREAMS else "client"
+
+
+def kind_of(said: Body, status: int | None) -> Kind:
+    """The kind of a failure by its status, codes and words. status: None where the error came without one."""
     metadata = said.rest.get("metadata")
     words = (said.code, said.type, metadata.get("error_type") if isinstance(metadata, dict) else None)
     named = [kind for word in words if isinstance(word, str) and (kind := _CODES.get(word.lower()))]
