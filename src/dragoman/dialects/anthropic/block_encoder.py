@@ -265,7 +265,7 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
             out["context"] = block.context
     if block.citable is not None:
         out["citations"] = {"enabled": block.citable}
-    if block.detail is not None:
+    if block.detail not in {None, "auto"}:  # left to the provider, as it is here
         scope.report.lose(f"{where}.detail", "images have no level of detail here", "hint")
     return _finish(out, block, scope, where)
 

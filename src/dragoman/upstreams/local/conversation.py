@@ -59,8 +59,6 @@ def ask(request: ir.Request, report: Report, draw: Draw) -> Asked:
 
 
 _UNSAID: tuple[tuple[str, str, Severity], ...] = (
-    ("reasoning", "the embedded models do not think", "quality"),
-    ("cache", "every prompt is read whole", "hint"),
     ("user", "nobody is told the end user's id", "hint"),
     ("safety_identifier", "nobody is told the end user's id", "hint"),
     ("metadata", "nothing is stored", "hint"),
@@ -76,9 +74,19 @@ def _lose_fields(request: ir.Request, report: Report) -> None:
     for field, reason, severity in _UNSAID:
         if getattr(request, field):
             report.lose(field, reason, severity)
+    if request.reasoning is not None and not _declined(request.reasoning):
+        report.lose("reasoning", "the embedded models do not think", "quality")
+    for field in ("key", "mode", "ttl", "retention", "mark"):
+        if request.cache is not None and getattr(request.cache, field) is not None:
+            report.lose(f"cache.{field}", "every prompt is read whole", "hint")
     if request.parallel and request.tools:
         report.lose("parallel", "one call at a time is made", "quality")
     _lose_extra(request.extra, "", report)
+
+
+def _declined(reasoning: ir.Reasoning) -> bool:
+    """Whether no thoughts are wanted, which suits models that have none."""
+    return reasoning.mode == "off" or reasoning.effort == "none" or reasoning.budget == 0
 
 
 def _lose_extra(extra: ir.Extra, where: str, report: Report) -> None:
@@ -117,12 +125,12 @@ def _turns(request: ir.Request, report: Report) -> Iterator[Turn]:
 
 def _said(blocks: Sequence[ir.Block], where: str, report: Report) -> Turn:
     """What the assistant said and called."""
-    calls = tuple(
-        Invocation(block.name, block.arguments, block.id)
-        for block in blocks
-        if isinstance(block, ir.ToolCall) and block.by != "provider"
-    )
-    return Turn("assistant", _text(blocks, where, report), calls)
+    calls: list[Invocation] = []
+    for index, block in enumerate(blocks):
+        if isinstance(block, ir.ToolCall) and block.by != "provider":
+            _lose_parts(block, f"{where}[{index}]", report)
+            calls.append(Invocation(block.name, block.arguments, block.id))
+    return Turn("assistant", _text(blocks, where, report), tuple(calls))
 
 
 def _asked(blocks: Sequence[ir.Block], where: str, names: dict[str, str], report: Report) -> Iterator[Turn]:
@@ -132,6 +140,7 @@ def _asked(blocks: Sequence[ir.Block], where: str, names: dict[str, str], report
         if isinstance(block, ir.ToolResult) and block.by != "provider":
             if index > start:
                 yield Turn("user", _text(blocks, where, report, start, index))
+            _lose_parts(block, f"{where}[{index}]", report)
             name = block.name or names.get(block.id or "")
             text = _text(block.content, f"{where}[{index}].content", report)
             yield Turn("tool", text, name=name, id=block.id)
@@ -181,6 +190,8 @@ def _block(block: ir.Block, where: str, report: Report) -> str:
 def _lose_parts(block: ir.Block, where: str, report: Report) -> None:
     if getattr(block, "cache", None) is not None:
         report.lose(f"{where}.cache", "every prompt is read whole", "hint")
+    if getattr(block, "sealed", None) is not None and not isinstance(block, ir.Thinking):
+        report.lose(f"{where}.sealed", "only its origin can read a seal", "quality")
     if getattr(block, "citations", ()):
         report.lose(f"{where}.citations", "a prompt holds no citations", "hint")
     _lose_extra(getattr(block, "extra", None), where, report)
@@ -231,7 +242,9 @@ def _grammar(
     if any(kind != "text" for kind in output.modalities or ()):
         raise unsupported("The embedded models answer in text.", "output.modalities", "unsupported_modality")
     if output.verbosity is not None:
-        report.lose("output.verbosity", "the embedded models are not told", "hint")
+        report.lose("output.verbosity", "the embedded models are not told", "quality")
+    if output.description is not None:
+        report.lose("output.description", "the embedded models are not told", "quality")
     _lose_extra(output.extra, "output", report)
     calls = [Call(tool.name, _parameters(tool), f"tools[{index}].parameters") for index, tool in offered]
     if forced:

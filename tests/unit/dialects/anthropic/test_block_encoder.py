@@ -50,6 +50,12 @@ def encoded(block: ir.Block, *, answer: bool = False) -> tuple[dict[str, Any] | 
             [],
         ),
         (
+            ir.Media("image", "image/png", "AA==", detail="auto"),
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}},
+            [],
+            [],
+        ),
+        (
             ir.Media("image", data="/9j/4AAQ"),
             {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": "/9j/4AAQ"}},
             [],

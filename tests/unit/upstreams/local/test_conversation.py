@@ -128,8 +128,9 @@ def test_what_cannot_be_read_is_an_error_at_its_place(bad: ir.Request, path: str
         (request(previous="resp_1", store=True), {"previous": "meaning", "store": "hint"}),
         (
             request(cache=ir.Caching(key="k"), metadata={"a": 1}, background=True),
-            {"cache": "hint", "metadata": "hint", "background": "quality"},
+            {"cache.key": "hint", "metadata": "hint", "background": "quality"},
         ),
+        (request(reasoning=ir.Reasoning(effort="none")), {}),
         (request(extra={"openai_chat": {"prediction": {}, "empty": None}}), {"prediction": "hint"}),
         (request(tools=(NOW,), parallel=True), {"parallel": "quality"}),
         (request(parallel=True), {}),
@@ -144,6 +145,13 @@ def test_what_cannot_be_read_is_an_error_at_its_place(bad: ir.Request, path: str
         (
             request(ir.Message("assistant", (ir.Thinking("hm"), ir.Text("a")))),
             {"messages[0].blocks[0]": "quality"},
+        ),
+        (
+            request(
+                ir.Message("assistant", (ir.ToolCall("1", "now", sealed=ir.Sealed("gemini", "c2ln")),)),
+                ir.Message("user", (ir.ToolResult("1", cache=MARK),)),
+            ),
+            {"messages[0].blocks[0].sealed": "quality", "messages[1].blocks[0].cache": "hint"},
         ),
         (request(user(ir.Native("gemini", "odd", {}))), {"messages[0].blocks[0]": "meaning"}),
         (
@@ -163,8 +171,8 @@ def test_what_cannot_be_read_is_an_error_at_its_place(bad: ir.Request, path: str
         (request(tools=(ir.Function("f", strict=True),), tool_choice=ir.ToolChoice("any")), {}),
         (request(tools=(NOW,), tool_choice=ir.ToolChoice("native", native=1)), {"tool_choice": "meaning"}),
         (
-            request(output=ir.Output(verbosity="low", extra={"x": {"y": 1}})),
-            {"output.verbosity": "hint", "output.y": "hint"},
+            request(output=ir.Output(verbosity="low", description="A place.", extra={"x": {"y": 1}})),
+            {"output.verbosity": "quality", "output.description": "quality", "output.y": "hint"},
         ),
     ],
 )
