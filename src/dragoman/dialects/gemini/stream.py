@@ -179,6 +179,7 @@ class StreamDecoder:
         self._answers: dict[int, _Answer] = {}
         self._usage: msgspec.Raw | _Wire | None = None
         self._refused: ir.Stop | None = None
+        self._tier: str | None = None
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
@@ -237,7 +238,10 @@ class StreamDecoder:
         if usage is None:
             return []
         value = _decode(usage) if isinstance(usage, msgspec.Raw) else usage
-        return [ir.Tally(decode_usage(value))] if value else []
+        events: _Events = []
+        if (tier := decode_tier(value)) is not None and tier != self._tier:
+            events.append(ir.More(tier=tier))
+        return [*events, ir.Tally(decode_usage(value))]
 
     # --- Chunks ----------------------------------------------------------------------------------
 
@@ -282,7 +286,9 @@ class StreamDecoder:
         extra = leftovers(value, KNOWN if stop is None else _LATE)
         if self._state == "new":
             self._state = "begun"
-            events.append(_start(value, extra))
+            start = _start(value, extra)
+            self._tier = start.tier
+            events.append(start)
         elif extra is not None:
             events.append(ir.More(extra))
         if usage := value.get("usageMetadata"):

@@ -77,7 +77,6 @@ class StreamEncoder:
         self._called: set[int] = set()
         self._usage: ir.Usage | None = None
         self._tier: str | None = None
-        self._late: dict[str, Any] = {}
         self._over = False
 
     def feed(self, event: ir.Event) -> bytes:
@@ -132,9 +131,13 @@ class StreamEncoder:
         self._draft = Draft(self._report, event.dialect == NAME, answer=True)
         self._same = identity(event.id, event.model, event.created, self._reply)
         self._usage, self._tier = event.usage, event.tier
-        if event.extra is not None:
-            restore(self._late, event.extra, self._report, "")
-        return b""
+        return self._beside(event.extra)
+
+    def _beside(self, extra: ir.Extra) -> bytes:
+        """Leftovers of the answer, in a chunk of their own."""
+        members: dict[str, Any] = {}
+        restore(members, extra, self._report, "")
+        return self._chunk(members) if members else b""
 
     def _finish(self, event: ir.Finish) -> bytes:
         self._finished[event.candidate] = event
@@ -145,9 +148,8 @@ class StreamEncoder:
         return b""
 
     def _more(self, event: ir.More) -> bytes:
-        restore(self._late, event.extra, self._report, "")
         self._tier = event.tier or self._tier
-        return b""
+        return self._beside(event.extra)
 
     def _silent(self, event: ir.Ping | ir.Raw) -> bytes:
         return b""
@@ -175,8 +177,8 @@ class StreamEncoder:
         usage = encode_usage(self._usage, self._tier, self._report, own=own)
         if usage:
             last["usageMetadata"] = usage
-        restore(self._late, event.extra, self._report, "")
-        out = self._chunk({**last, **self._late})
+        restore(last, event.extra, self._report, "")
+        out = self._chunk(last)
         self._over = True
         return out + b"]" if self._array else out
 

@@ -189,7 +189,8 @@ def kind_of(said: Body, status: int | None) -> Kind:
         return refined
     if status in _VAGUE:
         return _by_text(text) or kind
-    if kind == "rate_limit" and any(fragment in text for fragment in _SPENT):
+    limited = _CODES.get((said.code or "").lower()) == "rate_limit"
+    if kind == "rate_limit" and not limited and any(fragment in text for fragment in _SPENT):
         return "quota"
     return kind
 
