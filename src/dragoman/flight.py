@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from dragoman import ir
+from dragoman import ir, sealing
 from dragoman.dialects.dialect import Reply, StreamRelay
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.identify import Identify
@@ -31,12 +31,13 @@ from dragoman.routing import attempts as machine
 from dragoman.routing.outcome import for_client
 from dragoman.routing.route import Deployment
 from dragoman.runtime import Runtime
-from dragoman.sealing import Keeper, Sealing, concerns
+from dragoman.sealing import Keeper, Sealing
 from dragoman.state.recall import Scope
 from dragoman.steps import Step, through, whole
 from dragoman.transport import Answer
 from dragoman.upstreams.upstream import Call, Stopwatch, Upstream, collected
 from dragoman.upstreams.wire import SPLITTERS, WireUpstream, streams, unreadable
+from dragoman.verify.check import CheckOutput
 from dragoman.wire.json import encode
 from dragoman.work import Work
 
@@ -230,13 +231,13 @@ class Flight:
     async def _translate(self, upstream: Upstream, call: Call, record: AttemptRecord) -> None:
         work = self._work
         self._exchange.phase = "encode"
-        sealing = self._seals(upstream)
+        seals = self._seals(upstream)
         await self._fetch_media(upstream)
         request, self._keeper = work.request, None
-        if sealing is not None:
+        if seals is not None:
             scope = Scope(work.deployment.provider, work.deployment.model)
-            request = await sealing.restored(request, scope, call.report)
-            self._keeper = sealing.keeper(upstream, scope)
+            request = await seals.restored(request, scope, call.report)
+            self._keeper = seals.keeper(upstream, scope)
         emulation = self._emulate(upstream, request, call)
         try:
             if isinstance(upstream, WireUpstream):
@@ -254,9 +255,9 @@ class Flight:
 
     def _seals(self, upstream: Upstream) -> Sealing | None:
         """What remembers the seals of this exchange; None where there is nothing to find or to keep."""
-        vault, request = self._runtime.vault, self._work.request
-        if self._sealing is None and vault is not None and concerns(vault, upstream, request):
-            self._sealing = Sealing(vault, self._exchange.client or "", request)
+        vault = self._runtime.vault
+        if vault is not None and self._sealing is None:
+            self._sealing = sealing.begin(vault, self._exchange.client or "", upstream, self._work.request)
         return self._sealing
 
     def _steps(self, emulation: Emulation | None = None) -> Sequence[Step]:
@@ -266,6 +267,8 @@ class Flight:
             steps.append(restorer)
         if self._work.request.tools:
             steps.append(Identify(self._exchange.id.removeprefix("ex_")))
+        if self._work.form is not None:
+            steps.append(CheckOutput(self._work.form, self._now))
         return steps
 
     def _account(self, call: Call) -> None:

@@ -19,11 +19,17 @@ from dragoman.upstreams.wire import WireUpstream
 log = logging.getLogger("dragoman.sealing")
 
 
-def concerns(vault: Vault, upstream: Upstream, request: ir.Request) -> bool:
-    """Whether an attempt may find something in the vault, or bring something for it."""
-    if isinstance(upstream, WireUpstream) and issues(upstream):
-        return True
-    return vault.holds and any(message.role == "assistant" for message in request.messages)
+def begin(vault: Vault, tenant: str, upstream: Upstream, request: ir.Request) -> Sealing | None:
+    """What remembers the seals of an exchange; None while there is nothing to find and nothing to keep."""
+    if not (isinstance(upstream, WireUpstream) and issues(upstream)):
+        answered = any(message.role == "assistant" for message in request.messages)
+        if not (vault.holds and answered):
+            return None
+    try:
+        return Sealing(vault, tenant, request)
+    except Exception:
+        log.exception("a conversation cannot be told from others")
+        return None
 
 
 def issues(upstream: WireUpstream) -> bool:
@@ -47,11 +53,16 @@ class Sealing:
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
         """The request with what its client does not hold, as far as this scope issued it."""
-        if self._found is None:
-            self._found = await self._find()
-        if not self._found:
+        try:
+            if self._found is None:
+                self._found = await self._find()
+            if not self._found:
+                return request
+            recalled = recall(request, self._questions, self._found, scope, self._marks)
+        except Exception:
+            log.exception("the seal vault failed to find")
+            self._found = {}
             return request
-        recalled = recall(request, self._questions, self._found, scope, self._marks)
         for where, reason in recalled.losses:
             report.lose(where, reason, "quality")
         if recalled.messages:
@@ -60,13 +71,7 @@ class Sealing:
 
     async def _find(self) -> Mapping[bytes, bytes]:
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
-        if not keys:
-            return {}
-        try:
-            return await self._vault.find(keys)
-        except Exception:
-            log.exception("the seal vault failed to find")
-            return {}
+        return await self._vault.find(keys) if keys else {}
 
     def keeper(self, upstream: Upstream, scope: Scope) -> Keeper | None:
         """What keeps the answer of one attempt; None where the upstream has nothing that must return."""

@@ -383,7 +383,7 @@ class _Memory:
 
         Protocols with one string for everything join what signatures hold apart.
         """
-        places = [i for i, p in enumerate(self.kept.pieces) if p.kind == "text" and i not in self.used]
+        places = [i for i, p in enumerate(self.kept.pieces) if p.size and i not in self.used]
         if sum(self.kept.pieces[place].size for place in places) != len(text.text):
             return {}
         cut: dict[int, ir.Block] = {}
@@ -394,8 +394,8 @@ class _Memory:
             if self._marks.of("text", part) != piece.digest:
                 return {}
             start += piece.size
-            whole = start == len(text.text) and part
-            cut[place] = _resealed(replace(text, text=part) if whole else ir.Text(part), piece)
+            last = start == len(text.text)
+            cut[place] = _resealed(replace(text, text=part) if last else ir.Text(part), piece)
         return cut
 
     def _place(self, block: ir.Block, placed: Mapping[int, ir.Block]) -> int | None:

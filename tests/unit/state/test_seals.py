@@ -1,0 +1,102 @@
+"""The vault in memory: found by any key, bounded by time and size, the least recently used leaving first."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+
+from dragoman.state.seals import MemoryVault
+
+DAY = 86_400.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def vault(clock: Clock, *, ttl: float = DAY, max_size: int = 1_000_000) -> MemoryVault:
+    return MemoryVault(bytes(32), ttl=ttl, max_size=max_size, now=clock)
+
+
+async def test_an_entry_is_found_by_each_of_its_keys() -> None:
+    kept = vault(Clock())
+    await kept.keep([b"a", b"b"], b"entry")
+    assert kept.holds
+    assert await kept.find([b"a"]) == {b"a": b"entry"}
+    assert await kept.find([b"x", b"b"]) == {b"b": b"entry"}
+    assert await kept.find([]) == {}
+
+
+async def test_a_newer_entry_takes_the_keys_of_an_older() -> None:
+    kept = vault(Clock())
+    await kept.keep([b"a", b"b"], b"old")
+    await kept.keep([b"b"], b"new")
+    assert await kept.find([b"a", b"b"]) == {b"a": b"old", b"b": b"new"}
+
+
+async def test_an_entry_without_keys_leaves_no_trace() -> None:
+    kept = vault(Clock())
+    await kept.keep([b"a"], b"x" * 5000)
+    before = kept.size
+    await kept.keep([b"a"], b"y" * 5000)
+    assert kept.size == before
+    await kept.keep([], b"z")
+    assert kept.size == before
+
+
+async def test_entries_last_since_they_were_last_used() -> None:
+    clock = Clock()
+    kept = vault(clock, ttl=100)
+    await kept.keep([b"a"], b"1")
+    await kept.keep([b"b"], b"2")
+    clock.now += 60
+    await kept.find([b"a"])
+    clock.now += 39.9
+    assert await kept.find([b"b"]) == {b"b": b"2"}
+    clock.now += 60.1
+    assert await kept.find([b"a"]) == {}  # 100 s since it was found
+    assert await kept.find([b"b"]) == {b"b": b"2"}
+    clock.now += 100
+    assert await kept.find([b"b"]) == {}
+    assert (kept.holds, kept.size) == (False, 0)
+
+
+async def test_the_least_recently_used_leaves_first() -> None:
+    kept = vault(Clock(), max_size=8000)
+    for name in (b"a", b"b", b"c"):
+        await kept.keep([name], name * 2000)
+    await kept.find([b"a"])
+    await kept.keep([b"d"], b"d" * 2000)
+    assert set(await kept.find([b"a", b"b", b"c", b"d"])) == {b"a", b"c", b"d"}
+    assert kept.size <= 8000
+
+
+async def test_what_is_larger_than_the_vault_is_not_kept() -> None:
+    kept = vault(Clock(), max_size=4000)
+    await kept.keep([b"a"], b"small")
+    await kept.keep([b"big"], b"x" * 4000)
+    assert set(await kept.find([b"a", b"big"])) == {b"a"}
+    await kept.keep([b"a"], b"x" * 4000)
+    assert not kept.holds  # an older content of that key would be a wrong one
+
+
+@pytest.mark.parametrize(("length", "keys"), [(10, 1), (300, 5), (5000, 2)])
+async def test_the_size_is_about_the_memory_that_is_taken(length: int, keys: int) -> None:
+    limit = 2_000_000
+    kept = vault(Clock(), max_size=limit)
+    tracemalloc.start()
+    try:
+        for number in range(2 * limit // length // 20):
+            names = [b"%018d%02d" % (number, key) for key in range(keys)]
+            await kept.keep(names, bytes(length))
+            if kept.size > 0.9 * limit:
+                break
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 0.5 * kept.size < taken < 1.3 * kept.size

@@ -1,0 +1,137 @@
+"""The vault is asked only where something may come of it, and its failures stay its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.table import DIALECTS
+from dragoman.sealing import Sealing, begin, issues
+from dragoman.state.recall import Scope
+from dragoman.state.seals import MemoryVault
+from dragoman.transport import Transport
+from dragoman.upstreams.simulate import SimulateUpstream
+from dragoman.upstreams.wire import WireUpstream
+
+HERE = Scope("up", "m")
+USER = ir.Message("user", (ir.Text("hi"),))
+CALL = ir.ToolCall("toolu_0123456789abcdef", "f", "{}")
+SIGNED = ir.Thinking("hm", sealed=ir.Sealed("anthropic", "S"))
+FIRST = ir.Request("openai_chat", "m", (USER,))
+SECOND = msgspec.structs.replace(FIRST, messages=(USER, ir.Message("assistant", (CALL,)), USER))
+ANSWER = ir.Response("t", candidates=(ir.Candidate((SIGNED, CALL), ir.Stop("tool")),))
+
+
+class Counting(MemoryVault):
+    """Counts how often it is asked; fails when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(bytes(32), ttl=100, max_size=100_000, now=lambda: 0.0)
+        self.kept = self.asked = 0
+        self.broken = False
+
+    async def keep(self, keys: Iterable[bytes], entry: bytes) -> None:
+        self.kept += 1
+        if self.broken:
+            raise OSError("gone")
+        await super().keep(keys, entry)
+
+    async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
+        self.asked += 1
+        if self.broken:
+            raise OSError("gone")
+        return await super().find(keys)
+
+
+def wire(dialect: str = "anthropic", quirks: Quirks = STANDARD) -> WireUpstream:
+    return WireUpstream("up", DIALECTS[dialect], Transport(), urls={}, quirks=quirks)
+
+
+def started(vault: MemoryVault, request: ir.Request, upstream: Any = None) -> Sealing:
+    sealing = begin(vault, "t", upstream or wire(), request)
+    assert sealing is not None
+    return sealing
+
+
+async def answered(vault: MemoryVault, response: ir.Response = ANSWER) -> None:
+    keeper = started(vault, FIRST).keeper(wire(), HERE)
+    assert keeper is not None
+    await keeper.keep(response)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "quirks", "expected"),
+    [
+        ("anthropic", STANDARD, True),
+        ("openai_chat", STANDARD, False),
+        ("openai_chat", Quirks(reasoning_replay="tool_turns"), True),
+        ("openai_chat", Quirks(reasoning_replay="always"), True),
+        ("anthropic", Quirks(signatures=False), True),
+    ],
+)
+async def test_who_issues_seals(dialect: str, quirks: Quirks, expected: bool) -> None:
+    assert issues(wire(dialect, quirks)) is expected
+
+
+async def test_what_cannot_matter_costs_nothing() -> None:
+    vault = Counting()
+    plain, simulated = wire("openai_chat"), SimulateUpstream()
+    for upstream in (plain, simulated):
+        assert begin(vault, "t", upstream, SECOND) is None  # the vault is empty
+    await answered(vault)
+    for upstream in (plain, simulated):
+        assert begin(vault, "t", upstream, FIRST) is None  # nothing was answered
+        assert started(vault, SECOND, upstream).keeper(upstream, HERE) is None
+    assert vault.asked == 0
+
+
+async def test_the_vault_is_asked_once_for_all_attempts() -> None:
+    vault = Counting()
+    await answered(vault)
+    sealing = started(vault, SECOND)
+    other, here = Report("anthropic"), Report("anthropic")
+    assert await sealing.restored(SECOND, Scope("up", "other"), other) is SECOND
+    restored = await sealing.restored(SECOND, HERE, here)
+    assert restored.messages[1].blocks == (SIGNED, CALL)
+    assert vault.asked == 1
+    assert [(loss.path, loss.severity) for loss in other.losses] == [("messages[1]", "quality")]
+    assert (here.losses, len(here.changes)) == ([], 1)
+
+
+async def test_an_answer_without_seals_leaves_the_vault_alone() -> None:
+    vault = Counting()
+    await answered(vault, ir.Response("t", candidates=(ir.Candidate((CALL,)),)))
+    assert vault.kept == 0
+
+
+async def test_streams_are_kept_when_they_finish() -> None:
+    vault = Counting()
+    keeper = started(vault, FIRST).keeper(wire(), HERE)
+    assert keeper is not None
+    for event in ir.unfold(ANSWER):
+        assert vault.kept == 0
+        await keeper.watch([event])
+        if isinstance(event, ir.Finish):
+            break
+    assert vault.kept == 1
+    restored = await started(vault, SECOND).restored(SECOND, HERE, Report("anthropic"))
+    assert restored.messages[1].blocks == (SIGNED, CALL)
+
+
+async def test_a_vault_that_fails_is_missing_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    vault = Counting()
+    await answered(vault)
+    vault.broken = True
+    with caplog.at_level(logging.CRITICAL, "dragoman.sealing"):
+        await answered(vault)
+        sealing = started(vault, SECOND)
+        for _ in range(2):
+            assert await sealing.restored(SECOND, HERE, Report("anthropic")) is SECOND
+    assert vault.asked == 1
