@@ -134,6 +134,104 @@ def _chat_logprobs(value: Any) -> Any:
     return value
 
 
+_GEMINI_OPAQUE = frozenset(
+    {
+        *("args", "response", "labels", "partMetadata"),
+        *("parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"),
+    }
+)
+_UNDERSCORE = re.compile(r"_([a-z0-9])")
+
+
+def _gemini_keys(value: Any) -> Any:
+    """A body with the API's own keys in camelCase: protocol buffers demand that both spellings are read."""
+    if type(value) is list:
+        return [_gemini_keys(inner) for inner in value]
+    if type(value) is not dict:
+        return value
+    named = {_UNDERSCORE.sub(lambda found: found[1].upper(), key): inner for key, inner in value.items()}
+    return {
+        key: _gemini_types(inner)
+        if key in {"parameters", "responseSchema"}
+        else inner
+        if key in _GEMINI_OPAQUE
+        else _gemini_keys(inner)
+        for key, inner in named.items()
+    }
+
+
+_TYPES = ("TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL")
+
+
+def _gemini_types(value: Any) -> Any:
+    """An OpenAPI schema with its types in words: protocol buffers demand that their numbers are read too."""
+    if type(value) is list:
+        return [_gemini_types(inner) for inner in value]
+    if type(value) is not dict:
+        return value
+    return {
+        key: _TYPES[inner] if key == "type" and type(inner) is int else _gemini_types(inner)
+        for key, inner in value.items()
+    }
+
+
+def _gemini_tools(value: Any) -> Any:
+    """Tools as one list of what may be called: how they are grouped means nothing."""
+    if type(value) is not list:
+        return value
+    entries = [(key, tool) for entry in value for key, tool in entry.items()]
+    return [{key: tool} for key, tools in entries for tool in (tools if type(tools) is list else [tools])]
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if type(value) is str else value
+
+
+def _mistral_calls(value: Any) -> Any:
+    """Calls with their arguments as text, without what everybody takes for granted of them.
+
+    `index` is the place, which older models give as 0 for every call; "null" is no id, and no arguments.
+    """
+    if type(value) is not list:
+        return value
+    calls: list[Any] = []
+    for position, call in enumerate(value):
+        kept = {key: inner for key, inner in call.items() if inner is not None}
+        function = dict(kept.get("function") or {})
+        if type(function.get("arguments")) is dict:
+            function["arguments"] = msgspec.json.encode(function["arguments"]).decode()
+        if function.get("arguments") == "null":
+            function["arguments"] = ""
+        defaults = {"type": ("function",), "id": ("null",), "index": (0, position)}
+        kept = {key: inner for key, inner in kept.items() if inner not in defaults.get(key, ())}
+        calls.append({**kept, "function": function})
+    return calls
+
+
+def _mistral_thoughts(value: Any) -> Any:
+    """The texts of one thinking chunk are one, however they are cut; of nothing but texts."""
+    texts = [thought.get("text") for thought in value or () if set(thought) <= {"type", "text"}]
+    if type(value) is not list or len(texts) < len(value):
+        return value
+    return "".join(map(str, texts))
+
+
+def _mistral_content(value: Any) -> Any:
+    """An answer's content: neighbouring texts are one text, and a list of nothing but text is the text."""
+    if type(value) is not list:
+        return value or _ABSENT
+    parts: list[Any] = []
+    for part in value:
+        plain = set(part) == {"type", "text"}
+        if plain and parts and set(parts[-1]) == {"type", "text"}:
+            parts[-1] = {"type": "text", "text": parts[-1]["text"] + part["text"]}
+        elif not plain or part["text"]:
+            parts.append(part)
+    if not parts:
+        return _ABSENT
+    return parts[0]["text"] if len(parts) == 1 and set(parts[0]) == {"type", "text"} else parts
+
+
 CANON: dict[str, Canon] = {
     "openai_chat": Canon(
         Form(
@@ -196,6 +294,71 @@ CANON: dict[str, Canon] = {
             exact=frozenset({"content[].input"}),
             may_add=frozenset({"id", "type", "role", "model"}),
         ),
+    ),
+    "gemini": Canon(
+        Form(
+            exact=frozenset(
+                {
+                    "contents[].parts[].functionCall.args",
+                    "contents[].parts[].functionResponse.response",
+                    "tools[].functionDeclarations.parameters",
+                    "tools[].functionDeclarations.parametersJsonSchema",
+                    "generationConfig.responseSchema",
+                    "generationConfig.responseJsonSchema",
+                    "labels",
+                }
+            ),
+            defaults={
+                "generationConfig": {},
+                "generationConfig.thinkingConfig": {},
+                "toolConfig.functionCallingConfig.allowedFunctionNames": [],
+            },
+            spellings={
+                "": _gemini_keys,
+                "tools": _gemini_tools,
+                "generationConfig.thinkingConfig.thinkingLevel": _upper,
+            },
+        ),
+        Form(
+            exact=frozenset({"candidates[].content.parts[].functionCall.args"}),
+            # Protocol buffers leave out what is 0 or empty; clients are owed the rest.
+            defaults={"candidates[].index": 0},
+            may_add=frozenset({"responseId", "modelVersion"}),
+        ),
+    ),
+    "mistral": Canon(
+        Form(
+            exact=frozenset(
+                {"metadata", "tools[].function.parameters", "response_format.json_schema.schema"}
+            ),
+            defaults={
+                "stream": False,
+                "tools[].type": "function",
+                "messages[].tool_calls": [],
+                "messages[].prefix": False,
+                "messages[].content[].closed": True,
+            },
+            spellings={
+                "stop": _as_list,
+                "messages[].tool_calls": _mistral_calls,
+                "messages[].content[].thinking": _mistral_thoughts,
+            },
+        ),
+        Form(
+            # Required by the specification.
+            may_add=frozenset({"id", "object", "created", "model", "choices[].index", "choices[].message"}),
+            defaults={
+                "choices[].message.tool_calls": [],
+                "choices[].message.prefix": False,
+                "choices[].message.content[].closed": True,
+            },
+            spellings={
+                "choices[].message.content": _mistral_content,
+                "choices[].message.tool_calls": _mistral_calls,
+                "choices[].message.content[].thinking": _mistral_thoughts,
+            },
+        ),
+        terminator=b"[DONE]",
     ),
 }
 """By dialect. An entry here changes what a law demands: it needs a reason from the specification."""

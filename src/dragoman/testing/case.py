@@ -6,6 +6,7 @@ It never judges: what must hold is said in `laws`.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -49,8 +50,15 @@ APIS: dict[str, tuple[str, ...]] = {
         "bedrock_mantle.chat",
     ),
     "anthropic": ("anthropic.messages",),
+    "gemini": (
+        "gemini.generateContent",
+        "gemini.streamGenerateContent",
+        "vertex.generateContent",
+        "vertex.streamGenerateContent",
+    ),
+    "mistral": ("mistral.chat",),
 }
-"""Which recorded APIs speak which dialect. `mistral.chat` is a dialect of its own."""
+"""Which recorded APIs speak which dialect."""
 
 QUIRKS: dict[str, dict[str, Quirks]] = {
     name: {
@@ -61,6 +69,9 @@ QUIRKS: dict[str, dict[str, Quirks]] = {
     for name in APIS
 }
 """The deviations that the catalogue knows, by dialect and vendor."""
+
+_MODEL = re.compile(r"/models/([^/:]+):(\w+)")
+"""The model and the method in an address of Google's."""
 
 _VENDORS = {"alibaba": "dashscope"}
 """Providers that the catalogue knows by another name."""
@@ -147,13 +158,27 @@ class Case:
         """The request as a face would hand it over; a new copy each time, since decoders take keys out."""
         assert self.exchange.request is not None
         query = dict(parse_qsl(urlsplit(self.exchange.request.url or "").query))
+        path, params = self._addressed
         return WireRequest(
             "chat",
             copy_of(self.body),
-            path=self.dialect.paths["chat"],
+            path=path,
+            params=params,
             query=query,
             headers=dict(self.exchange.request.headers),
         )
+
+    @property
+    def _addressed(self) -> tuple[str, dict[str, str]]:
+        """The dialect's own path, and what it holds, for the address that was asked."""
+        path = self.dialect.paths["chat"]
+        if "{model}" not in path:
+            return path, {}
+        assert self.exchange.request is not None
+        found = _MODEL.search(self.exchange.request.url or "")
+        if found is not None and path.rpartition(":")[2] != found[2]:
+            path = self.dialect.stream_paths["chat"]
+        return path, {"model": found[1] if found is not None else self.exchange.model or "model"}
 
     @cached_property
     def request(self) -> ir.Request:

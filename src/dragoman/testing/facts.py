@@ -287,7 +287,7 @@ def _of_media(block: ir.Media, path: str, role: str, calls: _Calls) -> Iterator[
 
 
 def _of_json(block: ir.Json, path: str, role: str, _: _Calls) -> Iterator[Fact]:
-    yield from _text(path, role, str(_comparable(block.value)))
+    yield from _text(path, role, msgspec.json.encode(block.value).decode())
 
 
 def _of_native(block: ir.Native, path: str, _role: str, _: _Calls) -> Iterator[Fact]:

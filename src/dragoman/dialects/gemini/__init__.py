@@ -1,1 +1,83 @@
-"""Gemini."""
+"""Gemini, both directions: generateContent and streamGenerateContent of AI Studio and of Vertex AI.
+
+Specification: https://ai.google.dev/api/generate-content, read in the form of the client google-genai 3.4.0.
+Keys may be written in camelCase or snake_case, as protocol buffers demand; the former is what is written.
+The model is in the path and so is the wish to stream, not in the body.
+
+Canonical form. A request or an answer that goes through the IR comes back as it was, except that
+- keys of the API's own are in camelCase; arguments, results, schemas and labels are the client's and stay;
+- a member that is null, an empty `generationConfig` or `thinkingConfig`, and an empty list of allowed names are
+  left out;
+- where Google's examples write one object for a list of one, it is a list;
+- each tool of the provider's own is an object of its own, neighbouring declarations of functions share one;
+- types of OpenAPI schemas are all in upper case, unless all are in lower case, never numbers;
+  counts in them are numbers;
+- levels of thinking are in upper case;
+- base64 is padded;
+- an empty answer has an empty list of parts, and a stream may cut its texts elsewhere.
+
+What it cannot say, and what becomes of it:
+- free-text tools: emulated before they come here; files of other providers: refused;
+- system text in the middle: tagged user text;
+- keywords of JSON Schema that the API refuses: described to the model, each a loss;
+- serial calls only, logit_bias, min_p, repetition penalties, marks for prompt caching, authors' names,
+  metadata, ids of end users: losses;
+- voices and formats of other providers: a voice of Google's, PCM at 24 kHz;
+- reasoning of other providers: dropped from requests, shown in answers without a signature.
+
+Files: terms (words) · parts (blocks) · schema · check · request, with history, tools, reasoning and output ·
+response, with stops, usage, logprobs and grounding · stream (decoder) with patches, stream_encoder · errors ·
+relay · locate.
+"""
+
+from __future__ import annotations
+
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.gemini.check import check
+from dragoman.dialects.gemini.errors import decode_error, encode_error
+from dragoman.dialects.gemini.locate import locate, place
+from dragoman.dialects.gemini.parts import reads
+from dragoman.dialects.gemini.relay import Relay
+from dragoman.dialects.gemini.request import (
+    MAPPED,
+    PATH,
+    STREAM_PATH,
+    brief,
+    decode_request,
+    encode_request,
+)
+from dragoman.dialects.gemini.response import decode_response, encode_response
+from dragoman.dialects.gemini.stream import StreamDecoder
+from dragoman.dialects.gemini.stream_encoder import StreamEncoder
+from dragoman.dialects.gemini.terms import NAME
+
+DIALECT = Dialect(
+    name=NAME,
+    title="Gemini",
+    spec="https://ai.google.dev/api/generate-content",
+    version="v1beta",
+    framing="sse",
+    json_framing="json_array",
+    stream_type="text/event-stream",
+    paths={"chat": PATH, "models": "/models"},
+    stream_paths={"chat": STREAM_PATH},
+    check=check,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    decode_response=decode_response,
+    encode_response=encode_response,
+    stream_decoder=StreamDecoder,
+    stream_encoder=StreamEncoder,
+    decode_error=decode_error,
+    encode_error=encode_error,
+    locate=locate,
+    relay=Relay(),
+    brief=brief,
+    ping=b"",
+    response_headers=frozenset({"retry-after"}),
+    maps=MAPPED,
+    features=frozenset({"schema", "json", "forced_thinking"}),
+    tool_name=r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}",
+    place=place,
+    reads=reads,
+)

@@ -173,14 +173,14 @@ def _check_file(value: Any, where: str) -> None:
 
 def _check_call(value: Any, where: str) -> None:
     call = _object(value, where)
-    _check_name(call, where)
+    _required(call, "name", str, where)
     _typed(call.get("id"), str, f"{where}.id")
     _typed(call.get("args"), dict, f"{where}.args")
 
 
 def _check_result(value: Any, where: str) -> None:
     result = _object(value, where)
-    _check_name(result, where)
+    _required(result, "name", str, where)
     _typed(result.get("id"), str, f"{where}.id")
     _required(result, "response", dict, where)
     for index, part in enumerate(listed(result.get("parts") or [])):
@@ -207,12 +207,7 @@ _PARTS: Final[dict[str, Callable[[Any, str], None]]] = {
 def _check_name(value: _Wire, where: str) -> str:
     name: str = _required(value, "name", str, where)
     if _NAME.fullmatch(name) is None:
-        raise WireError(
-            "must begin with a letter or an underscore and hold letters, digits, underscores, dots, colons and"
-            " dashes, 128 at most",
-            f"{where}.name",
-            "invalid_value",
-        )
+        raise WireError("must match ^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$", f"{where}.name", "invalid_value")
     return name
 
 

@@ -142,6 +142,11 @@ _YOUTUBE = ("https://www.youtube.com/", "https://youtube.com/", "https://youtu.b
 _STORED = (FILES_API, "gs://")
 
 
+def reads(media: ir.Media) -> bool:
+    """Whether Google's servers read a medium at its address: what they store, and videos on YouTube."""
+    return (media.file or media.url or "").startswith((*_STORED, *_YOUTUBE))
+
+
 def _file(part: _Wire) -> ir.Block:
     data = spelled(part["fileData"])
     uri = data["fileUri"]
@@ -296,6 +301,10 @@ class Draft(msgspec.Struct):
     facts: Facts = UNKNOWN
     names: dict[str, str] = {}
 
+    def to(self, place: str) -> str:
+        """A place below some part, in the body that is written."""
+        return f"{'candidates[].content' if self.answer else 'contents[]'}.parts[].{place}"
+
 
 def bare_text(block: ir.Block) -> _Wire | None:
     """The part of a text that is nothing but words, as most blocks are; None for any other."""
@@ -345,7 +354,7 @@ def _text_out(block: ir.Text, draft: Draft, where: str) -> _Wire | None:
 
 
 def _refusal_out(block: ir.Refusal, draft: Draft, where: str) -> _Wire | None:
-    draft.report.change(where, "parts[].text", "a refusal is written as plain text")
+    draft.report.change(where, draft.to("text"), "a refusal is written as plain text")
     if block.logprobs is not None and not draft.answer:
         draft.report.lose(f"{where}.logprobs", "turns cannot hold log probabilities here", "hint")
     out = {"text": block.text}
@@ -389,7 +398,7 @@ def _call_out(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
     arguments, wrapped = parse_arguments(block.arguments)
     if wrapped:
         draft.report.change(
-            f"{where}.arguments", "args._raw", "arguments that are no JSON object are wrapped"
+            f"{where}.arguments", draft.to("functionCall.args._raw"), "no JSON object: wrapped"
         )
     call: _Wire = {}
     if block.id is not None and (draft.quirks.call_ids or block.by != "client"):
@@ -555,7 +564,7 @@ def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
     if block.data is not None:
         draft.report.lose(f"{where}.transcript", "sound has no transcript here", "hint")
         return None
-    draft.report.change(where, "parts[].text", "spoken words are sent as their transcript")
+    draft.report.change(where, draft.to("text"), "spoken words are sent as their transcript")
     return block.transcript
 
 
@@ -565,11 +574,8 @@ def _address(block: ir.Media, draft: Draft, where: str) -> str | None:
         if not draft.own and not block.file.startswith(_STORED):
             raise WireError("a file id of another provider is unknown here", where, "unsupported_value")
         return block.file
-    url = block.url
-    if url is None or draft.own or draft.answer or draft.quirks.media_urls:
-        return url
-    if url.startswith((*_STORED, *_YOUTUBE)):
-        return url
+    if block.url is None or draft.own or draft.answer or draft.quirks.media_urls or reads(block):
+        return block.url
     raise WireError(f"{block.kind} must be sent as data, not as an address", where, "unsupported_value")
 
 
@@ -583,7 +589,8 @@ def _typed(out: _Wire, block: ir.Media, source: str, draft: Draft, where: str) -
         else:
             found = (known for magic, known in _MAGIC.items() if source.startswith(magic))
             mime = next(found, _USUAL[block.kind])
-        draft.report.change(f"{where}.mime", "mimeType", f"unstated; taken for {mime}")
+        inside = "fileData" if "fileUri" in out else "inlineData"
+        draft.report.change(f"{where}.mime", draft.to(f"{inside}.mimeType"), f"unstated; taken for {mime}")
     if mime is not None:
         out["mimeType"] = mime
     if block.name is not None:

@@ -101,11 +101,13 @@ def _configured(config: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
         _SAMPLING[key]: value for key, value in config.items() if key in _SAMPLING and value is not None
     }
     if stated:
+        if isinstance(most := stated.get("top_k"), float) and most.is_integer():
+            stated["top_k"] = int(most)
         if (stop := stated.get("stop")) is not None:
             stated["stop"] = tuple(listed(stop))
         fields["sampling"] = ir.Sampling(**stated)
-    if (most := config.get("maxOutputTokens")) is not None:
-        fields["max_output"] = most
+    if (bound := config.get("maxOutputTokens")) is not None:
+        fields["max_output"] = bound
     if (thinking := config.get("thinkingConfig")) is not None:
         fields["reasoning"] = decode_reasoning(thinking)
     if not config.keys().isdisjoint(OUTPUT):

@@ -337,6 +337,9 @@ _OPEN_NAMED: Final = frozenset({"properties", "$defs", "defs"})
 _OPEN_LISTED: Final = frozenset({"anyOf", "prefixItems"})
 _OPEN_ONE: Final = frozenset({"items", "additionalProperties"})
 
+_TYPES: Final = ("type_unspecified", "string", "number", "integer", "boolean", "array", "object", "null")
+"""The types by the numbers that protocol buffers give them."""
+
 UPPER: Final = "openapi"
 LOWER: Final = "openapi lower"
 """The forms of an OpenAPI schema: types in upper case, as specified, or in lower case, as many write them."""
@@ -371,7 +374,10 @@ def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
 
 def _from_openapi(schema: _Schema) -> _Schema:
     out = {key: int(v) if key in _COUNTS and str(v).isdecimal() else v for key, v in schema.items()}
-    if isinstance(kind := out.get("type"), str):
+    kind = out.get("type")
+    if type(kind) is int and 0 < kind < len(_TYPES):
+        out["type"] = kind = _TYPES[kind]
+    if isinstance(kind, str):
         out["type"] = kind.lower()
         if out.get("nullable") is True:
             out = {key: v for key, v in out.items() if key != "nullable"}

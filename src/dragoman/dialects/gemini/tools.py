@@ -38,6 +38,8 @@ _PROVIDED: Final = {
 }
 """Our own tool for what another provider's tool does."""
 
+_DECLARED: Final = "tools[].functionDeclarations[]"
+
 _MODES: Final = {"AUTO": "auto", "NONE": "none", "ANY": "any"}
 _MODE_WORDS: Final = {"auto": "AUTO", "none": "NONE", "any": "ANY", "tool": "ANY"}
 SERVER_CALLS: Final = "includeServerSideToolInvocations"
@@ -150,7 +152,9 @@ def _declaration(tool: ir.Function, target: Target, where: str, *, own: bool) ->
                 schema["type"] = "object"
             if schema != tool.parameters:
                 report.change(
-                    f"{where}.parameters", "parametersJsonSchema", "adapted to what the API accepts"
+                    f"{where}.parameters",
+                    f"{_DECLARED}.parametersJsonSchema",
+                    "adapted to what the API accepts",
                 )
             out["parametersJsonSchema"] = schema
     if tool.cache is not None:
