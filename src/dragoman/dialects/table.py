@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dragoman.dialects.anthropic import DIALECT as anthropic
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.mistral import DIALECT as mistral
 from dragoman.dialects.openai_chat import DIALECT as openai_chat
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (openai_chat, anthropic)}
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (openai_chat, anthropic, mistral)}
 """By name, in the order that documentation shows them."""

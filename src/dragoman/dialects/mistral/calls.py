@@ -1,0 +1,73 @@
+"""Calls of tools, both directions.
+
+The specification lets arguments be a string or an object, and gives a call without an id the id "null": an
+object becomes its JSON text, "null" is none.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.mistral.terms import leftovers, restore
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.restore import INPUT
+from dragoman.errors import WireError
+
+_CALL: Final = frozenset({"id", "type", "function"})
+_CALLED: Final = frozenset({"name", "arguments"})
+_INDEXED: Final = _CALL | {"index"}
+NO_ID: Final = "null"
+
+
+def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
+    """One entry of `tool_calls`. position: its place among them, which older models give as 0 for each."""
+    function = call["function"]
+    stated = call.get("id")
+    known = _INDEXED if call.get("index") in {0, position} else _CALL
+    extra = None
+    if not (call.keys() <= known and function.keys() <= _CALLED):
+        if call.get("type") not in {None, "function"}:
+            known -= {"type"}
+        extra = ir.merge(leftovers(call, known), leftovers(function, _CALLED, "function"))
+    return ir.ToolCall(
+        stated if stated != NO_ID else None,
+        function["name"],
+        arguments_text(function.get("arguments")),
+        extra=extra,
+    )
+
+
+def arguments_text(arguments: Any) -> str:
+    """Arguments as text; `null` is none."""
+    if arguments is None or arguments == NO_ID:
+        return ""
+    return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+
+
+def encode_call(
+    block: ir.ToolCall, stated: str | None, draft: Draft, where: str, *, answer: bool = False
+) -> dict[str, Any]:
+    """One entry of `tool_calls`. stated: the id to write, None = the client's call had none.
+
+    Raises WireError for a call of a free-text tool in a history, which emulation makes a function before it
+    comes here. In an answer its text becomes a member.
+    """
+    arguments = block.arguments if draft.own or block.arguments else "{}"
+    if block.kind == "custom":
+        if not answer:
+            raise WireError("calls of free-text tools have no form here", where, "unsupported_value")
+        arguments = msgspec.json.encode({INPUT: block.arguments}).decode()
+        draft.report.change(where, f"function.arguments.{INPUT}", "arguments are an object here")
+    out: dict[str, Any] = {} if stated is None else {"id": stated}
+    out["type"] = "function"
+    out["function"] = {"name": block.name, "arguments": arguments}
+    if block.sealed is not None:
+        draft.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
+    if block.cache is not None:
+        draft.report.lose(where + ".cache", "the prompt cache takes no marks here", "hint")
+    if block.extra is not None:
+        restore(out, block.extra, draft.report, where)
+    return out

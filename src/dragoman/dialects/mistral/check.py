@@ -1,0 +1,224 @@
+"""Exact errors for a client's mistakes: types, ranges, required members, names and schemas.
+
+Runs on every request, relayed ones too. What the specification does not name is tolerated, so that new
+members and chunks pass. The order of messages is the provider's to judge: its models differ. One rule goes
+beyond the specification: a conversation needs a message of a user or a result of a tool, because most
+providers refuse one without.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NoReturn
+
+from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.mistral.terms import MAX_TEMPERATURE
+from dragoman.dialects.openai_chat.check import check_function, check_response_format, check_stop
+from dragoman.dialects.rules import (
+    Rule,
+    a_boolean,
+    a_string,
+    an_object,
+    empty_array,
+    integer,
+    list_of,
+    missing,
+    not_one_of,
+    number,
+    objects,
+    one_of,
+    require,
+    wrong_type,
+)
+from dragoman.errors import WireError
+
+_SPEAKERS: Final = frozenset({"user", "tool"})
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    body = request.body
+    for key, value in body.items():
+        if value is not None and (rule := _RULES.get(key)) is not None:
+            rule(value, key)
+    _check_messages(body.get("messages"))
+    if (choice := body.get("tool_choice")) is not None:
+        _check_choice(choice, body.get("tools") or [])
+
+
+# --- Members -----------------------------------------------------------------------------------
+
+
+def _tools(value: Any, path: str) -> None:
+    objects(value, path)
+    for index, tool in enumerate(value):
+        if (kind := tool.get("type")) is not None:
+            a_string(kind, f"{path}[{index}].type")
+        if kind in {None, "function"}:
+            check_function(tool.get("function"), path, index, ".function")
+
+
+def _check_choice(choice: Any, tools: list[dict[str, Any]]) -> None:
+    if isinstance(choice, str):
+        if choice not in _CHOICES:
+            not_one_of("tool_choice", choice, _CHOICES)
+        if choice in {"any", "required"} and not tools:
+            raise WireError(
+                "'tool_choice' forces a call, but there are no tools.", "tool_choice", "invalid_value"
+            )
+        return
+    an_object(choice, "tool_choice")
+    require(choice, "function", an_object, "tool_choice")
+    require(choice["function"], "name", a_string, "tool_choice.function")
+    name = choice["function"]["name"]
+    if not any((tool.get("function") or {}).get("name") == name for tool in tools):
+        raise WireError(
+            f"Tool choice '{name}' not found in 'tools' parameter.", "tool_choice", "invalid_value"
+        )
+
+
+def _prediction(value: Any, path: str) -> None:
+    an_object(value, path)
+    if value.get("content") is not None:
+        a_string(value["content"], f"{path}.content")
+
+
+_CHOICES: Final = ("auto", "none", "any", "required")
+_RULES: Final[dict[str, Rule]] = {
+    "model": a_string,
+    "temperature": number(0, MAX_TEMPERATURE),
+    "top_p": number(0, 1),
+    "top_k": integer(),
+    "max_tokens": integer(0),
+    "min_tokens": integer(0),
+    "stream": a_boolean,
+    "stop": check_stop,
+    "random_seed": integer(0),
+    "metadata": an_object,
+    "response_format": check_response_format,
+    "tools": _tools,
+    "parallel_tool_calls": a_boolean,
+    "presence_penalty": number(-2, 2),
+    "frequency_penalty": number(-2, 2),
+    "repetition_penalty": number(0),
+    "logprobs": a_boolean,
+    "top_logprobs": integer(0),
+    "prompt_logprobs": a_boolean,
+    "top_prompt_logprobs": integer(0),
+    "n": integer(1),
+    "prediction": _prediction,
+    "reasoning_effort": a_string,
+    "prompt_mode": a_string,
+    "guardrails": objects,
+    "prompt_cache_key": a_string,
+    "service_tier": one_of("auto", "standard_only"),
+    "safe_prompt": a_boolean,
+}
+
+
+# --- Messages ----------------------------------------------------------------------------------
+
+
+def _check_messages(messages: Any) -> None:
+    if type(messages) is not list:
+        raise WireError(
+            "messages is required and must be an array",
+            "messages",
+            "missing_required_parameter" if messages is None else "invalid_type",
+        )
+    if not messages:
+        empty_array("messages")
+    asked = False
+    for index, message in enumerate(messages):
+        if type(message) is not dict:
+            wrong_type(f"messages[{index}]", "an object", message)
+        role = message.get("role")
+        if type(role) is not str or role not in _ROLES:
+            _wrong_role(role, f"messages[{index}].role")
+        if type(message.get("content")) is not str or len(message) > 2:
+            _message(message, role, f"messages[{index}]")
+        asked = asked or role in _SPEAKERS
+    if not asked:
+        raise WireError("messages must contain at least one user message", "messages", "invalid_value")
+
+
+def _wrong_role(role: Any, path: str) -> NoReturn:
+    if role is None:
+        missing(path)
+    a_string(role, path)
+    not_one_of(path, role, _ROLES)
+
+
+def _message(message: dict[str, Any], role: str, path: str) -> None:
+    content = message.get("content")
+    if content is None:
+        # A user's and a tool's may be null, but must be stated; the assistant's may be left out.
+        if role == "system" or (role != "assistant" and "content" not in message):
+            missing(f"{path}.content")
+    elif type(content) is not str:
+        _content(content, f"{path}.content")
+    for member, rule in _MEMBERS[role].items():
+        if message.get(member) is not None:
+            rule(message[member], f"{path}.{member}")
+
+
+def _content(content: Any, path: str) -> None:
+    if type(content) is not list:
+        wrong_type(path, "a string or an array of objects", content)
+    for index, part in enumerate(content):
+        place = f"{path}[{index}]"
+        an_object(part, place)
+        require(part, "type", a_string, place)
+        for member, rule in _PARTS.get(part["type"], {}).items():
+            require(part, member, rule, place)
+
+
+def _image_url(value: Any, path: str) -> None:
+    if type(value) is not str:
+        if type(value) is not dict:
+            wrong_type(path, "a string or an object", value)
+        require(value, "url", a_string, path)
+
+
+def _input_audio(value: Any, path: str) -> None:
+    if type(value) is not str:
+        if type(value) is not dict:
+            wrong_type(path, "a string or an object", value)
+        require(value, "data", a_string, path)
+
+
+def _thought(value: Any, path: str) -> None:
+    an_object(value, path)
+    if value.get("type", "text") == "text":
+        require(value, "text", a_string, path)
+
+
+def _tool_call(call: Any, path: str) -> None:
+    an_object(call, path)
+    if call.get("id") is not None:
+        a_string(call["id"], f"{path}.id")
+    require(call, "function", an_object, path)
+    function = call["function"]
+    require(function, "name", a_string, f"{path}.function")
+    arguments = function.get("arguments")
+    if arguments is None:
+        missing(f"{path}.function.arguments")
+    if type(arguments) is not str and type(arguments) is not dict:
+        wrong_type(f"{path}.function.arguments", "a string or an object", arguments)
+
+
+_PARTS: Final[dict[str, dict[str, Rule]]] = {
+    "text": {"text": a_string},
+    "image_url": {"image_url": _image_url},
+    "input_audio": {"input_audio": _input_audio},
+    "document_url": {"document_url": a_string},
+    "file": {"file_id": a_string},
+    "reference": {"reference_ids": list_of(lambda _value, _path: None)},
+    "thinking": {"thinking": list_of(_thought)},
+}
+_MEMBERS: Final[dict[str, dict[str, Rule]]] = {
+    "system": {},
+    "user": {},
+    "assistant": {"tool_calls": list_of(_tool_call), "prefix": a_boolean},
+    "tool": {"tool_call_id": a_string, "name": a_string},
+}
+_ROLES: Final = tuple(_MEMBERS)

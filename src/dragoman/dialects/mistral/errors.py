@@ -1,0 +1,133 @@
+"""Errors: what Mistral answers with, and what our face answers with.
+
+The members of an error lie at the top of its body, without an object round them. Validation errors are lists
+of places and words (422). Mistral's own types and codes decide first; what they do not tell, chat's tables
+do.
+https://docs.mistral.ai/api
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.dialects.failure import Body, read_body, redact, retry_after
+from dragoman.dialects.mistral.terms import NAME
+from dragoman.dialects.openai_chat.errors import blame_of, kind_of
+from dragoman.dialects.openai_chat.errors import error_member as chat_member
+from dragoman.ir import STATUS, Fault, Kind
+
+_WORDS: Final[dict[str, Kind]] = {
+    "rate_limited": "rate_limit",
+    "1300": "rate_limit",
+    "service_tier_capacity_exceeded": "overloaded",
+    "3505": "overloaded",
+    "invalid_model": "model_not_found",
+    "1500": "model_not_found",
+    "invalid_request_message_order": "invalid_request",
+    "invalid_function_call": "invalid_request",
+    "internal_server_error": "upstream",
+}
+"""Types and codes. They decide within the statuses of `_VAGUE`, and where there is no status."""
+_TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
+    ("too large for model", "context_length"),
+    ("maximum context length", "context_length"),
+    ("invalid model:", "model_not_found"),
+)
+_CAPACITY: Final = "capacity exceeded"
+"""What a full backend says, as 429 or 503: not the account's limit."""
+_VAGUE: Final = frozenset({400, 404, 413, 422, 429})
+
+
+# --- Upstream errors ---------------------------------------------------------------------------
+
+
+def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+    """The fault of an error answer. Never fails: whatever the body is, the status says something."""
+    said = read_body(body, f"The provider answered with status {status}.")
+    return _fault(said, status, retry_after(headers))
+
+
+def fault_of(frame: dict[str, Any]) -> Fault:
+    """The fault of an error inside an answer or a stream, whose status may be told in `raw_status_code`."""
+    said = read_body(frame)
+    status = said.rest.get("raw_status_code")
+    return _fault(said, status if isinstance(status, int) and 400 <= status <= 599 else None, None)
+
+
+def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
+    kind = _kind(said, status)
+    kept = {} if said.code is None else {"code": said.code}
+    return Fault(
+        kind,
+        said.message,
+        code=None if said.code is None or said.code.isdigit() else said.code,
+        param=said.param or _place(said.rest.get("detail")),
+        type=said.type,
+        status=status,
+        retry_after=wait,
+        blame=blame_of(kind),
+        extra={NAME: kept} if kept else None,
+    )
+
+
+def _kind(said: Body, status: int | None) -> Kind:
+    text = said.message.lower()
+    stated = _WORDS.get(said.type or "") or _WORDS.get(said.code or "")
+    if _CAPACITY in text and status in {None, 429, 503}:
+        return "overloaded"
+    if status is not None and status not in _VAGUE:
+        return kind_of(said, status)
+    if stated is not None and stated != "invalid_request":
+        return stated
+    if (told := next((kind for fragment, kind in _TEXTS if fragment in text), None)) is not None:
+        return told
+    return kind_of(said, status) if status is not None else stated or kind_of(said, status)
+
+
+def _place(detail: Any) -> str | None:
+    """The member that a validation error is about: `messages[0].content`."""
+    first = detail[0] if isinstance(detail, list) and detail else None
+    steps = first.get("loc") if isinstance(first, dict) else None
+    path = ""
+    for step in steps or ():
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path.removeprefix(".body").removeprefix(".") or None
+
+
+# --- Our face ------------------------------------------------------------------------------------
+
+_FACE: Final[dict[Kind, tuple[str, str]]] = {
+    "rate_limit": ("rate_limited", "1300"),
+    "overloaded": ("service_tier_capacity_exceeded", "3505"),
+    "model_not_found": ("invalid_model", "1500"),
+}
+"""Mistral's own type and code of a kind. The others have chat's."""
+
+
+def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an error answer."""
+    headers: dict[str, str] = {}
+    if request_id is not None:
+        headers["x-request-id"] = request_id
+    if fault.retry_after is not None:
+        headers["retry-after"] = str(max(1, round(fault.retry_after)))
+    return STATUS[fault.kind], headers, msgspec.json.encode(error_members(fault))
+
+
+def error_members(fault: Fault) -> dict[str, Any]:
+    """The members of an error, as a whole body or a stream's frame."""
+    shown = chat_member(fault)
+    kind, code = _FACE.get(fault.kind, (shown["type"], shown["code"]))
+    own = (fault.extra or {}).get(NAME)
+    if own is not None:
+        kind, code = fault.type or kind, own.get("code", code)
+    return {
+        "object": "error",
+        "message": redact(fault.message),
+        "type": kind,
+        "param": fault.param,
+        "code": code,
+    }

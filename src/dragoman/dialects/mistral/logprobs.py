@@ -1,0 +1,45 @@
+"""Log probabilities of tokens, both directions: chat's form with the token's number in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.mistral.terms import leftovers, restore
+
+_TOKEN: Final = frozenset({"token", "logprob", "bytes", "token_id", "top_logprobs"})
+
+
+def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
+    """Tokens with their log probabilities."""
+    return tuple([_decode(token) for token in tokens])
+
+
+def _decode(token: dict[str, Any]) -> ir.Logprob:
+    spelled, top = token.get("bytes"), token.get("top_logprobs")
+    return ir.Logprob(
+        token["token"],
+        token["logprob"],
+        tuple(spelled) if spelled is not None else None,
+        decode_logprobs(top) if top is not None else None,
+        token.get("token_id"),
+        leftovers(token, _TOKEN),
+    )
+
+
+def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
+    """Tokens with their log probabilities; where: their text in IR terms."""
+    return [_encode(token, report, where) for token in tokens]
+
+
+def _encode(token: ir.Logprob, report: Report, where: str) -> dict[str, Any]:
+    out: dict[str, Any] = {"token": token.token, "logprob": token.logprob}
+    out["bytes"] = list(token.bytes) if token.bytes is not None else list(token.token.encode())
+    if token.id is not None:
+        out["token_id"] = token.id
+    if token.top is not None:
+        out["top_logprobs"] = encode_logprobs(token.top, report, where)
+    restore(out, token.extra, report, where + ".logprobs")
+    return out

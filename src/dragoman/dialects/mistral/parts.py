@@ -1,0 +1,296 @@
+"""Content chunks and media, both directions.
+
+A `reference` chunk cites documents by number for the text before it: a Citation of that text, of the kind
+"reference". Where no text stands before it, it is a Native.
+
+Forms: an image of the form "string" had its URL without an object round it; audio of the form "object" had
+its data in one; a document of the form "file" was named by its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.mistral.terms import NAME, leftovers, restore
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.parts import from_url
+from dragoman.dialects.openai_chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
+from dragoman.errors import WireError
+
+_TEXT: Final = frozenset({"type", "text"})
+_IMAGE: Final = frozenset({"type", "image_url"})
+_IMAGE_URL: Final = frozenset({"url", "detail"})
+_DETAILS: Final = frozenset({"auto", "low", "high"})
+_AUDIO: Final = frozenset({"type", "input_audio"})
+_AUDIO_DATA: Final = frozenset({"data", "format"})
+_DOCUMENT: Final = frozenset({"type", "document_url", "document_name"})
+_FILE: Final = frozenset({"type", "file_id"})
+_REFERENCE: Final = frozenset({"type", "reference_ids"})
+_THINKING: Final = frozenset({"type", "thinking", "signature", "closed"})
+_MIMES: Final = {"image": "image/png", "audio": "audio/wav", "document": "application/pdf"}
+"""What data is taken for whose type nobody states."""
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
+    """The chunks of one message. where: the path of the list, for errors."""
+    blocks: list[ir.Block] = []
+    for index, part in enumerate(parts):
+        if type(part) is not dict:
+            raise WireError("expected an object", f"{where}[{index}]", "invalid_type")
+        last = blocks[-1] if blocks else None
+        if part.get("type") == "reference" and isinstance(last, ir.Text):
+            cited = (*last.citations, decode_reference(part))
+            blocks[-1] = msgspec.structs.replace(last, citations=cited)
+        else:
+            blocks.append(decode_part(part))
+    return blocks
+
+
+def decode_part(part: dict[str, Any]) -> ir.Block:
+    """One chunk; a Native where the specification has no such chunk."""
+    return _PARTS.get(part.get("type"), _native)(part)
+
+
+def _text(part: dict[str, Any]) -> ir.Block:
+    return ir.Text(part["text"], extra=leftovers(part, _TEXT))
+
+
+def _thinking(part: dict[str, Any]) -> ir.Block:
+    """Several texts of one chunk are one; a list that holds more than texts is kept as it is, too."""
+    thoughts = part["thinking"]
+    known = _THINKING if part.get("closed") is not False else _THINKING - {"closed"}
+    extra = leftovers(part, known)
+    if not all(_is_text(thought) for thought in thoughts):
+        extra = ir.merge(extra, {NAME: {"thinking": thoughts}})
+    signature = part.get("signature")
+    return ir.Thinking(
+        "".join(thought["text"] for thought in thoughts if thought.get("type", "text") == "text"),
+        sealed=ir.Sealed(NAME, signature) if signature else None,
+        extra=extra,
+    )
+
+
+def _is_text(thought: dict[str, Any]) -> bool:
+    return thought.get("type", "text") == "text" and thought.keys() <= _TEXT
+
+
+def decode_reference(part: dict[str, Any]) -> ir.Citation:
+    """The documents that a text rests on, by the numbers that the request gave them."""
+    ids = part["reference_ids"]
+    return ir.Citation("reference", source={"reference_ids": ids}, extra=leftovers(part, _REFERENCE))
+
+
+def _image(part: dict[str, Any]) -> ir.Block:
+    image = part["image_url"]
+    if isinstance(image, str):
+        mime, data, url = from_url(image)
+        return ir.Media("image", mime, data, url, extra=leftovers(part, _IMAGE), form="string")
+    mime, data, url = from_url(image["url"])
+    extra = ir.merge(leftovers(part, _IMAGE), leftovers(image, _IMAGE_URL, "image_url"))
+    return ir.Media("image", mime, data, url, detail=image.get("detail"), extra=extra)
+
+
+def _audio(part: dict[str, Any]) -> ir.Block:
+    audio = part["input_audio"]
+    extra = leftovers(part, _AUDIO)
+    if isinstance(audio, str):
+        mime, data, url = from_url(audio)
+        if url is not None and not url.startswith(("http://", "https://", "data:")):
+            data, url = url, None
+        return ir.Media("audio", mime, data, url, extra=extra)
+    mime = AUDIO_TYPES.get(word := audio.get("format", "wav"), f"audio/{word}")
+    extra = ir.merge(extra, leftovers(audio, _AUDIO_DATA, "input_audio"))
+    return ir.Media("audio", mime, audio["data"], extra=extra, form="object")
+
+
+def _document(part: dict[str, Any]) -> ir.Block:
+    mime, data, url = from_url(part["document_url"])
+    extra = leftovers(part, _DOCUMENT)
+    return ir.Media("document", mime, data, url, name=part.get("document_name"), extra=extra)
+
+
+def _file(part: dict[str, Any]) -> ir.Block:
+    return ir.Media("document", file=part["file_id"], extra=leftovers(part, _FILE), form="file")
+
+
+def _native(part: dict[str, Any]) -> ir.Block:
+    return ir.Native(NAME, str(part.get("type")), part)
+
+
+_PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
+    "text": _text,
+    "thinking": _thinking,
+    "image_url": _image,
+    "input_audio": _audio,
+    "document_url": _document,
+    "file": _file,
+}
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any]]:
+    """The chunks of one block, none for what this dialect cannot say there: the loss is then reported.
+
+    Raises WireError (`unsupported_modality`) for media that no chunk can carry: an answer to a question
+    whose picture is missing would be an answer to another question.
+    """
+    write = _WRITERS.get(type(block))
+    if write is None:
+        draft.report.lose(where, f"a {type(block).__name__} block cannot stand in this message")
+        return []
+    return write(block, draft, where)
+
+
+def _write_text(block: ir.Text, draft: Draft, where: str) -> list[dict[str, Any]]:
+    out = _finished({"type": "text", "text": block.text}, block, draft, where)
+    return [out, *encode_citations(block.citations, draft, where)]
+
+
+def encode_citations(
+    citations: Sequence[ir.Citation], draft: Draft, where: str, first: int = 0
+) -> list[dict[str, Any]]:
+    """Citations of one text, as the chunks that follow it. first: how many of them were written before."""
+    out: list[dict[str, Any]] = []
+    for index, citation in enumerate(citations, first):
+        place = f"{where}.citations[{index}]"
+        if not draft.own:
+            why = "an answer cites by the numbers of documents, which this source has not"
+            draft.report.lose(place, why, "quality")
+            continue
+        ids = (citation.source or {}).get("reference_ids", [])
+        chunk: dict[str, Any] = {"type": "reference", "reference_ids": ids}
+        restore(chunk, citation.extra, draft.report, place)
+        out.append(chunk)
+    return out
+
+
+def _write_refusal(block: ir.Refusal, draft: Draft, where: str) -> list[dict[str, Any]]:
+    draft.report.change(where, where, "a refusal is told as text")
+    return [_finished({"type": "text", "text": block.text}, block, draft, where)]
+
+
+def _write_json(block: ir.Json, draft: Draft, where: str) -> list[dict[str, Any]]:
+    return [_finished({"type": "text", "text": text_of(block.value)}, block, draft, where)]
+
+
+def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> list[dict[str, Any]]:
+    text = block.text or "\n\n".join(block.summary)
+    out: dict[str, Any] = {"type": "thinking", "thinking": [{"type": "text", "text": text}] if text else []}
+    if block.sealed is not None and block.sealed.origin == NAME:
+        out["signature"] = block.sealed.data
+    return [_finished(out, block, draft, where)]
+
+
+def _write_native(block: ir.Native, draft: Draft, where: str) -> list[dict[str, Any]]:
+    if block.dialect == NAME:
+        return [block.value]
+    draft.report.lose(where, f"only {block.dialect} knows a {block.kind}")
+    return []
+
+
+def encode_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
+    """The chunk for a medium. Raises WireError (`unsupported_modality`) where no chunk can carry it."""
+    write = _MEDIA.get(block.kind)
+    if write is None:
+        raise _impossible(where, f"{block.kind} cannot be sent")
+    return [_finished(write(block, draft, where), block, draft, where)]
+
+
+def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
+    url = _data_or_url(block, where)
+    if draft.own and block.form == "string":
+        return {"type": "image_url", "image_url": url}
+    image: dict[str, Any] = {"url": url}
+    if block.detail is not None and not draft.own and block.detail not in _DETAILS:
+        draft.report.lose(where + ".detail", f"there is no detail {block.detail}", "quality")
+    elif block.detail is not None:
+        image["detail"] = block.detail
+    return {"type": "image_url", "image_url": image}
+
+
+def _write_audio(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
+    if draft.own and block.form == "object":
+        word = AUDIO_FORMATS.get(block.mime or "audio/wav") or (block.mime or "").partition("/")[2]
+        return {"type": "input_audio", "input_audio": {"data": block.data, "format": word}}
+    if block.data is not None and (block.mime is None or not draft.own):
+        return {"type": "input_audio", "input_audio": block.data}  # "base64 or url"
+    return {"type": "input_audio", "input_audio": _data_or_url(block, where)}
+
+
+def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
+    for field in ("context", "citable"):
+        if getattr(block, field):
+            draft.report.lose(f"{where}.{field}", f"a document has no `{field}` here", "quality")
+    if draft.own and block.file is not None:
+        return {"type": "file", "file_id": block.file}
+    if block.text is not None or block.blocks is not None:
+        draft.report.change(where, where, "a document of text is sent as text")
+        title = f' title="{block.name}"' if block.name else ""
+        text = block.text if block.text is not None else _words(block.blocks or (), draft, where)
+        return {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
+    out: dict[str, Any] = {"type": "document_url", "document_url": _data_or_url(block, where)}
+    if block.name is not None:
+        out["document_name"] = block.name
+    return out
+
+
+def _words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
+    """The texts of a document that is given as content."""
+    for index, block in enumerate(blocks):
+        if not isinstance(block, ir.Text):
+            draft.report.lose(f"{where}.blocks[{index}]", "only the text of a document's content is sent")
+    return "\n\n".join(block.text for block in blocks if isinstance(block, ir.Text))
+
+
+def _data_or_url(block: ir.Media, where: str) -> str:
+    """The URL of a medium, a data URL where it is given as data."""
+    if block.url is not None:
+        return block.url
+    if block.data is None:
+        raise _impossible(where, "a file that was uploaded to another provider cannot be read here")
+    return f"data:{block.mime or _MIMES[block.kind]};base64,{block.data}"
+
+
+def _impossible(where: str, why: str) -> WireError:
+    return WireError(why, where, "unsupported_modality")
+
+
+def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
+    """The chunk with its leftovers; a mark and a foreign seal, which no chunk holds, are named as lost."""
+    sealed: ir.Sealed | None = getattr(block, "sealed", None)
+    if sealed is not None and sealed.origin != NAME:
+        draft.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
+    lose_mark(getattr(block, "cache", None), draft, where)
+    if block.extra is not None:
+        restore(out, block.extra, draft.report, where)
+    return out
+
+
+def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
+    """Name a cache mark as lost, with all that it says."""
+    if mark is not None:
+        draft.report.lose(where + ".cache", "the prompt cache takes no marks here", "hint")
+
+
+_MEDIA: Final[dict[str, Callable[[ir.Media, Draft, str], dict[str, Any]]]] = {
+    "image": _write_image,
+    "audio": _write_audio,
+    "document": _write_document,
+}
+_WRITERS: Final[dict[type, Callable[[Any, Draft, str], list[dict[str, Any]]]]] = {
+    ir.Text: _write_text,
+    ir.Refusal: _write_refusal,
+    ir.Thinking: _write_thinking,
+    ir.Media: encode_media,
+    ir.Json: _write_json,
+    ir.Native: _write_native,
+}

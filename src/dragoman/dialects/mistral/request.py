@@ -1,0 +1,293 @@
+"""Requests, both directions. `history` and `tools` hold the two large members.
+
+Request.forms: "stop": "string"; "stream": "false", written out. `reasoning_effort` is Reasoning.effort,
+`prompt_mode` Reasoning.mode: "reasoning" is "on".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.loss import Severity
+from dragoman.dialects.mistral.history import decode_messages, encode_messages
+from dragoman.dialects.mistral.terms import (
+    MAX_TEMPERATURE,
+    NAME,
+    PATH,
+    TIER_WORDS,
+    TIERS,
+    leftovers,
+    restore,
+)
+from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.reasoning import effort_of, lose_visibility
+
+_SAMPLING: Final[dict[str, str]] = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "random_seed": "seed",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "repetition_penalty": "repetition_penalty",
+    "n": "n",
+    "logprobs": "logprobs",
+    "top_logprobs": "top_logprobs",
+}
+"""Members that are a field of the sampling."""
+MAPS: Final = frozenset(
+    {
+        *_SAMPLING,
+        *("model", "messages", "stream", "stop", "max_tokens", "tools", "tool_choice", "parallel_tool_calls"),
+        *(
+            "response_format",
+            "reasoning_effort",
+            "prompt_mode",
+            "metadata",
+            "prompt_cache_key",
+            "service_tier",
+        ),
+    }
+)
+"""The members that the IR carries; `extra` never holds them."""
+_STEERED: Final = frozenset({*_SAMPLING, "stop"})
+_FORMAT: Final = frozenset({"type", "json_schema"})
+_SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
+_NO_SAMPLING: Final = ir.Sampling()
+_THINKING: Final = "reasoning"
+_LOST_OUTPUT: Final[tuple[tuple[str, Severity], ...]] = (("verbosity", "quality"), ("audio", "meaning"))
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_request(wire: WireRequest) -> ir.Request:
+    """A checked request. Raises WireError where the messages have no known form."""
+    body = wire.body
+    get = body.get
+    keys = body.keys()
+    forms: dict[str, str] = {}
+    if get("stream") is False:
+        forms["stream"] = "false"
+    tools, choice, key, tier = (
+        get(member) for member in ("tools", "tool_choice", "prompt_cache_key", "service_tier")
+    )
+    return ir.Request(
+        dialect=NAME,
+        model=get("model"),
+        messages=decode_messages(get("messages") or ()),
+        tools=None if tools is None else decode_tools(tools),
+        tool_choice=None if choice is None else decode_choice(choice),
+        parallel=get("parallel_tool_calls"),
+        sampling=_NO_SAMPLING if keys.isdisjoint(_STEERED) else _decode_sampling(body, forms),
+        max_output=get("max_tokens"),
+        output=_decode_output(get("response_format")),
+        reasoning=_decode_reasoning(body),
+        cache=None if key is None else ir.Caching(key),
+        metadata=get("metadata"),
+        tier=TIERS.get(tier, tier) if tier is not None else None,
+        stream=get("stream") is True,
+        forms=forms or None,
+        extra=leftovers(body, MAPS),
+    )
+
+
+def brief(wire: WireRequest) -> ir.Request:
+    """What an answer's form depends on, without the messages."""
+    return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
+
+
+def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampling:
+    stop = body.get("stop")
+    if isinstance(stop, str):
+        forms["stop"] = "string"
+        stop = (stop,)
+    stated = {field: body[member] for member, field in _SAMPLING.items() if body.get(member) is not None}
+    return ir.Sampling(**stated, stop=tuple(stop) if stop is not None else None)
+
+
+def _decode_output(wire: dict[str, Any] | None) -> ir.Output | None:
+    if wire is None:
+        return None
+    kind, inner = wire.get("type"), wire.get("json_schema")
+    if kind == "json_schema" and isinstance(inner, dict):
+        return ir.Output(
+            "schema",
+            inner.get("schema"),
+            inner.get("name"),
+            inner.get("description"),
+            inner.get("strict"),
+            extra=ir.merge(leftovers(wire, _FORMAT), leftovers(inner, _SCHEMA, "json_schema")),
+        )
+    if kind in {"json_object", "text"}:
+        named: Any = "json" if kind == "json_object" else "text"
+        return ir.Output(named, extra=leftovers(wire, _FORMAT), form="response_format")
+    return ir.Output("text", extra={NAME: dict(wire)}, form="native")
+
+
+def _decode_reasoning(body: Mapping[str, Any]) -> ir.Reasoning | None:
+    effort, mode = body.get("reasoning_effort"), body.get("prompt_mode")
+    if effort is None and mode is None:
+        return None
+    return ir.Reasoning("on" if mode == _THINKING else mode, effort)
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_request(request: ir.Request, target: Target) -> WireRequest:
+    """The request as this dialect's server reads it.
+
+    Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that no chunk holds,
+    or a tool with free text.
+    """
+    draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
+    forms = (request.forms or {}) if draft.own else {}
+    body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
+    body["messages"] = encode_messages(request, draft)
+    if request.tools is not None or request.tool_choice is not None or request.parallel is not None:
+        encode_tools(body, request, draft)
+    if request.sampling is not _NO_SAMPLING:
+        _encode_sampling(body, request.sampling, forms, draft)
+    _encode_wishes(body, request, draft)
+    if request.stream or "stream" in forms:
+        body["stream"] = request.stream
+    if not draft.own:
+        _lose_foreign(request, draft)
+    if request.extra is not None:
+        restore(body, request.extra, draft.report, "")
+    return WireRequest("chat", body, path=PATH)
+
+
+def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
+    if request.max_output is not None:
+        body["max_tokens"] = request.max_output
+    if request.output is not None:
+        _encode_output(body, request.output, draft)
+    if request.reasoning is not None:
+        _encode_reasoning(body, request.reasoning, draft)
+    if request.cache is not None:
+        _encode_cache(body, request.cache, draft)
+    if request.metadata is not None:
+        body["metadata"] = request.metadata
+    if request.tier is not None:
+        _encode_tier(body, request.tier, draft)
+
+
+def _encode_sampling(
+    body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
+) -> None:
+    for member, field in _SAMPLING.items():
+        if (value := getattr(sampling, field)) is not None:
+            body[member] = value
+    if sampling.stop is not None:
+        body["stop"] = sampling.stop[0] if forms.get("stop") == "string" else list(sampling.stop)
+    if not draft.own:
+        _fit_sampling(body, sampling, draft)
+
+
+def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> None:
+    """Bring another dialect's values into the limits, and name what has no place here."""
+    report = draft.report
+    if (sampling.temperature or 0) > MAX_TEMPERATURE:
+        body["temperature"] = MAX_TEMPERATURE
+        report.change("sampling.temperature", "temperature", f"limited to {MAX_TEMPERATURE}")
+        report.lose("sampling.temperature", f"at most {MAX_TEMPERATURE} is taken", "quality")
+    if (sampling.seed or 0) < 0:
+        del body["random_seed"]
+        report.lose("sampling.seed", "a seed is not negative here", "quality")
+    if sampling.top_logprobs is not None and sampling.logprobs is None:
+        body["logprobs"] = True
+        report.add("logprobs", "`top_logprobs` needs it")
+    if sampling.min_p is not None:
+        report.lose("sampling.min_p", "this protocol has no min_p", "quality")
+    if sampling.logit_bias is not None:
+        report.lose("sampling.logit_bias", "this protocol has no logit_bias")
+    if draft.facts.sampling is False:
+        for member in ("temperature", "top_p", "top_k"):
+            if body.pop(member, None) is not None:
+                report.lose("sampling." + member, "the model refuses sampling parameters", "quality")
+
+
+def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
+    wire: dict[str, Any] = {}
+    if output.kind == "schema":
+        members = {
+            "name": output.name if output.name is not None or draft.own else "answer",
+            "description": output.description,
+            "schema": output.schema,
+            "strict": output.strict,
+        }
+        inner = {key: value for key, value in members.items() if value is not None}
+        wire = {"type": "json_schema", "json_schema": inner}
+    elif output.kind == "json":
+        wire = {"type": "json_object"}
+    elif draft.own and output.form == "response_format":
+        wire = {"type": "text"}
+    if wire or (draft.own and output.form == "native"):
+        body["response_format"] = wire
+    if output.extra is not None:
+        restore(wire, output.extra, draft.report, "output")
+    for field, severity in _LOST_OUTPUT:
+        if getattr(output, field) is not None:
+            draft.report.lose(f"output.{field}", f"{field} cannot be asked for", severity)
+    if output.modalities is not None and output.modalities != ("text",):
+        draft.report.lose("output.modalities", "answers are text here")
+
+
+def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
+    if draft.own:
+        if reasoning.effort is not None:
+            body["reasoning_effort"] = reasoning.effort
+        if reasoning.mode is not None:
+            body["prompt_mode"] = _THINKING if reasoning.mode == "on" else reasoning.mode
+        return
+    if reasoning.extra is not None:
+        restore({}, reasoning.extra, draft.report, "reasoning")
+    if draft.facts.reasoning is False:
+        draft.report.lose("reasoning", "the model does not reason", "hint")
+        return
+    if (effort := effort_of(reasoning, draft)) is not None:
+        body["reasoning_effort"] = effort
+    lose_visibility(reasoning, draft)
+
+
+def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None:
+    if cache.key is not None:
+        body["prompt_cache_key"] = cache.key
+    for field in ("mode", "ttl", "retention", "mark"):
+        if getattr(cache, field) is not None:
+            draft.report.lose(f"cache.{field}", "the prompt cache is steered by its key alone", "hint")
+    if cache.extra is not None:
+        restore({}, cache.extra, draft.report, "cache")
+
+
+def _encode_tier(body: dict[str, Any], tier: str, draft: Draft) -> None:
+    word = TIER_WORDS.get(tier, tier if draft.own else None)
+    if word is None:
+        draft.report.lose("tier", f"there is no tier {tier}", "hint")
+        return
+    body["service_tier"] = word
+    if tier not in TIERS.values():
+        draft.report.change("tier", "service_tier", f"{tier} cannot be insisted on")
+
+
+_FOREIGN: Final[tuple[tuple[str, str, Severity], ...]] = (
+    ("previous", "this protocol keeps no earlier answers", "meaning"),
+    ("conversation", "this protocol keeps no conversations", "meaning"),
+    ("background", "this protocol has no background mode", "quality"),
+    ("store", "answers are not stored here", "hint"),
+    ("user", "this protocol has no end user", "hint"),
+    ("safety_identifier", "this protocol has no end user", "hint"),
+)
+
+
+def _lose_foreign(request: ir.Request, draft: Draft) -> None:
+    """What other dialects' requests say and this one cannot."""
+    for field, reason, severity in _FOREIGN:
+        if getattr(request, field):
+            draft.report.lose(field, reason, severity)

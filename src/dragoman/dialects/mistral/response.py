@@ -1,0 +1,193 @@
+"""Whole answers, both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.loss import Report
+from dragoman.dialects.mistral.errors import error_members, fault_of
+from dragoman.dialects.mistral.logprobs import decode_logprobs, encode_logprobs
+from dragoman.dialects.mistral.saying import Saying, decode_saying
+from dragoman.dialects.mistral.terms import (
+    ANSWER_TIER_WORDS,
+    ANSWER_TIERS,
+    NAME,
+    STOP_WORDS,
+    STOPS_LOST,
+    call_id,
+    leftovers,
+    restore,
+)
+from dragoman.dialects.mistral.usage import decode_usage, encode_usage
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.errors import failure
+from dragoman.dialects.openai_chat.response import created_of, decode_stop, shown_model
+from dragoman.dialects.quirks import Quirks
+from dragoman.errors import RequestFailed, WireError
+
+_RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
+_CHOICE: Final = frozenset({"index", "message", "finish_reason", "logprobs"})
+_MESSAGE: Final = frozenset({"role", "content", "tool_calls", "prefix"})
+_OBJECT: Final = "chat.completion"
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
+    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    try:
+        return _decode(body)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise WireError(f"the answer has another shape: {error}") from error
+
+
+def _decode(body: dict[str, Any]) -> ir.Response:
+    if (failed := failure(body)) is not None:
+        raise RequestFailed(fault_of(failed))
+    choices, usage = body.get("choices"), body.get("usage")
+    if type(choices) is not list:
+        raise WireError("expected an array", "choices")
+    return ir.Response(
+        NAME,
+        body.get("id"),
+        body.get("model"),
+        body.get("created"),
+        tuple([_candidate(choice, position) for position, choice in enumerate(choices)]),
+        decode_usage(usage) if usage else None,
+        tier=tier_of(usage) if usage else None,
+        extra=leftovers(body, _RESPONSE if body.get("object") == _OBJECT else _RESPONSE - {"object"}),
+    )
+
+
+def tier_of(usage: dict[str, Any]) -> str | None:
+    """The tier that served an answer, in the field's words; Mistral tells it beside the counts."""
+    word = usage.get("service_tier")
+    return ANSWER_TIERS.get(word, word) if word is not None else None
+
+
+def _candidate(choice: dict[str, Any], position: int) -> ir.Candidate:
+    message = choice.get("message") or {}
+    blocks = decode_saying(message, f"choices[{position}].message")
+    known = _CHOICE
+    if (logprobs := choice.get("logprobs")) is not None and not _take_logprobs(logprobs, blocks):
+        known -= {"logprobs"}
+    members = _MESSAGE if not message.get("prefix") else _MESSAGE - {"prefix"}
+    extra = ir.merge(leftovers(choice, known), _prefixed(leftovers(message, members)))
+    called = any(isinstance(block, ir.ToolCall) for block in blocks)
+    stop = decode_stop(choice.get("finish_reason"), called=called)
+    return ir.Candidate(tuple(blocks), stop, choice.get("index", position), extra)
+
+
+def _prefixed(extra: ir.Extra) -> ir.Extra:
+    """A message's leftovers, as those of its candidate."""
+    if extra is None:
+        return None
+    return {NAME: {f"message.{key}": value for key, value in extra[NAME].items()}}
+
+
+def _take_logprobs(logprobs: dict[str, Any], blocks: list[ir.Block]) -> bool:
+    """Give log probabilities to the text that they belong to; False where there is none."""
+    tokens = logprobs.get("content")
+    place = next((index for index, block in enumerate(blocks) if isinstance(block, ir.Text)), None)
+    if not tokens or place is None or logprobs.keys() != {"content"}:
+        return not tokens and logprobs.keys() <= {"content"}
+    blocks[place] = msgspec.structs.replace(blocks[place], logprobs=decode_logprobs(tokens))
+    return True
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
+    """The answer as a client of this dialect reads it."""
+    report = reply.report
+    own = response.dialect == NAME
+    draft = Draft(report, own=own)
+    out: dict[str, Any] = {
+        "id": response.id if response.id is not None else reply.id,
+        "object": _OBJECT,
+        "created": created_of(response.created, reply, own=own),
+        "model": shown_model(response.model, reply),
+        "choices": [_choice(candidate, draft, reply) for candidate in response.candidates],
+    }
+    usage = shown_usage(response.usage, response.tier, report, own=own)
+    if usage is None and not own:
+        report.add("usage", "a client needs the counts")
+        usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    if usage is not None:
+        out["usage"] = usage
+    if response.status is not None:
+        report.lose("status", "an answer has no status here", "hint")
+    if response.error is not None:
+        out |= error_members(response.error)
+    if response.extra is not None:
+        restore(out, response.extra, report, "")
+    return out
+
+
+def shown_usage(
+    usage: ir.Usage | None, tier: str | None, report: Report, *, own: bool
+) -> dict[str, Any] | None:
+    """The counts with the tier beside them; None where nothing is known of either."""
+    if usage is None and tier is None:
+        return None
+    out = encode_usage(usage or ir.Usage(), report, own=own)
+    if tier is not None:
+        out["service_tier"] = ANSWER_TIER_WORDS.get(tier, tier)
+    return out
+
+
+def mint(reply: Reply, candidate: int, position: int) -> str:
+    """An id for a call that came without one, the same whenever the same answer is written."""
+    return call_id(f"{reply.id} {candidate} {position}")
+
+
+def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, Any]:
+    where = f"candidates[{candidate.index}]"
+    saying = Saying(
+        draft,
+        lambda stated, position: stated if stated is not None else mint(reply, candidate.index, position),
+    )
+    message = saying.write(candidate.blocks, where)
+    message.setdefault("tool_calls", None)
+    out: dict[str, Any] = {
+        "index": candidate.index,
+        "message": message,
+        "finish_reason": encode_stop(candidate.stop, draft, where, called=bool(saying.calls)),
+    }
+    if (logprobs := _encode_logprobs(candidate.blocks, draft, where)) is not None:
+        out["logprobs"] = logprobs
+    if candidate.extra is not None:
+        restore(out, candidate.extra, draft.report, where)
+    return out
+
+
+def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool) -> str | None:
+    """The finish reason. called: whether the client is shown calls."""
+    if stop is None:
+        return None
+    if draft.own:
+        return stop.raw if stop.raw is not None else STOP_WORDS[stop.reason]
+    where += ".stop"
+    if (lost := STOPS_LOST.get(stop.reason)) is not None:
+        draft.report.lose(where + ".reason", lost, "quality")
+    if stop.sequence is not None:
+        draft.report.lose(where + ".sequence", "the stop sequence is not told", "hint")
+    for key, value in (stop.detail or {}).items():
+        if value:
+            draft.report.lose(f"{where}.detail.{key}", "a finish reason has no details here", "hint")
+    return "tool_calls" if called and stop.reason == "end" else STOP_WORDS[stop.reason]
+
+
+def _encode_logprobs(blocks: Sequence[ir.Block], draft: Draft, where: str) -> dict[str, Any] | None:
+    tokens: list[dict[str, Any]] = []
+    for index, block in enumerate(blocks):
+        if isinstance(block, ir.Text | ir.Refusal) and block.logprobs is not None:
+            tokens += encode_logprobs(block.logprobs, draft.report, f"{where}.blocks[{index}]")
+    return {"content": tokens} if tokens else None

@@ -1,0 +1,179 @@
+"""The assistant's message, in answers and in the history of requests, both directions.
+
+Content is a string where it is nothing but text, and a list of chunks otherwise. In answers neighbouring
+texts are one text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.mistral.calls import decode_call, encode_call
+from dragoman.dialects.mistral.parts import decode_parts, encode_part
+from dragoman.dialects.mistral.terms import NAME
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.saying import lose_unsaid, separated
+from dragoman.errors import WireError
+
+
+def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = False) -> list[ir.Block]:
+    """The blocks of an assistant's message in their order: content, then calls.
+
+    where: the message's path, for errors. history: the message is part of a request, whose reader may tell
+    an empty content from none.
+    """
+    blocks: list[ir.Block] = []
+    content = message.get("content")
+    if type(content) is str:
+        if content or history:
+            blocks.append(ir.Text(content))
+    elif type(content) is list:
+        blocks = decode_parts(content, where + ".content")
+        if not history:
+            blocks = _joined(blocks)
+    elif content is not None:
+        raise WireError("expected a string or an array", where + ".content", "invalid_type")
+    if calls := message.get("tool_calls"):
+        blocks.extend([decode_call(call, position) for position, call in enumerate(calls)])
+    return blocks
+
+
+def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
+    """The same with neighbouring texts in one block, and without empty ones."""
+    out: list[ir.Block] = []
+    for block in blocks:
+        last = out[-1] if out else None
+        if is_plain(block) and isinstance(block, ir.Text):
+            if not block.text:
+                continue
+            if is_plain(last) and isinstance(last, ir.Text):
+                out[-1] = ir.Text(last.text + block.text)
+                continue
+        out.append(block)
+    return out
+
+
+def is_plain(block: ir.Block | None) -> bool:
+    """Whether a block is a text and nothing else."""
+    return isinstance(block, ir.Text) and block.extra is None and not block.citations
+
+
+class Saying:
+    """One assistant's message while its blocks are being written into it.
+
+    history: the message goes out in a request, otherwise to a client in an answer. parts: the content was
+    a list. mint: the id to write for a call (its own, its place among the calls).
+    """
+
+    __slots__ = ("calls", "chunks", "draft", "history", "mint", "moved", "parts", "spaced")
+
+    def __init__(
+        self,
+        draft: Draft,
+        mint: Callable[[str | None, int], str | None],
+        *,
+        history: bool = False,
+        parts: bool = False,
+    ) -> None:
+        self.draft = draft
+        self.mint = mint
+        self.history = history
+        self.parts = parts
+        self.chunks: list[dict[str, Any]] = []
+        self.calls: list[dict[str, Any]] = []
+        self.moved: list[tuple[ir.Media, str]] = []  # media that only a user's message can hold
+        self.spaced = False  # something else came after the last text
+
+    def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
+        """The message of these blocks. where: their owner in IR terms."""
+        for index, block in enumerate(blocks):
+            _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
+        wire: dict[str, Any] = {"role": "assistant"}
+        content = self.chunks if self.parts else bare(self.chunks)
+        if content or self.parts or not self.history or (self.draft.own and self.chunks):
+            wire["content"] = content
+        if self.calls:
+            wire["tool_calls"] = self.calls
+        return wire
+
+    def _text(self, block: ir.Text | ir.Refusal | ir.Json, where: str) -> None:
+        for chunk in encode_part(block, self.draft, where):
+            last = self.chunks[-1] if self.chunks else None
+            if self.parts or not (_plain(chunk) and _plain(last)) or last is None:
+                self.chunks.append(chunk)
+            elif self.spaced and not self.draft.own:
+                last["text"] += separated(last["text"], chunk["text"])
+            else:
+                last["text"] += chunk["text"]
+        self.spaced = False
+
+    def _thinking(self, block: ir.Thinking, where: str) -> None:
+        self.spaced = True
+        if self.draft.own:
+            self.chunks.extend(encode_part(block, self.draft, where))
+        elif self.history:
+            self.draft.report.lose(where, "thinking of another origin is not sent back", "quality")
+        elif block.redacted or not (block.text or block.summary):
+            self.draft.report.lose(where, "thinking without words is not shown", "hint")
+        else:
+            self.chunks.extend(encode_part(block, self.draft, where))
+
+    def _call(self, block: ir.ToolCall, where: str) -> None:
+        self.spaced = True
+        if block.by != "client":
+            lose_unsaid(block, self.draft, where)
+            return
+        stated = self.mint(block.id, len(self.calls))
+        call = encode_call(block, stated, self.draft, where, answer=not self.history)
+        if not self.history:
+            call.setdefault("index", len(self.calls))
+        self.calls.append(call)
+
+    def _media(self, block: ir.Media, where: str) -> None:
+        self.spaced = True
+        if self.draft.own:
+            self.chunks.extend(encode_part(block, self.draft, where))
+        elif self.history:
+            self.moved.append((block, where))
+        else:
+            self.chunks.extend(shown_media(block, self.draft, where))
+
+    def _other(self, block: ir.ToolResult | ir.Native, where: str) -> None:
+        self.spaced = True
+        if isinstance(block, ir.Native) and block.dialect == NAME:
+            self.chunks.append(block.value)
+        else:
+            lose_unsaid(block, self.draft, where)
+
+
+def shown_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
+    """The chunks of a medium in an answer: pictures as they are, sounds as their words."""
+    if block.kind == "image" and (block.data is not None or block.url is not None):
+        return encode_part(block, draft, where)
+    lose_unsaid(block, draft, where)
+    return [{"type": "text", "text": block.transcript}] if block.transcript else []
+
+
+def bare(chunks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+    """Content as a string where it is nothing but text."""
+    if not chunks:
+        return ""
+    return chunks[0]["text"] if len(chunks) == 1 and _plain(chunks[0]) else chunks
+
+
+def _plain(chunk: dict[str, Any] | None) -> bool:
+    return chunk is not None and chunk.keys() == {"type", "text"}
+
+
+_SAY: Final[dict[type, Callable[[Saying, Any, str], None]]] = {
+    ir.Text: Saying._text,
+    ir.Refusal: Saying._text,
+    ir.Json: Saying._text,
+    ir.Thinking: Saying._thinking,
+    ir.ToolCall: Saying._call,
+    ir.Media: Saying._media,
+    ir.ToolResult: Saying._other,
+    ir.Native: Saying._other,
+}

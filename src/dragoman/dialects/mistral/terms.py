@@ -1,0 +1,83 @@
+"""The dialect's words, as tables: what each stands for in IR terms, and back.
+
+What it shares with chat, from which it descends, is imported; only the names of its leftovers differ.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_chat import terms as chat
+from dragoman.ir import Extra
+
+NAME: Final = "mistral"
+PATH: Final = "/chat/completions"
+
+MAX_TEMPERATURE: Final = 1.5
+
+STOP_WORDS: Final[dict[str, str]] = {
+    "end": "stop",
+    "tool": "tool_calls",
+    "length": "length",
+    "context": "model_length",
+    "sequence": "stop",
+    "filter": "error",
+    "pause": "stop",
+    "compaction": "stop",
+    "broken": "error",
+    "error": "error",
+    "other": "stop",
+}
+"""What a client is told. The reasons in `STOPS_LOST` say more than their word does."""
+STOPS_LOST: Final[dict[str, str]] = {
+    "sequence": "a stop sequence is told as `stop`, without the sequence",
+    "filter": "a filtered answer is told as `error`",
+    "pause": "a pause is told as `stop`: sending the conversation again goes on",
+    "compaction": "a compaction is told as `stop`",
+    "broken": "malformed output is told as `error`",
+    "other": "an unknown reason is told as `stop`",
+}
+
+TIERS: Final[dict[str, str]] = {"auto": "auto", "standard_only": "default"}
+TIER_WORDS: Final[dict[str, str]] = {
+    "auto": "auto",
+    "default": "standard_only",
+    "priority": "auto",
+    "fast": "auto",
+}
+"""Priority cannot be insisted on: `auto` takes it where the account has it."""
+ANSWER_TIERS: Final[dict[str, str]] = {"standard": "default"}
+ANSWER_TIER_WORDS: Final[dict[str, str]] = {"default": "standard"}
+
+_CALL_ID: Final = re.compile(r"[A-Za-z0-9]{9}")
+_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def call_id(stated: str) -> str:
+    """An id that Mistral takes: its own as they are, others as nine letters and digits made of them.
+
+    The same for a call and its result, in this turn and in later ones. https://docs.mistral.ai/api refuses
+    any other with 400 (code 3280).
+    """
+    if _CALL_ID.fullmatch(stated) is not None:
+        return stated
+    number = int.from_bytes(sha256(stated.encode()).digest()[:8], "big")
+    letters: list[str] = []
+    for _ in range(9):
+        number, digit = divmod(number, 62)
+        letters.append(_DIGITS[digit])
+    return "".join(letters)
+
+
+def leftovers(wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
+    """The members of one wire object that no field carries, as `extra`."""
+    return chat.leftovers(wire, known, within, NAME)
+
+
+def restore(out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
+    """Put our own leftovers back in their places; name those of other dialects as lost."""
+    chat.restore(out, extra, report, where, NAME)

@@ -1,0 +1,136 @@
+"""Tools and the choice among them, both directions.
+
+ToolChoice.form "required" is the other word for `any`. A tool without a type is a function.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from dragoman import ir
+from dragoman.dialects.mistral.parts import lose_mark
+from dragoman.dialects.mistral.terms import NAME, leftovers, restore
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.errors import WireError
+
+_TOOL: Final = frozenset({"type", "function"})
+_FUNCTION: Final = frozenset({"name", "description", "parameters", "strict"})
+_WORDS: Final[dict[str, Literal["auto", "none", "any"]]] = {
+    "auto": "auto",
+    "none": "none",
+    "any": "any",
+    "required": "any",
+}
+_KINDS: Final = {"document_library": "file_search", "connector": "mcp"}
+"""The field's words for what the provider's tools do; `image_generation` is one already."""
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_tools(tools: list[dict[str, Any]]) -> tuple[ir.Tool, ...]:
+    """The tools that the model may call."""
+    return tuple([_tool(tool) for tool in tools])
+
+
+def _tool(tool: dict[str, Any]) -> ir.Tool:
+    kind = tool.get("type", "function")
+    if kind != "function":
+        return ir.ProviderTool(NAME, _KINDS.get(kind, str(kind)), tool)
+    function = tool["function"]
+    get = function.get
+    extra = ir.merge(leftovers(tool, _TOOL), leftovers(function, _FUNCTION, "function"))
+    return ir.Function(function["name"], get("description"), get("parameters"), get("strict"), extra=extra)
+
+
+def decode_choice(choice: Any) -> ir.ToolChoice:
+    """`tool_choice`: a word, or the function that must be called."""
+    if isinstance(choice, str):
+        if (mode := _WORDS.get(choice)) is None:
+            return ir.ToolChoice("native", native=choice)
+        return ir.ToolChoice(mode, form="required" if choice == "required" else None)
+    if choice.keys() <= _TOOL and choice["function"].keys() == {"name"}:
+        return ir.ToolChoice("tool", (choice["function"]["name"],))
+    return ir.ToolChoice("native", native=choice)
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
+    """Write tools, choice and parallel calls into a request's body."""
+    choice = request.tool_choice
+    allowed = _subset(choice, draft)
+    tools: list[dict[str, Any]] = []
+    for index, tool in enumerate(request.tools or ()):
+        where = f"tools[{index}]"
+        if allowed is not None and tool.name not in allowed:
+            draft.report.change(where, "tools", "left out: it may not be called")
+        elif (written := _encode_tool(tool, draft, where)) is not None:
+            tools.append(written)
+    if tools or (draft.own and request.tools is not None):
+        body["tools"] = tools
+    if not (tools or draft.own):
+        _lose_choice(request, draft)
+        return
+    if choice is not None and (word := _encode_choice(choice, request, draft)) is not None:
+        body["tool_choice"] = word
+    if choice is not None and choice.extra is not None:
+        restore({}, choice.extra, draft.report, "tool_choice")
+    if request.parallel is not None:
+        body["parallel_tool_calls"] = request.parallel
+
+
+def _lose_choice(request: ir.Request, draft: Draft) -> None:
+    """A choice among no tools is refused, and says nothing."""
+    if request.tool_choice is not None:
+        draft.report.lose("tool_choice", "there are no tools to choose from", "hint")
+    if request.parallel is not None:
+        draft.report.lose("parallel", "there are no tools to call", "hint")
+
+
+def _subset(choice: ir.ToolChoice | None, draft: Draft) -> tuple[str, ...] | None:
+    """The only tools that may be called, where the choice names some; there is no word for that here."""
+    if choice is None or choice.mode not in {"auto", "any"} or not choice.names:
+        return None
+    draft.report.change("tool_choice", "tools", "only the allowed tools are offered")
+    return choice.names
+
+
+def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | None:
+    if isinstance(tool, ir.ProviderTool):
+        if tool.dialect == NAME:
+            return dict(tool.value)
+        draft.report.lose(where, f"this protocol offers no {tool.kind} tool")
+        return None
+    if tool.kind == "custom":
+        raise WireError("free-text tools have no form here", where, "unsupported_value")
+    inner: dict[str, Any] = {"name": tool.name}
+    if tool.description is not None:
+        inner["description"] = tool.description
+    if tool.parameters is not None:
+        inner["parameters"] = tool.parameters
+    elif not draft.own:  # the specification demands a schema
+        inner["parameters"] = {"type": "object", "properties": {}}
+    if tool.strict is not None:
+        inner["strict"] = tool.strict
+    lose_mark(tool.cache, draft, where)
+    out = {"type": "function", "function": inner}
+    if tool.extra is not None:
+        restore(out, tool.extra, draft.report, where)
+    return out
+
+
+def _encode_choice(choice: ir.ToolChoice, request: ir.Request, draft: Draft) -> Any:
+    if choice.mode == "native":
+        if draft.own:
+            return choice.native
+        draft.report.lose("tool_choice", "this choice of tools cannot be said here")
+        return None
+    if choice.mode == "tool":
+        name = choice.names[0]
+        if draft.own or any(tool.name == name for tool in request.tools or ()):
+            return {"type": "function", "function": {"name": name}}
+        draft.report.lose("tool_choice", "the chosen tool is not offered")
+        return None
+    return "required" if draft.own and choice.form == "required" else choice.mode

@@ -1,0 +1,105 @@
+"""Token counts, both directions.
+
+Usage.form, words joined by "+": "num" where `num_cached_tokens` told the cached count, "details" where
+`prompt_tokens_details` did too, "audio_outside" where the prompt's count leaves tokens of sound out. Members
+that the counts do not give back are leftovers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.mistral.terms import NAME, restore
+from dragoman.dialects.openai_chat.usage import rest_of
+
+_NONE: Final[dict[str, Any]] = {}
+_TIER: Final = frozenset({"service_tier"})
+
+
+def decode_usage(wire: dict[str, Any]) -> ir.Usage:
+    """Disjoint counts. Whether the prompt's count holds the tokens of sound is told by the total."""
+    get = wire.get
+    prompt, completion = get("prompt_tokens"), get("completion_tokens")
+    details = get("prompt_tokens_details") or _NONE
+    cached, counted = details.get("cached_tokens"), get("num_cached_tokens")
+    audio, seconds = details.get("audio_tokens"), get("prompt_audio_seconds")
+    words: list[str] = []
+    if counted is not None and cached in {None, counted}:
+        words.extend(("num",) if cached is None else ("details", "num"))
+        cached = counted
+    entered = prompt
+    if prompt is not None:
+        outside = 0
+        if audio and get("total_tokens") == prompt + (completion or 0) + audio:
+            words.append("audio_outside")
+            outside = audio
+        entered = max(prompt + outside - (cached or 0), 0)
+    detail = {"input_audio": audio, "input_audio_seconds": seconds if isinstance(seconds, int) else None}
+    told = {key: value for key, value in detail.items() if value is not None}
+    usage = ir.Usage(
+        entered, cached, output=completion, detail=told or None, form="+".join(words) if words else None
+    )
+    stated = {key: value for key, value in wire.items() if key not in _TIER}
+    if rest := rest_of(stated, _encode(usage, words)):
+        return ir.Usage(
+            usage.input,
+            usage.cache_read,
+            output=usage.output,
+            detail=usage.detail,
+            extra={NAME: rest},
+            form=usage.form,
+        )
+    return usage
+
+
+def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
+    """The counts with their totals. own: they came in this dialect."""
+    out = _encode(usage, (usage.form or "").split("+") if own else [])
+    if not own:
+        for member in ("prompt_tokens", "completion_tokens"):
+            if out.setdefault(member, 0) == 0 and usage == ir.Usage():
+                report.add(f"usage.{member}", "a client needs a number")
+        out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"]
+        _lose(usage, report)
+    if usage.extra is not None:
+        restore(out, usage.extra, report, "usage")
+    return out
+
+
+def _encode(usage: ir.Usage, words: list[str]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    detail = usage.detail or _NONE
+    audio, cached = detail.get("input_audio"), usage.cache_read
+    if usage.input is not None or cached is not None:
+        outside = (audio or 0) if "audio_outside" in words else 0
+        out["prompt_tokens"] = usage.input_total - outside
+        if usage.output is not None:
+            out["total_tokens"] = usage.input_total + usage.output_total
+    if usage.output is not None or usage.reasoning is not None:
+        out["completion_tokens"] = usage.output_total
+    if (seconds := detail.get("input_audio_seconds")) is not None:
+        out["prompt_audio_seconds"] = seconds
+    if cached is not None and "num" in words:
+        out["num_cached_tokens"] = cached
+    details: dict[str, Any] = {}
+    if cached is not None and ("num" not in words or "details" in words):
+        details["cached_tokens"] = cached
+    if audio is not None:
+        details["audio_tokens"] = audio
+    if details:
+        out["prompt_tokens_details"] = details
+    return out
+
+
+def _lose(usage: ir.Usage, report: Report) -> None:
+    """What the totals hold without saying so, and what they do not hold."""
+    for field in ("cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning"):
+        if getattr(usage, field):
+            report.lose(f"usage.{field}", "told as part of a larger count", "hint")
+    for key, value in (usage.detail or _NONE).items():
+        if key not in {"input_audio", "input_audio_seconds"} and value:
+            report.lose(f"usage.detail.{key}", "this protocol has no such count", "hint")
+    for index in range(len(usage.others)):
+        report.lose(f"usage.others[{index}]", "work on other models is not told", "hint")
