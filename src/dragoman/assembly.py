@@ -25,7 +25,7 @@ from dragoman.fetch import Fetcher
 from dragoman.providers.auth import sign
 from dragoman.providers.provider import Provider
 from dragoman.routing.attempts import Policy
-from dragoman.routing.route import Alias, Entry, Model, Table, Timers
+from dragoman.routing.route import Alias, Demands, Entry, Model, Table, Timers
 from dragoman.routing.route import Provider as Named
 from dragoman.seams import SYSTEM, Seams
 from dragoman.state.seals import MemoryVault, Vault
@@ -87,11 +87,11 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
         named,
         [*(_model(name, model, config) for name, model in config.models.items()), *models],
         [
-            Alias(name, alias.route, alias.defaults, alias.system_prompt, alias.strict)
+            Alias(name, alias.route, alias.defaults, alias.system_prompt, alias.strict, alias.check_output)
             for name, alias in config.aliases.items()
         ],
         default_model=config.default_model,
-        strict=config.strict,
+        general=Demands(config.strict, config.check_output),
     )
     known = {
         name: provider.vendor.known
@@ -235,7 +235,9 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
         provider = config.providers.named.get(uses[0].partition("/")[0])
         timers = _timers(model.timeouts.over(provider.timeouts if provider is not None else Timeouts()))
     headers = {header.lower(): value.reveal() for header, value in model.headers.items()}
-    return Model(name, uses, facts, timers, headers, model.body, strict=model.strict)
+    return Model(
+        name, uses, facts, timers, headers, model.body, strict=model.strict, check_output=model.check_output
+    )
 
 
 def _vault(config: Config, seams: Seams) -> Vault | None:

@@ -23,6 +23,8 @@ from dragoman.flight import Flight
 from dragoman.hooks import HookFailed
 from dragoman.routing.route import Strict, Table
 from dragoman.runtime import Runtime
+from dragoman.verify.bounds import available
+from dragoman.verify.check import form_of
 from dragoman.wire.json import decode_both, refuse_case_variants
 from dragoman.work import Client, Inbound, Work
 
@@ -48,6 +50,7 @@ class Engine:
             self._route(work)
             await self._before(work)
             self._allow(work)
+            self._hold_to_form(work)
             await Flight(self._runtime, work).run()
             exchange.phase = "done"
         except RequestFailed as failed:
@@ -114,6 +117,19 @@ class Engine:
             raise RequestFailed(work.located(fault))
         work.route = msgspec.structs.replace(work.route, deployments=able)
 
+    def _hold_to_form(self, work: Work) -> None:
+        """Whether the answer is checked against the form that was asked for; it is then translated."""
+        asked = work.inbound.headers.get("x-dragoman-check-output")
+        if asked == "0" or not (asked == "1" or work.route.check_output):
+            return
+        if not available():
+            raise RequestFailed(_NO_CHECKS)
+        try:
+            work.form = form_of(work.request.output)
+        except RequestFailed as failed:
+            raise RequestFailed(work.located(failed.fault)) from failed
+        work.changed = work.changed or work.form is not None
+
     # The one place where failures end ------------------------------------------------------------------
 
     async def _fail(self, work: Work, fault: ir.Fault) -> None:
@@ -138,6 +154,14 @@ class Engine:
 
 _INTERNAL = ir.Fault(
     "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
+)
+
+
+_NO_CHECKS = ir.Fault(
+    "unsupported",
+    "Answers cannot be checked here: this gateway lacks the extra `schema` (pip install 'dragoman[schema]').",
+    code="unsupported_value",
+    param="x-dragoman-check-output",
 )
 
 

@@ -21,6 +21,7 @@ from dragoman.exchange import Exchange
 from dragoman.routing.route import Deployment, Route, Strict, deep_merge
 from dragoman.upstreams.upstream import Call, Upstream
 from dragoman.upstreams.wire import WireUpstream
+from dragoman.verify.check import Form
 from dragoman.wire.header import header_value
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -79,6 +80,7 @@ class Work:
         "deployment",
         "exchange",
         "face",
+        "form",
         "head",
         "inbound",
         "route",
@@ -100,6 +102,8 @@ class Work:
         self.deployment: Deployment
         """The one that the running attempt calls."""
         self.strict: Strict = False
+        self.form: Form | None = None
+        """What the answer is held to, None = it is not checked."""
         self.changed = False
         self._request: ir.Request | None = None
         self._brief: ir.Request | None = None

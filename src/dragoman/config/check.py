@@ -24,6 +24,7 @@ from dragoman.providers import address
 from dragoman.providers.auth import CREDENTIAL_HEADERS
 from dragoman.providers.catalog import CATALOG
 from dragoman.providers.provider import Provider
+from dragoman.verify.bounds import available
 
 BUILT_IN: Final = ("local", "simulate")
 """Providers that are always declared."""
@@ -128,6 +129,7 @@ class _Checker:
         for name, alias in self.config.aliases.items():
             self.alias(name, alias, join("aliases", name))
         self.circles()
+        self.checks()
         if self.config.default_model is not None:
             self.target(self.config.default_model, "default_model")
         for index, entry in enumerate(self.config.egress.allow):
@@ -386,6 +388,20 @@ class _Checker:
             step(*arguments)
         except ValueError as error:
             self.problem(path, str(error))
+
+    def checks(self) -> None:
+        """Answers can be checked only where the extra for it is installed."""
+        asked = [("check_output", self.config.check_output)]
+        asked += [
+            (f"{join('models', name)}.check_output", m.check_output) for name, m in self.config.models.items()
+        ]
+        asked += [
+            (f"{join('aliases', name)}.check_output", a.check_output)
+            for name, a in self.config.aliases.items()
+        ]
+        for path, wanted in asked:
+            if wanted and not available():
+                self.problem(path, "answers cannot be checked here", "pip install 'dragoman[schema]'")
 
     def problem(self, path: str, message: str, hint: str | None = None) -> None:
         self.problems.append(self.note(path, message, hint))

@@ -370,6 +370,9 @@ class Model(Section, frozen=True):
         ModelTimeouts()
     )
     strict: Annotated[Strict | None, about("As the general `strict`.", default="the general one")] = None
+    check_output: Annotated[
+        bool | None, about("As the general `check_output`.", default="the general one")
+    ] = None
     headers: Annotated[
         dict[str, Secret], about("Headers to add, over the provider's. Their values are never shown.")
     ] = {}
@@ -398,6 +401,9 @@ class Alias(Section, frozen=True):
         str | None, about("Put before the messages, unless they begin with a system message.", default="none")
     ] = None
     strict: Annotated[Strict | None, about("As the general `strict`.", default="the model's")] = None
+    check_output: Annotated[bool | None, about("As the general `check_output`.", default="the model's")] = (
+        None
+    )
 
 
 class Retries(Section, frozen=True):
@@ -470,6 +476,14 @@ class Config(Section, frozen=True):
             "Whether a request is refused (400) when something in it cannot be carried to the model: "
             "`true` for what changes the meaning, `all` for hints too.",
             env="DRAGOMAN_STRICT",
+        ),
+    ] = False
+    check_output: Annotated[
+        bool,
+        about(
+            "Whether answers that were asked for as JSON are checked against the request's schema. A wrong "
+            "one counts as a failed attempt. Needs the extra `schema`.",
+            env="DRAGOMAN_CHECK_OUTPUT",
         ),
     ] = False
     retries: Annotated[Retries, about("What to do when an attempt fails.")] = Retries()

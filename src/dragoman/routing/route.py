@@ -80,7 +80,7 @@ class Model(msgspec.Struct, frozen=True):
 
     uses: "provider/model" in order of preference. facts: what the operator states about it. timers:
     None = the provider's. headers, body: added to the provider's, theirs giving way. defaults: request
-    fields in the chat dialect's words. strict: None = unstated.
+    fields in the chat dialect's words. strict, check_output: None = unstated.
     """
 
     name: str
@@ -91,16 +91,28 @@ class Model(msgspec.Struct, frozen=True):
     body: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
     strict: Strict | None = None
+    check_output: bool | None = None
 
 
 class Alias(msgspec.Struct, frozen=True):
-    """Another name for something that resolves. Its defaults, prompt and strictness win over its target's."""
+    """Another name for something that resolves. What it states wins over what its target does."""
 
     name: str
     target: str
     defaults: dict[str, Any] = {}
     system_prompt: str | None = None
     strict: Strict | None = None
+    check_output: bool | None = None
+
+
+class Demands(msgspec.Struct, frozen=True):
+    """What holds for a request unless its model or alias says otherwise.
+
+    strict: what may not be lost. check_output: whether answers are held to the form that was asked for.
+    """
+
+    strict: Strict = False
+    check_output: bool = False
 
 
 # What comes out --------------------------------------------------------------------------------------------
@@ -135,6 +147,7 @@ class Route(msgspec.Struct, frozen=True):
     defaults: dict[str, Any] = {}
     system_prompt: str | None = None
     strict: Strict = False
+    check_output: bool = False
 
     def shown(self, deployment: Deployment) -> str | None:
         """The name that the answer shows: the one asked for, or None where the upstream's own is that one."""
@@ -163,19 +176,28 @@ class Entry(msgspec.Struct, frozen=True):
 class Table:
     """All names of one configuration. Immutable once built; shared by all requests."""
 
-    __slots__ = ("_aliases", "_default", "_fallback", "_met", "_models", "_patterns", "_providers", "_strict")
+    __slots__ = (
+        "_aliases",
+        "_default",
+        "_fallback",
+        "_general",
+        "_met",
+        "_models",
+        "_patterns",
+        "_providers",
+    )
 
     def __init__(
         self,
         providers: Mapping[str, Provider],
         models: Mapping[str, Route],
         patterns: Mapping[str, re.Pattern[str]],
-        strict: Strict,
+        general: Demands,
     ) -> None:
         self._providers = providers
         self._models = models
         self._patterns = patterns
-        self._strict: Strict = strict
+        self._general = general
         self._aliases: dict[str, Route] = {}
         self._met: dict[str, Route] = {}
         self._fallback: Route | None = None
@@ -189,7 +211,7 @@ class Table:
         aliases: Iterable[Alias] = (),
         *,
         default_model: str | None = None,
-        strict: Strict = False,
+        general: Demands = Demands(),  # noqa: B008 - frozen
     ) -> Table:
         """The table of one configuration.
 
@@ -200,14 +222,14 @@ class Table:
         problems: list[Problem] = []
         configured: dict[str, Route] = {}
         for model in models:
-            if (route := _configured(model, known, strict, problems)) is not None:
+            if (route := _configured(model, known, general, problems)) is not None:
                 configured[model.name] = route
         patterns = {
             provider.name: re.compile("|".join(map(fnmatch.translate, provider.patterns)))
             for provider in known.values()
             if provider.patterns
         }
-        table = cls(known, configured, patterns, strict)
+        table = cls(known, configured, patterns, general)
         table._add_aliases({alias.name: alias for alias in aliases}, problems)
         if default_model is not None:
             table._default = table._find(default_model)
@@ -269,6 +291,7 @@ class Table:
                     defaults={**route.defaults, **link.defaults},
                     system_prompt=route.system_prompt if link.system_prompt is None else link.system_prompt,
                     strict=route.strict if link.strict is None else link.strict,
+                    check_output=route.check_output if link.check_output is None else link.check_output,
                 )
             self._aliases[alias.name] = route
         self._fallback = self._aliases.pop(CATCH_ALL, None)
@@ -301,7 +324,13 @@ class Table:
         return None
 
     def _direct(self, asked: str, provider: Provider, model: str) -> Route:
-        return Route(asked, (_deployment(provider, model),), strict=self._strict)
+        general = self._general
+        return Route(
+            asked,
+            (_deployment(provider, model),),
+            strict=general.strict,
+            check_output=general.check_output,
+        )
 
     def _names(self) -> Iterator[str]:
         yield from self._aliases
@@ -339,7 +368,7 @@ def _chain(alias: Alias, aliases: Mapping[str, Alias]) -> list[Alias] | None:
 
 
 def _configured(
-    model: Model, providers: Mapping[str, Provider], strict: Strict, problems: list[Problem]
+    model: Model, providers: Mapping[str, Provider], general: Demands, problems: list[Problem]
 ) -> Route | None:
     deployments = []
     for use in model.uses:
@@ -353,8 +382,13 @@ def _configured(
         deployments.append(_deployment(provider, name, model))
     if not deployments:
         return None
-    stated = strict if model.strict is None else model.strict
-    return Route(model.name, tuple(deployments), model.defaults, strict=stated)
+    return Route(
+        model.name,
+        tuple(deployments),
+        model.defaults,
+        strict=general.strict if model.strict is None else model.strict,
+        check_output=general.check_output if model.check_output is None else model.check_output,
+    )
 
 
 def _deployment(provider: Provider, name: str, model: Model | None = None) -> Deployment:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 STEPS: Final = 300_000
@@ -26,6 +27,7 @@ class Exhausted(Exception):
     """A check would cost more than it may."""
 
 
+@cache
 def available() -> bool:
     """Whether answers can be checked here: the extra `schema` is installed."""
     return importlib.util.find_spec("regex") is not None

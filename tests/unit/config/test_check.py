@@ -352,3 +352,23 @@ def test_without_own_quirks_the_rows_very_record_is_used(loaded: Load) -> None:
     assert providers["openai"].quirks is STANDARD
     assert providers["groq"].quirks is CATALOG["groq"].quirks
     assert providers["p"].quirks is STANDARD
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("check_output: true", "check_output"),
+        ("models: {m: {use: simulate/echo, check_output: true}}", "models.m.check_output"),
+        ("aliases: {a: {route: simulate/echo, check_output: true}}", "aliases.a.check_output"),
+    ],
+)
+def test_checking_answers_needs_its_extra(
+    loaded: Load, mistakes: Mistakes, monkeypatch: pytest.MonkeyPatch, text: str, path: str
+) -> None:
+    loaded(text)
+    monkeypatch.setattr("dragoman.config.check.available", lambda: False)
+    (found,) = mistakes(text)
+    assert found == (
+        f"dragoman.yaml:1: {path}: answers cannot be checked here (pip install 'dragoman[schema]')"
+    )
+    loaded(text.replace("true", "false"))

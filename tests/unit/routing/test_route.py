@@ -10,6 +10,7 @@ from dragoman.errors import ConfigError, RequestFailed
 from dragoman.routing.route import (
     CREATED,
     Alias,
+    Demands,
     Deployment,
     Model,
     Provider,
@@ -183,11 +184,37 @@ def test_the_catch_all_takes_what_nothing_else_does() -> None:
 
 
 def test_strictness_is_stated_nearest_to_the_name_or_for_all() -> None:
-    strict = Table.build(PROVIDERS, MODELS, (Alias("lax", "gpt", strict=False),), strict="all")
+    strict = Table.build(
+        PROVIDERS, MODELS, (Alias("lax", "gpt", strict=False),), general=Demands(strict="all")
+    )
     assert strict.resolve("openai/gpt-5").strict == "all"
     assert strict.resolve("gpt").strict is True
     assert strict.resolve("lax").strict is False
     assert table().resolve("claude-opus-4-5").strict is False
+
+
+def test_checks_of_the_output_are_asked_for_nearest_to_the_name_or_for_all() -> None:
+    models = (Model("checked", ("openai/gpt-5",), check_output=True), Model("plain", ("openai/gpt-5",)))
+    aliases = (
+        Alias("unchecked", "checked", check_output=False),
+        Alias("again", "unchecked", check_output=True),
+        Alias("same", "checked"),
+        Alias("other", "plain", check_output=True),
+    )
+    names = Table.build(PROVIDERS, models, aliases)
+    told = ("checked", "plain", "unchecked", "again", "same", "other", "openai/gpt-5")
+    assert [names.resolve(name).check_output for name in told] == [
+        True,
+        False,
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
+    everywhere = Table.build(PROVIDERS, models, aliases, general=Demands(check_output=True))
+    told = ("plain", "unchecked", "openai/gpt-5")
+    assert [everywhere.resolve(name).check_output for name in told] == [True, False, True]
 
 
 def test_deployments_carry_what_a_call_needs() -> None:
