@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
@@ -16,9 +16,11 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.sealing import Sealing, begin, issues
 from dragoman.state.recall import Scope
 from dragoman.state.seals import MemoryVault
-from dragoman.transport import Transport
 from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.wire import WireUpstream
+
+if TYPE_CHECKING:
+    from dragoman.transport import Transport
 
 HERE = Scope("up", "m")
 USER = ir.Message("user", (ir.Text("hi"),))
@@ -51,7 +53,8 @@ class Counting(MemoryVault):
 
 
 def wire(dialect: str = "anthropic", quirks: Quirks = STANDARD) -> WireUpstream:
-    return WireUpstream("up", DIALECTS[dialect], Transport(), urls={}, quirks=quirks)
+    unused = cast("Transport", None)  # nothing is sent
+    return WireUpstream("up", DIALECTS[dialect], unused, urls={"chat": "https://up.example/"}, quirks=quirks)
 
 
 def started(vault: MemoryVault, request: ir.Request, upstream: Any = None) -> Sealing:
