@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dragoman.dialects.anthropic import DIALECT as anthropic
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.gemini import DIALECT as gemini
 from dragoman.dialects.mistral import DIALECT as mistral
 from dragoman.dialects.openai_chat import DIALECT as openai_chat
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (openai_chat, anthropic, mistral)}
+DIALECTS: dict[str, Dialect] = {
+    dialect.name: dialect for dialect in (openai_chat, anthropic, gemini, mistral)
+}
 """By name, in the order that documentation shows them."""

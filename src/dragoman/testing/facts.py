@@ -143,7 +143,9 @@ def _containing(path: str) -> Iterator[str]:
 def of_request(request: ir.Request) -> list[Fact]:
     """What a client asks for; the model's name is the route's business and no fact."""
     facts: list[Fact] = []
-    calls: dict[str | None, ir.ToolCall] = {}  # by id, or by name where there is none: the last one so far
+    calls: dict[
+        str | None, list[ir.ToolCall]
+    ] = {}  # by id the last one; by name, where there is none, in order
     for index, block in enumerate(request.system):
         facts += _of_block(block, f"system[{index}]", "system", calls)
     for index, message in enumerate(request.messages):
@@ -151,7 +153,7 @@ def of_request(request: ir.Request) -> list[Fact]:
         role = "system" if message.role == "developer" else message.role
         for number, block in enumerate(message.blocks):
             if isinstance(block, ir.ToolCall):
-                calls[block.id or block.name] = block
+                calls[block.id or block.name] = [*(() if block.id else calls.get(block.name, ())), block]
             facts += _of_block(block, f"{path}.blocks[{number}]", role, calls)
         facts += _stated(path, message, "name", "cache")
         facts += _of_extra(path, message.extra)
@@ -238,7 +240,7 @@ def _of_usage(usage: ir.Usage | None) -> Iterator[Fact]:
 # --- Blocks ------------------------------------------------------------------------------------
 
 
-_Calls = Mapping[str | None, ir.ToolCall]
+_Calls = Mapping[str | None, list[ir.ToolCall]]
 
 
 def _of_block(block: ir.Block, path: str, role: str, calls: _Calls) -> Iterator[Fact]:
@@ -269,7 +271,8 @@ def _of_call(block: ir.ToolCall, path: str, _role: str, _: _Calls) -> Iterator[F
 
 
 def _of_result(block: ir.ToolResult, path: str, _role: str, calls: _Calls) -> Iterator[Fact]:
-    call = calls.get(block.id or block.name)
+    waiting = calls.get(block.id or block.name)
+    call = None if not waiting else waiting[0] if block.id else waiting.pop(0)
     words = (block.by, block.name, None) if call is None else (block.by, call.name, _arguments(call))
     if call is not None or block.name is not None:  # a result of nothing that is known: only what it holds
         yield Fact(path, "result of", words)
@@ -281,7 +284,9 @@ def _of_result(block: ir.ToolResult, path: str, _role: str, calls: _Calls) -> It
 
 def _of_media(block: ir.Media, path: str, role: str, calls: _Calls) -> Iterator[Fact]:
     yield Fact(path, block.kind, block.data or block.url or block.file or block.text)
-    yield from _stated(path, block, "transcript", "name", "detail", "context", "citable")
+    yield from _stated(path, block, "transcript", "name", "context", "citable")
+    if block.detail != "auto":  # every dialect's default
+        yield from _stated(path, block, "detail")
     for index, inner in enumerate(block.blocks or ()):
         yield from _of_block(inner, f"{path}.blocks[{index}]", role, calls)
 

@@ -121,7 +121,7 @@ def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[
 
 
 def request_relay(case: Case) -> Iterator[str]:
-    """Relay changes the keys that it is told to, and no byte of another. A model in the path is in no body."""
+    """Relay changes the keys that it is told to, no byte of another; a model in the path is in no body."""
     head = json.decode_head(msgspec.json.encode(case.body))
     edits = {"model": "renamed", "gone": msgspec.UNSET}
     relayed = json.decode_head(case.dialect.relay.request({**head, "gone": msgspec.Raw(b"1")}, edits))

@@ -6,7 +6,7 @@ The model is in the path and so is the wish to stream, not in the body.
 
 Canonical form. A request or an answer that goes through the IR comes back as it was, except that
 - keys of the API's own are in camelCase; arguments, results, schemas and labels are the client's and stay;
-- a member that is null, an empty `generationConfig` or `thinkingConfig`, and an empty list of allowed names are
+- members that are null, an empty `generationConfig` or `thinkingConfig`, an empty list of allowed names are
   left out;
 - where Google's examples write one object for a list of one, it is a list;
 - each tool of the provider's own is an object of its own, neighbouring declarations of functions share one;

@@ -549,6 +549,7 @@ def _media_out(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
 def _spoken(block: ir.Media, draft: Draft, where: str) -> str | None:
     """What a medium says in words, where those are sent in its place."""
     if block.text is not None or block.blocks is not None:
+        draft.report.change(where, draft.to("text"), "a document given as text is sent as text")
         if block.name is not None:
             draft.report.lose(f"{where}.name", "a document given as text has no name here", "hint")
         if block.text is not None:

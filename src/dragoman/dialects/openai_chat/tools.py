@@ -155,6 +155,8 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
             _encode_choice(body, request, draft)
         if request.parallel is not None and draft.own:
             body["parallel_tool_calls"] = request.parallel
+        if not draft.own:
+            _lose_choice(request, draft)
         return
     legacy = draft.own and request.forms is not None and request.forms.get("tools") == "functions"
     tools: list[dict[str, Any]] = []
@@ -166,11 +168,20 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
     if tools or (draft.own and request.tools == ()):
         body["functions" if legacy else "tools"] = tools
     if not tools and not draft.own:
+        _lose_choice(request, draft)
         return
     if request.tool_choice is not None:
         _encode_choice(body, request, draft)
     if request.parallel is not None:
         body["parallel_tool_calls"] = request.parallel
+
+
+def _lose_choice(request: ir.Request, draft: Draft) -> None:
+    """What is asked of calls where no tool is left to call."""
+    if request.tool_choice is not None and request.tool_choice.mode not in {"auto", "none"}:
+        draft.report.lose("tool_choice", "there are no tools to choose from", "hint")
+    if request.parallel is False:
+        draft.report.lose("parallel", "there are no tools to call", "hint")
 
 
 def _encode_function(tool: ir.Function, draft: Draft, index: int, *, legacy: bool) -> dict[str, Any]:
