@@ -232,51 +232,6 @@ def _mistral_content(value: Any) -> Any:
     return parts[0]["text"] if len(parts) == 1 and set(parts[0]) == {"type", "text"} else parts
 
 
-def _mistral_calls(value: Any) -> Any:
-    """Calls with their arguments as text, without what everybody takes for granted of them.
-
-    `index` is the place, which older models give as 0 for every call; "null" is no id, and no arguments.
-    """
-    if type(value) is not list:
-        return value
-    calls: list[Any] = []
-    for position, call in enumerate(value):
-        kept = {key: inner for key, inner in call.items() if inner is not None}
-        function = dict(kept.get("function") or {})
-        if type(function.get("arguments")) is dict:
-            function["arguments"] = msgspec.json.encode(function["arguments"]).decode()
-        if function.get("arguments") == "null":
-            function["arguments"] = ""
-        defaults = {"type": ("function",), "id": ("null",), "index": (0, position)}
-        kept = {key: inner for key, inner in kept.items() if inner not in defaults.get(key, ())}
-        calls.append({**kept, "function": function})
-    return calls
-
-
-def _mistral_thoughts(value: Any) -> Any:
-    """The texts of one thinking chunk are one, however they are cut; of nothing but texts."""
-    texts = [thought.get("text") for thought in value or () if set(thought) <= {"type", "text"}]
-    if type(value) is not list or len(texts) < len(value):
-        return value
-    return "".join(map(str, texts))
-
-
-def _mistral_content(value: Any) -> Any:
-    """An answer's content: neighbouring texts are one text, and a list of nothing but text is the text."""
-    if type(value) is not list:
-        return value or _ABSENT
-    parts: list[Any] = []
-    for part in value:
-        plain = set(part) == {"type", "text"}
-        if plain and parts and set(parts[-1]) == {"type", "text"}:
-            parts[-1] = {"type": "text", "text": parts[-1]["text"] + part["text"]}
-        elif not plain or part["text"]:
-            parts.append(part)
-    if not parts:
-        return _ABSENT
-    return parts[0]["text"] if len(parts) == 1 and set(parts[0]) == {"type", "text"} else parts
-
-
 CANON: dict[str, Canon] = {
     "openai_chat": Canon(
         Form(
@@ -376,38 +331,6 @@ CANON: dict[str, Canon] = {
             exact=frozenset(
                 {"metadata", "tools[].function.parameters", "response_format.json_schema.schema"}
             ),
-            defaults={
-                "stream": False,
-                "tools[].type": "function",
-                "messages[].tool_calls": [],
-                "messages[].prefix": False,
-                "messages[].content[].closed": True,
-            },
-            spellings={
-                "stop": _as_list,
-                "messages[].tool_calls": _mistral_calls,
-                "messages[].content[].thinking": _mistral_thoughts,
-            },
-        ),
-        Form(
-            # Required by the specification.
-            may_add=frozenset({"id", "object", "created", "model", "choices[].index", "choices[].message"}),
-            defaults={
-                "choices[].message.tool_calls": [],
-                "choices[].message.prefix": False,
-                "choices[].message.content[].closed": True,
-            },
-            spellings={
-                "choices[].message.content": _mistral_content,
-                "choices[].message.tool_calls": _mistral_calls,
-                "choices[].message.content[].thinking": _mistral_thoughts,
-            },
-        ),
-        terminator=b"[DONE]",
-    ),
-    "mistral": Canon(
-        Form(
-            exact=frozenset({"metadata", "tools[].function.parameters", "response_format.json_schema.schema"}),
             defaults={
                 "stream": False,
                 "tools[].type": "function",

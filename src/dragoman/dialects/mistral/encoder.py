@@ -278,6 +278,7 @@ class Encoder:
     def _whole(self, choice: _Choice, out: _Out) -> bytes:
         """A block that is sent in one piece, at its end."""
         block = out.block
+        out.said = True
         if isinstance(block, ir.ToolCall):
             return self._call(choice, out, block)
         if isinstance(block, ir.Text | ir.Thinking):
@@ -343,12 +344,17 @@ class Encoder:
         members = self._once
         if event.extra is not None:
             restore(members, event.extra, self._draft.report, "")
-        usage = shown_usage(self._usage, self._tier, self._draft.report, own=self._own)
-        if usage is not None:
-            members["usage"] = usage
+        if self._usage is not None:
+            members["usage"] = shown_usage(self._usage, self._tier, self._draft.report, own=self._own)
+        elif self._tier is not None:
+            self._draft.report.lose("tier", "it is told beside the usage, which is unknown", "hint")
         return (self._chunk(self._finish_chunk, **members) if self._finish_chunk or members else b"") + _DONE
 
     def _error(self, event: ir.Error) -> bytes:
+        for choice in self._choices.values():
+            for out in choice.outs:
+                if not (out.head or out.said):
+                    self._draft.report.lose(out.where, "the stream broke before it was whole")
         return b"data: " + _json(error_members(event.fault)) + b"\n\n"
 
     def _ping(self, event: ir.Ping) -> bytes:

@@ -84,7 +84,9 @@ def _kind(said: Body, status: int | None) -> Kind:
         return stated
     if (told := next((kind for fragment, kind in _TEXTS if fragment in text), None)) is not None:
         return told
-    return kind_of(said, status) if status is not None else stated or kind_of(said, status)
+    if status is None and stated is not None:
+        return stated
+    return kind_of(said, status)
 
 
 def _place(detail: Any) -> str | None:

@@ -148,16 +148,18 @@ class _History(_OwnHistory):
     user's message, and the assistant has a word where a user interrupts it.
     """
 
-    __slots__ = ("moved", "open")
+    __slots__ = ("moved", "open", "place")
 
     def __init__(self, draft: Draft) -> None:
         super().__init__(draft)
         self.open: deque[tuple[str, str]] = deque()  # (id, name) of the calls that no result answers yet
         self.moved: list[tuple[ir.Media, str]] = []
+        self.place = "system"  # of the last message
 
     def message(self, message: ir.Message, where: str, index: int) -> None:
         """One message of the history."""
         report = self.draft.report
+        self.place = where
         if message.role == "assistant":
             self._assistant(message, where, index)
         elif message.role == "user":
@@ -176,8 +178,12 @@ class _History(_OwnHistory):
             restore({}, message.extra, report, where)
 
     def finish(self) -> None:
-        """The history has ended: an assistant that spoke last is to go on."""
+        """The history has ended: an assistant that spoke last is to go on, and somebody must have asked."""
         self._settle()
+        if self.out and all(message["role"] == "system" for message in self.out):
+            self.out[-1]["role"] = "user"
+            reason = "instructions alone are refused: the last of them is asked"
+            self.draft.report.change(self.place, f"messages[{len(self.out) - 1}].role", reason)
         last = self.out[-1] if self.out else {}
         if last.get("role") == "assistant":
             last["prefix"] = True

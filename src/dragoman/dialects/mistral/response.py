@@ -116,12 +116,12 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         "model": shown_model(response.model, reply),
         "choices": [_choice(candidate, draft, reply) for candidate in response.candidates],
     }
-    usage = shown_usage(response.usage, response.tier, report, own=own)
+    usage = response.usage
     if usage is None and not own:
         report.add("usage", "a client needs the counts")
-        usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+        usage = ir.Usage()
     if usage is not None:
-        out["usage"] = usage
+        out["usage"] = shown_usage(usage, response.tier, report, own=own)
     if response.status is not None:
         report.lose("status", "an answer has no status here", "hint")
     if response.error is not None:
@@ -131,15 +131,14 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     return out
 
 
-def shown_usage(
-    usage: ir.Usage | None, tier: str | None, report: Report, *, own: bool
-) -> dict[str, Any] | None:
-    """The counts with the tier beside them; None where nothing is known of either."""
-    if usage is None and tier is None:
-        return None
-    out = encode_usage(usage or ir.Usage(), report, own=own)
-    if tier is not None:
-        out["service_tier"] = ANSWER_TIER_WORDS.get(tier, tier)
+def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
+    """The counts with the tier beside them."""
+    out = encode_usage(usage, report, own=own)
+    if tier is None:
+        return out
+    word = out["service_tier"] = ANSWER_TIER_WORDS.get(tier, tier)
+    if ANSWER_TIERS.get(word, word) != tier or not word:
+        report.change("tier", "usage.service_tier", "this word is the usual tier's")
     return out
 
 
