@@ -1,0 +1,108 @@
+"""The table of chat fields as a page: docs/chat-fields.md.
+
+`python -m tests.unit.dialects.chat_fields.page --write` writes it, `--check` tells whether it is current
+(exit code 1 if not).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.dialects.table import DIALECTS
+from tests.unit.dialects.chat_fields.row import UPSTREAMS, Outcome, Row
+from tests.unit.dialects.chat_fields.table import TABLE
+
+PAGE: Final = Path(__file__).parents[4] / "docs" / "chat-fields.md"
+_TITLES: Final = {"local": "Embedded model", "simulate": "Simulator"}
+_INTRODUCTION: Final = """\
+<!-- Made by `make docs` from tests/unit/dialects/chat_fields. Do not edit. -->
+
+# What becomes of each field of a chat request
+
+A client of `/v1/chat/completions` may be answered by any of these upstreams. This page says for each member
+of its request, those of OpenAI's description and those that clients send beyond it, what the upstream is
+told. Every row is a test.
+
+- A path is where the value stands in the upstream's own request; *as it is* means the same place and value.
+- *Emulated* is asked for in another way, and undone in the answer. *Lost* is not carried, and costs
+  **meaning** (the answer may be another one), **quality** (worse or dearer) or a **hint** (nothing that
+  matters). Both are told in the header `x-dragoman-report` of the answer to a request that has
+  `x-dragoman-report: 1`; with `x-dragoman-strict: 1` a loss of meaning is a 400.
+- *400* is refused before anything is sent, with this `code`, and the member's own path as `param`.
+- – means that nothing has to be said.
+
+The columns are for each protocol's own vendor and for a model of which nothing special is known. What is
+known of a model, and deviations of compatible vendors, may turn a value into a loss.
+"""
+
+
+def page() -> str:
+    """The page, Markdown."""
+    lines = [_INTRODUCTION]
+    for title, rows in TABLE.items():
+        lines += [f"## {title}\n", *_table(rows), ""]
+    return "\n".join(lines)
+
+
+def _table(rows: tuple[Row, ...]) -> Iterator[str]:
+    titles = [DIALECTS[name].title if name in DIALECTS else _TITLES.get(name, name) for name in UPSTREAMS]
+    yield _line(["member", *titles])
+    yield _line(["---"] * (len(titles) + 1))
+    entries = [(one, tuple(_cell(name, one.outcomes[name]) for name in UPSTREAMS)) for one in rows]
+    for (field, cells), alike in groupby(entries, key=lambda entry: (entry[0].field, entry[1])):
+        labels = ", ".join(one.label for one, _ in alike if one.label)
+        yield _line([f"`{field}`" + (f": {labels}" if labels else ""), *cells])
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def _cell(upstream: str, outcome: Outcome) -> str:
+    if outcome.kind == "refused":
+        return f"400 `{outcome.code}`" if outcome.code else "400"
+    note = outcome.note
+    severities = ", ".join(sorted(set(outcome.losses.values())))
+    if outcome.kind == "lost":
+        return f"lost: **{severities}**" + (f" ({note})" if note else "")
+    if outcome.kind == "emulated":
+        return f"emulated: {note}" + (f"; in part lost: **{severities}**" if severities else "")
+    if outcome.kind == "nothing":
+        return note or "–"
+    if upstream in _TITLES or not outcome.writes:
+        return note or "yes"
+    places = ", ".join(_place(path, value) for path, value in outcome.writes.items() if value is not ...)
+    return places + (f" ({note})" if note else "")
+
+
+def _place(path: str, value: Any) -> str:
+    """A path in the upstream's request, with its value where that is a word."""
+    plain = f"`{path.removeprefix('@')}`"
+    if isinstance(value, re.Pattern | dict | list):
+        return plain
+    return f"{plain} = `{msgspec.json.encode(value).decode()}`"
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the page. Returns the exit code."""
+    if arguments == ["--write"]:
+        PAGE.write_text(page(), "utf-8")
+        return 0
+    if arguments == ["--check"]:
+        if PAGE.is_file() and PAGE.read_text("utf-8") == page():
+            return 0
+        sys.stderr.write(f"error: docs/{PAGE.name} does not say what the table says\n hint: make docs\n")
+        return 1
+    sys.stderr.write("error: expected --write or --check\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
