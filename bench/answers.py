@@ -2,9 +2,10 @@
 
 The model's name is the order: `answer` is one small answer, `stream-500-3` a stream of 500 text events
 3 ms apart (0: all at once), `flood-100` a stream of 100 MB as fast as the reader takes it. Shapes, header
-lists and sizes are those of the two real services. Nothing here may depend on anything but the name.
+lists and sizes are those of the real services. Nothing here may depend on anything but the name.
 
-https://platform.openai.com/docs/api-reference/chat · https://docs.anthropic.com/en/api/messages-streaming
+https://platform.openai.com/docs/api-reference/chat · https://docs.anthropic.com/en/api/messages-streaming ·
+https://ai.google.dev/api/generate-content · https://docs.mistral.ai/api
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,7 +25,7 @@ FLOOD_TEXT = "x" * 4_000
 BLOCK = 64 * 1024
 """Bytes that an unpaced stream writes at a time, so that a slow reader is noticed between two of them."""
 
-Dialect = Literal["openai_chat", "anthropic"]
+Dialect = Literal["openai_chat", "anthropic", "gemini", "mistral"]
 Json = dict[str, Any]
 
 _ORDER = re.compile(r"answer|stream-(\d+)-(\d+)|flood-(\d+)")
@@ -63,7 +65,33 @@ _ANTHROPIC_HEADERS = (
     "strict-transport-security: max-age=31536000; includeSubDomains; preload\r\n"
     "server: cloudflare\r\n"
 )
-_HEADERS: dict[Dialect, str] = {"openai_chat": _OPENAI_HEADERS, "anthropic": _ANTHROPIC_HEADERS}
+_GEMINI_HEADERS = (
+    "vary: Origin\r\n"
+    "vary: X-Origin\r\n"
+    "vary: Referer\r\n"
+    "date: Sat, 21 Nov 2026 12:00:00 GMT\r\n"
+    "server: scaffolding on HTTPServer2\r\n"
+    "x-xss-protection: 0\r\n"
+    "x-frame-options: SAMEORIGIN\r\n"
+    "x-content-type-options: nosniff\r\n"
+    "server-timing: gfet4t7; dur=584\r\n"
+    'alt-svc: h3=":443"; ma=2592000,h3-29=":443"; ma=2592000\r\n'
+)
+_MISTRAL_HEADERS = (
+    "date: Sat, 21 Nov 2026 12:00:00 GMT\r\n"
+    "connection: keep-alive\r\n"
+    "mistral-correlation-id: 01938b3c-5d7c-7f6a-8e2f-14f0cbe3b1f1\r\n"
+    "x-ratelimit-limit-req-minute: 360\r\n"
+    "x-ratelimit-remaining-req-minute: 359\r\n"
+    "x-envoy-upstream-service-time: 584\r\n"
+    "server: cloudflare\r\n"
+)
+_HEADERS: dict[Dialect, str] = {
+    "openai_chat": _OPENAI_HEADERS,
+    "anthropic": _ANTHROPIC_HEADERS,
+    "gemini": _GEMINI_HEADERS,
+    "mistral": _MISTRAL_HEADERS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +108,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Frames:
+class Frames:
     """The server-sent events of one stream: before the text, one for each text, after it."""
 
     before: tuple[bytes, ...]
@@ -98,16 +126,20 @@ def answer(dialect: Dialect, model: str, *, stream: bool, usage: bool) -> Answer
     if order is None or stream is not (model != "answer"):
         raise ValueError(f"no answer for model {model!r} with stream={stream}")
     if model == "answer":
-        return _whole(dialect, _chat_body(model) if dialect == "openai_chat" else _message_body(model))
+        return _whole(dialect, _BODIES[dialect](model))
     events, milliseconds, megabytes = order.groups()
     if megabytes is None:
         texts = tuple(WORDS[i % len(WORDS)] for i in range(int(events)))
     else:
         texts = (FLOOD_TEXT,) * (int(megabytes) * 1_000_000 // len(FLOOD_TEXT))
-    frames = (
-        _chat_frames(model, texts, usage=usage) if dialect == "openai_chat" else _message_frames(model, texts)
-    )
-    return _streamed(dialect, frames, int(milliseconds or 0) / 1000)
+    return _streamed(dialect, frames(dialect, model, texts, usage=usage), int(milliseconds or 0) / 1000)
+
+
+def frames(dialect: Dialect, model: str, texts: tuple[str, ...], *, usage: bool = False) -> Frames:
+    """The events of a stream with these texts; only the chat dialect tells its usage when asked alone."""
+    if dialect == "openai_chat":
+        return _chat_frames(model, texts, usage=usage)
+    return _FRAMES[dialect](model, texts)
 
 
 def text_of(events: int) -> str:
@@ -124,7 +156,7 @@ def _whole(dialect: Dialect, body: Json) -> Answer:
     return Answer(head.encode() + encoded)
 
 
-def _streamed(dialect: Dialect, frames: _Frames, pause: float) -> Answer:
+def _streamed(dialect: Dialect, frames: Frames, pause: float) -> Answer:
     head = (
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
         f"{_HEADERS[dialect]}cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -201,7 +233,7 @@ def _chat_usage(completion: int) -> Json:
     }
 
 
-def _chat_frames(model: str, texts: tuple[str, ...], *, usage: bool) -> _Frames:
+def _chat_frames(model: str, texts: tuple[str, ...], *, usage: bool) -> Frames:
     def frame(choices: list[Json], rest: Json) -> bytes:
         chunk = {
             "id": "chatcmpl-E4Rjs6IxaJVge9Ntk5keJsaeDy6vS",
@@ -225,7 +257,7 @@ def _chat_frames(model: str, texts: tuple[str, ...], *, usage: bool) -> _Frames:
     last = [delta({}, "stop")]
     if usage:
         last.append(frame([], {"usage": _chat_usage(len(texts))}))
-    return _Frames(
+    return Frames(
         before=(delta({"role": "assistant", "content": "", "refusal": None}),),
         texts=tuple(made[text] for text in texts),
         after=(*last, b"data: [DONE]\n\n"),
@@ -256,7 +288,7 @@ def _message_usage(output: int) -> Json:
     }
 
 
-def _message_frames(model: str, texts: tuple[str, ...]) -> _Frames:
+def _message_frames(model: str, texts: tuple[str, ...]) -> Frames:
     def frame(event: Json) -> bytes:
         return b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), _json(event))
 
@@ -267,7 +299,7 @@ def _message_frames(model: str, texts: tuple[str, ...]) -> _Frames:
 
     message = {**_message_body(model), "content": [], "stop_reason": None, "usage": _message_usage(1)}
     made = {text: delta(text) for text in set(texts)}
-    return _Frames(
+    return Frames(
         before=(
             frame({"type": "message_start", "message": message}),
             frame({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
@@ -286,3 +318,90 @@ def _message_frames(model: str, texts: tuple[str, ...]) -> _Frames:
             frame({"type": "message_stop"}),
         ),
     )
+
+
+def _generated(model: str, text: str, tokens: int, finish: str | None = None) -> Json:
+    candidate: Json = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}
+    return {
+        "candidates": [candidate | ({"finishReason": finish} if finish else {})],
+        "usageMetadata": {
+            "promptTokenCount": 13,
+            "candidatesTokenCount": tokens,
+            "totalTokenCount": 13 + tokens,
+            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 13}],
+        },
+        "modelVersion": model,
+        "responseId": "dX6LadKVC7SZ28oPr9yJoQs",
+    }
+
+
+def _generated_body(model: str) -> Json:
+    return _generated(model, text_of(ANSWER_WORDS), ANSWER_WORDS, "STOP")
+
+
+def _generated_frames(model: str, texts: tuple[str, ...]) -> Frames:
+    """Google ends lines with CR LF, and states the usage so far in every event."""
+
+    def frame(event: Json) -> bytes:
+        return b"data: " + _json(event) + b"\r\n\r\n"
+
+    made = {text: frame(_generated(model, text, len(texts))) for text in set(texts)}
+    return Frames(
+        before=(),
+        texts=tuple(made[text] for text in texts),
+        after=(frame(_generated(model, "", len(texts), "STOP")),),
+    )
+
+
+def _mistral_usage(completion: int) -> Json:
+    return {"prompt_tokens": 13, "total_tokens": 13 + completion, "completion_tokens": completion}
+
+
+def _mistral_body(model: str) -> Json:
+    return {
+        "id": "cmpl-e5cc70bb28c444948073e77776eb30ef",
+        "object": "chat.completion",
+        "created": 1784728648,
+        "model": model,
+        "usage": _mistral_usage(ANSWER_WORDS),
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "tool_calls": None, "content": text_of(ANSWER_WORDS)},
+            }
+        ],
+    }
+
+
+def _mistral_frames(model: str, texts: tuple[str, ...]) -> Frames:
+    def frame(delta: Json, finish: str | None = None, **more: Any) -> bytes:
+        chunk = {
+            "id": "cmpl-e5cc70bb28c444948073e77776eb30ef",
+            "object": "chat.completion.chunk",
+            "created": 1784728648,
+            "model": model,
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+            **more,
+        }
+        return b"data: " + _json(chunk) + b"\n\n"
+
+    made = {text: frame({"content": text}) for text in set(texts)}
+    return Frames(
+        before=(frame({"role": "assistant", "content": ""}),),
+        texts=tuple(made[text] for text in texts),
+        after=(frame({"content": ""}, "stop", usage=_mistral_usage(len(texts))), b"data: [DONE]\n\n"),
+    )
+
+
+_BODIES: dict[Dialect, Callable[[str], Json]] = {
+    "openai_chat": _chat_body,
+    "anthropic": _message_body,
+    "gemini": _generated_body,
+    "mistral": _mistral_body,
+}
+_FRAMES: dict[Dialect, Callable[[str, tuple[str, ...]], Frames]] = {
+    "anthropic": _message_frames,
+    "gemini": _generated_frames,
+    "mistral": _mistral_frames,
+}

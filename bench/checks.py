@@ -35,9 +35,9 @@ _CLIENT_HEADERS = (
 """What the official Python client sends with each request."""
 
 
-def shot(port: int, model: str, *, stream: bool = False, usage: bool = False) -> Shot:
-    """A chat request of a usual small size for `model`; `usage` asks for the stream's usage chunk."""
-    body: Json = {
+def chat_request(model: str) -> Json:
+    """A chat request of a usual small size."""
+    return {
         "messages": [
             {"role": "system", "content": "You are a helpful assistant."},
             {"role": "user", "content": "Say some words that flow past, then some more. " * 4},
@@ -46,6 +46,11 @@ def shot(port: int, model: str, *, stream: bool = False, usage: bool = False) ->
         "max_completion_tokens": 512,
         "temperature": 0.7,
     }
+
+
+def shot(port: int, model: str, *, stream: bool = False, usage: bool = False) -> Shot:
+    """`chat_request` for `model` over HTTP; `usage` asks for the stream's usage chunk."""
+    body = chat_request(model)
     if stream:
         body["stream"] = True
     if usage:

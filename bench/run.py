@@ -20,6 +20,7 @@ from typing import Any
 
 import uvloop
 
+from bench.codecs import codecs
 from bench.figures import Figure, Window, median
 from bench.latency import added_latency
 from bench.load import Closed, LoadError, Shot
@@ -33,7 +34,10 @@ from bench.streams import flood, models_of, slow_streams
 from bench.windows import FULL, QUICK, Effort, observe
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-ROWS = (*(row.key for row in COMPARISONS), "latency", "slow-streams", "flood", "import", "cold-start")
+ROWS = (
+    *(row.key for row in COMPARISONS),
+    *("codecs", "latency", "slow-streams", "flood", "import", "cold-start"),
+)
 
 FAILURES = (LoadError, RuntimeError, OSError, TimeoutError)
 """What ends a row but not the run: a wrong answer, a program that ended, a time that ran out."""
@@ -61,6 +65,8 @@ class Run:
         with self._failing("loads"):
             await self._loads()
         tested = self.targets[1:]
+        if "codecs" in self.rows and "gateway" in tested:
+            await self._row("codecs", codecs(self.stage, self.effort))
         if "slow-streams" in self.rows:
             await self._row("slow-streams", slow_streams(self.stage, tested, self.effort))
         if "flood" in self.rows:

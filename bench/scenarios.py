@@ -54,7 +54,7 @@ class Scenario:
         model = self.model.format(events=length)
         name = self.prefix + model
         # A translated answer may carry either name, one that passes through the name that was asked for.
-        names = {name, model} if self.prefix == "translated-" else {name}
+        names = {name, model} if self.prefix in {"translated-", "gemini-"} else {name}
         if self.events == 0:
             return await proven_answer(shot(port, name), names)
         events = length if self.events is None else self.events
@@ -70,11 +70,13 @@ SCENARIOS = (
     Scenario("floor-json", "floor", "answer"),
     Scenario("relay-json", "gateway", "answer"),
     Scenario("translate-json", "gateway", "answer", "translated-"),
+    Scenario("gemini-json", "gateway", "answer", "gemini-"),
     Scenario("direct-stream", "direct", _PACED, "", None, usage=True, concurrency=STREAMS),
     Scenario("floor-stream", "floor", _PACED, "", None, usage=True, concurrency=STREAMS),
     Scenario("relay-stream", "gateway", _PACED, "", None, usage=True, concurrency=STREAMS),
     Scenario("renamed-stream", "gateway", _PACED, "renamed-", None, concurrency=STREAMS),
     Scenario("translate-stream", "gateway", _PACED, "translated-", None, concurrency=STREAMS),
+    Scenario("gemini-stream", "gateway", _PACED, "gemini-", None, concurrency=STREAMS),
     Scenario("direct-burst", "direct", _BURST, "", BURST_EVENTS, usage=True),
     Scenario("floor-burst", "floor", _BURST, "", BURST_EVENTS, usage=True),
     Scenario("relay-burst", "gateway", _BURST, "renamed-", BURST_EVENTS),
@@ -100,6 +102,7 @@ COMPARISONS = (
     Comparison(
         "translate-json", "translate to Anthropic, JSON", "translate-json", "floor-json", "answer", 1.7
     ),
+    Comparison("gemini-json", "translate to Gemini, JSON", "gemini-json", "floor-json", "answer", 1.7),
     Comparison("relay-stream", "relay, stream", "relay-stream", "floor-stream", "event", 1.3),
     Comparison(
         "renamed-stream", "relay, stream, model renamed", "renamed-stream", "floor-stream", "event", 1.3
@@ -107,6 +110,7 @@ COMPARISONS = (
     Comparison(
         "translate-stream", "translate to Anthropic, stream", "translate-stream", "floor-stream", "event", 1.5
     ),
+    Comparison("gemini-stream", "translate to Gemini, stream", "gemini-stream", "floor-stream", "event", 1.5),
     Comparison(
         "relay-burst",
         "relay, renamed, 50 events at once",

@@ -24,7 +24,7 @@ class Stage:
     """The provider of a run, and where the others are started.
 
     models: every model name that the run asks the provider for; the gateway serves each under its own name,
-    by chat as `renamed-NAME` and by Anthropic's messages as `translated-NAME`.
+    by chat as `renamed-NAME`, by Anthropic's messages as `translated-NAME` and by Gemini as `gemini-NAME`.
     """
 
     cores: Cores
@@ -56,13 +56,18 @@ class Stage:
 
     def _configuration(self, origin: str) -> dict[str, object]:
         own = {model: {"use": f"up/{model}"} for model in self.models}
-        translated = {f"translated-{model}": {"use": f"an/{model}"} for model in self.models}
+        translated = {
+            f"{prefix}-{model}": {"use": f"{provider}/{model}"}
+            for prefix, provider in (("translated", "an"), ("gemini", "ge"))
+            for model in self.models
+        }
         return {
             "server": {"host": "127.0.0.1", "access_log": True},
             "auth": {"keys": [CLIENT_KEY]},
             "providers": {
                 "up": {"dialect": "openai_chat", "base_url": f"{origin}/v1", "keys": ["bench-provider-key"]},
                 "an": {"dialect": "anthropic", "base_url": origin, "keys": ["bench-provider-key"]},
+                "ge": {"dialect": "gemini", "base_url": f"{origin}/v1beta", "keys": ["bench-provider-key"]},
             },
             "models": {**own, **translated},
             "aliases": {f"renamed-{model}": {"route": model} for model in self.models},

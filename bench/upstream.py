@@ -1,4 +1,4 @@
-"""The fake provider: OpenAI chat and Anthropic messages from prebuilt bytes, as cheaply as Python allows.
+"""The fake provider: prebuilt bytes of OpenAI chat, Anthropic and Gemini, as cheaply as Python allows.
 
 It shares a core with the load generator, so it does nothing but find the order in the request and write its
 bytes (see answers.py). It must keep and record nothing per request, and it refuses a body that it cannot
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import cast
@@ -21,6 +22,8 @@ import uvloop
 from bench.answers import Answer, Dialect, answer
 
 PATHS: dict[bytes, Dialect] = {b"/v1/chat/completions": "openai_chat", b"/v1/messages": "anthropic"}
+GENERATE = re.compile(rb"/v1beta/models/([^/:]+):(?:(generateContent)|streamGenerateContent\?alt=sse)")
+"""Gemini's path, which has the model, and tells whether a stream is asked for."""
 
 _PROBLEM = b'{"error":{"message":"not an order of the benchmark","type":"invalid_request_error"}}'
 _REFUSAL = Answer(
@@ -36,12 +39,18 @@ class StreamOptions(msgspec.Struct):
 
 
 class Order(msgspec.Struct):
-    """What is read of a request's body, in either dialect."""
+    """What is read of a request's body, where it has all."""
 
     model: str
     messages: msgspec.Raw
     stream: bool = False
     stream_options: StreamOptions | None = None
+
+
+class Contents(msgspec.Struct):
+    """What is read of a request's body in Gemini's dialect."""
+
+    contents: msgspec.Raw
 
 
 class Pace:
@@ -81,6 +90,7 @@ class Provider(asyncio.Protocol):
         self._paces = paces
         self._parser = httptools.HttpRequestParser(self)
         self._decoder = msgspec.json.Decoder(Order)
+        self._contents = msgspec.json.Decoder(Contents)
         self._url = b""
         self._body = b""
         self._left: deque[bytes] = deque()
@@ -133,6 +143,9 @@ class Provider(asyncio.Protocol):
 
     def _answer(self) -> Answer:
         try:
+            if asked := GENERATE.fullmatch(self._url):
+                self._contents.decode(self._body)
+                return answer("gemini", asked[1].decode(), stream=asked[2] is None, usage=False)
             order = self._decoder.decode(self._body)
             usage = order.stream_options is not None and order.stream_options.include_usage
             return answer(PATHS[self._url.partition(b"?")[0]], order.model, stream=order.stream, usage=usage)
