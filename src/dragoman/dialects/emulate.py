@@ -4,7 +4,8 @@ A client that asks for JSON by schema, for a tool with free text, or for a tool 
 gets what it asked for all the same:
 
     JSON schema, JSON mode   one more tool, called by force, whose arguments are the answer; where nothing can
-                             be forced, an instruction (the model may not follow: a loss of quality)
+                             be forced, an instruction (the model may not follow: a loss of quality), and a
+                             code fence around the answer is taken off
     free-text tools          functions with one string
     tool names               legal ones, the same for the same name every time
 
@@ -18,18 +19,32 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import Feature
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.restore import INPUT, Restorer, Undo
 
 replace = msgspec.structs.replace
+
+
+class Able(Protocol):
+    """Who is asked: a dialect, or an upstream that speaks none."""
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What it takes as it is."""
+        ...
+
+    @property
+    def tool_name(self) -> str:
+        """The pattern that a tool's whole name must match."""
+        ...
 
 
 class Emulation(msgspec.Struct, frozen=True):
@@ -48,17 +63,17 @@ class Emulation(msgspec.Struct, frozen=True):
         return response if restorer is None else restorer.whole(response)
 
 
-def emulate(request: ir.Request, dialect: Dialect, facts: Facts, quirks: Quirks, report: Report) -> Emulation:
+def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, report: Report) -> Emulation:
     """The request with everything replaced that this target does not have.
 
-    dialect: what the target's protocol can say (`features`, `tool_name`); facts, quirks: what its model
-    and its vendor cannot do all the same. report: gets a change for each thing that is asked for in
-    another form, and a loss where the other form promises less.
+    target: what its protocol can say; facts, quirks: what its model and its vendor cannot do all the same.
+    report: gets a change for each thing that is asked for in another form, and a loss where the other form
+    promises less.
     """
     said, free = _tools_said(request)
-    names = _legal_names(said, dialect.tool_name) if said else {}
+    names = _legal_names(said, target.tool_name) if said else {}
     custom: frozenset[str] = frozenset()
-    if free and "custom_tools" not in dialect.features:
+    if free and "custom_tools" not in target.features:
         custom = frozenset(names[name] for name in free)
         request = _with_functions(request, report)
     renamed = {name: legal for name, legal in names.items() if name != legal}
@@ -66,40 +81,41 @@ def emulate(request: ir.Request, dialect: Dialect, facts: Facts, quirks: Quirks,
         request = _with_names(request, renamed, report)
     output = request.output
     answer = member = None
-    if output is not None and not _says(output, dialect, facts, quirks):
+    told = False
+    if output is not None and not _says(output, target, facts, quirks):
         if _calls_forced(request.tool_choice):
             request = replace(request, output=_text(output))
             report.lose("output", "a tool call is forced, so there is no text to give a form to", "hint")
-        elif _can_force(request, dialect, facts):
-            answer = _legal(output.name or "answer", dialect.tool_name, names.values())
+        elif _can_force(request, target, facts):
+            answer = _legal(output.name or "answer", target.tool_name, names.values())
             request, member = _with_answer_tool(request, output, answer, report)
         else:
-            request = _with_instruction(request, output, dialect, report)
-    if answer is None and not custom and not renamed:
+            request, told = _with_instruction(request, output, target, report), True
+    if answer is None and not custom and not renamed and not told:
         return Emulation(request)
     back = {legal: name for name, legal in renamed.items()}
-    return Emulation(request, Undo(answer, member, custom, back))
+    return Emulation(request, Undo(answer, member, custom, back, told))
 
 
 # The form of the answer ---------------------------------------------------------------------------
 
 
-def _says(output: ir.Output, dialect: Dialect, facts: Facts, quirks: Quirks) -> bool:
+def _says(output: ir.Output, target: Able, facts: Facts, quirks: Quirks) -> bool:
     """Whether the target takes this form of output as it is."""
     if output.kind == "schema":
-        return "schema" in dialect.features and facts.structured is not False and quirks.json_schema
-    return output.kind == "text" or "json" in dialect.features
+        return "schema" in target.features and facts.structured is not False and quirks.json_schema
+    return output.kind == "text" or "json" in target.features
 
 
 def _calls_forced(choice: ir.ToolChoice | None) -> bool:
     return choice is not None and choice.mode in {"any", "tool"}
 
 
-def _can_force(request: ir.Request, dialect: Dialect, facts: Facts) -> bool:
+def _can_force(request: ir.Request, target: Able, facts: Facts) -> bool:
     choice = request.tool_choice
     if facts.tools is False or facts.forced_tool is False or (choice is not None and choice.mode == "native"):
         return False
-    return "forced_thinking" in dialect.features or not _thinks(request.reasoning)
+    return "forced_thinking" in target.features or not _thinks(request.reasoning)
 
 
 def _thinks(reasoning: ir.Reasoning | None) -> bool:
@@ -172,7 +188,7 @@ def _rebased(node: Any, root: str) -> Any:
 _ONLY_JSON: Final = "Answer with one JSON value and nothing else: no other words, no code fence."
 
 
-def _with_instruction(request: ir.Request, output: ir.Output, dialect: Dialect, report: Report) -> ir.Request:
+def _with_instruction(request: ir.Request, output: ir.Output, target: Able, report: Report) -> ir.Request:
     """The request with the form of its answer described in the system text."""
     words = _ONLY_JSON
     if output.schema is not None:
@@ -181,7 +197,7 @@ def _with_instruction(request: ir.Request, output: ir.Output, dialect: Dialect, 
         )
     report.lose("output", "the model can be told this form of answer, but not held to it", "quality")
     left = _text(output)
-    if output.kind == "schema" and "json" in dialect.features:
+    if output.kind == "schema" and "json" in target.features:
         left = replace(left or ir.Output(), kind="json")
     told = ir.Text(words)
     if request.system:

@@ -12,11 +12,13 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
 from dragoman import ir
+
+replace = msgspec.structs.replace
 
 
 class Undo(msgspec.Struct, frozen=True):
@@ -25,13 +27,15 @@ class Undo(msgspec.Struct, frozen=True):
     answer: the tool whose arguments are the client's answer, None = there is none. member: the one
     member of those arguments that holds the answer, None = they are it. custom: functions (by the name
     that the target knows) that the client declared as free-text tools. names: renamed tools, from the
-    name that the target knows to the client's.
+    name that the target knows to the client's. told: JSON was asked for in words alone, so that it may come
+    inside of a code fence.
     """
 
     answer: str | None = None
     member: str | None = None
     custom: frozenset[str] = frozenset()
     names: Mapping[str, str] = msgspec.field(default_factory=dict)
+    told: bool = False
 
 
 class Restorer:
@@ -41,7 +45,7 @@ class Restorer:
 
     def __init__(self, undo: Undo) -> None:
         self._undo = undo
-        self._open: dict[tuple[int, int], _Seen] = {}
+        self._open: dict[tuple[int, int], _Seen | _Unfenced] = {}
         self._answered: set[int] = set()
         self._called: set[int] = set()
 
@@ -55,22 +59,24 @@ class Restorer:
         return ir.fold(event for one in ir.unfold(response) for event in self.feed(one))
 
     def _begin(self, event: ir.Open) -> list[ir.Event]:
-        call = event.block
+        call, undo = event.block, self._undo
+        if undo.told and isinstance(call, ir.Text):
+            text = self._open[event.candidate, event.index] = _Unfenced()
+            return text.begin(event, call)
         if not isinstance(call, ir.ToolCall) or call.by != "client":
             return [event]
-        undo = self._undo
         if call.name == undo.answer:
             self._answered.add(event.candidate)
             seen = _Seen(_answer, _reader(undo.member), ir.TextDelta)
         else:
             self._called.add(event.candidate)
             if call.name not in undo.custom:
-                return [msgspec.structs.replace(event, block=self._renamed(call))]
+                return [replace(event, block=self._renamed(call))]
             seen = _Seen(self._custom, _INPUT, ir.ArgsDelta)
         self._open[event.candidate, event.index] = seen
         return seen.begin(event, call)
 
-    def _more(self, event: ir.ArgsDelta) -> list[ir.Event]:
+    def _more(self, event: ir.ArgsDelta | ir.TextDelta) -> list[ir.Event]:
         seen = self._open.get((event.candidate, event.index))
         return [event] if seen is None else seen.more(event, event.text)
 
@@ -79,27 +85,28 @@ class Restorer:
         if seen is not None:
             return seen.end(event)
         if isinstance(event.block, ir.ToolCall) and event.block.by == "client":
-            return [msgspec.structs.replace(event, block=self._renamed(event.block))]
+            return [replace(event, block=self._renamed(event.block))]
         return [event]
 
     def _finish(self, event: ir.Finish) -> list[ir.Event]:
         """Stopping for the answer's call is an ordinary end, unless the client's own tools are called too."""
         answered = event.candidate in self._answered and event.candidate not in self._called
         if answered and event.stop is not None and event.stop.reason == "tool":
-            return [msgspec.structs.replace(event, stop=ir.Stop("end"))]
+            return [replace(event, stop=ir.Stop("end"))]
         return [event]
 
     def _renamed(self, call: ir.ToolCall) -> ir.ToolCall:
         name = self._undo.names.get(call.name)
-        return call if name is None else msgspec.structs.replace(call, name=name)
+        return call if name is None else replace(call, name=name)
 
     def _custom(self, call: ir.ToolCall, text: str) -> ir.Block:
-        return msgspec.structs.replace(self._renamed(call), kind="custom", arguments=text)
+        return replace(self._renamed(call), kind="custom", arguments=text)
 
 
 _TAKE: dict[type, Callable[[Restorer, Any], list[ir.Event]]] = {
     ir.Open: Restorer._begin,
     ir.ArgsDelta: Restorer._more,
+    ir.TextDelta: Restorer._more,
     ir.Close: Restorer._end,
     ir.Finish: Restorer._finish,
 }
@@ -134,10 +141,10 @@ class _Seen:
         self._delta = delta
 
     def begin(self, event: ir.Open, call: ir.ToolCall) -> list[ir.Event]:
-        opened = msgspec.structs.replace(event, block=self._make(call, ""))
+        opened = replace(event, block=self._make(call, ""))
         return [opened, *self.more(event, call.arguments)]
 
-    def more(self, event: ir.Open | ir.ArgsDelta, text: str) -> list[ir.Event]:
+    def more(self, event: ir.Open | ir.ArgsDelta | ir.TextDelta, text: str) -> list[ir.Event]:
         seen = self._reader.feed(text)
         return [self._delta(event.index, seen, event.candidate)] if seen else []
 
@@ -146,13 +153,85 @@ class _Seen:
         if isinstance(block, ir.ToolCall):  # authoritative: read again from its beginning
             reader = self._new()
             block = self._make(block, reader.feed(block.arguments) + reader.close())
-        closed = msgspec.structs.replace(event, block=block)
+        closed = replace(event, block=block)
         owed = self._reader.close()
         return [self._delta(event.index, owed, event.candidate), closed] if owed else [closed]
 
 
+class _Unfenced:
+    """An open text that the client sees without the fence around it."""
+
+    __slots__ = ("_fence",)
+
+    def __init__(self) -> None:
+        self._fence = Fence()
+
+    def begin(self, event: ir.Open, block: ir.Text) -> list[ir.Event]:
+        seen = self._fence.feed(block.text)
+        return [event if seen == block.text else replace(event, block=replace(block, text=seen))]
+
+    def more(self, event: ir.ArgsDelta | ir.TextDelta, text: str) -> list[ir.Event]:
+        seen = self._fence.feed(text)
+        if seen == text:
+            return [event]
+        # What is known of the tokens stays, although the words of some are not shown.
+        return [replace(event, text=seen)] if seen or getattr(event, "logprobs", None) else []
+
+    def end(self, event: ir.Close) -> list[ir.Event]:
+        owed = self._fence.close()
+        if isinstance(event.block, ir.Text):  # authoritative: read again from its beginning
+            fence = Fence()
+            text = fence.feed(event.block.text) + fence.close()
+            event = replace(event, block=replace(event.block, text=text))
+        return [ir.TextDelta(event.index, owed, event.candidate), event] if owed else [event]
+
+
 def _answer(call: ir.ToolCall, text: str) -> ir.Block:
     return ir.Text(text, sealed=call.sealed)
+
+
+class Fence:
+    """The text inside of a Markdown code fence that encloses all of it. Any other text passes as it is.
+
+    Models fence JSON although they are told not to (https://github.com/openai/codex-plugin-cc/pull/583). A
+    fence is no content, so nothing is repaired here, and words before a fence leave it alone. Words behind
+    one come too late for its opening, which has gone by then; they and the closing marks are shown.
+    """
+
+    __slots__ = ("_held", "_state")
+
+    def __init__(self) -> None:
+        self._state: Literal["new", "inside", "plain"] = "new"
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """What is certainly no part of a fence."""
+        if self._state == "plain":
+            return text
+        text, self._held = self._held + text, ""
+        if self._state == "new":
+            opening = _OPENING.match(text)
+            if opening is None:
+                if _MAY_OPEN.fullmatch(text):
+                    self._held, text = text, ""
+                else:
+                    self._state = "plain"
+                return text
+            self._state = "inside"
+            text = text[opening.end() :]
+        bare = text.rstrip()
+        inner = bare.rstrip("`")
+        last = len(inner.rstrip() if len(bare) - len(inner) <= len("```") else bare)
+        self._held = text[last:]
+        return text[:last]
+
+    def close(self) -> str:
+        """What was held, unless it is the end of the fence."""
+        return "" if self._state == "inside" and self._held.strip() in {"", "```"} else self._held
+
+
+_OPENING: Final = re.compile(r"\s*```(?:json)?[ \t]*\r?\n", re.IGNORECASE)
+_MAY_OPEN: Final = re.compile(r"\s*(?:`{0,3}|```(?:j|js|jso|json)?[ \t]*\r?)", re.IGNORECASE)
 
 
 class WholeObject:

@@ -226,7 +226,8 @@ def test_where_nothing_can_be_forced_it_is_an_instruction(
     emulation, report = ask(request, target("schema", "json", "forced_thinking"), facts)
     losses = [(loss.path, loss.severity) for loss in report.losses]
     assert losses == ([("output", "quality")] if instructed else [])
-    assert (emulation.undo is None) is instructed
+    assert emulation.undo is not None
+    assert emulation.undo.told is instructed
     if instructed:
         told, user = emulation.request.messages
         assert (told.role, user) == ("system", USER)

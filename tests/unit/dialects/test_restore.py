@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman import ir
-from dragoman.dialects.restore import Restorer, StringMember, Undo, ValueMember, WholeObject
+from dragoman.dialects.restore import Fence, Restorer, StringMember, Undo, ValueMember, WholeObject
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -20,7 +20,7 @@ JSON = st.recursive(
 )
 
 
-def read(reader: StringMember | ValueMember | WholeObject, pieces: Iterable[str]) -> str:
+def read(reader: Fence | StringMember | ValueMember | WholeObject, pieces: Iterable[str]) -> str:
     return "".join([*(reader.feed(piece) for piece in pieces), reader.close()])
 
 
@@ -109,6 +109,48 @@ def test_values_and_what_is_none(written: str, seen: str) -> None:
 def test_an_object_passes_and_nothing_becomes_an_empty_one() -> None:
     assert read(WholeObject(), ['{"a"', ":1}"]) == '{"a":1}'
     assert read(WholeObject(), ["", ""]) == "{}"
+
+
+FENCED = [
+    ('```json\n{"a": 1}\n```', '{"a": 1}'),
+    ('\n ```\n{"a": 1}```  \n', '{"a": 1}'),
+    ("```JSON \r\n[1,\n2]\r\n```", "[1,\n2]"),
+    ('```json\n{"a": "```"}\n```', '{"a": "```"}'),
+    ('```json\n{"a": 1}\n', '{"a": 1}'),  # cut off
+    ('{"a": "```"}', '{"a": "```"}'),
+    (' {"a": 1}\n', ' {"a": 1}\n'),
+    ("Here:\n```json\n1\n```", "Here:\n```json\n1\n```"),
+    ("```python\n1\n```", "```python\n1\n```"),
+    ("````json\n1\n````", "````json\n1\n````"),
+    ("```json\n1\n```\nThere.", "1\n```\nThere."),
+    ("```json\n1\n````", "1\n````"),
+    ("``", "``"),
+    ("```json\n```", ""),
+    ("```json", "```json"),
+    ("", ""),
+    (" \n", " \n"),
+]
+
+
+@pytest.mark.parametrize(("written", "seen"), FENCED)
+def test_a_fence_around_all_is_taken_off_at_any_split(written: str, seen: str) -> None:
+    assert read(Fence(), [written]) == seen
+    assert read(Fence(), written) == seen
+    for place in range(len(written)):
+        assert read(Fence(), [written[:place], written[place:]]) == seen
+
+
+def test_unfenced_text_flows_while_it_comes() -> None:
+    fence = Fence()
+    assert [fence.feed(piece) for piece in ('{"a', '": ', "1}")] == ['{"a', '": ', "1}"]
+    fence = Fence()
+    assert [fence.feed(piece) for piece in ("```js", 'on\n{"a', '": 1', "}\n", "```")] == [
+        "",
+        '{"a',
+        '": 1',
+        "}",
+        "",
+    ]
 
 
 def call(name: str, arguments: str = "", **more: Any) -> ir.ToolCall:
@@ -267,3 +309,36 @@ def test_the_grammar_holds_for_any_split(text: str, data: st.DataObject) -> None
     events += [ir.Close(1), ir.Close(0), ir.Finish(ir.Stop("tool")), ir.End()]
     (candidate,) = ir.fold(restored(undo, events)).candidates
     assert candidate.blocks == (ir.Text(written), call("see", text, kind="custom"))
+
+
+TOLD = Undo(told=True)
+
+
+@pytest.mark.parametrize(("written", "seen"), FENCED)
+def test_an_answer_that_was_asked_for_in_words_loses_its_fence(written: str, seen: str) -> None:
+    assert whole(TOLD, ir.Text(written), stop="end").blocks == (ir.Text(seen),)
+    opening = ir.Open(0, ir.Text(written[:4]))
+    events: list[ir.Event] = [ir.Start("t"), opening, *[ir.TextDelta(0, c) for c in written[4:]]]
+    ending: list[ir.Event] = [ir.Finish(ir.Stop("end")), ir.End()]
+    (candidate,) = ir.fold(restored(TOLD, [*events, ir.Close(0), *ending])).candidates
+    assert candidate.blocks == (ir.Text(seen),)
+    (candidate,) = ir.fold(restored(TOLD, [*events, ir.Close(0, ir.Text(written)), *ending])).candidates
+    assert candidate.blocks == (ir.Text(seen),)
+
+
+def test_only_an_answer_that_was_asked_for_in_words_loses_its_fence() -> None:
+    fenced = ir.Text("```json\n1\n```")
+    assert whole(ANSWER, fenced, stop="end").blocks == (fenced,)
+    thought = ir.Thinking("```json\n1\n```")
+    assert whole(TOLD, thought, fenced, stop="end").blocks == (thought, ir.Text("1"))
+
+
+def test_what_is_known_of_a_fences_tokens_stays() -> None:
+    probs = (ir.Logprob("```", -0.1), ir.Logprob("1", -0.2), ir.Logprob("```", -0.3))
+    texts = ("```\n", "1", "\n```")
+    events: list[ir.Event] = [ir.Start("t"), ir.Open(0, ir.Text(""))]
+    events += [ir.TextDelta(0, text, 0, (prob,)) for text, prob in zip(texts, probs, strict=True)]
+    (candidate,) = ir.fold(
+        restored(TOLD, [*events, ir.Close(0), ir.Finish(ir.Stop("end")), ir.End()])
+    ).candidates
+    assert candidate.blocks == (ir.Text("1", logprobs=probs),)
