@@ -14,6 +14,7 @@ import re
 from typing import Any, Final, NoReturn
 
 from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.openai_chat.check_parts import check_content, check_images
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,
@@ -129,6 +130,8 @@ def check_response_format(value: Any, path: str) -> None:
     an_object(inner, path)
     if inner.get("name") is not None:
         _name(inner["name"], f"{path}.name")
+    if inner.get("description") is not None:
+        a_string(inner["description"], f"{path}.description")
     if inner.get("strict") is not None:
         a_boolean(inner["strict"], f"{path}.strict")
     if (schema := inner.get("schema")) is not None:
@@ -150,10 +153,63 @@ def _schema(schema: Any, path: str, what: str, code: str | None, *, strict: bool
 
 def _web_search(value: Any, path: str) -> None:
     an_object(value, path)
+    if (size := value.get("search_context_size")) is not None:
+        one_of("low", "medium", "high")(size, f"{path}.search_context_size")
     if (place := value.get("user_location")) is not None:
-        an_object(place, f"{path}.user_location")
-        if place.get("approximate") is not None:
-            an_object(place["approximate"], f"{path}.user_location.approximate")
+        path += ".user_location"
+        an_object(place, path)
+        if place.get("type") is not None:
+            one_of("approximate")(place["type"], f"{path}.type")
+        if (near := place.get("approximate")) is not None:
+            an_object(near, f"{path}.approximate")
+            for member in ("country", "region", "city", "timezone"):
+                if near.get(member) is not None:
+                    a_string(near[member], f"{path}.approximate.{member}")
+
+
+def _audio_out(value: Any, path: str) -> None:
+    an_object(value, path)
+    require(value, "format", one_of("wav", "aac", "mp3", "flac", "opus", "pcm16"), path)
+    require(value, "voice", _voice, path)
+
+
+def _voice(value: Any, path: str) -> None:
+    """The name of a voice, or an object that names one of the client's own."""
+    if type(value) is dict:
+        require(value, "id", a_string, path)
+    elif type(value) is not str:
+        wrong_type(path, "a string or an object", value)
+
+
+def _prediction(value: Any, path: str) -> None:
+    an_object(value, path)
+    require(value, "type", one_of("content"), path)
+    check_content(value, path)
+
+
+def _moderation(value: Any, path: str) -> None:
+    an_object(value, path)
+    require(value, "model", a_string, path)
+    if (policy := value.get("policy")) is None:
+        return
+    an_object(policy, f"{path}.policy")
+    for side in ("input", "output"):
+        if (wish := policy.get(side)) is not None:
+            an_object(wish, f"{path}.policy.{side}")
+            require(wish, "mode", one_of("score", "block"), f"{path}.policy.{side}")
+
+
+def _cache_options(value: Any, path: str) -> None:
+    an_object(value, path)
+    if value.get("mode") is not None:
+        one_of("implicit", "explicit")(value["mode"], f"{path}.mode")
+    if value.get("ttl") is not None:
+        a_string(value["ttl"], f"{path}.ttl")
+
+
+def _safety_identifier(value: Any, path: str) -> None:
+    a_string(value, path)
+    short(value, 128, path)
 
 
 # --- Tools -------------------------------------------------------------------------------------
@@ -162,14 +218,19 @@ def _web_search(value: Any, path: str) -> None:
 def _tools(value: Any, path: str) -> None:
     if type(value) is not list:
         wrong_type(path, "an array", value)
+    names: set[str] = set()
     for index, tool in enumerate(value):
         if type(tool) is not dict:
             wrong_type(f"{path}[{index}]", "an object", tool)
         kind = tool.get("type")
         if kind == "function":
-            check_function(tool.get("function"), path, index, ".function")
+            function: Any = tool.get("function")
+            check_function(function, path, index, ".function")
+            _unique(function["name"], names, f"{path}[{index}].function.name")
         elif kind == "custom":
-            _custom(tool.get("custom"), f"{path}[{index}].custom")
+            custom: Any = tool.get("custom")
+            _custom(custom, f"{path}[{index}].custom")
+            _unique(custom["name"], names, f"{path}[{index}].custom.name")
         elif kind is None:
             missing(f"{path}[{index}].type")
         else:
@@ -179,8 +240,17 @@ def _tools(value: Any, path: str) -> None:
 def _functions(value: Any, path: str) -> None:
     if type(value) is not list:
         wrong_type(path, "an array", value)
+    names: set[str] = set()
     for index, function in enumerate(value):
         check_function(function, path, index, "")
+        _unique(function["name"], names, f"{path}[{index}].name")
+
+
+def _unique(name: str, names: set[str], path: str) -> None:
+    """No two tools with one name: a call could mean either."""
+    if name in names:
+        raise WireError(f"Invalid '{path}': there is another tool named '{name}'.", path, "invalid_value")
+    names.add(name)
 
 
 def check_function(function: Any, path: str, index: int, member: str) -> None:
@@ -219,10 +289,16 @@ def _custom(custom: Any, path: str) -> None:
     if "name" not in custom:
         missing(f"{path}.name")
     _name(custom["name"], f"{path}.name")
+    if custom.get("description") is not None:
+        a_string(custom["description"], f"{path}.description")
     if (form := custom.get("format")) is not None:
-        an_object(form, f"{path}.format")
-        if form.get("type") == "grammar":
-            an_object(form.get("grammar"), f"{path}.format.grammar")
+        path += ".format"
+        an_object(form, path)
+        require(form, "type", one_of("text", "grammar"), path)
+        if form["type"] == "grammar":
+            require(form, "grammar", an_object, path)
+            require(form["grammar"], "syntax", one_of("lark", "regex"), f"{path}.grammar")
+            require(form["grammar"], "definition", a_string, f"{path}.grammar")
 
 
 def _check_choice(body: dict[str, Any]) -> None:
@@ -329,72 +405,14 @@ def _wrong_role(role: Any, path: str) -> NoReturn:
     not_one_of(path, role, _ROLES)
 
 
-def _content(message: dict[str, Any], path: str, *, required: bool = True) -> None:
-    content = message.get("content")
-    if type(content) is str:
-        return
-    if content is None:
-        if required:
-            missing(f"{path}.content")
-        return
-    if type(content) is not list:
-        wrong_type(f"{path}.content", "a string or an array of objects", content)
-    if not content:
-        empty_array(f"{path}.content")
-    for index, part in enumerate(content):
-        if type(part) is not dict:
-            wrong_type(f"{path}.content[{index}]", "an object", part)
-        kind = part.get("type")
-        rule = _PARTS.get(kind, _unknown_part) if type(kind) is str else _unknown_part
-        rule(part, f"{path}.content[{index}]")
-
-
-def _text_part(part: dict[str, Any], path: str) -> None:
-    if type(part.get("text")) is not str:
-        require(part, "text", a_string, path)
-
-
-def _refusal_part(part: dict[str, Any], path: str) -> None:
-    require(part, "refusal", a_string, path)
-
-
-def _image_part(part: dict[str, Any], path: str) -> None:
-    require(part, "image_url", an_object, path)
-    image = part["image_url"]
-    require(image, "url", a_string, f"{path}.image_url")
-    if image.get("detail") is not None:
-        one_of("auto", "low", "high", "original")(image["detail"], f"{path}.image_url.detail")
-
-
-def _audio_part(part: dict[str, Any], path: str) -> None:
-    require(part, "input_audio", an_object, path)
-    for member in ("data", "format"):
-        require(part["input_audio"], member, a_string, f"{path}.input_audio")
-
-
-def _file_part(part: dict[str, Any], path: str) -> None:
-    require(part, "file", an_object, path)
-    file = part["file"]
-    for member in ("file_data", "file_id", "filename"):
-        if file.get(member) is not None:
-            a_string(file[member], f"{path}.file.{member}")
-    if file.get("file_data") is None and file.get("file_id") is None:
-        missing(f"{path}.file.file_id")
-
-
-def _unknown_part(part: dict[str, Any], path: str) -> None:
-    """A vendor's own part, as long as it says what it is."""
-    require(part, "type", a_string, path)
-
-
 def _speaker(message: dict[str, Any], path: str) -> None:
-    _content(message, path)
+    check_content(message, path)
     if message.get("name") is not None:
         a_string(message["name"], f"{path}.name")
 
 
 def _assistant(message: dict[str, Any], path: str) -> None:
-    _content(message, path, required=_SAYING.isdisjoint(message))
+    check_content(message, path, required=_SAYING.isdisjoint(message))
     for member, rule in _ASSISTANT.items():
         if message.get(member) is not None:
             rule(message[member], f"{path}.{member}")
@@ -403,12 +421,12 @@ def _assistant(message: dict[str, Any], path: str) -> None:
 def _tool_message(message: dict[str, Any], path: str) -> None:
     if type(message.get("tool_call_id")) is not str:
         require(message, "tool_call_id", a_string, path)
-    _content(message, path)
+    check_content(message, path)
 
 
 def _function_message(message: dict[str, Any], path: str) -> None:
     require(message, "name", a_string, path)
-    _content(message, path, required="content" not in message)
+    check_content(message, path, required="content" not in message)
 
 
 def _tool_calls(value: Any, path: str) -> None:
@@ -450,7 +468,7 @@ _ASSISTANT: Final[dict[str, Rule]] = {
     "function_call": _function_call,
     "audio": an_object,
     "annotations": objects,
-    "images": objects,
+    "images": check_images,
     "reasoning": a_string,
     "reasoning_content": a_string,
     "reasoning_details": objects,
@@ -462,13 +480,6 @@ _BY_ROLE: Final[dict[str, Rule]] = {
     "assistant": _assistant,
     "tool": _tool_message,
     "function": _function_message,
-}
-_PARTS: Final[dict[Any, Rule]] = {
-    "text": _text_part,
-    "refusal": _refusal_part,
-    "image_url": _image_part,
-    "input_audio": _audio_part,
-    "file": _file_part,
 }
 _RULES: Final[dict[str, Rule]] = {
     "model": a_string,
@@ -493,8 +504,10 @@ _RULES: Final[dict[str, Rule]] = {
     "functions": _functions,
     "parallel_tool_calls": a_boolean,
     "response_format": check_response_format,
-    "modalities": list_of(a_string, empty=False),
-    "audio": an_object,
+    "modalities": list_of(one_of("text", "audio", "image"), empty=False),
+    "audio": _audio_out,
+    "prediction": _prediction,
+    "moderation": _moderation,
     "verbosity": one_of("low", "medium", "high"),
     "reasoning_effort": a_string,
     "reasoning": an_object,
@@ -503,12 +516,12 @@ _RULES: Final[dict[str, Rule]] = {
     "thinking_budget": integer(),
     "include_reasoning": a_boolean,
     "user": a_string,
-    "safety_identifier": a_string,
+    "safety_identifier": _safety_identifier,
     "metadata": _metadata,
     "service_tier": a_string,
     "store": a_boolean,
     "prompt_cache_key": a_string,
-    "prompt_cache_options": an_object,
-    "prompt_cache_retention": a_string,
+    "prompt_cache_options": _cache_options,
+    "prompt_cache_retention": one_of("in_memory", "in-memory", "24h"),
     "web_search_options": _web_search,
 }

@@ -1,12 +1,14 @@
 """Content parts and media, both directions.
 
-Forms: a Media says which part it came as where its kind does not ("file", "file_url", "pdf_url",
-"video_url"); a CacheMark names the member that it came in: `prompt_cache_breakpoint`, or `cache_control`
-where vendors took over another mark.
+Forms: a Media says which part it came as where its kind does not ("file", "file_url", "pdf_url", "video_url";
+"file_data" is a file of bare base64, without a data URL); a CacheMark names the member that it came in:
+`prompt_cache_breakpoint`, or `cache_control` where vendors took over another mark.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -20,6 +22,9 @@ from dragoman.dialects.openai_chat.terms import (
     text_of,
 )
 from dragoman.errors import WireError
+from dragoman.wire.dataurl import is_data_url
+from dragoman.wire.dataurl import read as read_data_url
+from dragoman.wire.wav import pcm_of, wav
 
 _TEXT: Final = frozenset({"type", "text"})
 _REFUSAL: Final = frozenset({"type", "refusal"})
@@ -32,6 +37,28 @@ _FILE_DATA: Final = frozenset({"file_data", "file_id", "filename"})
 
 _MAGIC: Final = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
 """How the base64 of each image format begins: some dialects carry images without their type."""
+
+_NAMED_TYPES: Final = {
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "csv": "text/csv",
+    "html": "text/html",
+    "xml": "text/xml",
+    "json": "application/json",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "mp4": "video/mp4",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+}
+"""What a file of bare base64 is, by the end of its name."""
 
 _PREFIXES: Final = {"image": "image/", "audio": "audio/", "video": "video/"}
 
@@ -112,8 +139,10 @@ def _audio(part: dict[str, Any]) -> ir.Block:
 def _file(part: dict[str, Any]) -> ir.Block:
     file = part["file"]
     mime, data, url = from_url(file.get("file_data"))
-    if url is not None and not url.startswith(("http://", "https://", "data:")):
-        data, url = url, None
+    form = "file"
+    if url is not None and not url.startswith(("http://", "https://")):
+        mime, data, url = _type_of(file.get("filename")), url, None
+        form = "file_data"
     known = _FILE_DATA
     if (file_id := file.get("file_id")) is not None and (data or url) is not None:
         known -= {"file_id"}  # exactly one of data, url and file may hold the content
@@ -129,8 +158,13 @@ def _file(part: dict[str, Any]) -> ir.Block:
         name=file.get("filename"),
         cache=mark,
         extra=ir.merge(extra, leftovers(file, known, "file")),
-        form="file",
+        form=form,
     )
+
+
+def _type_of(name: str | None) -> str | None:
+    """The media type that a file's name tells; None where it tells none."""
+    return _NAMED_TYPES.get((name or "").rpartition(".")[2].lower())
 
 
 def _by_url(name: str, kind: Any) -> Callable[[dict[str, Any]], ir.Block]:
@@ -166,11 +200,9 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any]], ir.Block]]] = {
 
 
 def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
-    """(media type, base64, URL): the first two of a plain data URL, the last of any other."""
-    if url is not None and url.startswith("data:"):
-        mime, found, data = url[5:].partition(";base64,")
-        if found and ";" not in mime and "," not in mime:
-            return mime or None, data, None
+    """(media type, base64, URL): the first two of a data URL, the last of any other."""
+    if url is not None and is_data_url(url) and (found := read_data_url(url)) is not None:
+        return *found, None
     return None, None, url
 
 
@@ -218,7 +250,7 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     if word == "document":
         out = _write_document(block, draft, where)
     elif (write := _MEDIA.get(word)) is not None:
-        out = write(block, where)
+        out = write(block, draft, where)
     else:
         raise _impossible(where, f"{block.kind} cannot be sent")
     if block.sealed is not None:
@@ -226,27 +258,35 @@ def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     return draft.finish(out, block.cache, block.extra, where)
 
 
-def _write_image(block: ir.Media, where: str) -> dict[str, Any]:
-    image: dict[str, Any] = {"url": _data_or_url(block, where)}
+def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
+    image: dict[str, Any] = {"url": _data_or_url(block, draft, where)}
     if block.detail is not None:
         image["detail"] = block.detail
     return {"type": "image_url", "image_url": image}
 
 
-def _write_audio(block: ir.Media, where: str) -> dict[str, Any]:
-    if block.data is None:
+def _write_audio(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
+    data = block.data
+    if data is None:
         raise _impossible(where, "audio can only be sent as data")
-    mime = block.mime or "audio/wav"
+    mime = (block.mime or "audio/wav").partition(";")[0].strip().lower()
     word = AUDIO_FORMATS.get(mime) or mime.partition("/")[2]
-    return {"type": "input_audio", "input_audio": {"data": block.data, "format": word}}
+    if not draft.own and (pcm := pcm_of(block.mime)) is not None:
+        try:
+            data = base64.b64encode(wav(base64.b64decode(data), pcm)).decode()
+        except binascii.Error:
+            raise WireError("the sound is no base64", where, "invalid_value") from None
+        word = "wav"
+        draft.report.change(where, where + ".input_audio", "samples are sent as a WAV file")
+    return {"type": "input_audio", "input_audio": {"data": data, "format": word}}
 
 
-def _write_file(block: ir.Media, where: str) -> dict[str, Any]:
+def _write_file(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     file: dict[str, Any] = {}
-    if block.data is not None and block.mime is None:
+    if block.data is not None and (block.mime is None or block.form == "file_data"):
         file["file_data"] = block.data
     elif block.data is not None or block.url is not None:
-        file["file_data"] = _data_or_url(block, where)
+        file["file_data"] = _data_or_url(block, draft, where)
     if block.file is not None:
         file["file_id"] = block.file
     if block.name is not None:
@@ -260,18 +300,31 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
         draft.report.lose(where + ".context", "a document has no context here", "quality")
     if block.citable:
         draft.report.lose(where + ".citable", "citations of documents cannot be asked for", "quality")
-    if block.data is not None:
+    text = block.text
+    if block.data is not None and (text := _text_of(block.data, block.mime)) is None:
         mime = block.mime or "application/pdf"
         name = block.name or "document." + (mime.partition("/")[2] or "pdf")
         if block.name is None:
             draft.report.add(where + ".file.filename", "a file needs a name")
         return {"type": "file", "file": {"file_data": f"data:{mime};base64,{block.data}", "filename": name}}
-    if block.text is not None or block.blocks is not None:
+    if text is not None or block.blocks is not None:
         draft.report.change(where, where, "a document of text is sent as text")
         title = f' title="{block.name}"' if block.name else ""
-        text = block.text if block.text is not None else _words(block.blocks or (), draft, where)
+        if text is None:
+            text = _words(block.blocks or (), draft, where)
         return {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
     raise _impossible(where, "a document can only be sent as data or text")
+
+
+def _text_of(data: str, mime: str | None) -> str | None:
+    """The words of a document of text, which this protocol's files cannot be; None for any other."""
+    bare = (mime or "").partition(";")[0].strip().lower()
+    if not bare.startswith("text/") and bare != "application/json":
+        return None
+    try:
+        return base64.b64decode(data).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
 
 
 def _words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
@@ -285,18 +338,20 @@ def _words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
     return "\n\n".join(texts)
 
 
-def _write_by_url(block: ir.Media, where: str) -> dict[str, Any]:
+def _write_by_url(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     word = block.form or ""
-    return {"type": word, word: {"url": _data_or_url(block, where)}}
+    return {"type": word, word: {"url": _data_or_url(block, draft, where)}}
 
 
-def _data_or_url(block: ir.Media, where: str) -> str:
+def _data_or_url(block: ir.Media, draft: Draft, where: str) -> str:
     """The URL of an image or file, a data URL where it is given as data."""
     if block.url is not None:
         return block.url
     if block.data is None:
         raise _impossible(where, "a file that was uploaded to another provider cannot be read here")
-    mime = block.mime or next((m for magic, m in _MAGIC.items() if block.data.startswith(magic)), "image/png")
+    mime = block.mime or ""
+    if not (mime or draft.own):
+        mime = next((m for magic, m in _MAGIC.items() if block.data.startswith(magic)), "image/png")
     return f"data:{mime};base64,{block.data}"
 
 
@@ -304,10 +359,11 @@ def _impossible(where: str, why: str) -> WireError:
     return WireError(why, where, "unsupported_modality")
 
 
-_MEDIA: Final[dict[str, Callable[[ir.Media, str], dict[str, Any]]]] = {
+_MEDIA: Final[dict[str, Callable[[ir.Media, Draft, str], dict[str, Any]]]] = {
     "image": _write_image,
     "audio": _write_audio,
     "file": _write_file,
+    "file_data": _write_file,
     "video_url": _write_by_url,
     "file_url": _write_by_url,
     "pdf_url": _write_by_url,

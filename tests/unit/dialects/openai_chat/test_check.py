@@ -147,7 +147,7 @@ WRONG: list[tuple[WireRequest, str, str | None]] = [
     (
         wire(tools=[{"type": "custom", "custom": {"name": "a", "format": {"type": "grammar"}}}]),
         "tools[0].custom.format.grammar",
-        "invalid_type",
+        "missing_required_parameter",
     ),
     (wire(functions=[{"name": "a b"}]), "functions[0].name", "invalid_value"),
     (wire(functions="look"), "functions", "invalid_type"),
@@ -498,3 +498,218 @@ def test_nothing_but_a_wire_error_comes_of_any_json(body: dict[str, Any], messag
     except WireError:
         return
     DIALECT.decode_request(request)
+
+
+def user(*parts: Any) -> dict[str, Any]:
+    return {"role": "user", "content": [{"type": "text", "text": "?"}, *parts]}
+
+
+def picture(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+URL = "messages[0].content[1].image_url.url"
+BROKEN: list[tuple[WireRequest, str, str]] = [
+    (wire(user(picture("data:image/png;base64"))), URL, "it has no comma"),
+    (wire(user(picture("data:image/png;base64,"))), URL, "it holds no data"),
+    (wire(user(picture("data:image/png;base64,A*AA"))), URL, "it is no base64"),
+    (wire(user(picture("DATA:;base64,AAAAA"))), URL, "it is no base64"),
+    (wire(user(picture("data:text/plain,"))), URL, "it holds no data"),
+    (
+        wire(user({"type": "file", "file": {"file_data": "data:application/pdf;base64,…"}})),
+        "messages[0].content[1].file.file_data",
+        "it is no base64",
+    ),
+    (
+        wire(user({"type": "file", "file": {"file_data": "not base64", "filename": "a.pdf"}})),
+        "messages[0].content[1].file.file_data",
+        "it is no base64",
+    ),
+    (
+        wire(user({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}})),
+        "messages[0].content[1].input_audio.data",
+        "it holds no data",
+    ),
+    (
+        wire(user({"type": "input_audio", "input_audio": {"data": "AAA?", "format": "wav"}})),
+        "messages[0].content[1].input_audio.data",
+        "it is no base64",
+    ),
+    (
+        wire(user({"type": "video_url", "video_url": {"url": "data:video/mp4;base64,A"}})),
+        "messages[0].content[1].video_url.url",
+        "it is no base64",
+    ),
+    (
+        wire(
+            HELLO, {"role": "assistant", "content": "Here.", "images": [picture("data:image/png;base64,A")]}
+        ),
+        "messages[1].images[0].image_url.url",
+        "it is no base64",
+    ),
+    (
+        wire(HELLO, {"role": "assistant", "content": [picture("data:image/png;base64,A")]}),
+        "messages[1].content[0].image_url.url",
+        "it is no base64",
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "path", "why"), BROKEN)
+def test_broken_media_are_refused_where_they_stand(request_: WireRequest, path: str, why: str) -> None:
+    with pytest.raises(WireError, match=why) as caught:
+        DIALECT.check(request_)
+    assert (caught.value.path, caught.value.code) == (path, "invalid_value")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        picture("https://x.test/data:"),
+        picture("gs://bucket/a.png"),
+        picture("data:image/svg+xml,%3Csvg/%3E"),
+        picture("data:image/png;name=a;base64,AA-_"),
+        {"type": "file", "file": {"file_data": "https://x.test/a.pdf"}},
+        {"type": "file", "file": {"file_data": "JVBERi0"}},
+        {"type": "video_url", "video_url": "https://x.test/a.mp4"},
+        {"type": "video_url", "video_url": {"url": "https://x.test/a.mp4"}},
+    ],
+)
+def test_other_media_pass(part: dict[str, Any]) -> None:
+    DIALECT.check(wire(user(part)))
+
+
+# --- Tools -------------------------------------------------------------------------------------
+
+
+def custom(**format: Any) -> dict[str, Any]:
+    return {"type": "custom", "custom": {"name": "sql", "format": format}}
+
+
+GRAMMAR = {"syntax": "lark", "definition": "start: /a/"}
+FORMAT = "tools[0].custom.format"
+WRONG_TOOLS: list[tuple[WireRequest, str, str | None]] = [
+    (wire(tools=[tool("a"), tool("b"), tool("a")]), "tools[2].function.name", "invalid_value"),
+    (wire(tools=[tool("sql"), custom(type="text")]), "tools[1].custom.name", "invalid_value"),
+    (wire(functions=[{"name": "a"}, {"name": "a"}]), "functions[1].name", "invalid_value"),
+    (wire(tools=[custom()]), f"{FORMAT}.type", "missing_required_parameter"),
+    (wire(tools=[custom(type="xml")]), f"{FORMAT}.type", "invalid_value"),
+    (wire(tools=[custom(type="grammar")]), f"{FORMAT}.grammar", "missing_required_parameter"),
+    (wire(tools=[custom(type="grammar", grammar=[])]), f"{FORMAT}.grammar", "invalid_type"),
+    (
+        wire(tools=[custom(type="grammar", grammar={"syntax": "lark"})]),
+        f"{FORMAT}.grammar.definition",
+        "missing_required_parameter",
+    ),
+    (
+        wire(tools=[custom(type="grammar", grammar={**GRAMMAR, "syntax": "ebnf"})]),
+        f"{FORMAT}.grammar.syntax",
+        "invalid_value",
+    ),
+    (
+        wire(tools=[custom(type="grammar", grammar={**GRAMMAR, "definition": 5})]),
+        f"{FORMAT}.grammar.definition",
+        "invalid_type",
+    ),
+    (
+        wire(tools=[{"type": "custom", "custom": {"name": "sql", "description": 5}}]),
+        "tools[0].custom.description",
+        "invalid_type",
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "path", "code"), WRONG_TOOLS)
+def test_tools_that_cannot_be_called_are_refused(request_: WireRequest, path: str, code: str | None) -> None:
+    with pytest.raises(WireError) as caught:
+        DIALECT.check(request_)
+    assert (caught.value.path, caught.value.code) == (path, code)
+
+
+@pytest.mark.parametrize("syntax", ["lark", "regex"])
+def test_grammars_pass(syntax: str) -> None:
+    DIALECT.check(wire(tools=[custom(type="grammar", grammar={**GRAMMAR, "syntax": syntax})]))
+
+
+def test_tools_without_a_name_of_their_own_may_repeat() -> None:
+    DIALECT.check(wire(tools=[{"type": "openrouter:web_search"}, {"type": "openrouter:web_search"}]))
+
+
+# --- Every other field of the specification ------------------------------------------------------
+
+APPROXIMATE = "web_search_options.user_location"
+WRONG_FIELDS: list[tuple[dict[str, Any], str, str]] = [
+    ({"audio": {"format": "wav"}}, "audio.voice", "missing_required_parameter"),
+    ({"audio": {"voice": "alloy"}}, "audio.format", "missing_required_parameter"),
+    ({"audio": {"voice": "alloy", "format": "midi"}}, "audio.format", "invalid_value"),
+    ({"audio": {"voice": 5, "format": "wav"}}, "audio.voice", "invalid_type"),
+    ({"audio": {"voice": {}, "format": "wav"}}, "audio.voice.id", "missing_required_parameter"),
+    ({"modalities": ["text", "smell"]}, "modalities[1]", "invalid_value"),
+    ({"prediction": "x"}, "prediction", "invalid_type"),
+    ({"prediction": {"content": "x"}}, "prediction.type", "missing_required_parameter"),
+    ({"prediction": {"type": "x", "content": "x"}}, "prediction.type", "invalid_value"),
+    ({"prediction": {"type": "content"}}, "prediction.content", "missing_required_parameter"),
+    ({"prediction": {"type": "content", "content": []}}, "prediction.content", "empty_array"),
+    (
+        {"prediction": {"type": "content", "content": [{"type": "text"}]}},
+        "prediction.content[0].text",
+        "missing_required_parameter",
+    ),
+    ({"moderation": {}}, "moderation.model", "missing_required_parameter"),
+    ({"moderation": {"model": "m", "policy": []}}, "moderation.policy", "invalid_type"),
+    (
+        {"moderation": {"model": "m", "policy": {"input": {"mode": "warn"}}}},
+        "moderation.policy.input.mode",
+        "invalid_value",
+    ),
+    (
+        {"moderation": {"model": "m", "policy": {"output": {}}}},
+        "moderation.policy.output.mode",
+        "missing_required_parameter",
+    ),
+    ({"safety_identifier": "x" * 129}, "safety_identifier", "string_above_max_length"),
+    ({"prompt_cache_options": {"mode": "off"}}, "prompt_cache_options.mode", "invalid_value"),
+    ({"prompt_cache_options": {"ttl": 5}}, "prompt_cache_options.ttl", "invalid_type"),
+    ({"prompt_cache_retention": "1h"}, "prompt_cache_retention", "invalid_value"),
+    (
+        {"web_search_options": {"search_context_size": "huge"}},
+        "web_search_options.search_context_size",
+        "invalid_value",
+    ),
+    ({"web_search_options": {"user_location": {"type": "exact"}}}, f"{APPROXIMATE}.type", "invalid_value"),
+    (
+        {"web_search_options": {"user_location": {"approximate": {"city": 5}}}},
+        f"{APPROXIMATE}.approximate.city",
+        "invalid_type",
+    ),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "description": 5}}},
+        "response_format.json_schema.description",
+        "invalid_type",
+    ),
+]
+
+
+@pytest.mark.parametrize(("members", "path", "code"), WRONG_FIELDS)
+def test_every_field_is_checked(members: dict[str, Any], path: str, code: str) -> None:
+    with pytest.raises(WireError) as caught:
+        DIALECT.check(wire(**members))
+    assert (caught.value.path, caught.value.code) == (path, code)
+
+
+def test_every_field_in_order_passes() -> None:
+    DIALECT.check(
+        wire(
+            audio={"voice": {"id": "voice_1"}, "format": "pcm16"},
+            modalities=["text", "audio", "image"],
+            prediction={"type": "content", "content": [{"type": "text", "text": "x"}]},
+            moderation={"model": "m", "policy": {"input": {"mode": "block"}, "output": None}},
+            safety_identifier="x" * 128,
+            prompt_cache_options={"mode": "explicit", "ttl": "30m"},
+            prompt_cache_retention="24h",
+            web_search_options={
+                "search_context_size": "low",
+                "user_location": {"type": "approximate", "approximate": {"city": "Bern", "country": None}},
+            },
+        )
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from dragoman import ir
 from dragoman.dialects.openai_chat.parts import from_url
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import WireError
-from tests.unit.dialects.openai_chat.speaking import changed, decoded, foreign, lost, written
+from tests.unit.dialects.openai_chat.speaking import again, changed, decoded, foreign, lost, written
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 PARTS: list[tuple[dict[str, Any], ir.Block]] = [
@@ -40,10 +41,11 @@ PARTS: list[tuple[dict[str, Any], ir.Block]] = [
         ir.Media("image", "image/png", "iVBORw0KGgo="),
     ),
     (
-        {"type": "image_url", "image_url": {"url": "data:image/svg+xml;utf8,<svg/>", "odd": 1}},
+        {"type": "image_url", "image_url": {"url": "data:image/svg+xml;utf8;base64,PHN2Zy8+", "odd": 1}},
         ir.Media(
             "image",
-            url="data:image/svg+xml;utf8,<svg/>",
+            "image/svg+xml;utf8",
+            "PHN2Zy8+",
             extra={"openai_chat": {"image_url.odd": 1}},
         ),
     ),
@@ -66,7 +68,7 @@ PARTS: list[tuple[dict[str, Any], ir.Block]] = [
     ({"type": "file", "file": {"file_id": "file-1"}}, ir.Media("document", file="file-1", form="file")),
     (
         {"type": "file", "file": {"file_data": "AA", "file_id": "file-1"}},
-        ir.Media("document", data="AA", form="file", extra={"openai_chat": {"file.file_id": "file-1"}}),
+        ir.Media("document", data="AA", form="file_data", extra={"openai_chat": {"file.file_id": "file-1"}}),
     ),
     (
         {"type": "file", "file": {"file_data": "https://a/b.pdf"}},
@@ -114,14 +116,15 @@ def test_members_of_other_parts_that_are_null_say_nothing() -> None:
         ("data:;base64,AA==", (None, "AA==", None)),
         (
             "data:text/plain;charset=utf-8;base64,AA==",
-            (None, None, "data:text/plain;charset=utf-8;base64,AA=="),
+            ("text/plain;charset=utf-8", "AA==", None),
         ),
-        ("data:,hello", (None, None, "data:,hello")),
+        ("data:,hello", (None, "aGVsbG8=", None)),
+        ("data:hello", (None, None, "data:hello")),
         ("https://a/b", (None, None, "https://a/b")),
         (None, (None, None, None)),
     ],
 )
-def test_only_plain_data_urls_are_taken_apart(url: str | None, parsed: tuple[Any, Any, Any]) -> None:
+def test_data_urls_are_taken_apart(url: str | None, parsed: tuple[Any, Any, Any]) -> None:
     assert from_url(url) == parsed
 
 
@@ -264,3 +267,94 @@ def test_a_mark_on_a_result_lies_on_its_text() -> None:
 def test_a_document_of_text_is_a_change() -> None:
     _, report = written(foreign(ir.Message("user", (ir.Media("document", text="words"),))))
     assert changed(report) == {"messages[0].blocks[0]"}
+
+
+# --- Data URLs and files --------------------------------------------------------------------------
+
+PARAMETERS = "data:text/csv;charset=utf-8;base64,YSxi"
+EXACT: list[tuple[dict[str, Any], ir.Media]] = [
+    (
+        {"type": "image_url", "image_url": {"url": "data:image/heic;base64,AAAA", "detail": "low"}},
+        ir.Media("image", "image/heic", "AAAA", detail="low"),
+    ),
+    (
+        {"type": "image_url", "image_url": {"url": "data:image/svg+xml;charset=utf-8;base64,AAAA"}},
+        ir.Media("image", "image/svg+xml;charset=utf-8", "AAAA"),
+    ),
+    ({"type": "image_url", "image_url": {"url": "data:;base64,AAAA"}}, ir.Media("image", None, "AAAA")),
+    (
+        {"type": "image_url", "image_url": {"url": "gs://bucket/a.png", "detail": "high"}},
+        ir.Media("image", url="gs://bucket/a.png", detail="high"),
+    ),
+    (
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "ogg"}},
+        ir.Media("audio", "audio/ogg", "AAAA"),
+    ),
+    (
+        {"type": "file", "file": {"file_data": PARAMETERS, "filename": "a.csv"}},
+        ir.Media("document", "text/csv;charset=utf-8", "YSxi", name="a.csv", form="file"),
+    ),
+    ({"type": "file", "file": {"file_id": "file-1"}}, ir.Media("document", file="file-1", form="file")),
+    (
+        {"type": "file", "file": {"file_data": "JVBERi0=", "filename": "a.PDF"}},
+        ir.Media("document", "application/pdf", "JVBERi0=", name="a.PDF", form="file_data"),
+    ),
+    (
+        {"type": "file", "file": {"file_data": "AAAA", "filename": "noise"}},
+        ir.Media("document", None, "AAAA", name="noise", form="file_data"),
+    ),
+    (
+        {"type": "file", "file": {"file_data": "AAAA", "filename": "photo.jpg"}},
+        ir.Media("image", "image/jpeg", "AAAA", name="photo.jpg", form="file_data"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("part", "media"), EXACT)
+def test_media_come_back_as_they_were(part: dict[str, Any], media: ir.Media) -> None:
+    message = {"role": "user", "content": [part]}
+    assert decoded(message).messages[0].blocks == (media,)
+    assert again(message)["messages"] == [message]
+
+
+def test_a_percent_encoded_data_url_becomes_base64() -> None:
+    part = {"type": "file", "file": {"file_data": "data:text/plain,a%20b", "filename": "a.txt"}}
+    request = decoded({"role": "user", "content": [part]})
+    assert request.messages[0].blocks == (
+        ir.Media("document", "text/plain", "YSBi", name="a.txt", form="file"),
+    )
+    (sent,) = written(request)[0]["messages"][0]["content"]
+    assert sent["file"]["file_data"] == "data:text/plain;base64,YSBi"
+
+
+@pytest.mark.parametrize("mime", ["text/plain", "text/csv; charset=utf-8", "application/json"])
+def test_a_foreign_document_of_text_is_sent_as_text(mime: str) -> None:
+    media = ir.Media("document", mime, "w6kh", name="a.txt")
+    body, report = written(foreign(ir.Message("user", (ir.Text("Read."), media))))
+    assert body["messages"][0]["content"][1] == {
+        "type": "text",
+        "text": '<document title="a.txt">\né!\n</document>',
+    }
+    assert (lost(report), changed(report)) == ({}, {"messages[0].blocks[1]"})
+
+
+def test_a_foreign_document_that_is_no_text_after_all_is_a_file() -> None:
+    media = ir.Media("document", "text/plain", "/w==", name="a.txt")
+    body, _ = written(foreign(ir.Message("user", (ir.Text("Read."), media))))
+    assert body["messages"][0]["content"][1]["type"] == "file"
+
+
+def test_foreign_samples_are_sent_as_a_wav_file() -> None:
+    media = ir.Media("audio", "audio/L16;rate=16000", "AAEC")
+    body, report = written(foreign(ir.Message("user", (ir.Text("Listen."), media))))
+    audio = body["messages"][0]["content"][1]["input_audio"]
+    assert audio["format"] == "wav"
+    assert base64.b64decode(audio["data"])[:4] == b"RIFF"
+    assert base64.b64decode(audio["data"])[44:] == b"\x00\x01\x02"
+    assert (lost(report), changed(report)) == ({}, {"messages[0].blocks[1]"})
+
+
+def test_a_media_type_of_sound_is_its_format_whatever_its_parameters() -> None:
+    media = ir.Media("audio", "Audio/MPEG; rate=44100", "AAAA")
+    body, _ = written(foreign(ir.Message("user", (media, ir.Text("?")))))
+    assert body["messages"][0]["content"][0]["input_audio"]["format"] == "mp3"

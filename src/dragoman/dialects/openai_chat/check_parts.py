@@ -1,0 +1,145 @@
+"""Exact errors for the content of one message: the parts and what is written into them.
+
+Media that are written out must be what they say: a broken data URL is refused here, before anything upstream
+happens. Parts that the specification does not name pass, as long as they say what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from dragoman.dialects.rules import (
+    Rule,
+    a_string,
+    an_object,
+    empty_array,
+    list_of,
+    missing,
+    one_of,
+    require,
+    wrong_type,
+)
+from dragoman.errors import WireError
+from dragoman.wire.dataurl import base64_flaw, flaw, is_data_url
+
+
+def check_content(message: dict[str, Any], path: str, *, required: bool = True) -> None:
+    """The content of the message at `path`: a text, or parts."""
+    content = message.get("content")
+    if type(content) is str:
+        return
+    if content is None:
+        if required:
+            missing(f"{path}.content")
+        return
+    if type(content) is not list:
+        wrong_type(f"{path}.content", "a string or an array of objects", content)
+    if not content:
+        empty_array(f"{path}.content")
+    for index, part in enumerate(content):
+        if type(part) is not dict:
+            wrong_type(f"{path}.content[{index}]", "an object", part)
+        kind = part.get("type")
+        rule = _PARTS.get(kind, _unknown) if type(kind) is str else _unknown
+        rule(part, f"{path}.content[{index}]")
+
+
+def _text(part: dict[str, Any], path: str) -> None:
+    if type(part.get("text")) is not str:
+        require(part, "text", a_string, path)
+
+
+def _refusal(part: dict[str, Any], path: str) -> None:
+    require(part, "refusal", a_string, path)
+
+
+def check_image(part: dict[str, Any], path: str) -> None:
+    """A picture: a part, or an entry of an answer's `images` that is sent back."""
+    require(part, "image_url", an_object, path)
+    image = part["image_url"]
+    require(image, "url", _address, f"{path}.image_url")
+    if image.get("detail") is not None:
+        _DETAIL(image["detail"], f"{path}.image_url.detail")
+
+
+_DETAIL: Final = one_of("auto", "low", "high", "original")
+
+
+def _audio(part: dict[str, Any], path: str) -> None:
+    require(part, "input_audio", an_object, path)
+    audio = part["input_audio"]
+    require(audio, "format", a_string, f"{path}.input_audio")
+    require(audio, "data", _base64, f"{path}.input_audio")
+
+
+def _file(part: dict[str, Any], path: str) -> None:
+    require(part, "file", an_object, path)
+    file = part["file"]
+    for member in ("file_id", "filename"):
+        if file.get(member) is not None:
+            a_string(file[member], f"{path}.file.{member}")
+    if file.get("file_data") is not None:
+        _file_data(file["file_data"], f"{path}.file.file_data")
+    elif file.get("file_id") is None:
+        missing(f"{path}.file.file_id")
+
+
+def _by_url(name: str) -> Rule:
+    """A vendor's part that names a file under its own type; in another shape it is the vendor's to judge."""
+
+    def rule(part: dict[str, Any], path: str) -> None:
+        if type(holder := part.get(name)) is dict and type(url := holder.get("url")) is str:
+            _address(url, f"{path}.{name}.url")
+
+    return rule
+
+
+def _unknown(part: dict[str, Any], path: str) -> None:
+    """A vendor's own part, as long as it says what it is."""
+    require(part, "type", a_string, path)
+
+
+# --- What is written out -----------------------------------------------------------------------
+
+
+def _address(value: Any, path: str) -> None:
+    a_string(value, path)
+    if is_data_url(value) and (what := flaw(value)) is not None:
+        _broken(path, "data URL", what)
+
+
+def _base64(value: Any, path: str) -> None:
+    if type(value) is not str:
+        a_string(value, path)
+    if (what := base64_flaw(value)) is not None:
+        _broken(path, "base64", what)
+
+
+def _file_data(value: Any, path: str) -> None:
+    """A data URL, an address, or the base64 alone."""
+    a_string(value, path)
+    if is_data_url(value):
+        _address(value, path)
+    elif not value.startswith(("http://", "https://")):
+        _base64(value, path)
+
+
+_FLAWS: Final = {"no comma": "it has no comma", "no data": "it holds no data", "no base64": "it is no base64"}
+
+
+def _broken(path: str, expected: str, what: str) -> None:
+    raise WireError(f"Invalid '{path}': broken {expected}, {_FLAWS[what]}.", path, "invalid_value")
+
+
+check_images: Final = list_of(check_image)
+_PARTS: Final[dict[Any, Callable[[dict[str, Any], str], None]]] = {
+    "text": _text,
+    "refusal": _refusal,
+    "image_url": check_image,
+    "input_audio": _audio,
+    "file": _file,
+    "video_url": _by_url("video_url"),
+    "file_url": _by_url("file_url"),
+    "pdf_url": _by_url("pdf_url"),
+}
