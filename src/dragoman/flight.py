@@ -24,6 +24,7 @@ from dragoman.dialects.dialect import Reply, StreamRelay
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.identify import Identify
 from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import STANDARD
 from dragoman.errors import DragomanError, RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
@@ -35,7 +36,7 @@ from dragoman.sealing import Keeper, Sealing
 from dragoman.state.recall import Scope
 from dragoman.steps import Step, through, whole
 from dragoman.transport import Answer
-from dragoman.upstreams.upstream import Call, Stopwatch, Upstream, collected
+from dragoman.upstreams.upstream import Call, Stopwatch, Upstream, collected, native
 from dragoman.upstreams.wire import SPLITTERS, WireUpstream, streams, unreadable
 from dragoman.verify.check import CheckOutput
 from dragoman.wire.json import encode
@@ -289,7 +290,7 @@ class Flight:
 
     def _emulate(self, upstream: Upstream, request: ir.Request, call: Call) -> Emulation:
         if not isinstance(upstream, WireUpstream):
-            return Emulation(request)
+            return emulate(request, native(upstream), call.facts, STANDARD, call.report)
         if request.stream and not request.stream_usage and upstream.quirks.stream_options:
             # For the exchange's record; whether the client is told is decided where its answer is written.
             request = msgspec.structs.replace(request, stream_usage=True)

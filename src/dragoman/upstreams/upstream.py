@@ -26,7 +26,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.dialect import EVERY_FEATURE, Feature, WireRequest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed
@@ -98,8 +98,30 @@ class Call(msgspec.Struct, frozen=True):
     encoded: WireRequest | None = None
 
 
+class Native(msgspec.Struct, frozen=True):
+    """What an upstream that speaks no dialect takes as it is; the rest is emulated for it.
+
+    tool_name: the pattern that a tool's whole name must match.
+    """
+
+    features: frozenset[Feature] = EVERY_FEATURE
+    tool_name: str = r"(?s:.+)"
+
+
+_ALL = Native()
+
+
+def native(upstream: Upstream) -> Native:
+    """What an upstream takes as it is: what it says, else everything."""
+    stated: Native = getattr(upstream, "native", _ALL)
+    return stated
+
+
 class Upstream(Protocol):
-    """The least that an upstream can do."""
+    """The least that an upstream can do.
+
+    One that cannot take everything that a request may hold says so in an attribute `native: Native`.
+    """
 
     @property
     def name(self) -> str:

@@ -36,7 +36,7 @@ from dragoman.upstreams.local.protocol import (
     Started,
     Turn,
 )
-from dragoman.upstreams.upstream import Batches, Call
+from dragoman.upstreams.upstream import Batches, Call, Native
 
 KEEP_ALIVE = 300.0
 """Seconds that an idle model stays in memory, unless the configuration says otherwise."""
@@ -88,6 +88,9 @@ class LocalUpstream:
     models: by the name that a call uses. process: runs them. name: the provider's. new_id: makes ids of
     tool calls.
     """
+
+    native = Native(frozenset({"schema", "json", "forced_thinking"}))
+    """All but tools with free text: a call is JSON, held by a grammar."""
 
     def __init__(
         self,
