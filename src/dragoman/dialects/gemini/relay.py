@@ -36,6 +36,7 @@ class _Chunk(msgspec.Struct, rename="camel", gc=False):
     candidates: list[_Answer] = []
     usage_metadata: msgspec.Raw = _NOTHING
     error: msgspec.Raw = _NOTHING
+    model_version: msgspec.Raw = _NOTHING
     prompt_feedback: Any = None
 
 
@@ -92,21 +93,14 @@ class StreamRelay:
     """One stream: chunks pass as they are, but for the model's name."""
 
     __slots__ = (
-        "_array",
-        "_finished",
-        "_model",
-        "_open",
-        "_refused",
-        "_separator",
-        "_usage",
-        "content",
-        "done",
+        *("_array", "_finished", "_name", "_open", "_refused", "_separator", "_usage"),
+        *("content", "done"),
     )
 
     def __init__(self, reply: Reply) -> None:
         self.content = False
         self.done = False
-        self._model = reply.model
+        self._name = b"" if reply.model is None else _encode(reply.model)
         self._array = reply.framing == "json_array"
         self._separator = b"["
         self._usage = _NOTHING
@@ -116,7 +110,7 @@ class StreamRelay:
 
     @property
     def usage(self) -> ir.Usage | None:
-        """The latest usage that went by."""
+        """The latest usage that went by. It is read when it is asked for: every chunk states one."""
         stated = _decode(self._usage) if self._usage else None
         return decode_usage(stated) if stated else None
 
@@ -125,32 +119,42 @@ class StreamRelay:
         try:
             chunk = _decode_chunk(frame)
         except _UNREADABLE as error:
-            raise self._odd(frame, error) from None
+            raise _odd(frame, error) from None
         if chunk.error or type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
         self._see(chunk)
-        if self._model is not None:
-            frame = _renamed(frame, _decode_head(frame), self._model)
+        if self._name:
+            frame = self._rename(frame, bytes(chunk.model_version))
         if self._array:
-            out, self._separator = self._separator + frame, b",\r\n"
-            return out
-        if b"\n" in frame:
-            frame = frame.replace(b"\n", b"\r\ndata: ")
-        return b"data: %b\r\n\r\n" % frame
+            separator, self._separator = self._separator, b",\r\n"
+            return separator + frame
+        return b"data: %b\r\n\r\n" % (frame.replace(b"\n", b"\r\ndata: ") if _LF in frame else frame)
 
-    def _odd(self, frame: bytes, error: Exception) -> RequestFailed | WireError:
-        """What a frame is that is no chunk: an error without framing or in a list, or nothing known."""
-        if type(frame) is ErrorFrame or (frame.lstrip()[:1] == b"[" and b'"error"' in frame):
-            return RequestFailed(fault_of(bytes(frame)))
-        return WireError(f"a chunk that cannot be read: {error}")
+    def _rename(self, frame: bytes, stated: bytes) -> bytes:
+        """The chunk under the name that the client knows.
+
+        Google writes the candidates first: what else is called `modelVersion` stands before the chunk's own,
+        which is near its end.
+        """
+        if not stated:
+            return frame
+        if frame.startswith(_CHUNK):
+            key = frame.rfind(_KEY, -_NEAR)
+            if key < 0:
+                key = frame.rfind(_KEY)
+            at = frame.find(stated, key)
+            if at >= 0:
+                return b"%b%b%b" % (frame[:at], self._name, frame[at + len(stated) :])
+        return _encode({**_decode_head(frame), "modelVersion": msgspec.Raw(self._name)})
 
     def _see(self, chunk: _Chunk) -> None:
-        if chunk.usage_metadata and chunk.usage_metadata != b"{}":
+        if chunk.usage_metadata:
             self._usage = chunk.usage_metadata
         for place, candidate in enumerate(chunk.candidates):
             number = place if candidate.index is None else candidate.index
             self._open.add(number)
-            if candidate.finish_reason is not None and candidate.finish_reason not in UNFINISHED:
+            word = candidate.finish_reason
+            if word is not None and word not in UNFINISHED:
                 self._finished.add(number)
             if not self.content:
                 self.content = b'"parts"' in bytes(candidate.content)
@@ -163,3 +167,17 @@ class StreamRelay:
             raise RequestFailed(broken(ENDED if self._open else SILENT))
         self.done = True
         return b"]" if self._array else b""
+
+
+_LF = 10  # `int in bytes` is a bare memchr
+_CHUNK = b'{"candidates"'
+_KEY = b'"modelVersion"'
+_NEAR = 200
+"""Bytes at the end of a chunk in which the model's name is looked for first."""
+
+
+def _odd(frame: bytes, error: Exception) -> RequestFailed | WireError:
+    """What a frame is that is no chunk: an error without framing or in a list, or nothing known."""
+    if type(frame) is ErrorFrame or (frame.lstrip()[:1] == b"[" and b'"error"' in frame):
+        return RequestFailed(fault_of(bytes(frame)))
+    return WireError(f"a chunk that cannot be read: {error}")

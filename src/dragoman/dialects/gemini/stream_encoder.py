@@ -41,14 +41,14 @@ class _Block:
     or a medium's data, in pieces. part: the last summary part of reasoning.
     """
 
-    __slots__ = ("block", "candidate", "data", "index", "part", "said", "sealed", "tail", "words")
+    __slots__ = ("block", "candidate", "closed", "data", "index", "part", "said", "sealed", "tail", "words")
 
     def __init__(self, event: ir.Open, tail: bytes) -> None:
         self.index = event.index
         self.candidate = event.candidate
         self.block = event.block
         self.tail = tail
-        self.said = False
+        self.said = self.closed = False
         self.sealed: ir.Sealed | None = None
         self.part: int | None = None
         self.words: list[str] = []
@@ -159,6 +159,9 @@ class StreamEncoder:
 
     def _fail(self, fault: ir.Fault) -> bytes:
         self._over = True
+        for state in self._blocks.values():
+            if not (state.closed or state.said):
+                self._report.lose(state.where, "the answer broke off before this was whole", "meaning")
         return self._framed(_dumps(error_body(fault))) + (b"]" if self._array else b"")
 
     def _end(self, event: ir.End) -> bytes:
@@ -305,6 +308,7 @@ class StreamEncoder:
     def _close(self, event: ir.Close) -> bytes:
         state = self._blocks[event.candidate, event.index]
         final = event.block
+        state.closed = True
         if isinstance(state.block, _SPEAKS):
             return b"" if final is None else self._last_words(state, final)
         if state.said and final is None:

@@ -39,6 +39,7 @@ _INSIDE = "thoughts_inside"
 
 TIERS = {"standard": "default"}
 TIER_WORDS = {"default": "standard", "priority": "priority", "flex": "flex"}
+_PLAIN = (None, "auto", "default")
 
 
 def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
@@ -101,17 +102,20 @@ def decode_tier(value: Mapping[str, Any] | None) -> str | None:
 
 def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
     """A `usageMetadata` object, empty where nothing was counted. own: the counts came in this dialect."""
-    out = {} if usage is None else _counts(usage)
-    if usage is not None:
-        _encode_detail(out, usage.detail or {}, report, own=own)
-        if not own:
-            _lose(usage, report)
+    if usage is None:
+        if tier not in _PLAIN:
+            report.lose("tier", "the tier is part of the counts here, and there are none", "hint")
+        return {}
+    out = _counts(usage)
+    _encode_detail(out, usage.detail or {}, report, own=own)
+    if not own:
+        _lose(usage, report)
     if tier is not None:
         if own or tier in TIER_WORDS:
             out["serviceTier"] = TIER_WORDS.get(tier, tier)
         else:
             report.lose("tier", f"there is no service tier {tier} here", "hint")
-    if usage is not None and usage.extra is not None:
+    if usage.extra is not None:
         restore(out, usage.extra, report, "usage")
     return out
 
