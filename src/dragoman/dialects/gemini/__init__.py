@@ -80,4 +80,5 @@ DIALECT = Dialect(
     tool_name=r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}",
     place=place,
     reads=reads,
+    seals=True,
 )
