@@ -1,4 +1,4 @@
-"""Answers of fake upstreams in each dialect, for one conversation: the same facts, several ways to say them."""
+"""Answers of fake upstreams in each dialect, for one conversation: the same facts in several ways."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from dragoman.dialects import table
 from dragoman.testing.provider import Script, Seen, Streamed, Whole
 from tests.e2e.answers.anthropic import anthropic
 from tests.e2e.answers.gemini import gemini
@@ -16,13 +15,12 @@ from tests.e2e.answers.said import Call, Said
 
 __all__ = ["Call", "Said", "anthropic", "gemini", "mistral", "openai_chat"]
 
-_ALL: dict[str, Callable[[Said], Script]] = {
+DIALECTS: dict[str, Callable[[Said], Script]] = {
     "openai_chat": openai_chat,
     "anthropic": anthropic,
     "gemini": gemini,
     "mistral": mistral,
 }
-DIALECTS = {name: answer for name, answer in _ALL.items() if name in table.DIALECTS}
 
 PATHS = {
     "openai_chat": "/v1/chat/completions",

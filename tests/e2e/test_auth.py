@@ -28,7 +28,7 @@ from tests.e2e.calls import CHAT, HELLO, MODELS, Answered, Site
 from tests.e2e.conftest import Provide, Visit, up
 from tests.e2e.stubs import Said
 
-BOTH = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
+EVERY = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
 STREAMS = pytest.mark.parametrize("stream", [False, True])
 ECHO = {"aliases": {"m": "simulate/echo", "other": "simulate/echo"}}
 
@@ -212,7 +212,7 @@ CANARIES = {
 }
 
 
-@BOTH
+@EVERY
 @STREAMS
 async def test_the_clients_key_never_reaches_the_provider(
     visit: Visit, provide: Provide, dialect: str, stream: bool
@@ -233,7 +233,7 @@ async def test_the_clients_key_never_reaches_the_provider(
 
 
 @pytest.mark.parametrize("name", ["key", "plain key"])
-@BOTH
+@EVERY
 @STREAMS
 async def test_no_credential_is_told_to_anybody(
     visit: Visit,

@@ -21,7 +21,7 @@ from tests.e2e.rawprovider import STREAM, RawProvider, Script
 
 MB = 1_000_000
 PIECE = b"~" * 32_000
-BOTH = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
+EVERY = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
 
 
 class Flood:
@@ -62,7 +62,7 @@ async def stalled(progress: Callable[[], int]) -> int:
     return seen
 
 
-@BOTH
+@EVERY
 async def test_a_client_that_does_not_read_holds_the_provider_back(visit: Visit, dialect: str) -> None:
     """2.28: the provider stands still while its client does, and goes on with it; not a byte is lost."""
     flood = Flood(dialect, 40 * MB)
@@ -76,7 +76,7 @@ async def test_a_client_that_does_not_read_holds_the_provider_back(visit: Visit,
     assert text == flood.size
 
 
-@BOTH
+@EVERY
 async def test_a_client_that_leaves_a_stalled_stream_frees_the_provider(visit: Visit, dialect: str) -> None:
     """0.26: also while a write waits for the client to read."""
     flood = Flood(dialect, 200 * MB)
@@ -114,7 +114,7 @@ def resident(pid: int) -> int:
 
 @pytest.mark.soak
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
-@BOTH
+@EVERY
 async def test_100_mb_through_a_slow_reader_keep_memory_flat(tmp_path: Path, dialect: str) -> None:
     """2.28: RSS stays flat over a 100 MB stream to a reader that sleeps."""
     flood = Flood(dialect, 100 * MB)

@@ -17,7 +17,7 @@ from tests.e2e.calls import MODELS
 from tests.e2e.conftest import Provide, Visit, up
 from tests.e2e.stubs import Said
 
-BOTH = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
+EVERY = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
 STREAMS = pytest.mark.parametrize("stream", [False, True])
 TEXT = "A longer answer, in pieces."
 
@@ -71,7 +71,7 @@ def words(sent: Any) -> list[str]:
     return [content] if isinstance(content, str) else [part["text"] for part in content]
 
 
-@BOTH
+@EVERY
 @STREAMS
 async def test_a_changed_request_is_what_is_sent(
     visit: Visit, provide: Provide, dialect: str, stream: bool
@@ -108,7 +108,7 @@ async def test_a_hook_that_changes_nothing_leaves_the_relay(
     assert exchanges[0].mode == "relay"
 
 
-@BOTH
+@EVERY
 async def test_the_points_of_a_whole_answer(visit: Visit, provide: Provide, dialect: str) -> None:
     provider = await provide(stubs.DIALECTS[dialect](Said(TEXT)))
     looks = Looks()
@@ -117,7 +117,7 @@ async def test_the_points_of_a_whole_answer(visit: Visit, provide: Provide, dial
     assert looks.points == ["before", "after"]
 
 
-@BOTH
+@EVERY
 async def test_the_points_of_a_stream(visit: Visit, provide: Provide, dialect: str) -> None:
     provider = await provide(stubs.DIALECTS[dialect](Said(TEXT)))
     looks = Looks()
@@ -129,7 +129,7 @@ async def test_the_points_of_a_stream(visit: Visit, provide: Provide, dialect: s
     assert points[-1] == "End"
 
 
-@BOTH
+@EVERY
 @STREAMS
 async def test_an_answer_is_what_hooks_make_of_it(
     visit: Visit, provide: Provide, dialect: str, stream: bool
@@ -160,7 +160,7 @@ async def test_an_answer_is_what_hooks_make_of_it(
     assert (await site.ask(MODELS[dialect], stream=stream)).text == "<WORD!>"
 
 
-@BOTH
+@EVERY
 async def test_events_may_be_dropped_and_added(visit: Visit, provide: Provide, dialect: str) -> None:
     class Stutters:
         async def on_event(self, exchange: Exchange, event: ir.Event) -> Sequence[ir.Event] | None:
@@ -202,7 +202,7 @@ async def test_a_hook_that_fails_ends_the_request_without_internals(
     assert len(provider.seen) == (point != "before")
 
 
-@BOTH
+@EVERY
 @STREAMS
 @pytest.mark.parametrize("point", ["before", "after", "on_event"])
 async def test_a_hook_may_end_a_request_with_a_fault_of_its_choice(
@@ -221,7 +221,7 @@ async def test_a_hook_may_end_a_request_with_a_fault_of_its_choice(
     assert len(provider.seen) == (point != "before")
 
 
-@BOTH
+@EVERY
 async def test_a_hook_that_fails_in_the_middle_of_a_stream_is_told_in_band(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:

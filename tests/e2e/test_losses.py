@@ -14,7 +14,7 @@ from tests.e2e.calls import HELLO, MODELS
 from tests.e2e.conftest import Provide, Visit, up
 from tests.e2e.stubs import Said
 
-BOTH = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
+EVERY = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
 STREAMS = pytest.mark.parametrize("stream", [False, True])
 CLAUDE = MODELS["anthropic"]
 MEANING: dict[str, Any] = {"logit_bias": {"50256": -100}}
@@ -173,7 +173,7 @@ def asks(*parts: dict[str, Any]) -> dict[str, Any]:
     return {"messages": [*HELLO, {"role": "user", "content": [{"type": "text", "text": "?"}, *parts]}]}
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize(
     ("lacks", "fields", "param"),
     [

@@ -16,7 +16,7 @@ from tests.e2e.conftest import Provide, Visit, up
 from tests.e2e.rawprovider import RawProvider, sends
 from tests.e2e.stubs import Said
 
-BOTH = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
+EVERY = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
 STREAMS = pytest.mark.parametrize("stream", [False, True])
 PATHS = {"openai_chat": "/v1/chat/completions", "anthropic": "/v1/messages"}
 
@@ -24,7 +24,7 @@ PATHS = {"openai_chat": "/v1/chat/completions", "anthropic": "/v1/messages"}
 # Where --------------------------------------------------------------------------------------------
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("spelling", ["", "/", "/v1", "/v1/"])
 async def test_every_spelling_of_a_base_url_leads_to_one_place(
     visit: Visit, provide: Provide, dialect: str, spelling: str
@@ -87,7 +87,7 @@ async def _whole(dialect: str) -> Whole:
 # What is sent -------------------------------------------------------------------------------------
 
 
-@BOTH
+@EVERY
 @STREAMS
 async def test_headers_and_body_of_the_configuration_are_added(
     visit: Visit, provide: Provide, dialect: str, stream: bool
@@ -120,7 +120,7 @@ async def test_what_the_client_adds_passes(visit: Visit, provide: Provide) -> No
     assert provider.last.body["chat_template_kwargs"] == {"enable_thinking": False}
 
 
-@BOTH
+@EVERY
 async def test_nothing_of_the_clients_connection_passes(visit: Visit, provide: Provide, dialect: str) -> None:
     """0.2: no cookie, no forwarding header, no agent, no credential of the client goes on."""
     provider = await provide(stubs.DIALECTS[dialect](Said()))
@@ -151,7 +151,7 @@ async def test_nothing_of_the_clients_connection_passes(visit: Visit, provide: P
 # How long -----------------------------------------------------------------------------------------
 
 
-@BOTH
+@EVERY
 @STREAMS
 @pytest.mark.parametrize("timer", ["first_byte", "total"])
 async def test_a_slow_provider_is_a_504_in_time(
@@ -206,7 +206,7 @@ def no_answer(answer: Answered) -> dict[str, Any]:
     return error
 
 
-@BOTH
+@EVERY
 @STREAMS
 @pytest.mark.parametrize(
     ("body", "headers"),
@@ -236,7 +236,7 @@ async def test_what_is_no_answer_is_a_502(
     no_answer(await site.ask(MODELS[dialect], stream=stream))
 
 
-@BOTH
+@EVERY
 @STREAMS
 @pytest.mark.parametrize(
     "raw",
@@ -270,7 +270,7 @@ async def test_errors_in_html_are_errors_in_json(
     assert "<" not in answer.error["message"]
 
 
-@BOTH
+@EVERY
 @STREAMS
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_provider_that_redirects_is_not_followed(

@@ -18,7 +18,7 @@ from tests.e2e.calls import HELLO, MODELS
 from tests.e2e.conftest import Provide, Visit, up
 from tests.e2e.stubs import Said
 
-BOTH = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
+EVERY = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
 STREAMS = pytest.mark.parametrize("stream", [False, True])
 
 
@@ -30,7 +30,7 @@ def name(dialect: str) -> str:
 # Names --------------------------------------------------------------------------------------------
 
 
-@BOTH
+@EVERY
 @STREAMS
 async def test_an_answer_shows_the_name_that_was_asked_for(
     visit: Visit, provide: Provide, dialect: str, stream: bool
@@ -45,7 +45,7 @@ async def test_an_answer_shows_the_name_that_was_asked_for(
     assert answer.headers["x-dragoman-deployment"] == MODELS[dialect]
 
 
-@BOTH
+@EVERY
 async def test_a_request_without_a_model_gets_the_default_one(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
@@ -100,7 +100,7 @@ async def test_what_follows_the_providers_name_goes_up_as_it_is(
     assert answer.headers["x-dragoman-deployment"] == f"up/{model}"
 
 
-@BOTH
+@EVERY
 @STREAMS
 async def test_an_aliass_defaults_fill_only_what_is_absent(
     visit: Visit, provide: Provide, dialect: str, stream: bool
@@ -138,7 +138,7 @@ async def test_an_aliass_seed_reaches_a_provider_that_knows_seeds(visit: Visit, 
     assert (await site.ask("other")).headers["x-dragoman-losses"] == "1"
 
 
-@BOTH
+@EVERY
 async def test_an_aliass_prompt_goes_first_unless_there_is_one(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
@@ -356,7 +356,7 @@ def by_key(dialect: str, refused: dict[str, int]) -> Any:
     return answer
 
 
-@BOTH
+@EVERY
 @STREAMS
 @pytest.mark.parametrize("status", [401, 403, 429])
 async def test_keys_are_tried_in_order(
@@ -371,7 +371,7 @@ async def test_keys_are_tried_in_order(
     assert len(provider.seen) == 3
 
 
-@BOTH
+@EVERY
 async def test_all_keys_limited_is_a_429_after_one_try_each(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
@@ -391,7 +391,7 @@ async def test_all_keys_limited_is_a_429_after_one_try_each(
 # Retries ------------------------------------------------------------------------------------------
 
 
-@BOTH
+@EVERY
 @STREAMS
 async def test_a_provider_that_recovers_is_waited_for(
     visit: Visit, provide: Provide, dialect: str, stream: bool
@@ -428,7 +428,7 @@ async def test_what_never_recovers_is_told_after_the_last_attempt(visit: Visit, 
     assert len(provider.seen) == 3
 
 
-@BOTH
+@EVERY
 async def test_a_short_retry_after_is_waited_for(visit: Visit, provide: Provide, dialect: str) -> None:
     """3.24: the provider's own time goes before ours."""
     limited = stubs.refusal(dialect, 429, "rate_limit_error", "Slow down.")
@@ -496,7 +496,7 @@ async def test_an_upstream_of_ones_own_that_crashes_is_a_502_without_internals(
 XML = "<think>\n  <tool name='a'>1 &lt; 2 && 3</tool>\r\n</think><answer/> <![CDATA[x]]> ]]> </tool_call>"
 
 
-@BOTH
+@EVERY
 @STREAMS
 async def test_markup_in_text_is_text(visit: Visit, provide: Provide, dialect: str, stream: bool) -> None:
     """3.7: without tools in the request, what looks like a call is passed as it is, in both directions."""
@@ -510,7 +510,7 @@ async def test_markup_in_text_is_text(visit: Visit, provide: Provide, dialect: s
     assert (content if isinstance(content, str) else content[0]["text"]) == f"Say {XML}"
 
 
-@BOTH
+@EVERY
 async def test_a_history_arrives_whole_and_in_order(visit: Visit, provide: Provide, dialect: str) -> None:
     """1.7, 2.8, 3.4: stateless, every turn; system and developer messages where the provider has a place."""
     provider = await provide(stubs.DIALECTS[dialect](Said()))

@@ -19,7 +19,7 @@ from tests.e2e.calls import CHAT, MODELS, events, finishes, said
 from tests.e2e.conftest import Provide, Visit, up
 from tests.e2e.stubs import OPENING, frames, joined, streamed
 
-BOTH = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
+EVERY = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
 TEXT = "A longer answer, in pieces."
 FAULTS: dict[str, dict[str, Any]] = {
     "openai_chat": {
@@ -51,7 +51,7 @@ async def eventually(condition: Any, seconds: float = 1.0) -> None:
 # Shape and pace ------------------------------------------------------------------------------------
 
 
-@BOTH
+@EVERY
 async def test_each_part_leaves_at_once(visit: Visit, provide: Provide, dialect: str) -> None:
     """1.8, 4.13: three parts 300 ms apart; the first is there before 400 ms, not when all are."""
     sent = frames(dialect, "one..two..three")
@@ -76,7 +76,7 @@ async def test_each_part_leaves_at_once(visit: Visit, provide: Provide, dialect:
     assert last[1] == "[DONE]"
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("usage", [False, True])
 async def test_the_shape_of_a_stream(visit: Visit, provide: Provide, dialect: str, usage: bool) -> None:
     """0.14: role first, content, finish, usage only when asked, exactly one [DONE]."""
@@ -108,7 +108,7 @@ async def test_the_shape_of_a_stream(visit: Visit, provide: Provide, dialect: st
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
 
 
-@BOTH
+@EVERY
 async def test_tool_calls_stream_with_their_places(visit: Visit, provide: Provide, dialect: str) -> None:
     """0.14: each call is opened once, with id and name; its arguments follow under its index."""
     calls = (("call_1", "f", '{"city": "Paris"}'), ("call_2", "g", '{"city": "Rome", "days": 3}'))
@@ -134,7 +134,7 @@ def _asking(usage: bool) -> dict[str, Any]:
     return {"stream_options": {"include_usage": True}} if usage else {}
 
 
-@BOTH
+@EVERY
 async def test_usage_is_always_told_where_the_operator_says_so(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
@@ -146,7 +146,7 @@ async def test_usage_is_always_told_where_the_operator_says_so(
     assert stream[-2]["usage"]["total_tokens"] == 19
 
 
-@BOTH
+@EVERY
 async def test_usage_is_known_here_although_nobody_asked(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
@@ -177,7 +177,7 @@ async def test_usage_that_nobody_asked_for_is_taken_out(visit: Visit, provide: P
 ODD = '日本語 · 🦜 · e\u0301 · \u2028 · \\n "quoted" · \U0001f468\u200d\U0001f469\u200d\U0001f467'
 
 
-@BOTH
+@EVERY
 async def test_bytes_may_be_cut_anywhere(visit: Visit, provide: Provide, dialect: str) -> None:
     """0.14: frames and characters of several bytes arrive byte by byte."""
     named = dialect == "anthropic"
@@ -195,7 +195,7 @@ async def test_bytes_may_be_cut_anywhere(visit: Visit, provide: Provide, dialect
     assert stream.count("[DONE]") == 1
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
 async def test_any_line_end_and_comments_between(
     visit: Visit, provide: Provide, dialect: str, end: str
@@ -218,7 +218,7 @@ async def test_any_line_end_and_comments_between(
     assert all(isinstance(event, dict) for event in stream[:-1])
 
 
-@BOTH
+@EVERY
 async def test_a_terminal_event_that_comes_twice_is_passed_once(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
@@ -245,7 +245,7 @@ async def test_a_done_that_is_missing_is_made_up_for(visit: Visit, provide: Prov
 # Whole for stream and stream for whole -------------------------------------------------------------
 
 
-@BOTH
+@EVERY
 async def test_a_provider_that_cannot_stream_is_chunked(visit: Visit, provide: Provide, dialect: str) -> None:
     """0.16: a JSON answer to a stream request reaches the client as a stream."""
     whole = stubs.DIALECTS[dialect](stubs.Said(TEXT))
@@ -261,7 +261,7 @@ async def test_a_provider_that_cannot_stream_is_chunked(visit: Visit, provide: P
     assert stream[-1] == "[DONE]"
 
 
-@BOTH
+@EVERY
 async def test_a_provider_that_only_streams_is_collected(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
@@ -297,7 +297,7 @@ def told(raw: bytes) -> dict[str, Any]:
 BEFORE = ["nothing", "start-up"]
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("after", BEFORE)
 async def test_a_death_before_content_is_retried(
     visit: Visit, provide: Provide, dialect: str, after: str
@@ -316,7 +316,7 @@ async def test_a_death_before_content_is_retried(
     assert len(provider.seen) == 2
 
 
-@BOTH
+@EVERY
 async def test_a_death_after_content_is_told_and_nothing_is_glued_on(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
@@ -333,7 +333,7 @@ async def test_a_death_after_content_is_told_and_nothing_is_glued_on(
     assert len(provider.seen) == 1
 
 
-@BOTH
+@EVERY
 async def test_an_end_without_a_finish_is_a_fault(visit: Visit, provide: Provide, dialect: str) -> None:
     """1.22: a stream that is ended in good order, but in the middle of the answer, is told as broken."""
     provider = await provide(streamed(dialect, frames(dialect, TEXT)[: OPENING[dialect] + 2]))
@@ -343,7 +343,7 @@ async def test_an_end_without_a_finish_is_a_fault(visit: Visit, provide: Provide
     assert said(events(answer.raw)) == TEXT[:10]
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("after", BEFORE)
 async def test_an_error_in_the_stream_before_content_falls_over(
     visit: Visit, provide: Provide, dialect: str, after: str
@@ -362,7 +362,7 @@ async def test_an_error_in_the_stream_before_content_falls_over(
     assert {event["model"] for event in stream[:-1]} == {"pool"}
 
 
-@BOTH
+@EVERY
 async def test_an_error_in_the_stream_before_content_has_its_true_status(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
@@ -374,7 +374,7 @@ async def test_an_error_in_the_stream_before_content_has_its_true_status(
     assert answer.error["message"] == "Too busy."
 
 
-@BOTH
+@EVERY
 async def test_an_error_in_the_stream_after_content_is_told(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
@@ -390,7 +390,7 @@ async def test_an_error_in_the_stream_after_content_is_told(
     assert second.seen == []
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_error_inside_a_good_status_is_an_error(
     visit: Visit, provide: Provide, dialect: str, stream: bool
@@ -403,7 +403,7 @@ async def test_an_error_inside_a_good_status_is_an_error(
     assert answer.error["message"] == "Too busy."
 
 
-@BOTH
+@EVERY
 async def test_a_stream_without_events_is_no_answer(visit: Visit, provide: Provide, dialect: str) -> None:
     """2.29: nothing came, so the next target is asked; without one it is a 502."""
     empty = await provide(Streamed([]))
@@ -416,7 +416,7 @@ async def test_a_stream_without_events_is_no_answer(visit: Visit, provide: Provi
     assert answer.error["type"] == "server_error"
 
 
-@BOTH
+@EVERY
 async def test_an_answer_of_no_words_is_an_answer(visit: Visit, provide: Provide, dialect: str) -> None:
     """0.14: a model may stop at once; that is a finish, not a failure, and not asked again."""
     sent = [frame for frame in frames(dialect, "") if frame]
@@ -430,7 +430,7 @@ async def test_an_answer_of_no_words_is_an_answer(visit: Visit, provide: Provide
     assert len(provider.seen) == 1
 
 
-@BOTH
+@EVERY
 async def test_a_frame_that_is_no_json_is_a_fault(visit: Visit, provide: Provide, dialect: str) -> None:
     """1.22: what cannot be read is told as such, and nothing of it reaches the client."""
     sent = frames(dialect, TEXT)
@@ -442,7 +442,7 @@ async def test_a_frame_that_is_no_json_is_a_fault(visit: Visit, provide: Provide
     assert said(events(answer.raw)) == TEXT[:5]
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("first", ["first_byte", "idle"])
 async def test_silence_runs_into_its_timeout(
     visit: Visit, provide: Provide, dialect: str, first: str
@@ -475,7 +475,7 @@ def _beating(url: str, dialect: str) -> dict[str, Any]:
     return {**up(url, dialect), "server": {"heartbeat": 0.1}}
 
 
-@BOTH
+@EVERY
 async def test_silence_is_filled_with_heartbeats(visit: Visit, provide: Provide, dialect: str) -> None:
     """Before the first byte and within the stream; the answer itself is whole."""
     sent = frames(dialect, TEXT)
@@ -496,7 +496,7 @@ async def test_silence_is_filled_with_heartbeats(visit: Visit, provide: Provide,
     assert stream[-1] == "[DONE]"
 
 
-@BOTH
+@EVERY
 async def test_a_failure_after_a_heartbeat_is_told_in_band(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
@@ -509,7 +509,7 @@ async def test_a_failure_after_a_heartbeat_is_told_in_band(
     assert "No, for a reason." in told(answer.raw)["message"]
 
 
-@BOTH
+@EVERY
 async def test_a_heartbeat_does_not_end_the_failing_over(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
@@ -523,7 +523,7 @@ async def test_a_heartbeat_does_not_end_the_failing_over(
     assert stream[-1] == "[DONE]"
 
 
-@BOTH
+@EVERY
 async def test_a_whole_answer_has_no_heartbeats(visit: Visit, provide: Provide, dialect: str) -> None:
     """A JSON body cannot hold comments; the client waits."""
     answer = stubs.DIALECTS[dialect](stubs.Said(TEXT))
@@ -538,7 +538,7 @@ async def test_a_whole_answer_has_no_heartbeats(visit: Visit, provide: Provide, 
 # A client that leaves ------------------------------------------------------------------------------
 
 
-@BOTH
+@EVERY
 async def test_a_client_that_leaves_in_the_middle_ends_the_call(
     visit: Visit, provide: Provide, dialect: str
 ) -> None:
@@ -556,7 +556,7 @@ async def test_a_client_that_leaves_in_the_middle_ends_the_call(
     assert exchanges[0].end == "client/stream"
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_client_that_leaves_before_the_first_byte_ends_the_call(
     visit: Visit, provide: Provide, dialect: str, stream: bool

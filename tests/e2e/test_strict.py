@@ -1,9 +1,8 @@
-"""The strict fake providers: they refuse what the real ones refuse, take what those took, and answer alike."""
+"""The strict fake providers: they refuse what the real ones refuse and take what those took."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,34 +14,20 @@ from mistralai.client.models import ChatCompletionResponse, CompletionChunk
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel
 
-from dragoman.testing.provider import Script, Seen, Streamed, Whole
+from dragoman.testing.provider import Seen, Streamed, Whole
 from tests.e2e.answers.anthropic import anthropic
-from tests.e2e.answers.gemini import gemini
-from tests.e2e.answers.mistral import mistral
-from tests.e2e.answers.openai_chat import openai_chat
 from tests.e2e.answers.said import Said
 from tests.e2e.strict import JUDGES, held
 from tests.e2e.strict.typed import Refused
+from tests.e2e.stubs import DIALECTS, PATHS
 
-ANSWERS: dict[str, Callable[[Said], Script]] = {
-    "openai_chat": openai_chat,
-    "anthropic": anthropic,
-    "gemini": gemini,
-    "mistral": mistral,
-}
 HEADERS = {
     "openai_chat": {"authorization": "Bearer k"},
     "anthropic": {"x-api-key": "k", "anthropic-version": "2023-06-01"},
     "gemini": {"x-goog-api-key": "k"},
     "mistral": {"authorization": "Bearer k"},
 }
-PATHS = {
-    "openai_chat": "/v1/chat/completions",
-    "anthropic": "/v1/messages",
-    "gemini": "/v1beta/models/gemini-2.5-flash:generateContent",
-    "mistral": "/v1/chat/completions",
-}
-ALL = pytest.mark.parametrize("dialect", list(ANSWERS))
+ALL = pytest.mark.parametrize("dialect", list(DIALECTS))
 Members = dict[str, Any]
 
 
@@ -459,7 +444,7 @@ def test_answers_are_what_the_official_client_reads(dialect: str) -> None:
         reasoning_tokens=3,
         cached_tokens=2,
     )
-    script = ANSWERS[dialect](said)
+    script = DIALECTS[dialect](said)
     assert callable(script)
     made = script(ask(dialect, **ASKING[dialect]))
     assert isinstance(made, Whole)

@@ -63,12 +63,10 @@ class _Speaks:
             "usage": {**self.usage, "output_tokens": 1},
         }
         frames: list[Any] = [{"type": "message_start", "message": start}, {"type": "ping"}]
-        index = 0
-        for block, deltas in self._blocks():
+        for index, (block, deltas) in enumerate(self._blocks()):
             frames.append({"type": "content_block_start", "index": index, "content_block": block})
             frames += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
             frames.append({"type": "content_block_stop", "index": index})
-            index += 1
         if said.die:
             return Streamed(frames, named=True, pause=said.pause, die=True)
         last = {"output_tokens": said.output_tokens}
