@@ -94,4 +94,5 @@ def test_each_api_speaks_one_dialect() -> None:
     apis = [api for each in APIS.values() for api in each]
     assert len(apis) == len(set(apis))
     assert dialect_of("groq.chat") == "openai_chat"
-    assert dialect_of("mistral.chat") is None
+    assert dialect_of("mistral.chat") == "mistral"
+    assert dialect_of("cohere.chat") is None
