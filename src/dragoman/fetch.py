@@ -1,15 +1,16 @@
 """Reads what a request names by URL, for upstreams that take bytes only.
 
 Every address is checked on every hop against the egress policy (`egress`); how many, how much, how long
-and how many hops is bounded; nothing is cached, and no credential is ever sent.
+and how many hops is bounded; nothing is cached, and no credential is ever sent. What comes must be what the
+part says it is: a page is no picture.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import aiohttp
 import msgspec
@@ -19,9 +20,20 @@ from yarl import URL
 from dragoman import ir
 from dragoman.egress import EgressRefused, GuardedResolver, ends_in_a_number
 from dragoman.errors import RequestFailed
+from dragoman.wire.sniff import media_type
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOPS = 3
+_SAYS_NOTHING = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+_FITTING = {
+    "image": ("image/",),
+    "audio": ("audio/", "video/mp4", "video/webm", "video/ogg", "application/ogg"),
+    "video": ("video/", "application/mp4"),
+}
+"""How the types begin that a part of each kind may hold. Containers of video often hold sound alone."""
+
+Keep: TypeAlias = Callable[[ir.Media], bool]
+"""Whether an upstream reads a medium at its address itself (its own files, a cloud's buckets)."""
 
 
 class Bounds(NamedTuple):
@@ -49,21 +61,26 @@ class Fetcher:
         self._bounds = bounds
         self._session: aiohttp.ClientSession | None = None
 
-    async def inline(self, request: ir.Request) -> ir.Request:
+    async def inline(self, request: ir.Request, keep: Keep | None = None) -> ir.Request:
         """The request with all media that are named by URL replaced by their bytes.
 
-        Raises RequestFailed with the caller's fault: no http(s) address, user information in it, no
-        public address, no answer in time, another status than 200, too large, too many addresses or
-        redirects.
+        keep: which of them stay as they are; None = none does. Raises RequestFailed with the caller's fault,
+        whose param is the part's place in IR terms: no http(s) address, user information in it, no public
+        address, another status than 200, too large, too many redirects, bytes of another kind than the
+        part's. Without a place: too many addresses, too much together, no answer in time.
         """
-        named = [media for message in request.messages for media in _named(message.blocks)]
+        named = [
+            found
+            for index, message in enumerate(request.messages)
+            for found in _named(message.blocks, f"messages[{index}].blocks", keep)
+        ]
         if not named:
             return request
         found = iter(await self._all(named))
         return msgspec.structs.replace(
             request,
             messages=tuple(
-                msgspec.structs.replace(message, blocks=_replaced(message.blocks, found))
+                msgspec.structs.replace(message, blocks=_replaced(message.blocks, found, keep))
                 for message in request.messages
             ),
         )
@@ -73,7 +90,7 @@ class Fetcher:
         if self._session is not None:
             await self._session.close()
 
-    async def _all(self, named: Sequence[ir.Media]) -> list[ir.Media]:
+    async def _all(self, named: Sequence[tuple[ir.Media, str]]) -> list[ir.Media]:
         bounds = self._bounds
         if len(named) > bounds.addresses:
             raise _refused(
@@ -82,13 +99,16 @@ class Fetcher:
         gate = asyncio.Semaphore(bounds.at_once)
         budget = _Budget(bounds)
 
-        async def one(media: ir.Media) -> ir.Media:
+        async def one(media: ir.Media, place: str) -> ir.Media:
             async with gate:
-                return await self._inlined(media, budget)
+                try:
+                    return await self._inlined(media, budget)
+                except RequestFailed as failed:
+                    raise RequestFailed(msgspec.structs.replace(failed.fault, param=place)) from failed
 
         try:
             async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(media)) for media in named]
+                tasks = [group.create_task(one(*found)) for found in named]
         except TimeoutError:
             raise _unfetched("did not answer in time") from None
         except BaseExceptionGroup as failed:
@@ -103,8 +123,9 @@ class Fetcher:
             if isinstance(cause, EgressRefused):
                 raise _unfetched("is not a public address") from None
             raise _unfetched("could not be read") from error
-        mime = media.mime or (kind or "").partition(";")[0] or None
-        return msgspec.structs.replace(media, url=None, data=base64.b64encode(data).decode(), mime=mime)
+        told = _type(media, data, kind)
+        encoded = base64.b64encode(data).decode()
+        return msgspec.structs.replace(media, url=None, data=encoded, mime=media.mime or told)
 
     async def _hops(self, url: URL, budget: _Budget) -> tuple[bytes, str | None]:
         session = self._open()
@@ -166,33 +187,59 @@ class _Budget:
         return bytes(data)
 
 
-def _named(blocks: Sequence[ir.Block]) -> Iterator[ir.Media]:
-    """The media that have a URL, in order, those inside of documents and tool results too."""
-    for block in blocks:
-        if isinstance(block, ir.Media) and block.url:
-            yield block
-        elif inner := _inner(block):
-            yield from _named(inner)
+def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
+    """The type of what came, None where nothing tells it. A picture's bytes know better than its server."""
+    stated: str | None = (header or "").partition(";")[0].strip().lower()
+    if stated in _SAYS_NOTHING:
+        stated = None
+    seen = media_type(data)
+    ordered = (seen, stated) if seen is not None and seen.startswith("image/") else (stated, seen)
+    told = [mime for mime in ordered if mime is not None]
+    fitting = next((mime for mime in told if _fits(media.kind, mime)), None)
+    if told and fitting is None:
+        raise _unfetched(f"holds {told[0]}, which is no {media.kind}")
+    return fitting
 
 
-def _replaced(blocks: Sequence[ir.Block], found: Iterator[ir.Media]) -> tuple[ir.Block, ...]:
+def _fits(kind: str, mime: str) -> bool:
+    if kind == "document":
+        return not mime.startswith(("image/", "audio/", "video/"))
+    return mime.startswith(_FITTING[kind])
+
+
+def _wanted(block: ir.Block, keep: Keep | None) -> bool:
+    return isinstance(block, ir.Media) and bool(block.url) and not (keep is not None and keep(block))
+
+
+def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
+    """The media that have a URL, with their places in order, those inside of documents and results too."""
+    for index, block in enumerate(blocks):
+        if isinstance(block, ir.Media) and _wanted(block, keep):
+            yield block, f"{where}[{index}]"
+        else:
+            field, inner = _inner(block)
+            yield from _named(inner, f"{where}[{index}].{field}", keep)
+
+
+def _replaced(
+    blocks: Sequence[ir.Block], found: Iterator[ir.Media], keep: Keep | None
+) -> tuple[ir.Block, ...]:
     """The blocks with the next of `found` in place of each that `_named` gives."""
-    return tuple(_replaced_one(block, found) for block in blocks)
+    return tuple([_replaced_one(block, found, keep) for block in blocks])
 
 
-def _replaced_one(block: ir.Block, found: Iterator[ir.Media]) -> ir.Block:
-    if isinstance(block, ir.Media) and block.url:
+def _replaced_one(block: ir.Block, found: Iterator[ir.Media], keep: Keep | None) -> ir.Block:
+    if _wanted(block, keep):
         return next(found)
-    if inner := _inner(block):
-        field = "blocks" if isinstance(block, ir.Media) else "content"
-        return msgspec.structs.replace(block, **{field: _replaced(inner, found)})
-    return block
+    field, inner = _inner(block)
+    return msgspec.structs.replace(block, **{field: _replaced(inner, found, keep)}) if inner else block
 
 
-def _inner(block: ir.Block) -> tuple[ir.Block, ...]:
+def _inner(block: ir.Block) -> tuple[str, tuple[ir.Block, ...]]:
+    """The blocks inside of one, and the field that holds them."""
     if isinstance(block, ir.ToolResult):
-        return block.content
-    return (block.blocks or ()) if isinstance(block, ir.Media) else ()
+        return "content", block.content
+    return "blocks", (block.blocks or ()) if isinstance(block, ir.Media) else ()
 
 
 def _unfetched(what: str) -> RequestFailed:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -16,6 +17,14 @@ from dragoman.errors import RequestFailed
 from dragoman.fetch import DEFAULT_BOUNDS, Bounds, Fetcher
 
 PIXEL = b"\x89PNG"
+FILES = {
+    "png": b"\x89PNG\r\n\x1a\n",
+    "pdf": b"%PDF-1.7",
+    "mp4": b"\x00\x00\x00\x18ftypmp42",
+    "wav": b"RIFF\x10\x00\x00\x00WAVE",
+    "page": b"<!doctype html>",
+    "noise": b"\x01\x02",
+}
 
 
 class Site:
@@ -37,6 +46,7 @@ class Site:
             "slow": self._slow,
             "status": self._status,
             "busy": self._busy,
+            "file": self._file,
         }
         if kind == "to":
             raise web.HTTPFound(request.query["address"])
@@ -56,6 +66,11 @@ class Site:
 
     async def _status(self, status: str) -> web.Response:
         return web.Response(status=int(status), body=PIXEL)
+
+    async def _file(self, what: str) -> web.Response:
+        """/file/NAME/TYPE: a file that begins like NAME, said to be of TYPE."""
+        name, _, mime = what.partition("/")
+        return web.Response(body=FILES[name], headers={"content-type": mime})
 
     async def _busy(self, _: str) -> web.Response:
         self.open += 1
@@ -240,3 +255,93 @@ async def test_some_addresses_are_read_at_once_and_come_back_in_order() -> None:
     read = [base64.b64decode(block.data or "") for block in blocks if isinstance(block, ir.Media)]
     assert read == [b"x", PIXEL, PIXEL, PIXEL, b"xx"]
     assert site.peak == 2
+
+
+# --- What comes ----------------------------------------------------------------------------------
+
+NOTHING = "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "mime"),
+    [
+        ("image", f"png/{NOTHING}", "image/png"),
+        ("image", "png/Binary/Octet-Stream; x=1", "image/png"),
+        ("image", "png/", "image/png"),
+        ("image", "png/image/jpeg", "image/png"),  # what the bytes are, not what the server takes them for
+        ("image", "png/text/plain", "image/png"),
+        ("image", "noise/image/avif", "image/avif"),
+        ("image", f"noise/{NOTHING}", None),
+        ("document", f"pdf/{NOTHING}", "application/pdf"),
+        ("document", "page/text/html; charset=utf-8", "text/html"),
+        ("document", "noise/application/msword", "application/msword"),
+        ("audio", f"wav/{NOTHING}", "audio/wav"),
+        ("audio", "mp4/audio/mp4", "audio/mp4"),
+        ("audio", "mp4/video/mp4", "video/mp4"),
+        ("video", f"mp4/{NOTHING}", "video/mp4"),
+    ],
+)
+async def test_the_type_is_what_server_and_bytes_tell(kind: Any, file: str, mime: str | None) -> None:
+    async with serving() as (_, url, fetcher):
+        media = ir.Media(kind, url=f"{url}/file/{file}")
+        request = ir.Request("openai_chat", "m", (ir.Message("user", (media,)),))
+        (read,) = (await fetcher.inline(request)).messages[0].blocks
+    assert isinstance(read, ir.Media)
+    assert (read.mime, read.url) == (mime, None)
+
+
+async def test_a_type_that_the_client_states_stays() -> None:
+    async with serving() as (_, url, fetcher):
+        media = ir.Media("image", "image/png", url=f"{url}/file/png/image/jpeg")
+        request = ir.Request("openai_chat", "m", (ir.Message("user", (media,)),))
+        (read,) = (await fetcher.inline(request)).messages[0].blocks
+        assert isinstance(read, ir.Media)
+        assert read.mime == "image/png"
+        page = ir.Media("image", "image/png", url=f"{url}/file/page/text/html")
+        with pytest.raises(RequestFailed, match="no image"):
+            await fetcher.inline(ir.Request("openai_chat", "m", (ir.Message("user", (page,)),)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "what"),
+    [
+        ("image", "page/text/html", "text/html, which is no image"),
+        ("image", f"pdf/{NOTHING}", "application/pdf, which is no image"),
+        ("audio", "png/image/png", "image/png, which is no audio"),
+        ("video", "wav/audio/wav", "audio/wav, which is no video"),
+        ("document", f"png/{NOTHING}", "image/png, which is no document"),
+    ],
+)
+async def test_what_contradicts_its_part_is_refused(kind: Any, file: str, what: str) -> None:
+    async with serving() as (_, url, fetcher):
+        media = ir.Media(kind, url=f"{url}/file/{file}")
+        request = ir.Request("openai_chat", "m", (ir.Message("user", (media,)),))
+        with pytest.raises(RequestFailed) as caught:
+            await fetcher.inline(request)
+    fault = caught.value.fault
+    assert (fault.message, fault.param) == (
+        f"An address in the request holds {what}.",
+        "messages[0].blocks[0]",
+    )
+
+
+async def test_the_part_is_named_wherever_it_lies() -> None:
+    async with serving() as (_, url, fetcher):
+        good, bad = (ir.Media("image", url=f"{url}/{path}") for path in ("pixel", "status/404"))
+        inside = ir.ToolResult("c", (ir.Text("seen"), ir.Media("document", blocks=(good, bad))))
+        messages = (ir.Message("user", (good,)), ir.Message("user", (ir.Text("x"), inside)))
+        with pytest.raises(RequestFailed) as caught:
+            await fetcher.inline(ir.Request("anthropic", "m", messages))
+    assert caught.value.fault.param == "messages[1].blocks[1].content[1].blocks[1]"
+
+
+async def test_what_the_upstream_reads_itself_is_not_read() -> None:
+    own = ir.Media("image", url="gs://bucket/a.png")
+    inside = ir.ToolResult("c", (own,))
+    async with serving() as (site, url, fetcher):
+        other = ir.Media("image", url=f"{url}/pixel")
+        request = ir.Request("gemini", "m", (ir.Message("user", (own, inside, other)),))
+        read = await fetcher.inline(request, lambda media: (media.url or "").startswith("gs://"))
+        assert (await fetcher.inline(request, lambda _: True)) is request
+    assert read.messages[0].blocks[:2] == (own, inside)
+    assert site.asked == ["/pixel"]

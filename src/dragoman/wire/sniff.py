@@ -1,0 +1,32 @@
+"""What bytes are, by how they begin: for servers that do not say, or say it wrong.
+
+Knows what models read. Looks at the first twelve bytes alone.
+
+Specification: https://mimesniff.spec.whatwg.org/
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_BEGINNINGS: Final = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"ID3", "audio/mpeg"),
+    (b"\xff\xfb", "audio/mpeg"),
+    (b"\xff\xf3", "audio/mpeg"),
+    (b"\xff\xf2", "audio/mpeg"),
+)
+_RIFF: Final = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
+
+
+def media_type(data: bytes) -> str | None:
+    """The media type of a file that begins like this; None where the beginning tells none."""
+    if data[:4] == b"RIFF":
+        return _RIFF.get(data[8:12])
+    if data[4:8] == b"ftyp":
+        return "audio/mp4" if data[8:11] == b"M4A" else "video/mp4"
+    return next((mime for beginning, mime in _BEGINNINGS if data.startswith(beginning)), None)
