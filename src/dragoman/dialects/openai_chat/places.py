@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from dragoman import ir
 from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.openai_chat.answer import decode_answer
+from dragoman.errors import WireError
 
 _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "system": ("messages[0]",),
@@ -46,7 +49,15 @@ _SEARCH: Final = {
     "location": "user_location",
     "blocked_domains": "excluded_domains",
 }
-_BLOCK: Final = re.compile(r"(messages\[\d+\])\.blocks\[(\d+)\](.*)")
+_IN_BLOCK: Final[dict[str, tuple[str, ...]]] = {
+    "cache": ("prompt_cache_breakpoint", "cache_control"),
+    "detail": ("image_url.detail",),
+    "name": ("file.filename", "function.name", "custom.name"),
+    "arguments": ("function.arguments", "custom.input"),
+    "sealed": ("extra_content.google.thought_signature", "signature"),
+}
+"""Members of a part, a call or a tool that a field of its block may stand for."""
+_BLOCK: Final = re.compile(r"messages\[(\d+)\]\.blocks\[(\d+)\](.*)")
 _TOOL: Final = re.compile(r"tools\[(\d+)\](?:\.(.*))?")
 _SCHEMA: Final = re.compile(r"output\.schema([.\[].*)")
 _LEFTOVERS: Final = ("output", "reasoning", "cache")
@@ -63,7 +74,7 @@ def locate(where: str) -> str:
     if (inner := _SCHEMA.fullmatch(where)) is not None:
         return locate("output.schema") + inner[1]
     if (block := _BLOCK.fullmatch(where)) is not None:
-        return "$." + block[1]
+        return f"$.messages[{block[1]}]"
     if (tool := _TOOL.fullmatch(where)) is not None:
         return f"$.tools[{tool[1]}]" + (f".function.{tool[2]}" if tool[2] in _FUNCTION else "")
     return "$." + _plain(where)
@@ -81,17 +92,62 @@ def _plain(where: str) -> str:
 def place(request: WireRequest, where: str) -> str:
     """A place as a JSON path of this request, as near as the request has it."""
     body = request.body
-    for member in _MEMBERS.get(where, ()):
-        if has(body, member):
-            return "$." + member
+    if (members := _MEMBERS.get(where)) is not None:
+        return "$." + next((member for member in members if has(body, member)), members[0])
     if (inner := _SCHEMA.fullmatch(where)) is not None:
         return place(request, "output.schema") + inner[1]
     if (block := _BLOCK.fullmatch(where)) is not None:
-        return "$." + nearest(body, f"{block[1]}.content[{block[2]}]{block[3]}", block[1])
+        return "$." + _block(body, int(block[1]), int(block[2]), block[3])
     if (tool := _TOOL.fullmatch(where)) is not None:
         return "$." + _tool(body, int(tool[1]), tool[2] or "")
     plain = _plain(where)
     return "$." + (plain if has(body, plain) else nearest(body, where, where))
+
+
+def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
+    """A block of a message, or a field of it."""
+    base = f"messages[{index}]"
+    messages = body.get("messages") or ()
+    message = messages[index] if index < len(messages) else {}
+    role = message.get("role")
+    if role not in {"tool", "function"}:  # their only block is the message itself
+        base += "." + (_said(message, position) if role == "assistant" else f"content[{position}]")
+    return _field(body, base, rest, f"messages[{index}]")
+
+
+def _said(message: dict[str, Any], position: int) -> str:
+    """The member of an assistant's message that a block was read from."""
+    try:
+        blocks, _ = decode_answer(message, "", history=True)
+    except WireError:  # a message that a check refuses later
+        blocks = []
+    before, block = blocks[:position], blocks[position] if position < len(blocks) else None
+    match block:
+        case ir.Thinking(form=str(form)):
+            return "reasoning_details" if form.startswith("details") else form.partition("+")[0]
+        case ir.ToolCall(kind="legacy"):
+            return "function_call"
+        case ir.ToolCall():
+            calls = [one for one in before if isinstance(one, ir.ToolCall) and one.kind != "legacy"]
+            return f"tool_calls[{len(calls)}]"
+        case ir.Media(form=str(form)) if form.startswith("images"):
+            images = [one for one in before if isinstance(one, ir.Media) and one.form is not None]
+            return f"images[{len(images)}]"
+        case ir.Media(kind="audio", id=str()):
+            return "audio"
+    content = message.get("content")
+    part = position - sum(isinstance(one, ir.Thinking) for one in before)
+    spoken = len(content) if isinstance(content, list) else int(content is not None)
+    return "refusal" if isinstance(block, ir.Refusal) and part >= spoken else f"content[{part}]"
+
+
+def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
+    """A field of what lies at `base`, in the spelling that the request has."""
+    inner, _, field = rest.rpartition(".")
+    for member in _IN_BLOCK.get(field, ()):
+        if has(body, path := f"{base}{inner}.{member}"):
+            return path
+    return nearest(body, base + rest, fallback)
 
 
 def _tool(body: dict[str, Any], index: int, rest: str) -> str:
@@ -104,8 +160,8 @@ def _tool(body: dict[str, Any], index: int, rest: str) -> str:
     base = f"{member}[{index}]"
     if not rest:
         return base
-    for path in (f"{base}.function.{rest}", f"{base}.custom.{rest}", f"{base}.{rest}"):
-        if has(body, path):
+    for spelt in (f"function.{rest}", f"custom.{rest}", rest, *_IN_BLOCK.get(rest, ())):
+        if has(body, path := f"{base}.{spelt}"):
             return path
     option = rest.removeprefix("options.")
     return nearest(body, f"{base}.parameters.{_SEARCH.get(option, option)}", base)

@@ -36,6 +36,37 @@ def test_a_place_alone(where: str, path: str) -> None:
 
 LOOK = {"type": "function", "function": {"name": "look", "strict": True}, "odd": 1}
 PARTS = {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b", "odd": 1}]}
+MARKED = {
+    "role": "user",
+    "content": [
+        {"type": "text", "text": "a", "prompt_cache_breakpoint": {"mode": "explicit"}},
+        {"type": "image_url", "image_url": {"url": "https://x.test/a.png", "detail": "low"}},
+        {"type": "file", "file": {"file_id": "f", "filename": "a.pdf"}},
+    ],
+}
+RESULT = {
+    "role": "tool",
+    "tool_call_id": "1",
+    "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b", "cache_control": {}}],
+}
+CALL = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+IMAGE = {"type": "image_url", "image_url": {"url": "https://x.test/a.png"}}
+SAID = {
+    "role": "assistant",
+    "reasoning": "Hm.",
+    "reasoning_details": [{"type": "reasoning.text", "text": "Well."}],
+    "content": "Yes.",
+    "refusal": "No.",
+    "images": [IMAGE, IMAGE],
+    "audio": {"id": "audio_1"},
+    "function_call": {"name": "look", "arguments": "{}"},
+    "tool_calls": [CALL, {**CALL, "extra_content": {"google": {"thought_signature": "c2ln"}}}],
+}
+SPOKEN = {
+    "role": "assistant",
+    "reasoning_content": "Hm.",
+    "content": [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "b"}],
+}
 WITH: list[tuple[dict[str, Any], str, str]] = [
     ({"max_tokens": 5}, "max_output", "$.max_tokens"),
     ({"max_completion_tokens": 5}, "max_output", "$.max_completion_tokens"),
@@ -66,6 +97,44 @@ WITH: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": [PARTS]}, "messages[0].blocks[1].odd", "$.messages[0].content[1].odd"),
     ({"messages": [PARTS]}, "messages[0].blocks[1].cache", "$.messages[0].content[1]"),
     ({"messages": [HELLO]}, "messages[0].blocks[0]", "$.messages[0].content"),
+    (
+        {"messages": [MARKED]},
+        "messages[0].blocks[0].cache",
+        "$.messages[0].content[0].prompt_cache_breakpoint",
+    ),
+    ({"messages": [MARKED]}, "messages[0].blocks[1].detail", "$.messages[0].content[1].image_url.detail"),
+    ({"messages": [MARKED]}, "messages[0].blocks[2].name", "$.messages[0].content[2].file.filename"),
+    (
+        {"messages": [RESULT]},
+        "messages[0].blocks[0].content[1].cache",
+        "$.messages[0].content[1].cache_control",
+    ),
+    ({"messages": [RESULT]}, "messages[0].blocks[0]", "$.messages[0]"),
+    ({"tools": [LOOK | {"cache_control": {}}]}, "tools[0].cache", "$.tools[0].cache_control"),
+    *(
+        ({"messages": [SAID]}, f"messages[0].blocks[{index}]", f"$.messages[0].{member}")
+        for index, member in enumerate(
+            (
+                *("reasoning", "reasoning_details", "content", "refusal", "images[0]", "images[1]", "audio"),
+                *("function_call", "tool_calls[0]", "tool_calls[1]"),
+            )
+        )
+    ),
+    (
+        {"messages": [SAID]},
+        "messages[0].blocks[9].sealed",
+        "$.messages[0].tool_calls[1].extra_content.google.thought_signature",
+    ),
+    (
+        {"messages": [SAID]},
+        "messages[0].blocks[8].arguments",
+        "$.messages[0].tool_calls[0].function.arguments",
+    ),
+    ({"messages": [SPOKEN]}, "messages[0].blocks[0]", "$.messages[0].reasoning_content"),
+    ({"messages": [SPOKEN]}, "messages[0].blocks[2]", "$.messages[0].content[1]"),
+    ({"messages": [SPOKEN]}, "messages[0].blocks[7]", "$.messages[0].content"),
+    ({"messages": [{"role": "assistant", "content": 7}]}, "messages[0].blocks[0]", "$.messages[0].content"),
+    ({}, "parallel", "$.parallel_tool_calls"),
     ({"stream": True, "stream_options": {"odd": 1}}, "stream_options.odd", "$.stream_options.odd"),
     ({"n": 2}, "sampling.n", "$.n"),
     ({"provider": {}}, "provider", "$.provider"),
