@@ -35,11 +35,15 @@ class Form(msgspec.Struct, frozen=True):
 
 
 class Canon(msgspec.Struct, frozen=True):
-    """The canonical forms of one dialect. terminator: the frame that ends its streams and is no event."""
+    """The canonical forms of one dialect. terminator: the frame that ends its streams and is no event.
+
+    streamed: that of answers which have been streamed, where streams arrange them in another way.
+    """
 
     request: Form
     response: Form
     terminator: bytes | None = None
+    streamed: Form | None = None
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -140,6 +144,16 @@ _GEMINI_OPAQUE = frozenset(
         *("parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"),
     }
 )
+_GEMINI_EXACT = frozenset({"candidates[].content.parts[].functionCall.args"})
+_GEMINI_DEFAULTS: dict[str, Any] = {"candidates[].index": 0, "candidates[].content.parts": []}
+"""Protocol buffers leave out what is 0 or empty."""
+_GEMINI_ADDED = frozenset(
+    {
+        *("responseId", "modelVersion", "candidates[].content", "candidates[].content.role"),
+        "usageMetadata.totalTokenCount",
+    }
+)
+"""What clients are owed."""
 _UNDERSCORE = re.compile(r"_([a-z0-9])")
 
 
@@ -185,6 +199,26 @@ def _gemini_tools(value: Any) -> Any:
 
 def _upper(value: Any) -> Any:
     return value.upper() if type(value) is str else value
+
+
+def _gemini_parts(value: Any) -> Any:
+    """Parts as a stream has them: texts are not told apart, and an empty part signs what is before it."""
+    if type(value) is not list:
+        return value
+    parts: list[Any] = []
+    for part in value:
+        bare = {key: inner for key, inner in part.items() if key != "thoughtSignature"}
+        if not bare.keys() <= {"text", "thought"}:
+            parts.append(part)
+            continue
+        before = parts[-1] if parts else {}
+        if bare["text"] and before.keys() == bare.keys():
+            parts[-1] = {**before, "text": before["text"] + bare["text"]}
+        elif bare["text"]:
+            parts.append(bare)
+        if "thoughtSignature" in part:
+            parts.append({**part, "text": ""})
+    return parts or _ABSENT
 
 
 def _mistral_calls(value: Any) -> Any:
@@ -320,10 +354,15 @@ CANON: dict[str, Canon] = {
             },
         ),
         Form(
-            exact=frozenset({"candidates[].content.parts[].functionCall.args"}),
-            # Protocol buffers leave out what is 0 or empty; clients are owed the rest.
-            defaults={"candidates[].index": 0},
-            may_add=frozenset({"responseId", "modelVersion"}),
+            exact=_GEMINI_EXACT,
+            defaults=_GEMINI_DEFAULTS,
+            may_add=_GEMINI_ADDED,
+        ),
+        streamed=Form(
+            exact=_GEMINI_EXACT,
+            defaults=_GEMINI_DEFAULTS,
+            may_add=_GEMINI_ADDED,
+            spellings={"candidates[].content.parts": _gemini_parts},
         ),
     ),
     "mistral": Canon(

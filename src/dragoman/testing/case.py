@@ -113,7 +113,7 @@ class Case:
         if response is not None:
             if response.status >= 400:
                 found.add("error")
-            elif response.sse is not None or response.events is not None:
+            elif response.sse is not None or self._values is not None:
                 found.add("stream")
             elif type(response.body) is dict:
                 found.add("response" if self._answered else "error")
@@ -197,6 +197,14 @@ class Case:
         """The whole answer in IR terms."""
         return self.dialect.decode_response(copy_of(self.answer), self.quirks)
 
+    @property
+    def _values(self) -> Sequence[Any] | None:
+        """The JSON values of a stream without framing; a dialect may cut its streams as one array."""
+        response = self.exchange.response
+        assert response is not None
+        array = self.dialect.json_framing == "json_array" and type(response.body) is list
+        return response.body if array else response.events
+
     @cached_property
     def frames(self) -> list[bytes]:
         """The frames of a streamed answer."""
@@ -204,7 +212,7 @@ class Case:
         assert response is not None
         if response.sse is not None:
             return split(response.sse.encode())
-        frames = [msgspec.json.encode(event) for event in response.events or ()]
+        frames = [msgspec.json.encode(event) for event in self._values or ()]
         return frames if self.canon.terminator is None else [*frames, self.canon.terminator]
 
     @cached_property

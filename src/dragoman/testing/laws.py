@@ -381,7 +381,7 @@ def _same_answer(case: Case, before: ir.Response, after: ir.Response) -> Iterato
         yield from _same_fault(before.error, after.error)
         before, after = (msgspec.structs.replace(answer, error=None) for answer in (before, after))
     old, new = (_plain(case.dialect.encode_response(answer, reply)) for answer in (before, after))
-    yield from map(str, differences(old, new, case.canon.response))
+    yield from map(str, differences(old, new, case.canon.streamed or case.canon.response))
 
 
 def _same_fault(before: ir.Fault | None, after: ir.Fault | None) -> Iterator[str]:

@@ -172,7 +172,7 @@ def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:
         parts.append(part)
     called = any("functionCall" in part for part in parts)
     out: dict[str, Any] = {
-        "content": {"parts": parts, "role": "model"} if parts else {"role": "model"},
+        "content": {"parts": parts, "role": "model"},
         **encode_stop(candidate.stop, report, where, own=draft.own, called=called),
         "index": candidate.index,
         **encode_all(candidate.blocks, own=draft.own),
