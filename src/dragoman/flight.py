@@ -283,10 +283,16 @@ class Flight:
         work.hold_strict()
 
     async def _fetch_media(self, upstream: Upstream) -> None:
-        """Media named by URL become bytes, where the vendor takes nothing else."""
-        fetcher = self._runtime.fetcher
-        if isinstance(upstream, WireUpstream) and not upstream.quirks.media_urls:
-            self._work.request = await fetcher.inline(self._work.request)
+        """Media named by an address become bytes, where the provider does not read them there itself."""
+        if not isinstance(upstream, WireUpstream):
+            return
+        reads = upstream.dialect.reads
+        if reads is None and upstream.quirks.media_urls:
+            return
+        try:
+            self._work.request = await self._runtime.fetcher.inline(self._work.request, reads)
+        except RequestFailed as failed:
+            raise RequestFailed(self._work.located(failed.fault)) from failed
 
     def _emulate(self, upstream: Upstream, request: ir.Request, call: Call) -> Emulation:
         if not isinstance(upstream, WireUpstream):

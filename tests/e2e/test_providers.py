@@ -323,6 +323,19 @@ async def test_only_web_addresses_are_fetched(visit: Visit, provide: Provide, ad
     """5.24: other schemes are the client's mistake."""
     answer, provider = await ask_about(visit, provide, address, allow=[])
     assert answer.status == 400
+    assert answer.error["param"] == "messages[0].content[1]"
+    assert provider.seen == []
+
+
+async def test_a_page_is_no_picture(visit: Visit, provide: Provide) -> None:
+    """0.11: the part that is something else is named, and nothing is sent."""
+    page = await provide(Whole("<!doctype html>", 200, {"content-type": "text/html"}))
+    picture = await provide(Whole(PIXELS, 200, {"content-type": "application/octet-stream"}))
+    urls = (f"{picture.url}/cat", f"{page.url}/cat.png")
+    answer, provider = await ask_about(visit, provide, *urls, allow=["127.0.0.0/8"])
+    assert answer.status == 400
+    assert answer.error["param"] == "messages[0].content[2]"
+    assert "text/html" in answer.error["message"]
     assert provider.seen == []
 
 
