@@ -38,14 +38,15 @@ _THINK_TAIL: Final = b"}]}]}"
 class _Out:
     """One block: the bytes round its words, or the block itself where it is sent whole at its end."""
 
-    __slots__ = ("block", "cites", "head", "pieces", "said", "tail", "where")
+    __slots__ = ("block", "cites", "head", "length", "pieces", "said", "tail", "where")
 
     def __init__(self, block: Any, where: str) -> None:
         self.block = block
         self.where = where  # in IR terms
         self.head = b""  # empty: it is sent whole
         self.tail = b""
-        self.said = False  # some of its words have been sent
+        self.said = False  # some of its words have been sent, or all of it
+        self.length = 0  # characters of it sent
         self.cites = 0  # citations written so far
         self.pieces: list[str] = []  # of a block that is sent whole
 
@@ -163,7 +164,7 @@ class Encoder:
         out.head, out.tail = self._around(choice, _THINK_HEAD, _THINK_TAIL)
         self._shed(out)
         text = block.text or "\n\n".join(block.summary)
-        return self._thought(choice, out, text) if text else b""
+        return self._thought(out, text) if text else b""
 
     def _around(self, choice: _Choice, head: bytes, tail: bytes) -> tuple[bytes, bytes]:
         """The constant bytes before and after a block's words."""
@@ -188,6 +189,7 @@ class Encoder:
         return self._say(choice, out, event.text, event.logprobs)
 
     def _say(self, choice: _Choice, out: _Out, text: str, logprobs: tuple[ir.Logprob, ...] | None) -> bytes:
+        out.length += len(text)
         if not out.said:
             out.said = True
             if choice.spaced and not self._own:
@@ -209,10 +211,10 @@ class Encoder:
         more = b""
         if event.part is not None and event.part >= max(len(block.summary), 1):  # a part that begins
             out.block = replace(block, summary=("",) * (event.part + 1))
-            more = self._thought(choice, out, "\n\n")
-        return more + self._thought(choice, out, event.text)
+            more = self._thought(out, "\n\n")
+        return more + self._thought(out, event.text)
 
-    def _thought(self, choice: _Choice, out: _Out, text: str) -> bytes:
+    def _thought(self, out: _Out, text: str) -> bytes:
         out.said = True
         return out.head + _json(text) + out.tail
 
@@ -266,11 +268,12 @@ class Encoder:
             out.block = final
             out.pieces = []
             return self._whole(choice, out)
-        text = getattr(final, "text", "")
         more = b""
-        if text and not out.said:
-            say = self._thought if isinstance(final, ir.Thinking) else None
-            more = say(choice, out, text) if say else self._say(choice, out, text, None)
+        if isinstance(final, ir.Thinking):
+            if not out.said and (thoughts := final.text or "\n\n".join(final.summary)):
+                more = self._thought(out, thoughts)
+        elif isinstance(final, ir.Text | ir.Refusal) and len(final.text) > out.length:
+            more = self._say(choice, out, final.text[out.length :], None)
         if isinstance(final, ir.Text) and not out.cites:
             more += self._cited(choice, out, final.citations)
         return more

@@ -82,11 +82,10 @@ def _kind(said: Body, status: int | None) -> Kind:
         return kind_of(said, status)
     if stated is not None and stated != "invalid_request":
         return stated
-    if (told := next((kind for fragment, kind in _TEXTS if fragment in text), None)) is not None:
-        return told
-    if status is None and stated is not None:
-        return stated
-    return kind_of(said, status)
+    told: Kind | None = next((kind for fragment, kind in _TEXTS if fragment in text), None)
+    if status is None:
+        told = told or stated
+    return told or kind_of(said, status)
 
 
 def _place(detail: Any) -> str | None:

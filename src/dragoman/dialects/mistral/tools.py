@@ -83,9 +83,10 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 def _lose_choice(request: ir.Request, draft: Draft) -> None:
     """A choice among no tools is refused, and says nothing."""
-    if request.tool_choice is not None:
+    choice = request.tool_choice
+    if choice is not None and choice.mode != "auto":
         draft.report.lose("tool_choice", "there are no tools to choose from", "hint")
-    if request.parallel is not None:
+    if request.parallel is False:
         draft.report.lose("parallel", "there are no tools to call", "hint")
 
 
