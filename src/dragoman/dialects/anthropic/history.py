@@ -75,6 +75,7 @@ class _Writer:
         self.turn = _Turn("")
         self.pending: list[_Pending] = []
         self.ids: set[str] = set()
+        self.moved: list[_Wire] = []  # an assistant's pictures, for the next user turn
 
     # --- System text -----------------------------------------------------------------------------
 
@@ -170,6 +171,9 @@ class _Writer:
     def _open(self, role: str) -> None:
         self.turn = _Turn(role)
         self.turns.append(self.turn)
+        if role == "user" and self.moved:
+            self.turn.content += self.moved
+            self.moved.clear()
 
     def _answer(self, block: ir.Block, where: str) -> None:
         if isinstance(block, ir.Media):
@@ -183,14 +187,17 @@ class _Writer:
         self.turn.content.append(wire)
 
     def _answered_media(self, block: ir.Media, where: str) -> None:
-        """Assistant turns hold no media; of spoken words the transcript remains."""
+        """Assistant turns hold no media: pictures move to the user's turn, of sound the transcript remains."""
         if block.transcript:
             self.turn.content.append({"type": "text", "text": block.transcript})
             self.report.change(
                 where, "messages[].content[].text", "spoken words are sent as their transcript"
             )
-        else:
+        elif block.kind not in {"image", "document"}:
             self.report.lose(where, f"an assistant's turn cannot hold {block.kind} here", "meaning")
+        elif (wire := encode_block(block, self.scope, where)) is not None:
+            self.moved.append(wire)
+            self.report.change(where, "messages[].content[]", "media stand in a user's turn here")
 
     def _call_id(self, block: ir.ToolCall, where: str) -> str:
         """An id that the API accepts and that no other call has."""
@@ -246,7 +253,7 @@ class _Writer:
 
     def finished(self) -> list[_Wire]:
         """The messages."""
-        if self.pending and self.turn.role == "assistant":
+        if self.moved or (self.pending and self.turn.role == "assistant"):
             self._open("user")
         if self.pending:
             self._settle()

@@ -298,10 +298,48 @@ def test_a_mark_on_a_message_moves_to_its_last_block() -> None:
     ]
 
 
-def test_an_assistant_s_media_leave_their_transcript() -> None:
+DRAWN = ir.Media("image", "image/png", data="AA==")
+PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}
+
+
+def test_an_assistant_s_picture_moves_to_the_next_user_turn() -> None:
+    body, report = written(foreign(user("Hi"), assistant("Here.", DRAWN), user("Bluer."), max_output=9))
+    assert body["messages"] == [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Here."},
+        {"role": "user", "content": [PICTURE, text("Bluer.")]},
+    ]
+    assert lost(report) == []
+    assert changed(report) == ["messages[1].blocks[1]"]
+
+
+def test_results_stay_before_the_picture() -> None:
+    assert turns(user("Hi"), assistant(DRAWN, CALL), user(RESULT))[1:] == [
+        ("assistant", [USE]),
+        ("user", [USED, PICTURE]),
+    ]
+    assert turns(user("Hi"), assistant(DRAWN, OTHER))[2] == ("user", [CUT, PICTURE])
+
+
+def test_a_picture_at_the_end_is_a_user_turn() -> None:
+    assert turns(user("Hi"), assistant("Here. ", DRAWN)) == [
+        ("user", "Hi"),
+        ("assistant", "Here. "),
+        ("user", [PICTURE]),
+    ]
+
+
+def test_nothing_but_a_picture_leaves_no_empty_turn() -> None:
+    assert turns(user("Draw."), assistant(DRAWN), user("Bluer.")) == [
+        ("user", "Draw."),
+        ("user", [PICTURE, text("Bluer.")]),
+    ]
+
+
+def test_an_assistant_s_sound_leaves_its_transcript() -> None:
     spoken = ir.Media("audio", id="audio_1", transcript="Hello.")
-    drawn = ir.Media("image", "image/png", data="AA==")
-    body, report = written(foreign(user("Hi"), assistant(spoken, drawn), user("Bye"), max_output=9))
+    noise = ir.Media("audio", "audio/wav", data="AA==")
+    body, report = written(foreign(user("Hi"), assistant(spoken, noise), user("Bye"), max_output=9))
     assert body["messages"][1]["content"] == "Hello."
     assert lost(report) == [("messages[1].blocks[1]", "meaning")]
     assert changed(report) == ["messages[1].blocks[0]"]
