@@ -75,9 +75,9 @@ class ChatRelay:
         head = decode_head(body)
         if "error" in head and _decode(head["error"]):
             raise RequestFailed(self._words.fault(_decode(body)))
+        if "choices" not in head and (failed := failure(_decode(body))) is not None:
+            raise RequestFailed(self._words.fault(failed))
         if "choices" not in head or _CHOICES.match(head["choices"]) is None:
-            if (failed := failure(_decode(body))) is not None:
-                raise RequestFailed(self._words.fault(failed))
             raise WireError("expected an array of objects", "choices")
         usage = self._usage(head["usage"]) if "usage" in head else None
         if model is not None and "model" in head:
