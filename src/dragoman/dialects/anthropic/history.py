@@ -187,7 +187,7 @@ class _Writer:
         self.turn.content.append(wire)
 
     def _answered_media(self, block: ir.Media, where: str) -> None:
-        """Assistant turns hold no media: pictures move to the user's turn, of sound the transcript remains."""
+        """Assistant turns hold no media: pictures move to the user's turn, of sound its transcript stays."""
         if block.transcript:
             self.turn.content.append({"type": "text", "text": block.transcript})
             self.report.change(
