@@ -149,9 +149,10 @@ class Request(Value, frozen=True):
 
     dialect: the dialect that it was decoded from. system: a dialect's top-level system field only;
     system and developer messages stay in `messages`. max_output: tokens, thinking included. user: the
-    end user's id; safety_identifier: its hashed successor. previous, conversation: state that the
-    client refers to by id. stream_usage: usage in the stream was asked for. extra: keys that the IR
-    does not name, by dialect.
+    end user's id; safety_identifier: its hashed successor. prediction: what most of the answer will be,
+    stated for speed. moderation: OpenAI's {model, policy}, a check of question and answer by another model.
+    previous, conversation: state that the client refers to by id. stream_usage: usage in the stream was
+    asked for. extra: keys that the IR does not name, by dialect.
     """
 
     dialect: str
@@ -171,6 +172,8 @@ class Request(Value, frozen=True):
     metadata: dict[str, Any] | None = None
     tier: str | None = None
     store: bool | None = None
+    prediction: tuple[Block, ...] | None = None
+    moderation: dict[str, Any] | None = None
     previous: str | None = None
     conversation: Any = None
     background: bool | None = None

@@ -58,6 +58,8 @@ _SCALARS = (
     "parallel",
     "tier",
     "store",
+    "prediction",
+    "moderation",
     "stream",
 )
 

@@ -335,12 +335,14 @@ _rare_values = attrgetter(
     "tier",
     "cache",
     "store",
+    "prediction",
+    "moderation",
     "previous",
     "conversation",
     "background",
     "extra",
 )
-_NOTHING_RARE = (None,) * 10
+_NOTHING_RARE = (None,) * 12
 
 
 def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
@@ -359,6 +361,10 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
         _encode_caching(request.cache, target, body)
     if request.store:
         report.lose("store", "answers are not stored here", "hint")
+    if request.prediction is not None:
+        report.lose("prediction", "answers cannot be predicted here", "hint")
+    if request.moderation is not None:
+        report.lose("moderation", "nothing is moderated here", "meaning")
     for field in ("previous", "conversation", "background"):
         if getattr(request, field):
             report.lose(field, "this protocol keeps no state", "meaning")

@@ -52,7 +52,13 @@ _SAMPLING = {
 }
 _CONFIG = frozenset({*_SAMPLING, *OUTPUT, "maxOutputTokens", "thinkingConfig"})
 _TIERS = {"standard": "default", "unspecified": "auto"}
-_TIER_WORDS = {"default": "standard", "auto": "unspecified", "flex": "flex", "priority": "priority"}
+_TIER_WORDS = {
+    "default": "standard",
+    "auto": "unspecified",
+    "flex": "flex",
+    "priority": "priority",
+    "fast": "priority",
+}
 _NO_SAMPLING = ir.Request(NAME, None).sampling
 """The one default value, so that identity tells that nothing is stated."""
 
@@ -301,17 +307,21 @@ _rare_values = attrgetter(
     "tier",
     "cache",
     "store",
+    "prediction",
+    "moderation",
     "previous",
     "conversation",
     "background",
     "extra",
 )
-_NOTHING_RARE = (None,) * 10
+_NOTHING_RARE = (None,) * 12
 _NEVER: dict[str, tuple[str, Severity]] = {
     "user": ("the end user has no name here", "hint"),
     "safety_identifier": ("the end user has no name here", "hint"),
     "metadata": ("requests carry no metadata here", "hint"),
     "store": ("answers are not stored here", "hint"),
+    "prediction": ("answers cannot be predicted here", "hint"),
+    "moderation": ("nothing is moderated as OpenAI does", "meaning"),
     "previous": ("this protocol keeps no state", "meaning"),
     "conversation": ("this protocol keeps no state", "meaning"),
     "background": ("this protocol keeps no state", "meaning"),
@@ -345,6 +355,8 @@ def _encode_tier(tier: str, target: Target, body: dict[str, Any], *, own: bool) 
         target.report.lose("tier", f"there is no service tier {tier} here", "hint")
     elif own or tier != "auto":
         body["serviceTier"] = word
+        if tier == "fast":
+            target.report.change("tier", "serviceTier", "OpenAI's other word for priority")
 
 
 def _restore(extra: ir.Extra, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.loss import Severity
 from dragoman.dialects.mistral.history import decode_messages, encode_messages
+from dragoman.dialects.mistral.parts import lose_mark
 from dragoman.dialects.mistral.terms import (
     MAX_TEMPERATURE,
     NAME,
@@ -50,6 +51,7 @@ MAPS: Final = frozenset(
             "metadata",
             "prompt_cache_key",
             "service_tier",
+            "prediction",
         ),
     }
 )
@@ -57,6 +59,7 @@ MAPS: Final = frozenset(
 _STEERED: Final = frozenset({*_SAMPLING, "stop"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
+_PREDICTION: Final = frozenset({"type", "content"})
 _NO_SAMPLING: Final = ir.Sampling()
 _THINKING: Final = "reasoning"
 _LOST_OUTPUT: Final[tuple[tuple[str, Severity], ...]] = (("verbosity", "quality"), ("audio", "meaning"))
@@ -88,11 +91,12 @@ def decode_request(wire: WireRequest) -> ir.Request:
         output=_decode_output(get("response_format")),
         reasoning=_decode_reasoning(body),
         cache=None if key is None else ir.Caching(key),
+        prediction=_decode_prediction(get("prediction")),
         metadata=get("metadata"),
         tier=TIERS.get(tier, tier) if tier is not None else None,
         stream=get("stream") is True,
         forms=forms or None,
-        extra=leftovers(body, MAPS),
+        extra=ir.merge(leftovers(body, MAPS), leftovers(get("prediction") or {}, _PREDICTION, "prediction")),
     )
 
 
@@ -108,6 +112,10 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
         stop = (stop,)
     stated = {field: body[member] for member, field in _SAMPLING.items() if body.get(member) is not None}
     return ir.Sampling(**stated, stop=tuple(stop) if stop is not None else None)
+
+
+def _decode_prediction(wire: dict[str, Any] | None) -> tuple[ir.Block, ...] | None:
+    return None if wire is None else (ir.Text(wire.get("content") or ""),)
 
 
 def _decode_output(wire: dict[str, Any] | None) -> ir.Output | None:
@@ -174,6 +182,8 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
         _encode_cache(body, request.cache, draft)
     if request.metadata is not None:
         body["metadata"] = request.metadata
+    if request.prediction is not None:
+        body["prediction"] = {"type": "content", "content": _predicted(request.prediction, draft)}
     if request.tier is not None:
         _encode_tier(body, request.tier, draft)
 
@@ -266,6 +276,17 @@ def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None
         restore({}, cache.extra, draft.report, "cache")
 
 
+def _predicted(blocks: tuple[ir.Block, ...], draft: Draft) -> str:
+    texts: list[str] = []
+    for index, block in enumerate(blocks):
+        if isinstance(block, ir.Text):
+            lose_mark(block.cache, draft, f"prediction[{index}]")
+            texts.append(block.text)
+        else:
+            draft.report.lose(f"prediction[{index}]", "a prediction is text here", "hint")
+    return "".join(texts)
+
+
 def _encode_tier(body: dict[str, Any], tier: str, draft: Draft) -> None:
     word = TIER_WORDS.get(tier, tier if draft.own else None)
     if word is None:
@@ -281,6 +302,7 @@ _FOREIGN: Final[tuple[tuple[str, str, Severity], ...]] = (
     ("conversation", "this protocol keeps no conversations", "meaning"),
     ("background", "this protocol has no background mode", "quality"),
     ("store", "answers are not stored here", "hint"),
+    ("moderation", "nothing is moderated as OpenAI does", "meaning"),
     ("user", "this protocol has no end user", "hint"),
     ("safety_identifier", "this protocol has no end user", "hint"),
 )

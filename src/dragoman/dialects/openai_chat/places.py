@@ -58,6 +58,7 @@ _IN_BLOCK: Final[dict[str, tuple[str, ...]]] = {
 }
 """Members of a part, a call or a tool that a field of its block may stand for."""
 _BLOCK: Final = re.compile(r"messages\[(\d+)\]\.blocks\[(\d+)\](.*)")
+_PREDICTED: Final = re.compile(r"prediction\[(\d+)\](.*)")
 _TOOL: Final = re.compile(r"tools\[(\d+)\](?:\.(.*))?")
 _SCHEMA: Final = re.compile(r"output\.schema([.\[].*)")
 _LEFTOVERS: Final = ("output", "reasoning", "cache")
@@ -98,6 +99,9 @@ def place(request: WireRequest, where: str) -> str:
         return place(request, "output.schema") + inner[1]
     if (block := _BLOCK.fullmatch(where)) is not None:
         return "$." + _block(body, int(block[1]), int(block[2]), block[3])
+    if (predicted := _PREDICTED.fullmatch(where)) is not None:
+        base = f"prediction.content[{predicted[1]}]"
+        return "$." + _field(body, base, predicted[2], "prediction")
     if (tool := _TOOL.fullmatch(where)) is not None:
         return "$." + _tool(body, int(tool[1]), tool[2] or "")
     plain = _plain(where)

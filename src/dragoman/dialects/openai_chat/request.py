@@ -1,7 +1,8 @@
 """Requests, both directions. `messages` and `tools` hold the two large members.
 
 Request.forms: "max_output": the member that bounds the answer; "tools": "functions"; "stop": "string";
-"stream": "false", written out; "reasoning": the members that ask for it, joined by "+".
+"stream": "false", written out; "prediction": "string"; "reasoning": the members that ask for it, joined by
+"+".
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.messages import decode_messages, encode_messages
+from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
 from dragoman.dialects.openai_chat.reasoning import MEMBERS as REASONING
 from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.openai_chat.terms import NAME, PATH, REFUSED, TIERS, leftovers, restore
@@ -46,6 +48,8 @@ MAPS: Final = (
         "metadata",
         "service_tier",
         "store",
+        "prediction",
+        "moderation",
     }
 )
 """The members that the IR carries; `extra` never holds them."""
@@ -58,6 +62,7 @@ _STREAM_OPTIONS: Final = frozenset({"include_usage"})
 _FORMAT: Final = frozenset({"type", "json_schema"})
 _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
 _CACHE_OPTIONS: Final = frozenset({"mode", "ttl"})
+_PREDICTION: Final = frozenset({"type", "content"})
 _NO_SAMPLING: Final = ir.Sampling()
 _ALIKE: Final = {
     "user": "user",
@@ -65,6 +70,7 @@ _ALIKE: Final = {
     "metadata": "metadata",
     "service_tier": "tier",
     "store": "store",
+    "moderation": "moderation",
 }
 """Members that are a field of the request under this or another name."""
 
@@ -87,6 +93,10 @@ def decode_request(wire: WireRequest) -> ir.Request:
     if get("functions") is not None and get("tools") is None:
         forms["tools"] = "functions"
     extra = leftovers(body, MAPS)
+    prediction = None
+    if (predicted := get("prediction")) is not None:
+        prediction = _decode_prediction(predicted.get("content") or "", forms)
+        extra = ir.merge(extra, leftovers(predicted, _PREDICTION, "prediction"))
     stream_usage = None
     if (options := get("stream_options")) is not None:
         stream_usage = options.get("include_usage")
@@ -108,6 +118,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
         metadata=get("metadata"),
         tier=get("service_tier"),
         store=get("store"),
+        prediction=prediction,
+        moderation=get("moderation"),
         stream=stream,
         stream_usage=stream_usage,
         forms=forms or None,
@@ -207,6 +219,13 @@ def _decode_cache(body: Mapping[str, Any]) -> ir.Caching | None:
     return None if cache == ir.Caching() else cache
 
 
+def _decode_prediction(content: Any, forms: dict[str, str]) -> tuple[ir.Block, ...]:
+    if isinstance(content, str):
+        forms["prediction"] = "string"
+        return (ir.Text(content),)
+    return decode_parts(content, "prediction.content")
+
+
 # --- Encoding ----------------------------------------------------------------------------------
 
 
@@ -250,6 +269,8 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, forms: Mapping[str
         encode_reasoning(body, request.reasoning, forms.get("reasoning", ""), draft)
     if request.cache is not None:
         _encode_cache(body, request.cache, draft)
+    if request.prediction is not None:
+        body["prediction"] = {"type": "content", "content": _encode_prediction(request, forms, draft)}
 
 
 def _encode_extra(body: dict[str, Any], extra: ir.Extra, draft: Draft) -> None:
@@ -343,6 +364,16 @@ def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None
         draft.report.lose("cache.mark", "the prompt cache takes no marks here", "hint")
     if cache.extra is not None:
         restore(body, cache.extra, draft.report, "cache")
+
+
+def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Draft) -> Any:
+    """The predicted content, a string where the client wrote one or another dialect has nothing else."""
+    blocks = request.prediction or ()
+    string = "prediction" in forms or not draft.own
+    if string and len(blocks) == 1 and isinstance(block := blocks[0], ir.Text):
+        return block.text
+    parts = (encode_part(block, draft, f"prediction[{index}]") for index, block in enumerate(blocks))
+    return [part for part in parts if part is not None]
 
 
 def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:

@@ -97,6 +97,8 @@ REFUSED: Final[dict[str, tuple[str, Severity]]] = {
     "safety_identifier": ("safety_identifier", "hint"),
     "metadata": ("metadata", "hint"),
     "store": ("store", "hint"),
+    "prediction": ("prediction", "hint"),
+    "moderation": ("moderation", "meaning"),
     "service_tier": ("tier", "hint"),
     "prompt_cache_key": ("cache.key", "hint"),
     "prompt_cache_options": ("cache", "hint"),

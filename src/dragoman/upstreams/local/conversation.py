@@ -64,6 +64,8 @@ _UNSAID: tuple[tuple[str, str, Severity], ...] = (
     ("metadata", "nothing is stored", "hint"),
     ("tier", "there is one service tier", "hint"),
     ("store", "nothing is stored", "hint"),
+    ("prediction", "every token is drawn", "hint"),
+    ("moderation", "nothing is moderated", "meaning"),
     ("previous", "no earlier answers are kept", "meaning"),
     ("conversation", "no conversations are kept", "meaning"),
     ("background", "there is no background mode", "quality"),

@@ -344,6 +344,8 @@ def test_several_answers_are_refused_not_made_one() -> None:
         ({"tier": "flex"}, {}, [("tier", "hint")]),
         ({"store": True}, {}, [("store", "hint")]),
         ({"store": False}, {}, []),
+        ({"prediction": (ir.Text("x"),)}, {}, [("prediction", "hint")]),
+        ({"moderation": {"model": "m"}}, {}, [("moderation", "meaning")]),
         ({"previous": "resp_1"}, {}, [("previous", "meaning")]),
         ({"conversation": {"id": "c"}}, {}, [("conversation", "meaning")]),
         ({"background": True}, {}, [("background", "meaning")]),

@@ -117,7 +117,12 @@ FORM = (
             note="told to the model",
             writes=_claude({**CITY, "properties": {"city": _DESCRIBED}}),
         ),
-        lost("quality", _MINIMUM, writes=_gemini(CITY)),
+        lost(
+            "quality",
+            _MINIMUM,
+            note="told to the model",
+            writes=_gemini({**CITY, "properties": {"city": _DESCRIBED}}),
+        ),
         SAME,
         _GRAMMAR,
         _SAID_CITY,
@@ -143,6 +148,7 @@ FORM = (
                 "tools": ...,
                 "toolConfig.functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["place"]},
             },
+            {"parallel_tool_calls": "quality"},
         ),
         emulated(
             "by a tool called by force",
@@ -256,8 +262,18 @@ def _spoken(label: str, voice: Any, form: str, gemini: Outcome) -> Row:
     return row("audio", _sound(voice, form), _NO_MEDIA, gemini, _NO_MEDIA, _NO_MEDIA, _NO_MEDIA, label=label)
 
 
-_MODALITIES = {"generationConfig.responseModalities": ["TEXT", "AUDIO"]}
-_OTHER_VOICE = lost("quality", "audio.voice", note="another voice speaks", writes=_MODALITIES)
+_ALONE = {"generationConfig.responseModalities": ["AUDIO"]}
+"""Gemini's models answer in sound or in text; the transcript is empty."""
+
+
+def _voice(name: str) -> dict[str, Any]:
+    return {
+        **_ALONE,
+        "generationConfig.speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": name}}},
+    }
+
+
+_OTHER_VOICE = lost("quality", "audio.voice", note="another voice speaks", writes=_voice("Kore"))
 _VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
 
 MEDIA = (
@@ -282,25 +298,20 @@ MEDIA = (
     ),
     mistake("modalities", {"modalities": []}, "empty", "empty_array", "modalities"),
     *(_spoken(f"voice `{voice}`", voice, "pcm16", _OTHER_VOICE) for voice in _VOICES),
-    _spoken("a voice of the client's own", {"id": "voice_1"}, "pcm16", _OTHER_VOICE),
     _spoken(
-        "a voice of Gemini's",
-        "Kore",
+        "a voice of the client's own",
+        {"id": "voice_1"},
         "pcm16",
-        to(
-            {
-                **_MODALITIES,
-                "generationConfig.speechConfig": {
-                    "voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Kore"}}
-                },
-            }
-        ),
+        lost("quality", "audio.voice", note="another voice speaks", writes=_ALONE),
     ),
+    _spoken("a voice of Gemini's", "Puck", "pcm16", to(_voice("Puck"))),
     _spoken(
         "format `wav`",
         "alloy",
         "wav",
-        lost("quality", "audio.voice", note="another voice; the gateway adds the header", writes=_MODALITIES),
+        lost(
+            "quality", "audio.voice", note="another voice; the gateway adds the header", writes=_voice("Kore")
+        ),
     ),
     *(_spoken(f"format `{form}`", "alloy", form, _OTHER_VOICE) for form in ("mp3", "aac", "flac", "opus")),
 )
@@ -322,17 +333,18 @@ def _level(level: str | None, *, shown: bool = True) -> dict[str, Any]:
     }
 
 
+_LEAST = {"generationConfig.thinkingConfig": {"thinkingLevel": "MINIMAL"}}
 _EFFORTS: dict[str, tuple[Outcome, Outcome]] = {
     "none": (
         emulated("as disabled", {"thinking": {"type": "disabled"}}),
-        emulated("as the lowest level", {"generationConfig.thinkingConfig.thinkingLevel": "MINIMAL"}),
+        lost("quality", note="cannot be switched off", writes=_LEAST),
     ),
     "minimal": (emulated("as low", _adaptive("low")), to(_level("MINIMAL"))),
     "low": (to(_adaptive("low")), to(_level("LOW"))),
     "medium": (to(_adaptive("medium")), to(_level("MEDIUM"))),
     "high": (to(_adaptive("high")), to(_level("HIGH"))),
     "xhigh": (to(_adaptive("xhigh")), to(_level("XHIGH"))),
-    "max": (to(_adaptive("max")), emulated("as the highest level", _level("XHIGH"))),
+    "max": (to(_adaptive("max")), lost("quality", note="as the highest level", writes=_level("XHIGH"))),
 }
 _THINKS = to({"candidates[0].blocks[0].text": ...}, "thinks")
 _UNSTEERED = nothing("the embedded models do not think")
@@ -386,7 +398,7 @@ REASONING = (
         "reasoning.enabled",
         {"reasoning": {"enabled": False}},
         to({"thinking": {"type": "disabled"}}),
-        emulated("as the lowest level", {"generationConfig.thinkingConfig.thinkingLevel": "MINIMAL"}),
+        lost("quality", "reasoning", note="cannot be switched off", writes=_LEAST),
         to({"reasoning_effort": "none"}),
         _UNSTEERED,
         label="false",
@@ -395,7 +407,7 @@ REASONING = (
         "reasoning.exclude",
         {"reasoning": {"effort": "low", "exclude": True}},
         to(_adaptive("low", display="omitted")),
-        to({"generationConfig.thinkingConfig.thinkingLevel": "LOW"}),
+        to({"generationConfig.thinkingConfig": {"thinkingLevel": "LOW", "includeThoughts": False}}),
         lost("hint", "reasoning.exclude", writes={"reasoning_effort": "low"}),
         lost("quality", "reasoning"),
         _THINKS,
@@ -423,7 +435,7 @@ REASONING = (
         "thinking.type",
         {"thinking": {"type": "disabled"}},
         SAME,
-        emulated("as the lowest level", {"generationConfig.thinkingConfig.thinkingLevel": "MINIMAL"}),
+        lost("quality", "thinking", note="cannot be switched off", writes=_LEAST),
         to({"reasoning_effort": "none"}),
         _UNSTEERED,
         label="`disabled`",

@@ -57,12 +57,7 @@ def _declared(**members: Any) -> dict[str, Any]:
 
 # --- Definitions --------------------------------------------------------------------------------
 
-_FREE = {
-    "type": "object",
-    "properties": {"input": {"type": "string", "description": ...}},
-    "required": ["input"],
-    "additionalProperties": False,
-}
+_DESCRIBED = {"type": "string", "description": '{pattern: "^[A-Z]"}'}
 
 
 def _free_text(says: dict[str, Any], field: str, label: str, *losses: str) -> Row:
@@ -153,7 +148,8 @@ DEFINITIONS = (
         lost(
             "quality",
             "tools[0].function.parameters.properties.city.pattern",
-            writes=_declared(parametersJsonSchema=PLACE),
+            note="told to the model",
+            writes=_declared(parametersJsonSchema={**PLACE, "properties": {"city": _DESCRIBED}}),
         ),
         SAME,
         to(_local("get_weather")),

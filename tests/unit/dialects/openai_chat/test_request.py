@@ -120,15 +120,20 @@ MEMBERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         },
     ),
     (
-        {"provider": {"order": ["x"]}, "prediction": {"type": "content", "content": "x"}},
+        {"provider": {"order": ["x"]}, "prediction": {"type": "content", "content": "x", "odd": 1}},
         {
-            "extra": {
-                "openai_chat": {
-                    "provider": {"order": ["x"]},
-                    "prediction": {"type": "content", "content": "x"},
-                }
-            }
+            "prediction": (ir.Text("x"),),
+            "forms": {"prediction": "string"},
+            "extra": {"openai_chat": {"provider": {"order": ["x"]}, "prediction.odd": 1}},
         },
+    ),
+    (
+        {"prediction": {"type": "content", "content": [{"type": "text", "text": "x"}]}},
+        {"prediction": (ir.Text("x"),)},
+    ),
+    (
+        {"moderation": {"model": "omni-moderation-latest"}},
+        {"moderation": {"model": "omni-moderation-latest"}},
     ),
     ({"parallel_tool_calls": False}, {"parallel": False}),
 ]
@@ -277,6 +282,17 @@ FOREIGN_FIELDS: list[tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = [
     ({"previous": "resp-1"}, {}, {"previous": "meaning"}),
     ({"conversation": {"id": "c"}}, {}, {"conversation": "meaning"}),
     ({"background": True}, {}, {"background": "quality"}),
+    ({"prediction": (ir.Text("x"),)}, {"prediction": {"type": "content", "content": "x"}}, {}),
+    (
+        {"prediction": (ir.Text("x"), ir.Text("y"))},
+        {
+            "prediction": {
+                "type": "content",
+                "content": [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}],
+            }
+        },
+        {},
+    ),
     ({"background": False}, {}, {}),
     ({"extra": {"elsewhere": {"odd": 1, "none": None}}}, {}, {"odd": "hint"}),
 ]

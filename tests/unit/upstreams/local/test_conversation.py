@@ -131,7 +131,11 @@ def test_what_cannot_be_read_is_an_error_at_its_place(bad: ir.Request, path: str
             {"cache.key": "hint", "metadata": "hint", "background": "quality"},
         ),
         (request(reasoning=ir.Reasoning(effort="none")), {}),
-        (request(extra={"openai_chat": {"prediction": {}, "empty": None}}), {"prediction": "hint"}),
+        (request(extra={"openai_chat": {"odd": {}, "empty": None}}), {"odd": "hint"}),
+        (
+            request(prediction=(ir.Text("a"),), moderation={"model": "m"}),
+            {"prediction": "hint", "moderation": "meaning"},
+        ),
         (request(tools=(NOW,), parallel=True), {"parallel": "quality"}),
         (request(parallel=True), {}),
         (
