@@ -65,7 +65,7 @@ def decode_part(part: _Wire) -> ir.Block:
     try:
         if len(kinds) == 1:
             return _DECODE[kinds.pop()](part)
-        if not kinds and _SIGNATURE in part:
+        if not kinds and _SIGNATURE in part and part.keys() <= _TEXT:
             return _words(part)
     except (KeyError, TypeError, AttributeError):  # a known kind in an unknown shape
         pass
