@@ -154,16 +154,20 @@ _GEMINI_ADDED = frozenset(
     }
 )
 """What clients are owed."""
+_GEMINI_LISTS = frozenset({"contents", "parts", "tools", "functionDeclarations"})
+"""Lists for which Google's own examples write a single object."""
 _UNDERSCORE = re.compile(r"_([a-z0-9])")
 
 
 def _gemini_keys(value: Any) -> Any:
-    """A body with the API's own keys in camelCase: protocol buffers demand that both spellings are read."""
+    """A body with the API's own keys in camelCase, since both spellings are read, and its lists as lists."""
     if type(value) is list:
         return [_gemini_keys(inner) for inner in value]
     if type(value) is not dict:
         return value
     named = {_UNDERSCORE.sub(lambda found: found[1].upper(), key): inner for key, inner in value.items()}
+    for key in _GEMINI_LISTS & named.keys():
+        named[key] = named[key] if type(named[key]) is list else [named[key]]
     return {
         key: _gemini_types(inner)
         if key in {"parameters", "responseSchema"}

@@ -61,7 +61,7 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
         if voice is None:
             extra["speechConfig"] = speech
         else:
-            fields["audio"] = {"voice": voice}
+            fields["audio"] = {"voice": voice, "format": "pcm16"}
     if not fields and not extra:
         return None
     return ir.Output(**fields, extra={NAME: extra} if extra else None)

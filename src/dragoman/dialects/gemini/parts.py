@@ -398,7 +398,7 @@ def _call_out(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
     arguments, wrapped = parse_arguments(block.arguments)
     if wrapped:
         draft.report.change(
-            f"{where}.arguments", draft.to("functionCall.args._raw"), "no JSON object: wrapped"
+            where, draft.to("functionCall.args._raw"), "arguments that are no JSON object are wrapped"
         )
     call: _Wire = {}
     if block.id is not None and (draft.quirks.call_ids or block.by != "client"):

@@ -39,9 +39,11 @@ def decode_reasoning(value: Any) -> ir.Reasoning | None:
         effort = level.lower()
         if effort not in _ORDER:
             effort, extra = None, ir.merge(extra, {NAME: {"thinkingLevel": level}})
+    budget = thinking.get("thinkingBudget")
     wish = ir.Reasoning(
+        mode="adaptive" if budget == DYNAMIC else None,
         effort=effort,
-        budget=thinking.get("thinkingBudget"),
+        budget=None if budget == DYNAMIC else budget,
         visible=thinking.get("includeThoughts"),
         extra=extra,
     )
@@ -71,8 +73,8 @@ def _verbatim(wish: ir.Reasoning, target: Target) -> dict[str, Any] | None:
     out: dict[str, Any] = {}
     if wish.visible is not None:
         out["includeThoughts"] = wish.visible
-    if wish.budget is not None:
-        out["thinkingBudget"] = wish.budget
+    if wish.budget is not None or wish.mode == "adaptive":
+        out["thinkingBudget"] = DYNAMIC if wish.budget is None else wish.budget
     if wish.effort is not None:
         out["thinkingLevel"] = wish.effort.upper()
     return out
@@ -151,7 +153,7 @@ class _Fitting:
                 "reasoning.budget", f"{_PLACE}.thinkingLevel", f"{wish.budget} tokens are about {effort}"
             )
         elif wish.budget is not None:
-            self.report.change("reasoning.budget", f"{_PLACE}.thinkingLevel", "written as a level")
+            self.report.change("reasoning.budget", f"{_PLACE}.thinkingLevel", "the level says it")
         if effort is None:  # the model's own measure
             if wish.mode is not None:
                 self.report.change("reasoning.mode", _PLACE, "the model thinks as much as it sees fit")

@@ -212,9 +212,6 @@ def _implied(reasoning: ir.Reasoning, draft: Draft) -> str | None:
     if reasoning.mode == "off":
         return "none"
     if (budget := reasoning.budget) is not None:
-        if budget < 0:  # as many as the model sees fit
-            report.change("reasoning.budget", "reasoning_effort", "left to the model's own default")
-            return None
         words = [word for word in EFFORT_BUDGETS if budget == 0 or word != "none"]
         effort = min(words, key=lambda word: abs(EFFORT_BUDGETS[word] - budget))
         report.change("reasoning.budget", "reasoning_effort", f"{budget} tokens come nearest to {effort}")

@@ -56,7 +56,7 @@ SPEECH = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Puck"}}}
         ({"responseModalities": ["TEXT", "IMAGE"]}, ir.Output(modalities=("text", "image"))),
         (
             {"responseModalities": ["AUDIO"], "speechConfig": SPEECH},
-            ir.Output(modalities=("audio",), audio={"voice": "Puck"}),
+            ir.Output(modalities=("audio",), audio={"voice": "Puck", "format": "pcm16"}),
         ),
         (
             {"speechConfig": {**SPEECH, "languageCode": "de-AT"}},
@@ -132,7 +132,7 @@ LITE = Facts(thinking=("enabled", "disabled"), thinking_budget=(512, 24576))
     ("thinking", "wish"),
     [
         ({"includeThoughts": True}, ir.Reasoning(visible=True)),
-        ({"thinkingBudget": -1}, ir.Reasoning(budget=-1)),
+        ({"thinkingBudget": -1}, ir.Reasoning(mode="adaptive")),
         ({"thinkingBudget": 0, "includeThoughts": False}, ir.Reasoning(budget=0, visible=False)),
         ({"thinkingLevel": "HIGH"}, ir.Reasoning(effort="high")),
         (
