@@ -92,8 +92,8 @@ class Marks:
         return self.of("id", call_id)
 
     def said(self, before: bytes, text: str) -> bytes:
-        """The key of an answer without calls. White space at its ends is what clients trim."""
-        return self.of("said", before, text.strip())
+        """The key of an answer without calls. White space tells nothing: some trim it, some join texts by it."""
+        return self.of("said", before, "".join(text.split()))
 
     def chain(self) -> Chain:
         """The digest of a conversation, message by message."""
@@ -381,22 +381,20 @@ class _Memory:
     def _cut(self, text: ir.Text) -> dict[int, ir.Block]:
         """One text as the texts that the answer had, by their places; empty when it is another text.
 
-        Protocols with one string for everything join what signatures hold apart.
+        Protocols with one string for everything join what signatures hold apart, some with white space.
         """
-        places = [i for i, p in enumerate(self.kept.pieces) if p.size and i not in self.used]
-        if sum(self.kept.pieces[place].size for place in places) != len(text.text):
-            return {}
         cut: dict[int, ir.Block] = {}
-        start = 0
-        for place in places:
-            piece = self.kept.pieces[place]
-            part = text.text[start : start + piece.size]
-            if self._marks.of("text", part) != piece.digest:
-                return {}
-            start += piece.size
-            last = start == len(text.text)
-            cut[place] = _resealed(replace(text, text=part) if last else ir.Text(part), piece)
-        return cut
+        left = text.text
+        for place, piece in enumerate(self.kept.pieces):
+            if not piece.size or place in self.used:
+                continue
+            while self._marks.of("text", left[: piece.size]) != piece.digest:
+                if not cut or not left[:1].isspace():
+                    return {}
+                left = left[1:]
+            part, left = left[: piece.size], left[piece.size :]
+            cut[place] = _resealed(ir.Text(part) if left else replace(text, text=part), piece)
+        return {} if left else cut
 
     def _place(self, block: ir.Block, placed: Mapping[int, ir.Block]) -> int | None:
         digest = None

@@ -221,6 +221,12 @@ def test_a_text_without_calls_may_be_trimmed() -> None:
     assert blocks(there_and_back(answer, [ir.Text("Hello.")])) == [thinking("1"), ir.Text("Hello.")]
 
 
+def test_texts_may_be_joined_with_blank_lines() -> None:
+    answer: list[ir.Block] = [ir.Text("A\n", sealed=seal("1")), thinking("2"), ir.Text("B"), ir.Text("\nC")]
+    assert blocks(there_and_back(answer, [ir.Text("A\n\n\nB\n\n\nC")])) == answer
+    assert blocks(there_and_back(answer, [ir.Text("A\n, B\n\n\nC"), call()]))[-1] == call()
+
+
 def test_a_changed_text_gets_no_seal() -> None:
     recalled = there_and_back([ir.Text("Hello.\n", sealed=seal("1"))], [ir.Text("Hello.")])
     assert blocks(recalled) == [ir.Text("Hello.")]
