@@ -47,17 +47,23 @@ def _grounded(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, 
     for support in supports:
         block, start, end = _place(support.get("segment") or {}, texts)
         for number in support.get("groundingChunkIndices") or ():
-            yield block, msgspec.structs.replace(sources[number], start=start, end=end)
+            if (source := sources[number]) is not None:
+                yield block, msgspec.structs.replace(source, start=start, end=end)
     if not supports:  # sources of the answer as a whole
         for source in sources:
-            yield texts[-1][0], source
+            if source is not None:
+                yield texts[-1][0], source
 
 
-def _source(chunk: Mapping[str, Any]) -> ir.Citation:
-    kind, value = next(iter(chunk.items()))
+_NO_SOURCE: tuple[str, dict[str, Any]] = ("", {})
+
+
+def _source(chunk: Mapping[str, Any]) -> ir.Citation | None:
+    kind, value = next(iter(chunk.items()), _NO_SOURCE)
     address = value.get("uri") or value.get("sourceUri")
     sort = "document" if kind == "retrievedContext" else "url"
-    return ir.Citation(sort, address, value.get("title"), value.get("text"))
+    title, quote = value.get("title"), value.get("text")
+    return ir.Citation(sort, address, title, quote) if address or title or quote else None
 
 
 def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, ir.Citation]]:

@@ -36,6 +36,13 @@ def decode_logprobs(result: Any) -> tuple[tuple[ir.Logprob, ...], dict[str, Any]
     return tokens, rest
 
 
+def rest_of(result: Any) -> dict[str, Any]:
+    """What an object without tokens says, under dotted names; empty for any other."""
+    if not isinstance(result, dict) or not result.keys().isdisjoint(_LISTS):
+        return {}
+    return {f"{RESULT}.{key}": kept for key, kept in result.items()}
+
+
 def _token(value: dict[str, Any], top: Sequence[dict[str, Any]] | None) -> ir.Logprob:
     return ir.Logprob(
         value["token"],

@@ -77,7 +77,7 @@ def _candidate(value: dict[str, Any], place: int) -> ir.Candidate:
     stop, index = decode_stop(value, called=called), value.get("index", place)
     if value.keys() <= CANDIDATE and content.keys() <= _CONTENT:
         return ir.Candidate(tuple(blocks), stop, index)
-    extra = rest(value, content)
+    extra = remainder(value, content)
     if RESULT in extra and (read := decode_logprobs(extra[RESULT])) is not None:
         told, left = read
         if (with_tokens := with_logprobs(blocks, told)) is not None:
@@ -111,7 +111,7 @@ def cited(block: ir.Block, citation: ir.Citation) -> ir.Block:
     )
 
 
-def rest(candidate: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+def remainder(candidate: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
     """The leftovers of a candidate and of its content."""
     extra = ir.merge(leftovers(candidate, CANDIDATE), inner("content", content, _CONTENT))
     return dict(extra[NAME]) if extra else {}

@@ -61,6 +61,7 @@ _LOST = {
 }
 _FEEDBACK = "promptFeedback"
 _MESSAGE = "finishMessage"
+_TO = "candidates[].finishMessage"
 _EXPLANATION = "explanation"
 """How other protocols name the words that `finishMessage` holds."""
 
@@ -117,7 +118,7 @@ def encode_stop(
             out[_MESSAGE] = value
         elif key == _EXPLANATION and isinstance(value, str):
             out[_MESSAGE] = value
-            report.change(f"{where}.stop.detail.{key}", _MESSAGE, "the words that this protocol has for it")
+            report.change(f"{where}.stop.detail.{key}", _TO, "the words that this protocol has for it")
         elif value and not (own and key == _FEEDBACK):
             report.lose(f"{where}.stop.detail.{key}", "a finish reason has no such detail here", "hint")
     return out

@@ -19,10 +19,10 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, fault_of
 from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, decode_citations
-from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs
+from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
 from dragoman.dialects.gemini.parts import decode_part
 from dragoman.dialects.gemini.patches import Patches
-from dragoman.dialects.gemini.response import KNOWN, calls_client, rest
+from dragoman.dialects.gemini.response import KNOWN, calls_client, remainder
 from dragoman.dialects.gemini.stops import UNFINISHED, broken_off, decode_stop, refused
 from dragoman.dialects.gemini.terms import NAME, leftovers
 from dragoman.dialects.gemini.usage import decode_tier, decode_usage
@@ -325,7 +325,7 @@ def _more(answer: _Answer, candidate: _Wire) -> _Events:
     word = candidate.get("finishReason")
     if word is not None and word not in UNFINISHED:
         answer.finish = candidate
-    extra = rest(candidate, content)
+    extra = remainder(candidate, content)
     if RESULT in extra:
         events = _with_logprobs(events, extra)
     _keep(answer.extra, extra)
@@ -370,6 +370,10 @@ def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
 
 def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
     """The events with the chunk's log probabilities at its first words, where it has some."""
+    if rest := rest_of(extra[RESULT]):
+        del extra[RESULT]
+        extra |= rest
+        return events
     place = next((at for at, event in enumerate(events) if isinstance(event, ir.TextDelta)), None)
     read = None if place is None else decode_logprobs(extra[RESULT])
     if place is None or read is None:

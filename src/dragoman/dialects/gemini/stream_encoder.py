@@ -30,6 +30,7 @@ _dumps = msgspec.json.Encoder().encode
 _HEAD = b'{"candidates":[{"content":{"parts":[{"text":'
 _BETWEEN_PARTS = "\n\n"
 _BARE = ({"text": ""}, {"text": "", "thought": True})
+_SUMMED = RESULT + "."
 _SPEAKS = (ir.Text, ir.Refusal, ir.Thinking)
 
 
@@ -197,6 +198,8 @@ class StreamEncoder:
         if not are_derived(finish.extra) and (grounding := self._sources(number)):
             out[GROUNDING] = grounding
         if finish.extra is not None:
+            if any(key.startswith(_SUMMED) for key in finish.extra.get(NAME, ())):
+                out[RESULT] = {}  # the tokens have been told
             restore(out, finish.extra, report, where)
         return out
 

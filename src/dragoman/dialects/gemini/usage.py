@@ -48,12 +48,13 @@ def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
     prompt, cached, used = get("promptTokenCount"), get("cachedContentTokenCount"), get(_TOOLS)
     answered, thoughts, total = get("candidatesTokenCount"), get("thoughtsTokenCount"), get("totalTokenCount")
     detail, rest = _detail(value)
-    entered, form = prompt, None
+    entered, asked, form = prompt, prompt or 0, None
     if cached:
-        entered = max((prompt or 0) - cached, 0)
-        if prompt is not None and entered + cached != prompt:
+        entered = max(asked - cached, 0)
+        asked = entered + cached
+        if prompt is not None and asked != prompt:
             rest["promptTokenCount"] = prompt
-    outside = (prompt or 0) + (answered or 0) + (used or 0)
+    outside = asked + (answered or 0) + (used or 0)
     if thoughts and answered and total == outside and thoughts <= answered:
         answered -= thoughts
         form = _INSIDE
