@@ -15,6 +15,7 @@ from dragoman.testing.provider import Streamed
 from tests.e2e import stubs
 from tests.e2e.calls import MODELS
 from tests.e2e.conftest import Provide, Visit, up
+from tests.e2e.sent import Sent
 from tests.e2e.stubs import Said
 
 EVERY = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
@@ -65,12 +66,6 @@ class Raises:
         setattr(self, point, fail)
 
 
-def words(sent: Any) -> list[str]:
-    """The texts of the last message that a provider was sent."""
-    content = sent["messages"][-1]["content"]
-    return [content] if isinstance(content, str) else [part["text"] for part in content]
-
-
 @EVERY
 @STREAMS
 async def test_a_changed_request_is_what_is_sent(
@@ -83,7 +78,7 @@ async def test_a_changed_request_is_what_is_sent(
     site = await visit(up(provider.url, dialect), hooks=hooks, observers=[exchanges.append])
     answer = await site.ask(MODELS[dialect], stream=stream)
     assert answer.text == TEXT
-    assert words(provider.last.body) == ["Hello!", "first", "second"]
+    assert Sent(dialect, provider.last).turns[-1] == ("user", ["Hello!", "first", "second"])
     assert exchanges[0].mode == "translate"
     assert len(exchanges[0].attempts) == 1
 

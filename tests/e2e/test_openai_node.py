@@ -1,4 +1,4 @@
-"""The official Node client, unchanged but for its base URL: over both upstream dialects and the simulator.
+"""The official Node client, unchanged but for its base URL: over every upstream dialect and the simulator.
 
 The assertions are in `node/chat.mjs`; one process of Node runs all of its parts. Rows 1.25, 2.34, 3.2, 3.3.
 """
@@ -16,6 +16,8 @@ from dragoman.testing.provider import Answer, Seen
 from tests.e2e import stubs
 from tests.e2e.calls import MODELS
 from tests.e2e.conftest import Provide, Visit, up
+from tests.e2e.sent import Sent
+from tests.e2e.strict import held
 from tests.e2e.stubs import Said
 
 pytestmark = pytest.mark.node
@@ -47,24 +49,12 @@ def failures(results: dict[str, str]) -> dict[str, str]:
     return {part: said for part, said in results.items() if said != "ok"}
 
 
-def texts(message: Any) -> str:
-    """What a message of either dialect says."""
-    content = message["content"]
-    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
-
-
-def results_in(messages: Any) -> int:
-    """How many tool results a conversation of either dialect holds."""
-    blocks = [part for m in messages if isinstance(m.get("content"), list) for part in m["content"]]
-    return sum(m["role"] == "tool" for m in messages) + sum(b.get("type") == "tool_result" for b in blocks)
-
-
 def conversing(dialect: str) -> Any:
     """A provider that does what the first user message says: the other half of the script."""
 
     def answer(seen: Seen) -> Answer:
-        messages = seen.body["messages"]
-        prompt = texts(next(m for m in messages if m["role"] == "user"))
+        sent = Sent(dialect, seen)
+        prompt = "".join(next(texts for role, texts in sent.turns if role == "user"))
         said = Said(prompt)
         if prompt.startswith("fail:"):
             return stubs.refusal(dialect, int(prompt.partition(":")[2]), "api_error", "No, for a reason.")
@@ -73,7 +63,7 @@ def conversing(dialect: str) -> Any:
         elif prompt.startswith("slow"):
             said = Said(prompt, pause=0.2)
         elif prompt.startswith("Weather"):
-            turn = {0: 0, 2: 1}.get(results_in(messages), 2)
+            turn = {0: 0, 2: 1}.get(sent.results, 2)
             if turn == 2:
                 said = Said("All of them are sunny.")
             else:
@@ -91,7 +81,7 @@ def conversing(dialect: str) -> Any:
 
 @pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
 async def test_the_node_client(visit: Visit, provide: Provide, dialect: str) -> None:
-    provider = await provide(conversing(dialect))
+    provider = await provide(held(dialect, conversing(dialect)))
     config = {**up(provider.url, dialect), "aliases": {"org/mine:7b": MODELS[dialect]}}
     site = await visit(config)
     keyed = await visit({**config, "auth": {"keys": [KEY]}})
@@ -102,11 +92,11 @@ async def test_the_node_client(visit: Visit, provide: Provide, dialect: str) -> 
     images = [seen for seen in provider.seen if "iVBORw0KGgpwaXhlbHM=" in seen.raw.decode()]
     assert len(images) == 1
     assert len(provider.cut) == 1
-    last = max((seen.body["messages"] for seen in provider.seen), key=len)
-    if dialect == "anthropic":
-        assert [m["role"] for m in last] == ["user", "assistant", "user", "assistant", "user"]
+    last = max((Sent(dialect, seen).turns for seen in provider.seen), key=len)
+    if dialect in {"anthropic", "gemini"}:
+        assert [role for role, _ in last] == ["user", "assistant", "user", "assistant", "user"]
     else:
-        assert [m["role"] for m in last] == ["user", "assistant", "tool", "tool", "assistant", "tool"]
+        assert [role for role, _ in last] == ["user", "assistant", "tool", "tool", "assistant", "tool"]
 
 
 async def test_the_node_client_with_the_simulator(visit: Visit) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -16,6 +15,7 @@ from dragoman.testing.serving import serving
 from tests.e2e import stubs
 from tests.e2e.calls import HELLO, MODELS
 from tests.e2e.conftest import Provide, Visit, up
+from tests.e2e.sent import Sent
 from tests.e2e.stubs import Said
 
 EVERY = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
@@ -41,7 +41,7 @@ async def test_an_answer_shows_the_name_that_was_asked_for(
     answer = await site.ask("gpt-4-turbo", stream=stream)
     shown = {event["model"] for event in answer.events[:-1]} if stream else {answer.body["model"]}
     assert shown == {"gpt-4-turbo"}
-    assert provider.last.body["model"] == name(dialect)
+    assert Sent(dialect, provider.last).model == name(dialect)
     assert answer.headers["x-dragoman-deployment"] == MODELS[dialect]
 
 
@@ -53,7 +53,7 @@ async def test_a_request_without_a_model_gets_the_default_one(
     provider = await provide(stubs.DIALECTS[dialect](Said()))
     site = await visit({**up(provider.url, dialect), "default_model": MODELS[dialect]})
     assert (await site.ask(None)).status == 200
-    assert provider.last.body["model"] == name(dialect)
+    assert Sent(dialect, provider.last).model == name(dialect)
     plain = await visit(up(provider.url, dialect))
     answer = await plain.ask(None)
     assert (answer.status, answer.error["param"]) == (400, "model")
@@ -112,15 +112,15 @@ async def test_an_aliass_defaults_fill_only_what_is_absent(
     site = await visit({**up(provider.url, dialect), "aliases": {"fast": alias}})
     answer = await site.ask("fast", stream=stream)
     assert answer.text == "Hello there!"
-    sent = provider.last.body
-    assert sent["temperature"] == 0.1
-    assert sent.get("max_completion_tokens", sent.get("max_tokens")) == 77
-    assert sent.get("stop", sent.get("stop_sequences")) == ["END"]
+    sent = Sent(dialect, provider.last)
+    assert sent.setting("temperature") == 0.1
+    assert sent.setting("limit") == 77
+    assert sent.setting("stop") == ["END"]
     await site.ask("fast", stream=stream, temperature=0.9, max_tokens=5, stop="NOW")
-    sent = provider.last.body
-    assert sent["temperature"] == 0.9
-    assert sent.get("max_completion_tokens", sent.get("max_tokens")) == 5
-    assert sent.get("stop", sent.get("stop_sequences")) in ("NOW", ["NOW"])
+    sent = Sent(dialect, provider.last)
+    assert sent.setting("temperature") == 0.9
+    assert sent.setting("limit") == 5
+    assert sent.setting("stop") in ("NOW", ["NOW"])
 
 
 async def test_an_aliass_seed_reaches_a_provider_that_knows_seeds(visit: Visit, provide: Provide) -> None:
@@ -146,18 +146,10 @@ async def test_an_aliass_prompt_goes_first_unless_there_is_one(
     provider = await provide(stubs.DIALECTS[dialect](Said()))
     alias = {"route": MODELS[dialect], "system_prompt": "Speak like a pirate."}
     site = await visit({**up(provider.url, dialect), "aliases": {"pirate": alias}})
-
-    def prompts() -> list[Any]:
-        sent = provider.last.body
-        if dialect == "anthropic":
-            system = sent.get("system", [])
-            return [system] if isinstance(system, str) else [block["text"] for block in system]
-        return [m["content"] for m in sent["messages"] if m["role"] in {"system", "developer"}]
-
     await site.ask("pirate")
-    assert prompts() == ["Speak like a pirate."]
+    assert Sent(dialect, provider.last).system == ["Speak like a pirate."]
     await site.ask("pirate", messages=[{"role": "system", "content": "Be formal."}, *HELLO])
-    assert prompts() == ["Be formal."]
+    assert Sent(dialect, provider.last).system == ["Be formal."]
 
 
 async def test_models_registered_in_code(provide: Provide) -> None:
@@ -348,7 +340,7 @@ def by_key(dialect: str, refused: dict[str, int]) -> Any:
     """A provider that refuses these keys with these statuses and answers others."""
 
     def answer(seen: Seen) -> Any:
-        key = seen.headers.get("x-api-key") or seen.headers["authorization"].removeprefix("Bearer ")
+        key = Sent(dialect, seen).credential
         if key in refused:
             return stubs.refusal(dialect, refused[key], "rate_limit_error", "No, for a reason.")
         return stubs.DIALECTS[dialect](Said(f"Said with {key}."))(seen)  # type: ignore[operator]
@@ -506,8 +498,7 @@ async def test_markup_in_text_is_text(visit: Visit, provide: Provide, dialect: s
         MODELS[dialect], stream=stream, messages=[{"role": "user", "content": f"Say {XML}"}]
     )
     assert answer.text == XML
-    content = provider.last.body["messages"][0]["content"]
-    assert (content if isinstance(content, str) else content[0]["text"]) == f"Say {XML}"
+    assert Sent(dialect, provider.last).turns == [("user", [f"Say {XML}"])]
 
 
 @EVERY
@@ -524,13 +515,14 @@ async def test_a_history_arrives_whole_and_in_order(visit: Visit, provide: Provi
     ]
     told += [("assistant", "Six."), ("user", "Seven.")]
     await site.ask(MODELS[dialect], messages=[{"role": role, "content": text} for role, text in told])
-    sent = provider.last.body["messages"]
-    if dialect == "openai_chat":
-        assert [(message["role"], message["content"]) for message in sent] == told
+    sent = Sent(dialect, provider.last)
+    if dialect in {"openai_chat", "mistral"}:
+        roles = {} if dialect == "openai_chat" else {"developer": "system"}
+        assert sent.turns == [(roles.get(role, role), [text]) for role, text in told]
         return
-    assert "One." in json.dumps(provider.last.body["system"])
-    assert [message["role"] for message in sent] == ["user", "assistant", "user", "assistant", "user"]
-    spoken = "".join(json.dumps(message["content"]) for message in sent)
+    assert sent.system == ["One."]
+    assert [role for role, _ in sent.turns] == ["user", "assistant", "user", "assistant", "user"]
+    spoken = "".join(text for _, texts in sent.turns for text in texts)
     places = [spoken.find(text) for _, text in told[1:]]
     assert -1 not in places
     assert places == sorted(places)

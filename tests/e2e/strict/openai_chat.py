@@ -49,17 +49,30 @@ def judge(seen: Seen) -> None:
 
 
 def _specified(body: dict[str, Any]) -> dict[str, Any]:
-    """A body without what is taken beyond the types: nulls, an answer's annotations, OpenRouter's images."""
+    """A body without what is taken beyond the types.
+
+    Nulls, OpenRouter's images, and what an answer has in the client's hands: annotations, parsed values.
+    """
     body = {key: value for key, value in body.items() if value is not None}
-    tolerated = {"annotations"}
+    tolerated = {"annotations", "parsed"}
     if "/" in body.get("model", ""):
         tolerated.add("images")
         body["modalities"] = [one for one in body.get("modalities", ()) if one != "image"]
     body["messages"] = [
-        {key: value for key, value in message.items() if key not in tolerated}
+        {
+            key: [_unparsed(call) for call in value] if key == "tool_calls" else value
+            for key, value in message.items()
+            if key not in tolerated
+        }
         for message in body.get("messages", ())
     ]
     return body
+
+
+def _unparsed(call: dict[str, Any]) -> dict[str, Any]:
+    function = call.get("function", {})
+    plain = {key: value for key, value in function.items() if key != "parsed_arguments"}
+    return {**call, "function": plain} if function else call
 
 
 def _combinations(body: dict[str, Any]) -> None:
