@@ -43,6 +43,9 @@ class Quirks(Value, frozen=True):
     """Whether members with the value null are accepted inside messages."""
     media_urls: bool = True
     """Whether media may be named by URL; otherwise the gateway fetches them and sends their bytes."""
+    answer_images: bool = False
+    """Whether the `images` of an assistant's message may be sent back. The specification has no such member:
+    elsewhere they move to a user's message."""
     assistant_names: bool = True
     """Whether `name` on user and assistant messages is accepted."""
     cache_marks: Literal["prompt_cache_breakpoint", "cache_control", "none"] = "none"
@@ -71,6 +74,8 @@ class Quirks(Value, frozen=True):
 
         The fields in `_BY_KEY` matter only to bodies that hold their key; any other one needs the codec.
         """
+        if not self.answer_images and _sends_images_back(body):
+            return False
         if self is STANDARD:
             return True
         if any(getattr(self, field) != getattr(STANDARD, field) for field in _NEED_CODEC):
@@ -91,6 +96,16 @@ _BY_KEY = {
     "reasoning_request": "reasoning_effort",
 }
 _FOREIGN = ("cache_marks", "extensions")  # they concern only what another dialect says
+_LOOKED_FOR = ("answer_images", "refuses")  # they concern only bodies that hold what they are about
 _NEED_CODEC = tuple(
-    field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, "refuses"}
+    field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR}
 )
+
+
+def _sends_images_back(body: Mapping[str, Any]) -> bool:
+    """Whether an assistant's message holds the pictures of an earlier answer."""
+    messages = body.get("messages")
+    return type(messages) is list and any(
+        type(message) is dict and "images" in message and message.get("role") == "assistant"
+        for message in messages
+    )

@@ -333,6 +333,7 @@ _CLOUD: Final = (
         base_var="OPENROUTER_BASE_URL",
         quirks=Quirks(
             reasoning_request="reasoning",
+            answer_images=True,
             cache_marks="cache_control",
             extensions=frozenset({"min_p", "repetition_penalty", "top_a", "top_k"}),
         ),

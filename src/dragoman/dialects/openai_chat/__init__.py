@@ -6,8 +6,10 @@ https://github.com/openai/openai-openapi; vendors as far as recorded traffic and
 Canonical form, up to which a body comes back as it was: a member that is null, and an empty list of
 annotations, calls or reasoning details, is absent; a call's `index` that repeats its place in a whole
 message is absent, and so are a choice's empty `delta` and log probabilities of nothing; a choice without a
-message gets an empty one; a percent-encoded data URL is base64. In streams `obfuscation` and a `message`
-beside `delta` are not kept, and of an unknown member that changes only the last value is.
+message gets an empty one; a percent-encoded data URL is base64; pictures that an assistant's message sends
+back follow in a user's message, unless the vendor takes them (`Quirks.answer_images`). In streams
+`obfuscation` and a `message` beside `delta` are not kept, and of an unknown member that changes only the last
+value is.
 
 What it cannot say: the order of text and calls in one message (text comes first); seals of other dialects;
 who ran a tool, when it was not the client; citations without a URL; video; results of tools that are not

@@ -11,9 +11,10 @@ from openai.types.chat import ChatCompletionChunk
 
 from dragoman import ir
 from dragoman.dialects.openai_chat import DIALECT
-from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.quirks import STANDARD, Quirks
 from tests.unit.dialects.openai_chat.speaking import (
     FOREIGN,
+    HELLO,
     answer,
     chunk,
     chunks_of,
@@ -169,7 +170,27 @@ def test_a_picture_that_is_sent_back_is_the_assistants(message: dict[str, Any]) 
     picture = request.messages[0].blocks[1]
     assert isinstance(picture, ir.Media)
     assert (picture.data, picture.mime, picture.extra) == (PNG, "image/png", None)
-    assert written(request)[0]["messages"][0] == message
+    assert written(request, Quirks(answer_images=True))[0]["messages"][0] == message
+
+
+def test_a_vendor_that_knows_no_images_gets_them_from_the_user() -> None:
+    said = {"role": "assistant", "content": "Here.", "images": [{**ENTRY, "index": 0}]}
+    body, report = written(decoded(HELLO, said, {"role": "user", "content": "Bluer."}))
+    assert body["messages"][1:] == [
+        {"role": "assistant", "content": "Here."},
+        {"role": "user", "content": [ENTRY]},
+        {"role": "user", "content": "Bluer."},
+    ]
+    assert [change.path for change in report.changes] == ["messages[1].blocks[1]"]
+    assert lost(report) == {}
+
+
+def test_only_a_vendor_that_knows_them_is_relayed_to() -> None:
+    messages = [HELLO, {"role": "assistant", "content": "Here.", "images": [ENTRY]}]
+    for quirks, relayed in ((STANDARD, False), (Quirks(answer_images=True), True)):
+        assert quirks.relays({"messages": messages}) is relayed
+        assert quirks.relays({"messages": [HELLO, {"role": "assistant", "content": "Hi."}]})
+    assert STANDARD.relays({"messages": [{"role": "user", "content": "Hi.", "images": ["AA"]}]})
 
 
 def test_another_dialects_picture_moves_to_the_user() -> None:
