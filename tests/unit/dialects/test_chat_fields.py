@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,15 +15,17 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsBas
 from dragoman import ir
 from dragoman.dialects.capabilities import refuse
 from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.emulate import emulate
 from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
 from dragoman.upstreams.local.conversation import ask
 from dragoman.upstreams.local.protocol import Draw, Options
-from dragoman.upstreams.local.upstream import LocalModel
-from dragoman.upstreams.simulate.answer import answer
-from dragoman.upstreams.simulate.plan import plan
+from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream
+from dragoman.upstreams.simulate import SimulateUpstream
+from dragoman.upstreams.upstream import Call, Stopwatch, collected, native
 from tests.unit.dialects.chat_fields.page import main as page
 from tests.unit.dialects.chat_fields.row import SAME, UPSTREAMS, Row
 from tests.unit.dialects.chat_fields.specification import said, specified
@@ -46,7 +49,9 @@ BEYOND = {
 
 
 class Told(NamedTuple):
-    """What an upstream is told. view: its request, or the simulator's answer; losses: path and severity."""
+    """What an upstream is told. view: its request, or the simulator's answer with the kinds of its blocks as
+    `@shape`. losses: path and severity. changes: path, where to, and why.
+    """
 
     view: dict[str, Any]
     losses: frozenset[tuple[str, str]] = frozenset()
@@ -76,7 +81,8 @@ def _local(body: dict[str, Any], row: Row) -> Told:
     if (fault := refuse(request, LOCAL.facts)) is not None:
         raise RequestFailed(fault)
     report = Report("local")
-    asked = ask(request, report, Draw())
+    emulation = emulate(request, native(LocalUpstream({})), LOCAL.facts, STANDARD, report)
+    asked = ask(emulation.request, report, Draw())
     losses, changes = report.located(CHAT.located(WireRequest("chat", body)))
     return Told(
         _plain(asked),
@@ -95,14 +101,15 @@ def _plain(value: Any) -> Any:
 
 
 def _simulate(body: dict[str, Any], row: Row) -> Told:
-    request = _decoded(body)
-    seed = request.sampling.seed or 0
-    content = body["messages"][-1]["content"]
-    model = row.outcomes["simulate"].model
-    events = list(answer(request, plan(model), content if isinstance(content, str) else "", seed))
-    response = ir.fold(events)
+    call = Call("attempt", row.outcomes["simulate"].model, Report("simulate"), Stopwatch(lambda: 0.0))
+
+    async def answered() -> ir.Response:
+        async with SimulateUpstream().chat(_decoded(body), call) as batches:
+            return await collected(batches)
+
+    response = asyncio.run(answered())
     shape = [[type(block).__name__ for block in one.blocks] for one in response.candidates]
-    return Told({"@seed": seed, "@shape": shape, **msgspec.to_builtins(response)})
+    return Told({"@shape": shape, **msgspec.to_builtins(response)})
 
 
 TELL: dict[str, Callable[[dict[str, Any], Row], Told]] = {

@@ -256,7 +256,9 @@ def _data_or_url(block: ir.Media, where: str) -> str:
     if block.url is not None:
         return block.url
     if block.data is None:
-        raise _impossible(where, "a file that was uploaded to another provider cannot be read here")
+        raise WireError(
+            "a file that was uploaded to another provider cannot be read here", where, "unsupported_value"
+        )
     return f"data:{block.mime or _MIMES[block.kind]};base64,{block.data}"
 
 

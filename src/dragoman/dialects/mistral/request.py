@@ -26,6 +26,7 @@ from dragoman.dialects.mistral.terms import (
 from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.reasoning import effort_of, lose_visibility
+from dragoman.errors import WireError
 
 _SAMPLING: Final[dict[str, str]] = {
     "temperature": "temperature",
@@ -151,7 +152,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request as this dialect's server reads it.
 
     Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that no chunk holds,
-    or a tool with free text.
+    a tool with free text, an answer that is no text.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -215,7 +216,7 @@ def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> 
         report.add("logprobs", "`top_logprobs` needs it")
     if sampling.min_p is not None:
         report.lose("sampling.min_p", "this protocol has no min_p", "quality")
-    if sampling.logit_bias is not None:
+    if sampling.logit_bias:
         report.lose("sampling.logit_bias", "this protocol has no logit_bias")
     if draft.facts.sampling is False:
         for member in ("temperature", "top_p", "top_k"):
@@ -245,8 +246,8 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
     for field, severity in _LOST_OUTPUT:
         if getattr(output, field) is not None:
             draft.report.lose(f"output.{field}", f"{field} cannot be asked for", severity)
-    if output.modalities is not None and output.modalities != ("text",):
-        draft.report.lose("output.modalities", "answers are text here")
+    if any(kind != "text" for kind in output.modalities or ()):
+        raise WireError("answers are text here", "output.modalities", "unsupported_modality")
 
 
 def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:

@@ -135,10 +135,22 @@ class Saying:
         self.spaced = True
         if self.draft.own:
             self.chunks.extend(encode_part(block, self.draft, where))
-        elif self.history:
+        elif self.history and block.kind == "audio" and block.data is None and block.url is None:
+            self._spoken(block, where)
+        elif self.history and (block.data is not None or block.url is not None):
             self.moved.append((block, where))
         else:
             self.chunks.extend(shown_media(block, self.draft, where))
+
+    def _spoken(self, block: ir.Media, where: str) -> None:
+        """Sound of which only its own provider knows more than the words."""
+        if block.transcript is None:
+            self.draft.report.lose(where, "sound of another provider cannot be read here")
+            return
+        self.chunks.append({"type": "text", "text": block.transcript})
+        self.draft.report.change(
+            where, "messages[].content[].text", "spoken words are sent as their transcript"
+        )
 
     def _other(self, block: ir.ToolResult | ir.Native, where: str) -> None:
         self.spaced = True
@@ -149,7 +161,7 @@ class Saying:
 
 
 def shown_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
-    """The chunks of a medium in an answer: pictures as they are, sounds as their words."""
+    """The chunks of a medium that the assistant made: pictures as they are, sounds as their words."""
     if block.kind == "image" and (block.data is not None or block.url is not None):
         return encode_part(block, draft, where)
     lose_unsaid(block, draft, where)

@@ -65,7 +65,14 @@ class SimulateUpstream:
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
-        """Answer one chat request. Raises RequestFailed as the plan says, and when a timer runs out."""
+        """Answer one chat request. Raises RequestFailed for an answer that is no text, as the plan says, and
+        when a timer runs out.
+        """
+        if any(kind != "text" for kind in (request.output and request.output.modalities) or ()):
+            message = f"{self.name} answers in text."
+            raise RequestFailed(
+                ir.Fault("unsupported", message, code="unsupported_modality", param="output.modalities")
+            )
         try:
             plan, said = told(call.model, request)
         except ValueError as error:

@@ -45,7 +45,7 @@ CORE = (
         to({"@path": "/models/other:generateContent"}),
         SAME,
         nothing("chooses the model's file"),
-        to({"model": "other"}),
+        nothing("says how to behave"),
     ),
     mistake("model", {"model": 7}, "a number", "invalid_type", "model"),
     row(
@@ -201,7 +201,7 @@ SAMPLING = (
         _config("seed", 7),
         to({"random_seed": 7}),
         _draw("seed", 7),
-        to({"@seed": 7}),
+        to({"candidates[0].blocks[0].text": ...}, "draws other words"),
     ),
     row(
         "stop",

@@ -57,6 +57,18 @@ def texts(events: Sequence[ir.Event]) -> int:
     return sum(isinstance(event, ir.TextDelta) for event in events)
 
 
+async def test_it_answers_in_text_alone() -> None:
+    with pytest.raises(RequestFailed) as caught:
+        await batches("lorem", request(output=ir.Output(modalities=("text", "audio"))))
+    fault = caught.value.fault
+    assert (fault.kind, fault.code, fault.param) == (
+        "unsupported",
+        "unsupported_modality",
+        "output.modalities",
+    )
+    assert await batches("lorem", request(output=ir.Output(modalities=("text",))))
+
+
 async def test_a_whole_answer_is_one_batch_and_takes_as_long_as_its_stream() -> None:
     got, slept = await batches("lorem:30", request(stream=False), first_token=1.0, token_interval=0.1)
     assert len(got) == 1
