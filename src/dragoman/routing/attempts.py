@@ -85,11 +85,12 @@ class Attempts(Generic[C]):
     """One round of attempts over candidates in order of preference.
 
     Any failure that is not the caller's moves to the next candidate at once. When none is left, failures
-    of the server are retried where they happened, after waits that double; a refused key or deployment
-    is not. The caller's own failure, and any failure after content, ends the round.
+    of the server are retried where they happened, after waits that double, or with the candidate that
+    may be asked again the soonest; a refused key or deployment is not. The caller's own failure, and any
+    failure after content, ends the round.
     """
 
-    __slots__ = ("_committed", "_left", "_policy", "_random", "_retries", "_running", "_waiting")
+    __slots__ = ("_committed", "_left", "_policy", "_random", "_resting", "_retries", "_running", "_waiting")
 
     def __init__(self, candidates: Sequence[C], policy: Policy, random: Callable[[], float]) -> None:
         self._policy = policy
@@ -98,6 +99,7 @@ class Attempts(Generic[C]):
         self._retries = 0
         self._running: C | None = None
         self._waiting: C | None = None
+        self._resting: list[tuple[float, C]] = []  # since when each that named a time may be asked again
         self._committed = False
 
     def on(self, event: AttemptEvent, now: float) -> list[Command[C]]:
@@ -123,21 +125,27 @@ class Attempts(Generic[C]):
         outcome = classify(fault)
         if self._committed or failed is None or outcome is Outcome.CALLER:
             return [GiveUp(fault)]
+        self._resting = [rest for rest in self._resting if rest[1] != failed]
+        if fault.retry_after is not None and outcome not in _FINAL:
+            self._resting.append((now + fault.retry_after, failed))
         if self._left:
             return [self._start(self._left[0])]
-        if outcome in _FINAL or self._retries >= self._policy.retries:
+        if outcome in _FINAL:
             return [GiveUp(fault)]
-        wait = self._wait(fault)
-        if wait is None:
+        at, candidate = self._soonest(failed, fault, now)
+        if self._retries >= self._policy.retries or at - now > self._policy.patience:
+            if fault.retry_after is not None:
+                fault = msgspec.structs.replace(fault, retry_after=at - now)
             return [GiveUp(fault)]
         self._retries += 1
-        self._waiting = failed
-        return [WakeAt(now + wait)]
+        self._waiting = candidate
+        return [WakeAt(at)]
 
-    def _wait(self, fault: ir.Fault) -> float | None:
-        """Seconds until the next retry; None when the upstream asks for more patience than there is."""
-        policy = self._policy
-        if fault.retry_after is not None:
-            return fault.retry_after if fault.retry_after <= policy.patience else None
-        full = min(policy.backoff_max, policy.backoff * 2.0**self._retries)
-        return full * (1.0 - policy.jitter * self._random())
+    def _soonest(self, failed: C, fault: ir.Fault, now: float) -> tuple[float, C]:
+        """When the next retry may be, and whose: of the one that failed, or of one whose rest ends before."""
+        choices = list(self._resting)
+        if fault.retry_after is None:
+            full = min(self._policy.backoff_max, self._policy.backoff * 2.0**self._retries)
+            choices.append((now + full * (1.0 - self._policy.jitter * self._random()), failed))
+        at, candidate = min(choices, key=lambda choice: choice[0])
+        return max(now, at), candidate

@@ -92,7 +92,7 @@ class Marks:
         return self.of("id", call_id)
 
     def said(self, before: bytes, text: str) -> bytes:
-        """The key of an answer without calls. White space tells nothing: some trim it, some join texts by it."""
+        """The key of an answer without calls. White space tells nothing: it is trimmed, or joins texts."""
         return self.of("said", before, "".join(text.split()))
 
     def chain(self) -> Chain:

@@ -60,6 +60,46 @@ def test_retry_after_is_obeyed_when_it_is_short_and_ends_the_round_when_it_is_lo
     assert long.on(Failed(told), 1.0) == [GiveUp(told)]
 
 
+def test_the_client_is_told_when_the_first_of_all_resting_keys_is_back() -> None:
+    attempts = round_of("a", "b", "c")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("rate_limit", 300.0)), 1.0) == [Start("b")]
+    assert attempts.on(Failed(fault("rate_limit", 60.0)), 2.0) == [Start("c")]
+    assert attempts.on(Failed(fault("rate_limit", 3600.0)), 4.0) == [GiveUp(fault("rate_limit", 58.0))]
+
+
+def test_the_key_that_is_back_first_is_tried_again_first() -> None:
+    attempts = round_of("a", "b")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("rate_limit", 6.0)), 1.0) == [Start("b")]
+    assert attempts.on(Failed(fault("rate_limit", 3600.0)), 2.0) == [WakeAt(7.0)]
+    assert attempts.on(Timer(), 7.0) == [Start("a")]
+    assert attempts.on(Failed(fault("rate_limit", 30.0)), 8.0) == [GiveUp(fault("rate_limit", 30.0))]
+
+
+def test_a_key_whose_rest_is_over_is_tried_at_once() -> None:
+    attempts = round_of("a", "b")
+    attempts.on(Begin(), 0.0)
+    attempts.on(Failed(fault("rate_limit", 2.0)), 1.0)
+    assert attempts.on(Failed(fault("upstream")), 9.0) == [WakeAt(9.0)]
+    assert attempts.on(Timer(), 9.0) == [Start("a")]
+
+
+def test_a_back_off_that_is_shorter_than_any_rest_comes_first() -> None:
+    attempts = round_of("a", "b")
+    attempts.on(Begin(), 0.0)
+    attempts.on(Failed(fault("rate_limit", 9.0)), 1.0)
+    assert attempts.on(Failed(fault("upstream")), 2.0) == [WakeAt(3.0)]
+    assert attempts.on(Timer(), 3.0) == [Start("b")]
+
+
+def test_a_refused_key_has_no_rest() -> None:
+    attempts = round_of("a", "b")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("quota", 5.0)), 1.0) == [Start("b")]
+    assert attempts.on(Failed(fault("rate_limit", 60.0)), 2.0) == [GiveUp(fault("rate_limit", 60.0))]
+
+
 @pytest.mark.parametrize("kind", ["authentication", "quota", "rate_limit", "permission", "model_not_found"])
 def test_a_failure_of_key_or_deployment_moves_on_at_once(kind: ir.Kind) -> None:
     attempts = round_of("a", "b")
