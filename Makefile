@@ -53,6 +53,7 @@ check-layers: $(DEV)
 	@echo "layers"; $(BIN)/lint-imports --no-logo --no-cache
 check-docs: $(DEV)
 	@echo "docs"; $(PY) -m dragoman.config.schema --check
+	@$(PY) -m tests.unit.dialects.chat_fields.page --check
 check-locks: $(DEV)
 	@echo "locks"; $(PY) scripts/check_locks.py
 check-tree: $(DEV)
@@ -72,6 +73,7 @@ mutants: $(DEV)  ## break the codecs on purpose and list what no test notices, i
 
 docs: $(DEV)  ## write the pages that are generated from the code
 	@$(PY) -m dragoman.config.schema --write
+	@$(PY) -m tests.unit.dialects.chat_fields.page --write
 
 lock: $(DEV)  ## resolve the locks again, within the ranges of pyproject.toml (ARGS=--upgrade)
 	$(COMPILE) pyproject.toml --extra all --group dev -o requirements/dev.txt $(ARGS)

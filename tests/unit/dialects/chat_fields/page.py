@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from itertools import groupby
@@ -21,6 +20,8 @@ from tests.unit.dialects.chat_fields.table import TABLE
 
 PAGE: Final = Path(__file__).parents[4] / "docs" / "chat-fields.md"
 _TITLES: Final = {"local": "Embedded model", "simulate": "Simulator"}
+_SHORT: Final = 70
+"""Characters of a value that are shown at most."""
 _INTRODUCTION: Final = """\
 <!-- Made by `make docs` from tests/unit/dialects/chat_fields. Do not edit. -->
 
@@ -47,18 +48,42 @@ def page() -> str:
     """The page, Markdown."""
     lines = [_INTRODUCTION]
     for title, rows in TABLE.items():
-        lines += [f"## {title}\n", *_table(rows), ""]
+        lines += [f"## {title}\n", *_table(rows), "", *_mistakes(rows)]
     return "\n".join(lines)
 
 
 def _table(rows: tuple[Row, ...]) -> Iterator[str]:
-    titles = [DIALECTS[name].title if name in DIALECTS else _TITLES.get(name, name) for name in UPSTREAMS]
+    titles = [DIALECTS[name].title if name in DIALECTS else _TITLES[name] for name in UPSTREAMS]
     yield _line(["member", *titles])
     yield _line(["---"] * (len(titles) + 1))
-    entries = [(one, tuple(_cell(name, one.outcomes[name]) for name in UPSTREAMS)) for one in rows]
+    entries = [
+        (one, tuple(_cell(name, one.outcomes[name]) for name in UPSTREAMS))
+        for one in rows
+        if _refusal(one) is None
+    ]
     for (field, cells), alike in groupby(entries, key=lambda entry: (entry[0].field, entry[1])):
         labels = ", ".join(one.label for one, _ in alike if one.label)
         yield _line([f"`{field}`" + (f": {labels}" if labels else ""), *cells])
+
+
+def _mistakes(rows: tuple[Row, ...]) -> Iterator[str]:
+    """What is refused for every upstream alike."""
+    refusals = [(one, refusal) for one in rows if (refusal := _refusal(one)) is not None]
+    if refusals:
+        yield "Refused everywhere:\n"
+        for one, refusal in refusals:
+            yield f"- `{one.field}`: {one.label} ({_cell('', refusal)})"
+        yield ""
+
+
+def _refusal(row: Row) -> Outcome | None:
+    """The outcome of a row that all upstreams refuse."""
+    outcomes = list(row.outcomes.values())
+    return (
+        outcomes[0]
+        if outcomes[0].kind == "refused" and outcomes.count(outcomes[0]) == len(outcomes)
+        else None
+    )
 
 
 def _line(cells: list[str]) -> str:
@@ -71,7 +96,8 @@ def _cell(upstream: str, outcome: Outcome) -> str:
     note = outcome.note
     severities = ", ".join(sorted(set(outcome.losses.values())))
     if outcome.kind == "lost":
-        return f"lost: **{severities}**" + (f" ({note})" if note else "")
+        part = "in part lost" if outcome.writes else "lost"
+        return f"{part}: **{severities}**" + (f" ({note})" if note else "")
     if outcome.kind == "emulated":
         return f"emulated: {note}" + (f"; in part lost: **{severities}**" if severities else "")
     if outcome.kind == "nothing":
@@ -83,11 +109,13 @@ def _cell(upstream: str, outcome: Outcome) -> str:
 
 
 def _place(path: str, value: Any) -> str:
-    """A path in the upstream's request, with its value where that is a word."""
+    """A path in the upstream's request, with its value where that is short."""
     plain = f"`{path.removeprefix('@')}`"
-    if isinstance(value, re.Pattern | dict | list):
+    try:
+        written = msgspec.json.encode(value).decode()
+    except TypeError:  # a pattern, or any value
         return plain
-    return f"{plain} = `{msgspec.json.encode(value).decode()}`"
+    return f"{plain} = `{written}`" if len(written) <= _SHORT else plain
 
 
 def main(arguments: list[str]) -> int:
