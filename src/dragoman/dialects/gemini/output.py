@@ -119,7 +119,7 @@ def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
     config["responseMimeType"] = JSON
     if output.kind != "schema" or output.schema is None:
         return
-    schema = clean_schema(output.schema, report, "output.schema")
+    schema = dict(clean_schema(output.schema, report, "output.schema"))
     if output.strict:
         report.change("output.strict", "generationConfig.responseJsonSchema", "every schema is enforced here")
     for field, key, value in (

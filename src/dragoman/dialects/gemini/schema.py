@@ -8,7 +8,7 @@ that is refused is moved into the description, so that the model still reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -23,6 +23,7 @@ _KEPT: Final = frozenset(
         *("minItems", "maxItems", "minimum", "maximum"),
     }
 )
+_PLAIN: Final = _KEPT | {"required"}
 _LISTED: Final = frozenset({"anyOf", "oneOf", "prefixItems"})
 _DEFINED: Final = frozenset({"$defs", "definitions"})
 _UNSAID: Final = frozenset({"$schema", "$comment"})
@@ -34,8 +35,43 @@ _DEFINITION: Final = ("#/$defs/", "#/definitions/")
 
 
 def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
-    """A JSON Schema with what the API takes; each thing refused is a loss, at its place below `where`."""
-    return _Cleaner(schema, report).clean(schema, where, hard=True)
+    """A JSON Schema with what the API takes: itself where it holds nothing else, as most do.
+
+    Each thing refused is a loss, at its exact place below `where`.
+    """
+    return schema if _is_plain(schema) else _Cleaner(schema, report).clean(schema, where, hard=True)
+
+
+def _is_plain(schema: Any) -> bool:
+    """Whether a schema is taken as it is, without references."""
+    if type(schema) is not dict:
+        return False
+    for key, value in schema.items():
+        if key in _PLAIN or (key == "additionalProperties" and type(value) is bool):
+            continue
+        if key == "enum":
+            if not _is_of_strings(value):
+                return False
+            continue
+        if (inside := _inside(key, value)) is None:
+            return False
+        for one in inside:
+            if not _is_plain(one):
+                return False
+    return True
+
+
+def _is_of_strings(values: Any) -> bool:
+    return type(values) is list and bool(values) and all(type(one) is str for one in values)
+
+
+def _inside(key: str, value: Any) -> Iterable[Any] | None:
+    """The schemas under a keyword; None for one that may not stay as it is."""
+    if key == "properties" and type(value) is dict:
+        return value.values()
+    if key in {"items", "additionalProperties"}:
+        return (value,)
+    return value if key in _LISTED and type(value) is list else None
 
 
 class _Cleaner:

@@ -149,8 +149,8 @@ def _declaration(tool: ir.Function, target: Target, where: str, *, own: bool) ->
         else:
             schema = clean_schema(tool.parameters, report, f"{where}.parameters")
             if "$ref" not in schema and schema.get("type") != "object":
-                schema["type"] = "object"
-            if schema != tool.parameters:
+                schema = {**schema, "type": "object"}
+            if schema is not tool.parameters and schema != tool.parameters:
                 report.change(
                     f"{where}.parameters",
                     f"{_DECLARED}.parametersJsonSchema",
