@@ -92,6 +92,7 @@ class _Choice:
         "index",
         "last",
         "length",
+        "notes",
         "outs",
         "sources",
         "spaced",
@@ -111,6 +112,7 @@ class _Choice:
         self.thought = False  # thinking has been sent
         self.sources: set[str] = set()  # URLs that were shown as found
         self.images = 0  # shown so far
+        self.notes = 0  # shown so far
         self.spoken: Spoken | None = None  # the sound of another dialect's answer
 
 
@@ -315,7 +317,7 @@ class Encoder:
     def _sources(self, choice: _Choice, out: _Out, block: ir.ToolResult) -> bytes:
         out.said = True
         notes = source_notes(block, choice.length, choice.sources, self._draft, out.where)
-        return self._delta(choice.index, {"annotations": notes}) if notes else b""
+        return self._annotate(choice, notes)
 
     def _shed(self, out: _Out) -> None:
         """Name as lost what a block of text carries beside it."""
@@ -445,7 +447,17 @@ class Encoder:
             else:
                 notes.append(note)
         out.cites.clear()
-        return self._delta(candidate, {"annotations": notes}) if notes else b""
+        return self._annotate(self._choices[candidate], notes)
+
+    def _annotate(self, choice: _Choice, notes: list[dict[str, Any]]) -> bytes:
+        """Citations, each with its place among all of them: clients add up lists by `index`."""
+        if not notes:
+            return b""
+        if not self._own:
+            for index, note in enumerate(notes, choice.notes):
+                note["index"] = index
+        choice.notes += len(notes)
+        return self._delta(choice.index, {"annotations": notes})
 
     def _close(self, event: ir.Close) -> bytes:
         choice = self._choices[event.candidate]

@@ -132,9 +132,9 @@ def called(index: int, **members: Any) -> dict[str, Any]:
     return {"tool_calls": [{"index": index, **members}]}
 
 
-def note(start: int, end: int, url: str = "u", title: str = "") -> dict[str, Any]:
+def note(start: int, end: int, url: str = "u", title: str = "", index: int = 0) -> dict[str, Any]:
     cited = {"start_index": start, "end_index": end, "url": url, "title": title}
-    return {"type": "url_citation", "url_citation": cited}
+    return {"type": "url_citation", "url_citation": cited, "index": index}
 
 
 LOOK = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": ""}}
@@ -242,7 +242,7 @@ SHOWN: list[tuple[list[ir.Event], list[dict[str, Any]], dict[str, str]]] = [
             {"content": "a "},
             {"content": "bc"},
             {"annotations": [note(2, 4)]},
-            {"annotations": [note(0, 2, "late")]},
+            {"annotations": [note(0, 2, "late", index=1)]},
         ],
         {},
     ),
@@ -484,3 +484,13 @@ def test_a_close_that_adds_nothing_says_nothing() -> None:
 def test_leftovers_of_audio_are_written_or_named() -> None:
     _, losses = shown(*block(ir.Media("audio", id="a", expires=9, extra={"elsewhere": {"odd": 1}})))
     assert losses == {"candidates[0].blocks[0].odd": "hint"}
+
+
+def test_the_official_client_adds_up_citations_of_several_texts() -> None:
+    first, second = (ir.Text("a", (ir.Citation("url", url, "t"),)) for url in ("https://a", "https://b"))
+    told = [THERE, *(ir.Open(0, first), ir.Close(0)), *(ir.Open(1, second), ir.Close(1)), *END]
+    state = ChatCompletionStreamState()
+    for one in chunks_of(streamed(told))[:-1]:
+        state.handle_chunk(ChatCompletionChunk.model_validate(one))
+    message = state.get_final_completion().choices[0].message.model_dump()
+    assert [note["url_citation"]["url"] for note in message["annotations"]] == ["https://a", "https://b"]
