@@ -280,3 +280,26 @@ async def test_hooks_see_what_the_simulator_says_too(visit: Visit) -> None:
     site = await visit({"aliases": {"m": "simulate/echo"}}, hooks=[looks])
     assert (await site.ask("m")).text == "Hello!"
     assert looks.points == ["before", "after"]
+
+
+@EVERY
+async def test_a_read_may_leave_nothing_to_say(visit: Visit, provide: Provide, dialect: str) -> None:
+    """A hook that drops all that one read brought, in the middle of an answer."""
+
+    class Drops:
+        def __init__(self) -> None:
+            self.texts: list[str] = []
+
+        def on_event(self, exchange: Exchange, event: ir.Event) -> Sequence[ir.Event] | None:
+            if not isinstance(event, ir.TextDelta):
+                return None
+            self.texts.append(event.text)
+            return () if len(self.texts) == 2 else None
+
+    drops = Drops()
+    provider = await provide(stubs.streamed(dialect, stubs.frames(dialect, TEXT), pause=0.02))
+    site = await visit(up(provider.url, dialect), hooks=[drops])
+    answer = await site.ask(MODELS[dialect], stream=True)
+    first, dropped, *others = drops.texts
+    assert dropped
+    assert (answer.status, answer.text) == (200, "".join([first, *others]))
