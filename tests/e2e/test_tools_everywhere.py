@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from dragoman import ir
 from dragoman.exchange import Exchange
 from dragoman.testing.provider import FakeProvider
 from dragoman.upstreams.local.upstream import embedded
+from dragoman.upstreams.upstream import Batches, Call, Native
 from tests.e2e import stubs
 from tests.e2e.calls import MODELS
 from tests.e2e.conftest import Provide, Serve, up
@@ -31,7 +33,7 @@ LOCAL = pytest.param(
 )
 PROVIDERS = pytest.mark.parametrize("dialect", stubs.DIALECTS)
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-ALL = {**MODELS, "simulate": "simulate/tools", "local": "local/smollm2:135m"}
+ALL = {**MODELS, "simulate": "simulate/tools", "own": "own/m", "local": "local/smollm2:135m"}
 IDS = {
     "openai_chat": ("call_AAAAAAAAAAAAAAAAAAAAAAAA", "call_BBBBBBBBBBBBBBBBBBBBBBBB"),
     "anthropic": ("toolu_01AAAAAAAAAAAAAAAAAAAAAA", "toolu_01BBBBBBBBBBBBBBBBBBBBBB"),
@@ -285,6 +287,48 @@ async def test_tools_with_free_text_on_our_own_models(talk: Any, dialect: str) -
     assert (call["type"], call["custom"]["name"]) == ("custom", "run")
     assert finish == "tool_calls"
     assert isinstance(call["custom"]["input"], str)
+
+
+class Modest:
+    """Somebody's own upstream, which can do little and says so: it calls the last tool that it is given."""
+
+    name = "own"
+    native = Native(frozenset(), "[a-z0-9_]{1,16}")
+
+    def __init__(self) -> None:
+        self.asked: list[ir.Request] = []
+
+    @asynccontextmanager
+    async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
+        self.asked.append(request)
+
+        async def answer() -> Batches:
+            *_, last = request.tools or ()
+            assert isinstance(last, ir.Function)
+            arguments = (
+                TEA if last.kind == "function" and "tea" in json.dumps(last.parameters) else '{"input": "x"}'
+            )
+            yield [ir.Start("own", model=request.model), ir.Open(0, ir.ToolCall("1", last.name, arguments))]
+            yield [ir.Close(0), ir.Finish(ir.Stop("tool")), ir.End()]
+
+        yield answer()
+
+
+TEA = '{"tea": true}'
+
+
+@STREAM
+async def test_an_upstream_without_a_dialect_says_what_it_takes(talk: Any, stream: bool) -> None:
+    own = Modest()
+    place = await talk("own", upstreams={"own": own})
+    schema = {"type": "object", "properties": {"tea": {"type": "boolean"}}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "Hot_Drink", "schema": schema}}
+    message, finish = await place.ask(stream=stream, response_format=wanted)
+    assert (message["content"], finish) == (TEA, "stop")
+    message, finish = await place.ask(stream=stream, tools=[tool("get-weather")])
+    assert (message["tool_calls"][0]["function"]["name"], finish) == ("get-weather", "tool_calls")
+    names = [one.name for request in own.asked for one in request.tools or () if isinstance(one, ir.Function)]
+    assert all(re.fullmatch(own.native.tool_name, name) for name in names)
 
 
 # --- Tools and a form of the answer ----------------------------------------------------------------

@@ -101,7 +101,8 @@ class Call(msgspec.Struct, frozen=True):
 class Native(msgspec.Struct, frozen=True):
     """What an upstream that speaks no dialect takes as it is; the rest is emulated for it.
 
-    tool_name: the pattern that a tool's whole name must match.
+    tool_name: the pattern that a tool's whole name must match; it has to allow small letters, digits and `_`,
+    ten of them at least, of which names are made that fit.
     """
 
     features: frozenset[Feature] = EVERY_FEATURE
