@@ -44,6 +44,24 @@ def test_a_wire_request_is_a_copy() -> None:
     assert one.wire_request.path == CHAT.paths["chat"]
 
 
+@pytest.mark.parametrize(
+    ("url", "path", "model"),
+    [
+        ("https://x/v1beta/models/gemini-x:generateContent", "/models/{model}:generateContent", "gemini-x"),
+        (
+            "https://x/v1/projects/p/publishers/google/models/y:streamGenerateContent?alt=sse",
+            "/models/{model}:streamGenerateContent?alt=sse",
+            "y",
+        ),
+        (None, "/models/{model}:generateContent", "model"),
+    ],
+)
+def test_a_model_in_the_address_is_no_part_of_the_body(url: str | None, path: str, model: str) -> None:
+    asked = Request("POST", url, {}, {"contents": []})
+    one = Case(Exchange("id", "gemini.generateContent", request=asked), DIALECTS["gemini"], ())
+    assert (one.wire_request.path, one.wire_request.params) == (path, {"model": model})
+
+
 def test_quirks_are_those_of_the_vendor() -> None:
     assert case(api="openai.chat").quirks == case(api="unheard-of.chat").quirks
     assert case(api="alibaba.chat").quirks.max_tokens_field == "max_tokens"

@@ -189,7 +189,7 @@ def test_a_result_must_stay_with_its_call() -> None:
     assert [f.kind for f in missing(before, after, Report("x"))] == ["result of"]
 
 
-def test_a_result_without_an_id_belongs_to_the_last_call_of_its_name() -> None:
+def test_results_without_ids_belong_to_the_calls_of_their_name_in_order() -> None:
     one, two = ir.ToolCall(None, "add", '{"a":1}'), ir.ToolCall(None, "add", '{"a":2}')
     result = ir.ToolResult(None, (), name="add")
     legacy = (
@@ -198,6 +198,8 @@ def test_a_result_without_an_id_belongs_to_the_last_call_of_its_name() -> None:
     )
     linked = [f.words for f in of_request(ir.Request("a", None, legacy)) if f.kind == "result of"]
     assert linked == [("client", "add", '{"a":1}'), ("client", "add", '{"a":2}')]
+    parallel = (ir.Message("assistant", (one, two)), ir.Message("user", (result, result)))
+    assert [f.words for f in of_request(ir.Request("a", None, parallel)) if f.kind == "result of"] == linked
 
 
 ANSWER = ir.Response(

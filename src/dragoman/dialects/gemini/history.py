@@ -299,7 +299,7 @@ class _Writer:
 def sign_calls(contents: list[_Wire], draft: Draft) -> None:
     """Give the calls of the running turn what stands for a signature where theirs is not there.
 
-    The running turn is everything after the user's last words; of each step in it only the first call is
+    The running turn is everything after what the user said last; of each step in it only the first call is
     signed.
     """
     for place in range(len(contents) - 1, -1, -1):
@@ -312,5 +312,5 @@ def sign_calls(contents: list[_Wire], draft: Draft) -> None:
                     f"contents[{place}].parts[].thoughtSignature",
                     "the model refuses calls that are not signed",
                 )
-        elif any("text" in part and not part.get("thought") for part in parts):
+        elif any("functionResponse" not in part for part in parts):
             return

@@ -57,8 +57,14 @@ def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
             if key == "functionDeclarations":
                 tools += map(_function, listed(tool))
             else:
-                tools.append(ir.ProviderTool(NAME, _KINDS.get(key, key), {key: tool}, _KINDS.get(key)))
+                tools.append(_own_tool(key, tool))
     return tuple(tools)
+
+
+def _own_tool(key: str, value: Any) -> ir.ProviderTool:
+    blocked = spelled(value).get("excludeDomains") if isinstance(value, dict) else None
+    options = {"blocked_domains": blocked} if blocked else None
+    return ir.ProviderTool(NAME, _KINDS.get(key, key), {key: value}, _KINDS.get(key), options=options)
 
 
 def _function(declared: Any) -> ir.Function:

@@ -188,6 +188,11 @@ def test_only_the_first_call_of_each_step_of_the_running_turn_is_signed() -> Non
     assert signatures(*messages, facts=Facts()) == [None] * 4
 
 
+def test_a_picture_begins_a_turn_as_well_as_words() -> None:
+    messages = (user("Hi"), assistant(CALL), user(RESULT), assistant("Done."), user(PICTURE))
+    assert signatures(*messages) == [None]
+
+
 def test_a_seal_that_came_back_is_left_as_it_is() -> None:
     sealed = ir.ToolCall("c1", "look", "{}", sealed=ir.Sealed("gemini", "c2VhbA=="))
     assert signatures(user("Hi"), assistant(sealed, OTHER), user(RESULT, HEARD)) == ["c2VhbA==", None]

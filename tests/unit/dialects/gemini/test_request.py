@@ -341,6 +341,14 @@ def test_tools_of_other_providers_become_our_own(kind: str, key: str) -> None:
     assert (read(tools=[{key: {}}]).tools or ())[0] == ir.ProviderTool("gemini", kind, {key: {}}, kind)
 
 
+def test_what_our_own_search_leaves_out_is_said_in_the_fields_words() -> None:
+    tools = [{"googleSearch": {"exclude_domains": ["a.b"]}}]
+    (search,) = read(tools=tools).tools or ()
+    assert isinstance(search, ir.ProviderTool)
+    assert search.options == {"blocked_domains": ["a.b"]}
+    assert back(tools=tools)["tools"] == tools
+
+
 def test_what_a_tool_of_another_provider_cannot_say_here() -> None:
     _, report = written(foreign(tools=(SEARCH, ir.ProviderTool("elsewhere", "computer", {}))))
     assert lost(report) == [("tools[0].options.max_uses", "quality"), ("tools[1]", "meaning")]

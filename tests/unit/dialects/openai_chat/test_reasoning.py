@@ -136,6 +136,11 @@ def test_what_becomes_of_each_wish_is_told() -> None:
     assert lost(written(foreign(reasoning=foreign_rest))[1]) == {"reasoning.odd": "hint"}
 
 
+def test_the_smallest_budget_is_still_one() -> None:
+    assert written(foreign(reasoning=ir.Reasoning(budget=100)))[0]["reasoning_effort"] == "low"
+    assert written(foreign(reasoning=ir.Reasoning(budget=0)))[0]["reasoning_effort"] == "none"
+
+
 def test_a_wish_of_nothing_is_not_written() -> None:
     body, _ = written(foreign(reasoning=ir.Reasoning()), Quirks(reasoning_request="reasoning"))
     assert "reasoning" not in body

@@ -234,7 +234,10 @@ def test_a_foreign_tool_of_another_kind_is_a_loss() -> None:
 
 def test_no_choice_is_sent_without_tools() -> None:
     request = foreign(tools=(), tool_choice=ir.ToolChoice("any"), parallel=False)
-    assert written(request)[0].keys() == {"model", "messages"}
+    body, report = written(request)
+    assert body.keys() == {"model", "messages"}
+    assert lost(report) == {"tool_choice": "hint", "parallel": "hint"}
+    assert lost(written(foreign(tool_choice=ir.ToolChoice("any")))[1]) == {"tool_choice": "hint"}
     assert written(foreign(tool_choice=ir.ToolChoice("auto")))[0].keys() == {"model", "messages"}
 
 
