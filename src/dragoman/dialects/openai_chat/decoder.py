@@ -219,6 +219,7 @@ class Decoder(ChunkDecoder):
         if audio := get("audio"):
             self._audio(candidate, audio, events)
         for image in get("images") or ():
+            self._end_prose(candidate, events)  # so that text and pictures keep their order
             self._whole(candidate, decode_image(image, candidate.images), events)
             candidate.images += 1
         if notes := get("annotations"):
@@ -236,6 +237,11 @@ class Decoder(ChunkDecoder):
         candidate.prose_kind = kind
         candidate.blocks += 1
         events.append(ir.Open(candidate.prose, block, candidate.index))
+
+    def _end_prose(self, candidate: _Candidate, events: list[ir.Event]) -> None:
+        if candidate.prose >= 0:
+            events.append(ir.Close(candidate.prose, None, candidate.index))
+            candidate.prose, candidate.prose_kind = -1, None
 
     def _whole(self, candidate: _Candidate, block: ir.Block, events: list[ir.Event]) -> None:
         """A block that comes in one piece."""
@@ -352,9 +358,7 @@ class Decoder(ChunkDecoder):
     def _open_call(
         self, candidate: _Candidate, call: Call, block: ir.ToolCall, events: list[ir.Event]
     ) -> None:
-        if candidate.prose >= 0:
-            events.append(ir.Close(candidate.prose, None, candidate.index))
-            candidate.prose, candidate.prose_kind = -1, None
+        self._end_prose(candidate, events)
         call.block = candidate.blocks
         candidate.blocks += 1
         events.append(ir.Open(call.block, block, candidate.index))

@@ -148,6 +148,21 @@ def test_streamed_entries_are_numbered_over_all_chunks() -> None:
     assert again["images"] == [{**ENTRY, "index": 0}, {**ENTRY, "index": 1}]
 
 
+def test_streamed_text_and_pictures_keep_their_order() -> None:
+    one, two = {**ENTRY, "index": 0}, {**ENTRY, "index": 1}
+    frames = [{"content": "a"}, {"images": [one]}, {"content": "b"}, {"content": "c"}, {"images": [two]}]
+    response = folded(*map(chunk, frames), chunk(finish="stop"))
+    blocks = response.candidates[0].blocks
+    texts = [block.text if isinstance(block, ir.Text) else None for block in blocks]
+    assert texts == ["a", None, "bc", None]
+    assert [delta for delta in deltas_of(streamed(ir.unfold(response))) if delta] == [
+        {"content": "a"},
+        {"images": [one]},
+        {"content": "bc"},
+        {"images": [two]},
+    ]
+
+
 def test_a_vendor_without_numbers_gets_its_spelling_back() -> None:
     response = DIALECT.decode_response(answer({"content": None, "images": [ENTRY]}), STANDARD)
     assert deltas_of(streamed(ir.unfold(response)))[0] == {"images": [ENTRY]}
