@@ -133,6 +133,12 @@ class _Fitting:
         wish = self.wish
         if self.own and (wish.mode is None or _TYPES.get(wish.mode, wish.mode) in (self.modes or ())):
             return _verbatim(wish), self._effort(wish.effort)
+        if wish.mode is None and wish.effort is None and wish.budget is None:
+            if wish.visible or wish.summary is not None:
+                self.report.lose(
+                    "reasoning", "how thoughts are shown is said only where some are asked for", "hint"
+                )
+            return None, None
         off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
         if self.facts.reasoning is False or self.modes == ():
             if not off:

@@ -29,7 +29,10 @@ _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "output.modalities": ("modalities",),
     "output.audio": ("audio",),
     "output.verbosity": ("verbosity",),
-    "reasoning": ("reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget"),
+    "reasoning": (
+        *("reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget"),
+        "include_reasoning",
+    ),
     "reasoning.effort": ("reasoning_effort", "reasoning.effort"),
     "reasoning.mode": ("reasoning.enabled", "thinking.type", "enable_thinking", "reasoning_effort"),
     "reasoning.budget": ("reasoning.max_tokens", "thinking.budget_tokens", "thinking_budget"),

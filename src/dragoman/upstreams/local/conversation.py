@@ -88,6 +88,8 @@ def _lose_fields(request: ir.Request, report: Report) -> None:
 
 def _declined(reasoning: ir.Reasoning) -> bool:
     """Whether no thoughts are wanted, which suits models that have none."""
+    if (reasoning.mode, reasoning.effort, reasoning.budget, reasoning.summary) == (None, None, None, None):
+        return not reasoning.visible
     return reasoning.mode == "off" or reasoning.effort == "none" or reasoning.budget == 0
 
 

@@ -68,6 +68,9 @@ R = ir.Reasoning
             [],
         ),
         (R("off", visible=True), UNKNOWN, {"type": "disabled"}, None, []),
+        (R(visible=False), UNKNOWN, None, None, []),
+        (R(visible=True), UNKNOWN, None, None, [("reasoning", "hint")]),
+        (R(summary="auto"), UNKNOWN, None, None, [("reasoning", "hint")]),
     ],
 )
 def test_a_wish_becomes_what_the_model_takes(

@@ -184,7 +184,7 @@ def test_the_upstream_sees_its_own_name_of_the_model() -> None:
     request = DIALECT.decode_request(wire())
     out = DIALECT.encode_request(request, Target(Report("anthropic"), "claude-x"))
     assert out.body["model"] == "claude-x"
-    assert (out.operation, out.method, out.path) == ("chat", "POST", "/v1/messages")
+    assert (out.operation, out.method, out.path) == ("chat", "POST", "/messages")
 
 
 def test_system_text_in_the_middle_stays_where_it_is() -> None:

@@ -423,6 +423,24 @@ REASONING = (
         _THINKS,
     ),
     row(
+        "include_reasoning",
+        {"include_reasoning": True},
+        HINT,
+        to(_level(None)),
+        HINT,
+        QUALITY,
+        label="true",
+    ),
+    row(
+        "include_reasoning",
+        {"include_reasoning": False},
+        NOTHING,
+        to({"generationConfig.thinkingConfig": {"includeThoughts": False}}),
+        HINT,
+        _UNSTEERED,
+        label="false",
+    ),
+    row(
         "thinking.budget_tokens",
         {"thinking": {"type": "enabled", "budget_tokens": 2048}},
         to({"thinking": {"type": "enabled", "budget_tokens": 2048}}),
@@ -432,7 +450,7 @@ REASONING = (
         _THINKS,
     ),
     row(
-        "thinking.type",
+        "thinking",
         {"thinking": {"type": "disabled"}},
         SAME,
         lost("quality", "thinking", note="cannot be switched off", writes=_LEAST),

@@ -6,7 +6,15 @@ import re
 from typing import Any
 
 from dragoman.dialects.loss import Severity
-from tests.unit.dialects.chat_fields.messages import BREAK, READ, conversation, text
+from tests.unit.dialects.chat_fields.messages import (
+    BREAK,
+    IMAGE,
+    INLINE,
+    PICTURE,
+    READ,
+    conversation,
+    text,
+)
 from tests.unit.dialects.chat_fields.row import HELLO, Outcome, Row, emulated, lost, mistake, refused, row, to
 from tests.unit.dialects.chat_fields.tools import GIVEN, custom
 
@@ -115,6 +123,35 @@ ANSWERS = (
             _unsaid(member, "quality"),
         )
         for member in ("reasoning_content", "reasoning")
+    ),
+    _answer(
+        "reasoning_details[reasoning.text].text",
+        {
+            "content": "Cold.",
+            "reasoning_details": [
+                {"type": "reasoning.text", "text": "It is winter.", "signature": "c2ln"},
+            ],
+        },
+        _unsaid("reasoning_details", "quality"),
+        _unsaid("reasoning_details", "quality"),
+        _unsaid("reasoning_details", "quality"),
+        _unsaid("reasoning_details", "quality"),
+        label="with `signature`",
+    ),
+    row(
+        "messages[assistant].images",
+        _said(content="Cold.", images=[IMAGE]),
+        emulated("as the user's", {"messages[2].content": [PICTURE, text("Go on.")]}),
+        to({"contents[1].parts": [{"text": "Cold."}, INLINE]}),
+        emulated(
+            "as the user's", {"messages[2]": {"role": "user", "content": [IMAGE]}, "messages[3]": _AGAIN}
+        ),
+        refused("unsupported_modality", "messages[1].images[0]"),
+        READ,
+        chat=emulated(
+            "as the user's", {"messages[2]": {"role": "user", "content": [IMAGE]}, "messages[3]": _AGAIN}
+        ),
+        given=_SPOKE,
     ),
 )
 

@@ -205,11 +205,12 @@ def _file(**members: Any) -> dict[str, Any]:
     return {"type": "file", "file": members}
 
 
-_PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
-_INLINE = {"inlineData": {"mimeType": "image/png", "data": PNG}}
+IMAGE = _image()
+PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
+INLINE = {"inlineData": {"mimeType": "image/png", "data": PNG}}
 _DOCUMENT = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": PDF}}
 _PDF_URL = f"data:application/pdf;base64,{PDF}"
-_IMAGE = "messages[user].content[image_url]"
+_IMAGES = "messages[user].content[image_url]"
 _SOUND = "messages[user].content[input_audio]"
 _FILE = "messages[user].content[file]"
 _VIDEO = "messages[user].content[video_url].video_url.url"
@@ -234,11 +235,11 @@ def _detail(word: str, gemini: str | None, anthropic: Outcome) -> Row:
     level = {"mediaResolution": {"level": f"MEDIA_RESOLUTION_{gemini}"}} if gemini else {}
     image = _image(detail=word)
     return _part(
-        f"{_IMAGE}.image_url.detail", image, anthropic, {**_INLINE, **level}, image, label=f"`{word}`"
+        f"{_IMAGES}.image_url.detail", image, anthropic, {**INLINE, **level}, image, label=f"`{word}`"
     )
 
 
-_ROUGH = lost("hint", f"{_PART}.image_url.detail", writes=_claude(_PICTURE))
+_ROUGH = lost("hint", f"{_PART}.image_url.detail", writes=_claude(PICTURE))
 
 PARTS = (
     _part(
@@ -258,19 +259,19 @@ PARTS = (
         lost("hint", f"{_PART}.cache_control", writes=_mistral(text())),
         lost("hint", f"{_PART}.cache_control", writes={"turns": ...}),
     ),
-    _part(f"{_IMAGE}.image_url.url", _image(), _PICTURE, _INLINE, _image(), label="a data URL"),
+    _part(f"{_IMAGES}.image_url.url", _image(), PICTURE, INLINE, _image(), label="a data URL"),
     _part(
-        f"{_IMAGE}.image_url.url",
+        f"{_IMAGES}.image_url.url",
         _image("https://x.test/a.png"),
         {"type": "image", "source": {"type": "url", "url": "https://x.test/a.png"}},
         to({"contents[0].parts": ..., "contents[0].parts[1].fileData.fileUri": "https://x.test/a.png"}),
         _image("https://x.test/a.png"),
         label="an address",
     ),
-    _detail("auto", None, to(_claude(_PICTURE))),
+    _detail("auto", None, to(_claude(PICTURE))),
     _detail("low", "LOW", _ROUGH),
     _detail("high", "HIGH", _ROUGH),
-    _marked("image_url", _image(), _PICTURE, _INLINE, _image()),
+    _marked("image_url", _image(), PICTURE, INLINE, _image()),
     _part(
         f"{_SOUND}.input_audio",
         {"type": "input_audio", "input_audio": {"data": WAV, "format": "wav"}},
@@ -351,14 +352,14 @@ PARTS = (
         _UNREADABLE,
     ),
     mistake(
-        f"{_IMAGE}.image_url",
+        f"{_IMAGES}.image_url",
         _user({"type": "image_url"}),
         "missing",
         "missing_required_parameter",
         f"{_PART}.image_url",
     ),
     mistake(
-        f"{_IMAGE}.image_url.detail",
+        f"{_IMAGES}.image_url.detail",
         _user(_image(detail="sharp")),
         "no such word",
         "invalid_value",

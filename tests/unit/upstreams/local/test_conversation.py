@@ -131,6 +131,8 @@ def test_what_cannot_be_read_is_an_error_at_its_place(bad: ir.Request, path: str
             {"cache.key": "hint", "metadata": "hint", "background": "quality"},
         ),
         (request(reasoning=ir.Reasoning(effort="none")), {}),
+        (request(reasoning=ir.Reasoning(visible=False)), {}),
+        (request(reasoning=ir.Reasoning(visible=True)), {"reasoning": "quality"}),
         (request(extra={"openai_chat": {"odd": {}, "empty": None}}), {"odd": "hint"}),
         (
             request(prediction=(ir.Text("a"),), moderation={"model": "m"}),
