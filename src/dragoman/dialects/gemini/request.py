@@ -321,7 +321,7 @@ _NEVER: dict[str, tuple[str, Severity]] = {
     "metadata": ("requests carry no metadata here", "hint"),
     "store": ("answers are not stored here", "hint"),
     "prediction": ("answers cannot be predicted here", "hint"),
-    "moderation": ("nothing is moderated as OpenAI does", "meaning"),
+    "moderation": ("nothing is moderated here", "meaning"),
     "previous": ("this protocol keeps no state", "meaning"),
     "conversation": ("this protocol keeps no state", "meaning"),
     "background": ("this protocol keeps no state", "meaning"),
