@@ -201,10 +201,9 @@ def _wait(body: Body, details: list[dict[str, Any]]) -> float | None:
     stated = next((_text(one.get("retryDelay")) for one in _of_type(details, "RetryInfo")), None)
     if stated is None and (found := _DELAY.search(body.message)) is not None:
         stated = found[1]
-    if stated is None:
-        return None
+    units = _DURATION.findall(stated or "")
     try:
-        return sum(float(count) * _SECONDS[unit] for count, unit in _DURATION.findall(stated))
+        return sum(float(count) * _SECONDS[unit] for count, unit in units) if units else None
     except ValueError:  # "1.2.3s"
         return None
 

@@ -265,11 +265,13 @@ class StreamEncoder:
     def _think(self, event: ir.ThinkDelta) -> bytes:
         state = self._blocks[event.candidate, event.index]
         text = event.text
+        if not text:
+            return b""
         if event.part != state.part:
             state.part = event.part
             if state.said:
                 text = _BETWEEN_PARTS + text
-        return self._say(state, text) if text else b""
+        return self._say(state, text)
 
     def _args(self, event: ir.ArgsDelta) -> bytes:
         self._blocks[event.candidate, event.index].data.append(event.text)

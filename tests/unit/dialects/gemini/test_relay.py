@@ -1,0 +1,212 @@
+"""Relay: named edits, every other byte as it came."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from dragoman import ir
+from dragoman.dialects.gemini.relay import Relay, StreamRelay
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_head
+from dragoman.wire.sse import ErrorFrame
+from tests.unit.dialects.gemini.answering import body, candidate, reply
+
+RELAY = Relay()
+NAME = b'"modelVersion": "gemini-x"'
+CHUNK = (
+    b'{"candidates": [{"content": {"parts": [{"text": "a"}],"role": "model"},"index": 0}],'
+    b'"usageMetadata": {"promptTokenCount": 3,"totalTokenCount": 3},' + NAME + b',"responseId": "r-1"}'
+)
+LAST = (
+    b'{"candidates": [{"finishReason": "STOP"}],"usageMetadata": '
+    b'{"promptTokenCount": 3,"candidatesTokenCount": 9,"totalTokenCount": 12},' + NAME + b"}"
+)
+COUNTED = ir.Usage(input=3, output=9)
+
+
+# --- Requests and whole answers ------------------------------------------------------------------
+
+
+def test_a_request_keeps_every_byte_but_the_edits() -> None:
+    given = b'{"contents": [{"x" :1.50, "a":[ ]}], "gone": 1, "big": 123456789012345678901234567890}'
+    edits = {"model": "renamed", "gone": msgspec.UNSET, "labels": {"y": "z"}}
+    assert RELAY.request(decode_head(given), edits) == (
+        b'{"contents":[{"x" :1.50, "a":[ ]}],"big":123456789012345678901234567890,"labels":{"y":"z"}}'
+    )
+
+
+def test_usage_need_not_be_asked_for() -> None:
+    assert RELAY.ask_usage({}) == {}
+
+
+def test_a_whole_answer() -> None:
+    assert RELAY.response(LAST, None) == (LAST, COUNTED)
+    renamed, usage = RELAY.response(LAST, "alias")
+    assert usage == COUNTED
+    assert json.loads(renamed) == {**json.loads(LAST), "modelVersion": "alias"}
+    nameless = b'{"candidates": [ ]}'
+    assert RELAY.response(nameless, "alias") == (nameless, None)
+
+
+def test_a_refused_prompt_passes() -> None:
+    given = b'{"promptFeedback": {"blockReason": "SAFETY"}}'
+    assert RELAY.response(given, None) == (given, None)
+
+
+def test_an_error_with_a_good_status() -> None:
+    with pytest.raises(RequestFailed) as failed:
+        RELAY.response(b'{"error": {"code": 503, "message": "Busy.", "status": "UNAVAILABLE"}}', None)
+    assert failed.value.fault.kind == "overloaded"
+
+
+@pytest.mark.parametrize(
+    "given", [b"{}", b"[]", b"x", b'{"candidates": [], "usageMetadata": [1]}', b'{"usageMetadata": {}}']
+)
+def test_what_is_no_answer(given: bytes) -> None:
+    with pytest.raises(WireError):
+        RELAY.response(given, None)
+
+
+# --- Streams -------------------------------------------------------------------------------------
+
+
+def relay(model: str | None = None, **more: Any) -> StreamRelay:
+    return RELAY.stream(reply(model, **more))
+
+
+def sse(frame: bytes) -> bytes:
+    return b"data: %b\r\n\r\n" % frame
+
+
+def test_chunks_pass_as_they_are() -> None:
+    stream = relay()
+    assert stream.feed(CHUNK) == sse(CHUNK)
+    assert stream.content
+    assert stream.usage == ir.Usage(input=3)
+    assert stream.feed(LAST) == sse(LAST)
+    assert (stream.usage, stream.done) == (COUNTED, False)
+    assert stream.close() == b""
+    assert stream.done
+
+
+def test_chunks_under_another_name() -> None:
+    renamed = CHUNK.replace(b'"gemini-x"', b'"an \\"alias\\""')
+    stream = relay('an "alias"')
+    assert [stream.feed(CHUNK), stream.feed(CHUNK)] == [sse(renamed), sse(renamed)]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"text": 'She said "modelVersion": "gemini-x" twice.'}],
+        [{"functionCall": {"name": "f", "args": {"modelVersion": "gemini-x"}}}],
+    ],
+)
+def test_only_the_chunks_own_name_is_changed(parts: list[Any]) -> None:
+    given = body(candidate(*parts), createTime="x" * 300)
+    sent = relay("alias").feed(json.dumps(given).encode())
+    assert json.loads(sent[6:]) == {**given, "modelVersion": "alias"}
+
+
+def test_the_name_may_come_first() -> None:
+    given = b'{"modelVersion":"gemini-x","candidates":[{"content":{"parts":[{"text":"gemini-x"}]}}]}'
+    sent = relay("alias").feed(given)
+    assert json.loads(sent[6:]) == {**json.loads(given), "modelVersion": "alias"}
+
+
+def test_a_chunk_without_a_name_gets_none() -> None:
+    nameless = b'{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}'
+    assert relay("alias").feed(nameless) == sse(nameless)
+
+
+def test_a_chunk_of_several_lines() -> None:
+    pretty = json.dumps(body(candidate("a")), indent=1).encode()
+    assert relay().feed(pretty) == b"data: " + pretty.replace(b"\n", b"\r\ndata: ") + b"\r\n\r\n"
+
+
+def test_an_array() -> None:
+    stream = relay("alias", framing="json_array")
+    pretty = json.dumps(body(candidate("a", stop=None)), indent=1).encode()
+    sent = stream.feed(pretty) + stream.feed(LAST) + stream.close()
+    assert [chunk["modelVersion"] for chunk in json.loads(sent)] == ["alias", "alias"]
+
+
+@pytest.mark.parametrize(
+    ("chunk", "content"),
+    [
+        (candidate("a", stop=None), True),
+        ({"content": {"role": "model"}}, False),
+        ({"finishReason": "STOP"}, False),
+    ],
+)
+def test_content(chunk: dict[str, Any], content: bool) -> None:
+    stream = relay()
+    stream.feed(json.dumps(body(chunk)).encode())
+    assert stream.content is content
+
+
+def test_every_candidate_must_end() -> None:
+    stream = relay()
+    stream.feed(json.dumps(body(candidate("a"), candidate("x", stop=None, index=1))).encode())
+    with pytest.raises(RequestFailed, match="before its answer was complete"):
+        stream.close()
+    stream.feed(json.dumps(body(candidate("", index=1))).encode())
+    stream.close()
+    assert stream.done
+
+
+def test_a_refused_prompt_is_an_end() -> None:
+    stream = relay()
+    stream.feed(b'{"promptFeedback": {"blockReason": "SAFETY"}}')
+    assert stream.close() == b""
+    assert (stream.done, stream.content) == (True, False)
+
+
+def test_an_unspecified_reason_is_no_end() -> None:
+    stream = relay()
+    stream.feed(json.dumps(body(candidate("a", stop="FINISH_REASON_UNSPECIFIED"))).encode())
+    with pytest.raises(RequestFailed, match="before its answer was complete"):
+        stream.close()
+
+
+def test_an_empty_stream() -> None:
+    with pytest.raises(RequestFailed, match="without an answer"):
+        relay().close()
+
+
+ERROR = b'{"error": {"code": 503, "message": "Busy.", "status": "UNAVAILABLE"}}'
+
+
+@pytest.mark.parametrize(
+    "frame", [ERROR, b"[%b]" % ERROR, ErrorFrame(ERROR), ErrorFrame(b"[%b]" % ERROR)], ids=str
+)
+def test_an_error_in_the_stream(frame: bytes) -> None:
+    stream = relay()
+    stream.feed(CHUNK)
+    with pytest.raises(RequestFailed) as failed:
+        stream.feed(frame)
+    assert (failed.value.fault.kind, failed.value.fault.message) == ("overloaded", "Busy.")
+
+
+def test_an_error_without_json() -> None:
+    with pytest.raises(RequestFailed, match="gone"):
+        relay().feed(ErrorFrame(b"gone"))
+
+
+@pytest.mark.parametrize(
+    "frame", [b"x", b"7", b'{"candidates": 7}', b'{"candidates": [{"index": "a"}]}', b"[1]"]
+)
+def test_what_is_no_chunk(frame: bytes) -> None:
+    with pytest.raises(WireError):
+        relay().feed(frame)
+
+
+def test_no_counts_are_no_usage() -> None:
+    stream = relay()
+    assert stream.usage is None
+    stream.feed(b'{"candidates": [], "usageMetadata": {}}')
+    assert stream.usage is None
