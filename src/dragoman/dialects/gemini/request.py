@@ -180,7 +180,8 @@ def _blocks(parts: Any, where: str) -> tuple[ir.Block, ...]:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The path and body for a Gemini model.
 
-    Raises WireError for what cannot be asked at all: files of another provider, free-text tools.
+    Raises WireError for what cannot be asked at all: files of another provider, free-text tools, more than
+    eight answers.
     """
     own = request.dialect == NAME
     draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts, names={})
@@ -245,8 +246,11 @@ _LOST: dict[str, tuple[str, Severity]] = {
 _lost_values = attrgetter(*_LOST)
 _NOTHING = (None,) * len(_LOST)
 _DRAWN = ("temperature", "topP", "topK")
+_PENALTIES = ("presencePenalty", "frequencyPenalty")
 _STOPS = 5
 """How many stop sequences the API takes."""
+_ANSWERS = 8
+"""How many answers to one request it gives."""
 
 
 def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, Any], *, own: bool) -> None:
@@ -274,6 +278,12 @@ def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
                 report.lose(f"sampling.{_SAMPLING[key]}", "the model takes no sampling parameters", "quality")
     if config.get("candidateCount") == 1:
         del config["candidateCount"]
+    if config.get("candidateCount", 1) > _ANSWERS:
+        raise WireError(f"at most {_ANSWERS} answers can be asked for", "n", "unsupported_value")
+    for key in _PENALTIES:
+        if config.get(key, 0) >= 2:
+            config[key] = 1.99
+            report.change(f"sampling.{_SAMPLING[key]}", f"generationConfig.{key}", "must be below 2 here")
     if not config.get("responseLogprobs", True):
         del config["responseLogprobs"]
     if config.get("logprobs") == 0:

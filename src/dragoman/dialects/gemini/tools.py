@@ -130,7 +130,7 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
             provided = True
     if tools or (own and request.tools is not None):
         body["tools"] = tools
-    config = _tool_config(request, target, own=own)
+    config = _tool_config(request, target, own=own) if functions or own else _no_functions(request, target)
     if functions and provided and not own and target.quirks.server_call_parts:
         config[SERVER_CALLS] = True
         report.add(f"toolConfig.{SERVER_CALLS}", "functions beside the provider's own tools need it")
@@ -190,6 +190,13 @@ def _provided(
         report.lose(f"{where}.options.{option}", f"{key} has no such setting", "quality")
     report.change(where, "tools[]", f"written as {key}")
     return {key: {}}
+
+
+def _no_functions(request: ir.Request, target: Target) -> dict[str, Any]:
+    """A choice among the provider's own tools alone, which the API refuses."""
+    if request.tool_choice is not None and request.tool_choice.mode != "auto":
+        target.report.lose("tool_choice", "the provider's own tools cannot be chosen here", "quality")
+    return {}
 
 
 def _tool_config(request: ir.Request, target: Target, *, own: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dragoman.dialects.dialect import Target
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.gemini.request import MAPPED, PATH, STREAM_PATH, brief, decode_request, encode_request
 from dragoman.dialects.loss import Report
+from dragoman.errors import WireError
 from tests.unit.dialects.gemini.asking import (
     WEATHER,
     back,
@@ -168,6 +169,18 @@ def test_what_has_no_place_here(members: dict[str, Any], places: list[tuple[str,
 
 def test_what_others_state_as_their_default_is_left_out() -> None:
     assert config(sampling=ir.Sampling(n=1, logprobs=False, top_logprobs=0, stop=()))[0] == {}
+
+
+def test_more_answers_than_there_are() -> None:
+    assert config(sampling=ir.Sampling(n=8))[0] == {"candidateCount": 8}
+    with pytest.raises(WireError, match="at most 8"):
+        config(sampling=ir.Sampling(n=9))
+
+
+def test_penalties_end_below_two() -> None:
+    out, report = config(sampling=ir.Sampling(presence_penalty=2, frequency_penalty=-2))
+    assert out == {"presencePenalty": 1.99, "frequencyPenalty": -2}
+    assert changed(report) == ["sampling.presence_penalty"]
 
 
 def test_stop_sequences_have_an_end() -> None:
@@ -339,6 +352,15 @@ def test_tools_of_other_providers_become_our_own(kind: str, key: str) -> None:
     assert body["tools"] == [{key: {}}]
     assert changed(report) == ["tools[0]"]
     assert (read(tools=[{key: {}}]).tools or ())[0] == ir.ProviderTool("gemini", kind, {key: {}}, kind)
+
+
+def test_the_providers_own_tools_cannot_be_chosen() -> None:
+    request = foreign(
+        tools=(ir.ProviderTool("elsewhere", "web_search", {}),), tool_choice=ir.ToolChoice("any")
+    )
+    body, report = written(request)
+    assert "toolConfig" not in body
+    assert lost(report) == [("tool_choice", "quality")]
 
 
 def test_what_our_own_search_leaves_out_is_said_in_the_fields_words() -> None:
