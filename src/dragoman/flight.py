@@ -342,8 +342,8 @@ class Flight:
                 batch = through(steps, arrived) if steps else arrived
                 if hooks.need_events:
                     batch = await hooks.events(self._exchange, batch)
-                if self._keeper is not None:
-                    await self._keeper.watch(batch)
+                if self._keeper is not None and self._keeper.watch(batch):
+                    await self._keeper.keep_streamed()
                 batch, speaks, fault = self._watch(batch)
                 data = b"".join([encoder.feed(event) for event in batch])
                 if not self._committed:

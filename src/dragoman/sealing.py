@@ -89,16 +89,7 @@ class Keeper:
         self._asked = asked
         self._scope = scope
         self._unsealed = unsealed
-        self._fold = ir.Fold()
-
-    async def watch(self, events: Sequence[ir.Event]) -> None:
-        """Take some events of a stream; what must be kept is kept when its candidate finishes."""
-        add, finished = self._fold.add, False
-        for event in events:
-            add(event)
-            finished = finished or type(event) is ir.Finish
-        if finished:
-            await self.keep(self._fold.response())
+        self._gathered = Gathered()
 
     async def keep(self, response: ir.Response) -> None:
         """Keep what must be of a whole answer."""
@@ -109,3 +100,60 @@ class Keeper:
                     await self._vault.keep(*kept)
             except Exception:
                 log.exception("the seal vault failed to keep")
+
+    def watch(self, events: Sequence[ir.Event]) -> bool:
+        """Take some events of a stream; whether something has finished and is to be kept now."""
+        return self._gathered.add(events)
+
+    async def keep_streamed(self) -> None:
+        """Keep what must be of the answer that has been watched."""
+        await self.keep(self._gathered.response())
+
+
+_MANY = 256
+"""Pieces of a text that are held before they are joined: each takes as much memory as a short text."""
+
+
+class Gathered:
+    """Folds a stream at little cost: nearly all events are more of the text before."""
+
+    __slots__ = ("_candidate", "_fold", "_index", "_kind", "_pieces")
+
+    def __init__(self) -> None:
+        self._fold = ir.Fold()
+        self._kind: type[ir.TextDelta | ir.ThinkDelta] | None = None
+        self._index = self._candidate = 0
+        self._pieces: list[str] = []
+
+    def add(self, events: Sequence[ir.Event]) -> bool:
+        """Take some events; whether a candidate has finished with them."""
+        finished = False
+        for event in events:
+            if (
+                type(event) is self._kind
+                and event.index == self._index
+                and event.candidate == self._candidate
+            ):
+                self._pieces.append(event.text)
+                continue
+            self._settle()
+            if type(event) is ir.TextDelta or (type(event) is ir.ThinkDelta and event.part is None):
+                self._kind, self._index, self._candidate = type(event), event.index, event.candidate
+                self._pieces.append(event.text)
+            else:
+                self._fold.add(event)
+                finished = finished or type(event) is ir.Finish
+        if len(self._pieces) > _MANY:
+            self._pieces = ["".join(self._pieces)]
+        return finished
+
+    def response(self) -> ir.Response:
+        """The answer so far, without log probabilities."""
+        self._settle()
+        return self._fold.response()
+
+    def _settle(self) -> None:
+        if self._kind is not None:
+            self._fold.add(self._kind(self._index, "".join(self._pieces), self._candidate))
+            self._kind = None
+            self._pieces.clear()

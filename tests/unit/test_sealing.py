@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.table import DIALECTS
-from dragoman.sealing import Sealing, begin, issues
+from dragoman.sealing import Gathered, Sealing, begin, issues
 from dragoman.state.recall import Scope
 from dragoman.state.seals import MemoryVault
 from dragoman.upstreams.simulate import SimulateUpstream
@@ -120,8 +123,9 @@ async def test_streams_are_kept_when_they_finish() -> None:
     assert keeper is not None
     for event in ir.unfold(ANSWER):
         assert vault.kept == 0
-        await keeper.watch([event])
-        if isinstance(event, ir.Finish):
+        if keeper.watch([event]):
+            assert isinstance(event, ir.Finish)
+            await keeper.keep_streamed()
             break
     assert vault.kept == 1
     restored = await started(vault, SECOND).restored(SECOND, HERE, Report("anthropic"))
@@ -138,3 +142,54 @@ async def test_a_vault_that_fails_is_missing_and_nothing_else(caplog: pytest.Log
         for _ in range(2):
             assert await sealing.restored(SECOND, HERE, Report("anthropic")) is SECOND
     assert vault.asked == 1
+
+
+BLOCKS: list[ir.Block] = [
+    ir.Thinking("hm", sealed=ir.Sealed("t", "1")),
+    ir.Thinking(summary=("a", "b")),
+    ir.Thinking(sealed=ir.Sealed("t", "2"), redacted=True),
+    ir.Text("Hello.", sealed=ir.Sealed("t", "3")),
+    ir.Text(""),
+    CALL,
+    ir.Media("image", data="AAAA"),
+]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(BLOCKS), max_size=6), min_size=1, max_size=3),
+    st.randoms(use_true_random=False),
+)
+def test_what_is_gathered_is_the_answer(candidates: list[list[ir.Block]], random: Random) -> None:
+    """Candidates may speak in turns, and texts come in pieces of one character."""
+    response = ir.Response(
+        "t",
+        candidates=tuple(
+            ir.Candidate(tuple(blocks), ir.Stop("end"), index) for index, blocks in enumerate(candidates)
+        ),
+    )
+    waiting = [
+        [event for event in ir.unfold(response) if getattr(event, "candidate", None) == candidate.index]
+        for candidate in response.candidates
+    ]
+    gathered = Gathered()
+    gathered.add([ir.Start("t")])
+    finished = 0
+    while any(waiting):
+        event: Any = random.choice([one for one in waiting if one]).pop(0)
+        if isinstance(event, ir.TextDelta | ir.ThinkDelta):
+            pieces = [msgspec.structs.replace(event, text=character) for character in event.text]
+            assert not gathered.add(pieces)
+        else:
+            finished += gathered.add([event])
+    assert finished == len(candidates)
+    assert gathered.response() == response
+
+
+def test_long_texts_are_joined_as_they_come() -> None:
+    gathered = Gathered()
+    gathered.add([ir.Start("t"), ir.Open(0, ir.Text(""))])
+    for _ in range(1000):
+        gathered.add([ir.TextDelta(0, "x")])
+    assert gathered.response().candidates[0].blocks == (ir.Text("x" * 1000),)
+    gathered.add([ir.TextDelta(0, "y"), ir.Close(0)])
+    assert gathered.response().candidates[0].blocks == (ir.Text("x" * 1000 + "y"),)

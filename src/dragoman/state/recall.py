@@ -79,8 +79,7 @@ class Marks:
     def of(self, *facts: str | bytes) -> bytes:
         """The digest of some facts; no two lists of facts share one."""
         digest = self._seed.copy()
-        for fact in facts:
-            digest.update(_framed(fact))
+        digest.update(b"".join(map(_framed, facts)))
         return digest.digest()
 
     def call(self, call: ir.ToolCall) -> bytes:
@@ -111,10 +110,7 @@ class Chain:
 
     def add(self, role: str, blocks: Iterable[ir.Block]) -> None:
         """The next message."""
-        self._digest.update(_framed(role))
-        for fact in _facts(blocks):
-            self._digest.update(_framed(fact))
-        self._digest.update(b"end")
+        self._digest.update(b"".join(map(_framed, (role, *_facts(blocks), "end"))))
 
     def digest(self) -> bytes:
         """The digest of what has been added so far."""
