@@ -93,7 +93,7 @@ def _bytes(chunk: dict[str, Any] | bytes) -> bytes:
     return chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode()
 
 
-def streamed(given: Iterable[ir.Event], to: Reply | None = None) -> bytes:
+def streamed(given: Iterable[Any], to: Reply | None = None) -> bytes:
     """The bytes that a client is sent for these events."""
     encoder = StreamEncoder(to or reply())
     return b"".join(encoder.feed(event) for event in given)

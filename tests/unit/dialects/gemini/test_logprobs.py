@@ -24,7 +24,7 @@ def token(text: str, value: float, number: int) -> dict[str, Any]:
     return {"token": text, "logProbability": value, "tokenId": number}
 
 
-RESULT = {
+RESULT: dict[str, Any] = {
     "chosenCandidates": [token("Hel", -0.5, 1), token("lo", -0.25, 2)],
     "topCandidates": [{"candidates": [token("Hel", -0.5, 1), token("Hi", -1.5, 3)]}, {"candidates": []}],
 }

@@ -32,7 +32,7 @@ SEAL = ir.Sealed("gemini", "c2lnbmVk")
 CALL = ir.ToolCall("c1", "look_up")
 
 
-def said(*given: ir.Event, start: ir.Start = START) -> list[dict[str, Any]]:
+def said(*given: Any, start: ir.Start = START) -> list[dict[str, Any]]:
     """The parts that a client is sent for these events of one candidate."""
     out = streamed([start, *given, *END])
     for chunk in chunks(out):
@@ -379,7 +379,7 @@ def test_what_an_error_cuts_off_is_lost() -> None:
 # --- One JSON array ------------------------------------------------------------------------------
 
 
-def array(given: list[ir.Event]) -> list[dict[str, Any]]:
+def array(given: list[Any]) -> list[dict[str, Any]]:
     """The elements, each write in whole elements; the whole is one JSON array."""
     encoder = StreamEncoder(reply(framing="json_array"))
     out = b"".join(encoder.feed(event) for event in given)
