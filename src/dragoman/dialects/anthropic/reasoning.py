@@ -134,10 +134,7 @@ class _Fitting:
         if self.own and (wish.mode is None or _TYPES.get(wish.mode, wish.mode) in (self.modes or ())):
             return _verbatim(wish), self._effort(wish.effort)
         if wish.mode is None and wish.effort is None and wish.budget is None:
-            if wish.visible or wish.summary is not None:
-                self.report.lose(
-                    "reasoning", "how thoughts are shown is said only where some are asked for", "hint"
-                )
+            self._shown()
             return None, None
         off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
         if self.facts.reasoning is False or self.modes == ():
@@ -162,6 +159,15 @@ class _Fitting:
             return {"type": "enabled", "budget_tokens": budget}, None
         self.report.lose("reasoning", "the model has no such way to think", "quality")
         return None, None
+
+    def _shown(self) -> None:
+        """A wish about how thoughts are shown, where none are asked for."""
+        if self.wish.visible or self.wish.summary is not None:
+            self.report.lose(
+                "reasoning", "how thoughts are shown is said only where some are asked for", "hint"
+            )
+        elif self.wish.visible is False:
+            self.report.change("reasoning.visible", "", "no thoughts are asked for, so none are shown")
 
     def _takes(self, mode: str, *, unknown: bool) -> bool:
         return unknown if self.modes is None else mode in self.modes
