@@ -150,7 +150,13 @@ def test_streamed_entries_are_numbered_over_all_chunks() -> None:
 
 def test_streamed_text_and_pictures_keep_their_order() -> None:
     one, two = {**ENTRY, "index": 0}, {**ENTRY, "index": 1}
-    frames = [{"content": "a"}, {"images": [one]}, {"content": "b"}, {"content": "c"}, {"images": [two]}]
+    frames: list[dict[str, Any]] = [
+        {"content": "a"},
+        {"images": [one]},
+        {"content": "b"},
+        {"content": "c"},
+        {"images": [two]},
+    ]
     response = folded(*map(chunk, frames), chunk(finish="stop"))
     blocks = response.candidates[0].blocks
     texts = [block.text if isinstance(block, ir.Text) else None for block in blocks]
