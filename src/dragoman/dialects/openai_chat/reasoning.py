@@ -201,7 +201,8 @@ def effort_of(reasoning: ir.Reasoning, draft: Draft) -> str | None:
     efforts = draft.facts.efforts
     if effort is None or not efforts or effort in efforts:
         return effort
-    nearest = min(efforts, key=lambda word: abs(_rank(word) - _rank(effort)))
+    thinking = [word for word in efforts if word != "none"]  # who asks to think is not told not to
+    nearest = min(thinking or efforts, key=lambda word: abs(_rank(word) - _rank(effort)))
     draft.report.lose("reasoning.effort", f"the model knows no {effort}, {nearest} is asked for", "quality")
     return nearest
 

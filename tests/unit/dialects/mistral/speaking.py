@@ -52,7 +52,8 @@ def written(request: ir.Request, facts: Facts = UNKNOWN) -> tuple[dict[str, Any]
 def again(*messages: Any, **members: Any) -> dict[str, Any]:
     """What a request of this dialect's own client becomes on its way to Mistral; nothing may be lost."""
     body, report = written(decoded(*messages, **members))
-    assert report.losses == report.changes == []
+    assert not report.losses
+    assert not report.changes
     return body
 
 
@@ -158,7 +159,7 @@ def streamed(told: Iterable[ir.Event], report: Report | None = None) -> bytes:
 def chunks_of(stream: bytes) -> list[Any]:
     """The chunks of a stream, each of which the official client must know; `[DONE]` as it is."""
     frames = [line.removeprefix(b"data: ") for line in stream.split(b"\n\n") if line]
-    found = [frame if frame == DONE else msgspec.json.decode(frame) for frame in frames]
+    found: list[Any] = [frame if frame == DONE else msgspec.json.decode(frame) for frame in frames]
     for one in found:
         if one != DONE and one["object"] != "error":
             CompletionChunk.model_validate(one)

@@ -99,7 +99,8 @@ def test_every_chunk_comes_back_as_it_was(part: dict[str, Any], block: ir.Block)
     draft = own()
     assert decode_parts([part], "content") == [block]
     assert encode_part(block, draft, "b") == [part]
-    assert draft.report.losses == draft.report.changes == []
+    assert not draft.report.losses
+    assert not draft.report.changes
 
 
 def test_references_cite_for_the_text_before_them() -> None:
