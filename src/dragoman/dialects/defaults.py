@@ -33,7 +33,8 @@ def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_promp
         bool(request.messages) and request.messages[0].role in ("system", "developer")
     )
     if system_prompt is not None and not opens_with_system:
-        changes["messages"] = (ir.Message("system", (ir.Text(system_prompt),)), *request.messages)
+        # Not a message of its own: places in messages stay those that the client wrote.
+        changes["system"] = (ir.Text(system_prompt),)
     return msgspec.structs.replace(request, **changes) if changes else request
 
 
