@@ -391,7 +391,7 @@ class _Checker:
 
     def checks(self) -> None:
         """Answers can be checked only where the extra for it is installed."""
-        asked = [("check_output", self.config.check_output)]
+        asked: list[tuple[str, bool | None]] = [("check_output", self.config.check_output)]
         asked += [
             (f"{join('models', name)}.check_output", m.check_output) for name, m in self.config.models.items()
         ]

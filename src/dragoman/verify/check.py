@@ -20,7 +20,8 @@ import msgspec
 from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.verify.bounds import Budget, Exhausted
-from dragoman.verify.conformance import Breach, Test, Unusable, compile_schema, parsed
+from dragoman.verify.conformance import compile_schema, parsed
+from dragoman.verify.keywords import Breach, Test, Unusable
 
 LONGEST_TEXT: Final = 1_000_000
 """Characters of one answer. What is longer cannot be checked, and counts as wrong."""

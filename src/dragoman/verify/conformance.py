@@ -12,39 +12,13 @@ names one or is written like one.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from fractions import Fraction
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 from urllib.parse import unquote
 
 from dragoman.dialects.schema import mistake
 from dragoman.verify.bounds import Budget, Exhausted, compiled
-
-
-class Breach(NamedTuple):
-    """The first place where a value is not as the schema says. path: names and indexes from the root, to the
-    member that is missing where one is.
-    """
-
-    keyword: str
-    path: tuple[str | int, ...] = ()
-
-    def below(self, step: str | int) -> Breach:
-        """The same, seen from one level further up."""
-        return Breach(self.keyword, (step, *self.path))
-
-
-class Unusable(ValueError):
-    """A schema that nothing can be checked against. path: inside the schema, "" for the whole."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(message)
-        self.path = path
-        self.message = message
-
-
-Test: TypeAlias = Callable[[Any, Budget], Breach | None]
+from dragoman.verify.keywords import ANY, TYPED, Breach, Test, Unusable, at, passes
 
 
 def parsed(text: str) -> Any:
@@ -58,10 +32,14 @@ def compile_schema(schema: Mapping[str, Any]) -> Test:
         raise Unusable(found.path, found.message)
     try:
         test = _Compiler(schema).test(schema, "")
-        test(None, Budget(lambda: 0.0))
+        test(None, Budget(lambda: 0.0, _TRIAL))
     except (Exhausted, RecursionError):
         raise Unusable("", "the schema refers to itself without end, or is too large") from None
     return test
+
+
+_TRIAL: Final = 20_000
+"""Steps for null, which a schema that has an end soon judges."""
 
 
 class _Node:
@@ -88,10 +66,6 @@ def _never(_value: Any, _budget: Budget) -> Breach | None:
     return Breach("false schema")
 
 
-def _always(_value: Any, _budget: Budget) -> Breach | None:
-    return None
-
-
 class _Compiler:
     """Makes the tests of one document. Each schema in it is made once, so that it may refer to itself."""
 
@@ -103,7 +77,7 @@ class _Compiler:
 
     def test(self, schema: Any, path: str) -> Test:
         if type(schema) is bool:
-            return _always if schema else _never
+            return passes if schema else _never
         if type(schema) is not dict:
             raise Unusable(path, "a schema must be an object or a boolean")
         if (made := self._made.get(id(schema))) is not None:
@@ -113,15 +87,15 @@ class _Compiler:
         node = self._made[id(schema)] = _Node()
         for keyword in _UNKNOWABLE & schema.keys():
             if schema[keyword] not in (True, {}):
-                raise Unusable(_at(path, keyword), f"'{keyword}' cannot be checked")
+                raise Unusable(at(path, keyword), f"'{keyword}' cannot be checked")
         if schema is not self._document and not str(schema.get("$id", "#")).startswith("#"):
-            raise Unusable(_at(path, "$id"), "a schema inside of another with an '$id' cannot be checked")
+            raise Unusable(at(path, "$id"), "a schema inside of another with an '$id' cannot be checked")
         if self._lone_refs and "$ref" in schema:
             schema = {"$ref": schema["$ref"]}
-        node.always = [make(self, schema, path) for word, make in _ANY.items() if word in schema]
+        node.always = [make(self, schema, path) for word, make in ANY.items() if word in schema]
         node.typed = {
             kind: tests
-            for kind, makers in _TYPED.items()
+            for kind, makers in TYPED.items()
             if (tests := [make(self, schema, path) for words, make in makers if not words.isdisjoint(schema)])
         }
         return node
@@ -130,7 +104,7 @@ class _Compiler:
         return [self.test(schema, f"{path}[{index}]") for index, schema in enumerate(schemas)]
 
     def named(self, schemas: Mapping[str, Any], path: str) -> dict[str, Test]:
-        return {name: self.test(schema, _at(path, name)) for name, schema in schemas.items()}
+        return {name: self.test(schema, at(path, name)) for name, schema in schemas.items()}
 
     def pattern(self, pattern: str, path: str) -> Any:
         try:
@@ -138,11 +112,10 @@ class _Compiler:
         except ValueError as error:
             raise Unusable(path, str(error)) from error
 
-    def ref(self, schema: Mapping[str, Any], path: str) -> Test:
-        ref, place = schema["$ref"], _at(path, "$ref")
+    def ref(self, ref: str, path: str) -> Test:
         fragment = unquote(ref.removeprefix(_root_id(self._document)))
         if not fragment.startswith("#"):
-            raise Unusable(place, "a reference may not lead out of the schema")
+            raise Unusable(path, "a reference may not lead out of the schema")
         target: Any = self._document
         if fragment.startswith("#/"):
             for step in fragment[2:].split("/"):
@@ -150,17 +123,13 @@ class _Compiler:
         elif fragment != "#":
             target = next(_anchored(target, fragment), None)
         if target is None:
-            raise Unusable(place, f"{ref[:100]!r} leads nowhere")
+            raise Unusable(path, f"{ref[:100]!r} leads nowhere")
         return self.test(target, fragment.removeprefix("#").replace("/", ".").removeprefix("."))
 
 
 _LONE_REFS: Final = ("draft-03/schema", "draft-04/schema", "draft-06/schema", "draft-07/schema")
 _MOST_SCHEMAS: Final = 20_000
 _UNKNOWABLE: Final = frozenset({"unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef"})
-
-
-def _at(path: str, keyword: str) -> str:
-    return f"{path}.{keyword}" if path else keyword
 
 
 def _root_id(document: Mapping[str, Any]) -> str:
@@ -188,9 +157,6 @@ def _anchored(node: Any, fragment: str) -> Iterator[Any]:
             yield from _anchored(inner, fragment)
 
 
-# --- Values -------------------------------------------------------------------------------------------------
-
-
 def _number(text: str) -> float | int:
     number = float(text)
     return int(number) if number.is_integer() else number
@@ -198,343 +164,3 @@ def _number(text: str) -> float | int:
 
 def _no_json(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
-
-
-def _plain(value: Any) -> Any:
-    """A value of a schema as `parsed` would give it."""
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else value
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list) else value
-
-
-_write: Final = json.JSONEncoder(sort_keys=True).encode
-"""The one way to write a value: equal values are written alike."""
-
-
-def _written(value: Any, budget: Budget) -> str:
-    text = _write(value)
-    budget.spend(2 + len(text) // 32)
-    return text
-
-
-# --- Keywords for every value -------------------------------------------------------------------------------
-
-_TYPES: Final[dict[str, tuple[type, ...]]] = {
-    "object": (dict,),
-    "array": (list,),
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "null": (type(None),),
-}
-
-
-def _type(_compiler: _Compiler, schema: Mapping[str, Any], _path: str) -> Test:
-    stated = schema["type"]
-    names = [stated] if isinstance(stated, str) else stated
-    kinds = frozenset(kind for name in names for kind in _TYPES[name])
-    breach = Breach("type")
-    return lambda value, _budget: None if type(value) in kinds else breach
-
-
-def _enum(_compiler: _Compiler, schema: Mapping[str, Any], _path: str) -> Test:
-    return _one_among(schema["enum"], Breach("enum"))
-
-
-def _const(_compiler: _Compiler, schema: Mapping[str, Any], _path: str) -> Test:
-    return _one_among([schema["const"]], Breach("const"))
-
-
-def _one_among(allowed: Sequence[Any], breach: Breach) -> Test:
-    texts = frozenset(value for value in allowed if isinstance(value, str))
-    others = frozenset(_write(_plain(value)) for value in allowed if not isinstance(value, str))
-
-    def test(value: Any, budget: Budget) -> Breach | None:
-        found = value in texts if type(value) is str else bool(others) and _written(value, budget) in others
-        return None if found else breach
-
-    return test
-
-
-def _all_of(compiler: _Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    tests = compiler.tests(schema["allOf"], _at(path, "allOf"))
-
-    def test(value: Any, budget: Budget) -> Breach | None:
-        return next((found for one in tests if (found := one(value, budget)) is not None), None)
-
-    return test
-
-
-def _any_of(compiler: _Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    tests = compiler.tests(schema["anyOf"], _at(path, "anyOf"))
-
-    def test(value: Any, budget: Budget) -> Breach | None:
-        near: list[Breach] = []
-        for one in tests:
-            found = one(value, budget)
-            if found is None:
-                return None
-            if found != _OTHER_TYPE:
-                near.append(found)
-        return near[0] if len(near) == 1 else Breach("anyOf")
-
-    return test
-
-
-_OTHER_TYPE: Final = Breach("type")
-"""Of alternatives, those of another type were not meant; when one is left, its mistake is the one to tell."""
-
-
-def _one_of(compiler: _Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    tests = compiler.tests(schema["oneOf"], _at(path, "oneOf"))
-
-    def test(value: Any, budget: Budget) -> Breach | None:
-        return None if sum(one(value, budget) is None for one in tests) == 1 else Breach("oneOf")
-
-    return test
-
-
-def _not(compiler: _Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    inner = compiler.test(schema["not"], _at(path, "not"))
-    return lambda value, budget: Breach("not") if inner(value, budget) is None else None
-
-
-def _if(compiler: _Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    condition = compiler.test(schema["if"], _at(path, "if"))
-    then = compiler.test(schema.get("then", True), _at(path, "then"))
-    otherwise = compiler.test(schema.get("else", True), _at(path, "else"))
-
-    def test(value: Any, budget: Budget) -> Breach | None:
-        return (then if condition(value, budget) is None else otherwise)(value, budget)
-
-    return test
-
-
-# --- Keywords for one type ----------------------------------------------------------------------------------
-
-
-def _numeric(schema: Mapping[str, Any], keyword: str, path: str) -> Any:
-    value = schema[keyword]
-    if type(value) not in (int, float):
-        raise Unusable(_at(path, keyword), "must be a number")
-    return value
-
-
-def _bounds(_compiler: _Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-    above, below = -math.inf, math.inf
-    if schema.get("exclusiveMinimum") is True:  # draft 4
-        above = low
-    elif schema.get("exclusiveMinimum", False) is not False:
-        above = _numeric(schema, "exclusiveMinimum", path)
-    if schema.get("exclusiveMaximum") is True:
-        below = high
-    elif schema.get("exclusiveMaximum", False) is not False:
-        below = _numeric(schema, "exclusiveMaximum", path)
-
-    def test(value: Any, _budget: Budget) -> Breach | None:
-        if value < low or value > high:
-            return Breach("minimum" if value < low else "maximum")
-        if value <= above != -math.inf or value >= below != math.inf:
-            return Breach("exclusiveMinimum" if value <= above else "exclusiveMaximum")
-        return None
-
-    return test
-
-
-def _multiple(_compiler: _Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    if not _numeric(schema, "multipleOf", path) > 0:
-        raise Unusable(_at(path, "multipleOf"), "must be greater than 0")
-    step = Fraction(str(schema["multipleOf"]))  # as it was written: 0.1 is a tenth
-
-    def test(value: Any, _budget: Budget) -> Breach | None:
-        if isinstance(value, float):
-            value = Fraction(str(value)) if math.isfinite(value) else Fraction(1, 10**400)
-        return Breach("multipleOf") if value % step else None
-
-    return test
-
-
-def _counted(low: str, high: str) -> Callable[[_Compiler, Mapping[str, Any], str], Test]:
-    """The maker of a test for how long something is."""
-
-    def make(_compiler: _Compiler, schema: Mapping[str, Any], _path: str) -> Test:
-        least, most = schema.get(low, 0), schema.get(high, math.inf)
-
-        def test(value: Any, _budget: Budget) -> Breach | None:
-            if least <= len(value) <= most:
-                return None
-            return Breach(low if len(value) < least else high)
-
-        return test
-
-    return make
-
-
-def _pattern(compiler: _Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    pattern = compiler.pattern(schema["pattern"], _at(path, "pattern"))
-    return lambda value, budget: None if budget.search(pattern, value) else Breach("pattern")
-
-
-def _required(_compiler: _Compiler, schema: Mapping[str, Any], _path: str) -> Test:
-    names = schema["required"] if isinstance(schema["required"], list) else []  # draft 3 had a boolean
-
-    def test(value: Any, budget: Budget) -> Breach | None:
-        budget.spend(len(names) // 8)
-        return next((Breach("required", (name,)) for name in names if name not in value), None)
-
-    return test
-
-
-def _properties(compiler: _Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    named = compiler.named(schema.get("properties", {}), _at(path, "properties"))
-    place = _at(path, "patternProperties")
-    matched = [
-        (compiler.pattern(pattern, place), compiler.test(inner, _at(place, pattern)))
-        for pattern, inner in schema.get("patternProperties", {}).items()
-    ]
-    others = compiler.test(schema.get("additionalProperties", True), _at(path, "additionalProperties"))
-
-    def test(value: Any, budget: Budget) -> Breach | None:
-        budget.spend(len(value) // 4)
-        for name, inner in value.items():
-            own = named.get(name)
-            tests = [] if own is None else [own]
-            if matched:
-                tests += [one for pattern, one in matched if budget.search(pattern, name)]
-            for one in tests or (others,):
-                if (found := one(inner, budget)) is not None:
-                    return (
-                        Breach("additionalProperties") if found.keyword == "false schema" else found
-                    ).below(name)
-        return None
-
-    return test
-
-
-def _property_names(compiler: _Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    inner = compiler.test(schema["propertyNames"], _at(path, "propertyNames"))
-
-    def test(value: Any, budget: Budget) -> Breach | None:
-        bad = next((name for name in value if inner(name, budget) is not None), None)
-        return None if bad is None else Breach("propertyNames", (bad,))
-
-    return test
-
-
-def _dependencies(compiler: _Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    names: dict[str, Sequence[str]] = {}
-    schemas: dict[str, Test] = {}
-    for keyword in ("dependentRequired", "dependentSchemas", "dependencies"):
-        place, stated = _at(path, keyword), schema.get(keyword, {})
-        if not isinstance(stated, dict):
-            raise Unusable(place, "must be an object")
-        for name, wanted in stated.items():
-            if isinstance(wanted, list):
-                names[name] = [*names.get(name, ()), *map(str, wanted)]
-            else:
-                schemas[f"{keyword} {name}"] = compiler.test(wanted, _at(place, name))
-
-    def test(value: Any, budget: Budget) -> Breach | None:
-        for name, wanted in names.items():
-            missing = next((one for one in wanted if name in value and one not in value), None)
-            if missing is not None:
-                return Breach("dependentRequired", (missing,))
-        for name, one in schemas.items():
-            if name.partition(" ")[2] in value and (found := one(value, budget)) is not None:
-                return found
-        return None
-
-    return test
-
-
-def _items(compiler: _Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    # Until 2019-09 a list of schemas was called `items`, and what followed it `additionalItems`.
-    listed = isinstance(schema.get("items"), list)
-    first, rest = ("items", "additionalItems") if listed else ("prefixItems", "items")
-    heads = compiler.tests(schema.get(first, ()), _at(path, first))
-    others = compiler.test(schema.get(rest, True), _at(path, rest))
-
-    def test(value: Any, budget: Budget) -> Breach | None:
-        budget.spend(len(value) // 4)
-        for index, inner in enumerate(value):
-            one = heads[index] if index < len(heads) else others
-            if (found := one(inner, budget)) is not None:
-                return found.below(index)
-        return None
-
-    return test
-
-
-def _contains(compiler: _Compiler, schema: Mapping[str, Any], path: str) -> Test:
-    inner = compiler.test(schema["contains"], _at(path, "contains"))
-    least = _numeric(schema, "minContains", path) if "minContains" in schema else 1
-    most = _numeric(schema, "maxContains", path) if "maxContains" in schema else math.inf
-
-    def test(value: Any, budget: Budget) -> Breach | None:
-        count = sum(inner(item, budget) is None for item in value)
-        if least <= count <= most:
-            return None
-        return Breach("contains" if count < least else "maxContains")
-
-    return test
-
-
-def _unique(_compiler: _Compiler, schema: Mapping[str, Any], _path: str) -> Test:
-    if schema["uniqueItems"] is not True:
-        return _always
-
-    def test(value: Any, budget: Budget) -> Breach | None:
-        budget.spend(len(value))
-        seen: set[str] = set()
-        for index, item in enumerate(value):
-            written = _written(item, budget)
-            if written in seen:
-                return Breach("uniqueItems", (index,))
-            seen.add(written)
-        return None
-
-    return test
-
-
-_Maker: TypeAlias = Callable[[_Compiler, Mapping[str, Any], str], Test]
-
-_ANY: Final[dict[str, _Maker]] = {
-    "$ref": _Compiler.ref,
-    "type": _type,
-    "enum": _enum,
-    "const": _const,
-    "allOf": _all_of,
-    "anyOf": _any_of,
-    "oneOf": _one_of,
-    "not": _not,
-    "if": _if,
-}
-_NUMBER: Final[tuple[tuple[frozenset[str], _Maker], ...]] = (
-    (frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}), _bounds),
-    (frozenset({"multipleOf"}), _multiple),
-)
-_TYPED: Final[dict[type, tuple[tuple[frozenset[str], _Maker], ...]]] = {
-    str: (
-        (frozenset({"minLength", "maxLength"}), _counted("minLength", "maxLength")),
-        (frozenset({"pattern"}), _pattern),
-    ),
-    int: _NUMBER,
-    float: _NUMBER,
-    dict: (
-        (frozenset({"required"}), _required),
-        (frozenset({"properties", "patternProperties", "additionalProperties"}), _properties),
-        (frozenset({"propertyNames"}), _property_names),
-        (frozenset({"minProperties", "maxProperties"}), _counted("minProperties", "maxProperties")),
-        (frozenset({"dependentRequired", "dependentSchemas", "dependencies"}), _dependencies),
-    ),
-    list: (
-        (frozenset({"minItems", "maxItems"}), _counted("minItems", "maxItems")),
-        (frozenset({"prefixItems", "items", "additionalItems"}), _items),
-        (frozenset({"contains"}), _contains),
-        (frozenset({"uniqueItems"}), _unique),
-    ),
-}

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.verify.bounds import Budget, Exhausted
-from dragoman.verify.conformance import Breach, Unusable, compile_schema, parsed
+from dragoman.verify.conformance import compile_schema, parsed
+from dragoman.verify.keywords import Breach, Unusable
 
 
 def breach(schema: dict[str, Any], value: Any) -> Breach | None:
