@@ -86,7 +86,7 @@ class Flight:
                 await asyncio.sleep(pause)
                 self._exchange.waited += pause
                 commands = round_.on(machine.Timer(), self._now())
-            elif isinstance(command, machine.GiveUp):
+            else:
                 raise RequestFailed(for_client(command.fault, named_by_client=self._work.names_deployment))
 
     def _candidates(self) -> Sequence[Candidate]:
@@ -279,7 +279,10 @@ class Flight:
         has looked at the request, which is before it has computed anything.
         """
         exchange, work = self._exchange, self._work
-        exchange.losses, exchange.changes = call.report.located(work.face.located(work.wire))
+        locate = work.face.located(work.wire)
+        if self._sealing is not None:
+            locate = self._sealing.located(locate)
+        exchange.losses, exchange.changes = call.report.located(locate)
         work.hold_strict()
 
     async def _fetch_media(self, upstream: Upstream) -> None:

@@ -7,7 +7,8 @@ that fails is logged, and the exchange goes on without it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
@@ -17,6 +18,8 @@ from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
 
 log = logging.getLogger("dragoman.sealing")
+
+_BLOCK = re.compile(r"(messages\[(\d+)\])\.blocks\[")
 
 
 def begin(vault: Vault, tenant: str, upstream: Upstream, request: ir.Request) -> Sealing | None:
@@ -50,9 +53,11 @@ class Sealing:
         self._marks = Marks(vault.secret, tenant)
         self._questions, self._asked = ask(request, self._marks)
         self._found: Mapping[bytes, bytes] | None = None
+        self._restored: frozenset[int] = frozenset()
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
         """The request with what its client does not hold, as far as this scope issued it."""
+        self._restored = frozenset()
         try:
             if self._found is None:
                 self._found = await self._find()
@@ -65,9 +70,23 @@ class Sealing:
             return request
         for where, reason in recalled.losses:
             report.lose(where, reason, "quality")
+        self._restored = recalled.messages
         if recalled.messages:
-            report.add("messages[]", f"reasoning and signatures of {recalled.messages} earlier answers")
+            report.add("messages[]", f"reasoning and signatures of {len(recalled.messages)} earlier answers")
         return recalled.request
+
+    def located(self, locate: Callable[[str], str]) -> Callable[[str], str]:
+        """`locate` for what is said of the restored request: a message that got something back has other
+        blocks than its client wrote, so its places are the message itself.
+        """
+        if not self._restored:
+            return locate
+
+        def inside(where: str) -> str:
+            block = _BLOCK.match(where)
+            return locate(block[1] if block and int(block[2]) in self._restored else where)
+
+        return inside
 
     async def _find(self) -> Mapping[bytes, bytes]:
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
@@ -110,6 +129,7 @@ class Keeper:
         await self.keep(self._gathered.response())
 
 
+_WORDS = (ir.TextDelta, ir.ThinkDelta)
 _MANY = 256
 """Pieces of a text that are held before they are joined: each takes as much memory as a short text."""
 
@@ -129,20 +149,22 @@ class Gathered:
         """Take some events; whether a candidate has finished with them."""
         finished = False
         for event in events:
-            if (
-                type(event) is self._kind
-                and event.index == self._index
-                and event.candidate == self._candidate
-            ):
-                self._pieces.append(event.text)
-                continue
+            if isinstance(event, _WORDS):
+                if (
+                    type(event) is self._kind
+                    and event.index == self._index
+                    and event.candidate == self._candidate
+                ):
+                    self._pieces.append(event.text)
+                    continue
+                self._settle()
+                if isinstance(event, ir.TextDelta) or event.part is None:
+                    self._kind, self._index, self._candidate = type(event), event.index, event.candidate
+                    self._pieces.append(event.text)
+                    continue
             self._settle()
-            if type(event) is ir.TextDelta or (type(event) is ir.ThinkDelta and event.part is None):
-                self._kind, self._index, self._candidate = type(event), event.index, event.candidate
-                self._pieces.append(event.text)
-            else:
-                self._fold.add(event)
-                finished = finished or type(event) is ir.Finish
+            self._fold.add(event)
+            finished = finished or type(event) is ir.Finish
         if len(self._pieces) > _MANY:
             self._pieces = ["".join(self._pieces)]
         return finished

@@ -111,6 +111,19 @@ async def test_the_vault_is_asked_once_for_all_attempts() -> None:
     assert (here.losses, len(here.changes)) == ([], 1)
 
 
+async def test_places_in_a_restored_message_are_the_message() -> None:
+    """Its blocks are others than the client's, so their numbers would name the wrong ones."""
+    vault = Counting()
+    await answered(vault)
+    sealing = started(vault, SECOND)
+    places = ["messages[1].blocks[1].cache", "messages[0].blocks[0]", "messages[12].blocks[1]", "output"]
+    assert [sealing.located(str)(place) for place in places] == places
+    await sealing.restored(SECOND, HERE, Report("anthropic"))
+    assert [sealing.located(str)(place) for place in places] == ["messages[1]", *places[1:]]
+    await sealing.restored(SECOND, Scope("up", "other"), Report("anthropic"))
+    assert [sealing.located(str)(place) for place in places] == places
+
+
 async def test_an_answer_without_seals_leaves_the_vault_alone() -> None:
     vault = Counting()
     await answered(vault, ir.Response("t", candidates=(ir.Candidate((CALL,)),)))

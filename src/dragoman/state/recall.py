@@ -259,12 +259,12 @@ def _sealed(block: ir.Block) -> bool:
 
 
 class Recalled(msgspec.Struct, frozen=True):
-    """A request with what came back. messages: how many got something. losses: (place, reason) of what did
-    not.
+    """A request with what came back. messages: which of them got something. losses: (place, reason) of what
+    did not.
     """
 
     request: ir.Request
-    messages: int = 0
+    messages: frozenset[int] = frozenset()
     losses: Sequence[tuple[str, str]] = ()
 
 
@@ -282,7 +282,7 @@ def recall(
     messages = list(request.messages)
     memories: dict[bytes, _Memory] = {}
     losses: list[tuple[str, str]] = []
-    restored = 0
+    restored: set[int] = set()
     for question in questions:
         where = f"messages[{question.index}]"
         entry = next((found[key] for key in question.keys if key in found), None)
@@ -298,11 +298,11 @@ def recall(
         elif entry is not None:
             message = messages[question.index]
             messages[question.index] = replace(message, blocks=memory.put_back(message.blocks))
-            restored += 1
+            restored.add(question.index)
     losses += [(memory.where, _CHANGED) for memory in memories.values() if memory.lacks]
     if not restored:
         return Recalled(request, losses=losses)
-    return Recalled(replace(request, messages=tuple(messages)), restored, losses)
+    return Recalled(replace(request, messages=tuple(messages)), frozenset(restored), losses)
 
 
 class _Memory:
