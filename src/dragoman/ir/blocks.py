@@ -162,6 +162,7 @@ class ToolResult(Value, frozen=True):
     cache: CacheMark | None = None
     extra: Extra = None
     form: str | None = None
+    sealed: Sealed | None = None
 
 
 class Media(Value, frozen=True):

@@ -42,13 +42,13 @@ _FILE = frozenset({"fileData", "mediaResolution", _SIGNATURE})
 _FILE_DATA = frozenset({"fileUri", "mimeType", "displayName"})
 _CALL = frozenset({"functionCall", _SIGNATURE})
 _CALL_DATA = frozenset({"id", "name", "args"})
-_RESULT = frozenset({"functionResponse"})
+_RESULT = frozenset({"functionResponse", _SIGNATURE})
 _RESULT_DATA = frozenset({"id", "name", "response", "parts"})
 _CODE = frozenset({"executableCode", _SIGNATURE})
-_CODE_RESULT = frozenset({"codeExecutionResult"})
+_CODE_RESULT = frozenset({"codeExecutionResult", _SIGNATURE})
 _TOOL_CALL = frozenset({"toolCall", _SIGNATURE})
 _TOOL_CALL_DATA = frozenset({"id", "toolType", "args"})
-_TOOL_RESPONSE = frozenset({"toolResponse"})
+_TOOL_RESPONSE = frozenset({"toolResponse", _SIGNATURE})
 _TOOL_RESPONSE_DATA = frozenset({"id", "toolType", "response"})
 
 _DETAILS = {"MEDIA_RESOLUTION_LOW": "low", "MEDIA_RESOLUTION_HIGH": "high"}
@@ -190,6 +190,7 @@ def _result(part: _Wire) -> ir.Block:
         error,
         extra=ir.merge(inner("functionResponse", result, _RESULT_DATA), leftovers(part, _RESULT)),
         form=form,
+        sealed=_sealed(part),
     )
 
 
@@ -234,6 +235,7 @@ def _code_result(part: _Wire) -> ir.Block:
         "codeExecutionResult",
         "provider",
         extra=leftovers(part, _CODE_RESULT),
+        sealed=_sealed(part),
     )
 
 
@@ -269,6 +271,7 @@ def _tool_response(part: _Wire) -> ir.Block:
         "toolResponse",
         "provider",
         extra=ir.merge(inner("toolResponse", result, _TOOL_RESPONSE_DATA), leftovers(part, _TOOL_RESPONSE)),
+        sealed=_sealed(part),
     )
 
 

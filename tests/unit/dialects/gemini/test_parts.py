@@ -154,8 +154,13 @@ BOTH = [
         ir.ToolCall("t", "file_search", "", "builtin", "provider", sealed=SEAL),
     ),
     (
-        {"toolResponse": {"id": "t", "toolType": "FILE_SEARCH", "response": {"a": 1}}},
-        ir.ToolResult("t", (ir.Json({"a": 1}),), "file_search", kind="toolResponse", by="provider"),
+        {
+            "toolResponse": {"id": "t", "toolType": "FILE_SEARCH", "response": {"a": 1}},
+            "thoughtSignature": "c2VhbA==",
+        },
+        ir.ToolResult(
+            "t", (ir.Json({"a": 1}),), "file_search", kind="toolResponse", by="provider", sealed=SEAL
+        ),
     ),
     (
         {"newThing": {"a_b": 1}, "thoughtSignature": "c2VhbA=="},
