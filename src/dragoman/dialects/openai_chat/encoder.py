@@ -243,6 +243,7 @@ class Encoder:
 
     def _open_call(self, choice: _Choice, out: _Out) -> bytes:
         block: ir.ToolCall = out.block
+        call: dict[str, Any]
         out.said = bool(block.arguments)
         if block.by != "client":
             lose_unsaid(block, self._draft, out.where)

@@ -247,6 +247,7 @@ class _History:
             self._plain(message, "user", tuple(rest), where)
 
     def _result(self, message: ir.Message, block: ir.ToolResult, where: str) -> None:
+        out: dict[str, Any]
         if self.draft.own:
             out = self._own_result(message, block, where)
         else:
