@@ -54,13 +54,12 @@ class _Candidate:
 class Decoder(ChunkDecoder):
     """Events of one stream."""
 
-    __slots__ = ("_candidates", "_seen", "_started", "_tier", "_usage")
+    __slots__ = ("_candidates", "_started", "_tier", "_usage")
 
     def __init__(self, _: Quirks) -> None:
         super().__init__(PADDING)
         self._candidates: dict[int, _Candidate] = {}
         self._started = False
-        self._seen: dict[str, Any] = {}  # leftovers of the chunks, latest values
         self._tier: str | None = None
         self._usage: dict[str, Any] | None = None
 
@@ -72,11 +71,11 @@ class Decoder(ChunkDecoder):
         events: list[ir.Event] = []
         if not self._started:
             self._started = True
-            self._keep(chunk)
+            self._keep(chunk, _CHUNK)
             extra: ir.Extra = {NAME: dict(self._seen)} if self._seen else None
             start = ir.Start(NAME, chunk.get("id"), chunk.get("model"), chunk.get("created"), extra=extra)
             events.append(start)
-        elif not chunk.keys() <= _CHUNK and (news := self._keep(chunk)):
+        elif not chunk.keys() <= _CHUNK and (news := self._keep(chunk, _CHUNK)):
             events.append(ir.More({NAME: news}))
         for choice in chunk.get("choices") or ():
             self._choice(choice, events)
@@ -87,16 +86,6 @@ class Decoder(ChunkDecoder):
                 self._tier = tier
                 events.append(ir.More(tier=tier))
         return events
-
-    def _keep(self, chunk: dict[str, Any]) -> dict[str, Any]:
-        """Remember leftovers; those that are new or have changed."""
-        news = {
-            key: value
-            for key, value in chunk.items()
-            if key not in _CHUNK and value is not None and self._seen.get(key) != value
-        }
-        self._seen.update(news)
-        return news
 
     def _choice(self, choice: dict[str, Any], events: list[ir.Event]) -> None:
         index = choice.get("index") or 0

@@ -19,6 +19,7 @@ from dragoman.dialects.mistral.parts import decode_parts, encode_media, encode_p
 from dragoman.dialects.mistral.saying import Saying, decode_saying
 from dragoman.dialects.mistral.terms import call_id, leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.messages import answered
 from dragoman.dialects.openai_chat.terms import text_of
 from dragoman.errors import WireError
 
@@ -230,7 +231,10 @@ class _History(_OwnHistory):
         self.out.append({"role": "user", "content": chunks if text is None else text})
 
     def _answer(self, block: ir.ToolResult, where: str) -> None:
-        out: dict[str, Any] = {"role": "tool", "tool_call_id": self._answered(block, where)}
+        out: dict[str, Any] = {
+            "role": "tool",
+            "tool_call_id": answered(self.open, block, call_id, self.draft.report, where),
+        }
         if block.name is not None:
             out["name"] = block.name
         out["content"] = self._result_content(block, where)
@@ -238,19 +242,6 @@ class _History(_OwnHistory):
         if block.extra is not None:
             restore({}, block.extra, self.draft.report, where)
         self.out.append(out)
-
-    def _answered(self, block: ir.ToolResult, where: str) -> str:
-        """The id of the call that a result answers; by name and order where it names none."""
-        if block.id is not None:
-            stated = call_id(block.id)
-            self.open = deque(call for call in self.open if call[0] != stated)
-            return stated
-        for call in self.open:
-            if block.name in {None, call[1]}:
-                self.open.remove(call)
-                return call[0]
-        self.draft.report.lose(where, "the result answers no call")
-        return call_id(block.name or "call")
 
     def _result_content(self, block: ir.ToolResult, where: str) -> Any:
         """A result as text; its media as chunks where the model takes them, in a user's message otherwise."""

@@ -30,12 +30,13 @@ _decode = msgspec.json.Decoder().decode
 class ChunkDecoder(ABC):
     """Events of one stream of chunks. padding: the member by which the sender hides the length of texts."""
 
-    __slots__ = ("_last", "_over", "_template")
+    __slots__ = ("_last", "_over", "_seen", "_template")
 
     def __init__(self, padding: str = "obfuscation") -> None:
         self._over = False
         self._template = Template(padding)
         self._last: Delta | None = None  # what a repeated chunk is like
+        self._seen: dict[str, Any] = {}  # leftovers of the chunks, latest values
 
     def feed(self, frame: bytes) -> list[ir.Event]:
         """The events of one chunk. Raises WireError for what is none."""
@@ -67,6 +68,16 @@ class ChunkDecoder(ABC):
         if self._over:
             return []
         return self._end() if self._complete() else self._fail(BROKEN)
+
+    def _keep(self, chunk: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+        """Remember leftovers; those that are new or have changed."""
+        news = {
+            key: value
+            for key, value in chunk.items()
+            if key not in known and value is not None and self._seen.get(key) != value
+        }
+        self._seen.update(news)
+        return news
 
     def _learn(self, frame: bytes, chunk: dict[str, Any], events: list[ir.Event]) -> None:
         """Remember a chunk that only continued a block; the next ones are likely to be like it."""

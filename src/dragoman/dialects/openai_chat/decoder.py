@@ -109,14 +109,13 @@ class Call:
 class Decoder(ChunkDecoder):
     """Events of one stream."""
 
-    __slots__ = ("_candidates", "_quirks", "_seen", "_started", "_tier", "_usage")
+    __slots__ = ("_candidates", "_quirks", "_started", "_tier", "_usage")
 
     def __init__(self, quirks: Quirks) -> None:
         super().__init__()
         self._quirks = quirks
         self._candidates: dict[int, _Candidate] = {}
         self._started = False
-        self._seen: dict[str, Any] = {}  # leftovers of the chunks, latest values
         self._tier: str | None = None
         self._usage: dict[str, Any] | None = None
 
@@ -129,10 +128,10 @@ class Decoder(ChunkDecoder):
         events: list[ir.Event] = []
         if not self._started:
             if not choices and not chunk.get("id"):
-                self._keep(chunk)  # Azure's first chunk: filter results, and no answer yet
+                self._keep(chunk, _CHUNK)  # Azure's first chunk: filter results, and no answer yet
                 return []
             self._start(chunk, events)
-        elif not chunk.keys() <= _CHUNK and (news := self._keep(chunk)):
+        elif not chunk.keys() <= _CHUNK and (news := self._keep(chunk, _CHUNK)):
             events.append(ir.More({NAME: news}))
         if (tier := chunk.get("service_tier")) is not None and tier != self._tier:
             self._tier = tier
@@ -147,7 +146,7 @@ class Decoder(ChunkDecoder):
 
     def _start(self, chunk: dict[str, Any], events: list[ir.Event]) -> None:
         self._started = True
-        self._keep(chunk)
+        self._keep(chunk, _CHUNK)
         self._tier = chunk.get("service_tier")
         events.append(
             ir.Start(
@@ -159,16 +158,6 @@ class Decoder(ChunkDecoder):
                 extra={NAME: dict(self._seen)} if self._seen else None,
             )
         )
-
-    def _keep(self, chunk: dict[str, Any]) -> dict[str, Any]:
-        """Remember leftovers; those that are new or have changed."""
-        news = {
-            key: value
-            for key, value in chunk.items()
-            if key not in _CHUNK and value is not None and self._seen.get(key) != value
-        }
-        self._seen.update(news)
-        return news
 
     def _choice(self, choice: dict[str, Any], events: list[ir.Event]) -> None:
         index = choice.get("index") or 0

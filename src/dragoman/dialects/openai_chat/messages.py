@@ -7,11 +7,12 @@ Message.form is "parts" where the content was a list, None where it was a string
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.answer import decode_answer
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.parts import decode_parts, encode_media, encode_part
@@ -251,7 +252,10 @@ class _History:
         if self.draft.own:
             out = self._own_result(message, block, where)
         else:
-            out = {"role": "tool", "tool_call_id": self._answered(block, where)}
+            out = {
+                "role": "tool",
+                "tool_call_id": answered(self.open, block, short_id, self.draft.report, where),
+            }
             out["content"] = text = self._result_text(block, where)
             if block.cache is not None and self.draft.quirks.cache_marks != "none":
                 out["content"] = [self.draft.finish({"type": "text", "text": text}, block.cache, None, where)]
@@ -270,19 +274,6 @@ class _History:
         if block.content or message.form == "parts":
             out["content"] = self._content(block.content, where + ".content", parts=message.form == "parts")
         return out
-
-    def _answered(self, block: ir.ToolResult, where: str) -> str:
-        """The id of the call that a result answers; by name and order where it names none."""
-        if block.id is not None:
-            call_id = short_id(block.id)
-            self.open = deque(call for call in self.open if call[0] != call_id)
-            return call_id
-        for call in self.open:
-            if block.name in {None, call[1]}:
-                self.open.remove(call)
-                return call[0]
-        self.draft.report.lose(where, "the result answers no call")
-        return short_id(block.name or "call")
 
     def _result_text(self, block: ir.ToolResult, where: str) -> str:
         """A result as text; its media follow in a user's message."""
@@ -306,6 +297,31 @@ class _History:
             self.draft.report.change(where + ".error", where, "a failure is told in the result's text")
             text = f"Error: {text}" if text else "Error"
         return text
+
+
+def answered(
+    waiting: deque[tuple[str, str]],
+    block: ir.ToolResult,
+    fit: Callable[[str], str],
+    report: Report,
+    where: str,
+) -> str:
+    """The id of the call that a result answers; by name and order where it names none.
+
+    waiting: (id, name) of the calls that have no result yet; the call is taken out. fit: an id as the target
+    takes it.
+    """
+    if block.id is not None:
+        call_id = fit(block.id)
+        for call in [call for call in waiting if call[0] == call_id]:
+            waiting.remove(call)
+        return call_id
+    for call in waiting:
+        if block.name in {None, call[1]}:
+            waiting.remove(call)
+            return call[0]
+    report.lose(where, "the result answers no call")
+    return fit(block.name or "call")
 
 
 def short_id(call_id: str) -> str:
