@@ -13,7 +13,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, fault_of
-from dragoman.dialects.gemini.stops import UNFINISHED, refused
+from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED, refused
 from dragoman.dialects.gemini.usage import decode_usage
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
@@ -26,7 +26,7 @@ class _Answer(msgspec.Struct, rename="camel", gc=False):
     """What must be known of one candidate of a chunk."""
 
     content: msgspec.Raw = _NOTHING
-    finish_reason: Any = None
+    finish_reason: str | int | None = None
     index: int | None = None
 
 
@@ -93,7 +93,17 @@ class StreamRelay:
     """One stream: chunks pass as they are, but for the model's name."""
 
     __slots__ = (
-        *("_array", "_finished", "_name", "_open", "_refused", "_separator", "_usage"),
+        *(
+            "_answered",
+            "_array",
+            "_broken",
+            "_finished",
+            "_name",
+            "_open",
+            "_refused",
+            "_separator",
+            "_usage",
+        ),
         *("content", "done"),
     )
 
@@ -106,6 +116,8 @@ class StreamRelay:
         self._usage = _NOTHING
         self._open: set[int] = set()
         self._finished: set[int] = set()
+        self._broken: set[int] = set()
+        self._answered: set[int] = set()
         self._refused = False
 
     @property
@@ -153,19 +165,28 @@ class StreamRelay:
         for place, candidate in enumerate(chunk.candidates):
             number = place if candidate.index is None else candidate.index
             self._open.add(number)
+            if number not in self._answered:
+                content = bytes(candidate.content)
+                if b'"parts"' in content:
+                    self.content = True
+                    if b'"thought"' not in content:
+                        self._answered.add(number)
             word = candidate.finish_reason
             if word is not None and word not in UNFINISHED:
                 self._finished.add(number)
-            if not self.content:
-                self.content = b'"parts"' in bytes(candidate.content)
+                if word in BROKEN:
+                    self._broken.add(number)
         if chunk.prompt_feedback is not None and not chunk.candidates:
             self._refused = self._refused or refused(chunk.prompt_feedback) is not None
 
     def close(self) -> bytes:
-        """The bytes have ended, which is all that ends a stream. Raises RequestFailed if one broke off."""
+        """The bytes have ended, which is all that ends a stream. Raises RequestFailed if one broke off.
+
+        What the model broke is no end either, but Google's clients know its reasons: they get it as it came.
+        """
         if self._open - self._finished or not (self._open or self._refused):
             raise RequestFailed(broken(ENDED if self._open else SILENT))
-        self.done = True
+        self.done = self._refused or bool(self._open - (self._broken - self._answered))
         return b"]" if self._array else b""
 
 

@@ -39,7 +39,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
         response = _response(body, candidates)
     except (KeyError, TypeError, AttributeError):
         raise WireError("an answer of an unknown shape") from None
-    faults = [None if one.blocks else broken_off(one.stop) for one in candidates]
+    faults = [None if any(map(is_usable, one.blocks)) else broken_off(one.stop) for one in candidates]
     if faults and None not in faults:
         raise RequestFailed(next(fault for fault in faults if fault is not None))
     return response
@@ -93,6 +93,14 @@ def _candidate(value: dict[str, Any], place: int) -> ir.Candidate:
 def calls_client(block: ir.Block) -> bool:
     """Whether a block asks the client for something."""
     return isinstance(block, ir.ToolCall) and block.by == "client"
+
+
+def is_usable(block: ir.Block) -> bool:
+    """Whether a block is more than reasoning, which alone is no answer."""
+    return not isinstance(block, ir.Thinking) and block != _NO_WORDS
+
+
+_NO_WORDS = ir.Text("")
 
 
 def cited(block: ir.Block, citation: ir.Citation) -> ir.Block:

@@ -22,6 +22,8 @@ _BROKEN = (
     *("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"),
     *("MISSING_THOUGHT_SIGNATURE", "NO_IMAGE", "IMAGE_OTHER", "OTHER"),
 )
+BROKEN = frozenset({*_BROKEN, 5})
+"""Reasons that say that the model failed."""
 UNFINISHED = frozenset({"FINISH_REASON_UNSPECIFIED", 0})
 """What some chunks of a stream say that are not the last."""
 
@@ -91,7 +93,7 @@ def feedback_of(stop: ir.Stop | None) -> dict[str, Any] | None:
 
 
 def broken_off(stop: ir.Stop | None) -> ir.Fault | None:
-    """The fault of an answer without any part whose stop says that the model failed; None for any other."""
+    """The fault of a stop by which the model failed, for answers without anything usable; None otherwise."""
     if stop is None or stop.reason != "broken":
         return None
     word = stop.raw or "OTHER"

@@ -22,7 +22,7 @@ from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, decode_cita
 from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
 from dragoman.dialects.gemini.parts import decode_part
 from dragoman.dialects.gemini.patches import Patches
-from dragoman.dialects.gemini.response import KNOWN, calls_client, remainder
+from dragoman.dialects.gemini.response import KNOWN, calls_client, is_usable, remainder
 from dragoman.dialects.gemini.stops import UNFINISHED, broken_off, decode_stop, refused
 from dragoman.dialects.gemini.terms import NAME, leftovers
 from dragoman.dialects.gemini.usage import decode_tier, decode_usage
@@ -71,13 +71,13 @@ class _Answer:
     """One candidate while it arrives.
 
     index, kind: the number of the block that is open or comes next, and the class of the open one (None where
-    none is). finish: the members that say how it ended. texts: its texts in pieces, by block. media: what
-    the open sound is so far.
+    none is). usable: there is more than reasoning. finish: the members that say how it ended. texts: its words
+    in pieces, by block. media: the last piece of the open sound.
     """
 
     __slots__ = (
         *("called", "extra", "finish", "index", "kind", "media", "number", "patches"),
-        *("pieces", "texts"),
+        *("pieces", "texts", "usable"),
     )
 
     def __init__(self, number: int) -> None:
@@ -88,7 +88,7 @@ class _Answer:
         self.texts: list[tuple[int, list[str]]] = []
         self.patches: Patches | None = None
         self.media: ir.Media | None = None
-        self.called = False
+        self.called = self.usable = False
         self.finish: _Wire | None = None
         self.extra: _Wire = {}
 
@@ -115,6 +115,7 @@ class _Answer:
             block = ir.Thinking() if thought else ir.Text("")
             events.append(ir.Open(self.index, block, self.number))
             if not thought:
+                self.usable = True
                 self.pieces = []
                 self.texts.append((self.index, self.pieces))
         if thought:
@@ -128,6 +129,7 @@ class _Answer:
         """A block that comes whole."""
         events = self.close()
         index, number = self.index, self.number
+        self.usable = self.usable or is_usable(block)
         if isinstance(block, ir.ToolCall):
             self.called = self.called or calls_client(block)
             events.append(ir.Open(index, msgspec.structs.replace(block, arguments=""), number))
@@ -147,7 +149,7 @@ class _Answer:
             self.media = block
             return [ir.MediaDelta(self.index, data, candidate=self.number)]
         events = self.close()
-        self.kind, self.media = ir.Media, block
+        self.kind, self.media, self.usable = ir.Media, block, True
         bare = msgspec.structs.replace(block, data=None)
         events.append(ir.Open(self.index, bare, self.number))
         events.append(ir.MediaDelta(self.index, data, candidate=self.number))
@@ -216,7 +218,7 @@ class StreamDecoder:
             stops = {0: self._refused}
         if not stops or None in stops.values():
             return events + self._fail(broken(ENDED if answers else SILENT))
-        faults = [None if answer.index else broken_off(stops[answer.number]) for answer in answers]
+        faults = [None if answer.usable else broken_off(stops[answer.number]) for answer in answers]
         if answers and None not in faults:
             return events + self._fail(next(fault for fault in faults if fault is not None))
         self._state = "over"
@@ -359,7 +361,8 @@ def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
         if not call.keys() & _IN_PIECES:
             return answer.whole(block)
         events = answer.close()
-        answer.called, answer.kind, answer.patches = True, ir.ToolCall, Patches()
+        answer.called = answer.usable = True
+        answer.kind, answer.patches = ir.ToolCall, Patches()
         events.append(ir.Open(answer.index, block, answer.number))
     if answer.patches is None:
         raise WireError("arguments of a call that has not begun", "functionCall.partialArgs")

@@ -1,7 +1,8 @@
 """Streams, written: IR events to the chunks that Gemini's clients read.
 
 Words are sent as they come. Calls are sent whole, since clients expect a whole `functionCall`. How the answer
-ended and what it cost stand in the last chunk, which waits for the end; an error is the last chunk itself.
+ended and what it cost stand in the last chunk, which waits for the end; an error is the last chunk itself,
+with what was counted before it.
 
 A chunk is `data: …` and an empty line, with CRLF as Google writes it, or an element of one JSON array. There
 is neither a terminator nor a heartbeat: Google's own client reads any other line as JSON.
@@ -163,7 +164,9 @@ class StreamEncoder:
         for state in self._blocks.values():
             if not (state.closed or state.said):
                 self._report.lose(state.where, "the answer broke off before this was whole", "meaning")
-        return self._framed(_dumps(error_body(fault))) + (b"]" if self._array else b"")
+        usage = encode_usage(self._usage, self._tier, self._report, own=self._draft.own)
+        counted = self._chunk({"usageMetadata": usage}) if usage else b""
+        return counted + self._framed(_dumps(error_body(fault))) + (b"]" if self._array else b"")
 
     def _end(self, event: ir.End) -> bytes:
         if event.error is not None:

@@ -159,6 +159,23 @@ def test_every_candidate_must_end() -> None:
     assert stream.done
 
 
+@pytest.mark.parametrize(
+    ("parts", "done"),
+    [
+        ([], False),
+        ([{"text": "Hm.", "thought": True}], False),
+        (['He said "thought".'], True),
+        ([{"functionCall": {"name": "f"}}], True),
+    ],
+)
+def test_what_the_model_broke_passes_but_is_no_end(parts: list[Any], done: bool) -> None:
+    stream = relay()
+    begun = {"content": {"parts": [{"text": p} if isinstance(p, str) else p for p in parts]}} if parts else {}
+    given = [body(begun), body({"finishReason": "MALFORMED_FUNCTION_CALL"})]
+    assert b"".join(stream.feed(json.dumps(chunk).encode()) for chunk in given).count(b"data: ") == 2
+    assert (stream.close(), stream.done) == (b"", done)
+
+
 def test_a_refused_prompt_is_an_end() -> None:
     stream = relay()
     stream.feed(b'{"promptFeedback": {"blockReason": "SAFETY"}}')
@@ -198,7 +215,15 @@ def test_an_error_without_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "frame", [b"x", b"7", b'{"candidates": 7}', b'{"candidates": [{"index": "a"}]}', b"[1]"]
+    "frame",
+    [
+        b"x",
+        b"7",
+        b'{"candidates": 7}',
+        b'{"candidates": [{"index": "a"}]}',
+        b'{"candidates": [{"finishReason": []}]}',
+        b"[1]",
+    ],
 )
 def test_what_is_no_chunk(frame: bytes) -> None:
     with pytest.raises(WireError):

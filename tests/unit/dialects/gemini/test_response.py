@@ -163,6 +163,11 @@ def test_a_broken_answer_without_parts_is_a_fault(word: str) -> None:
     )
 
 
+def test_reasoning_alone_is_no_answer() -> None:
+    with pytest.raises(RequestFailed):
+        read(body(candidate({"text": "Hm.", "thought": True}, "", stop="MALFORMED_FUNCTION_CALL")))
+
+
 def test_a_broken_answer_without_a_message_says_its_word() -> None:
     with pytest.raises(RequestFailed, match="NO_IMAGE"):
         read(body({"finishReason": "NO_IMAGE"}))

@@ -99,7 +99,11 @@ def test_an_unfinished_answer_has_no_reason() -> None:
 
 
 def test_an_explanation_is_a_finish_message() -> None:
-    detail: dict[str, object] = {"category": "cyber", "explanation": "This looks like malware.", "empty": None}
+    detail: dict[str, object] = {
+        "category": "cyber",
+        "explanation": "This looks like malware.",
+        "empty": None,
+    }
     value, report = written(foreign(stop=ir.Stop("filter", detail=detail)))
     assert value["candidates"][0]["finishMessage"] == "This looks like malware."
     assert lost(report) == {"candidates[0].stop.detail.category": "hint"}

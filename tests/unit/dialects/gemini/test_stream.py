@@ -402,6 +402,20 @@ def test_a_broken_answer_without_parts_is_a_fault() -> None:
     )
 
 
+def test_reasoning_alone_is_no_answer() -> None:
+    found = events(body(candidate(thought("Hm."), stop=None)), body(candidate("", stop="OTHER")))
+    assert fault(found).code == "other"
+    assert ir.Close(0) in found
+
+
+@pytest.mark.parametrize(
+    "part", [CALL, call(name="a", willContinue=True), sound("AAAA"), {"text": "", **SIGNED}]
+)
+def test_anything_else_is_an_answer(part: dict[str, Any]) -> None:
+    found = events(body(candidate(part, stop="OTHER")))
+    assert ir.Finish(ir.Stop("broken", "OTHER")) in found
+
+
 def test_a_broken_answer_with_parts_is_an_answer() -> None:
     found = events(body(candidate("a", stop="MALFORMED_RESPONSE")))
     assert found[-2] == ir.Finish(ir.Stop("broken", "MALFORMED_RESPONSE"))

@@ -360,6 +360,14 @@ def test_an_error_is_the_last_chunk(last: ir.Event) -> None:
     assert encoder.feed(ir.End()) == encoder.feed(ir.Error(FAULT)) == b""
 
 
+def test_what_was_counted_is_told_before_the_error() -> None:
+    given = [START, ir.Open(0, ir.Text("a")), ir.Tally(ir.Usage(input=3)), ir.Error(FAULT)]
+    first, counted, last = chunks(streamed(given))
+    assert first["candidates"]
+    assert judged(counted)["usageMetadata"] == {"promptTokenCount": 3, "totalTokenCount": 3}
+    assert "error" in last
+
+
 def test_what_an_error_cuts_off_is_lost() -> None:
     to = reply()
     given = [
