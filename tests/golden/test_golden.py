@@ -48,10 +48,7 @@ def stream(case: Case, to: Dialect) -> dict[str, Any]:
 
 
 def error(case: Case, to: Dialect) -> dict[str, Any]:
-    answer = case.exchange.response
-    assert answer is not None
-    fault = case.dialect.decode_error(answer.status, answer.headers, answer.raw)
-    status, headers, body = to.encode_error(fault, "request-1")
+    status, headers, body = to.encode_error(case.fault, "request-1")
     return {"status": status, "headers": headers, "body": json.loads(body)}
 
 

@@ -71,8 +71,8 @@ class _Answer:
     """One candidate while it arrives.
 
     index, kind: the number of the block that is open or comes next, and the class of the open one (None where
-    none is). usable: there is more than reasoning. finish: the members that say how it ended. texts: its words
-    in pieces, by block. media: the last piece of the open sound.
+    none is). usable: there is more than reasoning. finish: the members that say how it ended. texts: its
+    words in pieces, by block. media: the last piece of the open sound.
     """
 
     __slots__ = (
