@@ -6,7 +6,7 @@ error, because rules run on every request.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn, TypeAlias
 
 from dragoman.errors import WireError
@@ -155,3 +155,42 @@ def short(text: str, limit: int, path: str) -> None:
             path,
             "string_above_max_length",
         )
+
+
+def conversation(
+    messages: Any, by_role: Mapping[str, Rule], speakers: frozenset[str], bound: frozenset[str] = frozenset()
+) -> None:
+    """The messages of a request, each by the rule of its role.
+
+    speakers: the roles of whom one must have spoken. bound: those whose messages hold more than a role and a
+    text, so that none may be passed over.
+    """
+    if type(messages) is not list:
+        raise WireError(
+            "messages is required and must be an array",
+            "messages",
+            "missing_required_parameter" if messages is None else "invalid_type",
+        )
+    if not messages:
+        empty_array("messages")
+    asked = False
+    for index, message in enumerate(messages):
+        if type(message) is not dict:
+            wrong_type(f"messages[{index}]", "an object", message)
+        role = message.get("role")
+        rule = by_role.get(role) if type(role) is str else None
+        if rule is None:
+            _wrong_role(role, f"messages[{index}].role", tuple(by_role))
+        # The common message holds a role and a text, and nothing to look into.
+        if len(message) != 2 or type(message.get("content")) is not str or role in bound:
+            rule(message, f"messages[{index}]")
+        asked = asked or role in speakers
+    if not asked:
+        raise WireError("messages must contain at least one user message", "messages", "invalid_value")
+
+
+def _wrong_role(role: Any, path: str, allowed: tuple[str, ...]) -> NoReturn:
+    if role is None:
+        missing(path)
+    a_string(role, path)
+    not_one_of(path, role, allowed)

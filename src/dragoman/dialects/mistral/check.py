@@ -8,7 +8,7 @@ providers refuse one without.
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.mistral.terms import MAX_TEMPERATURE
@@ -18,7 +18,7 @@ from dragoman.dialects.rules import (
     a_boolean,
     a_string,
     an_object,
-    empty_array,
+    conversation,
     integer,
     list_of,
     missing,
@@ -40,7 +40,7 @@ def check(request: WireRequest) -> None:
     for key, value in body.items():
         if value is not None and (rule := _RULES.get(key)) is not None:
             rule(value, key)
-    _check_messages(body.get("messages"))
+    conversation(body.get("messages"), _BY_ROLE, _SPEAKERS)
     if (choice := body.get("tool_choice")) is not None:
         _check_choice(choice, body.get("tools") or [])
 
@@ -118,47 +118,22 @@ _RULES: Final[dict[str, Rule]] = {
 # --- Messages ----------------------------------------------------------------------------------
 
 
-def _check_messages(messages: Any) -> None:
-    if type(messages) is not list:
-        raise WireError(
-            "messages is required and must be an array",
-            "messages",
-            "missing_required_parameter" if messages is None else "invalid_type",
-        )
-    if not messages:
-        empty_array("messages")
-    asked = False
-    for index, message in enumerate(messages):
-        if type(message) is not dict:
-            wrong_type(f"messages[{index}]", "an object", message)
-        role = message.get("role")
-        if type(role) is not str or role not in _ROLES:
-            _wrong_role(role, f"messages[{index}].role")
-        if type(message.get("content")) is not str or len(message) > 2:
-            _message(message, role, f"messages[{index}]")
-        asked = asked or role in _SPEAKERS
-    if not asked:
-        raise WireError("messages must contain at least one user message", "messages", "invalid_value")
+def _message(role: str) -> Rule:
+    members = _MEMBERS[role]
 
+    def rule(message: dict[str, Any], path: str) -> None:
+        content = message.get("content")
+        if content is None:
+            # A user's and a tool's may be null, but must be stated; the assistant's may be left out.
+            if role == "system" or (role != "assistant" and "content" not in message):
+                missing(f"{path}.content")
+        elif type(content) is not str:
+            _content(content, f"{path}.content")
+        for member, check_member in members.items():
+            if message.get(member) is not None:
+                check_member(message[member], f"{path}.{member}")
 
-def _wrong_role(role: Any, path: str) -> NoReturn:
-    if role is None:
-        missing(path)
-    a_string(role, path)
-    not_one_of(path, role, _ROLES)
-
-
-def _message(message: dict[str, Any], role: str, path: str) -> None:
-    content = message.get("content")
-    if content is None:
-        # A user's and a tool's may be null, but must be stated; the assistant's may be left out.
-        if role == "system" or (role != "assistant" and "content" not in message):
-            missing(f"{path}.content")
-    elif type(content) is not str:
-        _content(content, f"{path}.content")
-    for member, rule in _MEMBERS[role].items():
-        if message.get(member) is not None:
-            rule(message[member], f"{path}.{member}")
+    return rule
 
 
 def _content(content: Any, path: str) -> None:
@@ -221,4 +196,4 @@ _MEMBERS: Final[dict[str, dict[str, Rule]]] = {
     "assistant": {"tool_calls": list_of(_tool_call), "prefix": a_boolean},
     "tool": {"tool_call_id": a_string, "name": a_string},
 }
-_ROLES: Final = tuple(_MEMBERS)
+_BY_ROLE: Final[dict[str, Rule]] = {role: _message(role) for role in _MEMBERS}

@@ -11,7 +11,7 @@ because most providers refuse one without.
 from __future__ import annotations
 
 import re
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat.check_parts import check_content, check_images
@@ -20,7 +20,7 @@ from dragoman.dialects.rules import (
     a_boolean,
     a_string,
     an_object,
-    empty_array,
+    conversation,
     integer,
     list_of,
     missing,
@@ -37,8 +37,9 @@ from dragoman.dialects.schema import mistake, strict_mistake
 from dragoman.errors import WireError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_ROLES: Final = ("system", "assistant", "user", "function", "tool", "developer")
 _SPEAKERS: Final = frozenset({"user", "tool", "function"})
+_BOUND: Final = frozenset({"tool", "function"})
+"""Roles whose messages must name the call that they answer."""
 
 
 def check(request: WireRequest) -> None:
@@ -53,7 +54,7 @@ def check(request: WireRequest) -> None:
             "max_tokens",
             "invalid_parameter_combination",
         )
-    _check_messages(body.get("messages"))
+    conversation(body.get("messages"), _BY_ROLE, _SPEAKERS, _BOUND)
     _check_choice(body)
     if body.get("stream_options") is not None and body.get("stream") is not True:
         raise WireError(
@@ -373,38 +374,6 @@ def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
 # --- Messages ----------------------------------------------------------------------------------
 
 
-def _check_messages(messages: Any) -> None:
-    if type(messages) is not list:
-        raise WireError(
-            "messages is required and must be an array",
-            "messages",
-            "missing_required_parameter" if messages is None else "invalid_type",
-        )
-    if not messages:
-        empty_array("messages")
-    asked = False
-    for index, message in enumerate(messages):
-        if type(message) is not dict:
-            wrong_type(f"messages[{index}]", "an object", message)
-        role = message.get("role")
-        rule = _BY_ROLE.get(role) if type(role) is str else None
-        if rule is None:
-            _wrong_role(role, f"messages[{index}].role")
-        # The common message holds a role and a text, and nothing to look into.
-        if len(message) != 2 or type(message.get("content")) is not str or role in {"tool", "function"}:
-            rule(message, f"messages[{index}]")
-        asked = asked or role in _SPEAKERS
-    if not asked:
-        raise WireError("messages must contain at least one user message", "messages", "invalid_value")
-
-
-def _wrong_role(role: Any, path: str) -> NoReturn:
-    if role is None:
-        missing(path)
-    a_string(role, path)
-    not_one_of(path, role, _ROLES)
-
-
 def _speaker(message: dict[str, Any], path: str) -> None:
     check_content(message, path)
     if message.get("name") is not None:
@@ -474,12 +443,12 @@ _ASSISTANT: Final[dict[str, Rule]] = {
     "reasoning_details": objects,
 }
 _BY_ROLE: Final[dict[str, Rule]] = {
-    "user": _speaker,
     "system": _speaker,
-    "developer": _speaker,
     "assistant": _assistant,
-    "tool": _tool_message,
+    "user": _speaker,
     "function": _function_message,
+    "tool": _tool_message,
+    "developer": _speaker,
 }
 _RULES: Final[dict[str, Rule]] = {
     "model": a_string,
