@@ -14,6 +14,7 @@ from tests.unit.cli.conftest import Run
 QUESTION = [{"role": "user", "content": "Hi"}]
 LOSSY = {"model": "claude-sonnet-4-5", "messages": QUESTION, "logit_bias": {"50256": -100}}
 CLEAN = {"model": "claude-sonnet-4-5", "messages": QUESTION, "max_tokens": 5}
+GEMINI = {"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": {"maxOutputTokens": 5}}
 PAIR = ("translate", "--from", "openai_chat", "--to", "anthropic")
 
 
@@ -23,10 +24,26 @@ def dumped(body: Any) -> bytes:
 
 @pytest.mark.parametrize(("source", "target"), [*itertools.product(DIALECTS, repeat=2)])
 def test_every_pair_of_dialects_gives_a_body(run: Run, source: str, target: str) -> None:
-    code, out, err = run("translate", "--from", source, "--to", target, stdin=dumped(CLEAN))
+    code, out, err = run(
+        *("translate", "--from", source, "--to", target, "--model", "gemini-2.5-flash"),
+        stdin=dumped(GEMINI if source == "gemini" else CLEAN),
+    )
     body = json.loads(out)
-    assert (code, body["model"], body["messages"][0]["role"]) == (0, "claude-sonnet-4-5", "user")
-    assert err.splitlines()[-1].startswith("0 lost, ")
+    endpoint, summary = err.splitlines()[-2:]
+    assert (code, summary) == (0, "0 lost, 0 changed, 0 added")
+    if target == "gemini":
+        assert endpoint == "POST /models/gemini-2.5-flash:generateContent"
+        assert body["contents"][0]["parts"] == [{"text": "Hi"}]
+    else:
+        assert endpoint == f"POST {DIALECTS[target].paths['chat']}"
+        assert (body["model"], body["messages"][0]["role"]) == ("gemini-2.5-flash", "user")
+
+
+def test_a_stream_is_asked_for_where_the_body_cannot_say_so(run: Run) -> None:
+    asked = ("translate", "--from", "gemini", "--model", "m", "--stream")
+    assert json.loads(run(*asked, "--to", "mistral", stdin=dumped(GEMINI)).out)["stream"] is True
+    code, _, err = run(*asked, "--to", "gemini", stdin=dumped(GEMINI))
+    assert (code, err.splitlines()[-2]) == (0, "POST /models/m:streamGenerateContent?alt=sse")
 
 
 def test_help_names_every_dialect(run: Run) -> None:
@@ -93,7 +110,11 @@ def test_an_error_for_programs_names_the_parameter(run: Run) -> None:
             "there is no dialect 'openai'",
             "did you mean openai_chat?",
         ),
-        (("--from", "openai_chat", "--to", "x"), "there is no dialect 'x'", "one of: anthropic, openai_chat"),
+        (
+            ("--from", "openai_chat", "--to", "x"),
+            "there is no dialect 'x'",
+            "one of: anthropic, gemini, mistral, openai_chat",
+        ),
         ((*PAIR[1:], "--vendor", "anthropc"), "there is no vendor 'anthropc'", "did you mean anthropic?"),
         ((*PAIR[1:], "--vendor", "groq"), "groq does not speak anthropic", "--to openai_chat"),
     ],
