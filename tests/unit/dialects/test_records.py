@@ -13,7 +13,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.providers.catalog import CHAT_PATHS, STREAM_PATHS
 
 SSE = "text/event-stream; charset=utf-8"
-LONGEST = {"openai_chat": 64, "anthropic": 128}
+LONGEST = {"openai_chat": 64, "anthropic": 128, "mistral": 64}
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ LONGEST = {"openai_chat": 64, "anthropic": 128}
     [
         ("openai_chat", "/chat/completions", "/models", "chatcmpl-"),
         ("anthropic", "/messages", "/models", "msg_"),
+        ("mistral", "/chat/completions", "/models", ""),
     ],
 )
 def test_addresses_and_ids(name: str, chat: str, models: str, prefix: str) -> None:
@@ -58,6 +59,7 @@ def test_a_tools_name_has_no_other_letters(name: str, letter: str) -> None:
 def test_anthropic_has_schemas_but_no_json_mode_and_no_free_text_for_tools() -> None:
     assert DIALECTS["anthropic"].features == {"schema"}
     assert DIALECTS["openai_chat"].features >= {"schema", "json", "custom_tools"}
+    assert DIALECTS["mistral"].features == {"schema", "json", "forced_thinking"}
 
 
 def named(dialect: str, tool: str) -> str:
