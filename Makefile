@@ -5,7 +5,7 @@
 # so the checkout may lie in a folder whose name has spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench golden laws mutants docs lock soak clean distclean
+.PHONY: help run test check bench golden matrix laws mutants docs lock soak clean distclean
 .PHONY: check-format check-lint check-types check-layers check-docs check-locks check-tree
 MAKEFLAGS += --no-print-directory
 
@@ -64,6 +64,9 @@ bench: $(RUN)  ## measure against the hand-written floor, write bench/RESULTS.md
 
 golden: $(DEV)  ## write the golden files; then read the diff
 	@$(PY) -m pytest -q -n auto tests/golden --update
+
+matrix: $(DEV)  ## run every feature of a chat over every upstream, write docs/chat-matrix.md
+	@$(PY) -m tests.matrix $(ARGS)
 
 laws: $(DEV)  ## hold every codec to its laws over recorded traffic (WIRE=folder)
 	@$(PY) -m tests.laws $(if $(WIRE),'$(WIRE)') $(ARGS)

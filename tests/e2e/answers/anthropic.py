@@ -8,7 +8,7 @@ from typing import Any
 from dragoman.testing.provider import Answer, Script, Seen, Streamed, Whole
 from tests.e2e.answers.said import Said, pieces
 
-STOPS = {"end": "end_turn", "length": "max_tokens", "filter": "refusal"}
+STOPS = {"end": "end_turn", "sequence": "stop_sequence", "length": "max_tokens", "filter": "refusal"}
 
 
 def anthropic(said: Said) -> Script:
@@ -25,13 +25,16 @@ class _Speaks:
     def __init__(self, said: Said, body: dict[str, Any]) -> None:
         self.said = said
         self.thinks = bool(said.thought or said.seal) and "thinking" in body
-        self.stop = "tool_use" if said.calls else STOPS[said.stop]
         self.message: dict[str, Any] = {
             "id": "msg_up",
             "type": "message",
             "role": "assistant",
             "model": "claude-sonnet-4-5-20250929",
             "stop_sequence": None,
+        }
+        self.stopped = {
+            "stop_reason": "tool_use" if said.calls else STOPS[said.stop],
+            "stop_sequence": body["stop_sequences"][0] if said.stop == "sequence" else None,
         }
         cached = {"cache_read_input_tokens": said.cached_tokens} if said.cached_tokens else {}
         self.usage: dict[str, Any] = {
@@ -52,7 +55,7 @@ class _Speaks:
         content += [
             {"type": "tool_use", "id": i, "name": n, "input": json.loads(a)} for i, n, a in said.calls
         ]
-        return Whole({**self.message, "content": content, "stop_reason": self.stop, "usage": self.usage})
+        return Whole({**self.message, "content": content, **self.stopped, "usage": self.usage})
 
     def stream(self) -> Streamed:
         said = self.said
@@ -72,8 +75,7 @@ class _Speaks:
         last = {"output_tokens": said.output_tokens}
         if said.reasoning_tokens:
             last["output_tokens_details"] = self.usage["output_tokens_details"]
-        delta = {"stop_reason": self.stop, "stop_sequence": None}
-        frames += [{"type": "message_delta", "delta": delta, "usage": last}, {"type": "message_stop"}]
+        frames += [{"type": "message_delta", "delta": self.stopped, "usage": last}, {"type": "message_stop"}]
         return Streamed(frames, named=True, pause=said.pause)
 
     def _blocks(self) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:

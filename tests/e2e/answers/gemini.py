@@ -13,7 +13,7 @@ from typing import Any
 from dragoman.testing.provider import Answer, Script, Seen, Streamed, Whole
 from tests.e2e.answers.said import Said, halves, pieces
 
-STOPS = {"end": "STOP", "length": "MAX_TOKENS", "filter": "SAFETY"}
+STOPS = {"end": "STOP", "sequence": "STOP", "length": "MAX_TOKENS", "filter": "SAFETY"}
 PCM = "audio/L16;codec=pcm;rate=24000"
 
 

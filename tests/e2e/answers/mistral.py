@@ -8,7 +8,7 @@ from typing import Any
 from dragoman.testing.provider import Answer, Script, Seen, Streamed, Whole
 from tests.e2e.answers.said import Said, pieces
 
-STOPS = {"end": "stop", "length": "length", "filter": "stop"}
+STOPS = {"end": "stop", "sequence": "stop", "length": "length", "filter": "stop"}
 
 
 def mistral(said: Said) -> Script:

@@ -1,4 +1,4 @@
-"""OpenAI's chat API, with the members by which OpenRouter shows images and others show reasoning."""
+"""OpenAI's chat API, which never shows its thoughts, with the member by which OpenRouter shows images."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from dragoman.testing.provider import Answer, Script, Seen, Streamed, Whole
 from tests.e2e.answers.said import Said, halves, pieces
+from tests.e2e.media import wav
 
-STOPS = {"end": "stop", "length": "length", "filter": "content_filter"}
+STOPS = {"end": "stop", "sequence": "stop", "length": "length", "filter": "content_filter"}
 EXPIRES = 1_800_000_000
 
 
@@ -65,8 +66,6 @@ class _Speaks:
     def message(self, text: str) -> dict[str, Any]:
         said = self.said
         message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": None}
-        if said.thought:
-            message["reasoning_content"] = said.thought
         if said.calls:
             message["tool_calls"] = [
                 {**({"id": i} if i else {}), "type": "function", "function": {"name": n, "arguments": a}}
@@ -75,7 +74,8 @@ class _Speaks:
         if said.images:
             message["images"] = [_image(image) for image in said.images]
         if said.sound:
-            data = b64encode(said.sound).decode()
+            wanted = (self.body.get("audio") or {}).get("format")
+            data = b64encode(wav(said.sound) if wanted == "wav" else said.sound).decode()
             about = {"id": "audio_up", "expires_at": EXPIRES, "transcript": said.transcript}
             message["audio"] = {**about, "data": data}
         return message
@@ -106,7 +106,6 @@ class _Speaks:
     def choice(self, index: int, text: str) -> list[Any]:
         said = self.said
         frames = [self.delta({"role": "assistant", "content": "", "refusal": None}, index)]
-        frames += [self.delta({"reasoning_content": piece}, index) for piece in pieces(said.thought)]
         frames += [
             self.delta({"content": piece}, index, logprobs=self.logprobs(piece)) for piece in pieces(text)
         ]

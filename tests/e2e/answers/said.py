@@ -33,7 +33,7 @@ class Said(msgspec.Struct, frozen=True):
     sound: bytes = b""
     transcript: str = ""
     others: tuple[str, ...] = ()
-    stop: Literal["end", "length", "filter"] = "end"
+    stop: Literal["end", "sequence", "length", "filter"] = "end"
 
     def texts(self, count: int | None) -> tuple[str, ...]:
         """The text of each candidate that was asked for."""

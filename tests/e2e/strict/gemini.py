@@ -44,7 +44,7 @@ _Turn = tuple[str, list[dict[str, Any]]]
 PATH = re.compile(r"/v1beta/models/([^/:]+):(generateContent|streamGenerateContent)")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 PLACEHOLDER = "skip_thought_signature_validator"
-VOICES = {"Zephyr", "Puck", "Charon", "Kore", "Fenrir", "Leda", "Orus", "Aoede"}
+VOICES = {"Zephyr", "Puck", "Charon", "Kore", "Fenrir", "Leda", "Orus", "Aoede"}  # eight of the thirty
 _DATA = {
     "text",
     "inlineData",

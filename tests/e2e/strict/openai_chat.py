@@ -36,8 +36,9 @@ def judge(seen: Seen) -> None:
         "You didn't provide an API key.",
         status=401,
     )
-    demand(seen.path == "/v1/chat/completions", f"Invalid URL (POST {seen.path})", status=404)
     body = seen.body
+    root = "/api/v1" if "/" in body.get("model", "") else "/v1"
+    demand(seen.path == f"{root}/chat/completions", f"Invalid URL (POST {seen.path})", status=404)
     TYPES.hold(_specified(body))
     for key, (least, most) in _RANGES.items():
         within(body, key, least, most)

@@ -1,0 +1,66 @@
+"""The columns of the matrix: who answers, and which of its models a feature is asked of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """One column.
+
+    dialect: of the strict fake provider behind it, None = it answers by itself. model: to ask, and models:
+    for the features that need another; `provider/model`, where a provider is a known vendor.
+    fields: that every request has (a bound for what is computed here).
+    """
+
+    name: str
+    title: str
+    dialect: str | None
+    model: str
+    models: dict[str, str] = {}
+    fields: dict[str, Any] = {}
+
+    def model_for(self, feature: str) -> str:
+        return self.models.get(feature, self.model)
+
+
+UPSTREAMS = (
+    Upstream(
+        "openai_chat",
+        "OpenAI chat",
+        "openai_chat",
+        "openai/gpt-4o",
+        {
+            "reasoning": "openai/gpt-5",
+            "audio in": "openai/gpt-4o-audio-preview",
+            "audio out": "openai/gpt-4o-audio-preview",
+            # Images in answers are OpenRouter's addition to this dialect.
+            "image out": "openrouter/google/gemini-2.5-flash-image",
+        },
+    ),
+    Upstream("anthropic", "Anthropic", "anthropic", "anthropic/claude-sonnet-4-5"),
+    Upstream(
+        "gemini",
+        "Gemini",
+        "gemini",
+        "gemini/gemini-2.5-flash",
+        {
+            "image out": "gemini/gemini-2.5-flash-image",
+            "audio out": "gemini/gemini-2.5-flash-preview-tts",
+        },
+    ),
+    Upstream(
+        "mistral",
+        "Mistral",
+        "mistral",
+        "mistral/mistral-large-latest",
+        {"reasoning": "mistral/mistral-small-latest", "audio in": "mistral/voxtral-small-latest"},
+    ),
+    Upstream("local", "Embedded model", None, "local/smollm2:135m", fields={"max_completion_tokens": 48}),
+    Upstream(
+        "simulate", "Simulator", None, "simulate/echo", {"stream": "simulate/lorem", "seed": "simulate/lorem"}
+    ),
+)
+BY_NAME = {upstream.name: upstream for upstream in UPSTREAMS}
