@@ -93,18 +93,8 @@ class StreamRelay:
     """One stream: chunks pass as they are, but for the model's name."""
 
     __slots__ = (
-        *(
-            "_answered",
-            "_array",
-            "_broken",
-            "_finished",
-            "_name",
-            "_open",
-            "_refused",
-            "_separator",
-            "_usage",
-        ),
-        *("content", "done"),
+        *("_answered", "_array", "_back", "_broken", "_finished", "_member", "_name", "_open", "_refused"),
+        *("_renamed", "_separator", "_usage", "content", "done"),
     )
 
     def __init__(self, reply: Reply) -> None:
@@ -112,6 +102,8 @@ class StreamRelay:
         self.done = False
         self._name = b"" if reply.model is None else _encode(reply.model)
         self._array = reply.framing == "json_array"
+        self._member = self._renamed = b""
+        self._back = 0
         self._separator = b"["
         self._usage = _NOTHING
         self._open: set[int] = set()
@@ -136,27 +128,31 @@ class StreamRelay:
             raise RequestFailed(fault_of(bytes(frame)))
         self._see(chunk)
         if self._name:
-            frame = self._rename(frame, bytes(chunk.model_version))
+            frame = self._rename(frame, chunk.model_version)
         if self._array:
             separator, self._separator = self._separator, b",\r\n"
             return separator + frame
         return b"data: %b\r\n\r\n" % (frame.replace(b"\n", b"\r\ndata: ") if _LF in frame else frame)
 
-    def _rename(self, frame: bytes, stated: bytes) -> bytes:
+    def _rename(self, frame: bytes, stated: msgspec.Raw) -> bytes:
         """The chunk under the name that the client knows.
 
         Google writes the candidates first: what else is called `modelVersion` stands before the chunk's own,
-        which is near its end.
+        which is as far from the end in every chunk.
         """
         if not stated:
             return frame
+        member = self._member
+        at = len(frame) - self._back
+        if member and frame.startswith(member, at):
+            return frame[:at] + self._renamed + frame[at + len(member) :]
         if frame.startswith(_CHUNK):
-            key = frame.rfind(_KEY, -_NEAR)
-            if key < 0:
-                key = frame.rfind(_KEY)
-            at = frame.find(stated, key)
-            if at >= 0:
-                return b"%b%b%b" % (frame[:at], self._name, frame[at + len(stated) :])
+            at = frame.rfind(_KEY)
+            value = frame.find(stated, at)
+            end = value + len(stated)
+            self._member, self._back = frame[at:end], len(frame) - at
+            self._renamed = frame[at:value] + self._name
+            return frame[:at] + self._renamed + frame[end:]
         return _encode({**_decode_head(frame), "modelVersion": msgspec.Raw(self._name)})
 
     def _see(self, chunk: _Chunk) -> None:
@@ -164,8 +160,8 @@ class StreamRelay:
             self._usage = chunk.usage_metadata
         for place, candidate in enumerate(chunk.candidates):
             number = place if candidate.index is None else candidate.index
-            self._open.add(number)
             if number not in self._answered:
+                self._open.add(number)
                 content = bytes(candidate.content)
                 if b'"parts"' in content:
                     self.content = True
@@ -193,8 +189,6 @@ class StreamRelay:
 _LF = 10  # `int in bytes` is a bare memchr
 _CHUNK = b'{"candidates"'
 _KEY = b'"modelVersion"'
-_NEAR = 200
-"""Bytes at the end of a chunk in which the model's name is looked for first."""
 
 
 def _odd(frame: bytes, error: Exception) -> RequestFailed | WireError:

@@ -97,6 +97,8 @@ def test_chunks_under_another_name() -> None:
     renamed = CHUNK.replace(b'"gemini-x"', b'"an \\"alias\\""')
     stream = relay('an "alias"')
     assert [stream.feed(CHUNK), stream.feed(CHUNK)] == [sse(renamed), sse(renamed)]
+    moved = CHUNK.replace(b'"r-1"', b'"another-length"')
+    assert stream.feed(moved) == sse(renamed.replace(b'"r-1"', b'"another-length"'))
 
 
 @pytest.mark.parametrize(
