@@ -60,12 +60,23 @@ ACCUMULATE: dict[str, Callable[[Sequence[bytes]], dict[str, Any]]] = {
     "openai_chat": openai_chat,
     "anthropic": anthropic,
 }
+"""The other clients have none: they hand out chunk after chunk, as the tests of those codecs judge."""
 
 
 def told(response: ir.Response) -> Counter[tuple[str, Any]]:
     """What a client sees: texts, calls, the reason to stop, tokens."""
     seen = ("text of", "call", "stop", "input tokens", "output tokens")
-    return Counter((f.kind, f.words) for f in of_response(response) if f.kind.startswith(seen))
+    return Counter((f.kind, ordered(f.words)) for f in of_response(response) if f.kind.startswith(seen))
+
+
+def ordered(words: Any) -> Any:
+    """Words that are a JSON object, with their members in one order: accumulators change it."""
+    if not isinstance(words, str) or not words.startswith("{"):
+        return words
+    try:
+        return json.dumps(json.loads(words), sort_keys=True)
+    except ValueError:
+        return words
 
 
 def streams(folder: Path, dialect: str, *apis: str) -> list[Case]:
@@ -74,7 +85,7 @@ def streams(folder: Path, dialect: str, *apis: str) -> list[Case]:
 
 
 @pytest.mark.wire
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", ACCUMULATE)
 def test_a_recorded_stream_adds_up_to_what_the_official_client_makes_of_it(
     recorded: Path, dialect: str
 ) -> None:
@@ -87,7 +98,7 @@ def test_a_recorded_stream_adds_up_to_what_the_official_client_makes_of_it(
 
 
 @pytest.mark.wire
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", ACCUMULATE)
 def test_what_we_stream_adds_up_for_the_official_client(recorded: Path, dialect: str) -> None:
     face = DIALECTS[dialect]
     cases = streams(recorded, dialect, *APIS[dialect])
