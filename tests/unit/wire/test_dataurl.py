@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 
@@ -21,7 +22,8 @@ def b64(text: str) -> str:
         ("DATA:image/png;BASE64,AAAA", "image/png", "AAAA"),
         ("data:text/plain;charset=utf-8;base64,AAAA", "text/plain;charset=utf-8", "AAAA"),
         ('data:image/svg+xml;name="a;b";base64,AAAA', 'image/svg+xml;name="a;b"', "AAAA"),
-        ("data:image/png;base64,%41%41%41%41", "image/png", "AAAA"),
+        ("data:image/png;base64,%2Bw%3d%3D", "image/png", "+w=="),
+        ("data:image/png;base64,AAA%2fA%0D%0AAA%20A", "image/png", "AAA/AAAA"),
         ("data:image/png;base64,AA-_", "image/png", "AA-_"),
         ("data:image/png;base64,AAA", "image/png", "AAA"),  # without its padding
         ("data:image/png;base64,AAAA\r\nAAAA", "image/png", "AAAA\r\nAAAA"),
@@ -29,6 +31,8 @@ def b64(text: str) -> str:
         ("data:,a,b", None, b64("a,b")),
         ("data:text/html;charset=utf-8,<p>é</p>", "text/html;charset=utf-8", b64("<p>é</p>")),
         ("data:image/svg+xml,%3Csvg/%3E", "image/svg+xml", b64("<svg/>")),
+        ("data:text/plain,100%25%3c%C3%A9", "text/plain", b64("100%<é")),
+        ("data:text/plain,100% %zz", "text/plain", b64("100% %zz")),  # no escapes, as browsers read them
     ],
 )
 def test_a_data_url_is_its_type_and_its_base64(url: str, mime: str | None, data: str) -> None:
@@ -50,11 +54,23 @@ def test_a_data_url_is_its_type_and_its_base64(url: str, mime: str | None, data:
         ("data:image/png;base64,AAAAA", "no base64"),
         ("data:image/png;base64,AA=A", "no base64"),
         ("data:image/png;base64,%ZZAA", "no base64"),
+        ("data:image/png;base64,%41%41%41%41", "no base64"),  # nobody escapes letters
+        ("data:text/plain," + "%41" * 100_001, "too many escapes"),
         ("data:image/png;base64,====", "no base64"),
     ],
 )
 def test_what_is_broken_is_said(url: str, what: str) -> None:
     assert flaw(url) == what
+
+
+def test_the_largest_addresses_take_little_time() -> None:
+    """As large as a request may be; each took a minute and gigabytes."""
+    began = time.process_time()
+    assert flaw("data:text/plain," + "%41" * 20_000_000) == "too many escapes"
+    assert flaw("data:image/png;base64," + "%41" * 20_000_000) == "no base64"
+    assert flaw("data:image/png;base64," + "AAAA" * 15_000_000 + "AA%3D%3D") is None
+    assert flaw("data:text/plain," + "%41" * 100_000) is None
+    assert time.process_time() - began < 10
 
 
 def test_an_address_without_a_comma_cannot_be_read() -> None:

@@ -125,7 +125,12 @@ def _file_data(value: Any, path: str) -> None:
         _base64(value, path)
 
 
-_FLAWS: Final = {"no comma": "it has no comma", "no data": "it holds no data", "no base64": "it is no base64"}
+_FLAWS: Final = {
+    "no comma": "it has no comma",
+    "no data": "it holds no data",
+    "no base64": "it is no base64",
+    "too many escapes": "so large a file must be written in base64",
+}
 
 
 def _broken(path: str, expected: str, what: str) -> None:
