@@ -10,16 +10,43 @@ from typing import Any
 
 import aiohttp
 import pytest
+from openai import AsyncOpenAI
 
 from dragoman.config.load import load
+from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
 from dragoman.testing.provider import FakeProvider
 from dragoman.testing.serving import serving
-from tests.e2e.calls import Site
+from tests.e2e.calls import MODELS, Site
+from tests.e2e.strict import held
 
 Serve = Callable[..., Awaitable[str]]
 Provide = Callable[..., Awaitable[FakeProvider]]
 Visit = Callable[..., Awaitable[Site]]
+Converse = Callable[..., Awaitable["Conversation"]]
+
+
+class Conversation:
+    """The official client, the model to ask for, the provider, and what became of each request."""
+
+    def __init__(
+        self, client: AsyncOpenAI, model: str, provider: FakeProvider, exchanges: list[Exchange]
+    ) -> None:
+        self.client = client
+        self.model = model
+        self.provider = provider
+        self.exchanges = exchanges
+
+    async def ask(self, **fields: Any) -> Any:
+        messages = fields.pop("messages", [{"role": "user", "content": "Hello!"}])
+        model = fields.pop("model", self.model)
+        return await self.client.chat.completions.create(model=model, messages=messages, **fields)
+
+    @property
+    def losses(self) -> dict[str, str]:
+        """What the last request lost, by its place in the client's body."""
+        lost = [loss for loss in self.exchanges[-1].losses if loss.direction == "request"]
+        return {loss.path: loss.severity for loss in lost}
 
 
 @pytest.fixture
@@ -60,6 +87,30 @@ def visit(serve: Serve, stack: AsyncExitStack) -> Visit:
         base = await serve(json.dumps(configuration), **options)
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
         return Site(base, await stack.enter_async_context(session))
+
+    return start
+
+
+@pytest.fixture
+def converse(serve: Serve, provide: Provide, stack: AsyncExitStack) -> Converse:
+    """Let the official client talk to a provider of this dialect that gives these answers.
+
+    strict: the provider refuses what the real one refuses. model: `provider/model`, by a vendor's name if its
+    own row is to count; None = the usual one of a provider that is only known by its dialect. more: of the
+    configuration.
+    """
+
+    async def start(
+        dialect: str, *answers: Any, strict: bool = True, model: str | None = None, **more: Any
+    ) -> Conversation:
+        provider = await provide(*(held(dialect, answer) if strict else answer for answer in answers))
+        asked = model or MODELS[dialect]
+        row = {"base_url": provider.url, "keys": ["up-key"], **({} if model else {"dialect": dialect})}
+        config = {"providers": {asked.partition("/")[0]: row}, "retries": {"attempts": 1}, **more}
+        exchanges: list[Exchange] = []
+        base = await serve(json.dumps(config), observers=[exchanges.append])
+        client = AsyncOpenAI(base_url=f"{base}/v1", api_key="dummy-key", max_retries=0)
+        return Conversation(await stack.enter_async_context(client), asked, provider, exchanges)
 
     return start
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-from contextlib import AsyncExitStack
 from typing import Any
 
 import openai
@@ -15,12 +14,10 @@ import pytest
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
-from dragoman.testing.provider import FakeProvider, Whole
+from dragoman.testing.provider import Whole
 from tests.e2e import stubs
 from tests.e2e.answers.mistral import nine
-from tests.e2e.calls import MODELS
-from tests.e2e.conftest import Provide, Serve
-from tests.e2e.strict import held
+from tests.e2e.conftest import Conversation, Converse, Serve
 
 EVERY = pytest.mark.parametrize("dialect", list(stubs.DIALECTS))
 WEATHER: Any = {
@@ -34,37 +31,8 @@ WEATHER: Any = {
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n and then some pixels").decode()
 
 
-class Conversation:
-    """A client, the model to ask for, and the provider that answers."""
-
-    def __init__(self, client: AsyncOpenAI, model: str, provider: FakeProvider) -> None:
-        self.client = client
-        self.model = model
-        self.provider = provider
-
-    async def ask(self, **fields: Any) -> Any:
-        messages = fields.pop("messages", [{"role": "user", "content": "Hello!"}])
-        return await self.client.chat.completions.create(model=self.model, messages=messages, **fields)
-
-
-@pytest.fixture
-def converse(serve: Serve, provide: Provide, stack: AsyncExitStack) -> Any:
-    async def start(dialect: str, *answers: Any, strict: bool = True) -> Conversation:
-        provider = await provide(*(held(dialect, answer) if strict else answer for answer in answers))
-        base = await serve(
-            f"providers: {{up: {{dialect: {dialect}, base_url: '{provider.url}', keys: [up-key]}}}}\n"
-            "retries: {attempts: 1}\n"
-        )
-        client = await stack.enter_async_context(
-            AsyncOpenAI(base_url=f"{base}/v1", api_key="dummy-key", max_retries=0)
-        )
-        return Conversation(client, MODELS[dialect], provider)
-
-    return start
-
-
 @EVERY
-async def test_text(converse: Any, dialect: str) -> None:
+async def test_text(converse: Converse, dialect: str) -> None:
     talk = await converse(dialect, stubs.DIALECTS[dialect](stubs.Said()))
     answer = await talk.ask()
     assert answer.choices[0].message.content == "Hello there!"
@@ -80,7 +48,7 @@ async def test_text(converse: Any, dialect: str) -> None:
 
 
 @EVERY
-async def test_stream(converse: Any, dialect: str) -> None:
+async def test_stream(converse: Converse, dialect: str) -> None:
     talk = await converse(dialect, stubs.DIALECTS[dialect](stubs.Said("A longer answer, in pieces.")))
     chunks = [chunk async for chunk in await talk.ask(stream=True)]
     assert chunks[0].choices[0].delta.role == "assistant"
@@ -91,7 +59,7 @@ async def test_stream(converse: Any, dialect: str) -> None:
 
 
 @EVERY
-async def test_stream_with_usage(converse: Any, dialect: str) -> None:
+async def test_stream_with_usage(converse: Converse, dialect: str) -> None:
     talk = await converse(dialect, stubs.DIALECTS[dialect](stubs.Said()))
     chunks = [chunk async for chunk in await talk.ask(stream=True, stream_options={"include_usage": True})]
     assert chunks[-1].choices == []
@@ -101,7 +69,7 @@ async def test_stream_with_usage(converse: Any, dialect: str) -> None:
 
 @EVERY
 @pytest.mark.parametrize("stream", [False, True])
-async def test_tools_in_parallel_over_three_turns(converse: Any, dialect: str, stream: bool) -> None:
+async def test_tools_in_parallel_over_three_turns(converse: Converse, dialect: str, stream: bool) -> None:
     calls = (("call_1", "get_weather", '{"city": "Paris"}'), ("call_2", "get_weather", '{"city": "Rome"}'))
     speak = stubs.DIALECTS[dialect]
     talk = await converse(
@@ -178,7 +146,7 @@ async def _message(talk: Conversation, messages: list[Any], *, stream: bool) -> 
 
 
 @EVERY
-async def test_an_image_arrives_byte_for_byte(converse: Any, dialect: str) -> None:
+async def test_an_image_arrives_byte_for_byte(converse: Converse, dialect: str) -> None:
     talk = await converse(dialect, stubs.DIALECTS[dialect](stubs.Said("A picture.")))
     parts = [
         {"type": "text", "text": "What is this?"},
@@ -205,7 +173,9 @@ class City(BaseModel):
 
 @EVERY
 @pytest.mark.parametrize("model", ["", "up/claude-3-haiku-20240307"])
-async def test_a_json_schema_comes_back_as_plain_content(converse: Any, dialect: str, model: str) -> None:
+async def test_a_json_schema_comes_back_as_plain_content(
+    converse: Converse, dialect: str, model: str
+) -> None:
     if model and dialect != "anthropic":
         pytest.skip("only Anthropic's older models lack a schema mode")
     answer = '{"name": "Paris", "people": 2100000}'
@@ -232,7 +202,7 @@ async def test_a_json_schema_comes_back_as_plain_content(converse: Any, dialect:
     ],
 )
 async def test_upstream_errors_raise_the_clients_own_exceptions(
-    converse: Any, dialect: str, status: int, code: str, kind: type[openai.APIStatusError]
+    converse: Converse, dialect: str, status: int, code: str, kind: type[openai.APIStatusError]
 ) -> None:
     talk = await converse(dialect, stubs.refusal(dialect, status, code, "No, for a reason."))
     with pytest.raises(kind) as caught:
@@ -242,7 +212,7 @@ async def test_upstream_errors_raise_the_clients_own_exceptions(
 
 
 @EVERY
-async def test_a_model_that_the_provider_does_not_know_is_a_404(converse: Any, dialect: str) -> None:
+async def test_a_model_that_the_provider_does_not_know_is_a_404(converse: Converse, dialect: str) -> None:
     code = "not_found_error" if dialect == "anthropic" else "model_not_found"
     talk = await converse(dialect, stubs.refusal(dialect, 404, code, "The model does not exist"))
     with pytest.raises(openai.NotFoundError) as caught:
@@ -252,7 +222,7 @@ async def test_a_model_that_the_provider_does_not_know_is_a_404(converse: Any, d
 
 
 @EVERY
-async def test_a_bad_value_is_a_400_with_its_param(converse: Any, dialect: str) -> None:
+async def test_a_bad_value_is_a_400_with_its_param(converse: Converse, dialect: str) -> None:
     talk = await converse(dialect, stubs.DIALECTS[dialect](stubs.Said()))
     with pytest.raises(openai.BadRequestError) as caught:
         await talk.ask(temperature=9)
@@ -263,7 +233,7 @@ async def test_a_bad_value_is_a_400_with_its_param(converse: Any, dialect: str) 
 @EVERY
 @pytest.mark.parametrize("status", [401, 403])
 async def test_our_own_refused_credential_is_not_the_clients_fault(
-    converse: Any, dialect: str, status: int
+    converse: Converse, dialect: str, status: int
 ) -> None:
     kind = "authentication_error" if status == 401 else "permission_error"
     talk = await converse(dialect, stubs.refusal(dialect, status, kind, "Incorrect API key provided: up-key"))
@@ -274,7 +244,7 @@ async def test_our_own_refused_credential_is_not_the_clients_fault(
 
 
 @EVERY
-async def test_a_stream_that_dies_raises_and_has_no_fake_finish(converse: Any, dialect: str) -> None:
+async def test_a_stream_that_dies_raises_and_has_no_fake_finish(converse: Converse, dialect: str) -> None:
     talk = await converse(dialect, stubs.DIALECTS[dialect](stubs.Said("Half an ans", die=True)))
     got: list[Any] = []
 
@@ -289,7 +259,7 @@ async def test_a_stream_that_dies_raises_and_has_no_fake_finish(converse: Any, d
 
 
 @EVERY
-async def test_legacy_functions_come_back_as_a_function_call(converse: Any, dialect: str) -> None:
+async def test_legacy_functions_come_back_as_a_function_call(converse: Converse, dialect: str) -> None:
     said = stubs.Said("", (("toolu_1", "get_weather", '{"city": "Paris"}'),))
     native = stubs.DIALECTS[dialect](said)
     # What is relayed comes back in the form that the provider itself chose for the client's.
@@ -313,7 +283,9 @@ def _legacy_answer() -> dict[str, Any]:
     }
 
 
-async def test_an_openai_upstream_gets_the_clients_body_with_only_the_model_rewritten(converse: Any) -> None:
+async def test_an_openai_upstream_gets_the_clients_body_with_only_the_model_rewritten(
+    converse: Converse,
+) -> None:
     talk = await converse("openai_chat", stubs.openai_chat(stubs.Said()), strict=False)
     fields = {
         "temperature": 0.25,
@@ -337,7 +309,7 @@ async def test_an_openai_upstream_gets_the_clients_body_with_only_the_model_rewr
     }
 
 
-async def test_an_anthropic_upstream_gets_its_own_form(converse: Any) -> None:
+async def test_an_anthropic_upstream_gets_its_own_form(converse: Converse) -> None:
     talk = await converse("anthropic", stubs.anthropic(stubs.Said()))
     await talk.ask(
         messages=[

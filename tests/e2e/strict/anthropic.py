@@ -62,8 +62,8 @@ def _tools(body: dict[str, Any]) -> None:
 
 
 def _thinking(body: dict[str, Any]) -> None:
-    thinking = body.get("thinking") or {"type": "disabled"}
-    if thinking["type"] == "enabled":
+    thinking: dict[str, Any] = body.get("thinking") or {}
+    if thinking.get("type") == "enabled":
         budget = thinking["budget_tokens"]
         demand(budget >= 1024, "Input should be greater than or equal to 1024", "thinking.budget_tokens")
         demand(budget < body["max_tokens"], "`max_tokens` must be greater than the budget", "max_tokens")

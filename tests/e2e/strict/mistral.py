@@ -135,13 +135,13 @@ def _parts(message: dict[str, Any], where: str) -> None:
         demand(members is not None, f"unknown chunk {part['type']!r}", f"{path}.type")
         demand(set(part) <= {"type", *(members or ())}, "Extra inputs are not permitted", path)
         if part["type"] == "image_url":
-            stated = part["image_url"]
-            url = stated if isinstance(stated, str) else stated["url"]
+            stated: Any = part["image_url"]
+            url: str = stated["url"] if isinstance(stated, dict) else stated
             demand(url.startswith(("http://", "https://", "data:image/")), "Invalid image URL", path)
             if url.startswith("data:"):
                 data_url(url, path)
         elif part["type"] == "input_audio":
             stated = part["input_audio"]
-            sound = stated if isinstance(stated, str) else stated["data"]
+            sound: str = stated["data"] if isinstance(stated, dict) else stated
             if not sound.startswith("http"):
                 base64_of(sound, path)

@@ -141,7 +141,7 @@ def closed(schema: Any, path: str) -> None:
 
 
 def _form(body: dict[str, Any]) -> None:
-    form = body.get("response_format") or {"type": "text"}
+    form: dict[str, Any] = body.get("response_format") or {"type": "text"}
     if form["type"] == "json_object":
         said = json.dumps(body["messages"]).lower()
         demand("json" in said, "'messages' must contain the word 'json' in some form.", "messages")
