@@ -138,6 +138,18 @@ strings = list_of(a_string)
 objects = list_of(an_object)
 
 
+def members(**rules: Rule) -> Rule:
+    """An object; those of its members that are stated keep a rule each."""
+
+    def check_members(value: Any, path: str) -> None:
+        an_object(value, path)
+        for member, rule in rules.items():
+            if (stated := value.get(member)) is not None:
+                rule(stated, f"{path}.{member}")
+
+    return check_members
+
+
 def require(holder: dict[str, Any], member: str, rule: Rule, path: str) -> None:
     """A member of the object at `path` that must be there and keep a rule."""
     value = holder.get(member)

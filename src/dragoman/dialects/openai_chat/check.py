@@ -14,7 +14,12 @@ import re
 from typing import Any, Final
 
 from dragoman.dialects.dialect import WireRequest
-from dragoman.dialects.openai_chat.check_parts import check_content, check_images
+from dragoman.dialects.openai_chat.check_parts import (
+    check_annotations,
+    check_content,
+    check_details,
+    check_images,
+)
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,
@@ -23,6 +28,7 @@ from dragoman.dialects.rules import (
     conversation,
     integer,
     list_of,
+    members,
     missing,
     not_one_of,
     number,
@@ -109,13 +115,6 @@ def _name(value: Any, path: str) -> None:
 # --- Structured members ------------------------------------------------------------------------
 
 
-def _stream_options(value: Any, path: str) -> None:
-    an_object(value, path)
-    for key in ("include_usage", "include_obfuscation"):
-        if value.get(key) is not None:
-            a_boolean(value[key], f"{path}.{key}")
-
-
 def check_response_format(value: Any, path: str) -> None:
     """The form of the answer; a schema may lie in `json_schema` or beside the type."""
     an_object(value, path)
@@ -198,14 +197,6 @@ def _moderation(value: Any, path: str) -> None:
         if (wish := policy.get(side)) is not None:
             an_object(wish, f"{path}.policy.{side}")
             require(wish, "mode", one_of("score", "block"), f"{path}.policy.{side}")
-
-
-def _cache_options(value: Any, path: str) -> None:
-    an_object(value, path)
-    if value.get("mode") is not None:
-        one_of("implicit", "explicit")(value["mode"], f"{path}.mode")
-    if value.get("ttl") is not None:
-        a_string(value["ttl"], f"{path}.ttl")
 
 
 def _safety_identifier(value: Any, path: str) -> None:
@@ -339,9 +330,11 @@ def _offered(chosen: list[tuple[str, Any]], names: set[Any], path: str) -> None:
             raise WireError(f"Tool choice '{name}' not found in 'tools' parameter.", path, "invalid_value")
 
 
-def _tool_name(tool: dict[str, Any]) -> Any:
+def _tool_name(tool: dict[str, Any]) -> str | None:
+    """The name of a tool; a vendor's own kind may have none, or something else there."""
     inner = tool.get(tool["type"])
-    return inner.get("name") if isinstance(inner, dict) else None
+    name = inner.get("name") if isinstance(inner, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _chosen(choice: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -435,12 +428,12 @@ _ASSISTANT: Final[dict[str, Rule]] = {
     "refusal": a_string,
     "tool_calls": _tool_calls,
     "function_call": _function_call,
-    "audio": an_object,
-    "annotations": objects,
+    "audio": members(id=a_string),
+    "annotations": check_annotations,
     "images": check_images,
     "reasoning": a_string,
     "reasoning_content": a_string,
-    "reasoning_details": objects,
+    "reasoning_details": check_details,
 }
 _BY_ROLE: Final[dict[str, Rule]] = {
     "system": _speaker,
@@ -468,7 +461,7 @@ _RULES: Final[dict[str, Rule]] = {
     "max_tokens": integer(),
     "max_completion_tokens": integer(),
     "stream": a_boolean,
-    "stream_options": _stream_options,
+    "stream_options": members(include_usage=a_boolean, include_obfuscation=a_boolean),
     "tools": _tools,
     "functions": _functions,
     "parallel_tool_calls": a_boolean,
@@ -479,8 +472,10 @@ _RULES: Final[dict[str, Rule]] = {
     "moderation": _moderation,
     "verbosity": one_of("low", "medium", "high"),
     "reasoning_effort": a_string,
-    "reasoning": an_object,
-    "thinking": an_object,
+    "reasoning": members(
+        effort=a_string, max_tokens=integer(), enabled=a_boolean, exclude=a_boolean, summary=a_string
+    ),
+    "thinking": members(type=a_string, budget_tokens=integer()),
     "enable_thinking": a_boolean,
     "thinking_budget": integer(),
     "include_reasoning": a_boolean,
@@ -490,7 +485,7 @@ _RULES: Final[dict[str, Rule]] = {
     "service_tier": a_string,
     "store": a_boolean,
     "prompt_cache_key": a_string,
-    "prompt_cache_options": _cache_options,
+    "prompt_cache_options": members(mode=one_of("implicit", "explicit"), ttl=a_string),
     "prompt_cache_retention": one_of("in_memory", "in-memory", "24h"),
     "web_search_options": _web_search,
 }

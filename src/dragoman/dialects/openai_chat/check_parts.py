@@ -1,4 +1,4 @@
-"""Exact errors for the content of one message: the parts and what is written into them.
+"""Exact errors for the content of one message: the parts, what is written into them, what stands beside them.
 
 Media that are written out must be what they say: a broken data URL is refused here, before anything upstream
 happens. Parts that the specification does not name pass, as long as they say what they are.
@@ -14,7 +14,9 @@ from dragoman.dialects.rules import (
     a_string,
     an_object,
     empty_array,
+    integer,
     list_of,
+    members,
     missing,
     one_of,
     require,
@@ -56,6 +58,7 @@ def _refusal(part: dict[str, Any], path: str) -> None:
 
 def check_image(part: dict[str, Any], path: str) -> None:
     """A picture: a part, or an entry of an answer's `images` that is sent back."""
+    an_object(part, path)
     require(part, "image_url", an_object, path)
     image = part["image_url"]
     require(image, "url", _address, f"{path}.image_url")
@@ -138,6 +141,14 @@ def _broken(path: str, expected: str, what: str) -> None:
 
 
 check_images: Final = list_of(check_image)
+check_annotations: Final = list_of(
+    members(
+        url_citation=members(
+            url=a_string, title=a_string, content=a_string, start_index=integer(), end_index=integer()
+        )
+    )
+)
+check_details: Final = list_of(members(text=a_string, summary=a_string, signature=a_string, data=a_string))
 _PARTS: Final[dict[Any, Callable[[dict[str, Any], str], None]]] = {
     "text": _text,
     "refusal": _refusal,

@@ -60,6 +60,8 @@ _NAMED_TYPES: Final = {
 }
 """What a file of bare base64 is, by the end of its name."""
 
+_MARKS: Final = {"prompt_cache_breakpoint": ("mode", "explicit"), "cache_control": ("type", "ephemeral")}
+"""The members that mark a part for the prompt cache, with what each says beside a lifetime."""
 _PREFIXES: Final = {"image": "image/", "audio": "audio/", "video": "video/"}
 
 
@@ -93,13 +95,12 @@ def _marked(part: dict[str, Any], known: frozenset[str]) -> tuple[ir.CacheMark |
 
 
 def decode_mark(wire: dict[str, Any]) -> ir.CacheMark | None:
-    """The cache mark that an object carries, if any."""
-    if isinstance(mark := wire.get("prompt_cache_breakpoint"), dict):
-        known = frozenset({"ttl", "mode"} if mark.get("mode") == "explicit" else {"ttl"})
-        return ir.CacheMark(mark.get("ttl"), leftovers(mark, known), "prompt_cache_breakpoint")
-    if isinstance(mark := wire.get("cache_control"), dict):
-        known = frozenset({"ttl", "type"} if mark.get("type") == "ephemeral" else {"ttl"})
-        return ir.CacheMark(mark.get("ttl"), leftovers(mark, known), "cache_control")
+    """The cache mark that an object carries, if any; in another shape it is the vendor's own."""
+    for member, (word, said) in _MARKS.items():
+        mark = wire.get(member)
+        if isinstance(mark, dict) and isinstance(ttl := mark.get("ttl"), str | None):
+            known = frozenset({"ttl", word} if mark.get(word) == said else {"ttl"})
+            return ir.CacheMark(ttl, leftovers(mark, known), member)
     return None
 
 

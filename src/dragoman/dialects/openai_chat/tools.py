@@ -106,8 +106,11 @@ def _search_options(search: Any) -> dict[str, Any] | None:
     }
     place = search.get("user_location")
     if isinstance(place, dict):
-        place = place.get("approximate", place)
-        options["location"] = {key: value for key, value in place.items() if key != "type"}
+        near = place.get("approximate")
+        place = near if isinstance(near, dict) else place
+        options["location"] = {
+            key: value for key, value in place.items() if key not in {"type", "approximate"}
+        }
     return options or None
 
 
@@ -129,8 +132,10 @@ def decode_choice(body: Mapping[str, Any]) -> ir.ToolChoice | None:
     for kind in ("function", "custom"):
         if choice.get("type") == kind and choice.keys() == {"type", kind} and choice[kind].keys() == {"name"}:
             return ir.ToolChoice("tool", (choice[kind]["name"],), kind)
-    if (allowed := choice.get("allowed_tools")) is not None and (names := _allowed(allowed)) is not None:
-        return ir.ToolChoice(_WORDS[allowed["mode"]], names)
+    if choice.get("type") == "allowed_tools":
+        allowed = choice["allowed_tools"]
+        if (names := _allowed(allowed)) is not None:
+            return ir.ToolChoice(_WORDS[allowed["mode"]], names)
     return ir.ToolChoice("native", native=choice, form=form)
 
 

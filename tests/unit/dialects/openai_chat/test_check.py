@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat import DIALECT
@@ -111,98 +109,6 @@ WRONG: list[tuple[WireRequest, str, str | None]] = [
         ),
         "response_format.json_schema.schema.additionalProperties",
         None,
-    ),
-    # Tools
-    (wire(tools={}), "tools", "invalid_type"),
-    (wire(tools=["look"]), "tools[0]", "invalid_type"),
-    (wire(tools=[{}]), "tools[0].type", "missing_required_parameter"),
-    (wire(tools=[{"type": 5}]), "tools[0].type", "invalid_type"),
-    (wire(tools=[{"type": "function"}]), "tools[0].function", "missing_required_parameter"),
-    (wire(tools=[{"type": "function", "function": "look"}]), "tools[0].function", "invalid_type"),
-    (
-        wire(tools=[tool(), {"type": "function", "function": {}}]),
-        "tools[1].function.name",
-        "missing_required_parameter",
-    ),
-    (wire(tools=[tool("a b")]), "tools[0].function.name", "invalid_value"),
-    (wire(tools=[tool("ä")]), "tools[0].function.name", "invalid_value"),
-    (wire(tools=[tool("")]), "tools[0].function.name", "invalid_value"),
-    (wire(tools=[tool("a" * 65)]), "tools[0].function.name", "string_above_max_length"),
-    (wire(tools=[tool(5)]), "tools[0].function.name", "invalid_type"),
-    (wire(tools=[tool(description=1)]), "tools[0].function.description", "invalid_type"),
-    (wire(tools=[tool(strict="yes")]), "tools[0].function.strict", "invalid_type"),
-    (wire(tools=[tool(parameters=[])]), "tools[0].function.parameters", "invalid_type"),
-    (
-        wire(tools=[tool(parameters={"type": "string"})]),
-        "tools[0].function.parameters",
-        "invalid_function_parameters",
-    ),
-    (
-        wire(tools=[tool(parameters={"type": "object", "required": "city"})]),
-        "tools[0].function.parameters.required",
-        "invalid_function_parameters",
-    ),
-    (wire(tools=[{"type": "custom"}]), "tools[0].custom", "missing_required_parameter"),
-    (wire(tools=[{"type": "custom", "custom": {}}]), "tools[0].custom.name", "missing_required_parameter"),
-    (
-        wire(tools=[{"type": "custom", "custom": {"name": "a", "format": {"type": "grammar"}}}]),
-        "tools[0].custom.format.grammar",
-        "missing_required_parameter",
-    ),
-    (wire(functions=[{"name": "a b"}]), "functions[0].name", "invalid_value"),
-    (wire(functions="look"), "functions", "invalid_type"),
-    (wire(functions=[5]), "functions[0]", "invalid_type"),
-    # The choice among them
-    (wire(tool_choice="sometimes"), "tool_choice", "invalid_value"),
-    (wire(tool_choice="required"), "tool_choice", "invalid_value"),
-    (wire(tool_choice=5), "tool_choice", "invalid_type"),
-    (wire(tool_choice={}), "tool_choice.type", "missing_required_parameter"),
-    (wire(tool_choice={"type": []}), "tool_choice.type", "invalid_type"),
-    (wire(tool_choice={"type": "function"}), "tool_choice.function", "missing_required_parameter"),
-    (
-        wire(tools=[tool()], tool_choice={"type": "function", "function": {}}),
-        "tool_choice.function.name",
-        "missing_required_parameter",
-    ),
-    (
-        wire(tools=[tool()], tool_choice={"type": "function", "function": {"name": "other"}}),
-        "tool_choice",
-        "invalid_value",
-    ),
-    (
-        wire(tools=[tool()], tool_choice={"type": "allowed_tools"}),
-        "tool_choice.allowed_tools",
-        "missing_required_parameter",
-    ),
-    (
-        wire(
-            tools=[tool()],
-            tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": "any", "tools": []}},
-        ),
-        "tool_choice.allowed_tools.mode",
-        "invalid_value",
-    ),
-    (
-        wire(
-            tools=[tool()],
-            tool_choice={
-                "type": "allowed_tools",
-                "allowed_tools": {"mode": "auto", "tools": [tool("other")]},
-            },
-        ),
-        "tool_choice",
-        "invalid_value",
-    ),
-    (wire(functions=[{"name": "look"}], function_call="required"), "function_call", "invalid_value"),
-    (
-        wire(functions=[{"name": "look"}], function_call={"name": "other"}),
-        "function_call",
-        "invalid_value",
-    ),
-    (
-        wire(functions=[{"name": "look"}], function_call={}),
-        "function_call.name",
-        "missing_required_parameter",
     ),
     # Messages
     (WireRequest("chat", {"model": "m"}), "messages", "missing_required_parameter"),
@@ -376,17 +282,11 @@ RIGHT = [
     wire(web_search_options={}),
     wire(web_search_options={"user_location": {"type": "approximate"}}),
     wire(web_search_options={"user_location": {"type": "approximate", "approximate": {"city": "Rome"}}}),
-    wire(tools=[{"type": "custom", "custom": {"name": "sql", "format": {"type": "text"}}}]),
-    wire(functions=[{"name": "look"}], function_call="auto"),
     wire(response_format={"type": "json_schema", "json_schema": {"strict": False}}),
     wire({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u", "detail": "low"}}]}),
     wire({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}]}),
     wire(
         {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}]}
-    ),
-    wire(
-        tools=[tool(), {"type": "mcp"}],
-        tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "mcp"}]}},
     ),
     wire(
         temperature=2,
@@ -401,22 +301,6 @@ RIGHT = [
     wire(max_tokens=-1),  # LM Studio's "no limit"
     wire(stop=["a", "b", "c", "d", "e"]),  # the limit of four is OpenAI's to enforce
     wire(unheard_of={"a": [1]}, provider={"order": ["x"]}),
-    wire(tools=[]),
-    wire(tools=[{"type": "openrouter:web_search", "parameters": {}}]),
-    wire(tools=[tool(parameters={})], tool_choice="none"),
-    wire(tools=[tool(parameters={"type": "object"}, strict=True)]),  # whether that will do differs by vendor
-    wire(tools=[tool()], tool_choice="any"),
-    wire(tools=[tool()], tool_choice={"type": "function", "function": {"name": "look"}}),
-    wire(
-        tools=[tool()],
-        tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [tool()]}},
-    ),
-    wire(
-        tools=[{"type": "custom", "custom": {"name": "sql"}}],
-        tool_choice={"type": "custom", "custom": {"name": "sql"}},
-    ),
-    wire(tools=[tool()], tool_choice={"type": "mcp"}),
-    wire(functions=[{"name": "look"}], function_call={"name": "look"}),
     wire(
         response_format={
             "type": "json_schema",
@@ -441,198 +325,6 @@ RIGHT = [
 @pytest.mark.parametrize("request_", RIGHT)
 def test_what_providers_take_passes(request_: WireRequest) -> None:
     DIALECT.check(request_)
-
-
-MEMBER = st.sampled_from(
-    [
-        *(
-            "messages",
-            "tools",
-            "tool_choice",
-            "functions",
-            "function_call",
-            "response_format",
-            "stop",
-            "metadata",
-        ),
-        *(
-            "role",
-            "content",
-            "type",
-            "text",
-            "image_url",
-            "url",
-            "function",
-            "name",
-            "parameters",
-            "tool_calls",
-        ),
-        *(
-            "id",
-            "arguments",
-            "custom",
-            "format",
-            "allowed_tools",
-            "mode",
-            "json_schema",
-            "schema",
-            "properties",
-        ),
-        *("reasoning", "thinking", "stream_options", "audio", "file", "input_audio", "temperature", "stream"),
-    ]
-)
-WORD = st.sampled_from(["user", "assistant", "tool", "text", "image_url", "function", "object", "auto", "x"])
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-3, 3) | WORD,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBER, inner, max_size=4),
-    max_leaves=12,
-)
-
-
-@given(st.dictionaries(MEMBER, JSON, max_size=5), st.lists(JSON, max_size=3))
-def test_nothing_but_a_wire_error_comes_of_any_json(body: dict[str, Any], messages: list[Any]) -> None:
-    """And what passes the check can be decoded, written and located without a crash."""
-    request = WireRequest("chat", {**body, "model": "m", "messages": [*messages, HELLO]})
-    try:
-        DIALECT.check(request)
-    except WireError:
-        return
-    DIALECT.decode_request(request)
-
-
-def user(*parts: Any) -> dict[str, Any]:
-    return {"role": "user", "content": [{"type": "text", "text": "?"}, *parts]}
-
-
-def picture(url: str) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": url}}
-
-
-URL = "messages[0].content[1].image_url.url"
-BROKEN: list[tuple[WireRequest, str, str]] = [
-    (wire(user(picture("data:image/png;base64"))), URL, "it has no comma"),
-    (wire(user(picture("data:image/png;base64,"))), URL, "it holds no data"),
-    (wire(user(picture("data:image/png;base64,A*AA"))), URL, "it is no base64"),
-    (wire(user(picture("DATA:;base64,AAAAA"))), URL, "it is no base64"),
-    (wire(user(picture("data:text/plain,"))), URL, "it holds no data"),
-    (
-        wire(user({"type": "file", "file": {"file_data": "data:application/pdf;base64,…"}})),
-        "messages[0].content[1].file.file_data",
-        "it is no base64",
-    ),
-    (
-        wire(user({"type": "file", "file": {"file_data": "not base64", "filename": "a.pdf"}})),
-        "messages[0].content[1].file.file_data",
-        "it is no base64",
-    ),
-    (
-        wire(user({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}})),
-        "messages[0].content[1].input_audio.data",
-        "it holds no data",
-    ),
-    (
-        wire(user({"type": "input_audio", "input_audio": {"data": "AAA?", "format": "wav"}})),
-        "messages[0].content[1].input_audio.data",
-        "it is no base64",
-    ),
-    (
-        wire(user({"type": "video_url", "video_url": {"url": "data:video/mp4;base64,A"}})),
-        "messages[0].content[1].video_url.url",
-        "it is no base64",
-    ),
-    (
-        wire(
-            HELLO, {"role": "assistant", "content": "Here.", "images": [picture("data:image/png;base64,A")]}
-        ),
-        "messages[1].images[0].image_url.url",
-        "it is no base64",
-    ),
-    (
-        wire(HELLO, {"role": "assistant", "content": [picture("data:image/png;base64,A")]}),
-        "messages[1].content[0].image_url.url",
-        "it is no base64",
-    ),
-]
-
-
-@pytest.mark.parametrize(("request_", "path", "why"), BROKEN)
-def test_broken_media_are_refused_where_they_stand(request_: WireRequest, path: str, why: str) -> None:
-    with pytest.raises(WireError, match=why) as caught:
-        DIALECT.check(request_)
-    assert (caught.value.path, caught.value.code) == (path, "invalid_value")
-
-
-@pytest.mark.parametrize(
-    "part",
-    [
-        picture("https://x.test/data:"),
-        picture("gs://bucket/a.png"),
-        picture("data:image/svg+xml,%3Csvg/%3E"),
-        picture("data:image/png;name=a;base64,AA-_"),
-        {"type": "file", "file": {"file_data": "https://x.test/a.pdf"}},
-        {"type": "file", "file": {"file_data": "JVBERi0"}},
-        {"type": "video_url", "video_url": "https://x.test/a.mp4"},
-        {"type": "video_url", "video_url": {"url": "https://x.test/a.mp4"}},
-    ],
-)
-def test_other_media_pass(part: dict[str, Any]) -> None:
-    DIALECT.check(wire(user(part)))
-
-
-# --- Tools -------------------------------------------------------------------------------------
-
-
-def custom(**format: Any) -> dict[str, Any]:
-    return {"type": "custom", "custom": {"name": "sql", "format": format}}
-
-
-GRAMMAR = {"syntax": "lark", "definition": "start: /a/"}
-FORMAT = "tools[0].custom.format"
-WRONG_TOOLS: list[tuple[WireRequest, str, str | None]] = [
-    (wire(tools=[tool("a"), tool("b"), tool("a")]), "tools[2].function.name", "invalid_value"),
-    (wire(tools=[tool("sql"), custom(type="text")]), "tools[1].custom.name", "invalid_value"),
-    (wire(functions=[{"name": "a"}, {"name": "a"}]), "functions[1].name", "invalid_value"),
-    (wire(tools=[custom()]), f"{FORMAT}.type", "missing_required_parameter"),
-    (wire(tools=[custom(type="xml")]), f"{FORMAT}.type", "invalid_value"),
-    (wire(tools=[custom(type="grammar")]), f"{FORMAT}.grammar", "missing_required_parameter"),
-    (wire(tools=[custom(type="grammar", grammar=[])]), f"{FORMAT}.grammar", "invalid_type"),
-    (
-        wire(tools=[custom(type="grammar", grammar={"syntax": "lark"})]),
-        f"{FORMAT}.grammar.definition",
-        "missing_required_parameter",
-    ),
-    (
-        wire(tools=[custom(type="grammar", grammar={**GRAMMAR, "syntax": "ebnf"})]),
-        f"{FORMAT}.grammar.syntax",
-        "invalid_value",
-    ),
-    (
-        wire(tools=[custom(type="grammar", grammar={**GRAMMAR, "definition": 5})]),
-        f"{FORMAT}.grammar.definition",
-        "invalid_type",
-    ),
-    (
-        wire(tools=[{"type": "custom", "custom": {"name": "sql", "description": 5}}]),
-        "tools[0].custom.description",
-        "invalid_type",
-    ),
-]
-
-
-@pytest.mark.parametrize(("request_", "path", "code"), WRONG_TOOLS)
-def test_tools_that_cannot_be_called_are_refused(request_: WireRequest, path: str, code: str | None) -> None:
-    with pytest.raises(WireError) as caught:
-        DIALECT.check(request_)
-    assert (caught.value.path, caught.value.code) == (path, code)
-
-
-@pytest.mark.parametrize("syntax", ["lark", "regex"])
-def test_grammars_pass(syntax: str) -> None:
-    DIALECT.check(wire(tools=[custom(type="grammar", grammar={**GRAMMAR, "syntax": syntax})]))
-
-
-def test_tools_without_a_name_of_their_own_may_repeat() -> None:
-    DIALECT.check(wire(tools=[{"type": "openrouter:web_search"}, {"type": "openrouter:web_search"}]))
 
 
 # --- Every other field of the specification ------------------------------------------------------

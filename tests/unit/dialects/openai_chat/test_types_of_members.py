@@ -36,6 +36,45 @@ def test_a_member_of_the_request(member: str, value: object) -> None:
     assert refused(wire(**{member: value})) == (member, "invalid_type")
 
 
+INNER: list[tuple[str, dict[str, Any]]] = [
+    ("reasoning", {"effort": []}),
+    ("reasoning", {"max_tokens": "many"}),
+    ("reasoning", {"enabled": "yes"}),
+    ("reasoning", {"exclude": 1}),
+    ("reasoning", {"summary": 5}),
+    ("thinking", {"type": []}),
+    ("thinking", {"budget_tokens": "many"}),
+]
+
+
+@pytest.mark.parametrize(("member", "value"), INNER)
+def test_a_member_of_a_wish(member: str, value: dict[str, Any]) -> None:
+    assert refused(wire(**{member: value})) == (f"{member}.{next(iter(value))}", "invalid_type")
+
+
+BESIDE: list[tuple[str, Any, str]] = [
+    ("audio", {"id": 5}, "audio.id"),
+    ("images", ["x"], "images[0]"),
+    ("reasoning_details", [{"text": 5}], "reasoning_details[0].text"),
+    ("reasoning_details", [{"summary": 5}], "reasoning_details[0].summary"),
+    ("reasoning_details", [{"signature": 5}], "reasoning_details[0].signature"),
+    ("reasoning_details", [{"data": 5}], "reasoning_details[0].data"),
+    ("annotations", ["x"], "annotations[0]"),
+    ("annotations", [{"url_citation": "x"}], "annotations[0].url_citation"),
+    ("annotations", [{"url_citation": {"start_index": "0"}}], "annotations[0].url_citation.start_index"),
+    ("annotations", [{"url_citation": {"end_index": "0"}}], "annotations[0].url_citation.end_index"),
+    ("annotations", [{"url_citation": {"url": 5}}], "annotations[0].url_citation.url"),
+    ("annotations", [{"url_citation": {"title": 5}}], "annotations[0].url_citation.title"),
+    ("annotations", [{"url_citation": {"content": 5}}], "annotations[0].url_citation.content"),
+]
+
+
+@pytest.mark.parametrize(("member", "value", "path"), BESIDE)
+def test_what_stands_beside_the_models_words(member: str, value: Any, path: str) -> None:
+    message = {"role": "assistant", "content": "Hi.", member: value}
+    assert refused(wire(HELLO, message, HELLO)) == (f"messages[1].{path}", "invalid_type")
+
+
 ASSISTANT: dict[str, Any] = {
     **dict.fromkeys(("name", "refusal", "reasoning", "reasoning_content"), 5),
     **dict.fromkeys(("tool_calls", "function_call", "audio"), "x"),
