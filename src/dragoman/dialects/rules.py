@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn, TypeAlias
 
 from dragoman.errors import WireError
+from dragoman.wire.dataurl import base64_flaw, flaw, is_data_url
 
 Rule: TypeAlias = Callable[[Any, str], None]
 
@@ -167,6 +168,48 @@ def short(text: str, limit: int, path: str) -> None:
             path,
             "string_above_max_length",
         )
+
+
+# --- What is written out -----------------------------------------------------------------------
+
+
+def an_address(value: Any, path: str) -> None:
+    """An address; a data URL must hold what it says."""
+    a_string(value, path)
+    if is_data_url(value) and (what := flaw(value)) is not None:
+        _broken(path, "data URL", what)
+
+
+def in_base64(value: Any, path: str) -> None:
+    """Bytes in base64."""
+    if type(value) is not str:
+        a_string(value, path)
+    if (what := base64_flaw(value)) is not None:
+        _broken(path, "base64", what)
+
+
+def data_or_address(value: Any, path: str) -> None:
+    """A data URL, an address, or the base64 alone."""
+    a_string(value, path)
+    if is_data_url(value):
+        an_address(value, path)
+    elif not value.startswith(("http://", "https://")):
+        in_base64(value, path)
+
+
+_FLAWS: Final = {
+    "no comma": "it has no comma",
+    "no data": "it holds no data",
+    "no base64": "it is no base64",
+    "too many escapes": "so large a file must be written in base64",
+}
+
+
+def _broken(path: str, expected: str, what: str) -> None:
+    raise WireError(f"Invalid '{path}': broken {expected}, {_FLAWS[what]}.", path, "invalid_value")
+
+
+# --- Conversations -----------------------------------------------------------------------------
 
 
 def conversation(

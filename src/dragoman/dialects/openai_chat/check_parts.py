@@ -12,8 +12,11 @@ from typing import Any, Final
 from dragoman.dialects.rules import (
     Rule,
     a_string,
+    an_address,
     an_object,
+    data_or_address,
     empty_array,
+    in_base64,
     integer,
     list_of,
     members,
@@ -22,8 +25,6 @@ from dragoman.dialects.rules import (
     require,
     wrong_type,
 )
-from dragoman.errors import WireError
-from dragoman.wire.dataurl import base64_flaw, flaw, is_data_url
 
 
 def check_content(message: dict[str, Any], path: str, *, required: bool = True) -> None:
@@ -61,7 +62,7 @@ def check_image(part: dict[str, Any], path: str) -> None:
     an_object(part, path)
     require(part, "image_url", an_object, path)
     image = part["image_url"]
-    require(image, "url", _address, f"{path}.image_url")
+    require(image, "url", an_address, f"{path}.image_url")
     if image.get("detail") is not None:
         _DETAIL(image["detail"], f"{path}.image_url.detail")
 
@@ -73,7 +74,7 @@ def _audio(part: dict[str, Any], path: str) -> None:
     require(part, "input_audio", an_object, path)
     audio = part["input_audio"]
     require(audio, "format", a_string, f"{path}.input_audio")
-    require(audio, "data", _base64, f"{path}.input_audio")
+    require(audio, "data", in_base64, f"{path}.input_audio")
 
 
 def _file(part: dict[str, Any], path: str) -> None:
@@ -83,7 +84,7 @@ def _file(part: dict[str, Any], path: str) -> None:
         if file.get(member) is not None:
             a_string(file[member], f"{path}.file.{member}")
     if file.get("file_data") is not None:
-        _file_data(file["file_data"], f"{path}.file.file_data")
+        data_or_address(file["file_data"], f"{path}.file.file_data")
     elif file.get("file_id") is None:
         missing(f"{path}.file.file_id")
 
@@ -93,7 +94,7 @@ def _by_url(name: str) -> Rule:
 
     def rule(part: dict[str, Any], path: str) -> None:
         if type(holder := part.get(name)) is dict and type(url := holder.get("url")) is str:
-            _address(url, f"{path}.{name}.url")
+            an_address(url, f"{path}.{name}.url")
 
     return rule
 
@@ -101,43 +102,6 @@ def _by_url(name: str) -> Rule:
 def _unknown(part: dict[str, Any], path: str) -> None:
     """A vendor's own part, as long as it says what it is."""
     require(part, "type", a_string, path)
-
-
-# --- What is written out -----------------------------------------------------------------------
-
-
-def _address(value: Any, path: str) -> None:
-    a_string(value, path)
-    if is_data_url(value) and (what := flaw(value)) is not None:
-        _broken(path, "data URL", what)
-
-
-def _base64(value: Any, path: str) -> None:
-    if type(value) is not str:
-        a_string(value, path)
-    if (what := base64_flaw(value)) is not None:
-        _broken(path, "base64", what)
-
-
-def _file_data(value: Any, path: str) -> None:
-    """A data URL, an address, or the base64 alone."""
-    a_string(value, path)
-    if is_data_url(value):
-        _address(value, path)
-    elif not value.startswith(("http://", "https://")):
-        _base64(value, path)
-
-
-_FLAWS: Final = {
-    "no comma": "it has no comma",
-    "no data": "it holds no data",
-    "no base64": "it is no base64",
-    "too many escapes": "so large a file must be written in base64",
-}
-
-
-def _broken(path: str, expected: str, what: str) -> None:
-    raise WireError(f"Invalid '{path}': broken {expected}, {_FLAWS[what]}.", path, "invalid_value")
 
 
 check_images: Final = list_of(check_image)
