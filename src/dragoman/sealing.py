@@ -51,7 +51,7 @@ class Sealing:
     def __init__(self, vault: Vault, tenant: str, request: ir.Request) -> None:
         self._vault = vault
         self._marks = Marks(vault.secret, tenant)
-        self._questions, self._asked = ask(request, self._marks)
+        self._questions, self._asked = ask(request, self._marks, search=vault.holds)
         self._found: Mapping[bytes, bytes] | None = None
         self._restored: frozenset[int] = frozenset()
 
@@ -72,7 +72,11 @@ class Sealing:
             report.lose(where, reason, "quality")
         self._restored = recalled.messages
         if recalled.messages:
-            report.add("messages[]", f"reasoning and signatures of {len(recalled.messages)} earlier answers")
+            report.add(
+                "messages[]",
+                f"what belongs to {len(recalled.messages)} earlier answers: reasoning, signatures, "
+                "what the provider's own tools did",
+            )
         return recalled.request
 
     def located(self, locate: Callable[[str], str]) -> Callable[[str], str]:
@@ -96,27 +100,37 @@ class Sealing:
         """What keeps the answer of one attempt; None where the upstream has nothing that must return."""
         if not isinstance(upstream, WireUpstream) or not issues(upstream):
             return None
-        return Keeper(self._vault, self._marks, self._asked, scope, unsealed=_wants_reasoning(upstream))
+        return Keeper(self._vault, self._marks, self._asked, scope, upstream)
 
 
 class Keeper:
     """Keeps what the client cannot hold of one answer. It gets the answer as the client does."""
 
-    def __init__(self, vault: Vault, marks: Marks, asked: bytes, scope: Scope, *, unsealed: bool) -> None:
+    def __init__(
+        self, vault: Vault, marks: Marks, asked: bytes, scope: Scope, upstream: WireUpstream
+    ) -> None:
         self._vault = vault
         self._marks = marks
         self._asked = asked
         self._scope = scope
-        self._unsealed = unsealed
+        self._unsealed = _wants_reasoning(upstream)
+        self._native = upstream.dialect.native
         self._gathered = Gathered()
 
     async def keep(self, response: ir.Response) -> None:
         """Keep what must be of a whole answer."""
         for candidate in response.candidates:
             try:
-                kept = entry(candidate.blocks, self._asked, self._scope, self._marks, unsealed=self._unsealed)
+                kept = entry(
+                    candidate.blocks,
+                    self._asked,
+                    self._scope,
+                    self._marks,
+                    unsealed=self._unsealed,
+                    native=self._native,
+                )
                 if kept is not None:
-                    await self._vault.keep(*kept)
+                    await self._vault.keep(*kept, owner=self._marks.owner)
             except Exception:
                 log.exception("the seal vault failed to keep")
 

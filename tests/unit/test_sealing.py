@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman import ir
+from dragoman.dialects.dialect import Target
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.table import DIALECTS
@@ -42,11 +43,11 @@ class Counting(MemoryVault):
         self.kept = self.asked = 0
         self.broken = False
 
-    async def keep(self, keys: Iterable[bytes], entry: bytes) -> None:
+    async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         self.kept += 1
         if self.broken:
             raise OSError("gone")
-        await super().keep(keys, entry)
+        await super().keep(keys, entry, owner=owner)
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
         self.asked += 1
@@ -122,6 +123,20 @@ async def test_places_in_a_restored_message_are_the_message() -> None:
     assert [sealing.located(str)(place) for place in places] == ["messages[1]", *places[1:]]
     await sealing.restored(SECOND, Scope("up", "other"), Report("anthropic"))
     assert [sealing.located(str)(place) for place in places] == places
+
+
+async def test_what_the_providers_own_tools_did_comes_back_as_it_was() -> None:
+    vault = Counting()
+    search = ir.ToolCall("srv", "web_search", '{"query":"x"}', "builtin", "provider")
+    page = {"type": "web_search_result", "url": "https://a.example/", "title": "A", "encrypted_content": "E"}
+    found = {"type": "web_search_tool_result", "tool_use_id": "srv", "content": [page]}
+    result = DIALECTS["anthropic"].decode_response({"content": [found]}, STANDARD).candidates[0].blocks
+    await answered(vault, ir.Response("t", candidates=(ir.Candidate((search, *result, ir.Text("A."))),)))
+    second = msgspec.structs.replace(FIRST, messages=(USER, ir.Message("assistant", (ir.Text("A."),)), USER))
+    restored = await started(vault, second).restored(second, HERE, Report("anthropic"))
+    body = DIALECTS["anthropic"].encode_request(restored, Target(Report("anthropic"), "m")).body
+    use = {"type": "server_tool_use", "id": "srv", "name": "web_search", "input": {"query": "x"}}
+    assert body["messages"][1]["content"] == [use, found, {"type": "text", "text": "A."}]
 
 
 async def test_an_answer_without_seals_leaves_the_vault_alone() -> None:

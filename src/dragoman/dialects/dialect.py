@@ -175,6 +175,8 @@ class Dialect(msgspec.Struct, frozen=True):
     reads: which media that are named by an address its servers read themselves, None = all; the gateway
     fetches the others.
     seals: whether its answers hold seals that its requests must bring back.
+    native: a block of its answers as it stands in one of its requests, for what no other protocol can say
+    (what the provider's own tools did); None = its requests hold nothing of that kind.
     """
 
     name: str
@@ -208,6 +210,7 @@ class Dialect(msgspec.Struct, frozen=True):
     stream_paths: Mapping[Operation, str] = {}
     json_framing: Framing | None = None
     seals: bool = False
+    native: Callable[[ir.Block], ir.Native] | None = None
 
     def located(self, request: WireRequest) -> Callable[[str], str]:
         """`locate` for one request, which may tell which of several spellings its client used."""

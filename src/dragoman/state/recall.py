@@ -7,6 +7,8 @@ hold is kept, found again by what it does send, and put where it was:
     an answer with calls       by the id, name and arguments of each call
     an answer without          by the conversation before it and its text
 
+A call whose id anybody might count is found in its conversation alone.
+
 Keys and digests are made with the vault's secret and the tenant's name: one tenant's keys are no keys of
 another. Only what stands as it was answered gets its seal, and only the model that issued a seal gets it
 back. Pure: no vault, no clock.
@@ -15,7 +17,7 @@ back. Pure: no vault, no clock.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Literal, TypeGuard
 
@@ -25,8 +27,11 @@ from dragoman import ir
 
 _DIGEST = 20
 """Bytes of a key or digest."""
-_UNIQUE = re.compile(r"[A-Za-z0-9_-]{16,}")
-"""Ids that no other call is likely to have. Small servers count from 0, and some name the function."""
+_RANDOM = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{8,}")
+"""What an id holds that no other call has. Small servers count from 0, and some name the function."""
+_SPACE = b" \t\n\r\v\f"
+_PIECE = 1 << 14
+"""Characters at either end that stand for the data of a medium in the digest of a conversation."""
 
 _to_json = msgspec.json.Encoder(order="sorted").encode
 _from_json = msgspec.json.Decoder().decode
@@ -44,16 +49,28 @@ class Scope(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One block of an answer, in its place: thinking whole, of the others what tells them and their seal.
+    """One block of an answer, in its place: whole what no client of another protocol can hold (thinking, and
+    what the provider's own tools did), of the others what tells them and their seal.
 
-    size: characters of a text.
+    size: characters of a text. native: as the answer's own protocol writes it.
     """
 
-    kind: Literal["thinking", "text", "call", "media"]
+    kind: Literal["thinking", "text", "call", "media", "native"]
     digest: bytes = b""
     size: int = 0
     sealed: ir.Sealed | None = None
     thinking: ir.Thinking | None = None
+    native: ir.Native | None = None
+
+    @property
+    def whole(self) -> ir.Block | None:
+        """The block itself, where it is kept."""
+        return self.native if self.thinking is None else self.thinking
+
+    @property
+    def matters(self) -> bool:
+        """Whether it holds what must return."""
+        return self.sealed is not None or self.whole is not None
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -82,9 +99,18 @@ class Marks:
         digest.update(b"".join(map(_framed, facts)))
         return digest.digest()
 
+    @property
+    def owner(self) -> bytes:
+        """What stands for the tenant."""
+        return self.of("owner")
+
     def call(self, call: ir.ToolCall) -> bytes:
-        """The key of a call: of what a client sends back of it."""
+        """The digest of a call: of what a client sends back of it."""
         return self.of("call", call.id or "", call.name, _canonical(call))
+
+    def called(self, before: bytes, call: ir.ToolCall, digest: bytes) -> bytes:
+        """The key of a call. Under an id that is not its own it is told by the conversation before it."""
+        return digest if _is_random(call) else self.of("called", before, digest)
 
     def named(self, call_id: str) -> bytes:
         """The key of a call whose content may have been changed."""
@@ -92,25 +118,72 @@ class Marks:
 
     def said(self, before: bytes, text: str) -> bytes:
         """The key of an answer without calls. White space tells nothing: it is trimmed, or joins texts."""
-        return self.of("said", before, "".join(text.split()))
+        digest = self._seed.copy()
+        digest.update(b"said " + before)
+        digest.update(_encoded(text.strip()).translate(None, _SPACE))
+        return digest.digest()
 
     def chain(self) -> Chain:
         """The digest of a conversation, message by message."""
-        return Chain(self._seed.copy())
+        return Chain(self, self._seed.copy())
 
 
 class Chain:
     """The digest of a conversation up to a place. Thinking and seals are no part of it: clients drop them."""
 
-    __slots__ = ("_digest",)
+    __slots__ = ("_digest", "_marks")
 
-    def __init__(self, digest: Any) -> None:
+    def __init__(self, marks: Marks, digest: Any) -> None:
+        self._marks = marks
         self._digest = digest
         self._digest.update(b"conversation")
 
-    def add(self, role: str, blocks: Iterable[ir.Block]) -> None:
-        """The next message."""
-        self._digest.update(b"".join(map(_framed, (role, *_facts(blocks), "end"))))
+    def add(self, role: str, blocks: Sequence[ir.Block]) -> Sequence[bytes]:
+        """The next message. Returns the digests of the client's calls in it."""
+        if len(blocks) == 1 and type(blocks[0]) is ir.Text:  # as most messages are
+            text = _encoded(blocks[0].text)
+            self._digest.update(b"%b text %d:" % (role.encode(), len(text)))
+            self._digest.update(text)
+            return ()
+        calls: list[bytes] = []
+        self._digest.update(b"%b" % role.encode())
+        self._add(blocks, calls)
+        return calls
+
+    def _add(self, blocks: Iterable[ir.Block], calls: list[bytes]) -> None:
+        """What a client sends back of some blocks. How a text is cut into blocks tells nothing."""
+        text = ""
+        for block in blocks:
+            if isinstance(block, ir.Text | ir.Refusal):
+                text += block.text
+                continue
+            if isinstance(block, ir.Thinking):
+                continue
+            if text:
+                self._fact(b"text", _encoded(text))
+                text = ""
+            if isinstance(block, ir.ToolCall):
+                digest = self._marks.call(block)
+                if _is_call(block):
+                    calls.append(digest)
+                self._fact(b"call", digest)
+            elif isinstance(block, ir.ToolResult):
+                self._fact(b"result", _encoded(block.id or block.name or ""))
+                self._add(block.content, calls)
+                self._fact(b"end", b"")
+            elif isinstance(block, ir.Media):
+                self._fact(b"media", block.kind.encode())
+                data = block.data or block.url or block.file or block.text or ""
+                ends = data if len(data) <= 2 * _PIECE else data[:_PIECE] + data[-_PIECE:]
+                self._fact(b"%d" % len(data), _encoded(ends))
+            else:
+                self._fact(b"value", _to_json(block.value))
+        if text:
+            self._fact(b"text", _encoded(text))
+
+    def _fact(self, kind: bytes, data: bytes) -> None:
+        self._digest.update(b" %b %d:" % (kind, len(data)))
+        self._digest.update(data)
 
     def digest(self) -> bytes:
         """The digest of what has been added so far."""
@@ -118,36 +191,18 @@ class Chain:
         return said
 
 
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
 def _framed(fact: str | bytes) -> bytes:
-    data = fact if isinstance(fact, bytes) else fact.encode("utf-8", "surrogatepass")
+    data = fact if isinstance(fact, bytes) else _encoded(fact)
     return b"%d:%b" % (len(data), data)
 
 
-def _facts(blocks: Iterable[ir.Block]) -> Iterator[str]:
-    """What a client sends back of some blocks. How a text is cut into blocks tells nothing."""
-    text = ""
-    for block in blocks:
-        if isinstance(block, ir.Text | ir.Refusal):
-            text += block.text
-            continue
-        if isinstance(block, ir.Thinking):
-            continue
-        if text:
-            yield "text"
-            yield text
-            text = ""
-        if isinstance(block, ir.ToolCall):
-            yield from ("call", block.id or "", block.name, _canonical(block))
-        elif isinstance(block, ir.ToolResult):
-            yield from ("result", block.id or block.name or "")
-            yield from _facts(block.content)
-        elif isinstance(block, ir.Media):
-            yield from ("media", block.kind, block.data or block.url or block.file or block.text or "")
-        else:
-            yield _to_json(block.value).decode()
-    if text:
-        yield "text"
-        yield text
+def _is_random(call: ir.ToolCall) -> bool:
+    """Whether the id of a call is its own: nobody else has it, in whatever conversation."""
+    return call.id is not None and _RANDOM.search(call.id.replace(call.name, "")) is not None
 
 
 def _canonical(call: ir.ToolCall) -> str:
@@ -167,23 +222,32 @@ def _canonical(call: ir.ToolCall) -> str:
 
 
 def entry(
-    blocks: Sequence[ir.Block], before: bytes, scope: Scope, marks: Marks, *, unsealed: bool
+    blocks: Sequence[ir.Block],
+    before: bytes,
+    scope: Scope,
+    marks: Marks,
+    *,
+    unsealed: bool = False,
+    native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> tuple[list[bytes], bytes] | None:
     """The keys and the content of what must be kept of an answer; None where its client can hold it all.
 
     blocks: as the client sees them. before: the digest of the conversation that was asked. unsealed:
-    whether reasoning without a seal must return too.
+    whether reasoning without a seal must return too. native: writes what only the answer's protocol can say,
+    None = nothing of it returns.
     """
-    pieces = [piece for block in blocks if (piece := _piece(block, marks, unsealed=unsealed)) is not None]
+    pieces = [piece for block in blocks if (piece := _piece(block, marks, native, unsealed=unsealed))]
     shown = any(piece.kind in {"call", "media"} or piece.size for piece in pieces)
-    if not shown or all(piece.sealed is None and piece.thinking is None for piece in pieces):
+    if not shown or not any(piece.matters for piece in pieces):
         return None
     calls = _calls(blocks)
-    keys = [marks.call(call) for call in calls] + _names(calls, marks)
+    keys = [marks.called(before, call, marks.call(call)) for call in calls] + _names(calls, marks)
     return keys or [marks.said(before, _text(blocks))], _pack(Kept(scope, tuple(pieces)))
 
 
-def _piece(block: ir.Block, marks: Marks, *, unsealed: bool) -> Piece | None:
+def _piece(
+    block: ir.Block, marks: Marks, native: Callable[[ir.Block], ir.Native] | None, *, unsealed: bool
+) -> Piece | None:
     if isinstance(block, ir.Thinking):
         worth = block.sealed is not None or (unsealed and bool(block.text or block.summary))
         return Piece("thinking", thinking=block) if worth else None
@@ -193,7 +257,16 @@ def _piece(block: ir.Block, marks: Marks, *, unsealed: bool) -> Piece | None:
         return Piece("call", marks.call(block), sealed=block.sealed)
     if isinstance(block, ir.Media):
         return Piece("media", _digest(block, marks), sealed=block.sealed)
+    if native is not None and _is_provided(block):
+        return Piece("native", native=native(block))
     return None
+
+
+def _is_provided(block: ir.Block) -> bool:
+    """Whether a block is of a tool that the provider ran itself, or of a kind that nobody else knows."""
+    if isinstance(block, ir.ToolCall | ir.ToolResult):
+        return block.by == "provider"
+    return isinstance(block, ir.Native)
 
 
 def _is_call(block: ir.Block) -> TypeGuard[ir.ToolCall]:
@@ -205,7 +278,7 @@ def _calls(blocks: Iterable[ir.Block]) -> list[ir.ToolCall]:
 
 
 def _names(calls: Iterable[ir.ToolCall], marks: Marks) -> list[bytes]:
-    return [marks.named(call.id) for call in calls if call.id and _UNIQUE.fullmatch(call.id)]
+    return [marks.named(call.id) for call in calls if call.id is not None and _is_random(call)]
 
 
 def _digest(block: ir.Text | ir.Media, marks: Marks) -> bytes:
@@ -233,10 +306,11 @@ class Question(msgspec.Struct, frozen=True):
     hints: tuple[bytes, ...] = ()
 
 
-def ask(request: ir.Request, marks: Marks) -> tuple[list[Question], bytes]:
+def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list[Question], bytes]:
     """What to look for in the history of a request, and the digest of the whole conversation.
 
-    A message that brings a seal of its own lacks nothing: its client can hold them.
+    search: whether there may be anything to find. A message that brings what the provider's own tools did
+    lacks nothing: its client speaks the provider's protocol.
     """
     questions: list[Question] = []
     chain = marks.chain()
@@ -244,18 +318,17 @@ def ask(request: ir.Request, marks: Marks) -> tuple[list[Question], bytes]:
         chain.add("system", request.system)
     for index, message in enumerate(request.messages):
         blocks = message.blocks
-        if message.role == "assistant" and not any(_sealed(block) for block in blocks):
-            if calls := _calls(blocks):
-                keys = tuple([marks.call(call) for call in calls])
-                questions.append(Question(index, keys, tuple(_names(calls, marks))))
-            else:
-                questions.append(Question(index, (marks.said(chain.digest(), _text(blocks)),)))
-        chain.add(message.role, blocks)
+        if not search or message.role != "assistant" or any(map(_is_provided, blocks)):
+            chain.add(message.role, blocks)
+            continue
+        before = chain.digest()
+        if digests := chain.add("assistant", blocks):
+            calls = _calls(blocks)
+            keys = [marks.called(before, call, one) for call, one in zip(calls, digests, strict=True)]
+            questions.append(Question(index, tuple(keys), tuple(_names(calls, marks))))
+        else:
+            questions.append(Question(index, (marks.said(before, _text(blocks)),)))
     return questions, chain.digest()
-
-
-def _sealed(block: ir.Block) -> bool:
-    return getattr(block, "sealed", None) is not None
 
 
 class Recalled(msgspec.Struct, frozen=True):
@@ -297,8 +370,10 @@ def recall(
             memory.used.update(range(len(memory.kept.pieces)))
         elif entry is not None:
             message = messages[question.index]
-            messages[question.index] = replace(message, blocks=memory.put_back(message.blocks))
-            restored.add(question.index)
+            blocks = memory.put_back(message.blocks)
+            if blocks != message.blocks:
+                messages[question.index] = replace(message, blocks=blocks)
+                restored.add(question.index)
     losses += [(memory.where, _CHANGED) for memory in memories.values() if memory.lacks]
     if not restored:
         return Recalled(request, losses=losses)
@@ -319,10 +394,7 @@ class _Memory:
     @property
     def lacks(self) -> bool:
         """Whether something found no place."""
-        return any(
-            place not in self.used and (piece.sealed is not None or piece.thinking is not None)
-            for place, piece in enumerate(self.kept.pieces)
-        )
+        return any(piece.matters and place not in self.used for place, piece in enumerate(self.kept.pieces))
 
     def put_back(self, blocks: Sequence[ir.Block]) -> tuple[ir.Block, ...]:
         """A message's blocks in the order of the answer, with its thinking and seals."""
@@ -337,7 +409,7 @@ class _Memory:
             if piece.kind == "text" and place not in placed and words:
                 out.extend(words)  # the client's own wording stands where the answer's stood
                 words = []
-            block = placed.get(place, piece.thinking)
+            block = placed.get(place, piece.whole)
             if block is None and piece.kind == "text" and piece.size == 0:
                 block = ir.Text("", sealed=piece.sealed)
             if block is not None:
@@ -348,21 +420,25 @@ class _Memory:
         return (*out[:head], *words, *out[head:], *others)
 
     def _without_copies(self, blocks: Sequence[ir.Block]) -> Sequence[ir.Block]:
-        """Reasoning counts once: signed as it was kept, else in the words that the client sends."""
-        if not any(isinstance(block, ir.Thinking) for block in blocks):
+        """Reasoning counts once: signed as the client sends it, else signed as it was kept, else in the
+        client's words.
+        """
+        own = [block for block in blocks if isinstance(block, ir.Thinking)]
+        if not own:
             return blocks
-        thinking = {i: p.thinking for i, p in enumerate(self.kept.pieces) if p.thinking is not None}
-        if any(_sealed(block) for block in thinking.values()):
-            return [block for block in blocks if not isinstance(block, ir.Thinking)]
-        self.used.update(thinking)
-        return blocks
+        kept = {i: p.thinking for i, p in enumerate(self.kept.pieces) if p.thinking is not None}
+        known = {block.sealed for block in kept.values()}
+        if known == {None} or any(block.sealed not in {*known, None} for block in own):
+            self.used.update(kept)
+            return blocks
+        return [block for block in blocks if not isinstance(block, ir.Thinking) or block.sealed is not None]
 
     def _matched(self, blocks: Sequence[ir.Block]) -> tuple[dict[int, ir.Block], list[ir.Block]]:
         """The blocks that stand as they were answered, by the place of their piece; and the others."""
         placed: dict[int, ir.Block] = {}
         rest: list[ir.Block] = []
         texts = [block for block in blocks if isinstance(block, ir.Text)]
-        cut = self._cut(texts[0]) if len(texts) == 1 else {}
+        cut = self._cut(texts[0]) if len(texts) == 1 and texts[0].sealed is None else {}
         placed.update(cut)
         for block in blocks:
             if cut and isinstance(block, ir.Text):
@@ -393,21 +469,20 @@ class _Memory:
         return {} if left else cut
 
     def _place(self, block: ir.Block, placed: Mapping[int, ir.Block]) -> int | None:
+        free = (
+            (place, piece)
+            for place, piece in enumerate(self.kept.pieces)
+            if place not in placed and place not in self.used
+        )
+        if isinstance(block, ir.Thinking):
+            seal = block.sealed
+            return next((i for i, p in free if seal and p.thinking and p.thinking.sealed == seal), None)
         digest = None
         if _is_call(block):
             digest = self._marks.call(block)
         elif isinstance(block, ir.Text | ir.Media):
             digest = _digest(block, self._marks)
-        if digest is None:
-            return None
-        return next(
-            (
-                place
-                for place, piece in enumerate(self.kept.pieces)
-                if piece.digest == digest and place not in placed and place not in self.used
-            ),
-            None,
-        )
+        return None if digest is None else next((i for i, p in free if p.digest == digest), None)
 
     def _reach(self, placed: Mapping[int, ir.Block]) -> int:
         """How far into the answer a message reaches: to the next call that it does not hold."""
@@ -419,5 +494,8 @@ class _Memory:
 
 
 def _resealed(block: Any, piece: Piece) -> ir.Block:
-    resealed: ir.Block = block if piece.sealed is None else replace(block, sealed=piece.sealed)
+    """A block as it was answered; a seal that the client itself sends stays."""
+    if piece.sealed is None or isinstance(block, ir.Thinking) or block.sealed is not None:
+        return block  # type: ignore[no-any-return]
+    resealed: ir.Block = replace(block, sealed=piece.sealed)
     return resealed

@@ -27,8 +27,11 @@ class Vault(Protocol):
         """Whether there may be anything to find. Asked for every request, so it never waits."""
         ...
 
-    async def keep(self, keys: Iterable[bytes], entry: bytes) -> None:
-        """Keep an entry under each of these keys; a newer one under the same key replaces it there."""
+    async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
+        """Keep an entry under each of these keys; a newer one under the same key replaces it there.
+
+        owner: what stands for the tenant, so that nobody's entries push out everybody else's.
+        """
         ...
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
@@ -41,16 +44,25 @@ class _Held(msgspec.Struct):
     keys: set[bytes]
     until: float
     cost: int
+    owner: bytes
 
 
-_OBJECT = 300
+class _Share(msgspec.Struct):
+    """What one owner holds: bytes of memory, and the places of the entries, least recently used first."""
+
+    size: int = 0
+    places: OrderedDict[int, None] = msgspec.field(default_factory=OrderedDict)
+
+
+_OBJECT = 450
 """Bytes of memory that an entry takes beside its content, roughly."""
 _KEY = 200
 """Bytes of memory that each of its keys takes beside its own."""
 
 
 class MemoryVault:
-    """Keeps entries in this process, the least recently used of them leaving first.
+    """Keeps entries in this process. Where room is short, those of the owner who takes most of it leave, the
+    least recently used of them first.
 
     secret: 32 random bytes. ttl: seconds that an entry lasts since it was last used. max_size: bytes of
     memory for all of them together, about. now: any clock of seconds that never jumps.
@@ -63,6 +75,7 @@ class MemoryVault:
         self._now = now
         self._held: OrderedDict[int, _Held] = OrderedDict()  # least recently used first
         self._places: dict[bytes, int] = {}
+        self._shares: dict[bytes, _Share] = {}
         self._next = 0
         self._size = 0
 
@@ -76,7 +89,7 @@ class MemoryVault:
         """Bytes of memory that are taken, about."""
         return self._size
 
-    async def keep(self, keys: Iterable[bytes], entry: bytes) -> None:
+    async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         """Keep an entry under each of these keys. One that is larger than the vault is not kept."""
         named = set(keys)
         now = self._now()
@@ -85,16 +98,22 @@ class MemoryVault:
             self._forget(key)
         if not named or cost > self._max_size:
             return
-        self._drop_old(now, self._max_size - cost)
+        self._drop_old(now)
         place, self._next = self._next, self._next + 1
-        self._held[place] = _Held(entry, named, now + self._ttl, cost)
+        self._held[place] = _Held(entry, named, now + self._ttl, cost, owner)
         self._places.update(dict.fromkeys(named, place))
         self._size += cost
+        share = self._shares.setdefault(owner, _Share())
+        share.size += cost
+        share.places[place] = None
+        while self._size > self._max_size:
+            most = max(self._shares.values(), key=_size_of)
+            self._drop(next(iter(most.places)))
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
         """The entries of these keys, as far as they are still there."""
         now = self._now()
-        self._drop_old(now, self._max_size)
+        self._drop_old(now)
         found: dict[bytes, bytes] = {}
         for key in keys:
             place = self._places.get(key)
@@ -102,16 +121,17 @@ class MemoryVault:
                 held = self._held[place]
                 held.until = now + self._ttl
                 self._held.move_to_end(place)
+                self._shares[held.owner].places.move_to_end(place)
                 found[key] = held.entry
         return found
 
-    def _drop_old(self, now: float, room: int) -> None:
-        """Drop what has had its time, and the least recently used until no more than `room` is taken."""
+    def _drop_old(self, now: float) -> None:
+        """Drop what has had its time."""
         while self._held:
             place, held = next(iter(self._held.items()))
-            if held.until > now and self._size <= room:
+            if held.until > now:
                 return
-            self._drop(place, held)
+            self._drop(place)
 
     def _forget(self, key: bytes) -> None:
         """A key is about to mean another entry: the one that nothing leads to any more goes."""
@@ -121,10 +141,19 @@ class MemoryVault:
         held = self._held[place]
         held.keys.discard(key)
         if not held.keys:
-            self._drop(place, held)
+            self._drop(place)
 
-    def _drop(self, place: int, held: _Held) -> None:
-        del self._held[place]
+    def _drop(self, place: int) -> None:
+        held = self._held.pop(place)
         self._size -= held.cost
         for key in held.keys:
             del self._places[key]
+        share = self._shares[held.owner]
+        share.size -= held.cost
+        del share.places[place]
+        if not share.places:
+            del self._shares[held.owner]
+
+
+def _size_of(share: _Share) -> int:
+    return share.size

@@ -33,6 +33,16 @@ def call(name: str = "f", arguments: str = '{"a":1}', call_id: str = ID, **more:
     return ir.ToolCall(call_id, name, arguments, **more)
 
 
+def native(block: ir.Block) -> ir.Native:
+    """A block of the provider's own tools, as some protocol would write it."""
+    assert isinstance(block, ir.ToolCall | ir.ToolResult)
+    return ir.Native("anthropic", block.kind, {"id": block.id}, block.sealed)
+
+
+SEARCH = ir.ToolCall("s1", "web_search", "{}", "builtin", "provider")
+FOUND = ir.ToolResult("s1", kind="web_search_tool_result", by="provider", sealed=seal("F"))
+
+
 def conversation(*turns: Sequence[ir.Block], asked: Sequence[ir.Message] = (USER,)) -> ir.Request:
     """What was asked, then the assistant's messages, each with the results of its calls."""
     messages = list(asked)
@@ -59,8 +69,8 @@ class Memory:
         unsealed: bool = False,
     ) -> bool:
         """Keep an answer; whether anything was kept."""
-        _, before = ask(request or conversation(), marks)
-        kept = entry(blocks, before, scope, marks, unsealed=unsealed)
+        _, before = ask(request or conversation(), marks, search=False)
+        kept = entry(blocks, before, scope, marks, unsealed=unsealed, native=native)
         if kept is not None:
             self.entries.update(dict.fromkeys(kept[0], kept[1]))
         return kept is not None
@@ -73,7 +83,11 @@ class Memory:
 def spoken(blocks: Sequence[ir.Block]) -> list[ir.Block]:
     """What a chat client sends back of an answer: one text, then the calls."""
     text = "".join(block.text for block in blocks if isinstance(block, ir.Text))
-    calls = [replace(block, sealed=None) for block in blocks if isinstance(block, ir.ToolCall)]
+    calls = [
+        replace(block, sealed=None)
+        for block in blocks
+        if isinstance(block, ir.ToolCall) and block.by == "client"
+    ]
     return [*([ir.Text(text)] if text else []), *calls]
 
 
@@ -128,6 +142,35 @@ def test_an_answer_comes_back_as_it_was(answer: list[ir.Block]) -> None:
     assert blocks(recalled) == answer
     assert recalled.messages == {1}
     assert not recalled.losses
+
+
+PROVIDED: dict[str, list[ir.Block]] = {
+    "before the words": [SEARCH, FOUND, ir.Text("A"), ir.Text("B")],
+    "between thinking": [thinking("1"), SEARCH, FOUND, thinking("2"), ir.Text("A")],
+    "between words": [ir.Text("A\n"), SEARCH, FOUND, ir.Text("B"), SEARCH, ir.Text("C")],
+    "beside a call": [SEARCH, FOUND, ir.Text("A"), SEARCH, call()],
+    "after a call": [call(), SEARCH, FOUND],
+}
+
+
+@pytest.mark.parametrize("answer", PROVIDED.values(), ids=list(PROVIDED))
+def test_what_the_providers_own_tools_did_comes_back(answer: list[ir.Block]) -> None:
+    recalled = there_and_back(answer)
+    ran = ir.ToolCall | ir.ToolResult
+    expected = [
+        native(block) if isinstance(block, ran) and block.by == "provider" else block for block in answer
+    ]
+    assert blocks(recalled) == expected
+    assert not recalled.losses
+
+
+def test_a_client_that_holds_what_those_tools_did_lacks_nothing() -> None:
+    memory = Memory()
+    answer: list[ir.Block] = [thinking("1"), SEARCH, FOUND, ir.Text("A")]
+    memory.answered(answer)
+    for own in (FOUND, native(FOUND)):
+        sent = conversation([SEARCH, own, ir.Text("A")])
+        assert memory.recalled(sent).request is sent
 
 
 def test_media_come_back_with_their_seals() -> None:
@@ -288,18 +331,80 @@ def test_a_changed_call_beside_a_true_one() -> None:
     assert [where for where, _ in recalled.losses] == ["messages[1]"]
 
 
-def test_ids_that_anybody_counts_tell_of_no_change() -> None:
-    """`call_0` of another conversation is no sign that this one was changed."""
-    memory = Memory()
-    memory.answered([thinking("1"), call(call_id="call_0")])
-    assert not memory.recalled(conversation([call("g", "{}", "call_0")])).losses
+COUNTED = [
+    "call_0",
+    "0",
+    "call_get_weather",
+    "functions.get_weather2000:12",
+    "get_weather2000",
+    "12345678901234",
+]
+OWN = [ID, "22iommr8", "call_06376661ab", "call_962bfd2ab8f54b89a1161356_0", "chatcmpl-tool-bbb91941bf76335c"]
 
 
-def test_a_message_with_seals_of_its_own_is_left_alone() -> None:
+@pytest.mark.parametrize("call_id", COUNTED)
+def test_ids_that_anybody_counts_belong_to_one_conversation(call_id: str) -> None:
+    """Elsewhere the same call is another one: it gets nothing, and is no sign that this one was changed."""
     memory = Memory()
-    memory.answered([thinking("1"), call(sealed=seal("2"))])
-    sent = conversation([call(sealed=seal("other"))])
+    answer: list[ir.Block] = [thinking("1"), call("get_weather2000", call_id=call_id)]
+    memory.answered(answer)
+    assert blocks(memory.recalled(conversation(answer[1:]))) == answer
+    other = ir.Message("user", (ir.Text("What else?"),))
+    sent = conversation(answer[1:], asked=[other])
     assert memory.recalled(sent).request is sent
+    assert not memory.recalled(conversation([call("g", "{}", call_id)])).losses
+
+
+@pytest.mark.parametrize("call_id", OWN)
+def test_a_call_with_an_id_of_its_own_is_known_anywhere(call_id: str) -> None:
+    """Clients that cut off the beginning of a long history keep what belongs to its end."""
+    memory = Memory()
+    answer: list[ir.Block] = [thinking("1"), call(call_id=call_id)]
+    memory.answered(answer)
+    other = ir.Message("user", (ir.Text("What else?"),))
+    assert blocks(memory.recalled(conversation(answer[1:], asked=[other]))) == answer
+    assert memory.recalled(conversation([call("g", "{}", call_id)])).losses
+
+
+def test_a_seal_of_the_clients_own_stays_and_the_rest_comes_back() -> None:
+    """Some clients bring the seals of calls (`extra_content`), and thinking or empty texts of none."""
+    answer: list[ir.Block] = [thinking("1"), call(sealed=seal("2")), ir.Text("", sealed=seal("3"))]
+    recalled = there_and_back(answer, [call(sealed=seal("other"))])
+    assert blocks(recalled) == [thinking("1"), call(sealed=seal("other")), ir.Text("", sealed=seal("3"))]
+    assert not recalled.losses
+
+
+def test_a_client_that_brings_everything_lacks_nothing() -> None:
+    memory = Memory()
+    answer: list[ir.Block] = [
+        thinking("1"),
+        ir.Text("A", sealed=seal("2")),
+        thinking("3", ""),
+        call(sealed=seal("4")),
+    ]
+    memory.answered(answer)
+    sent = conversation(answer)
+    recalled = memory.recalled(sent)
+    assert recalled.request is sent
+    assert (recalled.messages, list(recalled.losses)) == (frozenset(), [])
+
+
+def test_thinking_that_the_client_brings_of_elsewhere_stays_alone() -> None:
+    answer: list[ir.Block] = [thinking("1"), call(sealed=seal("2"))]
+    other = thinking("of another answer")
+    assert blocks(there_and_back(answer, [other, call()])) == [other, call(sealed=seal("2"))]
+
+
+def test_a_sealed_text_is_not_cut() -> None:
+    answer: list[ir.Block] = [thinking("1"), ir.Text("A"), ir.Text("B"), call()]
+    own = ir.Text("AB", sealed=seal("2"))
+    assert blocks(there_and_back(answer, [own, call()])) == [thinking("1"), own, call()]
+
+
+def test_one_of_two_thoughts_that_the_client_brings_stays_in_its_place() -> None:
+    answer: list[ir.Block] = [thinking("1"), call(), thinking("2"), call("g", "{}", ID + "2")]
+    sent = [answer[1], answer[2], answer[3], ir.Thinking("hm")]
+    assert blocks(there_and_back(answer, sent)) == answer
 
 
 def test_what_was_not_answered_here_stays_as_it_is() -> None:

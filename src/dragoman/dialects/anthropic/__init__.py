@@ -25,6 +25,7 @@ and output · response · stream (decoder), stream_encoder · errors · relay ·
 
 from __future__ import annotations
 
+from dragoman.dialects.anthropic.block_encoder import native
 from dragoman.dialects.anthropic.check import check
 from dragoman.dialects.anthropic.errors import decode_error, encode_error
 from dragoman.dialects.anthropic.locate import locate, place
@@ -76,4 +77,5 @@ DIALECT = Dialect(
     tool_name=r"[A-Za-z0-9_-]{1,128}",
     place=place,
     seals=True,
+    native=native,
 )

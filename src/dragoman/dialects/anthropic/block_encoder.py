@@ -327,6 +327,15 @@ def _native_out(block: ir.Native, scope: Scope, where: str) -> _Wire | None:
     return None
 
 
+def native(block: ir.Block) -> ir.Native:
+    """A block of one of our own answers as the wire object that it was, for a history of another dialect."""
+    if isinstance(block, ir.Native):
+        return block
+    wire = encode_block(block, Scope(Report(NAME), own=True), "")
+    assert wire is not None  # of the provider's own nothing is left out
+    return ir.Native(NAME, wire["type"], wire)
+
+
 _ENCODE: dict[type, Callable[[Any, Scope, str], _Wire | None]] = {
     ir.Text: _text_out,
     ir.Refusal: _refusal_out,

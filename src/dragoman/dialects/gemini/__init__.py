@@ -36,7 +36,7 @@ from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gemini.check import check
 from dragoman.dialects.gemini.errors import decode_error, encode_error
 from dragoman.dialects.gemini.locate import locate, place
-from dragoman.dialects.gemini.parts import reads
+from dragoman.dialects.gemini.parts import native, reads
 from dragoman.dialects.gemini.relay import Relay
 from dragoman.dialects.gemini.request import (
     MAPPED,
@@ -81,4 +81,5 @@ DIALECT = Dialect(
     place=place,
     reads=reads,
     seals=True,
+    native=native,
 )

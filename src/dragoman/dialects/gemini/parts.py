@@ -72,7 +72,7 @@ def decode_part(part: _Wire) -> ir.Block:
     return _native(part)
 
 
-def _native(part: _Wire) -> ir.Block:
+def _native(part: _Wire) -> ir.Native:
     kind = next((key for key in part if key != _SIGNATURE), "")
     value = {key: kept for key, kept in part.items() if key != _SIGNATURE}
     return ir.Native(NAME, kind, value, _sealed(part))
@@ -611,6 +611,15 @@ def _resolve(out: _Wire, detail: str, draft: Draft, where: str) -> None:
         out["mediaResolution"] = {"level": level}
     elif detail != "auto":
         draft.report.lose(f"{where}.detail", f"there is no level of detail {detail} here", "quality")
+
+
+def native(block: ir.Block) -> ir.Native:
+    """A block of one of our own answers as the part that it was, for a history of another dialect."""
+    if isinstance(block, ir.Native):
+        return block
+    part = encode_part(block, Draft(Report(NAME), own=True), "")
+    assert part is not None  # of the provider's own nothing is left out
+    return _native(part)
 
 
 _ENCODE: dict[type, Callable[[Any, Draft, str], _Wire | None]] = {
