@@ -10,7 +10,10 @@ from dragoman.dialects.rules import (
     Rule,
     a_boolean,
     a_string,
+    an_address,
     an_object,
+    data_or_address,
+    in_base64,
     integer,
     list_of,
     number,
@@ -32,6 +35,12 @@ KEPT: list[tuple[Rule, Any]] = [
     (one_of("a", "b"), "b"),
     (strings, []),
     (list_of(a_string, empty=False), ["a"]),
+    (an_address, "https://x"),
+    (an_address, "data:text/plain,x"),
+    (in_base64, "AAAA"),
+    (data_or_address, "http://x"),
+    (data_or_address, "data:image/png;base64,AAAA"),
+    (data_or_address, "AA=="),
 ]
 
 
@@ -55,6 +64,14 @@ BROKEN: list[tuple[Rule, Any, str, str]] = [
     (strings, "a", "x", "invalid_type"),
     (strings, ["a", 1], "x[1]", "invalid_type"),
     (list_of(a_string, empty=False), [], "x", "empty_array"),
+    (an_address, 1, "x", "invalid_type"),
+    (an_address, "data:x", "x", "invalid_value"),
+    (an_address, "data:image/png;base64,?", "x", "invalid_value"),
+    (in_base64, 1, "x", "invalid_type"),
+    (in_base64, "", "x", "invalid_value"),
+    (data_or_address, 1, "x", "invalid_type"),
+    (data_or_address, "data:x", "x", "invalid_value"),
+    (data_or_address, "?", "x", "invalid_value"),
 ]
 
 

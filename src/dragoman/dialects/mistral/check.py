@@ -1,9 +1,13 @@
 """Exact errors for a client's mistakes: types, ranges, required members, names and schemas.
 
 Runs on every request, relayed ones too. What the specification does not name is tolerated, so that new
-members and chunks pass. The order of messages is the provider's to judge: its models differ. One rule goes
-beyond the specification: a conversation needs a message of a user or a result of a tool, because most
-providers refuse one without.
+members and chunks pass. The order of messages is the provider's to judge: its models differ. Media that are
+written out must be what they say. One rule goes beyond the specification: a conversation needs a message of a
+user or a result of a tool, because most providers refuse one without.
+
+Limits: https://github.com/mistralai/platform-docs-public (openapi.yaml); temperature to 1.5, inclusive,
+measured in https://github.com/mnfst/modelparams.dev/pull/234. `top_p: 0`, which the specification allows and
+the API refuses, is the provider's to judge.
 """
 
 from __future__ import annotations
@@ -17,10 +21,13 @@ from dragoman.dialects.rules import (
     Rule,
     a_boolean,
     a_string,
+    an_address,
     an_object,
     conversation,
+    data_or_address,
     integer,
     list_of,
+    members,
     missing,
     not_one_of,
     number,
@@ -70,16 +77,11 @@ def _check_choice(choice: Any, tools: list[dict[str, Any]]) -> None:
     require(choice, "function", an_object, "tool_choice")
     require(choice["function"], "name", a_string, "tool_choice.function")
     name = choice["function"]["name"]
-    if not any((tool.get("function") or {}).get("name") == name for tool in tools):
+    offered = [tool["function"]["name"] for tool in tools if tool.get("type") in {None, "function"}]
+    if name not in offered:
         raise WireError(
             f"Tool choice '{name}' not found in 'tools' parameter.", "tool_choice", "invalid_value"
         )
-
-
-def _prediction(value: Any, path: str) -> None:
-    an_object(value, path)
-    if value.get("content") is not None:
-        a_string(value["content"], f"{path}.content")
 
 
 _CHOICES: Final = ("auto", "none", "any", "required")
@@ -105,7 +107,7 @@ _RULES: Final[dict[str, Rule]] = {
     "prompt_logprobs": a_boolean,
     "top_prompt_logprobs": integer(0),
     "n": integer(1),
-    "prediction": _prediction,
+    "prediction": members(type=a_string, content=a_string),
     "reasoning_effort": a_string,
     "prompt_mode": a_string,
     "guardrails": objects,
@@ -119,7 +121,7 @@ _RULES: Final[dict[str, Rule]] = {
 
 
 def _message(role: str) -> Rule:
-    members = _MEMBERS[role]
+    rules = _MEMBERS[role]
 
     def rule(message: dict[str, Any], path: str) -> None:
         content = message.get("content")
@@ -129,7 +131,7 @@ def _message(role: str) -> Rule:
                 missing(f"{path}.content")
         elif type(content) is not str:
             _content(content, f"{path}.content")
-        for member, check_member in members.items():
+        for member, check_member in rules.items():
             if message.get(member) is not None:
                 check_member(message[member], f"{path}.{member}")
 
@@ -145,32 +147,43 @@ def _content(content: Any, path: str) -> None:
         require(part, "type", a_string, place)
         for member, rule in _PARTS.get(part["type"], {}).items():
             require(part, member, rule, place)
+        if (may := _MAY.get(part["type"])) is not None:
+            may(part, place)
 
 
 def _image_url(value: Any, path: str) -> None:
-    if type(value) is not str:
-        if type(value) is not dict:
-            wrong_type(path, "a string or an object", value)
-        require(value, "url", a_string, path)
+    if type(value) is str:
+        an_address(value, path)
+    elif type(value) is dict:
+        require(value, "url", an_address, path)
+        _IMAGE(value, path)
+    else:
+        wrong_type(path, "a string or an object", value)
 
 
 def _input_audio(value: Any, path: str) -> None:
-    if type(value) is not str:
-        if type(value) is not dict:
-            wrong_type(path, "a string or an object", value)
-        require(value, "data", a_string, path)
+    if type(value) is str:
+        data_or_address(value, path)
+    elif type(value) is dict:
+        require(value, "data", data_or_address, path)
+        _AUDIO(value, path)
+    else:
+        wrong_type(path, "a string or an object", value)
+
+
+def _reference_id(value: Any, path: str) -> None:
+    if type(value) is not int and type(value) is not str:
+        wrong_type(path, "a string or an integer", value)
 
 
 def _thought(value: Any, path: str) -> None:
-    an_object(value, path)
-    if value.get("type", "text") == "text":
+    _TYPE(value, path)
+    if value.get("type") in {None, "text"}:
         require(value, "text", a_string, path)
 
 
 def _tool_call(call: Any, path: str) -> None:
-    an_object(call, path)
-    if call.get("id") is not None:
-        a_string(call["id"], f"{path}.id")
+    _CALL(call, path)
     require(call, "function", an_object, path)
     function = call["function"]
     require(function, "name", a_string, f"{path}.function")
@@ -181,15 +194,25 @@ def _tool_call(call: Any, path: str) -> None:
         wrong_type(f"{path}.function.arguments", "a string or an object", arguments)
 
 
+_TYPE: Final = members(type=a_string)
+_IMAGE: Final = members(detail=a_string)
+_AUDIO: Final = members(format=a_string)
+_CALL: Final = members(id=a_string, type=a_string, index=integer())
 _PARTS: Final[dict[str, dict[str, Rule]]] = {
     "text": {"text": a_string},
     "image_url": {"image_url": _image_url},
     "input_audio": {"input_audio": _input_audio},
-    "document_url": {"document_url": a_string},
+    "document_url": {"document_url": an_address},
     "file": {"file_id": a_string},
-    "reference": {"reference_ids": list_of(lambda _value, _path: None)},
+    "reference": {"reference_ids": list_of(_reference_id)},
     "thinking": {"thinking": list_of(_thought)},
 }
+"""What a chunk must state."""
+_MAY: Final[dict[str, Rule]] = {
+    "document_url": members(document_name=a_string),
+    "thinking": members(signature=a_string, closed=a_boolean),
+}
+"""What it may state."""
 _MEMBERS: Final[dict[str, dict[str, Rule]]] = {
     "system": {},
     "user": {},

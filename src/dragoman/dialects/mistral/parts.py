@@ -101,13 +101,20 @@ def _audio(part: dict[str, Any]) -> ir.Block:
     audio = part["input_audio"]
     extra = leftovers(part, _AUDIO)
     if isinstance(audio, str):
-        mime, data, url = from_url(audio)
-        if url is not None and not url.startswith(("http://", "https://", "data:")):
-            data, url = url, None
-        return ir.Media("audio", mime, data, url, extra=extra)
-    mime = AUDIO_TYPES.get(word := audio.get("format", "wav"), f"audio/{word}")
+        return ir.Media("audio", *_sound(audio), extra=extra)
+    mime, data, url = _sound(audio["data"])
+    if word := audio.get("format"):
+        mime = AUDIO_TYPES.get(word, f"audio/{word}")
     extra = ir.merge(extra, leftovers(audio, _AUDIO_DATA, "input_audio"))
-    return ir.Media("audio", mime, audio["data"], extra=extra, form="object")
+    return ir.Media("audio", mime, data, url, extra=extra, form="object")
+
+
+def _sound(source: str) -> tuple[str | None, str | None, str | None]:
+    """(media type, base64, URL) of what may be an address or the base64 alone."""
+    mime, data, url = from_url(source)
+    if url is not None and not url.startswith(("http://", "https://", "data:")):
+        return None, url, None
+    return mime, data, url
 
 
 def _document(part: dict[str, Any]) -> ir.Block:
@@ -219,8 +226,10 @@ def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 
 def _write_audio(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     if draft.own and block.form == "object":
-        word = AUDIO_FORMATS.get(block.mime or "audio/wav") or (block.mime or "").partition("/")[2]
-        return {"type": "input_audio", "input_audio": {"data": block.data, "format": word}}
+        sound = {"data": block.data if block.data is not None else block.url}
+        if block.mime is not None:
+            sound["format"] = AUDIO_FORMATS.get(block.mime) or block.mime.partition("/")[2]
+        return {"type": "input_audio", "input_audio": sound}
     if block.data is not None and (block.mime is None or not draft.own):
         return {"type": "input_audio", "input_audio": block.data}  # "base64 or url"
     return {"type": "input_audio", "input_audio": _data_or_url(block, where)}

@@ -67,6 +67,11 @@ PARTS: list[tuple[dict[str, Any], ir.Block]] = [
         ir.Media("audio", "audio/mpeg", "SUQz", form="object"),
     ),
     (
+        {"type": "input_audio", "input_audio": {"data": "https://x/a", "format": "mp3"}},
+        ir.Media("audio", "audio/mpeg", url="https://x/a", form="object"),
+    ),
+    ({"type": "input_audio", "input_audio": {"data": "SUQz"}}, ir.Media("audio", data="SUQz", form="object")),
+    (
         {"type": "document_url", "document_url": "https://x/a.pdf", "document_name": "a.pdf"},
         ir.Media("document", url="https://x/a.pdf", name="a.pdf"),
     ),
