@@ -153,9 +153,7 @@ class PathTable:
                 )
             )
         entry = self._gateway.engine.table.entry(name)
-        await client.answer(
-            200, (), encode({**self._listed(entry), "permission": [], "root": entry.id, "parent": None})
-        )
+        await client.answer(200, (), encode(self._listed(entry)))
 
     def _listed(self, entry: Entry) -> dict[str, Any]:
         gateway = self._gateway
