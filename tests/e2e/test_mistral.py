@@ -102,6 +102,13 @@ async def test_its_own_ids_are_the_clients(converse: Converse) -> None:
             {"role": "system", "content": "Be kind."},
             {"role": "user", "content": "Well?"},
         ],
+        [{"role": "user", "content": "Hi."}, {"role": "system", "content": "Be kind."}],
+        [
+            {"role": "user", "content": "Look."},
+            {"role": "assistant", "content": None, "tool_calls": [call("call_a")]},
+            {"role": "tool", "tool_call_id": "call_a", "content": "fine"},
+            {"role": "system", "content": "Be kind."},
+        ],
         [{"role": "user", "content": "Count."}, {"role": "assistant", "content": "One, two,"}],
         [
             {"role": "user", "content": "Hi."},
@@ -114,6 +121,8 @@ async def test_its_own_ids_are_the_clients(converse: Converse) -> None:
         "unanswered",
         "names",
         "system-inside",
+        "system-last",
+        "system-after-tool",
         "prefill",
         "empty-answer",
     ],

@@ -253,6 +253,8 @@ GEMINI: list[tuple[Members, str]] = [
     ({"systemInstruction": {"parts": [call()]}}, "systemInstruction.parts[0]"),
 ]
 NINE = "abcdefgh1"
+SYSTEM = {"role": "system", "content": "Be kind."}
+SAYS = {"role": "assistant", "content": "Hello."}
 MISTRAL: list[tuple[Members, str]] = [
     ({"seed": 1}, "seed"),
     ({"max_completion_tokens": 1}, "max_completion_tokens"),
@@ -264,6 +266,8 @@ MISTRAL: list[tuple[Members, str]] = [
     ({"messages": [user(), called("call_1"), result("call_1")]}, ""),
     ({"messages": [user(), called(NINE)]}, "messages"),
     ({"messages": [user(), called(NINE), user()]}, "messages[2]"),
+    ({"messages": [user(), SAYS, SYSTEM, user()]}, "messages[2]"),
+    ({"messages": [user(), SYSTEM]}, "messages"),
     ({"messages": [user(), called(NINE), result(NINE), user()]}, "messages[3]"),
     ({"messages": [user(), called(NINE), result("000000000")]}, "messages[2]"),
     ({"messages": [user(), called(NINE, "abcdefgh2"), result(NINE)]}, "messages"),

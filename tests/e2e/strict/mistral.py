@@ -29,11 +29,12 @@ _RANGES = {
     "random_seed": (0, 2**63),
 }
 _BEFORE: dict[str, set[str | None]] = {
-    "user": {None, "system", "user", "assistant"},
-    "assistant": {"system", "user", "assistant", "tool"},
+    "user": {None, "system", "user", "assistant"},  # since a while also tool, by some models
+    "assistant": {None, "system", "user", "assistant", "tool"},
     "tool": {"assistant", "tool"},
-    "system": {None, "system", "user", "assistant", "tool"},
+    "system": {None, "system", "user"},
 }
+"""By role, the roles that it may follow, as mistral-common has it (https://github.com/mistralai/mistral-common)."""
 _MEMBERS = {
     "text": ("text",),
     "image_url": ("image_url",),

@@ -4,8 +4,9 @@ A `tool` message is a user's Message with one ToolResult. Message.form is "parts
 list, None where it was a string or absent; "prefix" and "parts+prefix" mark an assistant's message that the
 answer is to go on with.
 
-Mistral's order (error 3230): after results of tools nobody but the assistant may speak, and the assistant
-speaks last only to have its words continued. https://docs.mistral.ai/api
+Mistral's order (error 3230): after results of tools nobody but the assistant may speak, system text neither
+follows the assistant nor comes last, and the assistant speaks last only to have its words continued.
+https://docs.mistral.ai/api and the validator of https://github.com/mistralai/mistral-common
 """
 
 from __future__ import annotations
@@ -167,11 +168,12 @@ class _History(_OwnHistory):
             self._user(message, where)
         else:
             self._settle(bridge=True)
-            if message.role == "developer":
-                report.change(
-                    where + ".role", f"messages[{len(self.out)}].role", "this role is `system` here"
-                )
             self.say("system", message.blocks, where + ".blocks")
+            if len(self.out) > 1 and self.out[-2]["role"] == "assistant":
+                self._tag()
+            elif message.role == "developer":
+                to = f"messages[{len(self.out) - 1}].role"
+                report.change(where + ".role", to, "this role is `system` here")
         if message.name is not None:
             report.lose(where + ".name", "messages have no names here", "hint")
         lose_mark(message.cache, self.draft, where)
@@ -185,6 +187,8 @@ class _History(_OwnHistory):
             self.out[-1]["role"] = "user"
             reason = "instructions alone are refused: the last of them is asked"
             self.draft.report.change(self.place, f"messages[{len(self.out) - 1}].role", reason)
+        elif self.out and self.out[-1]["role"] == "system":
+            self._tag()
         last = self.out[-1] if self.out else {}
         if last.get("role") == "assistant":
             last["prefix"] = True
@@ -268,6 +272,23 @@ class _History(_OwnHistory):
         return [{"type": "text", "text": text}, *media] if text else media
 
     # Order ---------------------------------------------------------------------------------------
+
+    def _tag(self) -> None:
+        """Give the system text that was written last to the user, where none of its own may stand."""
+        out = self.out[-1]
+        content = out["content"]
+        if not content:
+            del self.out[-1]
+            self.draft.report.change(self.place, "messages", "a message that says nothing is left out")
+            return
+        if isinstance(content, str):
+            out["content"] = f"<system>\n{content}\n</system>"
+        else:
+            for chunk in content:
+                chunk["text"] = f"<system>\n{chunk['text']}\n</system>"
+        out["role"] = "user"
+        reason = "system text cannot stand here: it is written as tagged user text"
+        self.draft.report.change(self.place, f"messages[{len(self.out) - 1}]", reason)
 
     def _settle(self, *, bridge: bool = False) -> None:
         """Write what must stand before the next message that is no result. bridge: it is no assistant's."""

@@ -182,12 +182,38 @@ def test_a_system_field_is_the_first_message() -> None:
     assert [part["text"] for part in body["messages"][0]["content"]] == ["Be brief.", "Be kind."]
 
 
-def test_a_system_message_stays_where_it_was() -> None:
-    messages, report = messages_of(
-        said("Hi."), said("Ho.", role="assistant"), said("Be kind.", role="developer"), said("Go.")
-    )
-    assert [message["role"] for message in messages] == ["user", "assistant", "system", "user"]
-    assert changed(report) == {"messages[2].role"}
+def test_a_system_message_after_a_user_stays_where_it_was() -> None:
+    told = (said("Hi."), said("Be kind.", role="developer"), said("Ho.", role="assistant"), said("Go."))
+    messages, report = messages_of(*told)
+    assert [message["role"] for message in messages] == ["user", "system", "assistant", "user"]
+    assert changed(report) == {"messages[1].role"}
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_system_text_after_the_assistant_is_the_users(role: ir.Role) -> None:
+    told = (said("Hi."), said("Ho.", role="assistant"), said("Be kind.", role=role), said("Go."))
+    messages, report = messages_of(*told)
+    assert messages[2] == {"role": "user", "content": "<system>\nBe kind.\n</system>"}
+    assert [message["role"] for message in messages] == ["user", "assistant", "user", "user"]
+    assert changed(report) == {"messages[2]"}
+
+
+def test_system_text_that_says_nothing_is_left_out_there() -> None:
+    told = (said("Hi."), said("Ho.", role="assistant"), said("", role="system"), said("Go."))
+    messages, report = messages_of(*told)
+    assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+    assert changed(report) == {"messages[2]"}
+
+
+def test_system_text_at_the_end_is_the_users() -> None:
+    two = said(ir.Text("Be kind."), ir.Text("Be brief."), role="system")
+    messages, report = messages_of(said("Hi."), two)
+    assert messages[1]["role"] == "user"
+    assert [part["text"] for part in messages[1]["content"]] == [
+        "<system>\nBe kind.\n</system>",
+        "<system>\nBe brief.\n</system>",
+    ]
+    assert changed(report) == {"messages[1]"}
 
 
 def test_names_marks_and_leftovers_are_lost() -> None:
