@@ -42,7 +42,9 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
     if mime not in {None, JSON} or (schema is not None and openapi is not None):
         # an enum as plain text, or what the API will refuse
         extra = {
-            key: config[key] for key in KEYS & config.keys() if key.startswith(("responseM", "responseS"))
+            key: value
+            for key, value in config.items()
+            if key in KEYS and key.startswith(("responseM", "responseS"))
         }
         extra = {key: kept for key, kept in extra.items() if key != "responseModalities"}
         if schema is not None:
