@@ -33,13 +33,14 @@ _PLAIN: Final = frozenset({"role", "content"})
 class _Candidate:
     """What must be known of one candidate while it grows."""
 
-    __slots__ = ("blocks", "calls", "extra", "index", "prose", "thinks", "word")
+    __slots__ = ("blocks", "calls", "cited", "extra", "index", "prose", "thinks", "word")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.blocks = 0  # opened so far
         self.prose = -1  # the open block of text or thinking
         self.thinks = False  # which of the two
+        self.cited = False  # its sources have been named: what follows is another text
         self.calls: dict[Any, Call] = {}
         self.word: str | None = None
         self.extra: dict[str, Any] = {}
@@ -120,7 +121,7 @@ class Decoder(ChunkDecoder):
     def _part(self, candidate: _Candidate, part: dict[str, Any], events: list[ir.Event]) -> None:
         if part.get("type") == "reference" and candidate.prose >= 0 and not candidate.thinks:
             events.append(ir.Cite(candidate.prose, decode_reference(part), candidate.index))
-            self._close(candidate, events)  # what follows is another text
+            candidate.cited = True
             return
         block = decode_part(part)
         text = isinstance(block, ir.Text) and block.extra is None
@@ -141,9 +142,10 @@ class Decoder(ChunkDecoder):
 
     def _prose(self, candidate: _Candidate, *, thinks: bool, events: list[ir.Event]) -> None:
         """Have a block of text or of thinking open; the one before it ends."""
-        if candidate.prose >= 0 and candidate.thinks is thinks:
+        if candidate.prose >= 0 and candidate.thinks is thinks and not candidate.cited:
             return
         self._close(candidate, events)
+        candidate.cited = False
         candidate.prose, candidate.thinks = candidate.blocks, thinks
         candidate.blocks += 1
         block: ir.Block = ir.Thinking() if thinks else ir.Text("")
@@ -160,7 +162,13 @@ class Decoder(ChunkDecoder):
         function = wire.get("function") or {}
         if wire.get("id") == NO_ID:
             wire = {key: value for key, value in wire.items() if key != "id"}
-        call = call_of(candidate.calls, wire, function)
+        if function.get("name") and not wire.get("id"):  # it begins a call, though another may have its index
+            index = wire.get("index")
+            if (before := candidate.calls.pop(index, None)) is not None:
+                candidate.calls[index, before.block] = before
+            call = candidate.calls[index] = Call(wire)
+        else:
+            call = call_of(candidate.calls, wire, function)
         if call.block < 0:
             self._close(candidate, events)
             call.block = candidate.blocks

@@ -41,23 +41,20 @@ def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = Fal
 
 
 def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
-    """The same with neighbouring texts in one block, and without empty ones."""
+    """The same with neighbouring texts in one block, up to the one whose sources are named, and without empty
+    ones.
+    """
     out: list[ir.Block] = []
     for block in blocks:
         last = out[-1] if out else None
-        if is_plain(block) and isinstance(block, ir.Text):
-            if not block.text:
+        if isinstance(block, ir.Text) and block.extra is None:
+            if not (block.text or block.citations):
                 continue
-            if is_plain(last) and isinstance(last, ir.Text):
-                out[-1] = ir.Text(last.text + block.text)
+            if isinstance(last, ir.Text) and last.extra is None and not last.citations:
+                out[-1] = ir.Text(last.text + block.text, block.citations)
                 continue
         out.append(block)
     return out
-
-
-def is_plain(block: ir.Block | None) -> bool:
-    """Whether a block is a text and nothing else."""
-    return isinstance(block, ir.Text) and block.extra is None and not block.citations
 
 
 class Saying:

@@ -11,7 +11,7 @@ from dragoman.dialects.mistral import DIALECT
 from dragoman.dialects.quirks import STANDARD
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
-from tests.unit.dialects.mistral.speaking import DONE, START, chunk, events, folded
+from tests.unit.dialects.mistral.speaking import DONE, START, blocks_of, chunk, events, folded
 
 ROLE = chunk({"role": "assistant", "content": ""})
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
@@ -84,15 +84,61 @@ def test_chunks_that_hold_more_than_words_are_blocks_of_their_own() -> None:
 
 
 def test_references_stand_behind_their_words() -> None:
-    reference = {"content": [{"type": "reference", "reference_ids": [0]}]}
+    source = {"content": [reference(0)]}
     cited = (ir.Citation("reference", source={"reference_ids": [0]}),)
-    native = ir.Native("mistral", "reference", reference["content"][0])
-    assert blocks({"content": "a"}, reference, {"content": "b"}) == (
+    native = ir.Native("mistral", "reference", reference(0))
+    assert blocks({"content": "a"}, source, {"content": "b"}) == (
         ir.Text("a", citations=cited),
         ir.Text("b"),
     )
-    assert blocks(reference, {"content": "b"}) == (native, ir.Text("b"))
-    assert blocks(thought("a"), reference) == (ir.Thinking("a"), native)
+    assert blocks(source, {"content": "b"}) == (native, ir.Text("b"))
+    assert blocks(thought("a"), source) == (ir.Thinking("a"), native)
+
+
+def text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words}
+
+
+def reference(*ids: int | str) -> dict[str, Any]:
+    return {"type": "reference", "reference_ids": list(ids)}
+
+
+LISTS: list[list[dict[str, Any]]] = [
+    [text("a"), reference(1), reference(2), text("b"), reference(3)],
+    [reference(1), text("a")],
+    [text("a"), text("b"), reference(1), text("c")],
+    [text("a"), text(""), reference(1)],
+    [text("a"), reference(1), {"type": "thinking", "thinking": [text("x")]}, text("b")],
+]
+
+
+@pytest.mark.parametrize("content", LISTS)
+def test_lists_are_read_alike_whole_at_once_and_chunk_by_chunk(content: list[dict[str, Any]]) -> None:
+    whole = blocks_of(content)
+    assert blocks({"content": content}) == whole
+    assert blocks(*({"content": [part]} for part in content)) == whole
+
+
+def test_several_sources_of_one_text() -> None:
+    [block] = blocks({"content": [text("a"), reference(1), reference(2)]})
+    assert isinstance(block, ir.Text)
+    assert [citation.source for citation in block.citations] == [
+        {"reference_ids": [1]},
+        {"reference_ids": [2]},
+    ]
+
+
+@pytest.mark.parametrize("position", [0, None])
+@pytest.mark.parametrize("stated", [None, "null"])
+def test_whole_calls_without_ids(position: int | None, stated: str | None) -> None:
+    """Both have defaults in the specification: each call is number 0 and "null"."""
+    calls = [called(stated, "a", '{"x":1}', position), called(stated, "b", '{"y":2}', position)]
+    both = (ir.ToolCall(None, "a", '{"x":1}'), ir.ToolCall(None, "b", '{"y":2}'))
+    assert blocks({"tool_calls": calls}) == blocks(*({"tool_calls": [call]} for call in calls)) == both
+    assert blocks({"tool_calls": [*calls, called(None, "", " ", position)]}) == (
+        both[0],
+        ir.ToolCall(None, "b", '{"y":2} '),
+    )
 
 
 def test_whole_calls_that_share_a_position() -> None:
