@@ -8,12 +8,14 @@ how that place is written in the client's JSON (`Dialect.locate`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from dragoman.ir.blocks import Value
 
 Severity: TypeAlias = Literal["meaning", "quality", "hint"]
 """meaning: the answer may be another one; quality: worse or dearer; hint: nothing that matters changes."""
+MOST: Final = 200
+"""Losses of one severity, and changes, that a report lists; one more entry says that there are others."""
 
 
 class Loss(Value, frozen=True):
@@ -41,35 +43,50 @@ class Change(Value, frozen=True):
 class Report:
     """Collects the losses and changes of one translation, in order. Not thread-safe, one per attempt.
 
-    dialect: the dialect that is being written.
+    dialect: the dialect that is being written. However much a request holds, the report stays short: what is
+    beyond `MOST` is told as one loss of its severity, without a place.
     """
 
-    __slots__ = ("changes", "dialect", "direction", "losses")
+    __slots__ = ("_lost", "_told", "changes", "dialect", "direction", "losses")
 
     def __init__(self, dialect: str, direction: Literal["request", "response"] = "request") -> None:
         self.dialect = dialect
         self.direction: Literal["request", "response"] = direction
         self.losses: list[Loss] = []
         self.changes: list[Change] = []
+        self._told: set[tuple[str, str, Severity]] = set()
+        self._lost: dict[Severity, int] = {}  # how many of each severity are listed
 
     def lose(self, where: str, reason: str, severity: Severity = "meaning") -> None:
         """A value at `where` (IR terms) is not carried. Naming one place twice for one reason counts once."""
-        loss = Loss(where, reason, severity, self.dialect, self.direction)
-        if loss not in self.losses:
-            self.losses.append(loss)
+        count = self._lost.get(severity, 0)
+        if count >= MOST:
+            where, reason = "", "further losses are not listed"
+        told = (where, reason, severity)
+        if told not in self._told:
+            self._told.add(told)
+            self._lost[severity] = count + 1
+            self.losses.append(Loss(where, reason, severity, self.dialect, self.direction))
 
     def change(self, where: str, to: str, reason: str) -> None:
         """The value at `where` (IR terms) is written at `to` (JSON path of the target) in another form."""
-        self.changes.append(Change(where, to, reason))
+        self._keep(Change(where, to, reason))
 
     def add(self, to: str, reason: str) -> None:
         """The target's body holds something at `to` that the sender did not write."""
-        self.changes.append(Change(None, to, reason))
+        self._keep(Change(None, to, reason))
+
+    def _keep(self, change: Change) -> None:
+        if len(self.changes) < MOST:
+            self.changes.append(change)
+        elif len(self.changes) == MOST:
+            self.changes.append(Change(None, "", "further changes are not listed"))
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
         """The same with every place as a JSON path: of the sender's body, or of the one that is written."""
         losses = tuple(
-            Loss(locate(x.path), x.reason, x.severity, x.dialect, x.direction) for x in self.losses
+            Loss(locate(x.path) if x.path else "$", x.reason, x.severity, x.dialect, x.direction)
+            for x in self.losses
         )
         changes = tuple(
             Change(None if x.path is None else locate(x.path), _rooted(x.to), x.reason) for x in self.changes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dragoman.dialects.loss import Change, Loss, Report
+from dragoman.dialects.loss import MOST, Change, Loss, Report
 
 
 def test_places_of_both_bodies_begin_at_their_root() -> None:
@@ -30,3 +30,17 @@ def test_one_loss_is_named_once() -> None:
     report.lose("tools", "none")
     report.lose("tools", "other")
     assert [loss.reason for loss in report.losses] == ["none", "other"]
+
+
+def test_a_report_stays_short_and_says_so() -> None:
+    report = Report("there")
+    for index in range(3 * MOST):
+        report.lose(f"messages[{index}].cache", "no marks", "hint")
+        report.change(f"messages[{index}].role", "role", "another word")
+        report.add(f"messages[{index}]", "demanded")
+    report.lose("tools", "none")
+    losses, changes = report.located("$.{}".format)
+    assert len(losses) == MOST + 2
+    assert losses[-2] == Loss("$", "further losses are not listed", "hint", "there")
+    assert losses[-1] == Loss("$.tools", "none", "meaning", "there")  # each severity has room of its own
+    assert (len(changes), changes[-1]) == (MOST + 1, Change(None, "", "further changes are not listed"))

@@ -129,6 +129,17 @@ def _decode_thinking(message: Mapping[str, Any]) -> list[ir.Block]:
     return blocks
 
 
+def thinking_members(message: Mapping[str, Any]) -> list[str]:
+    """The member that each block of thinking in a message is read from, in their order."""
+    forms = [
+        block.form if isinstance(block, ir.Thinking) else "details" for block in _decode_thinking(message)
+    ]
+    return [
+        "reasoning_details" if (form or "").startswith("details") else (form or "").partition("+")[0]
+        for form in forms
+    ]
+
+
 def decode_detail(detail: dict[str, Any], form: str) -> ir.Thinking | ir.Native:
     """One entry of `reasoning_details`."""
     kind = detail.get("type")

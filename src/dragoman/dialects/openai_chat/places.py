@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from dragoman import ir
 from dragoman.dialects.dialect import WireRequest
-from dragoman.dialects.openai_chat.answer import decode_answer
-from dragoman.errors import WireError
+from dragoman.dialects.openai_chat.answer import thinking_members
 
 _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "system": ("messages[0]",),
@@ -123,29 +121,31 @@ def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
 
 
 def _said(message: dict[str, Any], position: int) -> str:
-    """The member of an assistant's message that a block was read from."""
-    try:
-        blocks, _ = decode_answer(message, "", history=True)
-    except WireError:  # a message that a check refuses later
-        blocks = []
-    before, block = blocks[:position], blocks[position] if position < len(blocks) else None
-    match block:
-        case ir.Thinking(form=str(form)):
-            return "reasoning_details" if form.startswith("details") else form.partition("+")[0]
-        case ir.ToolCall(kind="legacy"):
-            return "function_call"
-        case ir.ToolCall():
-            calls = [one for one in before if isinstance(one, ir.ToolCall) and one.kind != "legacy"]
-            return f"tool_calls[{len(calls)}]"
-        case ir.Media(form=str(form)) if form.startswith("images"):
-            images = [one for one in before if isinstance(one, ir.Media) and one.form is not None]
-            return f"images[{len(images)}]"
-        case ir.Media(kind="audio", id=str()):
-            return "audio"
-    content = message.get("content")
-    part = position - sum(isinstance(one, ir.Thinking) for one in before)
-    spoken = len(content) if isinstance(content, list) else int(content is not None)
-    return "refusal" if isinstance(block, ir.Refusal) and part >= spoken else f"content[{part}]"
+    """The member of an assistant's message that a block was read from; `decode_answer` has their order."""
+    thoughts = thinking_members(message)
+    if position < len(thoughts):
+        return thoughts[position]
+    content, audio, legacy = message.get("content"), message.get("audio"), message.get("function_call")
+    at = position - len(thoughts)
+    parts = len(content) if isinstance(content, list) else int(content is not None)
+    if at < parts:
+        return f"content[{at}]"
+    at -= parts
+    members = (
+        ("refusal", int(bool(message.get("refusal")))),
+        ("images", len(message.get("images") or ())),
+        ("audio", int(bool(audio and audio.get("id")))),
+        ("function_call", int(bool(legacy and legacy.get("name")))),
+        ("tool_calls", len(message.get("tool_calls") or ())),
+    )
+    for member, count in members:
+        if at < count:
+            return f"{member}[{at}]" if member in _LISTS else member
+        at -= count
+    return f"content[{at}]"
+
+
+_LISTS: Final = frozenset({"images", "tool_calls"})
 
 
 def _field(body: dict[str, Any], base: str, rest: str, fallback: str) -> str:
