@@ -82,7 +82,9 @@ class Talk(msgspec.Struct, frozen=True):
 
 
 def talks(folder: Path, voice: Voice, *apis: str) -> Iterator[Talk]:
-    """The conversations of all recorded requests whose history holds something that must return."""
+    """The conversations of all recorded requests whose history holds something that must return: what is
+    sealed, and what the provider's own tools did.
+    """
     exchanges = [one for one in corpus.read(folder, *apis) if one.request is not None]
     answered = {
         seals: one.response
@@ -96,7 +98,8 @@ def talks(folder: Path, voice: Voice, *apis: str) -> Iterator[Talk]:
         if not isinstance(body, dict) or voice.messages not in body:
             continue
         answers = [Said(blocks, answered.get(_seals(json.dumps(blocks)))) for blocks in voice.answers(body)]
-        if not any(seal for answer in answers for *_, seal in voice.told(answer.blocks)):
+        told = [one for answer in answers for one in voice.told(answer.blocks)]
+        if not any(kind == "native" or seal for kind, _, seal in told):
             continue
         request = _joined(Case(exchange, DIALECTS[voice.dialect], ()).request)
         chat = DIALECTS["openai_chat"].encode_request(request, Target(Report("openai_chat"))).body
@@ -163,7 +166,7 @@ def _anthropic_said(message: Wire) -> list[Wire]:
 
 
 def _anthropic_told(blocks: list[Wire]) -> Told:
-    def tell(block: Wire) -> tuple[Any, ...] | None:
+    def tell(block: Wire) -> tuple[Any, ...]:
         kind = block["type"]
         if kind == "thinking":
             return ("thinking", block["thinking"], block["signature"])
@@ -171,9 +174,16 @@ def _anthropic_told(blocks: list[Wire]) -> Told:
             return ("redacted", None, block["data"])
         if kind == "tool_use":
             return ("call", (block["name"], block["input"]), None)
-        return ("text", block["text"], None) if kind == "text" else None
+        return ("text", block["text"], None) if kind == "text" else ("native", _stated(block), None)
 
-    return _merged(told for block in blocks if (told := tell(block)) is not None)
+    return _merged(tell(block) for block in blocks)
+
+
+def _stated(value: Any) -> Any:
+    """A value without members that are null, which say nothing."""
+    if isinstance(value, dict):
+        return {key: _stated(inner) for key, inner in value.items() if inner is not None}
+    return [_stated(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _anthropic_about(blocks: list[Wire]) -> Wire:
@@ -244,6 +254,9 @@ _CAMEL = {
     "inline_data": "inlineData",
     "executable_code": "executableCode",
     "code_execution_result": "codeExecutionResult",
+    "tool_call": "toolCall",
+    "tool_response": "toolResponse",
+    "tool_type": "toolType",
 }
 
 
@@ -258,7 +271,12 @@ def _gemini_told(parts: list[Wire]) -> Told:
             return ("call", (part["functionCall"]["name"], part["functionCall"].get("args") or {}), seal)
         if part.get("thought"):
             return ("thinking", part.get("text", ""), seal) if seal else None
-        return ("text", part["text"], seal) if "text" in part else None
+        if "text" in part:
+            return ("text", part["text"], seal)
+        if "inlineData" in part:  # the client keeps pictures, in another form
+            return None
+        [(kind, value)] = [(key, value) for key, value in part.items() if key != "thoughtSignature"]
+        return ("native", (kind, {_CAMEL.get(key, key): inner for key, inner in value.items()}), seal)
 
     return _merged(told for part in parts if (told := tell(part)) is not None)
 

@@ -21,7 +21,9 @@ class Facts(Value, frozen=True):
     that the API accepts ("enabled" with a budget, "adaptive", "disabled", "level"). efforts: the effort words
     that it accepts. signed_calls: whether a call of the running turn is refused without its signature.
     mixed_tools: whether the provider's own tools may stand beside functions. media_results: whether a tool's
-    result may hold media. thinking_budget: the smallest and the largest budget, in tokens.
+    result may hold media. thinking_budget: the smallest and the largest budget, in tokens. thinks: whether it
+    thinks when nothing is said of it. bound_thinking: whether earlier thoughts are refused where anything
+    before them has changed.
     """
 
     context: int | None = None
@@ -42,6 +44,8 @@ class Facts(Value, frozen=True):
     mixed_tools: bool | None = None
     media_results: bool | None = None
     thinking_budget: tuple[int, int] | None = None
+    thinks: bool | None = None
+    bound_thinking: bool | None = None
 
     @property
     def restricts(self) -> bool:

@@ -93,7 +93,12 @@ _CLAUDE_3: Final = Facts(
     efforts=(),
 )
 _CLAUDE_4: Final = _but(
-    _CLAUDE_3, max_output=32_000, documents=True, reasoning=True, thinking=("enabled", "disabled")
+    _CLAUDE_3,
+    max_output=32_000,
+    documents=True,
+    reasoning=True,
+    thinking=("enabled", "disabled"),
+    thinks=False,
 )
 _CLAUDE_4_5: Final = _but(_CLAUDE_4, max_output=64_000, structured=True)
 _CLAUDE_4_6: Final = _but(
@@ -106,7 +111,8 @@ _CLAUDE_4_6: Final = _but(
 )
 _CLAUDE_4_7: Final = _but(_CLAUDE_4_6, sampling=False, thinking=("adaptive", "disabled"), efforts=_ALL_LEVELS)
 _CLAUDE_4_8: Final = _but(_CLAUDE_4_7, mid_system=True)
-_CLAUDE_5_5: Final = _but(_CLAUDE_4_8, forced_tool=False)
+_CLAUDE_5: Final = _but(_CLAUDE_4_8, thinks=True)
+_CLAUDE_5_5: Final = _but(_CLAUDE_5, forced_tool=False, bound_thinking=True)
 
 _ANTHROPIC: Final = (
     Row(("claude-3-*",), _CLAUDE_3, _CLAUDE_DOCS),
@@ -120,15 +126,15 @@ _ANTHROPIC: Final = (
     Row(("claude-opus-4-6", "claude-sonnet-4-6"), _CLAUDE_4_6, _CLAUDE_EFFORT),
     Row(("claude-opus-4-7",), _CLAUDE_4_7, _CLAUDE_EFFORT),
     Row(("claude-opus-4-8",), _CLAUDE_4_8, _CLAUDE_DOCS),
-    Row(("claude-sonnet-5",), _CLAUDE_4_8, _CLAUDE_DOCS),
+    Row(("claude-sonnet-5",), _CLAUDE_5, _CLAUDE_DOCS),
     # Turning thinking off is refused together with high effort; the page promises no more.
-    Row(("claude-opus-5",), _but(_CLAUDE_4_8, thinking=("adaptive",)), _CLAUDE_DOCS),
-    Row(("claude-fable-5",), _but(_CLAUDE_4_8, thinking=("adaptive",)), _CLAUDE_DOCS),
+    Row(("claude-opus-5",), _but(_CLAUDE_5, thinking=("adaptive",)), _CLAUDE_DOCS),
+    Row(("claude-fable-5",), _but(_CLAUDE_5, thinking=("adaptive",)), _CLAUDE_DOCS),
     Row(("claude-fable-5-1", "claude-opus-5-5"), _but(_CLAUDE_5_5, thinking=("adaptive",)), _CLAUDE_DOCS),
     Row(("claude-sonnet-5-5",), _but(_CLAUDE_5_5, thinking=("adaptive", "between_tools")), _CLAUDE_DOCS),
     Row(
         ("claude-haiku-5-5",),
-        _but(_CLAUDE_4_8, thinking=("adaptive",)),
+        _but(_CLAUDE_5, thinking=("adaptive",), bound_thinking=True),
         "https://platform.claude.com/docs/en/models/haiku-5-5/whats-new-haiku-5-5",
     ),
 )

@@ -237,9 +237,9 @@ def entry(
     None = nothing of it returns.
     """
     pieces = [piece for block in blocks if (piece := _piece(block, marks, native, unsealed=unsealed))]
-    shown = any(piece.kind in {"call", "media"} or piece.size for piece in pieces)
-    if not shown or not any(piece.matters for piece in pieces):
-        return None
+    says = any(piece.kind in {"call", "media", "native"} or piece.size for piece in pieces)
+    if not says or not any(piece.matters for piece in pieces):
+        return None  # providers refuse a message of thinking alone
     calls = _calls(blocks)
     keys = [marks.called(before, call, marks.call(call)) for call in calls] + _names(calls, marks)
     return keys or [marks.said(before, _text(blocks))], _pack(Kept(scope, tuple(pieces)))

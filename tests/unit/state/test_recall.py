@@ -150,6 +150,7 @@ PROVIDED: dict[str, list[ir.Block]] = {
     "between words": [ir.Text("A\n"), SEARCH, FOUND, ir.Text("B"), SEARCH, ir.Text("C")],
     "beside a call": [SEARCH, FOUND, ir.Text("A"), SEARCH, call()],
     "after a call": [call(), SEARCH, FOUND],
+    "alone": [thinking("1"), SEARCH, FOUND],
 }
 
 
@@ -511,7 +512,7 @@ def test_what_a_conversation_is_made_of() -> None:
         ([thinking("1")], True, False),  # nothing that a client could send back
         ([thinking("1"), ir.Text("")], True, False),
         ([], True, False),
-        ([ir.ToolCall("x", "web_search", "{}", "builtin", "provider", sealed=seal("1"))], True, False),
+        ([SEARCH], False, True),
     ],
 )
 def test_only_what_must_return_is_kept(answer: list[ir.Block], unsealed: bool, kept: bool) -> None:

@@ -56,12 +56,14 @@ class _Turn:
         self.results: list[_Wire] = []
 
 
-def encode_history(request: ir.Request, target: Target, scope: Scope) -> tuple[list[_Wire], list[_Wire]]:
-    """The system blocks and the messages."""
+def encode_history(
+    request: ir.Request, target: Target, scope: Scope
+) -> tuple[list[_Wire], list[_Wire], list[str]]:
+    """The system blocks, the messages, and the places in IR terms of the thoughts that these hold."""
     writer = _Writer(request.messages, target, scope)
     system = writer.opening(request.system)
     writer.rest()
-    return system, writer.finished()
+    return system, writer.finished(), writer.thoughts
 
 
 class _Writer:
@@ -76,6 +78,7 @@ class _Writer:
         self.pending: list[_Pending] = []
         self.ids: set[str] = set()
         self.moved: list[_Wire] = []  # an assistant's pictures, for the next user turn
+        self.thoughts: list[str] = []
 
     # --- System text -----------------------------------------------------------------------------
 
@@ -184,6 +187,8 @@ class _Writer:
             return
         if wire["type"] == "tool_use" and isinstance(block, ir.ToolCall):
             wire["id"] = self._call_id(block, where)
+        elif isinstance(block, ir.Thinking):
+            self.thoughts.append(where)
         self.turn.content.append(wire)
 
     def _answered_media(self, block: ir.Media, where: str) -> None:

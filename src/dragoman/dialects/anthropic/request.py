@@ -21,6 +21,7 @@ from dragoman.dialects.anthropic.terms import (
     leftovers,
     restore,
 )
+from dragoman.dialects.anthropic.thoughts import reconcile
 from dragoman.dialects.anthropic.tools import decode_choice, decode_tools, encode_tools, is_forced
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.loss import Severity
@@ -173,12 +174,13 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if request.sampling.n is not None and request.sampling.n > 1:
         raise WireError("only one answer can be asked for", "n", "unsupported_value")
     scope = Scope(target.report, own, signatures=target.quirks.signatures)
+    thoughts: list[str] = []
     body: dict[str, Any] = {"model": target.model or request.model}
     _limit(request, target, body)
     if own:
         _own_history(request, scope, body)
     else:
-        system, messages = encode_history(request, target, scope)
+        system, messages, thoughts = encode_history(request, target, scope)
         if system:
             body["system"] = system
         body["messages"] = messages
@@ -186,13 +188,17 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         encode_tools(request, target, body)
     if request.reasoning is not None or request.output is not None:
         _configure(request, target, body)
+    headers = {VERSION_HEADER: VERSION}
+    if not own and (thoughts or "thinking" in body):
+        beta = reconcile(thoughts, target, body)
+        if beta is not None:
+            headers[BETA_HEADER] = beta
     if request.sampling is not _NO_SAMPLING:
         _encode_sampling(request.sampling, target, body, own=own)
     if request.stream:
         body["stream"] = True
     if _rare_values(request) != _NOTHING_RARE:
         _encode_rare(request, target, body)
-    headers = {VERSION_HEADER: VERSION}
     if own and request.forms is not None:
         understood = _HEADERS if target.quirks.server_tools else _HEADERS - {BETA_HEADER}
         headers.update((name, form) for name, form in request.forms.items() if name in understood)
