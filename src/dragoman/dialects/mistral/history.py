@@ -169,7 +169,8 @@ class _History(_OwnHistory):
         else:
             self._settle(bridge=True)
             self.say("system", message.blocks, where + ".blocks")
-            if len(self.out) > 1 and self.out[-2]["role"] == "assistant":
+            after_assistant = len(self.out) > 1 and self.out[-2]["role"] == "assistant"
+            if after_assistant or not _is_text(self.out[-1]["content"]):
                 self._tag()
             elif message.role == "developer":
                 to = f"messages[{len(self.out) - 1}].role"
@@ -274,7 +275,7 @@ class _History(_OwnHistory):
     # Order ---------------------------------------------------------------------------------------
 
     def _tag(self) -> None:
-        """Give the system text that was written last to the user, where none of its own may stand."""
+        """Give the system message that was written last to the user: none may stand there, or hold media."""
         out = self.out[-1]
         content = out["content"]
         if not content:
@@ -285,7 +286,8 @@ class _History(_OwnHistory):
             out["content"] = f"<system>\n{content}\n</system>"
         else:
             for chunk in content:
-                chunk["text"] = f"<system>\n{chunk['text']}\n</system>"
+                if "text" in chunk:
+                    chunk["text"] = f"<system>\n{chunk['text']}\n</system>"
         out["role"] = "user"
         reason = "system text cannot stand here: it is written as tagged user text"
         self.draft.report.change(self.place, f"messages[{len(self.out) - 1}]", reason)
@@ -307,3 +309,8 @@ class _History(_OwnHistory):
             moved: list[tuple[ir.Block, str]] = list(self.moved)
             self.moved = []
             self._content(moved)
+
+
+def _is_text(content: str | list[dict[str, Any]]) -> bool:
+    """Whether content is words alone, as a system message's must be."""
+    return isinstance(content, str) or all(chunk["type"] == "text" for chunk in content)

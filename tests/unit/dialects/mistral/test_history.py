@@ -247,6 +247,16 @@ PICTURE = ir.Media("image", url="https://x")
 SHOWN = {"type": "image_url", "image_url": {"url": "https://x"}}
 
 
+@pytest.mark.parametrize("before", [(), (said("Ho.", role="assistant"),)])
+def test_system_messages_with_media_are_the_users(before: tuple[ir.Message, ...]) -> None:
+    messages, report = messages_of(
+        said("Hi."), *before, said("Look so.", PICTURE, role="system"), said("Go.")
+    )
+    tagged = {"type": "text", "text": "<system>\nLook so.\n</system>"}
+    assert messages[-2:] == [{"role": "user", "content": [tagged, SHOWN]}, {"role": "user", "content": "Go."}]
+    assert changed(report) == {f"messages[{1 + len(before)}]"}
+
+
 def test_media_of_results_move_into_a_users_message() -> None:
     messages, report = messages_of(said("Look."), CALLING, result("See:", PICTURE))
     assert messages[2]["content"] == "See:\n(The image follows in the next message.)"
