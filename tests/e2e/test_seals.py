@@ -1,4 +1,5 @@
-"""Signatures survive a client whose protocol has no place for them (rows 0.27 and 5.6).
+"""Signatures, and what the provider's own tools did, survive a client whose protocol has no place for them
+(rows 0.27 and 5.6).
 
 Each conversation is had through the gateway by the official client, which sends back what it keeps: content
 and calls. What the provider then gets must hold every signature byte for byte, where it was.
@@ -103,7 +104,7 @@ async def client_of(
 
 VERTEX: Wire = {"dialect": "gemini", "quirks": {"call_ids": False, "server_call_parts": False}}
 RECORDINGS: dict[str, tuple[Voice, Wire, int]] = {
-    "anthropic.messages": (ANTHROPIC, {"dialect": "anthropic"}, 8),
+    "anthropic.messages": (ANTHROPIC, {"dialect": "anthropic"}, 21),
     "deepseek.chat": (CHAT, {"catalog": "deepseek"}, 6),
     "gemini.generateContent": (GEMINI, {"dialect": "gemini"}, 93),
     "gemini.streamGenerateContent": (GEMINI, {"dialect": "gemini"}, 18),
@@ -116,7 +117,9 @@ RECORDINGS: dict[str, tuple[Voice, Wire, int]] = {
 @STREAMS
 @pytest.mark.parametrize("api", RECORDINGS)
 async def test_recorded_conversations(serve: Serve, provide: Provide, api: str, stream: bool) -> None:
-    """Every recorded conversation with signatures: each comes back byte for byte, in its place."""
+    """Every recorded conversation with signatures, or with what the provider's own tools did: all of it comes
+    back byte for byte, in its place.
+    """
     if not RECORDED.is_dir():
         pytest.skip("the recordings are not here")
     voice, settings, least = RECORDINGS[api]
