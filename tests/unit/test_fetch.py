@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import tracemalloc
+import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -47,6 +49,7 @@ class Site:
             "status": self._status,
             "busy": self._busy,
             "file": self._file,
+            "bomb": self._bomb,
         }
         if kind == "to":
             raise web.HTTPFound(request.query["address"])
@@ -71,6 +74,12 @@ class Site:
         """/file/NAME/TYPE: a file that begins like NAME, said to be of TYPE."""
         name, _, mime = what.partition("/")
         return web.Response(body=FILES[name], headers={"content-type": mime})
+
+    async def _bomb(self, coding: str) -> web.Response:
+        """60 MB of nothing in 60 kB."""
+        packer = zlib.compressobj(9, zlib.DEFLATED, 31 if coding == "gzip" else 15)
+        packed = b"".join(packer.compress(bytes(1_000_000)) for _ in range(60)) + packer.flush()
+        return web.Response(body=packed, headers={"content-encoding": coding})
 
     async def _busy(self, _: str) -> web.Response:
         self.open += 1
@@ -225,6 +234,19 @@ async def test_a_redirect_may_not_add_a_password() -> None:
         address = url.replace("http://", "http://u:p@")
         assert "user name" in await refused(fetcher, f"{url}/to?address={address}/pixel")
     assert site.asked == ["/to"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+async def test_what_is_small_on_the_way_is_measured_as_it_is_read(coding: str) -> None:
+    async with serving(bounds=Bounds(each=1_000_000)) as (_, url, fetcher):
+        tracemalloc.start()
+        try:
+            message = await refused(fetcher, f"{url}/bomb/{coding}")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert message == "An address in the request holds more than 1000000 bytes."
+    assert peak < 20_000_000
 
 
 async def test_all_addresses_of_a_request_share_one_bound_of_bytes() -> None:
