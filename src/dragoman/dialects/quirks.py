@@ -103,9 +103,12 @@ _NEED_CODEC = tuple(
 
 
 def _sends_images_back(body: Mapping[str, Any]) -> bool:
-    """Whether an assistant's message holds the pictures of an earlier answer."""
+    """Whether an assistant's message holds the pictures of an earlier answer.
+
+    Asked of every relayed attempt: one look at each message, and no more.
+    """
     messages = body.get("messages")
-    return type(messages) is list and any(
-        type(message) is dict and "images" in message and message.get("role") == "assistant"
-        for message in messages
-    )
+    if type(messages) is not list:
+        return False
+    shown = [message for message in messages if type(message) is dict and "images" in message]
+    return bool(shown) and any(message.get("role") == "assistant" for message in shown)
