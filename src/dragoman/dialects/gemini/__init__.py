@@ -25,9 +25,9 @@ What it cannot say, and what becomes of it:
 - voices and formats of other providers: a voice of Google's, PCM at 24 kHz;
 - reasoning of other providers: dropped from requests, shown in answers without a signature.
 
-Files: terms (words) · parts (blocks) · schema · check · request, with history, tools, reasoning and output ·
-response, with stops, usage, logprobs and grounding · stream (decoder) with patches, stream_encoder · errors ·
-relay · locate.
+Files: terms (words) · parts (blocks) · schema with references, openapi · check · request, with history,
+tools, reasoning and output · response, with stops, usage, logprobs and grounding · stream (decoder) with
+patches, stream_encoder · errors · relay · locate.
 """
 
 from __future__ import annotations

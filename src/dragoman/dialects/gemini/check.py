@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from dragoman.dialects.dialect import WireRequest
-from dragoman.dialects.gemini.schema import read_openapi
+from dragoman.dialects.gemini.openapi import read_openapi
 from dragoman.dialects.gemini.terms import listed, spelled
 from dragoman.dialects.schema import mistake
 from dragoman.errors import WireError

@@ -11,7 +11,8 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Target
-from dragoman.dialects.gemini.schema import UPPER, clean_schema, read_openapi, write_openapi
+from dragoman.dialects.gemini.openapi import UPPER, read_openapi, write_openapi
+from dragoman.dialects.gemini.schema import clean_schema
 from dragoman.dialects.gemini.terms import NAME, restore, spelled
 
 KEYS: Final = frozenset(

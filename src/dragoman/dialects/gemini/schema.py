@@ -1,18 +1,18 @@
-"""Schemas: JSON Schema cut down to what the API takes, and the older OpenAPI form read and written.
+"""JSON Schema cut down to what the API takes.
 
 What `parametersJsonSchema` and `responseJsonSchema` take is listed at
 https://ai.google.dev/api/generate-content#FIELDS.response_json_schema ; anything else is a 400. A keyword
-that is refused is moved into the description, so that the model still reads it. `parameters` and
-`responseSchema` are OpenAPI 3.0 objects with types in upper case: https://ai.google.dev/api/caching#Schema
+that is refused is moved into the description, so that the model still reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from dragoman.dialects.gemini.references import DEFINED, ROOT, References, required
 from dragoman.dialects.loss import Report, Severity
 
 _Schema: TypeAlias = dict[str, Any]
@@ -25,13 +25,11 @@ _KEPT: Final = frozenset(
 )
 _PLAIN: Final = _KEPT | {"required"}
 _LISTED: Final = frozenset({"anyOf", "oneOf", "prefixItems"})
-_DEFINED: Final = frozenset({"$defs", "definitions"})
-_UNSAID: Final = frozenset({"$schema", "$comment"})
+_UNSAID: Final = frozenset({"$schema", "$comment", "nullable", *DEFINED})
+"""What is left out, or written elsewhere."""
 _NOTES: Final = frozenset({"default", "examples", "example", "deprecated", "readOnly", "writeOnly"})
 """Keywords that constrain nothing."""
 _BOUNDS: Final = {"exclusiveMinimum": ("minimum", 1, max), "exclusiveMaximum": ("maximum", -1, min)}
-_ROOT: Final = "#"
-_DEFINITION: Final = ("#/$defs/", "#/definitions/")
 
 
 def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
@@ -39,7 +37,7 @@ def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
 
     Each thing refused is a loss, at its exact place below `where`.
     """
-    return schema if _is_plain(schema) else _Cleaner(schema, report).clean(schema, where, hard=True)
+    return schema if _is_plain(schema) else _Cleaner(schema, report).whole(schema, where)
 
 
 def _is_plain(schema: Any) -> bool:
@@ -74,17 +72,32 @@ def _inside(key: str, value: Any) -> Iterable[Any] | None:
     return value if key in _LISTED and type(value) is list else None
 
 
+_BESIDE_REFERENCE: Final = frozenset({"allOf", "title", "description", *_NOTES, *_UNSAID})
+_MOST_OPENED: Final = 100
+_DEEPEST_OPENED: Final = 2
+"""How many definitions `allOf` may write in place of references, and how many inside of each other."""
+
+
 class _Cleaner:
-    """within: the definition that is being cleaned. reach: what each definition cannot be written without."""
+    """within: the definition that is being cleaned. opened: those that were written in place of references
+    to them around here. left: how many more may be.
+    """
 
     def __init__(self, schema: _Schema, report: Report) -> None:
         self.report = report
-        self.defs: _Schema = {}
-        for key in _DEFINED:
-            if isinstance(schema.get(key), dict):
-                self.defs.update(schema[key])
-        self.within = _ROOT
-        self.reach = _reach({_ROOT: schema, **self.defs})
+        self.opened: tuple[str, ...] = ()
+        self.left = _MOST_OPENED
+        self.references = References(schema)
+        self.within = ROOT
+
+    def whole(self, schema: _Schema, where: str) -> _Schema:
+        """The root, with every definition."""
+        out = self.clean(schema, where, hard=True)
+        defs = {}
+        for name, (inside, place) in self.references.definitions.items():
+            self.within = name
+            defs[name] = self.clean(inside, f"{where}.{place}", hard=True)
+        return {**out, "$defs": defs} if defs else out
 
     def clean(self, schema: Any, where: str, *, hard: bool) -> _Schema:
         """One schema. hard: no property that may be left out stands between it and its definition."""
@@ -92,8 +105,14 @@ class _Cleaner:
             if schema is False:
                 self.report.lose(where, "a schema that nothing fits has no form here", "quality")
             return {}
-        if "allOf" in schema:
-            schema = self._merged(schema, where)
+        if "allOf" not in schema:
+            return self._node(schema, where, hard=hard)
+        before = self.opened
+        node = self._node(self._merged(schema, where), where, hard=hard)
+        self.opened = before
+        return node
+
+    def _node(self, schema: _Schema, where: str, *, hard: bool) -> _Schema:
         node = _Node(schema, where, hard=hard)
         for key, value in schema.items():
             if key in _KEPT:
@@ -102,17 +121,17 @@ class _Cleaner:
                 write(self, node, key, value)
             elif key not in _UNSAID:
                 node.refused[key] = value
+        if schema.get("nullable") is True:
+            self._or_null(node)
         if node.refused:
             self._tell(node)
         return self._alone(node) if "$ref" in node.out else node.out
 
     def _tell(self, node: _Node) -> None:
-        words = ", ".join(f"{key}: {_said(value)}" for key, value in node.refused.items())
-        said = node.out.get("description")
-        node.out["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"
+        _describe(node.out, node.refused)
         for key in node.refused:
             severity: Severity = "hint" if key in _NOTES else "quality"
-            self.report.lose(f"{node.where}.{key}", "is not enforced, only described to the model", severity)
+            self.report.lose(f"{node.where}.{key}", _DESCRIBED, severity)
 
     # --- Properties and references ---------------------------------------------------------------
 
@@ -120,17 +139,17 @@ class _Cleaner:
         """`properties`, and with them `required`: what contains itself cannot be required."""
         if not isinstance(value, dict):
             return
-        required = _required(node.schema)
-        endless = [name for name in required if node.hard and self._loops(value.get(name))]
+        names = required(node.schema)
+        endless = [name for name in names if node.hard and self._loops(value.get(name))]
         for name in endless:
             self.report.lose(f"{node.where}.required", f"`{name}` contains itself: not required", "quality")
-        node.required = [name for name in required if name not in endless]
+        node.required = [name for name in names if name not in endless]
         node.out["properties"] = {
             name: self.clean(one, f"{node.where}.properties.{name}", hard=node.hard and name in node.required)
             for name, one in value.items()
         }
         if "required" in node.out:
-            self.required(node, "required", required)
+            self.required(node, "required", names)
 
     def required(self, node: _Node, key: str, value: Any) -> None:
         """`required`, without what `properties` took out of it."""
@@ -142,13 +161,13 @@ class _Cleaner:
 
     def reference(self, node: _Node, key: str, value: Any) -> None:
         """`$ref`, which may lead to a definition of the same schema and to the schema itself."""
-        target = _target(value)
+        target = self.references.target(value)
         if target is None:
             node.refused[key] = value
         elif node.hard and self._loops(node.schema):
             self.report.lose(f"{node.where}.{key}", "a schema that contains itself is cut here", "quality")
         else:
-            node.out[key] = value.replace(_DEFINITION[1], _DEFINITION[0], 1)
+            node.out[key] = ROOT if target == ROOT else f"#/$defs/{target}"
 
     def _alone(self, node: _Node) -> _Schema:
         """A reference stands alone in its object: what stands beside it moves one level up."""
@@ -158,25 +177,11 @@ class _Cleaner:
         for key in sorted(beside.keys() - {"title", "description"}):
             del beside[key]
             self.report.lose(f"{node.where}.{key}", "cannot stand beside a reference", "quality")
-        defs = {key: value for key, value in node.out.items() if key.startswith("$") and key != "$ref"}
-        return {**beside, **defs, "anyOf": [{"$ref": node.out["$ref"]}]}
+        return {**beside, "anyOf": [{"$ref": node.out["$ref"]}]}
 
     def _loops(self, schema: Any) -> bool:
         """Whether a part of the current definition cannot be written without the definition itself."""
-        return any(
-            target == self.within or self.within in self.reach.get(target, ()) for target in _needs(schema)
-        )
-
-    def definitions(self, node: _Node, key: str, value: Any) -> None:
-        """`$defs`, under whichever name."""
-        if not isinstance(value, dict):
-            return
-        outer = self.within
-        defs = node.out.setdefault("$defs", {})
-        for name, one in value.items():
-            self.within = name
-            defs[name] = self.clean(one, f"{node.where}.{key}.{name}", hard=True)
-        self.within = outer
+        return self.references.loops(schema, self.within)
 
     # --- Other keywords --------------------------------------------------------------------------
 
@@ -221,13 +226,20 @@ class _Cleaner:
             return
         node.out[key] = named
         if len(named) < len(value):
-            usual = "string" if isinstance(named[0], str) else "number"
-            node.out["type"] = _nullable(node.schema.get("type", usual))
+            node.out["type"] = _nullable(node.schema.get("type", _type_of(named)))
 
-    def nullable(self, node: _Node, _key: str, value: Any) -> None:
-        """OpenAPI's word for a type that may be null."""
-        if value is True and "type" in node.schema:
-            node.out["type"] = _nullable(node.schema["type"])
+    def _or_null(self, node: _Node) -> None:
+        """OpenAPI's `nullable`: null is allowed too."""
+        out = node.out
+        choices = next((out[key] for key in ("anyOf", "oneOf") if key in out), None)
+        if "$ref" in out:
+            out["anyOf"] = [{"$ref": out.pop("$ref")}, {"type": "null"}]
+        elif "type" in out:
+            out["type"] = _nullable(out["type"])
+        elif choices is not None:
+            choices.append({"type": "null"})
+        elif "enum" in out:
+            out["type"] = _nullable(_type_of(out["enum"]))
 
     def bound(self, node: _Node, key: str, value: Any) -> None:
         """An exclusive bound: exact for whole numbers, one too many for others."""
@@ -244,25 +256,31 @@ class _Cleaner:
     # --- allOf -----------------------------------------------------------------------------------
 
     def _merged(self, schema: _Schema, where: str) -> _Schema:
-        """The schema with its `allOf` merged into it where no two of them speak of the same thing."""
-        members = schema["allOf"]
-        rest = {key: value for key, value in schema.items() if key != "allOf"}
-        merged: _Schema | None = rest
-        for member in members if isinstance(members, list) else (None,):
-            one = self._resolved(member) if len(members) > 1 or len(rest) > 2 else member
+        """The schema with its `allOf` merged into it, or described where members contradict each other."""
+        members = schema["allOf"] if isinstance(schema["allOf"], list) else [None]
+        merged: _Schema | None = {key: value for key, value in schema.items() if key != "allOf"}
+        opens = len(members) > 1 or not schema.keys() <= _BESIDE_REFERENCE
+        for member in members:
+            one = self._resolved(member) if opens else member
             merged = _joined(merged, one) if merged is not None and isinstance(one, dict) else None
-        if merged is None or "allOf" in merged:
-            self.report.lose(f"{where}.allOf", "schemas that overlap cannot be joined here", "quality")
+        if merged is None:
+            rest = {key: value for key, value in schema.items() if key != "allOf"}
+            _describe(rest, {"allOf": schema["allOf"]})
+            self.report.lose(f"{where}.allOf", _DESCRIBED, "quality")
             return rest
-        self.report.change(f"{where}.allOf", "properties", "allOf is refused: its members are joined")
-        return merged
+        return self._merged(merged, where) if "allOf" in merged else merged
 
     def _resolved(self, member: Any) -> Any:
-        """What a member refers to, unless that contains itself."""
-        target = _target(member.get("$ref")) if isinstance(member, dict) and len(member) == 1 else None
-        if target is None or target == _ROOT or target in self.reach.get(target, ()):
+        """What a member refers to. Definitions are opened within bounds, for they may lead to each other."""
+        reference = member.get("$ref") if isinstance(member, dict) and len(member) == 1 else None
+        target = self.references.target(reference)
+        if target is None or target == ROOT or target in self.opened:
             return member
-        return self.defs.get(target, member)
+        if len(self.opened) == _DEEPEST_OPENED or not self.left:
+            return member
+        self.opened = (*self.opened, target)
+        self.left -= 1
+        return self.references.definitions[target].schema
 
 
 class _Node:
@@ -283,13 +301,11 @@ _WRITE: Final[dict[str, Callable[[_Cleaner, _Node, str, Any], None]]] = {
     "properties": _Cleaner.properties,
     "required": _Cleaner.required,
     "$ref": _Cleaner.reference,
-    **dict.fromkeys(_DEFINED, _Cleaner.definitions),
     **dict.fromkeys(_LISTED, _Cleaner.listed),
     "items": _Cleaner.items,
     "additionalProperties": _Cleaner.more_properties,
     "const": _Cleaner.const,
     "enum": _Cleaner.enum,
-    "nullable": _Cleaner.nullable,
     **dict.fromkeys(_BOUNDS, _Cleaner.bound),
 }
 
@@ -298,139 +314,79 @@ def _said(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+_DESCRIBED: Final = "is not enforced, only described to the model"
+
+
+def _describe(schema: _Schema, refused: _Schema) -> None:
+    """Move what the API refuses into the description."""
+    words = ", ".join(f"{key}: {_said(value)}" for key, value in refused.items())
+    said = schema.get("description")
+    schema["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"
+
+
+def _type_of(values: list[Any]) -> str:
+    return "string" if isinstance(values[0], str) else "number"
+
+
 def _nullable(kind: Any) -> Any:
     kinds = kind if isinstance(kind, list) else [kind]
     return kinds if "null" in kinds else [*kinds, "null"]
 
 
-def _required(schema: _Schema) -> list[Any]:
-    required = schema.get("required")
-    return required if isinstance(required, list) else []
-
-
-def _target(reference: Any) -> str | None:
-    """The name of the definition that a reference leads to, None where it leads elsewhere."""
-    if reference == _ROOT:
-        return _ROOT
-    if isinstance(reference, str) and reference.startswith(_DEFINITION):
-        return reference.split("/", 2)[2]
-    return None
-
-
-def _needs(schema: Any) -> Iterator[str]:
-    """The definitions that every value of a schema may need: not those of properties that may be left out."""
-    if not isinstance(schema, dict):
-        return
-    if (target := _target(schema.get("$ref"))) is not None:
-        yield target
-    properties = schema.get("properties")
-    if isinstance(properties, dict):
-        for name in _required(schema):
-            yield from _needs(properties.get(name))
-    for key in ("anyOf", "oneOf", "allOf", "prefixItems", "items"):
-        inside = schema.get(key)
-        for one in inside if isinstance(inside, list) else (inside,):
-            yield from _needs(one)
-
-
-def _reach(schemas: Mapping[str, Any]) -> dict[str, set[str]]:
-    """For each definition those that it cannot be written without, near and far."""
-    reach = {name: set(_needs(schema)) for name, schema in schemas.items()}
-    grown = any(reach.values())
-    while grown:
-        grown = False
-        for near in reach.values():
-            known = len(near)
-            near.update(*(reach.get(name, ()) for name in tuple(near)))
-            grown = grown or len(near) > known
-    return reach
-
-
 def _joined(one: _Schema, other: _Schema) -> _Schema | None:
-    """Two schemas as one, None where they say different things of the same."""
+    """Two schemas as one, None where they contradict each other."""
     out = dict(one)
     for key, value in other.items():
-        before = out.get(key, value)
-        if key == "properties" and isinstance(value, dict) and isinstance(before, dict):
-            if any(before.get(name, inner) != inner for name, inner in value.items()):
-                return None
-            out[key] = {**before, **value}
-        elif key == "required" and isinstance(value, list) and isinstance(before, list):
-            out[key] = [*before, *(name for name in value if name not in before)]
-        elif key in {"title", "description"} or before == value:
+        if key not in out or out[key] == value or key in _NOTES or key in {"title", "description"}:
             out.setdefault(key, value)
-        else:
+        elif (join := _JOIN.get(key)) is None or (both := join(out[key], value)) is None:
             return None
+        else:
+            out[key] = both
     return out
 
 
-# --- OpenAPI -------------------------------------------------------------------------------------
-
-_COUNTS: Final = frozenset(
-    {"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"}
-)
-_OPEN_NAMED: Final = frozenset({"properties", "$defs", "defs"})
-_OPEN_LISTED: Final = frozenset({"anyOf", "prefixItems"})
-_OPEN_ONE: Final = frozenset({"items", "additionalProperties"})
-
-_TYPES: Final = ("type_unspecified", "string", "number", "integer", "boolean", "array", "object", "null")
-"""The types by the numbers that protocol buffers give them."""
-
-UPPER: Final = "openapi"
-LOWER: Final = "openapi lower"
-"""The forms of an OpenAPI schema: types in upper case, as specified, or in lower case, as many write them."""
+def _joined_named(one: Any, other: Any) -> Any:
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return None
+    both = {name: _both(one[name], other[name]) for name in one.keys() & other.keys()}
+    return {**one, **other, **both}
 
 
-def read_openapi(schema: _Schema) -> tuple[_Schema, str]:
-    """An OpenAPI schema as JSON Schema, and in which of its forms it was written."""
-    read: _Schema = _each(schema, _from_openapi)
-    return read, LOWER if _each(read, _to_openapi_lower) == schema else UPPER
+def _both(one: Any, other: Any) -> Any:
+    return one if one == other else {"allOf": [one, other]}
 
 
-def write_openapi(schema: _Schema, form: str) -> _Schema:
-    """What `read_openapi` has read, in the form that it had."""
-    written: _Schema = _each(schema, _to_openapi_lower if form == LOWER else _to_openapi)
-    return written
+def _all(one: Any, other: Any) -> Any:
+    return [*one, *other] if isinstance(one, list) and isinstance(other, list) else None
 
 
-def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
-    """A schema and all those inside of it, changed."""
-    if not isinstance(schema, dict):
-        return schema
-    out = change(schema)
-    for key, value in out.items():
-        if key in _OPEN_NAMED and isinstance(value, dict):
-            out[key] = {name: _each(one, change) for name, one in value.items()}
-        elif key in _OPEN_LISTED and isinstance(value, list):
-            out[key] = [_each(one, change) for one in value]
-        elif key in _OPEN_ONE:
-            out[key] = _each(value, change)
-    return out
+def _names(one: Any, other: Any) -> Any:
+    return list(dict.fromkeys(names)) if (names := _all(one, other)) else None
 
 
-def _from_openapi(schema: _Schema) -> _Schema:
-    out = {key: int(v) if key in _COUNTS and str(v).isdecimal() else v for key, v in schema.items()}
-    kind = out.get("type")
-    if type(kind) is int and 0 < kind < len(_TYPES):
-        out["type"] = kind = _TYPES[kind]
-    if isinstance(kind, str):
-        out["type"] = kind.lower()
-        if out.get("nullable") is True:
-            out = {key: v for key, v in out.items() if key != "nullable"}
-            out["type"] = [kind.lower(), "null"]
-    return out
+def _common(one: Any, other: Any) -> Any:
+    """The values in both of two lists; a type alone is a list of one."""
+    first, second = (value if isinstance(value, list) else [value] for value in (one, other))
+    allowed = set(map(_said, second))
+    return [value for value in first if _said(value) in allowed] or None
 
 
-def _to_openapi_lower(schema: _Schema) -> _Schema:
-    out = dict(schema)
-    kind = out.get("type")
-    if isinstance(kind, list) and len(kind) == 2 and kind[1] == "null":
-        out["type"], out["nullable"] = kind[0], True
-    return out
+def _stricter(pick: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    def choose(one: Any, other: Any) -> Any:
+        numbers = isinstance(one, int | float) and isinstance(other, int | float)
+        return pick((one, other)) if numbers else None
+
+    return choose
 
 
-def _to_openapi(schema: _Schema) -> _Schema:
-    out = _to_openapi_lower(schema)
-    if isinstance(kind := out.get("type"), str):
-        out["type"] = kind.upper()
-    return out
+_JOIN: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    **dict.fromkeys(("properties", *DEFINED), _joined_named),
+    "items": _both,
+    "required": _names,
+    "allOf": _all,
+    **dict.fromkeys(("enum", "type"), _common),
+    **dict.fromkeys(("minimum", "minItems"), _stricter(max)),
+    **dict.fromkeys(("maximum", "maxItems"), _stricter(min)),
+}
+"""How two values of a keyword are one that says both; None where there is none."""

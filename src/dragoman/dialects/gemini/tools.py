@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.dialect import Target
-from dragoman.dialects.gemini.schema import clean_schema, read_openapi, write_openapi
+from dragoman.dialects.gemini.openapi import read_openapi, write_openapi
+from dragoman.dialects.gemini.schema import clean_schema
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.errors import WireError
 

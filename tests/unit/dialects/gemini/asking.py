@@ -11,6 +11,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.gemini.request import PATH, decode_request, encode_request
+from dragoman.dialects.gemini.schema import clean_schema
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
 
@@ -104,3 +105,12 @@ def changed(report: Report) -> list[str]:
 def added(report: Report) -> list[str]:
     """Places of what was added."""
     return [change.to for change in report.changes if change.path is None]
+
+
+def cleaned(schema: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """A schema as the API takes it, and what was lost of it."""
+    report = Report("gemini")
+    before = repr(schema)
+    out = clean_schema(schema, report, "s")
+    assert repr(schema) == before, "the client's schema is not ours to change"
+    return out, lost(report)

@@ -1,0 +1,82 @@
+"""The older form of schemas, read and written: OpenAPI 3.0 objects with types in upper case.
+
+`parameters` and `responseSchema` have it. Every schema that was read is written as it came.
+
+Specification: https://ai.google.dev/api/caching#Schema
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+_Schema: TypeAlias = dict[str, Any]
+
+_COUNTS: Final = frozenset(
+    {"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"}
+)
+_OPEN_NAMED: Final = frozenset({"properties", "$defs", "defs"})
+_OPEN_LISTED: Final = frozenset({"anyOf", "prefixItems"})
+_OPEN_ONE: Final = frozenset({"items", "additionalProperties"})
+
+_TYPES: Final = ("type_unspecified", "string", "number", "integer", "boolean", "array", "object", "null")
+"""The types by the numbers that protocol buffers give them."""
+
+UPPER: Final = "openapi"
+LOWER: Final = "openapi lower"
+"""The forms of an OpenAPI schema: types in upper case, as specified, or in lower case, as many write them."""
+
+
+def read_openapi(schema: _Schema) -> tuple[_Schema, str]:
+    """An OpenAPI schema as JSON Schema, and in which of its forms it was written."""
+    read: _Schema = _each(schema, _from_openapi)
+    return read, LOWER if _each(read, _to_openapi_lower) == schema else UPPER
+
+
+def write_openapi(schema: _Schema, form: str) -> _Schema:
+    """What `read_openapi` has read, in the form that it had."""
+    written: _Schema = _each(schema, _to_openapi_lower if form == LOWER else _to_openapi)
+    return written
+
+
+def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
+    """A schema and all those inside of it, changed."""
+    if not isinstance(schema, dict):
+        return schema
+    out = change(schema)
+    for key, value in out.items():
+        if key in _OPEN_NAMED and isinstance(value, dict):
+            out[key] = {name: _each(one, change) for name, one in value.items()}
+        elif key in _OPEN_LISTED and isinstance(value, list):
+            out[key] = [_each(one, change) for one in value]
+        elif key in _OPEN_ONE:
+            out[key] = _each(value, change)
+    return out
+
+
+def _from_openapi(schema: _Schema) -> _Schema:
+    out = {key: int(v) if key in _COUNTS and str(v).isdecimal() else v for key, v in schema.items()}
+    kind = out.get("type")
+    if type(kind) is int and 0 < kind < len(_TYPES):
+        out["type"] = kind = _TYPES[kind]
+    if isinstance(kind, str):
+        out["type"] = kind.lower()
+        if out.get("nullable") is True:
+            out = {key: v for key, v in out.items() if key != "nullable"}
+            out["type"] = [kind.lower(), "null"]
+    return out
+
+
+def _to_openapi_lower(schema: _Schema) -> _Schema:
+    out = dict(schema)
+    kind = out.get("type")
+    if isinstance(kind, list) and len(kind) == 2 and kind[1] == "null":
+        out["type"], out["nullable"] = kind[0], True
+    return out
+
+
+def _to_openapi(schema: _Schema) -> _Schema:
+    out = _to_openapi_lower(schema)
+    if isinstance(kind := out.get("type"), str):
+        out["type"] = kind.upper()
+    return out

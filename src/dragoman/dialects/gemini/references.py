@@ -1,0 +1,195 @@
+"""References inside of one JSON Schema: where each leads, and which definitions contain themselves.
+
+What is referred to becomes a definition of the root, for the API knows no other: definitions that stand
+deeper, and parts of the schema that a pointer leads to, which generators use for what they have written once
+(`#/properties/start`). Takes time and memory in proportion to the schema.
+
+References: https://json-schema.org/draft/2020-12/json-schema-core#name-direct-references-with-ref ,
+pointers in them: https://www.rfc-editor.org/rfc/rfc6901
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import unquote
+
+_Schema: TypeAlias = dict[str, Any]
+
+ROOT: Final = "#"
+"""The schema itself, among the names of its definitions."""
+DEFINED: Final = ("$defs", "definitions")
+_NAMED: Final = ("properties", *DEFINED)
+_LISTED: Final = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
+_ONE: Final = ("items", "additionalProperties")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+class Definition(NamedTuple):
+    """A schema that others refer to. place: where it stands below the root (`$defs.Node`)."""
+
+    schema: Any
+    place: str
+
+
+class References:
+    """The references of one schema.
+
+    definitions: by the names that are written, which hold nothing that a pointer must escape.
+    """
+
+    def __init__(self, schema: _Schema) -> None:
+        self.definitions: dict[str, Definition] = {}
+        self._schema = schema
+        self._names: dict[str, str] = {}  # as the client writes them: as they are written
+        self._known: dict[int, str] = {}  # the same by the schema itself
+        self._targets: dict[str, str | None] = {ROOT: ROOT}
+        self._walked: set[int] = set()
+        self._walk(schema, "")
+        schemas = {ROOT: schema, **{name: one.schema for name, one in self.definitions.items()}}
+        needs = {name: list(self._needs(one)) for name, one in schemas.items()}
+        self._groups = groups = _groups(needs)
+        self._endless = {
+            name for name, others in needs.items() if any(groups[name] == groups[one] for one in others)
+        }
+
+    def target(self, reference: Any) -> str | None:
+        """The name of the definition that a reference leads to; None where it leads out of the schema."""
+        return self._targets.get(reference) if isinstance(reference, str) else None
+
+    def is_endless(self, name: str) -> bool:
+        """Whether a definition cannot be written without itself."""
+        return name in self._endless
+
+    def loops(self, schema: Any, within: str) -> bool:
+        """Whether a part of a definition cannot be written without the whole of it."""
+        return any(self._groups[target] == self._groups[within] for target in self._needs(schema))
+
+    def _walk(self, schema: _Schema, place: str) -> None:
+        """Find all definitions, then what else the references lead to, and what is referred to there."""
+        references: list[str] = []
+        waiting = [(schema, place)]
+        while waiting:
+            one, place = waiting.pop()
+            if id(one) in self._walked:
+                continue
+            self._walked.add(id(one))
+            if isinstance(reference := one.get("$ref"), str):
+                references.append(reference)
+            for key, name, step, inside in _inside(one):
+                where = f"{place}.{step}" if place else step
+                if key in DEFINED and name not in self._names:
+                    self._names[name] = self._define(name, inside, where)
+                if isinstance(inside, dict):
+                    waiting.append((inside, where))
+        for reference in references:
+            if reference not in self._targets:
+                self._targets[reference] = self._resolved(reference)
+
+    def _define(self, name: str, schema: Any, place: str) -> str:
+        """Add a definition under a name that is legal and free."""
+        name = _UNSAFE.sub("_", name) or "_"
+        while name in self.definitions:
+            name += "_"
+        self.definitions[name] = Definition(schema, place)
+        self._known[id(schema)] = name
+        return name
+
+    def _resolved(self, reference: str) -> str | None:
+        """The name of what a reference leads to, which becomes a definition where it is none yet."""
+        if not reference.startswith("#/"):
+            return None
+        value: Any = self._schema
+        place = ""
+        for step in map(_unescaped, reference[2:].split("/")):
+            if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+                value, place = value[int(step)], f"{place}[{step}]"
+            elif isinstance(value, dict) and step in value:
+                value, place = value[step], f"{place}.{step}" if place else step
+            else:  # definitions that stand deeper, and names that should have been escaped
+                _, _, name = reference[2:].partition("/")
+                return self._names.get(_unescaped(name), self._names.get(name))
+        if (known := self._known.get(id(value))) is not None or not isinstance(value, dict):
+            return known
+        name = self._define(place, value, place)
+        self._targets[reference] = name
+        self._walk(value, place)
+        return name
+
+    def _needs(self, schema: Any) -> Iterator[str]:
+        """The definitions that every value of a schema may need: not those of properties that may be
+        left out.
+        """
+        waiting = [schema]
+        while waiting:
+            one = waiting.pop()
+            if not isinstance(one, dict):
+                continue
+            if (target := self.target(one.get("$ref"))) is not None:
+                yield target
+            properties = one.get("properties")
+            if isinstance(properties, dict):
+                waiting += [properties.get(name) for name in required(one)]
+            for key in _LISTED:
+                inside = one.get(key)
+                waiting += inside if isinstance(inside, list) else [inside]
+
+
+def required(schema: _Schema) -> list[Any]:
+    """The names of the properties that a schema requires."""
+    names = schema.get("required")
+    return names if isinstance(names, list) else []
+
+
+def _inside(schema: _Schema) -> Iterator[tuple[str, str, str, Any]]:
+    """The schemas directly inside of one: keyword, name where they have any, the step there, each."""
+    for key in _NAMED:
+        if isinstance(named := schema.get(key), dict):
+            yield from ((key, name, f"{key}.{name}", one) for name, one in named.items())
+    for key in _LISTED:
+        if isinstance(listed := schema.get(key), list):
+            yield from ((key, "", f"{key}[{index}]", one) for index, one in enumerate(listed))
+    for key in _ONE:
+        if isinstance(one := schema.get(key), dict):
+            yield key, "", key, one
+
+
+def _unescaped(step: str) -> str:
+    return unquote(step).replace("~1", "/").replace("~0", "~")
+
+
+# --- Cycles --------------------------------------------------------------------------------------
+
+_Edges: TypeAlias = Mapping[str, list[str]]
+
+
+def _groups(needs: _Edges) -> dict[str, str]:
+    """Of each definition its group: those that all need each other, by the algorithm of Kosaraju."""
+    seen: set[str] = set()
+    order = [name for start in needs for name in _led_to(start, needs, seen)]
+    needed: dict[str, list[str]] = {name: [] for name in needs}
+    for name, others in needs.items():
+        for other in others:
+            needed[other].append(name)
+    seen = set()
+    return {name: start for start in reversed(order) for name in _led_to(start, needed, seen)}
+
+
+def _led_to(start: str, edges: _Edges, seen: set[str]) -> list[str]:
+    """What a name leads to and is not seen yet, each after all that it leads to itself."""
+    if start in seen:
+        return []
+    seen.add(start)
+    done: list[str] = []
+    path = [(start, iter(edges[start]))]
+    while path:
+        name, rest = path[-1]
+        following = next((one for one in rest if one not in seen), None)
+        if following is None:
+            done.append(name)
+            path.pop()
+        else:
+            seen.add(following)
+            path.append((following, iter(edges[following])))
+    return done

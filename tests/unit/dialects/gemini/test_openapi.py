@@ -1,0 +1,44 @@
+"""The OpenAPI form of schemas: read as JSON Schema, and written as it came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dragoman.dialects.gemini.openapi import LOWER, UPPER, read_openapi, write_openapi
+
+
+@pytest.mark.parametrize(
+    ("openapi", "schema", "form"),
+    [
+        (
+            {"type": "OBJECT", "properties": {"type": {"type": "STRING", "nullable": True}}},
+            {"type": "object", "properties": {"type": {"type": ["string", "null"]}}},
+            UPPER,
+        ),
+        (
+            {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string"}}}},
+            {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string"}}}},
+            LOWER,
+        ),
+        (
+            {"anyOf": [{"type": "STRING"}, {"type": "NULL"}]},
+            {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            UPPER,
+        ),
+    ],
+)
+def test_openapi_is_read_as_json_schema_and_written_again(
+    openapi: dict[str, Any], schema: dict[str, Any], form: str
+) -> None:
+    assert read_openapi(openapi) == (schema, form)
+    assert write_openapi(schema, form) == openapi
+
+
+def test_what_protocol_buffers_allow_is_read() -> None:
+    assert read_openapi({"type": 5, "items": {"type": 1}, "minItems": "2"})[0] == {
+        "type": "array",
+        "items": {"type": "string"},
+        "minItems": 2,
+    }
