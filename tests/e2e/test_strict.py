@@ -143,6 +143,27 @@ ANTHROPIC: list[tuple[Members, str]] = [
     ({"tool_choice": {"type": "auto"}}, "tool_choice"),
     ({"tools": [TOOL], "tool_choice": {"type": "tool", "name": "g"}}, "tool_choice.name"),
     ({"tools": [TOOL, TOOL]}, "tools"),
+    ({"model": "claude-opus-5-5", "tools": [TOOL], "tool_choice": {"type": "any"}}, "tool_choice"),
+    ({"model": "claude-opus-4-8", "temperature": 0.5}, "temperature"),
+    (
+        {
+            "model": "claude-opus-4-8",
+            "max_tokens": 9000,
+            "thinking": {"type": "enabled", "budget_tokens": 2000},
+        },
+        "thinking.type",
+    ),
+    (
+        {"model": "claude-sonnet-4-6", "messages": [user(), {"role": "assistant", "content": "So"}]},
+        "messages",
+    ),
+    (
+        {
+            "model": "claude-3-5-haiku-20241022",
+            "output_config": {"format": {"type": "json_schema", "schema": {"type": "string"}}},
+        },
+        "output_config.format",
+    ),
     ({"tools": [{**TOOL, "name": "a.b"}]}, "tools[0].name"),
     ({"tools": [{**TOOL, "strict": "yes"}]}, "tools[0].strict"),
     ({"thinking": {"type": "enabled", "budget_tokens": 50}}, "thinking.budget_tokens"),

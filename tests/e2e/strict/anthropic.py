@@ -20,6 +20,11 @@ ID = re.compile(r"[A-Za-z0-9_-]+")
 VERSIONS = {"2023-06-01", "2026-10-21"}
 IMAGES = {"image/png", "image/jpeg", "image/gif", "image/webp"}
 _SAMPLING = {"temperature": (0, 1), "top_p": (0, 1), "top_k": (0, 500)}
+# What single generations refuse: platform.claude.com, the pages of models, thinking and structured outputs.
+_NEWEST = re.compile(r"claude-(opus-4-[78]|opus-5|sonnet-5|fable-5)")
+_NO_PREFILL = re.compile(r"claude-(opus-4-[678]|sonnet-4-6|opus-5|sonnet-5|fable-5)")
+_NO_FORCE = re.compile(r"claude-(opus-5-5|sonnet-5-5|fable-5-1)")
+_NO_FORM = re.compile(r"claude-(3|sonnet-4-2|opus-4-2)")
 
 
 def judge(seen: Seen) -> None:
@@ -44,6 +49,7 @@ def judge(seen: Seen) -> None:
     for index, block in enumerate(system if isinstance(system, list) else ()):
         demand(block["text"].strip(), "text content blocks must be non-empty", f"system[{index}].text")
     _messages(body["messages"])
+    _generation(body)
 
 
 def _tools(body: dict[str, Any]) -> None:
@@ -70,6 +76,23 @@ def _thinking(body: dict[str, Any]) -> None:
         forced = (body.get("tool_choice") or {}).get("type") in {"any", "tool"}
         demand(not forced, "Thinking may not be enabled when tool_choice forces tool use.", "thinking")
         demand(body.get("temperature") in {None, 1}, "`temperature` may only be set to 1", "temperature")
+
+
+def _generation(body: dict[str, Any]) -> None:
+    """What this model refuses and others take."""
+    model = body["model"]
+    if _NEWEST.match(model):
+        sampling = sorted(_SAMPLING.keys() & body.keys())
+        demand(not sampling, f"`{sampling}` is not supported by this model", "".join(sampling[:1]))
+        kind = (body.get("thinking") or {}).get("type")
+        demand(kind != "enabled", "`thinking.type: enabled` is not supported", "thinking.type")
+    last = body["messages"][-1]["role"]
+    prefills = last == "assistant" and _NO_PREFILL.match(model)
+    demand(not prefills, "This model does not support assistant message prefill.", "messages")
+    forced = (body.get("tool_choice") or {}).get("type") in {"any", "tool"} and _NO_FORCE.match(model)
+    demand(not forced, "Forced tool use is not supported by this model.", "tool_choice")
+    form = (body.get("output_config") or {}).get("format")
+    demand(not form or not _NO_FORM.match(model), "does not support output format", "output_config.format")
 
 
 def closed(schema: Any, path: str) -> None:
