@@ -96,6 +96,9 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
         else:
             out.append({"role": message.role, "content": text})
     writer.settle()
+    if out and out[-1]["role"] == "assistant" and not (draft.own or draft.facts.prefill):
+        last = f"messages[{len(request.messages) - 1}]"
+        draft.report.lose(last, "is not continued, only answered", "quality")
     return out
 
 

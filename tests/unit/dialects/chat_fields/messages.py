@@ -77,7 +77,10 @@ def _midway(role: str) -> Row:
             "as tagged text of the user",
             {"contents[2].parts": [{"text": tagged}, {"text": "And now?"}]},
         ),
-        to({"messages": [HELLO, answer, {"role": "system", "content": "Be brief."}, again]}),
+        emulated(
+            "as tagged text of the user",
+            {"messages": [HELLO, answer, {"role": "user", "content": tagged}, again]},
+        ),
         to({"turns": ..., "turns[2].role": "system", "turns[2].text": "Be brief."}),
         READ,
         given=conversation(HELLO, answer, again),

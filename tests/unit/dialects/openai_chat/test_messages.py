@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.facts import Facts
 from dragoman.dialects.openai_chat.messages import short_id
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import WireError
@@ -229,7 +230,9 @@ def test_empty_arguments_are_an_object_for_the_reader() -> None:
 
 def test_texts_of_one_message_are_joined_and_set_off_where_something_stood_between() -> None:
     thought = ir.Thinking("hm", sealed=ir.Sealed("elsewhere", "s"))
-    body, report = written(foreign(assistant(ir.Text("a"), ir.Text("b"), thought, ir.Text("c"))))
+    body, report = written(
+        foreign(assistant(ir.Text("a"), ir.Text("b"), thought, ir.Text("c")), user(ir.Text("Go.")))
+    )
     assert body["messages"][0] == {"role": "assistant", "content": "ab\n\nc"}
     assert lost(report) == {"messages[0].blocks[2].sealed": "quality", "messages[0].blocks[2]": "quality"}
 
@@ -252,9 +255,19 @@ def test_pictures_that_the_assistant_made_move_to_the_next_users_message() -> No
 def test_a_providers_own_calls_are_not_sent_back() -> None:
     search = ir.ToolCall("s1", "web_search", "{}", "builtin", "provider")
     found = ir.ToolResult("s1", (ir.Text("x"),), by="provider")
-    body, report = written(foreign(assistant(search, found, ir.Text("So."))))
-    assert body["messages"] == [{"role": "assistant", "content": "So."}]
+    body, report = written(foreign(assistant(search, found, ir.Text("So.")), user(ir.Text("Go."))))
+    assert body["messages"][0] == {"role": "assistant", "content": "So."}
     assert lost(report) == {"messages[0].blocks[0]": "hint", "messages[0].blocks[1]": "hint"}
+
+
+def test_an_assistant_that_speaks_last_is_not_continued() -> None:
+    history = user(ir.Text("A haiku.")), assistant(ir.Text("Brown water"))
+    body, report = written(foreign(*history))
+    assert body["messages"][-1] == {"role": "assistant", "content": "Brown water"}
+    assert lost(report) == {"messages[1]": "quality"}
+    assert lost(written(foreign(*history), facts=Facts(prefill=True))[1]) == {}
+    own = decoded(HELLO, {"role": "assistant", "content": "Brown water"})
+    assert lost(written(own)[1]) == {}
 
 
 # --- Reasoning in the history ------------------------------------------------------------------
@@ -276,7 +289,9 @@ def test_a_call_without_its_reasoning_gets_an_empty_one() -> None:
 
 
 def test_reasoning_without_calls_stays_behind() -> None:
-    body, report = written(foreign(assistant(ir.Thinking("hm"), ir.Text("Hi."))), DEEPSEEK)
+    body, report = written(
+        foreign(assistant(ir.Thinking("hm"), ir.Text("Hi.")), user(ir.Text("Go."))), DEEPSEEK
+    )
     assert "reasoning_content" not in body["messages"][0]
     assert lost(report) == {"messages[0]": "hint"}
 
@@ -338,6 +353,8 @@ def test_a_sound_that_cannot_be_sent_on_is_refused_where_it_stood() -> None:
 
 def test_reasoning_goes_with_every_message_where_the_vendor_wants_it() -> None:
     quirks = Quirks(reasoning_field="reasoning_content", reasoning_replay="always")
-    body, report = written(foreign(assistant(ir.Thinking("hm"), ir.Text("Hi."))), quirks)
+    body, report = written(
+        foreign(assistant(ir.Thinking("hm"), ir.Text("Hi.")), user(ir.Text("Go."))), quirks
+    )
     assert body["messages"][0] == {"role": "assistant", "content": "Hi.", "reasoning_content": "hm"}
     assert not report.losses

@@ -282,7 +282,8 @@ def test_a_history_with_reasoning_goes_back_in_its_members() -> None:
 
 def test_marks_on_an_assistants_text_are_named() -> None:
     marked = ir.Message("assistant", (ir.Text("a", cache=ir.CacheMark()), ir.Text("b")))
-    asked, report = written(foreign(marked), Quirks(cache_marks="cache_control"))
+    going_on = ir.Message("user", (ir.Text("Go."),))
+    asked, report = written(foreign(marked, going_on), Quirks(cache_marks="cache_control"))
     assert asked["messages"][0]["content"] == "ab"
     assert lost(report) == {"messages[0].blocks[0].cache": "hint"}
 
