@@ -15,6 +15,7 @@ from dragoman.dialects.loss import Severity
 from dragoman.dialects.mistral.history import decode_messages, encode_messages
 from dragoman.dialects.mistral.parts import lose_mark
 from dragoman.dialects.mistral.terms import (
+    LEAST_TOP_P,
     MAX_TEMPERATURE,
     NAME,
     PATH,
@@ -208,6 +209,9 @@ def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> 
         body["temperature"] = MAX_TEMPERATURE
         report.change("sampling.temperature", "temperature", f"limited to {MAX_TEMPERATURE}")
         report.lose("sampling.temperature", f"at most {MAX_TEMPERATURE} is taken", "quality")
+    if sampling.top_p == 0:
+        body["top_p"] = LEAST_TOP_P
+        report.change("sampling.top_p", "top_p", f"raised to {LEAST_TOP_P}: 0 is refused")
     if (sampling.seed or 0) < 0:
         del body["random_seed"]
         report.lose("sampling.seed", "a seed is not negative here", "quality")

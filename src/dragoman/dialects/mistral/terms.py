@@ -18,6 +18,10 @@ NAME: Final = "mistral"
 PATH: Final = "/chat/completions"
 
 MAX_TEMPERATURE: Final = 1.5
+LEAST_TOP_P: Final = 0.01
+"""0, which the specification allows, is refused with 422; this is the least that was tried and taken.
+https://github.com/mnfst/modelparams.dev/pull/234
+"""
 
 STOP_WORDS: Final[dict[str, str]] = {
     "end": "stop",

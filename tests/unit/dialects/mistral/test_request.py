@@ -115,6 +115,14 @@ def test_values_beyond_the_limits_are_named() -> None:
     assert not sampled(temperature=1.5)[1].losses
 
 
+def test_the_least_nucleus_is_a_little_more_than_nothing() -> None:
+    body, report = sampled(top_p=0)
+    assert body == {"top_p": 0.01}
+    assert changed(report) == {"sampling.top_p"}
+    assert not report.losses
+    assert again(top_p=0)["top_p"] == 0
+
+
 def test_what_the_sampling_lacks() -> None:
     body, report = sampled(min_p=0.1, logit_bias={"5": 1}, top_logprobs=2)
     assert body == {"top_logprobs": 2, "logprobs": True}
