@@ -199,13 +199,8 @@ def _with_instruction(request: ir.Request, output: ir.Output, target: Able, repo
     left = _text(output)
     if output.kind == "schema" and "json" in target.features:
         left = replace(left or ir.Output(), kind="json")
-    told = ir.Text(words)
-    if request.system:
-        return replace(request, system=(*request.system, told), output=left)
-    messages = request.messages
-    head = next((i for i, m in enumerate(messages) if m.role not in {"system", "developer"}), len(messages))
-    message = ir.Message("system", (told,))
-    return replace(request, messages=(*messages[:head], message, *messages[head:]), output=left)
+    # Not a message of its own: places in messages stay those that the client wrote.
+    return replace(request, system=(*request.system, ir.Text(words)), output=left)
 
 
 # Tools with free text -----------------------------------------------------------------------------

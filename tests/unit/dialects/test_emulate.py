@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dragoman import ir
-from dragoman.dialects.dialect import EVERY_FEATURE, Dialect, Feature
+from dragoman.dialects.dialect import EVERY_FEATURE, Dialect, Feature, WireRequest
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.translation import translated
+from dragoman.errors import WireError
 
 NAME = r"[A-Za-z0-9_-]{1,64}"
 
@@ -229,30 +232,37 @@ def test_where_nothing_can_be_forced_it_is_an_instruction(
     assert emulation.undo is not None
     assert emulation.undo.told is instructed
     if instructed:
-        told, user = emulation.request.messages
-        assert (told.role, user) == ("system", USER)
-        assert json.dumps(PERSON, separators=(",", ":")) in told.blocks[0].text
+        (told,) = emulation.request.system
+        assert json.dumps(PERSON, separators=(",", ":")) in told.text
         assert emulation.request.output is None
 
 
-def test_an_instruction_stands_behind_the_clients_own() -> None:
+def test_an_instruction_leaves_the_clients_messages_in_their_places() -> None:
     head = (ir.Message("system", (ir.Text("a"),)), ir.Message("developer", (ir.Text("b"),)))
     cannot = Facts(forced_tool=False)
     request = replace(PLAIN, messages=(*head, USER, head[0]), output=SCHEMA)
     emulation, _ = ask(request, target("schema"), cannot)
-    assert [message.role for message in emulation.request.messages] == [
-        "system",
-        "developer",
-        "system",
-        "user",
-        "system",
-    ]
+    assert emulation.request.messages == request.messages
     assert emulation.request.output == ir.Output("json")
     top, _ = ask(replace(request, system=(ir.Text("top"),)), target("schema"), cannot)
     assert top.request.messages == request.messages
     assert [block.text.split()[0] for block in top.request.system] == ["top", "Answer"]
     mode, _ = ask(replace(PLAIN, output=ir.Output("json")), target("json"), cannot)
-    assert "Schema" not in mode.request.messages[0].blocks[0].text
+    assert "Schema" not in mode.request.system[0].text
+
+
+def test_what_is_refused_beside_an_instruction_is_named_where_the_client_wrote_it() -> None:
+    sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "hi"}, {"role": "user", "content": [sound]}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": PERSON}},
+    }
+    source, target_ = DIALECTS["openai_chat"], DIALECTS["anthropic"]
+    with pytest.raises(WireError) as caught:
+        translated(body, source, target_, facts=Facts(structured=False, forced_tool=False))
+    assert caught.value.path is not None
+    assert source.located(WireRequest("chat", body))(caught.value.path) == "$.messages[1].content[0]"
 
 
 GRAMMAR = {"type": "grammar", "grammar": {"syntax": "regex", "definition": "[0-9]+"}}
