@@ -48,15 +48,8 @@ class Template:
 
     def text(self, frame: bytes) -> str | None:
         """The text of a frame that repeats the chunk; None for any other frame."""
-        if not (frame.startswith(self._head) and frame.endswith(self._end)):
+        if (end := self._end_of_text(frame)) < 0:
             return None
-        end = len(frame) - len(self._end)
-        if self._tail:
-            at = frame.rfind(self._tail)
-            padding = frame[at + len(self._tail) : end]
-            if at < 0 or not (padding.isalnum() or not padding):
-                return None
-            end = at
         try:
             text = _decode_text(frame[len(self._head) : end])
         except msgspec.DecodeError:
@@ -66,14 +59,29 @@ class Template:
 
     def relayed(self, frame: bytes) -> bytes | None:
         """The frame as `learn` was told that it is sent; None for one that does not repeat the chunk."""
-        if self.text(frame) is None:
+        if (end := self._end_of_text(frame)) < 0:
             return None
-        sent, end = self._sent, len(frame) - len(self._end)
+        text, sent = frame[len(self._head) : end], self._sent
+        try:
+            _decode_text(text)
+        except msgspec.DecodeError:
+            return None
+        self._misses = 0
         if not self._tail:
-            return sent.head + frame[len(self._head) : end] + sent.end
+            return b"%b%b%b" % (sent.head, text, sent.end)
+        padding = frame[end + len(self._tail) : len(frame) - len(self._end)]
+        return b"%b%b%b%b%b" % (sent.head, text, sent.tail, padding, sent.end)
+
+    def _end_of_text(self, frame: bytes) -> int:
+        """Where the text would end in a frame that repeats the chunk; -1 where it does not."""
+        if not (frame.startswith(self._head) and frame.endswith(self._end)):
+            return -1
+        end = len(frame) - len(self._end)
+        if not self._tail:
+            return end
         at = frame.rfind(self._tail)
-        text, padding = frame[len(self._head) : at], frame[at + len(self._tail) : end]
-        return sent.head + text + sent.tail + padding + sent.end
+        padding = frame[at + len(self._tail) : end]
+        return at if padding.isalnum() or not padding else -1
 
     def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
         """Take a decoded frame as the chunk that will be repeated; whether it can be.
