@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
@@ -113,7 +114,7 @@ class Keeper:
         self._marks = marks
         self._asked = asked
         self._scope = scope
-        self._unsealed = _wants_reasoning(upstream)
+        self._replay = "always" if not upstream.quirks.signatures else upstream.quirks.reasoning_replay
         self._native = upstream.dialect.native
         self._gathered = Gathered()
 
@@ -121,12 +122,13 @@ class Keeper:
         """Keep what must be of a whole answer."""
         for candidate in response.candidates:
             try:
+                blocks = candidate.blocks
                 kept = entry(
-                    candidate.blocks,
+                    blocks,
                     self._asked,
                     self._scope,
                     self._marks,
-                    unsealed=self._unsealed,
+                    unsealed=self._wants_reasoning_of(blocks),
                     native=self._native,
                 )
                 if kept is not None:
@@ -134,8 +136,15 @@ class Keeper:
             except Exception:
                 log.exception("the seal vault failed to keep")
 
+    def _wants_reasoning_of(self, blocks: Sequence[ir.Block]) -> bool:
+        if self._replay == "tool_turns":
+            return any(isinstance(block, ir.ToolCall) for block in blocks)
+        return self._replay == "always"
+
     def watch(self, events: Sequence[ir.Event]) -> bool:
         """Take some events of a stream; whether something has finished and is to be kept now."""
+        if self._gathered.too_much:
+            return False
         return self._gathered.add(events)
 
     async def keep_streamed(self) -> None:
@@ -143,45 +152,51 @@ class Keeper:
         await self.keep(self._gathered.response())
 
 
-_WORDS = (ir.TextDelta, ir.ThinkDelta)
+_JOINED = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
+"""The events that say more of one text."""
 _MANY = 256
 """Pieces of a text that are held before they are joined: each takes as much memory as a short text."""
+_MOST = 16_000_000
+"""Characters of an answer beyond which nothing of it is kept: an endless stream must not fill memory."""
 
 
 class Gathered:
     """Folds a stream at little cost: nearly all events are more of the text before."""
 
-    __slots__ = ("_candidate", "_fold", "_index", "_kind", "_pieces")
+    __slots__ = ("_candidate", "_fold", "_index", "_kind", "_pieces", "_size", "_texts")
 
     def __init__(self) -> None:
         self._fold = ir.Fold()
-        self._kind: type[ir.TextDelta | ir.ThinkDelta] | None = None
-        self._index = self._candidate = 0
+        self._kind: Any = None
+        self._index = self._candidate = self._size = 0
         self._pieces: list[str] = []
+        self._texts: list[str] = []
 
     def add(self, events: Sequence[ir.Event]) -> bool:
         """Take some events; whether a candidate has finished with them."""
         finished = False
+        event: Any
         for event in events:
-            if isinstance(event, _WORDS):
-                if (
-                    type(event) is self._kind
-                    and event.index == self._index
-                    and event.candidate == self._candidate
-                ):
-                    self._pieces.append(event.text)
-                    continue
+            kind = type(event)
+            if kind not in _JOINED or (kind is ir.ThinkDelta and event.part is not None):
                 self._settle()
-                if isinstance(event, ir.TextDelta) or event.part is None:
-                    self._kind, self._index, self._candidate = type(event), event.index, event.candidate
-                    self._pieces.append(event.text)
-                    continue
-            self._settle()
-            self._fold.add(event)
-            finished = finished or type(event) is ir.Finish
+                self._fold.add(event)
+                finished = finished or kind is ir.Finish
+                if kind is ir.MediaDelta:
+                    self._size += len(event.data or "")
+                continue
+            if kind is not self._kind or event.index != self._index or event.candidate != self._candidate:
+                self._settle()
+                self._kind, self._index, self._candidate = kind, event.index, event.candidate
+            self._pieces.append(event.text)
         if len(self._pieces) > _MANY:
-            self._pieces = ["".join(self._pieces)]
+            self._join()
         return finished
+
+    @property
+    def too_much(self) -> bool:
+        """Whether the answer has grown beyond what is worth keeping."""
+        return self._size > _MOST
 
     def response(self) -> ir.Response:
         """The answer so far, without log probabilities."""
@@ -190,6 +205,13 @@ class Gathered:
 
     def _settle(self) -> None:
         if self._kind is not None:
-            self._fold.add(self._kind(self._index, "".join(self._pieces), self._candidate))
+            self._join()
+            self._fold.add(self._kind(self._index, "".join(self._texts), self._candidate))
+            self._texts.clear()
             self._kind = None
-            self._pieces.clear()
+
+    def _join(self) -> None:
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        self._texts.append(text)
+        self._size += len(text)

@@ -145,6 +145,26 @@ async def test_an_answer_without_seals_leaves_the_vault_alone() -> None:
     assert vault.kept == 0
 
 
+@pytest.mark.parametrize(
+    ("quirks", "said", "kept"),
+    [
+        (Quirks(reasoning_replay="tool_turns"), CALL, 1),
+        (Quirks(reasoning_replay="tool_turns"), ir.Text("So."), 0),
+        (Quirks(reasoning_replay="always"), ir.Text("So."), 1),
+        (Quirks(signatures=False), ir.Text("So."), 1),
+    ],
+)
+async def test_reasoning_is_kept_as_far_as_the_vendor_wants_it_back(
+    quirks: Quirks, said: ir.Block, kept: int
+) -> None:
+    vault = Counting()
+    upstream = wire("openai_chat", quirks)
+    keeper = started(vault, FIRST, upstream).keeper(upstream, HERE)
+    assert keeper is not None
+    await keeper.keep(ir.Response("t", candidates=(ir.Candidate((ir.Thinking("hm"), said)),)))
+    assert vault.kept == kept
+
+
 async def test_streams_are_kept_when_they_finish() -> None:
     vault = Counting()
     keeper = started(vault, FIRST).keeper(wire(), HERE)
@@ -158,6 +178,20 @@ async def test_streams_are_kept_when_they_finish() -> None:
     assert vault.kept == 1
     restored = await started(vault, SECOND).restored(SECOND, HERE, Report("anthropic"))
     assert restored.messages[1].blocks == (SIGNED, CALL)
+
+
+@pytest.mark.parametrize("event", [ir.TextDelta(0, "x" * 100_000), ir.MediaDelta(0, "A" * 100_000)])
+async def test_an_endless_stream_is_not_gathered(event: ir.Event) -> None:
+    vault = Counting()
+    keeper = started(vault, FIRST).keeper(wire(), HERE)
+    assert keeper is not None
+    block = ir.Text("") if isinstance(event, ir.TextDelta) else ir.Media("image", data="")
+    keeper.watch([ir.Start("t"), ir.Open(0, block), ir.Open(1, ir.Text(""))])
+    for _ in range(200):
+        for _ in range(300):
+            keeper.watch([ir.TextDelta(1, "")])
+        keeper.watch([event])
+    assert not keeper.watch([ir.Close(0), ir.Close(1), ir.Finish(ir.Stop("end"))])
 
 
 async def test_a_vault_that_fails_is_missing_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
@@ -211,6 +245,14 @@ def test_what_is_gathered_is_the_answer(candidates: list[list[ir.Block]], random
             finished += gathered.add([event])
     assert finished == len(candidates)
     assert gathered.response() == response
+
+
+def test_a_summary_is_not_taken_for_the_thought_itself() -> None:
+    gathered = Gathered()
+    gathered.add([ir.Start("t"), ir.Open(0, ir.Thinking())])
+    gathered.add([ir.ThinkDelta(0, "raw"), ir.ThinkDelta(0, "short", part=0), ir.ThinkDelta(0, "er", part=0)])
+    [block] = gathered.response().candidates[0].blocks
+    assert block == ir.Thinking("raw", ("shorter",))
 
 
 def test_long_texts_are_joined_as_they_come() -> None:
