@@ -19,8 +19,8 @@ What it cannot say, and what becomes of it:
 - JSON without a schema: emulated before it comes here;
 - reasoning of other providers: dropped from requests, shown in answers without a signature.
 
-Files: terms (words) · block_decoder, block_encoder · usage · check · request, with history, tools, reasoning
-and output · response · stream (decoder), stream_encoder · errors · relay · locate.
+Files: terms (words) · block_decoder, block_encoder · usage · check · request, with history, tools, reasoning,
+thoughts and output · response · stream (decoder), stream_encoder · errors · relay · locate.
 """
 
 from __future__ import annotations
