@@ -214,7 +214,7 @@ def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> 
         report.change("sampling.top_p", "top_p", f"raised to {LEAST_TOP_P}: 0 is refused")
     if (sampling.seed or 0) < 0:
         del body["random_seed"]
-        report.lose("sampling.seed", "a seed is not negative here", "quality")
+        report.lose("sampling.seed", "a seed is not negative here", "hint")
     if sampling.top_logprobs is not None and sampling.logprobs is None:
         body["logprobs"] = True
         report.add("logprobs", "`top_logprobs` needs it")

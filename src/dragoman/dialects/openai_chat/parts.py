@@ -213,8 +213,8 @@ def from_url(url: str | None) -> tuple[str | None, str | None, str | None]:
 def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | None:
     """One content part, None for what this dialect cannot say there: the loss is then reported.
 
-    Raises WireError (`unsupported_modality`) for media that no part can carry: an answer to a question
-    whose picture is missing would be an answer to another question.
+    Raises WireError for media that no part can carry (`unsupported_modality`), or not in this form
+    (`unsupported_value`): an answer to a question whose picture is missing would answer another question.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -246,14 +246,14 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] 
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
-    """The part for a medium. Raises WireError (`unsupported_modality`) where no part can carry it."""
+    """The part for a medium. Raises WireError where no part can carry it; `encode_part` has the codes."""
     word = (block.form if draft.own else None) or block.kind
     if word == "document":
         out = _write_document(block, draft, where)
     elif (write := _MEDIA.get(word)) is not None:
         out = write(block, draft, where)
     else:
-        raise _impossible(where, f"{block.kind} cannot be sent")
+        raise WireError(f"{block.kind} cannot be sent", where, "unsupported_modality")
     if block.sealed is not None:
         draft.leave_seal(where)
     return draft.finish(out, block.cache, block.extra, where)
@@ -269,7 +269,7 @@ def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
 def _write_audio(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     data = block.data
     if data is None:
-        raise _impossible(where, "audio can only be sent as data")
+        raise _unreadable(where, "audio can only be sent as data")
     mime = (block.mime or "audio/wav").partition(";")[0].strip().lower()
     word = AUDIO_FORMATS.get(mime) or mime.partition("/")[2]
     if not draft.own and (pcm := pcm_of(block.mime)) is not None:
@@ -314,7 +314,7 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]
         if text is None:
             text = _words(block.blocks or (), draft, where)
         return {"type": "text", "text": f"<document{title}>\n{text}\n</document>"}
-    raise _impossible(where, "a document can only be sent as data or text")
+    raise _unreadable(where, "a document can only be sent as data or text")
 
 
 def _text_of(data: str, mime: str | None) -> str | None:
@@ -349,15 +349,15 @@ def _data_or_url(block: ir.Media, draft: Draft, where: str) -> str:
     if block.url is not None:
         return block.url
     if block.data is None:
-        raise _impossible(where, "a file that was uploaded to another provider cannot be read here")
+        raise _unreadable(where, "a file that was uploaded to another provider cannot be read here")
     mime = block.mime or ""
     if not (mime or draft.own):
         mime = next((m for magic, m in _MAGIC.items() if block.data.startswith(magic)), "image/png")
     return f"data:{mime};base64,{block.data}"
 
 
-def _impossible(where: str, why: str) -> WireError:
-    return WireError(why, where, "unsupported_modality")
+def _unreadable(where: str, why: str) -> WireError:
+    return WireError(why, where, "unsupported_value")
 
 
 _MEDIA: Final[dict[str, Callable[[ir.Media, Draft, str], dict[str, Any]]]] = {

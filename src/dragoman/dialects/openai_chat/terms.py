@@ -83,7 +83,7 @@ REFUSED: Final[dict[str, tuple[str, Severity]]] = {
     "tool_choice": ("tool_choice", "meaning"),
     "temperature": ("sampling.temperature", "quality"),
     "top_p": ("sampling.top_p", "quality"),
-    "seed": ("sampling.seed", "quality"),
+    "seed": ("sampling.seed", "hint"),
     "frequency_penalty": ("sampling.frequency_penalty", "quality"),
     "presence_penalty": ("sampling.presence_penalty", "quality"),
     "parallel_tool_calls": ("parallel", "quality"),

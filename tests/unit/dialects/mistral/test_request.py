@@ -110,7 +110,7 @@ def test_a_seed_has_its_own_name() -> None:
 def test_values_beyond_the_limits_are_named() -> None:
     body, report = sampled(temperature=2, seed=-1)
     assert body == {"temperature": 1.5}
-    assert lost(report) == {"sampling.temperature": "quality", "sampling.seed": "quality"}
+    assert lost(report) == {"sampling.temperature": "quality", "sampling.seed": "hint"}
     assert sampled(temperature=1.5)[0] == {"temperature": 1.5}
     assert not sampled(temperature=1.5)[1].losses
 

@@ -207,7 +207,7 @@ def test_what_a_vendor_refuses_is_left_out_and_named() -> None:
     assert lost(report) == {
         "sampling.logit_bias": "meaning",
         "metadata": "hint",
-        "sampling.seed": "quality",
+        "sampling.seed": "hint",
         "odd": "hint",
     }
 
