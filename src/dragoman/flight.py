@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -245,7 +245,8 @@ class Flight:
                 call = msgspec.structs.replace(call, encoded=upstream.encode(emulation.request, call))
         except WireError as error:
             # Another deployment may be able to say it; if none is, the client is told where it is.
-            fault = msgspec.structs.replace(work.located(work.blamed(error)), kind="untranslatable")
+            fault = work.located(work.blamed(error), self._locate())
+            fault = msgspec.structs.replace(fault, kind="untranslatable")
             raise RequestFailed(fault) from error
         self._account(call)
         self._exchange.phase = "connect"
@@ -279,11 +280,13 @@ class Flight:
         has looked at the request, which is before it has computed anything.
         """
         exchange, work = self._exchange, self._work
-        locate = work.face.located(work.wire)
-        if self._sealing is not None:
-            locate = self._sealing.located(locate)
-        exchange.losses, exchange.changes = call.report.located(locate)
+        exchange.losses, exchange.changes = call.report.located(self._locate())
         work.hold_strict()
+
+    def _locate(self) -> Callable[[str], str]:
+        """A place of the request that is sent, in the client's own words."""
+        locate = self._work.face.located(self._work.wire)
+        return locate if self._sealing is None else self._sealing.located(locate)
 
     async def _fetch_media(self, upstream: Upstream) -> None:
         """Media named by an address become bytes, where the provider does not read them there itself."""

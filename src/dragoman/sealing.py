@@ -20,7 +20,7 @@ from dragoman.upstreams.wire import WireUpstream
 
 log = logging.getLogger("dragoman.sealing")
 
-_BLOCK = re.compile(r"(messages\[(\d+)\])\.blocks\[")
+_BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 
 def begin(vault: Vault, tenant: str, upstream: Upstream, request: ir.Request) -> Sealing | None:

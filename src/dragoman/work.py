@@ -7,7 +7,7 @@ The server hands an `Inbound` and a `Client` in; the engine's stages and the fli
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -162,11 +162,11 @@ class Work:
             "invalid_request", error.message, code=error.code, param=error.path or None, blame="client"
         )
 
-    def located(self, fault: ir.Fault) -> ir.Fault:
+    def located(self, fault: ir.Fault, locate: Callable[[str], str] | None = None) -> ir.Fault:
         """A fault whose parameter is a place in IR terms, with the place in the client's own words."""
         if fault.param is None:
             return fault
-        path = self.face.located(self.wire)(fault.param)
+        path = (locate or self.face.located(self.wire))(fault.param)
         return msgspec.structs.replace(fault, param=path.removeprefix("$."))
 
     def can_relay(self, upstream: Upstream, facts: Facts) -> bool:

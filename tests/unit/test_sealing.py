@@ -121,6 +121,7 @@ async def test_places_in_a_restored_message_are_the_message() -> None:
     assert [sealing.located(str)(place) for place in places] == places
     await sealing.restored(SECOND, HERE, Report("anthropic"))
     assert [sealing.located(str)(place) for place in places] == ["messages[1]", *places[1:]]
+    assert sealing.located(str)("messages[1].content[2]") == "messages[1]"  # as codecs name it in errors
     await sealing.restored(SECOND, Scope("up", "other"), Report("anthropic"))
     assert [sealing.located(str)(place) for place in places] == places
 

@@ -74,10 +74,13 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """What is kept of one answer: whose it is, and its blocks in order."""
+    """What is kept of one answer: whose it is, its blocks in order, and the digest of what it answered, which
+    tells it from another with the same content.
+    """
 
     scope: Scope
     pieces: tuple[Piece, ...]
+    before: bytes
 
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -242,7 +245,7 @@ def entry(
         return None  # providers refuse a message of thinking alone
     calls = _calls(blocks)
     keys = [marks.called(before, call, marks.call(call)) for call in calls] + _names(calls, marks)
-    return keys or [marks.said(before, _text(blocks))], _pack(Kept(scope, tuple(pieces)))
+    return keys or [marks.said(before, _text(blocks))], _pack(Kept(scope, tuple(pieces), before))
 
 
 def _piece(

@@ -530,6 +530,15 @@ def test_reasoning_without_a_seal_comes_back_where_it_is_wanted() -> None:
     assert not recalled.losses
 
 
+def test_two_answers_alike_each_get_their_reasoning() -> None:
+    memory = Memory()
+    answer: list[ir.Block] = [ir.Thinking("hm"), ir.Text("Wait.")]
+    memory.answered(answer, unsealed=True)
+    memory.answered(answer, conversation(answer[1:]), unsealed=True)
+    recalled = memory.recalled(conversation(answer[1:], answer[1:]))
+    assert (blocks(recalled, 1), blocks(recalled, 3)) == (answer, answer)
+
+
 def test_reasoning_without_a_seal_is_left_where_nobody_wants_it() -> None:
     recalled = there_and_back([ir.Thinking("shown"), call(sealed=seal("1"))])
     assert blocks(recalled) == [call(sealed=seal("1"))]
