@@ -156,17 +156,19 @@ class _History(_OwnHistory):
         super().__init__(draft)
         self.open: deque[tuple[str, str]] = deque()  # (id, name) of the calls that no result answers yet
         self.moved: list[tuple[ir.Media, str]] = []
-        self.place = "system"  # of the last message
+        self.place = "system"  # of the last system text
 
     def message(self, message: ir.Message, where: str, index: int) -> None:
         """One message of the history."""
         report = self.draft.report
-        self.place = where
         if message.role == "assistant":
             self._assistant(message, where, index)
         elif message.role == "user":
             self._user(message, where)
+        elif all(isinstance(block, ir.Text) and not block.text for block in message.blocks):
+            report.change(where, "messages", "a message that says nothing is left out")
         else:
+            self.place = where
             self._settle(bridge=True)
             self.say("system", message.blocks, where + ".blocks")
             after_assistant = len(self.out) > 1 and self.out[-2]["role"] == "assistant"
@@ -278,10 +280,6 @@ class _History(_OwnHistory):
         """Give the system message that was written last to the user: none may stand there, or hold media."""
         out = self.out[-1]
         content = out["content"]
-        if not content:
-            del self.out[-1]
-            self.draft.report.change(self.place, "messages", "a message that says nothing is left out")
-            return
         if isinstance(content, str):
             out["content"] = f"<system>\n{content}\n</system>"
         else:

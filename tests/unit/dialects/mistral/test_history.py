@@ -247,6 +247,16 @@ PICTURE = ir.Media("image", url="https://x")
 SHOWN = {"type": "image_url", "image_url": {"url": "https://x"}}
 
 
+def test_system_messages_that_say_nothing_are_left_out() -> None:
+    empty = said("", role="system")
+    messages, report = messages_of(said("Look."), CALLING, result("blue"), empty)
+    assert [message["role"] for message in messages] == ["user", "assistant", "tool"]
+    assert changed(report) == {"messages[3]"}
+    messages, report = messages_of(said("Hi."), said("Be kind.", role="system"), empty)
+    assert messages[1:] == [{"role": "user", "content": "<system>\nBe kind.\n</system>"}]
+    assert changed(report) == {"messages[1]", "messages[2]"}
+
+
 @pytest.mark.parametrize("before", [(), (said("Ho.", role="assistant"),)])
 def test_system_messages_with_media_are_the_users(before: tuple[ir.Message, ...]) -> None:
     messages, report = messages_of(
