@@ -449,7 +449,7 @@ class Seals(Section, frozen=True):
         Duration(86400)
     )
     max_size: Annotated[
-        Size, about("Memory for all of it; the least recently used goes first. `0`: nothing is kept.")
+        Size, about("Memory for all of it; the client that takes most makes room. `0`: nothing is kept.")
     ] = Size(64_000_000)
 
 
