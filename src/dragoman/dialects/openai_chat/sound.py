@@ -23,6 +23,9 @@ from dragoman.wire.wav import Pcm, pcm_of, wav
 
 _SAMPLES: Final = "pcm16"
 _SPEAKING: Final = Pcm()
+_UNIT: Final = 6
+"""Bytes that are whole samples, and whole groups of base64."""
+_UNIT_OF_TEXT: Final = 8
 
 
 class Voice(NamedTuple):
@@ -163,8 +166,8 @@ class Spoken:
 class Joined:
     """Pieces of base64, cut anywhere or padded each, as pieces that can be decoded alone and together.
 
-    Clients do either; so that every piece but the last holds a multiple of three bytes. What is no base64
-    passes as it is.
+    Clients do either, and some play each piece as it comes: so that every piece but the last holds whole
+    samples of two bytes and needs no padding. What is no base64 passes as it is.
     """
 
     __slots__ = ("_bytes", "_text")
@@ -176,15 +179,16 @@ class Joined:
     def feed(self, text: str) -> str:
         """What can go out with this piece; may be empty."""
         text = self._text + text
-        whole = len(text) & ~3
+        plain = not (self._bytes or text.endswith("="))
+        whole = len(text) - len(text) % (_UNIT_OF_TEXT if plain else 4)
         text, self._text = text[:whole], text[whole:]
-        if not self._bytes and not text.endswith("="):
+        if plain:
             return text
         try:
             data = self._bytes + base64.b64decode(text)
         except binascii.Error:
             return text
-        ready = len(data) - len(data) % 3
+        ready = len(data) - len(data) % _UNIT
         self._bytes = data[ready:]
         return base64.b64encode(data[:ready]).decode()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import wave
 from typing import Any
 
@@ -188,20 +189,20 @@ OPEN = ir.Open(0, ir.Media("audio", SPOKEN))
 def test_pieces_go_out_as_they_come_and_the_date_last() -> None:
     written, report = stream(
         OPEN,
-        ir.MediaDelta(0, "AAEC"),
+        ir.MediaDelta(0, "AAECAwQF"),
         ir.MediaDelta(0, transcript="Hi"),
-        ir.MediaDelta(0, "AwQF", " there"),
+        ir.MediaDelta(0, "BgcICQoL", " there"),
         ir.Close(0),
     )
     assert [delta["audio"] for delta in deltas_of(written)[:-1]] == [
         {"id": "audio_7_0", "transcript": ""},
-        {"data": "AAEC"},
+        {"data": "AAECAwQF"},
         {"transcript": "Hi"},
-        {"data": "AwQF", "transcript": " there"},
+        {"data": "BgcICQoL", "transcript": " there"},
         {"expires_at": 1_700_000_000},
     ]
     assert accumulated(written) == ChatCompletionAudio(
-        id="audio_7_0", data="AAECAwQF", expires_at=1_700_000_000, transcript="Hi there"
+        id="audio_7_0", data="AAECAwQFBgcICQoL", expires_at=1_700_000_000, transcript="Hi there"
     )
     assert (lost(report), report.changes) == ({}, [])
 
@@ -269,6 +270,26 @@ def test_a_streamed_sound_by_address_is_lost() -> None:
     written, report = stream(ir.Open(0, ir.Media("audio", SPOKEN, url="https://x.test/a")), ir.Close(0))
     assert b'"audio"' not in written
     assert lost(report) == {"candidates[0].blocks[0]": "meaning"}
+
+
+@pytest.mark.parametrize("sizes", [[1000, 2, 4], [1, 3, 7, 999], [960], [5], [4802]])
+@pytest.mark.parametrize("padded", [True, False])
+def test_each_piece_can_be_played_alone_and_all_of_them_together(sizes: list[int], padded: bool) -> None:
+    """However the upstream cuts: a player takes samples of two bytes, a client joins the base64."""
+    samples = bytes(index * 7 % 256 for index in range(4802))
+    whole = samples if padded else b64(samples)
+    pieces, at = [], 0
+    for size in itertools.cycle(sizes):
+        pieces.append(whole[at : at + size])
+        at += size
+        if at >= len(whole):
+            break
+    joined = Joined()
+    out = [joined.feed(b64(piece) if isinstance(piece, bytes) else piece) for piece in pieces]
+    out.append(joined.close())
+    assert b"".join(base64.b64decode(piece, validate=True) for piece in out) == samples
+    assert base64.b64decode("".join(out), validate=True) == samples
+    assert all(len(base64.b64decode(piece)) % 2 == 0 for piece in out)
 
 
 def test_broken_pieces_pass_as_they_are() -> None:
