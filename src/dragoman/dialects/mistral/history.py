@@ -165,18 +165,8 @@ class _History(_OwnHistory):
             self._assistant(message, where, index)
         elif message.role == "user":
             self._user(message, where)
-        elif all(isinstance(block, ir.Text) and not block.text for block in message.blocks):
-            report.change(where, "messages", "a message that says nothing is left out")
         else:
-            self.place = where
-            self._settle(bridge=True)
-            self.say("system", message.blocks, where + ".blocks")
-            after_assistant = len(self.out) > 1 and self.out[-2]["role"] == "assistant"
-            if after_assistant or not _is_text(self.out[-1]["content"]):
-                self._tag()
-            elif message.role == "developer":
-                to = f"messages[{len(self.out) - 1}].role"
-                report.change(where + ".role", to, "this role is `system` here")
+            self._system(message, where)
         if message.name is not None:
             report.lose(where + ".name", "messages have no names here", "hint")
         lose_mark(message.cache, self.draft, where)
@@ -199,6 +189,23 @@ class _History(_OwnHistory):
             self.draft.report.add(f"messages[{len(self.out) - 1}].prefix", reason)
 
     # One role each -------------------------------------------------------------------------------
+
+    def _system(self, message: ir.Message, where: str) -> None:
+        report = self.draft.report
+        self.say("system", message.blocks, where + ".blocks")
+        said = self.out.pop()
+        if not said["content"]:
+            report.change(where, "messages", "a message that says nothing is left out")
+            return
+        self._settle(bridge=True)
+        after_assistant = bool(self.out) and self.out[-1]["role"] == "assistant"
+        self.out.append(said)
+        self.place = where
+        if after_assistant or not _is_text(said["content"]):
+            self._tag()
+        elif message.role == "developer":
+            to = f"messages[{len(self.out) - 1}].role"
+            report.change(where + ".role", to, "this role is `system` here")
 
     def _assistant(self, message: ir.Message, where: str, index: int) -> None:
         self._settle()
