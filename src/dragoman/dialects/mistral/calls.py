@@ -47,9 +47,7 @@ def arguments_text(arguments: Any) -> str:
     return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
 
 
-def encode_call(
-    block: ir.ToolCall, stated: str | None, draft: Draft, where: str, *, answer: bool = False
-) -> dict[str, Any]:
+def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
     """One entry of `tool_calls`. stated: the id to write, None = the client's call had none.
 
     Raises WireError for a call of a free-text tool in a history, which emulation makes a function before it
@@ -57,7 +55,7 @@ def encode_call(
     """
     arguments = block.arguments if draft.own or block.arguments else "{}"
     if block.kind == "custom":
-        if not answer:
+        if not draft.answer:
             raise WireError("calls of free-text tools have no form here", where, "unsupported_value")
         arguments = msgspec.json.encode({INPUT: block.arguments}).decode()
         draft.report.change(where, f"function.arguments.{INPUT}", "arguments are an object here")
@@ -65,7 +63,7 @@ def encode_call(
     out["type"] = "function"
     out["function"] = {"name": block.name, "arguments": arguments}
     if block.sealed is not None:
-        draft.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
+        draft.leave_seal(where)
     if block.cache is not None:
         draft.report.lose(where + ".cache", "the prompt cache takes no marks here", "hint")
     if block.extra is not None:

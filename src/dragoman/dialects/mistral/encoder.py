@@ -73,7 +73,7 @@ class Encoder:
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
         self._own = False
-        self._draft = Draft(reply.report)
+        self._draft = Draft(reply.report, answer=True)
         self._choices: dict[int, _Choice] = {}
         self._head = b""
         self._once: dict[str, Any] = {}  # leftovers that the next chunk takes along
@@ -93,7 +93,7 @@ class Encoder:
 
     def _start(self, event: ir.Start) -> bytes:
         self._own = event.dialect == NAME
-        self._draft = Draft(self._reply.report, own=self._own)
+        self._draft = Draft(self._reply.report, own=self._own, answer=True)
         self._usage, self._tier = event.usage, event.tier
         members: dict[str, Any] = {
             "id": event.id if event.id is not None else self._reply.id,
@@ -174,7 +174,7 @@ class Encoder:
         """Name as lost what a block carries beside its words; our own seals are sent when they come."""
         sealed: ir.Sealed | None = getattr(out.block, "sealed", None)
         if sealed is not None:
-            self._draft.report.lose(out.where + ".sealed", "only its origin can read a seal", "quality")
+            self._draft.leave_seal(out.where)
         if out.block.extra is not None:
             restore({}, out.block.extra, self._draft.report, out.where)
 
@@ -230,7 +230,7 @@ class Encoder:
                 out.block = replace(out.block, sealed=event.sealed)
                 return b""
             return self._chunks(choice, encode_part(ir.Thinking(sealed=event.sealed), self._draft, out.where))
-        self._draft.report.lose(out.where + ".sealed", "only its origin can read a seal", "quality")
+        self._draft.leave_seal(out.where)
         return b""
 
     def _media(self, event: ir.MediaDelta) -> bytes:
@@ -304,7 +304,7 @@ class Encoder:
         arguments = block.arguments + "".join(out.pieces)
         stated = block.id if block.id is not None else mint(self._reply, choice.index, position)
         whole = replace(block, arguments=arguments)
-        call = encode_call(whole, stated, self._draft, out.where, answer=True)
+        call = encode_call(whole, stated, self._draft, out.where)
         call.setdefault("index", position)
         return self._delta(choice.index, {"tool_calls": [call]})
 

@@ -103,9 +103,7 @@ class _OwnHistory:
         form = message.form or ""
         first = message.blocks[0] if message.blocks else None
         if message.role == "assistant":
-            saying = Saying(
-                self.draft, lambda stated, _: stated, history=True, parts=form.startswith("parts")
-            )
+            saying = Saying(self.draft, lambda stated, _: stated, parts=form.startswith("parts"))
             out = saying.write(message.blocks, where)
             if form.endswith("prefix"):
                 out["prefix"] = True
@@ -212,7 +210,6 @@ class _History(_OwnHistory):
         saying = Saying(
             self.draft,
             lambda stated, position: call_id(stated if stated is not None else f"call_{index}_{position}"),
-            history=True,
         )
         out = saying.write(message.blocks, where)
         self.moved.extend(saying.moved)

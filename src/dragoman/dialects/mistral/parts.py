@@ -279,7 +279,7 @@ def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict
     """The chunk with its leftovers; a mark and a foreign seal, which no chunk holds, are named as lost."""
     sealed: ir.Sealed | None = getattr(block, "sealed", None)
     if sealed is not None and sealed.origin != NAME:
-        draft.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
+        draft.leave_seal(where)
     lose_mark(getattr(block, "cache", None), draft, where)
     if block.extra is not None:
         restore(out, block.extra, draft.report, where)

@@ -26,7 +26,7 @@ from dragoman.dialects.mistral.terms import (
 )
 from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.reasoning import effort_of, lose_visibility
+from dragoman.dialects.openai_chat.reasoning import by_effort
 from dragoman.errors import WireError
 
 _SAMPLING: Final[dict[str, str]] = {
@@ -263,12 +263,7 @@ def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draf
         return
     if reasoning.extra is not None:
         restore({}, reasoning.extra, draft.report, "reasoning")
-    if draft.facts.reasoning is False:
-        draft.report.lose("reasoning", "the model does not reason", "hint")
-        return
-    if (effort := effort_of(reasoning, draft)) is not None:
-        body["reasoning_effort"] = effort
-    lose_visibility(reasoning, draft)
+    by_effort(body, reasoning, draft)
 
 
 def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None:

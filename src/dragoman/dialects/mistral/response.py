@@ -108,7 +108,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     """The answer as a client of this dialect reads it."""
     report = reply.report
     own = response.dialect == NAME
-    draft = Draft(report, own=own)
+    draft = Draft(report, own=own, answer=True)
     out: dict[str, Any] = {
         "id": response.id if response.id is not None else reply.id,
         "object": _OBJECT,

@@ -60,23 +60,20 @@ def _joined(blocks: list[ir.Block]) -> list[ir.Block]:
 class Saying:
     """One assistant's message while its blocks are being written into it.
 
-    history: the message goes out in a request, otherwise to a client in an answer. parts: the content was
-    a list. mint: the id to write for a call (its own, its place among the calls).
+    parts: the content was a list. mint: the id to write for a call (its own, its place among the calls).
     """
 
-    __slots__ = ("calls", "chunks", "draft", "history", "mint", "moved", "parts", "spaced")
+    __slots__ = ("calls", "chunks", "draft", "mint", "moved", "parts", "spaced")
 
     def __init__(
         self,
         draft: Draft,
         mint: Callable[[str | None, int], str | None],
         *,
-        history: bool = False,
         parts: bool = False,
     ) -> None:
         self.draft = draft
         self.mint = mint
-        self.history = history
         self.parts = parts
         self.chunks: list[dict[str, Any]] = []
         self.calls: list[dict[str, Any]] = []
@@ -89,7 +86,7 @@ class Saying:
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
         wire: dict[str, Any] = {"role": "assistant"}
         content = self.chunks if self.parts else bare(self.chunks)
-        if content or self.parts or not self.history or (self.draft.own and self.chunks):
+        if content or self.parts or self.draft.answer or (self.draft.own and self.chunks):
             wire["content"] = content
         if self.calls:
             wire["tool_calls"] = self.calls
@@ -110,7 +107,7 @@ class Saying:
         self.spaced = True
         if self.draft.own:
             self.chunks.extend(encode_part(block, self.draft, where))
-        elif self.history:
+        elif not self.draft.answer:
             self.draft.report.lose(where, "thinking of another origin is not sent back", "quality")
         elif block.redacted or not (block.text or block.summary):
             self.draft.report.lose(where, "thinking without words is not shown", "hint")
@@ -123,8 +120,8 @@ class Saying:
             lose_unsaid(block, self.draft, where)
             return
         stated = self.mint(block.id, len(self.calls))
-        call = encode_call(block, stated, self.draft, where, answer=not self.history)
-        if not self.history:
+        call = encode_call(block, stated, self.draft, where)
+        if self.draft.answer:
             call.setdefault("index", len(self.calls))
         self.calls.append(call)
 
@@ -132,10 +129,12 @@ class Saying:
         self.spaced = True
         if self.draft.own:
             self.chunks.extend(encode_part(block, self.draft, where))
-        elif self.history and block.kind == "audio" and block.data is None and block.url is None:
-            self._spoken(block, where)
-        elif self.history and (block.data is not None or block.url is not None):
+        elif self.draft.answer:
+            self.chunks.extend(shown_media(block, self.draft, where))
+        elif block.data is not None or block.url is not None:
             self.moved.append((block, where))
+        elif block.kind == "audio":
+            self._spoken(block, where)
         else:
             self.chunks.extend(shown_media(block, self.draft, where))
 

@@ -142,7 +142,8 @@ _OWN: Final[dict[str, Callable[[ir.Reasoning], Any]]] = {
 }
 
 
-def _by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
+def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
+    """Ask for reasoning by `reasoning_effort`."""
     if draft.facts.reasoning is False:
         draft.report.lose("reasoning", "the model does not reason", "hint")
         return
@@ -186,7 +187,7 @@ def _by_switch(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> N
 
 
 _WAYS: Final[dict[str, Callable[[dict[str, Any], ir.Reasoning, Draft], None]]] = {
-    "reasoning_effort": _by_effort,
+    "reasoning_effort": by_effort,
     "reasoning": _by_object,
     "thinking": _by_thinking,
     "enable_thinking": _by_switch,

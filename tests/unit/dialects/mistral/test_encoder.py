@@ -148,14 +148,13 @@ def test_what_others_know_alone() -> None:
     assert deltas == [{"content": "x"}]
     where = "candidates[0].blocks"
     assert lost(report) == {
-        f"{where}[0].sealed": "quality",
         f"{where}[0].x": "hint",
         f"{where}[1]": "quality",
         f"{where}[2]": "hint",
-        f"{where}[3].sealed": "quality",
         f"{where}[4].citations[0]": "quality",
         "events": "hint",
     }
+    assert changed(report) == {f"{where}[0].sealed", f"{where}[3].sealed"}
 
 
 def test_our_own_come_back_as_they_were() -> None:

@@ -224,7 +224,8 @@ def test_thinking_is_shown_as_chunks() -> None:
         ir.Thinking("Hm.", sealed=ir.Sealed("anthropic", "s")), ir.Thinking(), ir.Text("Hi.")
     )
     assert message["content"] == [THOUGHT, {"type": "text", "text": "Hi."}]
-    assert lost(report) == {"candidates[0].blocks[0].sealed": "quality", "candidates[0].blocks[1]": "hint"}
+    assert lost(report) == {"candidates[0].blocks[1]": "hint"}
+    assert changed(report) == {"candidates[0].blocks[0].sealed"}
 
 
 def test_texts_are_joined() -> None:
