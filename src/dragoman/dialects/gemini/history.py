@@ -22,6 +22,7 @@ _SYSTEM_ROLES = frozenset({"system", "developer"})
 _ROLES = {"assistant": "model"}
 
 CUT_OFF = "The call was never answered: it was cancelled or its result was lost."
+_NO_WORDS: _Wire = {"text": ""}
 BEGIN = "Please begin."
 GO_ON = "Please continue."
 
@@ -71,6 +72,11 @@ def _tagged(part: _Wire) -> _Wire:
 # --- Another dialect's ---------------------------------------------------------------------------
 
 
+def _is_medium(block: ir.Block) -> bool:
+    """Whether a block is a medium, and no document that is given as text."""
+    return isinstance(block, ir.Media) and block.text is None and block.blocks is None
+
+
 class _Pending(msgspec.Struct):
     """A call of the last model turn. parts: its result, once it is there, with the media that follow it."""
 
@@ -91,6 +97,8 @@ class _Turn:
 
     def written(self) -> list[_Wire]:
         """Its parts."""
+        if not self.calls:
+            return self.parts
         return [part for call in self.calls for part in call.parts or ()] + self.parts
 
 
@@ -123,28 +131,28 @@ class _Writer:
             if message.role not in _SYSTEM_ROLES:
                 break
             system += self._system_parts(message.blocks, f"messages[{self.next}].blocks")
-            self._heading(message, f"messages[{self.next}]")
+            self._heading(message, self.next)
             self.next += 1
         return system
 
     def _system_parts(self, blocks: tuple[ir.Block, ...], where: str) -> list[_Wire]:
         parts: list[_Wire] = []
         for index, block in enumerate(blocks):
-            if not isinstance(block, ir.Text | ir.Refusal | ir.Json):
+            if (bare := bare_text(block)) is not None:
+                if bare["text"]:
+                    parts.append(bare)
+            elif not isinstance(block, ir.Text | ir.Refusal | ir.Json):
                 self.report.lose(f"{where}[{index}]", "system text is text alone here", "meaning")
-            elif (part := self._part(block, f"{where}[{index}]")) is not None:
-                parts.append(part)
+            else:
+                part = encode_part(block, self.draft, f"{where}[{index}]")
+                if part is not None and part != _NO_WORDS:
+                    parts.append(part)
         return parts
-
-    def _part(self, block: ir.Block, where: str) -> _Wire | None:
-        """One part; a text of nothing is left out, unless it is signed."""
-        part = bare_text(block) or encode_part(block, self.draft, where)
-        return None if part == {"text": ""} else part
 
     def _system(self, index: int, message: ir.Message) -> None:
         """System text in the middle."""
         parts = self._system_parts(message.blocks, f"messages[{index}].blocks")
-        self._heading(message, f"messages[{index}]")
+        self._heading(message, index)
         if not parts:
             return
         self._begin("user")
@@ -168,10 +176,13 @@ class _Writer:
                         parts.append(bare)
                 else:
                     self._block(block, f"messages[{index}].blocks[{place}]")
-            self._heading(message, f"messages[{index}]")
+            self._heading(message, index)
 
-    def _heading(self, message: ir.Message, where: str) -> None:
+    def _heading(self, message: ir.Message, index: int) -> None:
         """What a message carries beside its blocks."""
+        if message.name is None and message.cache is None and message.extra is None:
+            return
+        where = f"messages[{index}]"
         if message.name is not None:
             self.report.lose(f"{where}.name", "authors have no names here", "hint")
         if message.cache is not None:
@@ -181,8 +192,10 @@ class _Writer:
             restore({}, message.extra, self.report, where)
 
     def _begin(self, role: str) -> None:
+        """Go on with a turn of this role, or leave the one before it."""
         if self.turn.role != role:
-            self._settle()
+            if self.pending:
+                self._settle()
             self._open(role)
 
     def _open(self, role: str) -> None:
@@ -196,11 +209,11 @@ class _Writer:
         if isinstance(block, ir.ToolResult) and block.by == "client":
             self._result(block, where)
             return
-        part = self._part(block, where)
-        if part is None:
+        part = encode_part(block, self.draft, where)
+        if part is None or part == _NO_WORDS:  # an empty text is refused, unless it is signed
             return
         self.turn.parts.append(part)
-        if isinstance(block, ir.ToolCall) and "functionCall" in part and self.turn.role == "model":
+        if "functionCall" in part and isinstance(block, ir.ToolCall) and self.turn.role == "model":
             self.pending.append(_Pending(block.id, block.name))
             if block.id:
                 self.draft.names[block.id] = block.name
@@ -209,7 +222,7 @@ class _Writer:
 
     def _result(self, block: ir.ToolResult, where: str) -> None:
         media: list[_Wire] = []
-        if self.draft.facts.media_results is False:
+        if self.draft.facts.media_results is False and any(map(_is_medium, block.content)):
             block, media = self._without_media(block, where)
         part = encode_part(block, self.draft, where)
         assert part is not None
@@ -227,7 +240,7 @@ class _Writer:
         kept: list[ir.Block] = []
         for index, inside in enumerate(block.content):
             place = f"{where}.content[{index}]"
-            if not isinstance(inside, ir.Media) or inside.text is not None or inside.blocks is not None:
+            if not _is_medium(inside):
                 kept.append(inside)
             elif (part := encode_part(inside, self.draft, place)) is not None:
                 media.append(part)
@@ -249,13 +262,13 @@ class _Writer:
         text = next(iter(said.values()), "") if len(said) == 1 else said
         if not isinstance(text, str):
             text = msgspec.json.encode(text).decode()
-        name = block.name or "a tool"
+        name = self.draft.names.get(block.id or "") or block.name or "a tool"
         self.turn.parts.append({"text": f"Result of {name}, called earlier:\n{text}"})
         self.turn.parts += result.get("parts", ())
         self.report.change(where, "contents[].parts[].text", "a result without its call is written as text")
 
     def _settle(self) -> None:
-        """Leave a turn: what was called before it and is still unanswered gets an error result."""
+        """Leave a user's turn: what was called before it and is still unanswered gets an error result."""
         if self.turn.role != "user":
             return
         for call in self.pending:
@@ -283,14 +296,17 @@ class _Writer:
             self.report.lose(
                 f"messages[{len(self.messages) - 1}]", "is not continued, only answered", "quality"
             )
-        turns = [turn for turn in self.turns if turn.parts or turn.calls]
-        contents = [{"role": turn.role, "parts": turn.written()} for turn in turns]
-        if not contents or (
-            turns[0].role == "model" and any("functionCall" in part for part in turns[0].parts)
-        ):
+        contents: list[_Wire] = [
+            {"role": turn.role, "parts": turn.written()} for turn in self.turns if turn.parts or turn.calls
+        ]
+        if not contents or (contents[0]["role"] == "model" and _calls(contents[0]["parts"])):
             contents.insert(0, {"role": "user", "parts": [{"text": BEGIN}]})
             self.report.add("contents[0]", "a user's turn must come first")
         return contents
+
+
+def _calls(parts: list[_Wire]) -> bool:
+    return any("functionCall" in part for part in parts)
 
 
 # --- Signatures ----------------------------------------------------------------------------------
@@ -303,14 +319,21 @@ def sign_calls(contents: list[_Wire], draft: Draft) -> None:
     signed.
     """
     for place in range(len(contents) - 1, -1, -1):
-        parts = contents[place]["parts"]
-        if contents[place].get("role") == "model":
-            first = next((part for part in parts if "functionCall" in part), None)
-            if first is not None and "thoughtSignature" not in first:
-                first["thoughtSignature"] = SKIP_SIGNATURE
-                draft.report.add(
-                    f"contents[{place}].parts[].thoughtSignature",
-                    "the model refuses calls that are not signed",
-                )
-        elif any("functionResponse" not in part for part in parts):
-            return
+        content = contents[place]
+        if content.get("role") == "model":
+            for part in content["parts"]:
+                if "functionCall" in part:
+                    _sign(part, place, draft)
+                    break
+            continue
+        for part in content["parts"]:
+            if "functionResponse" not in part:
+                return
+
+
+def _sign(part: _Wire, place: int, draft: Draft) -> None:
+    if "thoughtSignature" not in part:
+        part["thoughtSignature"] = SKIP_SIGNATURE
+        draft.report.add(
+            f"contents[{place}].parts[].thoughtSignature", "the model refuses calls that are not signed"
+        )

@@ -318,6 +318,11 @@ def bare_text(block: ir.Block) -> _Wire | None:
     return {"text": block.text} if block.form != "bare" else None
 
 
+def _is_bare(block: ir.ToolCall | ir.ToolResult) -> bool:
+    """Whether a call or a result carries nothing beside its data."""
+    return block.sealed is None and block.extra is None and block.cache is None and block.item is None
+
+
 def encode_part(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
     """One block as a part, None where there is nothing to write; what is lost has then been reported.
 
@@ -418,7 +423,8 @@ def _call_out(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
         call["args"] = arguments
     if block.namespace is not None:
         draft.report.lose(f"{where}.namespace", "calls have no namespace here", "hint")
-    return _finish({key: call}, block, draft, where)
+    out: _Wire = {key: call}
+    return out if _is_bare(block) else _finish(out, block, draft, where)
 
 
 def _result_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:
@@ -428,6 +434,10 @@ def _result_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:
     if block.id is not None and draft.quirks.call_ids:
         result["id"] = block.id
     result["name"] = draft.names.get(block.id or "") or block.name or block.id or "unknown"
+    out: _Wire = {"functionResponse": result}
+    if len(block.content) == 1 and (alone := bare_text(block.content[0])) is not None:
+        result["response"] = {"error" if block.error else "output": alone["text"]}
+        return out if _is_bare(block) else _finish(out, block, draft, where)
     media: list[_Wire] = []
     said: list[tuple[ir.Block, str]] = []
     for index, inside in enumerate(block.content):
@@ -440,7 +450,7 @@ def _result_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:
         result["response"] = _response(block, said, draft)
     if media:
         result["parts"] = media
-    return _finish({"functionResponse": result}, block, draft, where)
+    return _finish(out, block, draft, where)
 
 
 def _provided_out(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:

@@ -7,8 +7,8 @@ that is refused is moved into the description, so that the model still reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -23,7 +23,6 @@ _KEPT: Final = frozenset(
         *("minItems", "maxItems", "minimum", "maximum"),
     }
 )
-_PLAIN: Final = _KEPT | {"required"}
 _LISTED: Final = frozenset({"anyOf", "oneOf", "prefixItems"})
 _UNSAID: Final = frozenset({"$schema", "$comment", "nullable", *DEFINED})
 """What is left out, or written elsewhere."""
@@ -37,39 +36,38 @@ def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
 
     Each thing refused is a loss, at its exact place below `where`.
     """
-    return schema if _is_plain(schema) else _Cleaner(schema, report).whole(schema, where)
+    return schema if is_plain(schema) else _Cleaner(schema, report).whole(schema, where)
 
 
-def _is_plain(schema: Any) -> bool:
-    """Whether a schema is taken as it is, without references."""
-    if type(schema) is not dict:
+class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    """A schema that is taken as it is: no references, for these are followed first."""
+
+    type: Any = None
+    description: Any = None
+    properties: dict[str, _Plain] | None = None
+    required: Any = None
+    additional_properties: bool | _Plain | None = None
+    enum: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
+    items: _Plain | None = None
+    format: Any = None
+    title: Any = None
+    minimum: Any = None
+    maximum: Any = None
+    min_items: Any = None
+    max_items: Any = None
+    any_of: list[_Plain] | None = None
+    one_of: list[_Plain] | None = None
+    prefix_items: list[_Plain] | None = None
+    property_ordering: Any = None
+
+
+def is_plain(schema: _Schema) -> bool:
+    """Whether the API takes a schema as it is."""
+    try:
+        msgspec.convert(schema, _Plain)
+    except msgspec.ValidationError:
         return False
-    for key, value in schema.items():
-        if key in _PLAIN or (key == "additionalProperties" and type(value) is bool):
-            continue
-        if key == "enum":
-            if not _is_of_strings(value):
-                return False
-            continue
-        if (inside := _inside(key, value)) is None:
-            return False
-        for one in inside:
-            if not _is_plain(one):
-                return False
     return True
-
-
-def _is_of_strings(values: Any) -> bool:
-    return type(values) is list and bool(values) and all(type(one) is str for one in values)
-
-
-def _inside(key: str, value: Any) -> Iterable[Any] | None:
-    """The schemas under a keyword; None for one that may not stay as it is."""
-    if key == "properties" and type(value) is dict:
-        return value.values()
-    if key in {"items", "additionalProperties"}:
-        return (value,)
-    return value if key in _LISTED and type(value) is list else None
 
 
 _BESIDE_REFERENCE: Final = frozenset({"allOf", "title", "description", *_NOTES, *_UNSAID})

@@ -10,8 +10,9 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.dialect import Target
 from dragoman.dialects.gemini.openapi import read_openapi, write_openapi
-from dragoman.dialects.gemini.schema import clean_schema
+from dragoman.dialects.gemini.schema import clean_schema, is_plain
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
+from dragoman.dialects.loss import Report
 from dragoman.errors import WireError
 
 _DECLARATION: Final = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
@@ -39,7 +40,8 @@ _PROVIDED: Final = {
 }
 """Our own tool for what another provider's tool does."""
 
-_DECLARED: Final = "tools[].functionDeclarations[]"
+_DECLARES: Final = "functionDeclarations"
+_DECLARED: Final = f"tools[].{_DECLARES}[]"
 
 _MODES: Final = {"AUTO": "auto", "NONE": "none", "ANY": "any"}
 _MODE_WORDS: Final = {"auto": "AUTO", "none": "NONE", "any": "ANY", "tool": "ANY"}
@@ -55,7 +57,7 @@ def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
         if type(value) is not dict:
             raise WireError("must be an object", f"tools[{index}]")
         for key, tool in spelled(value).items():
-            if key == "functionDeclarations":
+            if key == _DECLARES:
                 tools += map(_function, listed(tool))
             else:
                 tools.append(_own_tool(key, tool))
@@ -114,62 +116,78 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
         if request.parallel is False:
             report.lose("parallel", "there are no tools to call", "hint")
         return
-    functions = any(isinstance(tool, ir.Function) for tool in request.tools or ())
-    tools: list[dict[str, Any]] = []
-    provided = False
-    for index, tool in enumerate(request.tools or ()):
-        if isinstance(tool, ir.Function):
-            declaration = _declaration(tool, target, f"tools[{index}]", own=own)
-            if tools and "functionDeclarations" in tools[-1]:
-                tools[-1]["functionDeclarations"].append(declaration)
-            else:
-                tools.append({"functionDeclarations": [declaration]})
-        elif (
-            written := _provided(tool, target, f"tools[{index}]", own=own, functions=functions)
-        ) is not None:
-            tools.append(written)
-            provided = True
+    tools, strict = _written(request.tools or (), target, own=own)
     if tools or (own and request.tools is not None):
         body["tools"] = tools
-    config = _tool_config(request, target, own=own) if functions or own else _no_functions(request, target)
-    if functions and provided and not own and target.quirks.server_call_parts:
-        config[SERVER_CALLS] = True
-        report.add(f"toolConfig.{SERVER_CALLS}", "functions beside the provider's own tools need it")
-    if config:
-        body["toolConfig"] = config
+    if own or any(_DECLARES in tool for tool in tools):
+        config = _tool_config(request, target, strict, own=own)
+        if not own and len(tools) > 1 and target.quirks.server_call_parts:
+            config[SERVER_CALLS] = True
+            report.add(f"toolConfig.{SERVER_CALLS}", "functions beside the provider's own tools need it")
+        if config:
+            body["toolConfig"] = config
+    elif request.tool_choice is not None and request.tool_choice.mode != "auto":
+        report.lose("tool_choice", "the provider's own tools cannot be chosen here", "quality")
     if request.parallel is False:
         report.lose("parallel", "parallel calls cannot be switched off here", "quality")
 
 
-def _declaration(tool: ir.Function, target: Target, where: str, *, own: bool) -> dict[str, Any]:
-    report = target.report
+def _written(
+    tools: tuple[ir.Tool, ...], target: Target, *, own: bool
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """The tools, and the numbers of those that are strict. Another dialect's functions are declared together,
+    wherever they stand.
+    """
+    written: list[dict[str, Any]] = []
+    strict: list[int] = []
+    declared: list[dict[str, Any]] | None = None
+    for index, tool in enumerate(tools):
+        if type(tool) is ir.ProviderTool:
+            functions = any(type(other) is ir.Function for other in tools)
+            if (one := _provided(tool, target, f"tools[{index}]", own=own, functions=functions)) is not None:
+                written.append(one)
+                declared = None if own else declared
+            continue
+        assert type(tool) is ir.Function
+        if declared is None:
+            declared = []
+            written.append({_DECLARES: declared})
+        declared.append(_declaration(tool, target, index, own=own))
+        if tool.strict:
+            strict.append(index)
+    return written, strict
+
+
+def _declaration(tool: ir.Function, target: Target, index: int, *, own: bool) -> dict[str, Any]:
     if tool.kind == "custom":
-        raise WireError("free-text tools have no form here", where, "unsupported_value")
+        raise WireError("free-text tools have no form here", f"tools[{index}]", "unsupported_value")
     out: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         out["description"] = tool.description
-    if tool.parameters is not None:
+    parameters = tool.parameters
+    if parameters is not None:
         if own and tool.form is not None:
-            out["parameters"] = write_openapi(tool.parameters, tool.form)
-        elif own:
-            out["parametersJsonSchema"] = tool.parameters
+            out["parameters"] = write_openapi(parameters, tool.form)
+        elif own or (parameters.get("type") == "object" and is_plain(parameters)):
+            out["parametersJsonSchema"] = parameters
         else:
-            schema = clean_schema(tool.parameters, report, f"{where}.parameters")
-            if "$ref" not in schema and schema.get("type") != "object":
-                schema = {**schema, "type": "object"}
-            if schema is not tool.parameters and schema != tool.parameters:
-                report.change(
-                    f"{where}.parameters",
-                    f"{_DECLARED}.parametersJsonSchema",
-                    "adapted to what the API accepts",
-                )
-            out["parametersJsonSchema"] = schema
+            out["parametersJsonSchema"] = _adapted(parameters, target.report, f"tools[{index}].parameters")
     if tool.cache is not None:
-        report.lose(f"{where}.cache", "prompt caching has no marks here", "hint")
-        restore({}, tool.cache.extra, report, f"{where}.cache")
+        target.report.lose(f"tools[{index}].cache", "prompt caching has no marks here", "hint")
+        restore({}, tool.cache.extra, target.report, f"tools[{index}].cache")
     if tool.extra is not None:
-        restore(out, tool.extra, report, where)
+        restore(out, tool.extra, target.report, f"tools[{index}]")
     return out
+
+
+def _adapted(parameters: dict[str, Any], report: Report, where: str) -> dict[str, Any]:
+    """A schema of parameters as the API takes it: that of an object."""
+    schema = clean_schema(parameters, report, where)
+    if "$ref" not in schema and schema.get("type") != "object":
+        schema = {**schema, "type": "object"}
+    if schema != parameters:
+        report.change(where, f"{_DECLARED}.parametersJsonSchema", "adapted to what the API accepts")
+    return schema
 
 
 def _provided(
@@ -193,22 +211,15 @@ def _provided(
     return {key: {}}
 
 
-def _no_functions(request: ir.Request, target: Target) -> dict[str, Any]:
-    """A choice among the provider's own tools alone, which the API refuses."""
-    if request.tool_choice is not None and request.tool_choice.mode != "auto":
-        target.report.lose("tool_choice", "the provider's own tools cannot be chosen here", "quality")
-    return {}
-
-
-def _tool_config(request: ir.Request, target: Target, *, own: bool) -> dict[str, Any]:
+def _tool_config(request: ir.Request, target: Target, strict: list[int], *, own: bool) -> dict[str, Any]:
     choice = request.tool_choice
     calling: dict[str, Any] | None = None
     if choice is not None and choice.mode == "native":
         target.report.lose("tool_choice", "the chosen kind of tool does not exist here", "meaning")
     elif choice is not None:
         calling = _calling(choice, target, own=own)
-    if not own:
-        calling = _validated(request, target, calling)
+    if strict and not own:
+        calling = _validated(strict, target, calling)
     return {} if calling is None else {"functionCallingConfig": calling}
 
 
@@ -234,15 +245,8 @@ def _calling(choice: ir.ToolChoice, target: Target, *, own: bool) -> dict[str, A
     return out
 
 
-def _validated(request: ir.Request, target: Target, calling: dict[str, Any] | None) -> dict[str, Any] | None:
+def _validated(strict: list[int], target: Target, calling: dict[str, Any] | None) -> dict[str, Any] | None:
     """Strict tools: calls are held to their schemas in a mode of their own, or wherever a call is forced."""
-    strict = [
-        index
-        for index, tool in enumerate(request.tools or ())
-        if isinstance(tool, ir.Function) and tool.strict
-    ]
-    if not strict:
-        return calling
     mode = "AUTO" if calling is None else calling.get("mode")
     if mode == "AUTO":
         calling = {**(calling or {}), "mode": "VALIDATED"}

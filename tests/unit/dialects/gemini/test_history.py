@@ -119,7 +119,7 @@ def test_a_result_without_its_call_becomes_the_users_words() -> None:
 
 def test_a_second_result_for_one_call_has_no_call() -> None:
     out = turns(user("Hi"), assistant(CALL), user(RESULT, RESULT))
-    assert out[2] == ("user", [SEEN, text("Result of a tool, called earlier:\nseen")])
+    assert out[2] == ("user", [SEEN, text("Result of look, called earlier:\nseen")])
 
 
 def test_ids_are_left_out_where_they_are_refused() -> None:
