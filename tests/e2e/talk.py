@@ -72,12 +72,14 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Talk(msgspec.Struct, frozen=True):
-    """One conversation. messages: in the chat protocol; of the assistant's, only their places tell."""
+    """One conversation, in the chat protocol. messages: of the assistant's, only their places tell. wishes:
+    what else every request says (tools, how much to think).
+    """
 
     id: str
     model: str
     messages: list[Wire]
-    tools: list[Wire] | None
+    wishes: Wire
     answers: list[Said]
 
 
@@ -103,7 +105,8 @@ def talks(folder: Path, voice: Voice, *apis: str) -> Iterator[Talk]:
             continue
         request = _joined(Case(exchange, DIALECTS[voice.dialect], ()).request)
         chat = DIALECTS["openai_chat"].encode_request(request, Target(Report("openai_chat"))).body
-        yield Talk(exchange.id, exchange.model or "m", chat["messages"], chat.get("tools"), answers)
+        wishes: Wire = {key: chat[key] for key in ("tools", "reasoning_effort") if key in chat}
+        yield Talk(exchange.id, exchange.model or "m", chat["messages"], wishes, answers)
 
 
 _SEAL = re.compile(r'"(?:thoughtSignature|thought_signature|signature|data)" ?: ?"([\w+/=-]{24,})"')

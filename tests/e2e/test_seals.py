@@ -64,9 +64,7 @@ async def have(
     talk: Talk, voice: Voice, client: AsyncOpenAI, provider: FakeProvider, *, stream: bool
 ) -> tuple[list[Told], list[Told]]:
     """Have a conversation; what the last request brings of each answer, and what it must bring."""
-    asked: Wire = {"model": f"up/{talk.model}", "messages": []}
-    if talk.tools:
-        asked["tools"] = talk.tools
+    asked: Wire = {"model": f"up/{talk.model}", "messages": [], **talk.wishes}
     answers, ids = iter(talk.answers), dict[str, str]()
     expected: list[Told] = []
 
@@ -168,7 +166,7 @@ async def test_calls_without_ids_get_their_own(serve: Serve, provide: Provide, a
     [talk] = talks(OWN, voice, api)
     provider = await provide(Whole({}))
     async with await client_of(serve, provider, settings) as client:
-        asked = {"model": f"up/{talk.model}", "messages": talk.messages[:1], "tools": talk.tools}
+        asked = {"model": f"up/{talk.model}", "messages": talk.messages[:1], **talk.wishes}
         said = talk.answers[0]
         ids: list[list[str]] = []
         for stream in (False, True, False):
@@ -188,19 +186,23 @@ async def second_turn(
     model: str = "claude-sonnet-4-5",
     key: str = KEYS[0],
     more: Wire | None = None,
+    **wishes: Any,
 ) -> tuple[list[Told], Any]:
-    """What comes back of the first answer, and the exchange, when the second turn is asked so."""
+    """What comes back of the first answer, and the exchange, when the second turn is asked so. wishes: what
+    its request says beside.
+    """
     exchanges: list[Any] = []
     [talk] = talks(OWN, ANTHROPIC, "anthropic.messages")
     script, _ = answer(ANTHROPIC, talk.answers[0], stream=False)
     provider = await provide(script)
     options = {"observers": [exchanges.append]}
     async with await client_of(serve, provider, {"dialect": "anthropic"}, more, **options) as client:
-        asked: Wire = {"model": f"up/{talk.model}", "messages": talk.messages[:1], "tools": talk.tools}
+        asked: Wire = {"model": f"up/{talk.model}", "messages": talk.messages[:1], **talk.wishes}
         said = await heard(client, asked, stream=False)
         ids = [call["id"] for call in said["tool_calls"]]
         results = [{"role": "tool", "tool_call_id": one, "content": "3"} for one in ids]
-        asked = {**asked, "model": f"up/{model}", "messages": [*asked["messages"], said, *results]}
+        messages = [*asked["messages"], said, *results]
+        asked = {**asked, "model": f"up/{model}", "messages": messages, **wishes}
         await heard(client.with_options(api_key=key), asked, stream=False)
     return ANTHROPIC.returned(provider.last.body), exchanges[-1]
 
@@ -221,6 +223,13 @@ async def test_another_model_gets_none_and_it_is_a_loss(serve: Serve, provide: P
         "quality",
         "its reasoning and signatures belong to up/claude-sonnet-4-5",
     )
+
+
+async def test_thoughts_stay_here_while_thinking_is_off(serve: Serve, provide: Provide) -> None:
+    """Anthropic refuses them in a turn that goes on without thinking."""
+    got, exchange = await second_turn(serve, provide, reasoning_effort="none")
+    assert got == [BARE]
+    assert [loss.severity for loss in exchange.losses if loss.path == "$.messages[1]"] == ["hint", "hint"]
 
 
 async def test_another_client_finds_nothing(serve: Serve, provide: Provide) -> None:
