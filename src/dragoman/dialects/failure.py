@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from dragoman.ir import Kind
+from dragoman.ir import Fault, Kind
 
 _MAX_TEXT = 500
 _MAX_MESSAGE = 4000
@@ -173,3 +173,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if 0 <= seconds < float("inf"):
             return seconds
     return None
+
+
+def retry_headers(fault: Fault) -> dict[str, str]:
+    """What the headers of an error answer say of trying again."""
+    headers: dict[str, str] = {}
+    if fault.retry_after is not None:
+        headers["retry-after"] = str(max(1, round(fault.retry_after)))
+    if fault.kind == "quota":
+        headers["x-should-retry"] = "false"  # the clients would try any 429 again
+    return headers

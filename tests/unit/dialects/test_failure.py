@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from dragoman.dialects.failure import Body, kind_of_status, read_body, redact, retry_after
+from dragoman import ir
+from dragoman.dialects.failure import Body, kind_of_status, read_body, redact, retry_after, retry_headers
 
 
 @pytest.mark.parametrize(
@@ -124,3 +125,16 @@ def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> Non
 )
 def test_what_a_status_says_by_itself(status: int, kind: str) -> None:
     assert kind_of_status(status) == kind
+
+
+@pytest.mark.parametrize(
+    ("fault", "headers"),
+    [
+        (ir.Fault("upstream", "x"), {}),
+        (ir.Fault("rate_limit", "x", retry_after=0.2), {"retry-after": "1"}),
+        (ir.Fault("overloaded", "x", retry_after=2.6), {"retry-after": "3"}),
+        (ir.Fault("quota", "x", retry_after=9), {"retry-after": "9", "x-should-retry": "false"}),
+    ],
+)
+def test_what_headers_say_of_trying_again(fault: ir.Fault, headers: dict[str, str]) -> None:
+    assert retry_headers(fault) == headers

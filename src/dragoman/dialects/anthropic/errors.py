@@ -12,7 +12,7 @@ from typing import Any, cast, get_args
 import msgspec
 
 from dragoman.dialects.anthropic.terms import NAME
-from dragoman.dialects.failure import Body, kind_of_status, read_body, retry_after
+from dragoman.dialects.failure import Body, kind_of_status, read_body, retry_after, retry_headers
 from dragoman.ir import STATUS, Fault, Kind
 
 _KINDS: dict[str, Kind] = {
@@ -175,13 +175,9 @@ _SUFFIX = f" ({_TOO_LONG[0]})"
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an error answer."""
     status, _ = _status(fault)
-    headers: dict[str, str] = {}
+    headers = retry_headers(fault)
     if request_id is not None:
         headers["request-id"] = request_id
-    if fault.retry_after is not None:
-        headers["retry-after"] = str(max(1, round(fault.retry_after)))
-    if fault.kind == "quota":
-        headers["x-should-retry"] = "false"  # the clients would try any 429 again
     return status, headers, msgspec.json.encode(error_body(fault, request_id))
 
 

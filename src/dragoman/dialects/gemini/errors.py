@@ -16,7 +16,7 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from dragoman.dialects.failure import Body, kind_of_status, read_body, retry_after
+from dragoman.dialects.failure import Body, kind_of_status, read_body, retry_after, retry_headers
 from dragoman.dialects.gemini.terms import NAME
 from dragoman.ir import STATUS, Fault, Kind
 
@@ -237,11 +237,7 @@ _FACE: dict[Kind, tuple[int, str]] = {
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an error answer."""
     body = error_body(fault, request_id)
-    headers: dict[str, str] = {}
-    if fault.retry_after is not None:
-        headers["retry-after"] = str(max(1, round(fault.retry_after)))
-    if fault.kind == "quota":
-        headers["x-should-retry"] = "false"  # clients would try any 429 again
+    headers = retry_headers(fault)
     return body["error"]["code"], headers, msgspec.json.encode(body)
 
 

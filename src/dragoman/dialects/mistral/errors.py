@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dragoman.dialects.failure import Body, read_body, redact, retry_after
+from dragoman.dialects.failure import Body, read_body, redact, retry_after, retry_headers
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.openai_chat.errors import blame_of, kind_of
 from dragoman.dialects.openai_chat.errors import error_member as chat_member
@@ -110,11 +110,9 @@ _FACE: Final[dict[Kind, tuple[str, str]]] = {
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an error answer."""
-    headers: dict[str, str] = {}
+    headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id
-    if fault.retry_after is not None:
-        headers["retry-after"] = str(max(1, round(fault.retry_after)))
     return STATUS[fault.kind], headers, msgspec.json.encode(error_members(fault))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from dragoman.dialects.failure import Body, kind_of_status, read_body, redact, retry_after
+from dragoman.dialects.failure import Body, kind_of_status, read_body, redact, retry_after, retry_headers
 from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.ir import STATUS, Fault, Kind
 
@@ -253,13 +253,9 @@ _FACE: Final[dict[Kind, tuple[str, str | None]]] = {
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an error answer."""
-    headers: dict[str, str] = {}
+    headers = retry_headers(fault)
     if request_id is not None:
         headers["x-request-id"] = request_id
-    if fault.retry_after is not None:
-        headers["retry-after"] = str(max(1, round(fault.retry_after)))
-    if fault.kind == "quota":
-        headers["x-should-retry"] = "false"  # the clients would try any 429 again
     return STATUS[fault.kind], headers, msgspec.json.encode({"error": error_member(fault)})
 
 
