@@ -126,7 +126,7 @@ class _Writer:
 
     def opening(self, top: tuple[ir.Block, ...]) -> list[_Wire]:
         """The dialect's own system field and the run of system messages that opens the history."""
-        system = self._system_parts(top, "system")
+        system = self._system_parts(top, "system") if top else []
         for message in self.messages:
             if message.role not in _SYSTEM_ROLES:
                 break
@@ -168,7 +168,9 @@ class _Writer:
             if message.role in _SYSTEM_ROLES:
                 self._system(index, message)
                 continue
-            self._begin(_ROLES.get(message.role, "user"))
+            role = _ROLES.get(message.role, "user")
+            if self.turn.role != role:
+                self._begin(role)
             parts = self.turn.parts
             for place, block in enumerate(message.blocks):
                 if (bare := bare_text(block)) is not None:
@@ -192,7 +194,7 @@ class _Writer:
             restore({}, message.extra, self.report, where)
 
     def _begin(self, role: str) -> None:
-        """Go on with a turn of this role, or leave the one before it."""
+        """A turn of this role, after the one before it."""
         if self.turn.role != role:
             if self.pending:
                 self._settle()

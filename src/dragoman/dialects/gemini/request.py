@@ -243,9 +243,10 @@ _LOST: dict[str, tuple[str, Severity]] = {
     "repetition_penalty": ("there is no repetition penalty here", "quality"),
     "logit_bias": ("single tokens cannot be weighed here", "meaning"),
 }
+_sampling_values = attrgetter(*_SAMPLING.values())
 _lost_values = attrgetter(*_LOST)
 _NOTHING = (None,) * len(_LOST)
-_DRAWN = ("temperature", "topP", "topK")
+_DRAWN = frozenset({"temperature", "topP", "topK"})
 _PENALTIES = ("presencePenalty", "frequencyPenalty")
 _STOPS = 5
 """How many stop sequences the API takes."""
@@ -255,9 +256,8 @@ _ANSWERS = 8
 
 def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, Any], *, own: bool) -> None:
     report = target.report
-    for key, field in _SAMPLING.items():
-        if (value := getattr(sampling, field)) is not None:
-            config[key] = value
+    stated = zip(_SAMPLING, _sampling_values(sampling), strict=True)
+    config.update({key: value for key, value in stated if value is not None})
     if sampling.stop is not None:
         config["stopSequences"] = list(sampling.stop)
     values = _lost_values(sampling)
@@ -265,7 +265,7 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, An
         for field, value in zip(_LOST, values, strict=True):
             if value is not None and value != {}:
                 report.lose(f"sampling.{field}", *_LOST[field])
-    if not own:
+    if not own and (target.facts.sampling is False or not config.keys() <= _DRAWN):
         _fit_sampling(target, config)
 
 
@@ -273,7 +273,7 @@ def _fit_sampling(target: Target, config: dict[str, Any]) -> None:
     """What another dialect takes and this one does not."""
     report = target.report
     if target.facts.sampling is False:
-        for key in _DRAWN:
+        for key in sorted(_DRAWN):
             if config.pop(key, None) is not None:
                 report.lose(f"sampling.{_SAMPLING[key]}", "the model takes no sampling parameters", "quality")
     if config.get("candidateCount") == 1:
