@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.anthropic.block_encoder import Scope, bare_text, encode_block, parse_arguments, to_path
+from dragoman.dialects.anthropic.block_decoder import decode_block
+from dragoman.dialects.anthropic.block_encoder import (
+    Scope,
+    bare_text,
+    encode_block,
+    native,
+    parse_arguments,
+    to_path,
+)
 from dragoman.dialects.loss import Report
 from dragoman.errors import WireError
 from tests.unit.dialects.anthropic.saying import FOREIGN, changed, lost
@@ -291,3 +299,27 @@ def test_a_mark_of_unknown_length_becomes_the_longest() -> None:
 
 def test_a_place_in_the_words_of_errors() -> None:
     assert to_path("messages[0].blocks[1].content[2]") == "messages[0].content[1].content[2]"
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        {"type": "server_tool_use", "id": "a", "name": "web_search", "input": {"query": "x"}},
+        {"type": "mcp_tool_use", "id": "a", "name": "f", "server_name": "s", "input": {}},
+        {
+            "type": "web_search_tool_result",
+            "tool_use_id": "a",
+            "content": [{"type": "web_search_result", "url": "u", "title": "t", "encrypted_content": "E"}],
+        },
+        {
+            "type": "web_search_tool_result",
+            "tool_use_id": "a",
+            "content": {"type": "web_search_tool_result_error"},
+        },
+        {"type": "compaction", "content": "so far"},
+    ],
+)
+def test_what_the_providers_tools_did_returns_in_any_history(wire: dict[str, Any]) -> None:
+    report = Report("anthropic")
+    assert encode_block(native(decode_block(wire)), Scope(report, own=False), "") == wire
+    assert not report.losses

@@ -9,7 +9,14 @@ import pytest
 from google.genai import types
 
 from dragoman import ir
-from dragoman.dialects.gemini.parts import Draft, decode_part, encode_part, parse_arguments, reads
+from dragoman.dialects.gemini.parts import (
+    Draft,
+    decode_part,
+    encode_part,
+    native,
+    parse_arguments,
+    reads,
+)
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import WireError
@@ -405,3 +412,21 @@ def test_a_block_of_another_protocol_is_named() -> None:
 def test_a_free_text_call_has_no_form() -> None:
     with pytest.raises(WireError, match="free-text"):
         wrote(ir.ToolCall("c", "f", "x", "custom"))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": "c2lnbg=="},
+        {"codeExecutionResult": {"outcome": "OUTCOME_FAILED", "output": "1"}},
+        {"toolCall": {"id": "a", "toolType": "GOOGLE_SEARCH", "args": {}}, "thoughtSignature": "c2lnbg=="},
+        {"toolResponse": {"id": "a", "toolType": "GOOGLE_SEARCH", "response": {"x": 1}}},
+        {"somethingNew": {"x": 1}, "thoughtSignature": "c2lnbg=="},
+    ],
+)
+def test_what_the_providers_tools_did_returns_in_any_history(part: dict[str, Any]) -> None:
+    block = native(decode_part(part))
+    assert "thoughtSignature" not in block.value
+    written, report = wrote(block)
+    assert written == part
+    assert not report.losses
