@@ -419,9 +419,9 @@ def test_a_free_text_call_has_no_form() -> None:
     [
         {"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": "c2lnbg=="},
         {"codeExecutionResult": {"outcome": "OUTCOME_FAILED", "output": "1"}},
-        {"toolCall": {"id": "a", "toolType": "GOOGLE_SEARCH", "args": {}}, "thoughtSignature": "c2lnbg=="},
-        {"toolResponse": {"id": "a", "toolType": "GOOGLE_SEARCH", "response": {"x": 1}}},
-        {"somethingNew": {"x": 1}, "thoughtSignature": "c2lnbg=="},
+        {"toolCall": {"id": "a", "toolType": "FILE_SEARCH", "args": {}}, "thoughtSignature": "c2lnbg=="},
+        {"toolResponse": {"id": "a", "toolType": "FILE_SEARCH", "response": {"x": 1}}},
+        {"videoMetadata": {"fps": 1.0}, "thoughtSignature": "c2lnbg=="},
     ],
 )
 def test_what_the_providers_tools_did_returns_in_any_history(part: dict[str, Any]) -> None:
