@@ -214,6 +214,8 @@ def _wanted(block: ir.Block, keep: Keep | None) -> bool:
 def _named(blocks: Sequence[ir.Block], where: str, keep: Keep | None) -> Iterator[tuple[ir.Media, str]]:
     """The media that have a URL, with their places in order, those inside of documents and results too."""
     for index, block in enumerate(blocks):
+        if isinstance(block, ir.Text):
+            continue  # what most blocks are
         if isinstance(block, ir.Media) and _wanted(block, keep):
             yield block, f"{where}[{index}]"
         else:
@@ -236,9 +238,12 @@ def _replaced_one(block: ir.Block, found: Iterator[ir.Media], keep: Keep | None)
 
 
 def _inner(block: ir.Block) -> tuple[str, tuple[ir.Block, ...]]:
-    """The blocks inside of one, and the field that holds them."""
+    """The blocks inside of one, and the field that holds them.
+
+    What a provider's own tool found is no medium of the client's: its addresses are those of pages.
+    """
     if isinstance(block, ir.ToolResult):
-        return "content", block.content
+        return "content", block.content if block.by == "client" else ()
     return "blocks", (block.blocks or ()) if isinstance(block, ir.Media) else ()
 
 

@@ -144,6 +144,15 @@ async def test_media_inside_of_tool_results_and_documents_are_read_too() -> None
     )
 
 
+async def test_pages_that_a_providers_search_found_are_not_read() -> None:
+    """They stand in the history of a conversation: a translation fetched every one of them."""
+    async with serving() as (site, url, fetcher):
+        found = ir.ToolResult("s1", (ir.Media("document", url=f"{url}/pixel"),), by="provider")
+        request = ir.Request("anthropic", "m", (ir.Message("assistant", (found,)),))
+        assert await fetcher.inline(request) is request
+    assert site.asked == []
+
+
 async def test_a_request_without_addresses_stays_as_it_is() -> None:
     request = asking()
     assert await Fetcher().inline(request) is request

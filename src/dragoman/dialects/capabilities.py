@@ -62,5 +62,5 @@ def _inside(blocks: Sequence[ir.Block], where: str) -> Iterator[tuple[str, ir.Me
         if isinstance(block, ir.Media):
             if block.text is None and block.blocks is None:  # a document given as text is text
                 yield f"{where}[{index}]", block
-        elif isinstance(block, ir.ToolResult):
+        elif isinstance(block, ir.ToolResult) and block.by == "client":  # not what a provider's tool found
             yield from _inside(block.content, f"{where}[{index}].content")

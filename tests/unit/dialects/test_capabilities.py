@@ -58,6 +58,8 @@ def test_the_impossible_is_refused(asked: ir.Request, facts: Facts, code: str, p
     ("asked", "facts"),
     [
         (request(), NOTHING),
+        # Pages that a provider's search found are no documents of the client's.
+        (request(ir.ToolResult("s", (ir.Media("document", url="https://x.test"),), by="provider")), NOTHING),
         (request(tools=()), NOTHING),
         (request(NOTE), NOTHING),
         (request(output=ir.Output("json", modalities=("text",))), NOTHING),

@@ -47,27 +47,34 @@ class ChunkDecoder(ABC):
         if isinstance(frame, ErrorFrame):
             return self._fail(self._fault(error_body(frame)))
         if frame == b"[DONE]":
-            return self._end()
+            return self._ended()
         try:
             chunk = _decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if frame.strip() == b"[DONE]":
-                return self._end()
+                return self._ended()
             raise WireError(f"a frame of the stream is no JSON: {error}") from None
         if type(chunk) is not dict:
             raise WireError("a frame of the stream is no object")
         try:
             events = self._chunk(chunk)
+            self._learn(frame, chunk, events)
         except (AttributeError, KeyError, TypeError) as error:
             raise WireError(f"a frame of the stream has another shape: {error}") from error
-        self._learn(frame, chunk, events)
         return events
 
     def close(self) -> list[ir.Event]:
         """The bytes have ended: the end, or an error if the answer is not complete."""
         if self._over:
             return []
-        return self._end() if self._complete() else self._fail(BROKEN)
+        return self._ended() if self._complete() else self._fail(BROKEN)
+
+    def _ended(self) -> list[ir.Event]:
+        """The events of the end, which tells what was left open until then."""
+        try:
+            return self._end()
+        except (AttributeError, KeyError, TypeError) as error:
+            raise WireError(f"the stream ended in another shape: {error}") from error
 
     def _keep(self, chunk: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
         """Remember leftovers; those that are new or have changed."""

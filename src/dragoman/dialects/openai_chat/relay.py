@@ -136,13 +136,12 @@ class ChatStreamRelay:
         if type(chunk) is not dict:
             raise WireError("a frame of the stream is no object")
         try:
-            wanted = self._see(chunk)
+            if not self._see(chunk):
+                return b""
+            sent = data(frame if self._model is None else self._renamed(frame, chunk))
+            self._template.learn(frame, chunk, sent)
         except (AttributeError, KeyError, TypeError) as error:
             raise WireError(f"a frame of the stream has another shape: {error}") from error
-        if not wanted:
-            return b""
-        sent = data(frame if self._model is None else self._renamed(frame, chunk))
-        self._template.learn(frame, chunk, sent)
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:

@@ -488,6 +488,14 @@ def test_what_is_no_chunk_is_told(frame: bytes) -> None:
         decoder.feed(frame)
 
 
+@pytest.mark.parametrize("end", [b"[DONE]", b"[DONE] ", None])
+def test_an_end_that_cannot_be_read_is_told(end: bytes | None) -> None:
+    decoder = DIALECT.stream_decoder(STANDARD)
+    decoder.feed(b'{"id":"1","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":["stop"]}]}')
+    with pytest.raises(WireError):
+        decoder.feed(end) if end is not None else decoder.close()
+
+
 def test_a_chunk_of_usage_alone_is_no_error() -> None:
     assert isinstance(events(TEXT, STOP, b'{"usage":{"prompt_tokens":1},"message":"x"}', DONE)[-1], ir.End)
 

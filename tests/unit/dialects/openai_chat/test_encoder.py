@@ -269,13 +269,13 @@ SHOWN: list[tuple[list[ir.Event], list[dict[str, Any]], dict[str, str]]] = [
     (
         block(
             ir.Media("audio", id="a"),
-            ir.MediaDelta(0, "AAAA"),
+            ir.MediaDelta(0, "AAAAAAAA"),
             ir.MediaDelta(0, None, "Hi."),
             ir.MediaDelta(0, expires=9),
         ),
         [
             {"audio": {"id": "a", "transcript": ""}},
-            {"audio": {"data": "AAAA"}},
+            {"audio": {"data": "AAAAAAAA"}},
             {"audio": {"transcript": "Hi."}},
             {"audio": {"expires_at": 9}},
         ],

@@ -195,7 +195,9 @@ def test_an_error_in_the_stream_is_raised(frame: bytes) -> None:
     assert caught.value.fault.message == "Late."
 
 
-@pytest.mark.parametrize("frame", [b"{", b"5", b'{"choices":[5]}', b"\xff{"])
+@pytest.mark.parametrize(
+    "frame", [b"{", b"5", b'{"choices":[5]}', b"\xff{", b'{"choices":[{"delta":{"tool_calls":[5]}}]}']
+)
 def test_what_is_no_chunk_is_told(frame: bytes) -> None:
     with pytest.raises(WireError):
         RELAY.stream(reply()).feed(frame)
