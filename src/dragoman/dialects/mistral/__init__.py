@@ -13,6 +13,8 @@ last value is.
 
 What it cannot say, and what becomes of it:
 - a user or a system right after a tool's result: the assistant says "OK" between them;
+- system text that follows the assistant or comes last: a user's, in tags;
+- `top_p` 0: the least that is taken;
 - an assistant that speaks last: its words are to be continued (`prefix`);
 - ids of calls that are not nine letters and digits: nine made of them, the same every time;
 - `developer`: `system`; names of authors, logit_bias, min_p, store, end users, verbosity: losses;
