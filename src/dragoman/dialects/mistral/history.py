@@ -11,7 +11,6 @@ https://docs.mistral.ai/api and the validator of https://github.com/mistralai/mi
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -152,7 +151,7 @@ class _History(_OwnHistory):
 
     def __init__(self, draft: Draft) -> None:
         super().__init__(draft)
-        self.open: deque[tuple[str, str]] = deque()  # (id, name) of the calls that no result answers yet
+        self.open: dict[str, str] = {}  # id → name of the calls that no result answers yet
         self.moved: list[tuple[ir.Media, str]] = []
         self.place = "system"  # of the last system text
 
@@ -213,7 +212,7 @@ class _History(_OwnHistory):
         )
         out = saying.write(message.blocks, where)
         self.moved.extend(saying.moved)
-        self.open.extend((call["id"], call["function"]["name"]) for call in saying.calls)
+        self.open.update((call["id"], call["function"]["name"]) for call in saying.calls)
         if len(out) > 1:
             self.out.append(out)
         else:
@@ -297,7 +296,7 @@ class _History(_OwnHistory):
     def _settle(self, *, bridge: bool = False) -> None:
         """Write what must stand before the next message that is no result. bridge: it is no assistant's."""
         report = self.draft.report
-        for stated, _ in self.open:
+        for stated in self.open:
             report.add(f"messages[{len(self.out)}]", "a call without a result is refused")
             self.out.append({"role": "tool", "tool_call_id": stated, "content": "(no result)"})
         self.open.clear()

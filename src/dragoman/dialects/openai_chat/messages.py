@@ -6,7 +6,6 @@ Message.form is "parts" where the content was a list, None where it was a string
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, Final
@@ -126,7 +125,7 @@ class _History:
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
         self.out: list[dict[str, Any]] = []
-        self.open: deque[tuple[str, str]] = deque()  # (id, name) of the calls that no result answers yet
+        self.open: dict[str, str] = {}  # id → name of the calls that no result answers yet
         self.moved: list[tuple[ir.Media, str]] = []
 
     def system(self, blocks: tuple[ir.Block, ...]) -> None:
@@ -152,7 +151,7 @@ class _History:
     def settle(self) -> None:
         """Write what must stand before the next message that is no result."""
         if self.open and not self.draft.own:
-            for call_id, _ in self.open:
+            for call_id in self.open:
                 self.draft.report.add(f"messages[{len(self.out)}]", "a call without a result is refused")
                 self.out.append({"role": "tool", "tool_call_id": call_id, "content": "(no result)"})
         self.open.clear()
@@ -215,7 +214,7 @@ class _History:
         for call in saying.calls:
             if not draft.own:
                 call["id"] = short_id(call["id"])
-            self.open.append((call.get("id", ""), call[call["type"]]["name"]))
+            self.open[call.get("id", "")] = call[call["type"]]["name"]
         self.moved.extend(saying.moved)
         self._replay(out, where)
         self._finish(out, message, where)
@@ -303,7 +302,7 @@ class _History:
 
 
 def answered(
-    waiting: deque[tuple[str, str]],
+    waiting: dict[str, str],
     block: ir.ToolResult,
     fit: Callable[[str], str],
     report: Report,
@@ -311,18 +310,17 @@ def answered(
 ) -> str:
     """The id of the call that a result answers; by name and order where it names none.
 
-    waiting: (id, name) of the calls that have no result yet; the call is taken out. fit: an id as the target
-    takes it.
+    waiting: the calls that have no result yet, id → name in their order; the call is taken out. fit: an id
+    as the target takes it.
     """
     if block.id is not None:
         call_id = fit(block.id)
-        for call in [call for call in waiting if call[0] == call_id]:
-            waiting.remove(call)
+        waiting.pop(call_id, None)
         return call_id
-    for call in waiting:
-        if block.name in {None, call[1]}:
-            waiting.remove(call)
-            return call[0]
+    for call_id, name in waiting.items():
+        if block.name in {None, name}:
+            del waiting[call_id]
+            return call_id
     report.lose(where, "the result answers no call")
     return fit(block.name or "call")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -358,3 +359,16 @@ def test_reasoning_goes_with_every_message_where_the_vendor_wants_it() -> None:
     )
     assert body["messages"][0] == {"role": "assistant", "content": "Hi.", "reasoning_content": "hm"}
     assert not report.losses
+
+
+def test_results_in_any_order_are_found_at_once() -> None:
+    """Each was looked for among all calls: tens of thousands of them held the loop for minutes."""
+    count = 20_000
+    calls = tuple(ir.ToolCall(f"c{index}", "look", "{}") for index in range(count))
+    results = tuple(ir.ToolResult(f"c{index}", (ir.Text("42"),)) for index in reversed(range(count)))
+    request = foreign(ir.Message("assistant", calls), ir.Message("user", results))
+    began = time.process_time()
+    body, report = written(request)
+    assert time.process_time() - began < 4
+    assert [message["tool_call_id"] for message in body["messages"][1:]] == [r.id for r in results]
+    assert not (report.losses or report.changes)
