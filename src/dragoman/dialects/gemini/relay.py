@@ -93,8 +93,8 @@ class StreamRelay:
     """One stream: chunks pass as they are, but for the model's name."""
 
     __slots__ = (
-        *("_answered", "_array", "_back", "_broken", "_finished", "_member", "_name", "_open", "_refused"),
-        *("_renamed", "_separator", "_usage", "content", "done"),
+        *("_answered", "_array", "_broken", "_finished", "_name", "_open", "_refused"),
+        *("_renamed", "_separator", "_tail", "_usage", "content", "done"),
     )
 
     def __init__(self, reply: Reply) -> None:
@@ -102,8 +102,9 @@ class StreamRelay:
         self.done = False
         self._name = b"" if reply.model is None else _encode(reply.model)
         self._array = reply.framing == "json_array"
-        self._member = self._renamed = b""
-        self._back = 0
+        self._tail = self._renamed = (
+            b""  # a chunk's end from its `modelVersion` on, and what is written for it
+        )
         self._separator = b"["
         self._usage = _NOTHING
         self._open: set[int] = set()
@@ -132,33 +133,38 @@ class StreamRelay:
         if self._array:
             separator, self._separator = self._separator, b",\r\n"
             return separator + frame
-        return b"data: %b\r\n\r\n" % (frame.replace(b"\n", b"\r\ndata: ") if _LF in frame else frame)
+        if _LF in frame:
+            frame = frame.replace(b"\n", b"\r\ndata: ")
+        return b"data: " + frame + b"\r\n\r\n"
 
     def _rename(self, frame: bytes, stated: msgspec.Raw) -> bytes:
         """The chunk under the name that the client knows.
 
         Google writes the candidates first: what else is called `modelVersion` stands before the chunk's own,
-        which is as far from the end in every chunk.
+        and what follows that is the same in every chunk.
         """
         if not stated:
             return frame
-        member = self._member
-        at = len(frame) - self._back
-        if member and frame.startswith(member, at):
-            return frame[:at] + self._renamed + frame[at + len(member) :]
-        if frame.startswith(_CHUNK):
-            at = frame.rfind(_KEY)
-            value = frame.find(stated, at)
-            end = value + len(stated)
-            self._member, self._back = frame[at:end], len(frame) - at
-            self._renamed = frame[at:value] + self._name
-            return frame[:at] + self._renamed + frame[end:]
+        tail = self._tail
+        if tail and frame.endswith(tail):
+            return frame[: -len(tail)] + self._renamed
+        at = frame.rfind(_KEY)
+        value = frame.find(stated, at)
+        if frame.startswith(_CHUNK) and 0 < at < value:
+            self._tail = frame[at:]
+            self._renamed = frame[at:value] + self._name + frame[value + len(stated) :]
+            return frame[:at] + self._renamed
         return _encode({**_decode_head(frame), "modelVersion": msgspec.Raw(self._name)})
 
     def _see(self, chunk: _Chunk) -> None:
         if chunk.usage_metadata:
             self._usage = chunk.usage_metadata
-        for place, candidate in enumerate(chunk.candidates):
+        candidates = chunk.candidates
+        if len(candidates) == 1:  # as nearly all are
+            only = candidates[0]
+            if only.finish_reason is None and (only.index or 0) in self._answered:
+                return
+        for place, candidate in enumerate(candidates):
             number = place if candidate.index is None else candidate.index
             if number not in self._answered:
                 self._open.add(number)

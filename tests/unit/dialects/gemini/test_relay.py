@@ -120,6 +120,13 @@ def test_the_name_may_come_first() -> None:
     assert json.loads(sent[6:]) == {**json.loads(given), "modelVersion": "alias"}
 
 
+def test_another_name_may_come_last() -> None:
+    given = b'{"candidates":[],"modelVersion":"gemini-x","next":{"modelVersion":"gemini-y"}}'
+    stream = relay("alias")
+    for _ in range(2):
+        assert json.loads(stream.feed(given)[6:]) == {**json.loads(given), "modelVersion": "alias"}
+
+
 def test_a_chunk_without_a_name_gets_none() -> None:
     nameless = b'{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}'
     assert relay("alias").feed(nameless) == sse(nameless)
