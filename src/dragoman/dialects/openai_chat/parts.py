@@ -323,7 +323,7 @@ def _text_of(data: str, mime: str | None) -> str | None:
     if not bare.startswith("text/") and bare != "application/json":
         return None
     try:
-        return base64.b64decode(data).decode()
+        return base64.b64decode(data, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return None
 

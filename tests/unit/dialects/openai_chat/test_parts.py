@@ -359,3 +359,12 @@ def test_a_media_type_of_sound_is_its_format_whatever_its_parameters() -> None:
     media = ir.Media("audio", "Audio/MPEG; rate=44100", "AAAA")
     body, _ = written(foreign(ir.Message("user", (media, ir.Text("?")))))
     assert body["messages"][0]["content"][0]["input_audio"]["format"] == "mp3"
+
+
+def test_a_text_in_another_alphabet_is_not_read_with_holes() -> None:
+    """Python leaves out what it does not know: the words would be others."""
+    part, _ = sent(ir.Media("document", "text/plain", data="YT8_Pj4-", name="a.txt"))
+    assert part == {
+        "type": "file",
+        "file": {"file_data": "data:text/plain;base64,YT8_Pj4-", "filename": "a.txt"},
+    }
