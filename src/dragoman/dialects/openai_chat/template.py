@@ -35,7 +35,7 @@ class _Around(NamedTuple):
 class Template:
     """The repeated chunk of one stream. known: whether there is one yet. padding: its random member."""
 
-    __slots__ = ("_end", "_head", "_misses", "_padding", "_sent", "_tail", "known")
+    __slots__ = ("_at", "_end", "_head", "_misses", "_padding", "_sent", "_tail", "known")
 
     def __init__(self, padding: str = "obfuscation") -> None:
         self.known = False
@@ -43,45 +43,38 @@ class Template:
         self._head = b""
         self._tail = b""  # empty where nothing is padded
         self._end = b""
+        self._at = 0  # where the text of the last frame ended
         self._sent = _Around(b"", b"", b"")
         self._misses = 0
 
     def text(self, frame: bytes) -> str | None:
         """The text of a frame that repeats the chunk; None for any other frame."""
-        if (end := self._end_of_text(frame)) < 0:
+        if not (frame.startswith(self._head) and frame.endswith(self._end)):
             return None
+        end = len(frame) - len(self._end)
+        if self._tail:
+            at = frame.rfind(self._tail)
+            padding = frame[at + len(self._tail) : end]
+            if at < 0 or not (padding.isalnum() or not padding):
+                return None
+            end = at
         try:
             text = _decode_text(frame[len(self._head) : end])
         except msgspec.DecodeError:
             return None
+        self._at = end
         self._misses = 0
         return text
 
     def relayed(self, frame: bytes) -> bytes | None:
         """The frame as `learn` was told that it is sent; None for one that does not repeat the chunk."""
-        if (end := self._end_of_text(frame)) < 0:
+        if self.text(frame) is None:
             return None
-        text, sent = frame[len(self._head) : end], self._sent
-        try:
-            _decode_text(text)
-        except msgspec.DecodeError:
-            return None
-        self._misses = 0
+        sent, text = self._sent, frame[len(self._head) : self._at]
         if not self._tail:
-            return b"%b%b%b" % (sent.head, text, sent.end)
-        padding = frame[end + len(self._tail) : len(frame) - len(self._end)]
-        return b"%b%b%b%b%b" % (sent.head, text, sent.tail, padding, sent.end)
-
-    def _end_of_text(self, frame: bytes) -> int:
-        """Where the text would end in a frame that repeats the chunk; -1 where it does not."""
-        if not (frame.startswith(self._head) and frame.endswith(self._end)):
-            return -1
-        end = len(frame) - len(self._end)
-        if not self._tail:
-            return end
-        at = frame.rfind(self._tail)
-        padding = frame[at + len(self._tail) : end]
-        return at if padding.isalnum() or not padding else -1
+            return sent.head + text + sent.end
+        padding = frame[self._at + len(self._tail) : len(frame) - len(self._end)]
+        return sent.head + text + sent.tail + padding + sent.end
 
     def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
         """Take a decoded frame as the chunk that will be repeated; whether it can be.
