@@ -318,24 +318,26 @@ def sign_calls(contents: list[_Wire], draft: Draft) -> None:
     """Give the calls of the running turn what stands for a signature where theirs is not there.
 
     The running turn is everything after what the user said last; of each step in it only the first call is
-    signed.
+    signed. Words beside results do not end it: agents remind their model of things there, and what is signed
+    without need is taken, while what is not signed in need is refused.
     """
+    first: tuple[int, _Wire] | None = None  # of the step, which may be several contents
     for place in range(len(contents) - 1, -1, -1):
-        content = contents[place]
-        if content.get("role") == "model":
-            for part in content["parts"]:
-                if "functionCall" in part:
-                    _sign(part, place, draft)
-                    break
+        parts = contents[place]["parts"]
+        if contents[place].get("role") == "model":
+            call = next((part for part in parts if "functionCall" in part), None)
+            first = first if call is None else (place, call)
             continue
-        for part in content["parts"]:
-            if "functionResponse" not in part:
-                return
+        _sign(first, draft)
+        first = None
+        if not any("functionResponse" in part for part in parts):
+            return
+    _sign(first, draft)
 
 
-def _sign(part: _Wire, place: int, draft: Draft) -> None:
-    if "thoughtSignature" not in part:
-        part["thoughtSignature"] = SKIP_SIGNATURE
+def _sign(first: tuple[int, _Wire] | None, draft: Draft) -> None:
+    if first is not None and "thoughtSignature" not in first[1]:
+        first[1]["thoughtSignature"] = SKIP_SIGNATURE
         draft.report.add(
-            f"contents[{place}].parts[].thoughtSignature", "the model refuses calls that are not signed"
+            f"contents[{first[0]}].parts[].thoughtSignature", "the model refuses calls that are not signed"
         )

@@ -148,7 +148,7 @@ class _Fitting:
         wish = self.wish
         effort = wish.effort
         if effort is None and wish.budget is not None and wish.budget > 0:
-            effort = min(_ORDER, key=lambda word: abs(BUDGETS[word] - (wish.budget or 0)))
+            effort = min(self._known(), key=lambda word: abs(BUDGETS[word] - (wish.budget or 0)))
             self.report.change(
                 "reasoning.budget", f"{_PLACE}.thinkingLevel", f"{wish.budget} tokens are about {effort}"
             )
@@ -168,10 +168,9 @@ class _Fitting:
         rank = _ORDER.index(effort) if effort in _ORDER else len(_ORDER)
         weaker = [word for word in known if _ORDER.index(word) < rank]
         chosen = weaker[-1] if weaker else known[0]
-        where = "reasoning.effort" if self.wish.effort is not None else "reasoning.budget"
-        self.report.change(where, f"{_PLACE}.thinkingLevel", f"{effort} is written as {chosen}")
+        self.report.change("reasoning.effort", f"{_PLACE}.thinkingLevel", f"{effort} is written as {chosen}")
         if weaker:
-            self.report.lose(where, f"the model has no level {effort}", "quality")
+            self.report.lose("reasoning.effort", f"the model has no level {effort}", "quality")
         return chosen
 
     def _budget(self) -> dict[str, Any]:

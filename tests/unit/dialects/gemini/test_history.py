@@ -193,6 +193,31 @@ def test_a_picture_begins_a_turn_as_well_as_words() -> None:
     assert signatures(*messages) == [None]
 
 
+def test_words_beside_results_do_not_end_the_running_turn() -> None:
+    messages = (
+        user("Hi"),
+        assistant(CALL),
+        user(RESULT, "Remember the list."),
+        assistant(CALL),
+        user(RESULT),
+    )
+    assert signatures(*messages) == [SKIP_SIGNATURE] * 2
+
+
+def test_a_step_in_several_contents_is_signed_once() -> None:
+    """Google's own client keeps each chunk of a stream as a content of its own."""
+    call = {"functionCall": {"name": "look", "args": {}}}
+    results = [{"functionResponse": {"name": "look", "response": {}}}] * 2
+    contents = [
+        {"role": "user", "parts": [text("Hi")]},
+        {"role": "model", "parts": [{**call, "thoughtSignature": "c2VhbA=="}]},
+        {"role": "model", "parts": [call]},
+        {"role": "model", "parts": [text("")]},
+        {"role": "user", "parts": results},
+    ]
+    assert written(read(contents=contents), SIGNED)[0]["contents"] == contents
+
+
 def test_a_seal_that_came_back_is_left_as_it_is() -> None:
     sealed = ir.ToolCall("c1", "look", "{}", sealed=ir.Sealed("gemini", "c2VhbA=="))
     assert signatures(user("Hi"), assistant(sealed, OTHER), user(RESULT, HEARD)) == ["c2VhbA==", None]

@@ -161,6 +161,8 @@ def test_levels_are_written_in_upper_case() -> None:
         (ir.Reasoning(effort="xhigh"), UNKNOWN, {"thinkingLevel": "XHIGH"}, []),
         (ir.Reasoning(effort="max"), UNKNOWN, {"thinkingLevel": "XHIGH"}, ["effort"]),
         (ir.Reasoning(effort="medium"), LEVELS, {"thinkingLevel": "LOW"}, ["effort"]),
+        (ir.Reasoning(budget=2048), LEVELS, {"thinkingLevel": "LOW"}, []),
+        (ir.Reasoning(budget=10_000), LEVELS, {"thinkingLevel": "HIGH"}, []),
         (ir.Reasoning(effort="minimal"), LEVELS, {"thinkingLevel": "LOW"}, []),
         (ir.Reasoning(budget=5000), LEVELS, {"thinkingLevel": "HIGH"}, []),
         (ir.Reasoning(budget=-1), LEVELS, {}, []),

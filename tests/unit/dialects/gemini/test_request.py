@@ -385,3 +385,14 @@ def test_functions_beside_the_providers_own_tools() -> None:
     )
     assert [list(tool) for tool in body["tools"]] == [["functionDeclarations"]]
     assert lost(report) == [("tools[1]", "meaning")]
+
+
+def test_functions_of_another_dialect_are_declared_together() -> None:
+    """Google's own keep their places: several tools with declarations come back as they were."""
+    other = ir.Function("other", None, {"type": "object"})
+    body, _ = written(foreign(tools=(TOOL, ir.ProviderTool("elsewhere", "web_search", {}), other)))
+    assert [list(tool) for tool in body["tools"]] == [["functionDeclarations"], ["googleSearch"]]
+    assert [one["name"] for one in body["tools"][0]["functionDeclarations"]] == [TOOL.name, "other"]
+    tools = [{"functionDeclarations": [{"name": name}]} for name in "ab"]
+    apart = [tools[0], {"googleSearch": {}}, tools[1]]
+    assert back(tools=apart)["tools"] == apart
