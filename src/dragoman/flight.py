@@ -145,10 +145,10 @@ class Flight:
             if limit.expired:
                 text = f"{deployment.name} took longer than {deployment.timers.total:g} s."
                 record.fault = ir.Fault("timeout", text, code="total_timeout", blame="upstream")
-            elif isinstance(upstream, WireUpstream) or isinstance(error, DragomanError):
+            elif isinstance(error, DragomanError | OSError) or exchange.phase == "encode":
                 raise
-            else:  # other people's code failed, which is no reason for not trying the next
-                log.exception("upstream %s failed", upstream.name)
+            else:  # an answer that nobody expected, or other people's code: no reason for not trying the next
+                log.exception("the attempt at %s failed", deployment.name)
                 text = f"The upstream {upstream.name!r} failed."
                 record.fault = ir.Fault("upstream", text, code="upstream_failed", blame="upstream")
             return record.fault

@@ -377,3 +377,47 @@ async def test_a_provider_that_takes_addresses_gets_the_address(visit: Visit, pr
     await site.ask(MODELS["anthropic"], messages=[{"role": "user", "content": [image]}])
     source = provider.last.body["messages"][0]["content"][0]["source"]
     assert source == {"type": "url", "url": "https://example.com/cat.png"}
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "openai_chat": {"created": {"a": 1}, "usage": {"prompt_tokens": "many", "completion_tokens": 1}},
+    "anthropic": {"content": [{"type": "text", "text": {"a": 1}}], "usage": {"input_tokens": "many"}},
+    "gemini": {"usageMetadata": {"promptTokenCount": "many"}, "modelVersion": 5},
+    "mistral": {"created": {"a": 1}, "usage": {"prompt_tokens": "many", "completion_tokens": 1}},
+}
+"""Members of a good answer with values of types that nobody expects."""
+
+
+@EVERY
+@pytest.mark.parametrize("member", [0, 1])
+async def test_an_answer_that_nobody_expects_is_the_providers_fault_and_the_next_is_asked(
+    visit: Visit, provide: Provide, dialect: str, member: int
+) -> None:
+    """Not ours, with a 500, even where the codec did not see it coming."""
+    good = stubs.DIALECTS[dialect](Said("Hi!"))
+
+    def odd(seen: Seen) -> Whole:
+        answer = good(seen)
+        assert isinstance(answer, Whole)
+        name, value = list(ODD[dialect].items())[member]
+        return Whole({**answer.body, name: value})
+
+    providers = {
+        name: {"dialect": dialect, "base_url": (await provide(answer)).url, "keys": ["key"]}
+        for name, answer in (("odd", odd), ("good", good))
+    }
+    site = await visit(
+        {
+            "providers": providers,
+            "models": {"both": {"deployments": ["odd/m", "good/m"]}, "one": "odd/m"},
+            # With a prompt, so that an answer in the client's own protocol is read as well.
+            "aliases": {f"told-{name}": {"route": name, "system_prompt": "Hi."} for name in ("both", "one")},
+        }
+    )
+    answer = await site.ask("told-both")
+    assert (answer.status, answer.text) == (200, "Hi!")
+    alone = await site.ask("told-one")
+    assert alone.status in {200, 502}
+    if alone.status == 502:
+        assert alone.error["code"] in {"unreadable", "upstream_failed"}
+        assert answer.headers["x-dragoman-attempts"] == "2"
