@@ -145,7 +145,7 @@ class Flight:
             if limit.expired:
                 text = f"{deployment.name} took longer than {deployment.timers.total:g} s."
                 record.fault = ir.Fault("timeout", text, code="total_timeout", blame="upstream")
-            elif isinstance(error, DragomanError | OSError) or exchange.phase == "encode":
+            elif isinstance(error, DragomanError | OSError) or self._exchange.phase == "encode":
                 raise
             else:  # an answer that nobody expected, or other people's code: no reason for not trying the next
                 log.exception("the attempt at %s failed", deployment.name)

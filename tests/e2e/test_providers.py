@@ -397,6 +397,7 @@ async def test_an_answer_that_nobody_expects_is_the_providers_fault_and_the_next
     good = stubs.DIALECTS[dialect](Said("Hi!"))
 
     def odd(seen: Seen) -> Whole:
+        assert callable(good)
         answer = good(seen)
         assert isinstance(answer, Whole)
         name, value = list(ODD[dialect].items())[member]

@@ -213,8 +213,8 @@ def test_checks_of_the_output_are_asked_for_nearest_to_the_name_or_for_all() -> 
         False,
     ]
     everywhere = Table.build(PROVIDERS, models, aliases, general=Demands(check_output=True))
-    told = ("plain", "unchecked", "openai/gpt-5")
-    assert [everywhere.resolve(name).check_output for name in told] == [True, False, True]
+    some = ("plain", "unchecked", "openai/gpt-5")
+    assert [everywhere.resolve(name).check_output for name in some] == [True, False, True]
 
 
 def test_deployments_carry_what_a_call_needs() -> None:
