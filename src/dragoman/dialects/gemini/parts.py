@@ -117,6 +117,8 @@ def _detail(part: _Wire) -> tuple[str | None, ir.Extra]:
 def _inline(part: _Wire) -> ir.Block:
     blob = spelled(part["inlineData"])
     data = blob["data"]
+    if type(data) is not str:
+        raise TypeError
     form = None
     if "-" in data or "_" in data:  # Google's clients write the alphabet of URLs, which nobody else reads
         form = "urlsafe"

@@ -117,7 +117,7 @@ class StreamRelay:
     def usage(self) -> ir.Usage | None:
         """The latest usage that went by. It is read when it is asked for: every chunk states one."""
         stated = _decode(self._usage) if self._usage else None
-        return decode_usage(stated) if stated else None
+        return decode_usage(stated) if stated and type(stated) is dict else None
 
     def feed(self, frame: bytes) -> bytes:
         """The bytes for one chunk. Raises RequestFailed for an error, WireError for what is no chunk."""

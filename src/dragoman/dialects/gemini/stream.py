@@ -394,7 +394,7 @@ def _keep(extra: _Wire, more: _Wire) -> None:
     """Add the leftovers of one chunk: later ones replace, citations add up, empty ones take nothing away."""
     for key, value in more.items():
         before = extra.get(key)
-        if key == CITATIONS and before and value:
+        if key == CITATIONS and before and isinstance(before, dict) and isinstance(value, dict):
             extra[key] = _added(before, value)
         elif key == GROUNDING and isinstance(before, dict) and isinstance(value, dict):
             extra[key] = {**before, **value}

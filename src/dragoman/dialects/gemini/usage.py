@@ -29,10 +29,13 @@ _MEMBERS = {
 """Names in `Usage.detail`: the list and the modality that hold each."""
 _TOOLS = "toolUsePromptTokenCount"
 _COUNT = frozenset({"modality", "tokenCount"})
+_COUNTS = (
+    *("promptTokenCount", "cachedContentTokenCount", _TOOLS),
+    *("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount"),
+)
 _KNOWN = frozenset(
     {
-        *("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", _TOOLS),
-        *("cachedContentTokenCount", "totalTokenCount", "serviceTier", *_DETAILS),
+        *(*_COUNTS, "serviceTier", *_DETAILS),
     }
 )
 _INSIDE = "thoughts_inside"
@@ -44,10 +47,12 @@ _PLAIN = (None, "auto", "default")
 
 def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
     """A `usageMetadata` object as disjoint counts."""
-    get = value.get
-    prompt, cached, used = get("promptTokenCount"), get("cachedContentTokenCount"), get(_TOOLS)
-    answered, thoughts, total = get("candidatesTokenCount"), get("thoughtsTokenCount"), get("totalTokenCount")
     detail, rest = _detail(value)
+    counts = [value.get(key) for key in _COUNTS]
+    for place, count in enumerate(counts):
+        if type(count) is not int and count is not None:
+            rest[_COUNTS[place]], counts[place] = count, None
+    prompt, cached, used, answered, thoughts, total = counts
     entered, asked, form = prompt, prompt or 0, None
     if cached:
         entered = max(asked - cached, 0)
@@ -82,17 +87,26 @@ def _detail(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         listed = value.get(key)
         if listed is None:
             continue
-        found: dict[str, Any] = {}
-        for one in listed:
-            word = _MODALITIES.get(one.get("modality"))
-            if word is None or one.keys() != _COUNT or prefix + word in found:
-                break
-            found[prefix + word] = one["tokenCount"]
-        if len(found) == len(listed) and found:
-            detail |= found
-        else:
+        if (found := _by_modality(listed, prefix)) is None:
             rest[key] = listed
+        else:
+            detail |= found
     return detail, rest
+
+
+def _by_modality(listed: Any, prefix: str) -> dict[str, int] | None:
+    """The counts of one list; None where it says something else."""
+    found: dict[str, int] = {}
+    if type(listed) is not list or not listed:
+        return None
+    for one in listed:
+        if type(one) is not dict or one.keys() != _COUNT or type(one["tokenCount"]) is not int:
+            return None
+        word = _MODALITIES.get(str(one["modality"]))
+        if word is None or prefix + word in found:
+            return None
+        found[prefix + word] = one["tokenCount"]
+    return found
 
 
 def decode_tier(value: Mapping[str, Any] | None) -> str | None:

@@ -430,3 +430,8 @@ def test_what_the_providers_tools_did_returns_in_any_history(part: dict[str, Any
     written, report = wrote(block)
     assert written == part
     assert not report.losses
+
+
+def test_data_that_are_no_text_are_kept_whole() -> None:
+    part = {"inlineData": {"mimeType": "image/png", "data": [1]}}
+    assert decode_part(part) == ir.Native("gemini", "inlineData", part)

@@ -244,3 +244,9 @@ def test_no_counts_are_no_usage() -> None:
     assert stream.usage is None
     stream.feed(b'{"candidates": [], "usageMetadata": {}}')
     assert stream.usage is None
+
+
+def test_a_usage_that_is_none_is_not_told() -> None:
+    stream = relay()
+    stream.feed(CHUNK.replace(b'{"promptTokenCount": 3,"totalTokenCount": 3}', b'["?"]'))
+    assert stream.usage is None

@@ -205,7 +205,7 @@ def test_an_error_with_a_good_status() -> None:
         {"candidates": [{"content": []}, {"content": [1]}]},
         {"candidates": [{"content": {"parts": ["x"]}}]},
         {"candidates": [{"finishReason": []}]},
-        {"candidates": [{}], "usageMetadata": {"promptTokensDetails": [1]}},
+        {"candidates": [{}], "usageMetadata": [1]},
     ],
 )
 def test_what_is_no_answer(value: dict[str, Any]) -> None:

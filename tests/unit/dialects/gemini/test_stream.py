@@ -452,3 +452,10 @@ def test_what_is_no_chunk(frame: bytes, begun: bool) -> None:
         decoder.feed(json.dumps(body(candidate("a", stop=None))).encode())
     with pytest.raises(WireError):
         decoder.feed(frame)
+
+
+def test_citations_of_an_unknown_shape_are_kept_as_they_came_last() -> None:
+    chunk = body(candidate("a", stop=None, citationMetadata="x"))
+    last = body(candidate("b", citationMetadata="y"))
+    finish = next(event for event in events(chunk, last) if isinstance(event, ir.Finish))
+    assert finish.extra == {"gemini": {"citationMetadata": "y"}}

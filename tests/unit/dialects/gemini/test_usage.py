@@ -196,3 +196,24 @@ def test_a_tier_that_google_does_not_have() -> None:
         "totalTokenCount": 1,
     }
     assert lost(report) == {"tier": "hint"}
+
+
+@pytest.mark.parametrize(
+    ("key", "odd"),
+    [
+        ("promptTokenCount", "12"),
+        ("candidatesTokenCount", []),
+        ("totalTokenCount", 1.5),
+        ("thoughtsTokenCount", True),
+        ("promptTokensDetails", 1),
+        ("promptTokensDetails", [None]),
+        ("promptTokensDetails", [{"modality": [], "tokenCount": 1}]),
+        ("promptTokensDetails", [{"modality": "TEXT", "tokenCount": "1"}]),
+    ],
+)
+def test_an_odd_count_is_a_leftover_and_costs_no_answer(key: str, odd: Any) -> None:
+    stated = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5, key: odd}
+    usage = decode_usage(stated)
+    assert usage.extra is not None
+    assert usage.extra["gemini"][key] == odd
+    assert encode_usage(usage, None, Report("gemini"), own=True)[key] == odd
