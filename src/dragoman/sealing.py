@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
-from dragoman.state.recall import Marks, Scope, ask, entry, recall
+from dragoman.state.recall import Marks, Question, Scope, ask, entry, matters, recall
 from dragoman.state.seals import Vault
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
@@ -50,11 +51,30 @@ class Sealing:
     """The seals of one exchange. request: as the client wrote it. tenant: whose entries are found."""
 
     def __init__(self, vault: Vault, tenant: str, request: ir.Request) -> None:
-        self._vault = vault
-        self._marks = Marks(vault.secret, tenant)
-        self._questions, self._asked = ask(request, self._marks, search=vault.holds)
+        self.vault = vault
+        self._tenant = tenant
+        self._request: ir.Request | None = request
+        self._questions: Sequence[Question] = ()
+        self._digest = b""
+        if request.stream or vault.holds:
+            self._ask()  # a stream lets go of its request before its answer is known
         self._found: Mapping[bytes, bytes] | None = None
         self._restored: frozenset[int] = frozenset()
+
+    @cached_property
+    def marks(self) -> Marks:
+        """The tenant's keys and digests. Most answers need none."""
+        return Marks(self.vault.secret, self._tenant)
+
+    def _ask(self) -> None:
+        request, self._request = self._request, None
+        if request is not None:
+            self._questions, self._digest = ask(request, self.marks, search=self.vault.holds)
+
+    def asked(self) -> bytes:
+        """The digest of the conversation that is being answered."""
+        self._ask()
+        return self._digest
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
         """The request with what its client does not hold, as far as this scope issued it."""
@@ -64,7 +84,7 @@ class Sealing:
                 self._found = await self._find()
             if not self._found:
                 return request
-            recalled = recall(request, self._questions, self._found, scope, self._marks)
+            recalled = recall(request, self._questions, self._found, scope, self.marks)
         except Exception:
             log.exception("the seal vault failed to find")
             self._found = {}
@@ -95,44 +115,38 @@ class Sealing:
 
     async def _find(self) -> Mapping[bytes, bytes]:
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
-        return await self._vault.find(keys) if keys else {}
+        return await self.vault.find(keys) if keys else {}
 
     def keeper(self, upstream: Upstream, scope: Scope) -> Keeper | None:
         """What keeps the answer of one attempt; None where the upstream has nothing that must return."""
         if not isinstance(upstream, WireUpstream) or not issues(upstream):
             return None
-        return Keeper(self._vault, self._marks, self._asked, scope, upstream)
+        return Keeper(self, scope, upstream)
 
 
 class Keeper:
     """Keeps what the client cannot hold of one answer. It gets the answer as the client does."""
 
-    def __init__(
-        self, vault: Vault, marks: Marks, asked: bytes, scope: Scope, upstream: WireUpstream
-    ) -> None:
-        self._vault = vault
-        self._marks = marks
-        self._asked = asked
+    def __init__(self, sealing: Sealing, scope: Scope, upstream: WireUpstream) -> None:
+        self._sealing = sealing
         self._scope = scope
         self._replay = "always" if not upstream.quirks.signatures else upstream.quirks.reasoning_replay
         self._native = upstream.dialect.native
-        self._gathered = Gathered()
+        self._gathered: Gathered | None = None
 
     async def keep(self, response: ir.Response) -> None:
         """Keep what must be of a whole answer."""
+        sealing = self._sealing
         for candidate in response.candidates:
             try:
-                blocks = candidate.blocks
-                kept = entry(
-                    blocks,
-                    self._asked,
-                    self._scope,
-                    self._marks,
-                    unsealed=self._wants_reasoning_of(blocks),
-                    native=self._native,
-                )
+                blocks, native = candidate.blocks, self._native
+                unsealed = self._wants_reasoning_of(blocks)
+                if not matters(blocks, unsealed=unsealed, native=native):
+                    continue
+                marks = sealing.marks
+                kept = entry(blocks, sealing.asked(), self._scope, marks, unsealed=unsealed, native=native)
                 if kept is not None:
-                    await self._vault.keep(*kept, owner=self._marks.owner)
+                    await sealing.vault.keep(*kept, owner=marks.owner)
             except Exception:
                 log.exception("the seal vault failed to keep")
 
@@ -143,13 +157,14 @@ class Keeper:
 
     def watch(self, events: Sequence[ir.Event]) -> bool:
         """Take some events of a stream; whether something has finished and is to be kept now."""
-        if self._gathered.too_much:
-            return False
-        return self._gathered.add(events)
+        if self._gathered is None:
+            self._gathered = Gathered()
+        return not self._gathered.too_much and self._gathered.add(events)
 
     async def keep_streamed(self) -> None:
         """Keep what must be of the answer that has been watched."""
-        await self.keep(self._gathered.response())
+        if self._gathered is not None:
+            await self.keep(self._gathered.response())
 
 
 _JOINED = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})

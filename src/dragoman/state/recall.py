@@ -224,6 +224,22 @@ def _canonical(call: ir.ToolCall) -> str:
 # --- Keeping -------------------------------------------------------------------------------------
 
 
+def matters(
+    blocks: Sequence[ir.Block],
+    *,
+    unsealed: bool = False,
+    native: Callable[[ir.Block], ir.Native] | None = None,
+) -> bool:
+    """Whether an answer holds anything that its client cannot bring back; most hold nothing. As `entry`."""
+    for block in blocks:
+        if isinstance(block, ir.Thinking):
+            if block.sealed is not None or unsealed:
+                return True
+        elif getattr(block, "sealed", None) is not None or (native is not None and _is_provided(block)):
+            return True
+    return False
+
+
 def entry(
     blocks: Sequence[ir.Block],
     before: bytes,
