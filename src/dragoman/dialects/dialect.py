@@ -35,8 +35,8 @@ tools with free text. forced_thinking: forcing a tool while the model thinks. Th
 EVERY_FEATURE: frozenset[Feature] = frozenset(get_args(Feature))
 
 
-Framing = Literal["sse", "json_array"]
-"""How a stream is cut into frames: server-sent events, or the elements of one JSON array."""
+Framing = Literal["sse", "json_array", "ndjson"]
+"""How a stream is cut into frames: server-sent events, the elements of one JSON array, or a value a line."""
 
 
 class WireRequest(msgspec.Struct):
@@ -71,6 +71,7 @@ class Reply(msgspec.Struct, frozen=True):
     request: the client's request (usage in the stream asked for, legacy forms, n). id, created (Unix
     seconds): used where the upstream stated none, so that they stay constant. model: the name to show,
     None = the upstream's own. framing: how the client wants its stream cut, where its dialect has a choice.
+    echo: the request's body as its client wrote it, for dialects whose answers repeat it.
     """
 
     request: ir.Request
@@ -79,6 +80,7 @@ class Reply(msgspec.Struct, frozen=True):
     created: int
     model: str | None = None
     framing: Framing = "sse"
+    echo: Mapping[str, Any] = {}
 
 
 class StreamDecoder(Protocol):
