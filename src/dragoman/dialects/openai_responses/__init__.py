@@ -1,0 +1,1 @@
+"""OpenAI Responses, as OpenAI and Azure serve it, and Open Responses 2026-04-24, both directions."""

@@ -1,0 +1,81 @@
+"""What is known while one request or answer is being written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_responses.terms import restore
+from dragoman.dialects.quirks import STANDARD, Quirks
+
+
+class Draft:
+    """The report, the vendor's quirks, the model's facts, and whose words are written.
+
+    own: they came in this dialect. answer: an answer is written, not a request. mint: makes the id of an
+    item that has none, from its prefix ("msg", "fc", "rs"); answers must have ids, requests need none.
+    """
+
+    __slots__ = ("answer", "facts", "mint", "own", "quirks", "report")
+
+    def __init__(
+        self,
+        report: Report,
+        quirks: Quirks = STANDARD,
+        facts: Facts = UNKNOWN,
+        *,
+        own: bool = False,
+        answer: bool = False,
+        mint: Callable[[str], str] | None = None,
+    ) -> None:
+        self.report = report
+        self.quirks = quirks
+        self.facts = facts
+        self.own = own
+        self.answer = answer
+        self.mint = mint
+
+    def item(
+        self, kind: str, prefix: str, item: ir.Item | None, where: str, *, status: bool = True
+    ) -> dict[str, Any]:
+        """The head of an item: type, id, status, phase and leftovers. status: whether it must have one."""
+        out: dict[str, Any] = {"type": kind}
+        stated = item or ir.Item()
+        if stated.id is not None:
+            out["id"] = stated.id
+        elif self.mint is not None:
+            out["id"] = self.mint(prefix)
+        if stated.status is not None:
+            out["status"] = stated.status
+        elif self.answer and status:
+            out["status"] = "completed"
+        if stated.phase is not None:
+            out["phase"] = stated.phase
+        if stated.extra is not None:
+            restore(out, stated.extra, self.report, where)
+        return out
+
+    def finish(
+        self, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str
+    ) -> dict[str, Any]:
+        """Add to a wire object its cache mark and its leftovers. where: the value in IR terms."""
+        if mark is not None:
+            self.mark(out, mark, where + ".cache")
+        if extra is not None:
+            restore(out, extra, self.report, where)
+        return out
+
+    def mark(self, out: dict[str, Any], mark: ir.CacheMark, where: str) -> None:
+        """Write a cache breakpoint, which only OpenAI's newest models take from anybody."""
+        if not self.own and self.quirks.cache_marks != "prompt_cache_breakpoint":
+            self.report.lose(where, "the prompt cache takes no marks here", "hint")
+            return
+        wire: dict[str, Any] = {"mode": "explicit"}
+        if mark.ttl is not None:
+            self.report.lose(where + ".ttl", "the lifetime of a mark cannot be chosen", "hint")
+        if mark.extra is not None:
+            restore(wire, mark.extra, self.report, where)
+        out["prompt_cache_breakpoint"] = wire

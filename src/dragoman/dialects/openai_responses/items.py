@@ -1,0 +1,348 @@
+"""Items of `input` and `output`: an item to its blocks, and blocks to items.
+
+A message's parts are one block each and share an `ir.Item`; everything else is one block. What OpenAI's own
+tools do is kept whole as Native, but for pictures that were made, which are Media. The status, the id and the
+leftovers of an item ride on its `ir.Item`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.openai_responses.draft import Draft
+from dragoman.dialects.openai_responses.parts import decode_parts, encode_part, leave_seal
+from dragoman.dialects.openai_responses.terms import NAME, leftovers, tag_seal, untag_seal
+from dragoman.errors import WireError
+
+_Wire = dict[str, Any]
+
+_HEAD: Final = frozenset({"type", "id", "status", "phase"})
+_MESSAGE: Final = _HEAD | {"role", "content"}
+_CALL: Final = _HEAD | {"call_id", "name", "arguments", "namespace"}
+_CUSTOM: Final = _HEAD | {"call_id", "name", "input", "namespace"}
+_OUTPUT: Final = _HEAD | {"call_id", "output"}
+_REASONING: Final = _HEAD | {"summary", "content", "encrypted_content"}
+_PICTURE: Final = _HEAD | {"result"}
+_ROLES: Final[frozenset[str]] = frozenset({"user", "assistant", "system", "developer"})
+_CLIENT_SIDE: Final = frozenset(
+    {
+        "item_reference",
+        "mcp_approval_response",
+        "computer_call_output",
+        "local_shell_call_output",
+        "shell_call_output",
+        "apply_patch_call_output",
+    }
+)
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Block, ...]]:
+    """Whose turn an item is, and its blocks; what no struct fits is kept whole as Native.
+
+    Raises WireError for what is no object.
+    """
+    if type(value) is not dict:
+        raise WireError("must be an object", where, "invalid_type")
+    kind = value.get("type")
+    if kind is None and "role" in value:
+        kind = "message"
+    read = _READ.get(kind) if type(kind) is str else None
+    if read is not None:
+        try:
+            if (found := read(value)) is not None:
+                return found
+        except (KeyError, TypeError, AttributeError):  # a known type in an unknown shape
+            pass
+    return _role(value, kind), (ir.Native(NAME, str(kind), value, item=_head(value, frozenset(value))),)
+
+
+def _role(value: _Wire, kind: Any) -> ir.Role:
+    role = value.get("role")
+    if type(role) is str and role in _ROLES:
+        return role  # type: ignore[return-value]
+    return "user" if kind is None or kind in _CLIENT_SIDE else "assistant"
+
+
+def _head(value: _Wire, known: frozenset[str]) -> ir.Item | None:
+    """What an item is called and how it stands; None where nothing of it is stated."""
+    extra = leftovers(value, known)
+    get = value.get
+    if extra is None and get("id") is None and get("status") is None and get("phase") is None:
+        return None
+    return ir.Item(get("id"), get("status"), get("phase"), extra)
+
+
+def _read_message(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]] | None:
+    role, content = _role(value, "message"), value["content"]
+    item = _head(value, _MESSAGE)
+    if type(content) is str:
+        return role, (ir.Text(content, item=item),)
+    if not content:
+        return None
+    said = role == "assistant"
+    return role, decode_parts(content, "content", said=said, item=item)
+
+
+def _read_call(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
+    arguments = value["arguments"]
+    if type(arguments) is not str:
+        raise TypeError("arguments")
+    return "assistant", (
+        ir.ToolCall(
+            value.get("call_id"),
+            value["name"],
+            arguments,
+            namespace=value.get("namespace"),
+            item=_head(value, _CALL),
+        ),
+    )
+
+
+def _read_custom(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
+    return "assistant", (
+        ir.ToolCall(
+            value.get("call_id"),
+            value["name"],
+            value["input"],
+            "custom",
+            namespace=value.get("namespace"),
+            item=_head(value, _CUSTOM),
+        ),
+    )
+
+
+def _read_output(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
+    output = value["output"]
+    text = type(output) is str
+    return "user", (
+        ir.ToolResult(
+            value.get("call_id"),
+            (ir.Text(output),) if text else decode_parts(output, "output"),
+            kind="custom" if value["type"] == "custom_tool_call_output" else "function",
+            item=_head(value, _OUTPUT),
+            form=None if text else "parts",
+        ),
+    )
+
+
+def _read_reasoning(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
+    summary, content = value.get("summary") or (), value.get("content") or ()
+    kept: dict[str, Any] = {}
+    if any(part.keys() != {"type", "text"} or part["type"] != "summary_text" for part in summary):
+        kept["summary"] = summary
+    if len(content) > 1 or any(
+        part.keys() != {"type", "text"} or part["type"] != "reasoning_text" for part in content
+    ):
+        kept["content"] = content
+    sealed = value.get("encrypted_content")
+    return "assistant", (
+        ir.Thinking(
+            "".join(part.get("text") or "" for part in content),
+            tuple(part.get("text") or "" for part in summary),
+            None if sealed is None else ir.Sealed(*untag_seal(sealed)),
+            item=_head(value, _REASONING),
+            extra={NAME: kept} if kept else None,
+        ),
+    )
+
+
+def _read_picture(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]] | None:
+    result = value.get("result")
+    if type(result) is not str:
+        return None
+    mime = f"image/{value.get('output_format') or 'png'}"
+    return "assistant", (ir.Media("image", mime, result, item=_head(value, _PICTURE)),)
+
+
+_READ: Final[dict[str, Callable[[_Wire], tuple[ir.Role, tuple[ir.Block, ...]] | None]]] = {
+    "message": _read_message,
+    "function_call": _read_call,
+    "custom_tool_call": _read_custom,
+    "function_call_output": _read_output,
+    "custom_tool_call_output": _read_output,
+    "reasoning": _read_reasoning,
+    "image_generation_call": _read_picture,
+}
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_items(
+    blocks: Sequence[ir.Block], draft: Draft, where: str = "blocks", role: ir.Role = "assistant"
+) -> list[_Wire]:
+    """Blocks as items, in their order. Neighbouring parts with one `ir.Item` are one message.
+
+    where: the blocks in IR terms. Raises WireError for a medium that no part can hold.
+    """
+    items: list[_Wire] = []
+    open_message: _Wire | None = None
+    its_item: ir.Item | None = None
+    for index, block in enumerate(blocks):
+        place = f"{where}[{index}]"
+        if not is_part(block, role):
+            open_message = None
+            if (item := encode_item(block, draft, place)) is not None:
+                items.append(item)
+            continue
+        part = encode_part(block, draft, place, said=role == "assistant")
+        if part is None:
+            continue
+        item_of = item_of_block(block)
+        if open_message is None or item_of != its_item:
+            open_message, its_item = encode_head(item_of, draft, place, role), item_of
+            items.append(open_message)
+        open_message["content"].append(part)
+    return items
+
+
+def is_part(block: ir.Block, role: ir.Role = "assistant") -> bool:
+    """Whether a block is a part of a message, and no item of its own."""
+    if isinstance(block, ir.Media):
+        return role != "assistant" or block.kind != "image"
+    if isinstance(block, ir.Native):
+        return block.dialect == NAME and block.kind in _PARTS
+    return isinstance(block, ir.Text | ir.Refusal | ir.Json)
+
+
+_PARTS: Final = frozenset({"input_text", "output_text", "refusal", "text", "input_image", "input_file"}) | {
+    *("input_audio", "input_video", "output_audio", "reasoning_text", "summary_text", "computer_screenshot"),
+}
+
+
+def item_of_block(block: ir.Block) -> ir.Item | None:
+    """The item that a block belongs to, where its dialect has items."""
+    return None if isinstance(block, ir.Json) else block.item
+
+
+def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = "assistant") -> _Wire:
+    """A message item without its parts."""
+    head = draft.item("message", "msg", item, where)
+    return {**head, "role": role, "content": []}
+
+
+def encode_item(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
+    """The item of one block that is no part of a message, None where it is left out with a loss."""
+    write = _WRITE.get(type(block))
+    if write is None:
+        draft.report.lose(where, "no item can hold this", "meaning")
+        return None
+    return write(block, draft, where)
+
+
+def _write_call(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
+    if block.by == "provider" or block.kind == "builtin":
+        return _write_provided(block, draft, where)
+    custom = block.kind == "custom"
+    kind, prefix = ("custom_tool_call", "ctc") if custom else ("function_call", "fc")
+    out = draft.item(kind, prefix, block.item, where)
+    out["call_id"] = block.id if block.id is not None else out.get("id") or block.name
+    out["name"] = block.name
+    if custom:
+        out["input"] = block.arguments
+    else:
+        out["arguments"] = block.arguments if block.arguments or draft.own else "{}"
+    if block.namespace is not None:
+        out["namespace"] = block.namespace
+    if block.sealed is not None:
+        leave_seal(draft, where)
+    return draft.finish(out, block.cache, block.extra, where)
+
+
+def _write_provided(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
+    """What another provider's own tool was asked for, as far as an item of OpenAI's says the same."""
+    if not draft.answer:
+        draft.report.lose(where, "what another provider's tool did cannot be sent back", "meaning")
+        return None
+    try:
+        asked = msgspec.json.decode(block.arguments or "{}")
+    except msgspec.DecodeError:
+        asked = {}
+    asked = asked if isinstance(asked, dict) else {}
+    if block.name == "web_search":
+        query = asked.get("query")
+        out = draft.item("web_search_call", "ws", block.item, where)
+        out["action"] = {"type": "search", "query": query if isinstance(query, str) else ""}
+        draft.report.change(where, "output", "a search of the provider's is a web_search_call")
+        return out
+    draft.report.lose(where, f"there is no item for a call of {block.name}", "quality")
+    return None
+
+
+def _write_result(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | None:
+    if block.by == "provider":
+        draft.report.lose(where, "what a provider's tool found is not shown", "quality")
+        return None
+    kind = "custom_tool_call_output" if block.kind == "custom" else "function_call_output"
+    out = draft.item(kind, "fco", block.item, where)
+    out["call_id"] = block.id if block.id is not None else block.name or ""
+    out["output"] = _encode_output(block, draft, where)
+    if block.error:
+        draft.report.lose(where + ".error", "whether a tool failed is said by its text alone", "hint")
+    if block.sealed is not None:
+        leave_seal(draft, where)
+    return draft.finish(out, block.cache, block.extra, where)
+
+
+def _encode_output(block: ir.ToolResult, draft: Draft, where: str) -> Any:
+    content = block.content
+    lone = content[0] if len(content) == 1 else None
+    if not content and not draft.own:
+        return ""
+    plain = isinstance(lone, ir.Text) and lone.cache is None and lone.extra is None and not lone.citations
+    if plain and isinstance(lone, ir.Text) and not (draft.own and block.form == "parts"):
+        if lone.sealed is not None:
+            leave_seal(draft, f"{where}.content[0]")
+        return lone.text
+    parts = (encode_part(inner, draft, f"{where}.content[{index}]") for index, inner in enumerate(content))
+    return [part for part in parts if part is not None]
+
+
+def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> _Wire | None:
+    sealed = block.sealed
+    foreign = sealed is not None and sealed.origin != NAME
+    if not draft.answer and (foreign or not draft.own):
+        draft.report.lose(where, "thinking of another origin is not sent back", "quality")
+        return None
+    out = draft.item("reasoning", "rs", block.item, where, status=False)
+    out["summary"] = [{"type": "summary_text", "text": text} for text in block.summary]
+    if block.text:
+        out["content"] = [{"type": "reasoning_text", "text": block.text}]
+    if sealed is not None:
+        out["encrypted_content"] = tag_seal(sealed.origin, sealed.data) if foreign else sealed.data
+    return draft.finish(out, block.cache, block.extra, where)
+
+
+def _write_picture(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
+    if block.data is None:
+        draft.report.lose(where, "a picture that was made is shown by its bytes", "meaning")
+        return None
+    out = draft.item("image_generation_call", "ig", block.item, where)
+    out["result"] = block.data
+    form = (block.mime or "image/png").removeprefix("image/")
+    if form != "png" or not draft.own:
+        out.setdefault("output_format", form)
+    if block.sealed is not None:
+        leave_seal(draft, where)
+    return draft.finish(out, block.cache, block.extra, where)
+
+
+def _write_native(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
+    if block.dialect == NAME:
+        return dict(block.value)
+    draft.report.lose(where, f"only {block.dialect} has {block.kind}", "meaning")
+    return None
+
+
+_WRITE: Final[dict[type, Callable[[Any, Draft, str], _Wire | None]]] = {
+    ir.ToolCall: _write_call,
+    ir.ToolResult: _write_result,
+    ir.Thinking: _write_thinking,
+    ir.Media: _write_picture,
+    ir.Native: _write_native,
+}

@@ -1,0 +1,387 @@
+"""Content parts of messages and of tool results, both directions.
+
+`Text.form` is a part's own word where it is not the one that its place demands: `input_text` in what a user,
+a developer or a tool says, `output_text` in what the model said. `Media.form`: "base64" for file data that is
+no data URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.openai_responses.draft import Draft
+from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
+from dragoman.errors import WireError
+from dragoman.wire.dataurl import is_data_url
+from dragoman.wire.dataurl import read as read_data_url
+
+_Wire = dict[str, Any]
+
+_MARK: Final = "prompt_cache_breakpoint"
+_TEXT: Final = frozenset({"type", "text", "annotations", "logprobs", _MARK})
+_TEXTS: Final = ("input_text", "output_text", "text")
+_REFUSAL: Final = frozenset({"type", "refusal"})
+_IMAGE: Final = frozenset({"type", "image_url", "file_id", "detail", _MARK})
+_FILE: Final = frozenset({"type", "file_data", "file_url", "file_id", "filename", "detail", _MARK})
+_AUDIO: Final = frozenset({"type", "input_audio", _MARK})
+_AUDIO_DATA: Final = frozenset({"data", "format"})
+_VIDEO: Final = frozenset({"type", "video_url", _MARK})
+_CITATION: Final = frozenset({"type", "url", "title", "start_index", "end_index"})
+_LOGPROB: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_parts(
+    parts: Sequence[Any], where: str, *, said: bool = False, item: ir.Item | None = None
+) -> tuple[ir.Block, ...]:
+    """The parts of one item. said: the model said them. Raises WireError for what is no object."""
+    blocks = []
+    for index, part in enumerate(parts):
+        if type(part) is not dict:
+            raise WireError("must be an object", f"{where}[{index}]", "invalid_type")
+        blocks.append(decode_part(part, said=said, item=item))
+    return tuple(blocks)
+
+
+def decode_part(part: _Wire, *, said: bool = False, item: ir.Item | None = None) -> ir.Block:
+    """One content part; what no struct fits is kept whole as Native."""
+    kind = part.get("type")
+    read = _READ.get(kind) if type(kind) is str else None
+    if read is not None or kind in _TEXTS:
+        try:
+            return _read_text(part, item, _TEXTS[said]) if read is None else read(part, item)
+        except (KeyError, TypeError, AttributeError):  # a known type in an unknown shape
+            pass
+    return ir.Native(NAME, str(kind), part, item=item)
+
+
+def _read_text(part: _Wire, item: ir.Item | None, usual: str) -> ir.Text:
+    kind = part["type"]
+    return ir.Text(
+        _string(part, "text"),
+        tuple(decode_citation(value) for value in part.get("annotations") or ()),
+        decode_logprobs(part.get("logprobs")),
+        item=item,
+        cache=_decode_mark(part),
+        extra=leftovers(part, _TEXT),
+        form=None if kind == usual else kind,
+    )
+
+
+def _read_refusal(part: _Wire, item: ir.Item | None) -> ir.Block:
+    return ir.Refusal(_string(part, "refusal"), item=item, extra=leftovers(part, _REFUSAL))
+
+
+def _read_image(part: _Wire, item: ir.Item | None) -> ir.Block:
+    source = _source(part, ("image_url", "url"), ("file_id", "file"))
+    return ir.Media(
+        "image",
+        **source,
+        detail=part.get("detail"),
+        item=item,
+        cache=_decode_mark(part),
+        extra=leftovers(part, _IMAGE),
+    )
+
+
+def _read_file(part: _Wire, item: ir.Item | None) -> ir.Block:
+    source = _source(part, ("file_data", "data"), ("file_url", "url"), ("file_id", "file"))
+    bare = "data" in source and not is_data_url(part["file_data"])
+    return ir.Media(
+        "document",
+        **source,
+        name=part.get("filename"),
+        detail=part.get("detail"),
+        item=item,
+        cache=_decode_mark(part),
+        extra=leftovers(part, _FILE),
+        form="base64" if bare else None,
+    )
+
+
+def _read_audio(part: _Wire, item: ir.Item | None) -> ir.Block:
+    sound = part["input_audio"]
+    word = sound["format"]
+    extra = ir.merge(leftovers(part, _AUDIO), leftovers(sound, _AUDIO_DATA, "input_audio"))
+    mime = _SOUNDS.get(word, f"audio/{word}")
+    return ir.Media("audio", mime, _string(sound, "data"), item=item, cache=_decode_mark(part), extra=extra)
+
+
+def _read_video(part: _Wire, item: ir.Item | None) -> ir.Block:
+    source = _source(part, ("video_url", "url"))
+    return ir.Media("video", **source, item=item, cache=_decode_mark(part), extra=leftovers(part, _VIDEO))
+
+
+def _source(part: _Wire, *members: tuple[str, str]) -> dict[str, Any]:
+    """The one field of Media that holds the source. Raises KeyError where it is not exactly one."""
+    stated = [(member, field) for member, field in members if part.get(member) is not None]
+    if len(stated) != 1:
+        raise KeyError(members[0][0])
+    member, field = stated[0]
+    value = _string(part, member)
+    if field == "file" or not is_data_url(value):
+        return {field: value}
+    found = read_data_url(value)
+    if found is None or not found[0]:
+        return {"url": value}
+    return {"mime": found[0], "data": found[1]}
+
+
+def _string(holder: _Wire, member: str) -> str:
+    value = holder[member]
+    if type(value) is not str:
+        raise TypeError(member)
+    return value
+
+
+def _decode_mark(part: _Wire) -> ir.CacheMark | None:
+    mark = part.get(_MARK)
+    if type(mark) is not dict:
+        return None
+    rest = {key: value for key, value in mark.items() if key != "mode" or value != "explicit"}
+    return ir.CacheMark(extra={NAME: rest} if rest else None)
+
+
+def decode_citation(value: _Wire) -> ir.Citation:
+    """One annotation; those that name no address are kept as they are."""
+    if value.get("type") != "url_citation":
+        return ir.Citation(str(value.get("type")), title=value.get("filename"), extra={NAME: value})
+    return ir.Citation(
+        "url",
+        value.get("url"),
+        value.get("title"),
+        start=value.get("start_index"),
+        end=value.get("end_index"),
+        extra=leftovers(value, _CITATION),
+    )
+
+
+def decode_logprobs(values: Sequence[_Wire] | None) -> tuple[ir.Logprob, ...] | None:
+    """Log probabilities; an empty list says nothing."""
+    return tuple(_logprob(value) for value in values) if values else None
+
+
+def _logprob(value: _Wire) -> ir.Logprob:
+    numbers, top = value.get("bytes"), value.get("top_logprobs")
+    return ir.Logprob(
+        value["token"],
+        value["logprob"],
+        None if numbers is None else tuple(numbers),
+        None if top is None else tuple(_logprob(other) for other in top),
+        extra=leftovers(value, _LOGPROB),
+    )
+
+
+_SOUNDS: Final = {"mp3": "audio/mpeg", "pcm16": "audio/pcm"}
+_SOUND_WORDS: Final = {mime: word for word, mime in _SOUNDS.items()} | {
+    "audio/mp3": "mp3",
+    "audio/x-wav": "wav",
+    "audio/wave": "wav",
+}
+_READ: Final[dict[str, Callable[[_Wire, ir.Item | None], ir.Block]]] = {
+    "refusal": _read_refusal,
+    "input_image": _read_image,
+    "input_file": _read_file,
+    "input_audio": _read_audio,
+    "input_video": _read_video,
+}
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False) -> _Wire | None:
+    """One content part, None where it is left out with a loss. said: the model said it.
+
+    Raises WireError for a medium that no part can hold.
+    """
+    if isinstance(block, ir.Text):
+        return encode_text(block, draft, where, said=said)
+    if isinstance(block, ir.Refusal):
+        if not said:
+            draft.report.change(where, "", "a refusal is the text that it is")
+            return {"type": "input_text", "text": block.text}
+        if block.logprobs:
+            draft.report.lose(where + ".logprobs", "a refusal has none", "hint")
+        return draft.finish({"type": "refusal", "refusal": block.text}, None, block.extra, where)
+    if isinstance(block, ir.Media):
+        return encode_media(block, draft, where)
+    if isinstance(block, ir.Json):
+        draft.report.change(where, "", "a structured value is its JSON text")
+        text = {"type": "output_text" if said else "input_text", "text": json_text(block.value)}
+        return draft.finish(text, None, block.extra, where)
+    if isinstance(block, ir.Native) and block.dialect == NAME:
+        return dict(block.value)
+    draft.report.lose(where, "no part can hold this", "meaning")
+    return None
+
+
+def json_text(value: Any) -> str:
+    """A JSON value as the text that a model reads: strings as they are, the rest as JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wire:
+    """Text. What the model said has annotations, be they none."""
+    kind = (block.form if draft.own and block.form in _TEXTS else None) or _TEXTS[said]
+    out: _Wire = {"type": kind, "text": block.text}
+    if kind == "output_text":
+        out["annotations"] = [
+            wire
+            for index, citation in enumerate(block.citations)
+            if (wire := encode_citation(citation, block.text, draft, f"{where}.citations[{index}]"))
+        ]
+        if block.logprobs is not None or draft.answer:
+            out["logprobs"] = encode_logprobs(block.logprobs, draft, f"{where}.logprobs")
+    else:
+        if block.citations:
+            draft.report.lose(where + ".citations", "what was not said by the model has none", "hint")
+        if block.logprobs:
+            draft.report.lose(where + ".logprobs", "what was not said by the model has none", "hint")
+    if block.sealed is not None:
+        leave_seal(draft, where)
+    return draft.finish(out, block.cache, block.extra, where)
+
+
+def leave_seal(draft: Draft, where: str) -> None:
+    """Name a seal that is not written. In an answer that is no loss: the gateway keeps it for its origin."""
+    if draft.answer:
+        draft.report.change(where + ".sealed", "", "a seal is not shown, but kept for its origin")
+    else:
+        draft.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
+
+
+def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
+    """One annotation, None where this protocol has no word for the source."""
+    if citation.kind != "url" or citation.url is None:
+        if (own := (citation.extra or {}).get(NAME)) is not None:
+            return dict(own)
+        draft.report.lose(where, "a source without an address cannot be named", "quality")
+        return None
+    out: _Wire = {
+        "type": "url_citation",
+        "url": citation.url,
+        "title": citation.title or "",
+        "start_index": 0 if citation.start is None else citation.start,
+        "end_index": len(text) if citation.end is None else citation.end,
+    }
+    for member in ("quote", "source"):
+        if getattr(citation, member):
+            draft.report.lose(f"{where}.{member}", "an annotation has only an address and a title", "hint")
+    restore(out, citation.extra, draft.report, where)
+    return out
+
+
+def encode_logprobs(values: Sequence[ir.Logprob] | None, draft: Draft, where: str) -> list[_Wire]:
+    """Log probabilities with every member that the specification requires."""
+    return [_encode_logprob(value, draft, f"{where}[{index}]") for index, value in enumerate(values or ())]
+
+
+def _encode_logprob(value: ir.Logprob, draft: Draft, where: str, *, inner: bool = False) -> _Wire:
+    out: _Wire = {"token": value.token, "logprob": value.logprob}
+    numbers = value.bytes
+    out["bytes"] = list(value.token.encode("utf-8", "replace") if numbers is None else numbers)
+    if not inner:
+        out["top_logprobs"] = [
+            _encode_logprob(other, draft, f"{where}.top[{index}]", inner=True)
+            for index, other in enumerate(value.top or ())
+        ]
+    if value.id is not None:
+        draft.report.lose(f"{where}.id", "tokens have no numbers here", "hint")
+    restore(out, value.extra, draft.report, where)
+    return out
+
+
+def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
+    """The part for a medium. Raises WireError where no part can carry it (`unsupported_modality`)."""
+    write = _MEDIA[block.kind]
+    out = write(block, draft, where)
+    for member in ("context", "citable", "transcript", "expires"):
+        if getattr(block, member) is not None:
+            draft.report.lose(f"{where}.{member}", "a part has no such member", "hint")
+    if block.sealed is not None:
+        leave_seal(draft, where)
+    return draft.finish(out, block.cache, block.extra, where)
+
+
+def _write_image(block: ir.Media, draft: Draft, where: str) -> _Wire:
+    out: _Wire = {"type": "input_image"}
+    if block.file is not None:
+        out["file_id"] = block.file
+    else:
+        out["image_url"] = _address(block, "image/png", where)
+    if block.detail is not None:
+        out["detail"] = block.detail
+    elif not draft.own:
+        out["detail"] = "auto"  # the specification requires it
+    if block.name is not None:
+        draft.report.lose(where + ".name", "images have no names", "hint")
+    return out
+
+
+def _write_document(block: ir.Media, draft: Draft, where: str) -> _Wire:
+    if block.text is not None:
+        draft.report.change(where, "", "a document given as text is text")
+        return {
+            "type": "input_text",
+            "text": block.text if block.name is None else f"{block.name}\n\n{block.text}",
+        }
+    if block.blocks is not None:
+        texts = [inner.text for inner in block.blocks if isinstance(inner, ir.Text)]
+        if len(texts) < len(block.blocks):
+            draft.report.lose(where + ".blocks", "only the text of a document's content is sent", "meaning")
+        draft.report.change(where, "", "a document given as content is text")
+        return {"type": "input_text", "text": "\n\n".join([*([block.name] if block.name else []), *texts])}
+    out: _Wire = {"type": "input_file"}
+    if block.file is not None:
+        out["file_id"] = block.file
+    elif block.url is not None and not is_data_url(block.url):
+        out["file_url"] = block.url
+    elif draft.own and block.form == "base64" and block.data is not None:
+        out["file_data"] = block.data
+    else:
+        out["file_data"] = _address(block, "application/pdf", where)
+    if block.name is not None:
+        out["filename"] = block.name
+    elif "file_data" in out and not draft.own:
+        out["filename"] = "document.pdf" if block.mime in {None, "application/pdf"} else "document"
+        draft.report.add("input[].content[].filename", "a file in the request must have a name")
+    if block.detail is not None:
+        out["detail"] = block.detail
+    return out
+
+
+def _write_audio(block: ir.Media, draft: Draft, where: str) -> _Wire:
+    if block.name is not None:
+        draft.report.lose(where + ".name", "sounds have no names", "hint")
+    if block.data is None:
+        raise WireError("sound is sent by its bytes here", where, "unsupported_modality")
+    mime = (block.mime or "audio/wav").partition(";")[0]
+    word = _SOUND_WORDS.get(mime) or mime.removeprefix("audio/")
+    return {"type": "input_audio", "input_audio": {"data": block.data, "format": word}}
+
+
+def _write_video(block: ir.Media, draft: Draft, where: str) -> _Wire:
+    if not draft.own:
+        raise WireError("video cannot be sent", where, "unsupported_modality")
+    return {"type": "input_video", "video_url": _address(block, "video/mp4", where)}
+
+
+def _address(block: ir.Media, usual: str, where: str) -> str:
+    if block.url is not None:
+        return block.url
+    if block.data is not None:
+        return f"data:{block.mime or usual};base64,{block.data}"
+    raise WireError(f"this {block.kind} has no bytes and no address", where, "unsupported_modality")
+
+
+_MEDIA: Final[dict[str, Callable[[ir.Media, Draft, str], _Wire]]] = {
+    "image": _write_image,
+    "document": _write_document,
+    "audio": _write_audio,
+    "video": _write_video,
+}
