@@ -1,0 +1,65 @@
+"""OpenAI's legacy completions, both directions: POST /v1/completions.
+
+Specification: https://platform.openai.com/docs/api-reference/completions, OpenAPI document 2.3.0 of
+https://github.com/openai/openai-openapi. A prompt is continued; there is no conversation. Usage, stops,
+errors and the frames of streams are chat's, and so is their code.
+
+Canonical form, up to which a body comes back as it was: a member that is null is absent. In streams
+`obfuscation` is not kept, and of an unknown member that changes only the last value is.
+
+What it cannot say: conversations, system text, tools and media, which are refused; reasoning, sources,
+calls and media of answers, which are losses. Several prompts and prompts of tokens go to servers of this
+protocol only. A prompt that is to be repeated (`echo`) the gateway repeats where the upstream cannot.
+
+Files: terms (words) · check · request · response · logprobs, usage · decoder, encoder (streams) · relay ·
+places.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.openai_chat import DIALECT as CHAT
+from dragoman.dialects.openai_completions.check import check
+from dragoman.dialects.openai_completions.decoder import Decoder
+from dragoman.dialects.openai_completions.encoder import Encoder
+from dragoman.dialects.openai_completions.places import locate
+from dragoman.dialects.openai_completions.relay import CompletionsRelay
+from dragoman.dialects.openai_completions.request import (
+    MAPS,
+    brief,
+    decode_request,
+    encode_request,
+    portable,
+)
+from dragoman.dialects.openai_completions.response import decode_response, encode_response
+from dragoman.dialects.openai_completions.terms import NAME, PATH
+
+DIALECT: Final = Dialect(
+    name=NAME,
+    title="OpenAI Completions",
+    spec="https://platform.openai.com/docs/api-reference/completions",
+    version="2.3.0",
+    framing="sse",
+    id_prefix="cmpl-",
+    stream_type=CHAT.stream_type,
+    paths={"chat": PATH, "models": "/models"},
+    check=check,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    decode_response=decode_response,
+    encode_response=encode_response,
+    stream_decoder=Decoder,
+    stream_encoder=Encoder,
+    decode_error=CHAT.decode_error,
+    encode_error=CHAT.encode_error,
+    locate=locate,
+    relay=CompletionsRelay(),
+    brief=brief,
+    request_headers=CHAT.request_headers,
+    response_headers=CHAT.response_headers,
+    maps=MAPS,
+    features=frozenset(),
+    portable=portable,
+)

@@ -1,0 +1,96 @@
+"""Streams from the wire: the chunks of one answer as events. Choices of several candidates interleave."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.openai_chat.chunks import BROKEN, ChunkDecoder
+from dragoman.dialects.openai_chat.errors import failure, fault_of
+from dragoman.dialects.openai_chat.response import decode_stop
+from dragoman.dialects.openai_completions.logprobs import decode_logprobs
+from dragoman.dialects.openai_completions.terms import NAME, OBJECT
+from dragoman.dialects.openai_completions.usage import decode_usage
+from dragoman.dialects.quirks import Quirks
+
+_CHUNK: Final = frozenset({"id", "created", "model", "choices", "usage", "obfuscation"})
+_OURS: Final = _CHUNK | {"object"}
+_CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
+
+
+class _Candidate:
+    """What must be known of one candidate while it grows."""
+
+    __slots__ = ("extra", "word")
+
+    def __init__(self) -> None:
+        self.word: str | None = None
+        self.extra: dict[str, Any] = {}  # leftovers of its choices, latest values
+
+
+class Decoder(ChunkDecoder):
+    """Events of one stream."""
+
+    __slots__ = ("_candidates", "_quirks", "_started", "_usage")
+
+    def __init__(self, quirks: Quirks) -> None:
+        super().__init__()
+        self._quirks = quirks
+        self._candidates: dict[int, _Candidate] = {}
+        self._started = False
+        self._usage: dict[str, Any] | None = None
+
+    def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
+        if (failed := failure(chunk)) is not None:
+            return self._fail(fault_of(failed))
+        events: list[ir.Event] = []
+        news = self._keep(chunk, _OURS if chunk.get("object") == OBJECT else _CHUNK)
+        if not self._started:
+            self._started = True
+            extra: ir.Extra = {NAME: news} if news else None
+            start = ir.Start(NAME, chunk.get("id"), chunk.get("model"), chunk.get("created"), extra=extra)
+            events.append(start)
+        elif news:
+            events.append(ir.More({NAME: news}))
+        for choice in chunk.get("choices") or ():
+            self._choice(choice, events)
+        if (usage := chunk.get("usage")) and usage != self._usage:
+            self._usage = usage
+            events.append(ir.Tally(decode_usage(usage, self._quirks)))
+        return events
+
+    def _choice(self, choice: dict[str, Any], events: list[ir.Event]) -> None:
+        index = choice.get("index") or 0
+        candidate = self._candidates.get(index)
+        if candidate is None:
+            candidate = self._candidates[index] = _Candidate()
+            events.append(ir.Open(0, ir.Text(""), index))
+        wire, known = choice.get("logprobs"), _CHOICE
+        logprobs = decode_logprobs(wire) if wire else None
+        if wire and logprobs is None:
+            known -= {"logprobs"}
+        if (text := choice.get("text")) or logprobs:
+            events.append(ir.TextDelta(0, text or "", index, logprobs))
+        if word := choice.get("finish_reason"):
+            candidate.word = word
+        if not choice.keys() <= known:
+            candidate.extra.update(
+                {key: value for key, value in choice.items() if key not in known and value is not None}
+            )
+
+    def _fault(self, body: dict[str, Any]) -> ir.Fault:
+        return fault_of(body)
+
+    def _complete(self) -> bool:
+        return bool(self._candidates) and all(candidate.word for candidate in self._candidates.values())
+
+    def _end(self) -> list[ir.Event]:
+        if not self._started:
+            return self._fail(BROKEN)
+        self._over = True
+        events: list[ir.Event] = []
+        for index, candidate in sorted(self._candidates.items()):
+            events.append(ir.Close(0, None, index))
+            stop = decode_stop(candidate.word, called=False)
+            events.append(ir.Finish(stop, index, {NAME: candidate.extra} if candidate.extra else None))
+        return [*events, ir.End()]

@@ -1,0 +1,52 @@
+"""Log probabilities of tokens, both directions: four lists side by side, the third of objects.
+
+Where a token stands in prompt and answer together (`text_offset`) is a leftover of the token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.openai_completions.terms import NAME
+
+_LISTS: Final = frozenset({"tokens", "token_logprobs", "top_logprobs", "text_offset"})
+_OFFSET: Final = "text_offset"
+
+
+def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
+    """The tokens; None where the lists do not fit together, or the first token of a prompt has no value."""
+    tokens, values = wire.get("tokens"), wire.get("token_logprobs")
+    if not wire.keys() <= _LISTS or not tokens or not values or None in values:
+        return None
+    tops, offsets = wire.get("top_logprobs"), wire.get(_OFFSET)
+    stated = [one for one in (values, tops, offsets) if one is not None]
+    if any(len(one) != len(tokens) for one in stated) or (tops is not None and None in tops):
+        return None
+    return tuple(
+        [
+            ir.Logprob(
+                token,
+                values[at],
+                top=None if tops is None else tuple([ir.Logprob(*pair) for pair in tops[at].items()]),
+                extra=None if offsets is None else {NAME: {_OFFSET: offsets[at]}},
+            )
+            for at, token in enumerate(tokens)
+        ]
+    )
+
+
+def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
+    """The four lists. start: where the first token stands, unless the tokens say it themselves."""
+    offsets: list[int] = []
+    for token in tokens:
+        offsets.append((token.extra or {}).get(NAME, {}).get(_OFFSET, start))
+        start += len(token.token)
+    tops = [{one.token: one.logprob for one in token.top} if token.top else {} for token in tokens]
+    return {
+        "tokens": [token.token for token in tokens],
+        "token_logprobs": [token.logprob for token in tokens],
+        "top_logprobs": tops if any(token.top is not None for token in tokens) else None,
+        "text_offset": offsets,
+    }

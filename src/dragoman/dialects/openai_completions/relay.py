@@ -1,0 +1,34 @@
+"""Relay: chat's, which reads the text of a choice beside its delta."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.openai_chat.errors import fault_of
+from dragoman.dialects.openai_chat.relay import ChatRelay, ChatStreamRelay, Words
+from dragoman.dialects.openai_completions.usage import decode_usage
+
+_WORDS: Final = Words(decode_usage, fault_of, "obfuscation", asks=True)
+
+
+class CompletionsRelay(ChatRelay):
+    """The relay of this dialect; it holds nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(_WORDS)
+
+    def stream(self, reply: Reply) -> CompletionsStreamRelay:
+        """A relay for one stream."""
+        return CompletionsStreamRelay(reply, _WORDS)
+
+
+class CompletionsStreamRelay(ChatStreamRelay):
+    """Passes the frames of one stream."""
+
+    __slots__ = ()
+
+    def _see(self, chunk: dict[str, Any]) -> bool:
+        shown = super()._see(chunk)
+        self.content = self.content or any(choice.get("text") for choice in chunk.get("choices") or ())
+        return shown

@@ -1,0 +1,291 @@
+"""Requests, both directions.
+
+A prompt is one message of a user. Its text is a Text; what only this protocol can ask (several prompts,
+tokens, what follows the text) is a Native beside it. `logprobs: n` is logprobs with n alternatives.
+
+Request.forms: "prompt": "list" for a list of one; "max_output": "default" where 16 goes without saying;
+"stop": "string"; "stream": "false"; "echo": "true" or "false", because the gateway repeats a prompt itself
+where the upstream cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.loss import Severity
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_completions.terms import (
+    NAME,
+    PATH,
+    PROMPTS,
+    SUFFIX,
+    TOKENS,
+    leftovers,
+    restore,
+)
+from dragoman.errors import WireError
+
+_PLAIN: Final = (
+    "temperature",
+    "top_p",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "n",
+    "logit_bias",
+)
+_EXTENSIONS: Final = ("top_k", "min_p", "repetition_penalty")
+"""Members of vendors (Together, vLLM)."""
+MAPS: Final = frozenset(
+    {
+        *_PLAIN,
+        *_EXTENSIONS,
+        *("model", "prompt", "suffix", "echo", "max_tokens", "logprobs", "stop", "stream"),
+        *("stream_options", "user"),
+    }
+)
+"""The members that the IR carries; `extra` never holds them."""
+_STREAM_OPTIONS: Final = frozenset({"include_usage"})
+_MAX_TOKENS: Final = 16
+"""The API's own default."""
+_ENOUGH: Final = 4096
+"""Asked for where another protocol's client set no bound: 16 tokens would cut its answer off."""
+_MAX_LOGPROBS: Final = 5
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_request(wire: WireRequest) -> ir.Request:
+    """A checked request."""
+    body = wire.body
+    get = body.get
+    forms: dict[str, str] = {}
+    if get("stream") is False:
+        forms["stream"] = "false"
+    if (echo := get("echo")) is not None:
+        forms["echo"] = "true" if echo else "false"
+    if (limit := get("max_tokens")) is None:
+        limit = _MAX_TOKENS
+        forms["max_output"] = "default"
+    options = get("stream_options") or {}
+    return ir.Request(
+        NAME,
+        get("model"),
+        (ir.Message("user", _decode_prompt(get("prompt"), get("suffix"), forms)),),
+        sampling=_decode_sampling(body, forms),
+        max_output=limit,
+        user=get("user"),
+        stream=get("stream") is True,
+        stream_usage=options.get("include_usage"),
+        forms=forms or None,
+        extra=ir.merge(leftovers(body, MAPS), leftovers(options, _STREAM_OPTIONS, "stream_options")),
+    )
+
+
+def brief(wire: WireRequest) -> ir.Request:
+    """What an answer's form depends on, without the prompt."""
+    get = wire.body.get
+    usage = (get("stream_options") or {}).get("include_usage")
+    return ir.Request(NAME, get("model"), stream=get("stream") is True, stream_usage=usage)
+
+
+def portable(wire: WireRequest) -> None:
+    """Raise WireError for what only a server of this protocol can be asked: several prompts, and tokens."""
+    prompt = wire.body.get("prompt")
+    if type(prompt) is not list or (len(prompt) == 1 and type(prompt[0]) is str):
+        return
+    what = "several prompts in one request" if type(prompt[0]) is str else "a prompt of tokens"
+    raise WireError(f"{what} can only go to a completions API", "prompt", "unsupported_value")
+
+
+def _decode_prompt(prompt: Any, suffix: str | None, forms: dict[str, str]) -> tuple[ir.Block, ...]:
+    block: ir.Block
+    if type(prompt) is not list:
+        block = ir.Text(prompt or "")
+    elif type(prompt[0]) is not str:
+        block = ir.Native(NAME, TOKENS, prompt)
+    elif len(prompt) == 1:
+        forms["prompt"] = "list"
+        block = ir.Text(prompt[0])
+    else:
+        block = ir.Native(NAME, PROMPTS, prompt)
+    return (block,) if suffix is None else (block, ir.Native(NAME, SUFFIX, suffix))
+
+
+def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampling:
+    stated = {member: body[member] for member in (*_PLAIN, *_EXTENSIONS) if body.get(member) is not None}
+    stop, logprobs = body.get("stop"), body.get("logprobs")
+    if isinstance(stop, str):
+        forms["stop"] = "string"
+        stop = (stop,)
+    return ir.Sampling(
+        **stated,
+        stop=tuple(stop) if stop is not None else None,
+        logprobs=None if logprobs is None else True,
+        top_logprobs=logprobs,
+    )
+
+
+def prompt_of(request: ir.Request) -> str:
+    """The text of the prompt; empty where it is no text."""
+    blocks = request.messages[0].blocks if request.messages else ()
+    return "".join([block.text for block in blocks if isinstance(block, ir.Text)])
+
+
+def echoed(request: ir.Request) -> str:
+    """The text that an answer begins with, when its upstream does not repeat the prompt itself."""
+    wanted = request.dialect == NAME and (request.forms or {}).get("echo") == "true"
+    return prompt_of(request) if wanted else ""
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_request(request: ir.Request, target: Target) -> WireRequest:
+    """The request as this dialect's server reads it.
+
+    Raises WireError, with a path in IR terms, for what a text that is to be continued cannot hold: a
+    conversation, system text, tools, media.
+    """
+    draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
+    forms = (request.forms or {}) if draft.own else {}
+    body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
+    _encode_prompt(body, request, forms, draft)
+    if "echo" in forms:
+        body["echo"] = forms["echo"] == "true"
+    if request.max_output is None:
+        body["max_tokens"] = target.facts.max_output or _ENOUGH
+        draft.report.add("max_tokens", f"without it an answer ends after {_MAX_TOKENS} tokens")
+    elif forms.get("max_output") != "default":
+        body["max_tokens"] = request.max_output
+    _encode_sampling(body, request.sampling, forms, draft)
+    if request.user is not None:
+        body["user"] = request.user
+    _encode_stream(body, request, forms, draft)
+    if not draft.own:
+        _lose_foreign(request, draft)
+    if request.extra is not None:
+        restore(body, request.extra, draft.report, "")
+    return WireRequest("chat", body, path=PATH)
+
+
+def _encode_prompt(body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft) -> None:
+    if request.system:
+        raise WireError("a completion has no system text", "system", "unsupported_value")
+    for index, message in enumerate(request.messages):
+        if index or message.role != "user":
+            raise WireError(
+                "a completion continues one prompt, not a conversation",
+                f"messages[{index}]",
+                "unsupported_value",
+            )
+        _encode_message(body, message, draft)
+    if forms.get("prompt") == "list":
+        body["prompt"] = [body["prompt"]]
+
+
+def _encode_message(body: dict[str, Any], message: ir.Message, draft: Draft) -> None:
+    where, texts = "messages[0]", []
+    body["prompt"] = ""
+    for index, block in enumerate(message.blocks):
+        place = f"{where}.blocks[{index}]"
+        if isinstance(block, ir.Text):
+            texts.append(block.text)
+            _finish_text(block, draft, place)
+        elif isinstance(block, ir.Native):
+            _encode_native(body, block, draft, place)
+        else:
+            raise WireError("a prompt is text here", place, "unsupported_value")
+    if texts:
+        body["prompt"] = "\n\n".join(texts)
+    if message.name is not None:
+        draft.report.lose(f"{where}.name", "a prompt has no author", "hint")
+    if message.cache is not None:
+        draft.report.lose(f"{where}.cache", "the prompt cache takes no marks here", "hint")
+    restore({}, message.extra, draft.report, where)
+
+
+def _finish_text(block: ir.Text, draft: Draft, where: str) -> None:
+    """Name what is at a text and is no text."""
+    if block.cache is not None:
+        draft.report.lose(f"{where}.cache", "the prompt cache takes no marks here", "hint")
+    if block.sealed is not None:
+        draft.leave_seal(where)
+    for index in range(len(block.citations)):
+        draft.report.lose(f"{where}.citations[{index}]", "a prompt has no citations", "quality")
+    restore({}, block.extra, draft.report, where)
+
+
+def _encode_native(body: dict[str, Any], block: ir.Native, draft: Draft, where: str) -> None:
+    if block.dialect != NAME:
+        draft.report.lose(where, f"only {block.dialect} knows a {block.kind}")
+    elif block.kind == SUFFIX:
+        body["suffix"] = block.value
+    else:
+        body["prompt"] = block.value
+
+
+def _encode_sampling(
+    body: dict[str, Any], sampling: ir.Sampling, forms: Mapping[str, str], draft: Draft
+) -> None:
+    for member in _PLAIN:
+        if (value := getattr(sampling, member)) is not None:
+            body[member] = value
+    for member in _EXTENSIONS:
+        if (value := getattr(sampling, member)) is not None:
+            if draft.own or member in draft.quirks.extensions:
+                body[member] = value
+            else:
+                draft.report.lose(f"sampling.{member}", f"the vendor has no {member}", "quality")
+    if sampling.stop is not None:
+        body["stop"] = sampling.stop[0] if forms.get("stop") == "string" else list(sampling.stop)
+    if sampling.logprobs or sampling.top_logprobs:
+        asked = sampling.top_logprobs or 0
+        body["logprobs"] = asked if draft.own else min(asked, _MAX_LOGPROBS)
+        if asked != body["logprobs"]:
+            draft.report.change("sampling.top_logprobs", "logprobs", f"limited to {_MAX_LOGPROBS}")
+            draft.report.lose("sampling.top_logprobs", f"at most {_MAX_LOGPROBS} are given", "quality")
+
+
+def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft) -> None:
+    if request.stream:
+        body["stream"] = True
+        own = (request.extra or {}).get(NAME, {})
+        if request.stream_usage is not None and (draft.own or draft.quirks.stream_options):
+            body["stream_options"] = {"include_usage": request.stream_usage}
+        elif any(key.startswith("stream_options.") for key in own):
+            body["stream_options"] = {}
+    elif "stream" in forms:
+        body["stream"] = False
+
+
+_FOREIGN: Final[tuple[tuple[str, str, Severity], ...]] = (
+    ("output", "a completion is text of any form", "meaning"),
+    ("reasoning", "a completion is not thought about", "quality"),
+    ("cache", "the prompt cache cannot be steered", "hint"),
+    ("tool_choice", "there are no tools to choose from", "hint"),
+    ("parallel", "there are no tools to call", "hint"),
+    ("safety_identifier", "this protocol has no such member", "hint"),
+    ("metadata", "this protocol has no metadata", "hint"),
+    ("tier", "this protocol has no tiers", "hint"),
+    ("store", "completions are not stored", "hint"),
+    ("prediction", "this protocol has no predictions", "hint"),
+    ("moderation", "nothing is moderated here", "meaning"),
+    ("previous", "this protocol keeps no earlier answers", "meaning"),
+    ("conversation", "this protocol keeps no conversations", "meaning"),
+    ("background", "this protocol has no background mode", "quality"),
+)
+
+
+def _lose_foreign(request: ir.Request, draft: Draft) -> None:
+    """What other dialects' requests say and this one cannot."""
+    if request.tools:
+        raise WireError("a completion calls no tools", "tools", "unsupported_value")
+    for field, reason, severity in _FOREIGN:
+        value = getattr(request, field)
+        if value is not None and value is not False:
+            draft.report.lose(field, reason, severity)

@@ -1,0 +1,145 @@
+"""Whole answers, both directions. A choice is a text; usage, stops and errors are chat's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.errors import error_member, failure, fault_of
+from dragoman.dialects.openai_chat.response import created_of, decode_stop, shown_model
+from dragoman.dialects.openai_chat.response import encode_stop as chat_stop
+from dragoman.dialects.openai_completions.logprobs import decode_logprobs, encode_logprobs
+from dragoman.dialects.openai_completions.request import echoed, prompt_of
+from dragoman.dialects.openai_completions.terms import NAME, OBJECT, leftovers, restore
+from dragoman.dialects.openai_completions.usage import decode_usage, encode_usage
+from dragoman.dialects.quirks import Quirks
+from dragoman.errors import RequestFailed, WireError
+
+_RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
+_CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
+    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    try:
+        return _decode(body, quirks)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise WireError(f"the answer has another shape: {error}") from error
+
+
+def _decode(body: dict[str, Any], quirks: Quirks) -> ir.Response:
+    if (failed := failure(body)) is not None:
+        raise RequestFailed(fault_of(failed))
+    choices, usage = body.get("choices"), body.get("usage")
+    if type(choices) is not list:
+        raise WireError("expected an array", "choices")
+    return ir.Response(
+        NAME,
+        body.get("id"),
+        body.get("model"),
+        body.get("created"),
+        tuple([_candidate(choice, position) for position, choice in enumerate(choices)]),
+        decode_usage(usage, quirks) if usage else None,
+        extra=leftovers(body, _RESPONSE if body.get("object") == OBJECT else _RESPONSE - {"object"}),
+    )
+
+
+def _candidate(choice: dict[str, Any], position: int) -> ir.Candidate:
+    wire, known = choice.get("logprobs"), _CHOICE
+    logprobs = decode_logprobs(wire) if wire else None
+    if wire and logprobs is None:
+        known -= {"logprobs"}
+    return ir.Candidate(
+        (ir.Text(choice["text"], logprobs=logprobs),),
+        decode_stop(choice.get("finish_reason"), called=False),
+        choice.get("index", position),
+        leftovers(choice, known),
+    )
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
+    """The answer as a client of this dialect reads it."""
+    report = reply.report
+    own = response.dialect == NAME
+    draft = Draft(report, own=own, answer=True)
+    out: dict[str, Any] = {
+        "id": response.id if response.id is not None else reply.id,
+        "object": OBJECT,
+        "created": created_of(response.created, reply, own=own),
+        "model": shown_model(response.model, reply),
+        "choices": [_choice(candidate, draft, reply) for candidate in response.candidates],
+    }
+    if response.usage is not None:
+        out["usage"] = encode_usage(response.usage, report, own=own)
+    for field in ("status", "tier"):
+        if getattr(response, field) is not None:
+            report.lose(field, f"an answer has no {field} here", "hint")
+    if response.error is not None:
+        out["error"] = error_member(response.error)
+    restore(out, response.extra, report, "")
+    return out
+
+
+def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, Any]:
+    where = f"candidates[{candidate.index}]"
+    before = "" if draft.own else echoed(reply.request)
+    out: dict[str, Any] = {
+        "text": before + _text(candidate.blocks, draft, where),
+        "index": candidate.index,
+        "logprobs": _logprobs(candidate.blocks, reply),
+        "finish_reason": encode_stop(candidate.stop, draft, where),
+    }
+    restore(out, candidate.extra, draft.report, where)
+    return out
+
+
+def _text(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
+    texts: list[str] = []
+    for index, block in enumerate(blocks):
+        place = f"{where}.blocks[{index}]"
+        lose_beside(block, draft, place)
+        if isinstance(block, ir.Text | ir.Refusal):
+            texts.append(block.text)
+    return "".join(texts)
+
+
+def _logprobs(blocks: Sequence[ir.Block], reply: Reply) -> dict[str, Any] | None:
+    texts = [block for block in blocks if isinstance(block, ir.Text | ir.Refusal)]
+    tokens = [token for block in texts for token in block.logprobs or ()]
+    return encode_logprobs(tokens, len(prompt_of(reply.request))) if tokens else None
+
+
+def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:
+    """Name what of a block is more than a text."""
+    report = draft.report
+    if isinstance(block, ir.Text):
+        for index in range(len(block.citations)):
+            report.lose(f"{where}.citations[{index}]", "a completion names no sources", "quality")
+    elif isinstance(block, ir.Refusal):
+        report.change(where, "choices[].text", "a refusal is told as text")
+    elif isinstance(block, ir.Thinking):
+        report.lose(where, "a completion shows no reasoning", "hint")
+    else:
+        kind = block.kind if isinstance(block, ir.Media | ir.Native) else type(block).__name__
+        report.lose(where, f"a completion is text and holds no {kind}")
+    if getattr(block, "sealed", None) is not None:
+        draft.leave_seal(where)
+    restore({}, getattr(block, "extra", None), report, where)
+
+
+def encode_stop(stop: ir.Stop | None, draft: Draft, where: str) -> str | None:
+    """The finish reason."""
+    word = chat_stop(stop, draft, where, called=False, legacy=False)
+    if draft.own or word != "tool_calls":
+        return word
+    draft.report.lose(f"{where}.stop.reason", "a completion does not tell that it ended with a call")
+    return "stop"

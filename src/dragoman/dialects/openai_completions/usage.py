@@ -1,0 +1,29 @@
+"""Token counts, both directions: chat's, with leftovers under our own name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_chat import usage as chat
+from dragoman.dialects.openai_completions.terms import NAME, restore
+from dragoman.dialects.quirks import STANDARD, Quirks
+
+
+def decode_usage(wire: dict[str, Any], quirks: Quirks = STANDARD) -> ir.Usage:
+    """Disjoint counts."""
+    usage = chat.decode_usage(wire, quirks)
+    if usage.extra is None:
+        return usage
+    (rest,) = usage.extra.values()
+    return msgspec.structs.replace(usage, extra={NAME: rest})
+
+
+def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
+    """The counts with their totals. own: they came in this dialect."""
+    out = chat.encode_usage(msgspec.structs.replace(usage, extra=None), report, own=own)
+    restore(out, usage.extra, report, "usage")
+    return out
