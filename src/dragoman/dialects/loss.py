@@ -47,25 +47,22 @@ class Report:
     beyond `MOST` is told as one loss of its severity, without a place.
     """
 
-    __slots__ = ("_lost", "_told", "changes", "dialect", "direction", "losses")
+    __slots__ = ("_told", "changes", "dialect", "direction", "losses")
 
     def __init__(self, dialect: str, direction: Literal["request", "response"] = "request") -> None:
         self.dialect = dialect
         self.direction: Literal["request", "response"] = direction
         self.losses: list[Loss] = []
         self.changes: list[Change] = []
-        self._told: set[tuple[str, str, Severity]] = set()
-        self._lost: dict[Severity, int] = {}  # how many of each severity are listed
+        self._told: dict[Severity, set[tuple[str, str]]] = {}  # what is listed: where and why
 
     def lose(self, where: str, reason: str, severity: Severity = "meaning") -> None:
         """A value at `where` (IR terms) is not carried. Naming one place twice for one reason counts once."""
-        count = self._lost.get(severity, 0)
-        if count >= MOST:
+        told = self._told.setdefault(severity, set())
+        if len(told) >= MOST:
             where, reason = "", "further losses are not listed"
-        told = (where, reason, severity)
-        if told not in self._told:
-            self._told.add(told)
-            self._lost[severity] = count + 1
+        if (where, reason) not in told:
+            told.add((where, reason))
             self.losses.append(Loss(where, reason, severity, self.dialect, self.direction))
 
     def change(self, where: str, to: str, reason: str) -> None:
@@ -84,6 +81,8 @@ class Report:
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
         """The same with every place as a JSON path: of the sender's body, or of the one that is written."""
+        if not self.losses and not self.changes:
+            return (), ()
         losses = tuple(
             Loss(locate(x.path) if x.path else "$", x.reason, x.severity, x.dialect, x.direction)
             for x in self.losses

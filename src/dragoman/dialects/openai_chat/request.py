@@ -32,17 +32,16 @@ _CACHE: Final = frozenset({"prompt_cache_key", "prompt_cache_options", "prompt_c
 _TOOLS: Final = frozenset(
     {"tools", "functions", "tool_choice", "function_call", "parallel_tool_calls", "web_search_options"}
 )
-_COMMON: Final = frozenset({"model", "messages", "stream", "stream_options"})
+_USUAL: Final = (
+    frozenset({"model", "messages", "stream", "max_tokens", "max_completion_tokens"}) | _SAMPLING | _TOOLS
+)
 MAPS: Final = (
-    _COMMON
-    | _SAMPLING
+    _USUAL
     | _OUTPUT
     | _CACHE
-    | _TOOLS
     | REASONING
     | {
-        "max_tokens",
-        "max_completion_tokens",
+        "stream_options",
         "user",
         "safety_identifier",
         "metadata",
@@ -84,7 +83,6 @@ def decode_request(wire: WireRequest) -> ir.Request:
     get = body.get
     forms: dict[str, str] = {}
     keys = body.keys()
-    stream = get("stream") is True
     if get("stream") is False:
         forms["stream"] = "false"
     max_output = get("max_completion_tokens")
@@ -92,39 +90,41 @@ def decode_request(wire: WireRequest) -> ir.Request:
         forms["max_output"] = "max_tokens"
     if get("functions") is not None and get("tools") is None:
         forms["tools"] = "functions"
-    extra = leftovers(body, MAPS)
-    prediction = None
-    if (predicted := get("prediction")) is not None:
-        prediction = _decode_prediction(predicted.get("content") or "", forms)
-        extra = ir.merge(extra, leftovers(predicted, _PREDICTION, "prediction"))
-    stream_usage = None
-    if (options := get("stream_options")) is not None:
-        stream_usage = options.get("include_usage")
-        extra = ir.merge(extra, leftovers(options, _STREAM_OPTIONS, "stream_options"))
+    wishes = {} if keys <= _USUAL else _decode_wishes(body, forms)
     return ir.Request(
-        dialect=NAME,
-        model=get("model"),
-        messages=decode_messages(get("messages") or ()),
+        NAME,
+        get("model"),
+        decode_messages(get("messages") or ()),
         tools=decode_tools(body),
         tool_choice=decode_choice(body),
         parallel=get("parallel_tool_calls"),
         sampling=_NO_SAMPLING if keys.isdisjoint(_SAMPLING) else _decode_sampling(body, forms),
         max_output=max_output,
-        output=None if keys.isdisjoint(_OUTPUT) else _decode_output(body),
-        reasoning=None if keys.isdisjoint(REASONING) else decode_reasoning(body, forms),
-        cache=None if keys.isdisjoint(_CACHE) else _decode_cache(body),
-        user=get("user"),
-        safety_identifier=get("safety_identifier"),
-        metadata=get("metadata"),
-        tier=get("service_tier"),
-        store=get("store"),
-        prediction=prediction,
-        moderation=get("moderation"),
-        stream=stream,
-        stream_usage=stream_usage,
+        stream=get("stream") is True,
         forms=forms or None,
-        extra=extra,
+        **wishes,
     )
+
+
+def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
+    """The fields that most requests do not have, by name."""
+    get, keys = body.get, body.keys()
+    fields: dict[str, Any] = {field: body[member] for member, field in _ALIKE.items() if member in body}
+    if not keys.isdisjoint(_OUTPUT):
+        fields["output"] = _decode_output(body)
+    if not keys.isdisjoint(REASONING):
+        fields["reasoning"] = decode_reasoning(body, forms)
+    if not keys.isdisjoint(_CACHE):
+        fields["cache"] = _decode_cache(body)
+    extra = leftovers(body, MAPS)
+    if (predicted := get("prediction")) is not None:
+        fields["prediction"] = _decode_prediction(predicted.get("content") or "", forms)
+        extra = ir.merge(extra, leftovers(predicted, _PREDICTION, "prediction"))
+    if (options := get("stream_options")) is not None:
+        fields["stream_usage"] = options.get("include_usage")
+        extra = ir.merge(extra, leftovers(options, _STREAM_OPTIONS, "stream_options"))
+    fields["extra"] = extra
+    return fields
 
 
 def brief(wire: WireRequest) -> ir.Request:

@@ -33,6 +33,8 @@ _CHOICE: Final = frozenset({"index", "message", "finish_reason", "logprobs", "st
 _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 _LOGPROBS: Final = frozenset({"content", "refusal"})
 _OBJECT: Final = "chat.completion"
+_SCORED: Final = (ir.Text, ir.Refusal)
+"""The blocks that may have log probabilities."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
@@ -220,7 +222,7 @@ def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, An
         draft,
         lambda position: mint(reply, candidate.index, position),
         legacy=legacy(reply),
-        voice=voice_of(reply, candidate.index),
+        voice=lambda: voice_of(reply, candidate.index),
     )
     message = saying.write(candidate.blocks, where)
     message.setdefault("refusal", None)
@@ -265,12 +267,13 @@ def _lose_stop(stop: ir.Stop, report: Report, where: str) -> None:
 
 
 def _encode_logprobs(blocks: Sequence[ir.Block]) -> dict[str, Any] | None:
-    out: dict[str, Any] = {"content": None, "refusal": None}
+    out: dict[str, Any] | None = None
     for block in blocks:
-        if isinstance(block, ir.Text | ir.Refusal) and block.logprobs is not None:
+        if isinstance(block, _SCORED) and block.logprobs is not None:
+            out = out or {"content": None, "refusal": None}
             member = "content" if isinstance(block, ir.Text) else "refusal"
             out[member] = [*(out[member] or ()), *encode_logprobs(block.logprobs)]
-    return out if out["content"] is not None or out["refusal"] is not None else None
+    return out
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob]) -> list[dict[str, Any]]:

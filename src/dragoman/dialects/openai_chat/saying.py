@@ -21,7 +21,7 @@ class Saying:
 
     history: the message goes out in a request, otherwise to a client in an answer. own: it came in this
     dialect. legacy: the client knows `function_call` only. mint: makes an id for a call that has none.
-    voice: how sound of another dialect is told; answers have one.
+    voice: tells how sound of another dialect is told; answers have one.
     """
 
     __slots__ = (
@@ -52,7 +52,7 @@ class Saying:
         history: bool = False,
         legacy: bool = False,
         parts: bool = False,
-        voice: Voice | None = None,
+        voice: Callable[[], Voice] | None = None,
     ) -> None:
         self.draft = draft
         self.own = draft.own
@@ -80,7 +80,7 @@ class Saying:
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
         wire = self.wire
         if self.sounds and self.voice is not None:
-            wire["audio"] = sound.whole(self.sounds, self.voice, self.draft)
+            wire["audio"] = sound.whole(self.sounds, self.voice(), self.draft)
         if self.parts is not None:
             wire["content"] = self.parts
         elif self.texts:

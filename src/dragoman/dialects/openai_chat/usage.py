@@ -29,7 +29,9 @@ _OUTPUT: Final = {
     "accepted_prediction_tokens": "accepted_prediction",
     "rejected_prediction_tokens": "rejected_prediction",
 }
+_DETAILS: Final = frozenset({*_INPUT.values(), *_OUTPUT.values()})
 _NONE: Final[dict[str, Any]] = {}
+_NOTHING: Final = ir.Usage()
 _ABSENT: Final = object()
 
 
@@ -37,6 +39,8 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
     """Disjoint counts. What a total includes is told by the sums, and by the quirk where they do not."""
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
+    if wire.keys() == _SUMS and _add_up(wire) and wire["prompt_tokens"] >= 0:
+        return ir.Usage(prompt, output=completion)
     inputs = get("prompt_tokens_details") or _NONE
     outputs = get("completion_tokens_details") or _NONE
     words: list[str] = []
@@ -91,20 +95,18 @@ def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, A
         and outputs.keys() <= _PLAIN_OUTPUT
         and bool(inputs)
         and bool(outputs)
-        and type(wire["prompt_tokens"]) is type(wire["completion_tokens"]) is int
-        and wire["total_tokens"] == wire["prompt_tokens"] + wire["completion_tokens"]
+        and _add_up(wire)
     )
 
 
-_PLAIN: Final = frozenset(
-    {
-        "prompt_tokens",
-        "completion_tokens",
-        "total_tokens",
-        "prompt_tokens_details",
-        "completion_tokens_details",
-    }
-)
+def _add_up(wire: Mapping[str, Any]) -> bool:
+    """Whether the stated counts are integers, and the stated total is their sum."""
+    prompt, completion = wire["prompt_tokens"], wire["completion_tokens"]
+    return type(prompt) is type(completion) is int and wire["total_tokens"] == prompt + completion
+
+
+_SUMS: Final = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+_PLAIN: Final = _SUMS | {"prompt_tokens_details", "completion_tokens_details"}
 _PLAIN_INPUT: Final = frozenset({"cached_tokens", "cache_write_tokens", *_INPUT})
 _PLAIN_OUTPUT: Final = frozenset({"reasoning_tokens", *_OUTPUT})
 
@@ -160,10 +162,11 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
     """The counts with their totals. own: they came in this dialect."""
     out = _encode(usage, (usage.form or "") if own else "")
     if not own:
-        for member in ("prompt_tokens", "completion_tokens"):
-            if out.setdefault(member, 0) == 0 and usage == ir.Usage():
-                report.add(f"usage.{member}", "a client needs a number")
-        out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"]
+        if "total_tokens" not in out:
+            for member in ("prompt_tokens", "completion_tokens"):
+                if out.setdefault(member, 0) == 0 and usage == _NOTHING:
+                    report.add(f"usage.{member}", "a client needs a number")
+            out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"]
         _lose(usage, report)
     if usage.extra is not None:
         restore(out, usage.extra, report, "usage")
@@ -180,9 +183,11 @@ def _encode(usage: ir.Usage, form: str) -> dict[str, Any]:
     if len(out) == 2:
         outside = (usage.reasoning or 0) if "reasoning_outside" in words else 0
         out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"] + outside
-    detail = usage.detail or _NONE
-    inputs = {theirs: detail[ours] for theirs, ours in _INPUT.items() if ours in detail}
-    outputs = {theirs: detail[ours] for theirs, ours in _OUTPUT.items() if ours in detail}
+    inputs: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
+    if detail := usage.detail:
+        inputs = {theirs: detail[ours] for theirs, ours in _INPUT.items() if ours in detail}
+        outputs = {theirs: detail[ours] for theirs, ours in _OUTPUT.items() if ours in detail}
     if usage.cache_read is not None:
         _encode_cached(out, inputs, usage.cache_read, words)
     if usage.cache_write is not None:
@@ -211,12 +216,12 @@ def _encode_cached(
 
 def _lose(usage: ir.Usage, report: Report) -> None:
     """What the totals hold without saying so, and what they do not hold."""
-    for field in ("cache_write_5m", "cache_write_1h", "tool_input"):
-        if getattr(usage, field):
-            report.lose(f"usage.{field}", "told as part of a larger count", "hint")
-    known = {*_INPUT.values(), *_OUTPUT.values()}
+    if usage.cache_write_5m or usage.cache_write_1h or usage.tool_input:
+        for field in ("cache_write_5m", "cache_write_1h", "tool_input"):
+            if getattr(usage, field):
+                report.lose(f"usage.{field}", "told as part of a larger count", "hint")
     for key, value in (usage.detail or _NONE).items():
-        if key not in known and value:
+        if key not in _DETAILS and value:
             report.lose(f"usage.detail.{key}", "this protocol has no such count", "hint")
     for index in range(len(usage.others)):
         report.lose(f"usage.others[{index}]", "work on other models is not told", "hint")
