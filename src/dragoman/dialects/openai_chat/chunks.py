@@ -1,4 +1,4 @@
-"""Frames of a stream as chunks: what every protocol of chat's family has in common, however it fills them.
+"""Streams of chunks, both directions: what all protocols of chat's family do alike, however they fill them.
 
 A chunk is one JSON object, `[DONE]` ends the stream, and a chunk that repeats the one before with another
 text is not decoded again. A stream without `[DONE]` is complete when its answer is.
@@ -7,12 +7,18 @@ text is not decoded again. A stream without `[DONE]` is complete when its answer
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.response import created_of, shown_model
+from dragoman.dialects.openai_chat.saying import separated
 from dragoman.dialects.openai_chat.template import Template
+from dragoman.dialects.openai_chat.terms import restore
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
@@ -25,6 +31,11 @@ BROKEN: Final = ir.Fault(
 """What becomes of a stream that ends before its answer does."""
 Delta: TypeAlias = ir.TextDelta | ir.ThinkDelta | ir.ArgsDelta
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_DONE: Final = b"data: [DONE]\n\n"
+
+
+# --- Decoding ----------------------------------------------------------------------------------
 
 
 class ChunkDecoder(ABC):
@@ -123,3 +134,305 @@ def error_body(frame: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         body = frame.decode(errors="replace")
     return body if isinstance(body, dict) else {"error": body}
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+class Out:
+    """One block while it is written: the bytes round its words, and how much of it has been sent."""
+
+    __slots__ = ("block", "closed", "head", "length", "said", "start", "tail", "where")
+
+    def __init__(self, block: Any, where: str) -> None:
+        self.block = block
+        self.where = where  # in IR terms
+        self.head = b""  # empty: its words are not shown, or not by constant bytes
+        self.tail = b""
+        self.said = False  # some of it has been sent
+        self.closed = False
+        self.length = 0  # characters of its text sent
+        self.start = 0  # characters of the content before it
+
+
+OutT = TypeVar("OutT", bound=Out)
+
+
+class Choice(Generic[OutT]):
+    """One candidate while it is written."""
+
+    __slots__ = ("calls", "head", "index", "last", "length", "outs", "spaced")
+
+    def __init__(self, index: int, head: bytes) -> None:
+        self.index = index
+        self.head = head
+        self.outs: list[OutT] = []
+        self.calls = 0
+        self.length = 0  # characters of content sent
+        self.last = ""  # the last text among them
+        self.spaced = False  # something else came after it
+
+
+ChoiceT = TypeVar("ChoiceT", bound=Choice[Any])
+
+
+class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
+    """The bytes of one stream of chunks.
+
+    Every chunk of text is a constant head, the text as JSON, and a constant tail; head and tail are made
+    when the block opens. Id, date and model are the same in every chunk. After an error nothing follows.
+    choice, out: what a candidate and a block are kept as.
+    """
+
+    __slots__ = (
+        *("_choice", "_choices", "_draft", "_head", "_once", "_out", "_own", "_reply", "_tail", "_usage"),
+        "_write",
+    )
+    dialect: ClassVar[str]
+    """Whose chunks these are."""
+    role: ClassVar[Mapping[str, Any]]
+    """The delta of a candidate's first chunk."""
+    prose: ClassVar[frozenset[type]]
+    """Blocks that belong to the text: what follows them is not set off."""
+    _table: ClassVar[dict[type, Callable[..., bytes]]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._table = {event: getattr(cls, method) for event, method in _WRITE.items()}
+
+    def __init__(self, reply: Reply, choice: type[ChoiceT], out: type[OutT]) -> None:
+        self._write = self._table  # found faster here than in the class
+        self._reply = reply
+        self._choice = choice
+        self._out = out
+        self._own = False
+        self._draft = Draft(reply.report, answer=True)
+        self._choices: dict[int, ChoiceT] = {}
+        self._head = b""
+        self._tail = b"]}\n\n"
+        self._once: dict[str, Any] = {}  # leftovers that the next chunk takes along
+        self._usage: ir.Usage | None = None
+
+    def feed(self, event: ir.Event) -> bytes:
+        """The bytes for one event."""
+        return self._write[type(event)](self, event)
+
+    def ping(self) -> bytes:
+        """A comment, which the clients skip."""
+        return b": ping\n\n"
+
+    # The frame -----------------------------------------------------------------------------------
+
+    def _start(self, event: ir.Start) -> bytes:
+        self._own = event.dialect == self.dialect
+        self._draft = Draft(self._reply.report, own=self._own, answer=True)
+        self._usage = event.usage
+        members: dict[str, Any] = {
+            "id": event.id if event.id is not None else self._reply.id,
+            "object": "chat.completion.chunk",
+            "created": created_of(event.created, self._reply, own=self._own),
+            "model": shown_model(event.model, self._reply),
+        }
+        self._restore(self._once, event.extra, "")
+        if event.status is not None:
+            self._reply.report.lose("status", "an answer has no status here", "hint")
+        members.update(self._constant(event.tier))
+        self._head = b"data: " + _encode(members)[:-1] + b',"choices":['
+        return b""
+
+    def _chunk(self, choice: bytes, **members: Any) -> bytes:
+        """One chunk. members: what it holds beside the usual."""
+        if members:
+            return self._head + choice + b"]," + _encode(members)[1:] + b"\n\n"
+        return self._head + choice + self._tail
+
+    def _delta(self, index: int, delta: Mapping[str, Any], **members: Any) -> bytes:
+        return self._chunk(_encode({"index": index, "delta": delta, **members, "finish_reason": None}))
+
+    def _begin(self, index: int) -> bytes:
+        """A candidate's first chunk, which names the role; the first of all holds the answer's leftovers."""
+        self._choices[index] = self._choice(index, self._head + b'{"index":%d,"delta":' % index)
+        once, self._once = self._once, {}
+        return self._chunk(_encode({"index": index, "delta": self.role, "finish_reason": None}), **once)
+
+    def _restore(self, out: dict[str, Any], extra: ir.Extra, where: str) -> None:
+        """Put our own leftovers back in their places; name those of other dialects as lost."""
+        if extra is not None:
+            restore(out, extra, self._draft.report, where, self.dialect)
+
+    # Blocks --------------------------------------------------------------------------------------
+
+    def _open(self, event: ir.Open) -> bytes:
+        role = b"" if event.candidate in self._choices else self._begin(event.candidate)
+        choice = self._choices[event.candidate]
+        out = self._out(event.block, f"candidates[{event.candidate}].blocks[{event.index}]")
+        choice.outs.append(out)
+        if type(event.block) not in self.prose:
+            choice.spaced = True
+        return role + self._opened(choice, out)
+
+    def _frame(self, choice: ChoiceT, out: OutT, head: bytes, tail: bytes) -> None:
+        """Set the constant bytes round a block's words."""
+        out.head = choice.head + head
+        out.tail = tail + b',"finish_reason":null}' + self._tail
+
+    def _shed(self, out: OutT) -> None:
+        """Name as lost what a block carries beside its words."""
+        if getattr(out.block, "sealed", None) is not None:
+            self._draft.leave_seal(out.where)
+        self._restore({}, out.block.extra, out.where)
+
+    def _text(self, event: ir.TextDelta) -> bytes:
+        choice = self._choices[event.candidate]
+        return self._say(choice, choice.outs[event.index], event.text, event.logprobs)
+
+    def _say(
+        self, choice: ChoiceT, out: OutT, text: str, logprobs: tuple[ir.Logprob, ...] | None = None
+    ) -> bytes:
+        """More of a text, set off from the one before where something stood between them."""
+        length = len(text)
+        if not out.said:
+            out.said = True
+            if choice.spaced and not self._own:
+                text = separated(choice.last, text)
+                out.start += len(text) - length
+            choice.spaced = False
+        out.length += length
+        choice.length = out.start + out.length
+        if text:
+            choice.last = text
+        if logprobs is None:
+            return out.head + _encode(text) + out.tail
+        return self._delta(choice.index, {"content": text}, logprobs=self._logprobs(logprobs, out))
+
+    def _rest(self, choice: ChoiceT, out: OutT, final: ir.Text | ir.Refusal) -> bytes:
+        """What of a text only its end has told."""
+        return self._say(choice, out, final.text[out.length :]) if len(final.text) > out.length else b""
+
+    def _close(self, event: ir.Close) -> bytes:
+        choice = self._choices[event.candidate]
+        out = choice.outs[event.index]
+        out.closed = True
+        return self._settle(choice, out) if event.block is None else self._complete(choice, out, event.block)
+
+    # The end -------------------------------------------------------------------------------------
+
+    def _finish(self, event: ir.Finish) -> bytes:
+        index = event.candidate
+        role = b"" if index in self._choices else self._begin(index)
+        choice, where = self._choices[index], f"candidates[{index}]"
+        last: dict[str, Any] = {"index": index, **self._stopped(choice, event.stop, where)}
+        if event.extra is not None:
+            self._restore(last, event.extra, where)
+            # Leftovers of the message lie in the delta, where a stream has it.
+            for key in [key for key in last if key.startswith("message.")]:
+                last["delta"][key.removeprefix("message.")] = last.pop(key)
+        return role + self._conclude(choice, _encode(last))
+
+    def _tally(self, event: ir.Tally) -> bytes:
+        self._usage = event.usage
+        return b""
+
+    def _raw(self, event: ir.Raw) -> bytes:
+        if event.dialect == self.dialect:
+            return b"data: " + _encode(event.value) + b"\n\n"
+        self._draft.report.lose("events", f"only {event.dialect} knows such progress", "hint")
+        return b""
+
+    def _end(self, event: ir.End) -> bytes:
+        if event.error is not None:
+            return self._fail(event.error)
+        if event.status is not None:
+            self._draft.report.lose("status", "an answer has no status here", "hint")
+        self._restore(self._once, event.extra, "")
+        return self._last() + _DONE
+
+    def _error(self, event: ir.Error) -> bytes:
+        return self._fail(event.fault)
+
+    def _fail(self, fault: ir.Fault) -> bytes:
+        return b"data: " + _encode(self._failure(fault)) + b"\n\n"
+
+    def _ping(self, event: ir.Ping) -> bytes:
+        return b""
+
+    # What each dialect says in its own way -------------------------------------------------------
+
+    @abstractmethod
+    def _constant(self, tier: str | None) -> dict[str, Any]:
+        """The members that stand in every chunk beside the usual ones, some taken out of the leftovers."""
+
+    @abstractmethod
+    def _opened(self, choice: ChoiceT, out: OutT) -> bytes:
+        """The bytes with which a block begins."""
+
+    @abstractmethod
+    def _refuse(self, event: ir.RefusalDelta) -> bytes: ...
+
+    @abstractmethod
+    def _think(self, event: ir.ThinkDelta) -> bytes: ...
+
+    @abstractmethod
+    def _arguments(self, event: ir.ArgsDelta) -> bytes: ...
+
+    @abstractmethod
+    def _seal(self, event: ir.SealDelta) -> bytes: ...
+
+    @abstractmethod
+    def _media(self, event: ir.MediaDelta) -> bytes: ...
+
+    @abstractmethod
+    def _cite(self, event: ir.Cite) -> bytes: ...
+
+    @abstractmethod
+    def _more(self, event: ir.More) -> bytes: ...
+
+    @abstractmethod
+    def _logprobs(self, tokens: tuple[ir.Logprob, ...], out: OutT) -> dict[str, Any]:
+        """The `logprobs` of a chunk of text."""
+
+    @abstractmethod
+    def _complete(self, choice: ChoiceT, out: OutT, final: ir.Block) -> bytes:
+        """The end of a block that is only now known as it really is: what has not been said of it yet."""
+
+    @abstractmethod
+    def _settle(self, choice: ChoiceT, out: OutT) -> bytes:
+        """The end of a block: what is still owed."""
+
+    @abstractmethod
+    def _stopped(self, choice: ChoiceT, stop: ir.Stop | None, where: str) -> dict[str, Any]:
+        """The last delta and the finish reason of a candidate."""
+
+    @abstractmethod
+    def _conclude(self, choice: ChoiceT, last: bytes) -> bytes:
+        """The chunks with which a candidate ends. last: its last choice."""
+
+    @abstractmethod
+    def _last(self) -> bytes:
+        """The chunks that end the answer before `[DONE]`: counts and what is left."""
+
+    @abstractmethod
+    def _failure(self, fault: ir.Fault) -> dict[str, Any]:
+        """The chunk that tells an error."""
+
+
+_WRITE: Final[dict[type, str]] = {
+    ir.Start: "_start",
+    ir.Open: "_open",
+    ir.TextDelta: "_text",
+    ir.ArgsDelta: "_arguments",
+    ir.ThinkDelta: "_think",
+    ir.RefusalDelta: "_refuse",
+    ir.SealDelta: "_seal",
+    ir.MediaDelta: "_media",
+    ir.Cite: "_cite",
+    ir.Close: "_close",
+    ir.Finish: "_finish",
+    ir.Tally: "_tally",
+    ir.More: "_more",
+    ir.Raw: "_raw",
+    ir.End: "_end",
+    ir.Error: "_error",
+    ir.Ping: "_ping",
+}
+"""Which method writes which event, whatever a dialect makes of it."""

@@ -1,28 +1,26 @@
 """Streams to the wire: events as the chunks that this dialect's clients read.
 
-Every chunk of text is a constant head, the text as JSON, and a constant tail; head and tail are made when
-the block opens. Id, date and model are the same in every chunk. After an error nothing follows.
+A call is opened by its id and name, and its arguments follow as they come; citations and pictures go out
+when their block ends. The usage stands in a last chunk of its own, where the client asked for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
-from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.chunks import Choice, ChunkEncoder, Out
 from dragoman.dialects.openai_chat.errors import error_member
 from dragoman.dialects.openai_chat.response import (
-    created_of,
     encode_logprobs,
     encode_stop,
     legacy,
     mint,
-    shown_model,
 )
 from dragoman.dialects.openai_chat.saying import (
     encode_annotation,
@@ -32,180 +30,68 @@ from dragoman.dialects.openai_chat.saying import (
     encode_legacy,
     lose_second_call,
     lose_unsaid,
-    separated,
     source_notes,
 )
-from dragoman.dialects.openai_chat.sound import Spoken, has_sound, shed, voice_of
-from dragoman.dialects.openai_chat.terms import NAME, SEALS, restore, text_of
+from dragoman.dialects.openai_chat.sound import Spoken, voice_of
+from dragoman.dialects.openai_chat.terms import NAME, SEALS, text_of
 from dragoman.dialects.openai_chat.usage import encode_usage
-from dragoman.wire.wav import pcm_of
 
 _json = msgspec.json.Encoder().encode
 _CONSTANT: Final = ("service_tier", "system_fingerprint")
 """Members beside the usual ones that stand in every chunk; others stand in one."""
-DONE: Final = b"data: [DONE]\n\n"
 
 
-class _Out:
+class _Out(Out):
     """One open block: the bytes round its text, and what its end still owes."""
 
-    __slots__ = (
-        "block",
-        "cites",
-        "closed",
-        "head",
-        "length",
-        "part",
-        "pieces",
-        "position",
-        "said",
-        "spoken",
-        "start",
-        "tail",
-        "where",
-    )
+    __slots__ = ("cites", "part", "pieces", "position")
 
     def __init__(self, block: Any, where: str) -> None:
-        self.block = block
-        self.where = where  # in IR terms
-        self.head = b""  # empty: its text is not shown, or not by constant bytes
-        self.tail = b""
-        self.said = False  # some of its text has been sent
-        self.closed = False
-        self.length = 0  # characters of it sent
-        self.start = 0  # characters of the content before it
+        super().__init__(block, where)
         self.part = 0  # the summary part that was sent last
         self.position = 0  # of a call among the calls
         self.cites: list[ir.Citation] = []
         self.pieces: list[str] | None = None  # of a picture's data
-        self.spoken: Spoken | None = None  # the sound that it belongs to
 
 
-class _Choice:
+class _Choice(Choice[_Out]):
     """One candidate while it is written."""
 
-    __slots__ = (
-        "calls",
-        "function_call",
-        "head",
-        "images",
-        "index",
-        "last",
-        "length",
-        "notes",
-        "outs",
-        "sources",
-        "spaced",
-        "spoken",
-        "thought",
-    )
+    __slots__ = ("function_call", "images", "notes", "sources", "spoken", "thought")
 
     def __init__(self, index: int, head: bytes) -> None:
-        self.index = index
-        self.head = head
-        self.outs: list[_Out] = []
-        self.calls = 0
+        super().__init__(index, head)
         self.function_call = False
-        self.length = 0  # characters of content sent
-        self.last = ""  # the last of them
-        self.spaced = False  # something else came after the last text
         self.thought = False  # thinking has been sent
         self.sources: set[str] = set()  # URLs that were shown as found
         self.images = 0  # shown so far
         self.notes = 0  # shown so far
-        self.spoken: Spoken | None = None  # the sound of another dialect's answer
+        self.spoken: Spoken | None = None
 
 
-class Encoder:
+class Encoder(ChunkEncoder[_Choice, _Out]):
     """The bytes of one stream."""
 
-    __slots__ = (
-        "_choices",
-        "_draft",
-        "_head",
-        "_legacy",
-        "_once",
-        "_own",
-        "_reply",
-        "_tail",
-        "_usage",
-    )
+    __slots__ = ("_legacy",)
+    dialect = NAME
+    role: ClassVar = {"role": "assistant", "content": "", "refusal": None}
+    prose = frozenset({ir.Text})
 
     def __init__(self, reply: Reply) -> None:
-        self._reply = reply
+        super().__init__(reply, _Choice, _Out)
         self._legacy = legacy(reply)
-        self._own = False
-        self._draft = Draft(reply.report, answer=True)
-        self._choices: dict[int, _Choice] = {}
-        self._head = b""
-        self._tail = b""
-        self._once: dict[str, Any] = {}
-        self._usage: ir.Usage | None = None
+        if reply.request.stream_usage:
+            self._tail = b'],"usage":null}\n\n'
 
-    def feed(self, event: ir.Event) -> bytes:
-        """The bytes for one event."""
-        return _WRITE[type(event)](self, event)
-
-    def ping(self) -> bytes:
-        """A comment, which the clients skip."""
-        return b": ping\n\n"
-
-    # The frame -----------------------------------------------------------------------------------
-
-    def _start(self, event: ir.Start) -> bytes:
-        self._own = event.dialect == NAME
-        self._draft = Draft(self._reply.report, own=self._own, answer=True)
-        self._usage = event.usage
-        members: dict[str, Any] = {
-            "id": event.id if event.id is not None else self._reply.id,
-            "object": "chat.completion.chunk",
-            "created": created_of(event.created, self._reply, own=self._own),
-            "model": shown_model(event.model, self._reply),
-        }
-        if event.tier is not None:
-            members["service_tier"] = event.tier
-        extra: dict[str, Any] = {}
-        if event.extra is not None:
-            restore(extra, event.extra, self._reply.report, "")
-        if event.status is not None:
-            self._reply.report.lose("status", "an answer has no status here", "hint")
-        members.update({key: extra.pop(key) for key in _CONSTANT if key in extra})
-        self._once = extra
-        self._head = b"data: " + _json(members)[:-1] + b',"choices":['
-        self._tail = b'],"usage":null}\n\n' if self._reply.request.stream_usage else b"]}\n\n"
-        return b""
-
-    def _chunk(self, choice: bytes, **members: Any) -> bytes:
-        """One chunk. members: what it holds beside the usual."""
-        if members:
-            return self._head + choice + b"]," + _json(members)[1:] + b"\n\n"
-        return self._head + choice + self._tail
-
-    def _delta(self, index: int, delta: dict[str, Any], **members: Any) -> bytes:
-        return self._chunk(_json({"index": index, "delta": delta, **members, "finish_reason": None}))
-
-    def _begin(self, index: int) -> bytes:
-        """A candidate's first chunk, which names the role; the first of all holds the answer's leftovers."""
-        self._choices[index] = _Choice(index, self._head + b'{"index":%d,"delta":' % index)
-        once, self._once = self._once, {}
-        delta = {"role": "assistant", "content": "", "refusal": None}
-        return self._chunk(_json({"index": index, "delta": delta, "finish_reason": None}), **once)
+    def _constant(self, tier: str | None) -> dict[str, Any]:
+        members = {} if tier is None else {"service_tier": tier}
+        members.update({key: self._once.pop(key) for key in _CONSTANT if key in self._once})
+        return members
 
     # Blocks --------------------------------------------------------------------------------------
 
-    def _open(self, event: ir.Open) -> bytes:
-        role = b"" if event.candidate in self._choices else self._begin(event.candidate)
-        choice = self._choices[event.candidate]
-        out = _Out(event.block, f"candidates[{event.candidate}].blocks[{event.index}]")
-        choice.outs.append(out)
-        if type(event.block) is not ir.Text:
-            choice.spaced = True
-        return role + _OPEN[type(event.block)](self, choice, out)
-
-    def _frame(self, choice: _Choice, out: _Out, head: bytes, tail: bytes) -> None:
-        """Set the constant bytes round a block's text."""
-        out.head = choice.head + head
-        out.tail = tail + b',"finish_reason":null}' + self._tail
+    def _opened(self, choice: _Choice, out: _Out) -> bytes:
+        return _OPEN[type(out.block)](self, choice, out)
 
     def _open_text(self, choice: _Choice, out: _Out) -> bytes:
         block = out.block
@@ -275,31 +161,11 @@ class Encoder:
         if block.kind != "audio":
             lose_unsaid(block, self._draft, out.where)
             return b""
-        if not self._own:
-            return self._speak(choice, out)
-        audio = _stated(id=block.id, data=block.data, transcript=block.transcript, expires_at=block.expires)
-        if block.extra is not None:
-            restore(audio, block.extra, self._draft.report, out.where)
-        return self._delta(choice.index, {"audio": audio})
+        if choice.spoken is None:
+            choice.spoken = Spoken(voice_of(self._reply, choice.index), self._draft)
+        return self._sound(choice, choice.spoken.open(block, out.where))
 
-    def _speak(self, choice: _Choice, out: _Out) -> bytes:
-        """A block of another dialect's sound: the first, or more samples of the same type."""
-        block: ir.Media = out.block
-        if not has_sound(block, self._draft, out.where):
-            return b""
-        spoken, audio = choice.spoken, {}
-        if spoken is None:
-            voice = voice_of(self._reply, choice.index)
-            spoken = choice.spoken = Spoken(block, voice, self._draft, out.where)
-            audio = spoken.opening(block)
-        elif block.mime == spoken.mime and pcm_of(block.mime) is not None:
-            audio = spoken.more(block.data, block.transcript, block.expires)
-        else:
-            self._draft.report.lose(out.where, "an answer holds one sound of one type")
-            return b""
-        out.spoken = spoken
-        out.said = bool(block.data)
-        shed(block, self._draft, out.where)
+    def _sound(self, choice: _Choice, audio: dict[str, Any]) -> bytes:
         return self._delta(choice.index, {"audio": audio}) if audio else b""
 
     def _open_native(self, choice: _Choice, out: _Out) -> bytes:
@@ -320,35 +186,10 @@ class Encoder:
         notes = source_notes(block, choice.length, choice.sources, self._draft, out.where)
         return self._annotate(choice, notes)
 
-    def _shed(self, out: _Out) -> None:
-        """Name as lost what a block of text carries beside it."""
-        block = out.block
-        if getattr(block, "sealed", None) is not None:
-            self._draft.leave_seal(out.where)
-        if block.extra is not None:
-            restore({}, block.extra, self._draft.report, out.where)
-
     # Deltas --------------------------------------------------------------------------------------
 
-    def _text(self, event: ir.TextDelta) -> bytes:
-        choice = self._choices[event.candidate]
-        return self._say(choice, choice.outs[event.index], event.text, event.logprobs)
-
-    def _say(self, choice: _Choice, out: _Out, text: str, logprobs: tuple[ir.Logprob, ...] | None) -> bytes:
-        length = len(text)
-        if not out.said:
-            out.said = True
-            if choice.spaced and not self._own:
-                text = separated(choice.last, text)
-                out.start += len(text) - length
-            choice.spaced = False
-        out.length += length
-        choice.length = out.start + out.length
-        choice.last = text[-1:] or choice.last
-        if logprobs is None:
-            return out.head + _json(text) + out.tail
-        shown = {"content": encode_logprobs(logprobs), "refusal": None}
-        return self._delta(choice.index, {"content": text}, logprobs=shown)
+    def _logprobs(self, tokens: tuple[ir.Logprob, ...], out: _Out) -> dict[str, Any]:
+        return {"content": encode_logprobs(tokens), "refusal": None}
 
     def _refuse(self, event: ir.RefusalDelta) -> bytes:
         choice = self._choices[event.candidate]
@@ -415,20 +256,15 @@ class Encoder:
         return b""
 
     def _media(self, event: ir.MediaDelta) -> bytes:
-        out = self._choices[event.candidate].outs[event.index]
-        block: ir.Media = out.block
-        if block.kind == "image":
+        choice = self._choices[event.candidate]
+        out = choice.outs[event.index]
+        if out.block.kind == "image":
             if out.pieces is None:
                 out.pieces = []
             out.pieces.append(event.data or "")
-            return b""
-        if block.kind != "audio" or not (self._own or out.spoken):
-            return b""  # named as lost when it was opened
-        audio = _stated(data=event.data, transcript=event.transcript, expires_at=event.expires)
-        if out.spoken is not None:
-            out.said = out.said or bool(event.data)
-            audio = out.spoken.more(event.data, event.transcript, event.expires)
-        return self._delta(event.candidate, {"audio": audio}) if audio else b""
+        elif out.block.kind == "audio" and choice.spoken is not None:
+            return self._sound(choice, choice.spoken.more(out.where, event))
+        return b""  # anything else was named as lost when it was opened
 
     def _cite(self, event: ir.Cite) -> bytes:
         """A citation goes out when the end of its text is known, which our own citations state."""
@@ -460,27 +296,17 @@ class Encoder:
         choice.notes += len(notes)
         return self._delta(choice.index, {"annotations": notes})
 
-    def _close(self, event: ir.Close) -> bytes:
-        choice = self._choices[event.candidate]
-        out = choice.outs[event.index]
-        out.closed = True
-        if event.block is not None:
-            return self._complete(choice, out, event.block)
-        return self._settle(choice, out)
-
     def _complete(self, choice: _Choice, out: _Out, final: ir.Block) -> bytes:
-        """The block as it really is: what the deltas have not said of it yet."""
         more = b""
         if isinstance(final, ir.Text) and isinstance(out.block, ir.Text):
-            if len(final.text) > out.length:
-                more = self._say(choice, out, final.text[out.length :], None)
+            more = self._rest(choice, out, final)
             if not out.cites:
                 out.cites.extend(final.citations)
         elif isinstance(final, ir.ToolCall) and out.head and not out.said and final.arguments:
             more = out.head + _json(final.arguments) + out.tail
             out.said = True
-        elif isinstance(final, ir.Media) and out.spoken is not None:
-            more = self._spoken_at_last(choice, out.spoken, out, final)
+        elif isinstance(final, ir.Media) and final.kind == "audio" and choice.spoken is not None:
+            more = self._sound(choice, choice.spoken.complete(out.where, final))
         elif isinstance(final, ir.ToolResult | ir.Media):
             out.block, out.pieces = final, None
         return more + self._settle(choice, out)
@@ -499,12 +325,6 @@ class Encoder:
             return self._picture(choice, out, block) if block.kind == "image" else b""
         return self._cited(out, choice.index) if out.cites else b""
 
-    def _spoken_at_last(self, choice: _Choice, spoken: Spoken, out: _Out, final: ir.Media) -> bytes:
-        """What of a sound only its end has told; samples that were sent are not sent again."""
-        told = out.said
-        audio = spoken.more(None if told else final.data, None if told else final.transcript, final.expires)
-        return self._delta(choice.index, {"audio": audio}) if audio else b""
-
     def _picture(self, choice: _Choice, out: _Out, block: ir.Media) -> bytes:
         """A picture, whole. Clients add up lists by `index`, so that every entry needs its own."""
         if out.pieces:
@@ -519,34 +339,23 @@ class Encoder:
 
     # The end -------------------------------------------------------------------------------------
 
-    def _finish(self, event: ir.Finish) -> bytes:
-        index = event.candidate
-        role = b"" if index in self._choices else self._begin(index)
-        choice = self._choices[index]
-        where = f"candidates[{index}]"
-        if choice.spoken is not None:
-            role += self._delta(index, {"audio": choice.spoken.closing()})
-        word = encode_stop(
-            event.stop, self._draft, where, called=choice.calls > 0, legacy=choice.function_call
-        )
-        out: dict[str, Any] = {"index": index, "delta": {}, "finish_reason": word}
-        if self._own and event.stop is not None and event.stop.sequence is not None:
-            out["stop_reason"] = event.stop.sequence
-        if event.extra is not None:
-            restore(out, event.extra, self._draft.report, where)
-            _move_message(out)
-        return role + self._chunk(_json(out))
+    def _stopped(self, choice: _Choice, stop: ir.Stop | None, where: str) -> dict[str, Any]:
+        called = choice.calls > 0
+        word = encode_stop(stop, self._draft, where, called=called, legacy=choice.function_call)
+        members: dict[str, Any] = {"delta": {}, "finish_reason": word}
+        if self._own and stop is not None and stop.sequence is not None:
+            members["stop_reason"] = stop.sequence
+        return members
 
-    def _tally(self, event: ir.Tally) -> bytes:
-        self._usage = event.usage
-        return b""
+    def _conclude(self, choice: _Choice, last: bytes) -> bytes:
+        sound = b"" if choice.spoken is None else self._sound(choice, choice.spoken.end())
+        return sound + self._chunk(last)
 
     def _more(self, event: ir.More) -> bytes:
         members: dict[str, Any] = {}
         if event.tier is not None:
             members["service_tier"] = event.tier
-        if event.extra is not None:
-            restore(members, event.extra, self._draft.report, "")
+        self._restore(members, event.extra, "")
         if not members:
             return b""
         if not self._choices:
@@ -554,42 +363,16 @@ class Encoder:
             return b""
         return self._chunk(b"", **members)
 
-    def _raw(self, event: ir.Raw) -> bytes:
-        if event.dialect == NAME:
-            return b"data: " + _json(event.value) + b"\n\n"
-        self._draft.report.lose("events", f"only {event.dialect} knows such progress", "hint")
-        return b""
-
-    def _end(self, event: ir.End) -> bytes:
-        if event.error is not None:
-            return self._error(ir.Error(event.error))
-        if event.status is not None:
-            self._draft.report.lose("status", "an answer has no status here", "hint")
-        members = self._once
-        if event.extra is not None:
-            restore(members, event.extra, self._draft.report, "")
-        last = self._chunk(b"", **members) if members else b""
+    def _last(self) -> bytes:
+        last = self._chunk(b"", **self._once) if self._once else b""
         if self._usage is not None:
             usage = encode_usage(self._usage, self._draft.report, own=self._own)
             if self._reply.request.stream_usage:
                 last += self._chunk(b"", usage=usage)
-        return last + DONE
+        return last
 
-    def _error(self, event: ir.Error) -> bytes:
-        return b"data: " + _json({"error": error_member(event.fault)}) + b"\n\n"
-
-    def _ping(self, event: ir.Ping) -> bytes:
-        return b""
-
-
-def _stated(**members: Any) -> dict[str, Any]:
-    return {key: value for key, value in members.items() if value is not None}
-
-
-def _move_message(out: dict[str, Any]) -> None:
-    """Leftovers of the message lie in the delta, where a stream has it."""
-    for key in [key for key in out if key.startswith("message.")]:
-        out["delta"][key.removeprefix("message.")] = out.pop(key)
+    def _failure(self, fault: ir.Fault) -> dict[str, Any]:
+        return {"error": error_member(fault)}
 
 
 _OPEN: Final[dict[type, Callable[[Encoder, _Choice, _Out], bytes]]] = {
@@ -601,23 +384,4 @@ _OPEN: Final[dict[type, Callable[[Encoder, _Choice, _Out], bytes]]] = {
     ir.Media: Encoder._open_media,
     ir.Json: Encoder._open_json,
     ir.Native: Encoder._open_native,
-}
-_WRITE: Final[dict[type, Callable[[Encoder, Any], bytes]]] = {
-    ir.Start: Encoder._start,
-    ir.Open: Encoder._open,
-    ir.TextDelta: Encoder._text,
-    ir.ArgsDelta: Encoder._arguments,
-    ir.ThinkDelta: Encoder._think,
-    ir.RefusalDelta: Encoder._refuse,
-    ir.SealDelta: Encoder._seal,
-    ir.MediaDelta: Encoder._media,
-    ir.Cite: Encoder._cite,
-    ir.Close: Encoder._close,
-    ir.Finish: Encoder._finish,
-    ir.Tally: Encoder._tally,
-    ir.More: Encoder._more,
-    ir.Raw: Encoder._raw,
-    ir.End: Encoder._end,
-    ir.Error: Encoder._error,
-    ir.Ping: Encoder._ping,
 }

@@ -128,28 +128,77 @@ def note_format(mime: str | None, asked: str | None, draft: Draft, where: str) -
 
 
 class Spoken:
-    """The sound of one candidate while it is streamed."""
+    """The sound of one candidate while it is streamed: `audio` members of its deltas, empty = nothing to say.
 
-    __slots__ = ("_joined", "_voice", "expires", "mime")
+    The samples of other dialects' blocks are put together as one sound; a vendor's own sound passes as it is.
+    Blocks are named by their places in IR terms.
+    """
 
-    def __init__(self, block: ir.Media, voice: Voice, draft: Draft, where: str) -> None:
-        self.mime = block.mime
-        self.expires = voice.expires
+    __slots__ = ("_draft", "_expires", "_joined", "_mime", "_told", "_voice")
+
+    def __init__(self, voice: Voice, draft: Draft) -> None:
         self._voice = voice
+        self._draft = draft
+        self._mime: str | None = None
+        self._expires = voice.expires
         self._joined = Joined()
-        if voice.format not in {None, _SAMPLES}:
-            draft.report.lose(where, f"a stream of sound is pcm16, not {voice.format}", "quality")
-        note_format(block.mime, _SAMPLES, draft, where)
+        self._told: dict[str, bool] = {}  # the blocks of the sound, and whether samples of theirs were sent
 
-    def opening(self, block: ir.Media) -> dict[str, Any]:
+    def open(self, block: ir.Media, where: str) -> dict[str, Any]:
+        """A block that begins: the first, or more samples of the same type."""
+        if self._draft.own:
+            audio = _stated(block.data, block.transcript, block.expires, block.id)
+            restore(audio, block.extra, self._draft.report, where)
+            return audio
+        if not has_sound(block, self._draft, where):
+            return {}
+        if not self._told:
+            audio = self._begin(block, where)
+        elif block.mime == self._mime and pcm_of(block.mime) is not None:
+            audio = self._add(block.data, block.transcript, block.expires)
+        else:
+            self._draft.report.lose(where, "an answer holds one sound of one type")
+            return {}
+        self._told[where] = bool(block.data)
+        shed(block, self._draft, where)
+        return audio
+
+    def more(self, where: str, event: ir.MediaDelta) -> dict[str, Any]:
+        """More of a block."""
+        if self._draft.own:
+            return _stated(event.data, event.transcript, event.expires)
+        if where not in self._told:
+            return {}
+        self._told[where] |= bool(event.data)
+        return self._add(event.data, event.transcript, event.expires)
+
+    def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
+        """What of a block only its end has told; samples that were sent are not sent again."""
+        if where not in self._told:
+            return {}
+        told = self._told[where]
+        return self._add(None if told else final.data, None if told else final.transcript, final.expires)
+
+    def end(self) -> dict[str, Any]:
+        """The end of the candidate: what was held back, and when the sound expires."""
+        if not self._told:
+            return {}
+        rest = self._joined.close()
+        return {"data": rest, "expires_at": self._expires} if rest else {"expires_at": self._expires}
+
+    def _begin(self, block: ir.Media, where: str) -> dict[str, Any]:
         """The first delta: the id, which is said once, and what is known of the sound."""
+        self._mime = block.mime
+        asked = self._voice.format
+        if asked not in {None, _SAMPLES}:
+            self._draft.report.lose(where, f"a stream of sound is pcm16, not {asked}", "quality")
+        note_format(block.mime, _SAMPLES, self._draft, where)
         audio = {"id": block.id or self._voice.id, "transcript": block.transcript or ""}
-        return {**audio, **self.more(block.data, None, block.expires)}
+        return {**audio, **self._add(block.data, None, block.expires)}
 
-    def more(self, data: str | None, transcript: str | None, expires: int | None) -> dict[str, Any]:
-        """A delta; empty where there is nothing to say yet."""
+    def _add(self, data: str | None, transcript: str | None, expires: int | None) -> dict[str, Any]:
         if expires is not None:
-            self.expires = expires
+            self._expires = expires
         audio: dict[str, Any] = {}
         if data and (ready := self._joined.feed(data)):
             audio["data"] = ready
@@ -157,10 +206,13 @@ class Spoken:
             audio["transcript"] = transcript
         return audio
 
-    def closing(self) -> dict[str, Any]:
-        """The last delta: what was held back, and when the sound expires."""
-        rest = self._joined.close()
-        return {"data": rest, "expires_at": self.expires} if rest else {"expires_at": self.expires}
+
+def _stated(
+    data: str | None, transcript: str | None, expires: int | None, name: str | None = None
+) -> dict[str, Any]:
+    """What was said of a sound, without what was not."""
+    members = {"id": name, "data": data, "transcript": transcript, "expires_at": expires}
+    return {key: value for key, value in members.items() if value is not None}
 
 
 class Joined:
