@@ -1,0 +1,148 @@
+"""Relay: the same protocol on both sides. Named edits on raw values; nested bytes stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.openai_responses.errors import broken, fault_of
+from dragoman.dialects.openai_responses.usage import decode_usage
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_head, encode_head
+from dragoman.wire.sse import ErrorFrame
+
+_Head = dict[str, msgspec.Raw]
+
+
+class _Kind(msgspec.Struct):
+    """What must be known of a frame before it may pass."""
+
+    type: str
+
+
+_decode = msgspec.json.Decoder().decode
+_decode_kind = msgspec.json.Decoder(_Kind).decode
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError, AttributeError)
+
+_TERMINAL: Final = frozenset({"response.completed", "response.incomplete"})
+_SILENT: Final = frozenset({"response.created", "response.queued", "response.in_progress", "keepalive"})
+"""Events that hold no content: until another comes, the answer may still be asked for elsewhere."""
+_DELTA: Final = b'{"type":"response.output_text.delta","'
+_ID: Final = "resp_"
+_SHOWN: Final = ("previous_response_id", "store", "background")
+"""What the gateway resolves: the client is shown what it asked for."""
+ENDED: Final = "The provider's stream ended before its answer was complete."
+
+
+class Relay:
+    """The edits of requests and answers. Holds no state: one value serves all."""
+
+    def request(self, head: Mapping[str, Any], edits: Mapping[str, Any]) -> bytes:
+        """The body with its top-level keys set, replaced or, for UNSET, removed."""
+        body = {**head, **edits}
+        return encode_head({key: value for key, value in body.items() if value is not msgspec.UNSET})
+
+    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Nothing: every stream tells its usage."""
+        return {}
+
+    def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
+        """The body with the model's name that the client knows, and its usage. Raises RequestFailed for a
+        failure, WireError for what is no answer.
+        """
+        head = decode_head(body)
+        if _failed(head):
+            raise RequestFailed(fault_of(_decode(body)))
+        if not bytes(head.get("output", b"")).lstrip().startswith(b"["):
+            raise WireError("an answer must have `output`, an array", "output")
+        if model is not None and "model" in head:
+            body = encode_head({**head, "model": model})
+        return body, _usage(head)
+
+    def stream(self, reply: Reply) -> StreamRelay:
+        """A relay for one stream."""
+        return StreamRelay(reply)
+
+
+def _failed(head: _Head) -> bool:
+    """Whether an answer, or the response object of an event, tells a failure."""
+    return _decode(head["error"]) is not None if "error" in head else False
+
+
+def _usage(head: _Head) -> ir.Usage | None:
+    """The counts for our own records. An answer is not withheld because they cannot be read."""
+    try:
+        stated = _decode(head["usage"]) if "usage" in head else None
+        return decode_usage(stated) if stated else None
+    except (TypeError, AttributeError):
+        return None
+
+
+class StreamRelay:
+    """One stream: only events that hold the response object are edited, and numbered where they are not."""
+
+    __slots__ = ("_edits", "_ndjson", "content", "done", "usage")
+
+    def __init__(self, reply: Reply) -> None:
+        self.usage: ir.Usage | None = None
+        self.content = False
+        self.done = False
+        self._ndjson = reply.framing == "ndjson"
+        self._edits: dict[str, Any] = {
+            key: reply.echo[key] for key in _SHOWN if reply.echo.get(key) is not None
+        }
+        if reply.model is not None:
+            self._edits["model"] = reply.model
+        if reply.id.startswith(_ID):
+            self._edits["id"] = reply.id
+
+    def feed(self, frame: bytes) -> bytes:
+        """The bytes for one frame. Raises RequestFailed for an error, WireError for what is no frame."""
+        if self.done:
+            return b""
+        if frame.startswith(_DELTA) and b"\n" not in frame:
+            self.content = True
+            return self._framed(b"response.output_text.delta", frame)
+        if type(frame) is ErrorFrame:
+            raise RequestFailed(fault_of(bytes(frame)))
+        try:
+            kind = _decode_kind(frame).type
+        except _UNREADABLE as error:
+            if frame.strip() == b"[DONE]":
+                return b""
+            raise WireError(f"an event that cannot be read: {error}") from None
+        return self._framed(kind.encode(), self._look(kind, frame))
+
+    def _look(self, kind: str, frame: bytes) -> bytes:
+        """The frame as it is sent; what must be known of it is taken."""
+        if kind == "error":
+            raise RequestFailed(fault_of(_decode(frame)))
+        if kind not in _SILENT and kind not in _TERMINAL and kind != "response.failed":
+            self.content = True
+            return frame
+        head = decode_head(frame)
+        if "response" not in head:
+            return frame
+        response = decode_head(head["response"])
+        self.usage = _usage(response) or self.usage
+        if kind == "response.failed" or _failed(response):
+            raise RequestFailed(fault_of({"error": _decode(response.get("error", msgspec.Raw(b"{}"))) or {}}))
+        self.done = kind in _TERMINAL
+        edits = {key: value for key, value in self._edits.items() if key in response}
+        return encode_head({**head, "response": {**response, **edits}}) if edits else frame
+
+    def _framed(self, kind: bytes, frame: bytes) -> bytes:
+        if self._ndjson:
+            return frame.replace(b"\n", b" ") + b"\n"
+        end = b"data: [DONE]\n\n" if self.done else b""
+        return b"event: %b\ndata: %b\n\n%b" % (kind, frame.replace(b"\n", b"\ndata: "), end)
+
+    def close(self) -> bytes:
+        """The bytes have ended. Raises RequestFailed when the answer has not."""
+        if not self.done:
+            raise RequestFailed(broken(ENDED))
+        return b""

@@ -1,0 +1,327 @@
+"""Whole answers: a response object to ir.Response and back, and what the object repeats of its request.
+
+An answer of this protocol keeps what its provider restated in `extra`, under the one key `echo`. For the
+answers of others it is written from `Reply.echo`, with the specification's defaults for what the request left
+out: clients demand every member. https://platform.openai.com/docs/api-reference/responses/object
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_responses.draft import Draft
+from dragoman.dialects.openai_responses.errors import failure_member, fault_of
+from dragoman.dialects.openai_responses.items import decode_item, encode_items
+from dragoman.dialects.openai_responses.parts import json_text
+from dragoman.dialects.openai_responses.terms import NAME, restore
+from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
+from dragoman.dialects.quirks import Quirks
+from dragoman.errors import RequestFailed, WireError
+
+_KNOWN: Final = frozenset(
+    {
+        *("id", "object", "created_at", "model", "status", "incomplete_details", "error", "output", "usage"),
+        "service_tier",
+    }
+)
+DEFAULTS: Final[dict[str, Any]] = {
+    "completed_at": None,
+    "previous_response_id": None,
+    "instructions": None,
+    "tools": [],
+    "tool_choice": "auto",
+    "truncation": "disabled",
+    "parallel_tool_calls": True,
+    "text": {"format": {"type": "text"}},
+    "top_p": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "top_logprobs": 0,
+    "temperature": 1.0,
+    "reasoning": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "store": True,
+    "background": False,
+    "metadata": {},
+    "safety_identifier": None,
+    "prompt_cache_key": None,
+}
+"""What an answer restates, as the specification has it where the request said nothing."""
+_ECHO: Final = DEFAULTS.keys() | {
+    "user",
+    "prompt",
+    "conversation",
+    "prompt_cache_retention",
+    "prompt_cache_options",
+}
+_GATEWAYS: Final = ("previous_response_id", "store", "background", "conversation")
+"""What the gateway resolves before a provider sees the request: only the client's own words are true."""
+_ID: Final = "resp_"
+
+_STOPS: Final[dict[str, ir.Stop]] = {
+    "max_output_tokens": ir.Stop("length"),
+    "content_filter": ir.Stop("filter"),
+}
+_REASONS: Final = {"length": "max_output_tokens", "context": "max_output_tokens", "filter": "content_filter"}
+_LOST: Final = {
+    "context": "a full window is told as max_output_tokens",
+    "sequence": "a stop sequence is told as completed",
+    "pause": "a pause is told as completed: sending the conversation again goes on",
+    "compaction": "a compaction is told as completed",
+    "broken": "malformed output is told as completed",
+    "error": "an unknown error is told as completed",
+    "other": "an unknown reason is told as completed",
+}
+
+
+# --- Decoding ------------------------------------------------------------------------------------
+
+
+def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
+    """A response object. One that failed holds its `error`, and no candidate where it said nothing.
+
+    Raises RequestFailed for an error that came with status 200, WireError for anything else.
+    """
+    output = body.get("output")
+    if type(output) is not list:
+        if body.get("error") or body.get("type") == "error":
+            raise RequestFailed(fault_of(body))
+        raise WireError("an answer must have `output`, an array", "output")
+    try:
+        return read_response(body, output_blocks(output))
+    except (KeyError, TypeError, AttributeError):
+        raise WireError("a response of an unknown shape") from None
+
+
+def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
+    """The blocks of all items, in their order."""
+    return tuple(
+        block for index, item in enumerate(output) for block in decode_item(item, f"output[{index}]")[1]
+    )
+
+
+def read_response(body: Mapping[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Response:
+    """A response object with the blocks of its output."""
+    usage, error, status = body.get("usage"), body.get("error"), body.get("status")
+    failed = status == "failed" or bool(error)
+    return ir.Response(
+        NAME,
+        body.get("id"),
+        body.get("model"),
+        body.get("created_at"),
+        () if failed and not blocks else (ir.Candidate(blocks, decode_stop(body, blocks)),),
+        decode_usage(usage) if usage else None,
+        None if status in _SETTLED else status,
+        body.get("service_tier"),
+        fault_of({"error": error or {}}) if failed else None,
+        decode_extra(body),
+    )
+
+
+_SETTLED: Final = frozenset({"completed", "incomplete", None})
+"""Statuses that the stop reason determines."""
+
+
+def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
+    """The members that no field carries; what restates the request is one leftover."""
+    kept: dict[str, Any] = {}
+    echo: dict[str, Any] = {}
+    for key, value in body.items():
+        if key in _ECHO:
+            echo[key] = value
+        elif key not in _KNOWN and value is not None:
+            kept[key] = value
+    if any(value is not None for value in echo.values()):
+        kept["echo"] = echo
+    return {NAME: kept} if kept else None
+
+
+def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
+    """Why the answer ended; None while it is not finished."""
+    status = body.get("status")
+    if status == "incomplete":
+        details = body.get("incomplete_details") or {}
+        reason = details.get("reason")
+        stop = _STOPS.get(str(reason)) or ir.Stop("other", reason)
+        rest = {key: value for key, value in details.items() if key != "reason"}
+        return ir.Stop(stop.reason, stop.raw, None, rest) if rest else stop
+    if status in ("failed", "cancelled"):
+        return ir.Stop("error", status)
+    if status != "completed":
+        return None
+    called = any(isinstance(block, ir.ToolCall) and block.by == "client" for block in blocks)
+    return ir.Stop("tool" if called else "end")
+
+
+# --- Encoding ------------------------------------------------------------------------------------
+
+
+def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
+    """A response object for a client. Raises RequestFailed for a failure that said nothing before."""
+    if response.error is not None and not response.candidates:
+        raise RequestFailed(response.error)
+    report = reply.report
+    for place in range(1, len(response.candidates)):
+        report.lose(f"candidates[{place}]", "only one answer can be given here", "meaning")
+    candidate = response.candidates[0] if response.candidates else ir.Candidate()
+    draft = Draft(report, own=response.dialect == NAME, answer=True, mint=Mint(reply.id))
+    output: list[dict[str, Any]] = []
+    blocks, where = list(candidate.blocks), "candidates[0].blocks"
+    if not draft.own:
+        blocks = [shown(block, report, f"{where}[{index}]") for index, block in enumerate(blocks)]
+    output = encode_items(blocks, draft, where)
+    if not draft.own and output and incomplete(candidate.stop):
+        leave_incomplete(output[-1])
+    return response_object(response, reply, output)
+
+
+class Mint:
+    """Makes the ids of items that have none: the same answer gets the same ids."""
+
+    __slots__ = ("_count", "_root")
+
+    def __init__(self, answer: str) -> None:
+        self._root = answer.removeprefix(_ID)
+        self._count = 0
+
+    def __call__(self, prefix: str) -> str:
+        """An id that begins with `prefix`."""
+        self._count += 1
+        return f"{prefix}_{self._root}_{self._count}"
+
+
+def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
+    """A block of another protocol's answer as one that an item can hold."""
+    if isinstance(block, ir.Media) and block.kind != "image":
+        report.lose(where, f"{block.kind} cannot be answered here; its words are shown", "meaning")
+        return ir.Text(block.transcript or block.text or "")
+    if isinstance(block, ir.Json):
+        report.change(where, "output", "a structured value is its JSON text")
+        return ir.Text(json_text(block.value))
+    return block
+
+
+def incomplete(stop: ir.Stop | None) -> bool:
+    """Whether an answer that ended so is incomplete."""
+    return stop is not None and stop.reason in _REASONS
+
+
+def leave_incomplete(item: dict[str, Any]) -> None:
+    """The last item of an incomplete answer is incomplete itself."""
+    if "status" in item:
+        item["status"] = "incomplete"
+
+
+def response_object(
+    response: ir.Response, reply: Reply, output: list[dict[str, Any]], *, running: bool = False
+) -> dict[str, Any]:
+    """A response object around items that are written already. running: the stream has not ended."""
+    report, own = reply.report, response.dialect == NAME
+    candidate = response.candidates[0] if response.candidates else ir.Candidate()
+    created = response.created
+    out: dict[str, Any] = {
+        "id": answer_id(response.id, reply),
+        "object": "response",
+        "created_at": created if own and created is not None else _seconds(created, reply),
+        "status": "in_progress",
+        "error": None,
+        "incomplete_details": None,
+        "model": reply.model or response.model or reply.request.model or "",
+        "output": output,
+    }
+    if not running:
+        _settle(out, response, candidate.stop, report, own=own)
+    out.update(_echo(response.extra, reply, own=own))
+    if (tier := response.tier) is not None or not own:
+        out["service_tier"] = tier or "default"
+    out["usage"] = None if running else encode_usage(response.usage, report, own=own)
+    if candidate.extra is not None:
+        restore(out, candidate.extra, report, "candidates[0]")
+    if response.extra is not None:
+        restore(out, _without_echo(response.extra), report, "")
+    return out
+
+
+def answer_id(stated: str | None, reply: Reply) -> str:
+    """The id that a client can send back: the gateway's own, where it made one."""
+    if stated is None:
+        return reply.id
+    if reply.id.startswith(_ID) and reply.id != stated:
+        reply.report.change("id", "id", "the gateway's own id, which previous_response_id may name")
+        return reply.id
+    return stated
+
+
+def _seconds(created: float | str | None, reply: Reply) -> int:
+    return reply.created if created is None or isinstance(created, str) else int(created)
+
+
+def _settle(
+    out: dict[str, Any], response: ir.Response, stop: ir.Stop | None, report: Report, *, own: bool
+) -> None:
+    """Write how the answer ended: status, incomplete_details and error."""
+    if response.error is not None:
+        out["status"], out["error"] = "failed", failure_member(response.error)
+        return
+    raw = None if stop is None else stop.raw
+    if own and response.status is not None:
+        out["status"] = response.status
+    elif stop is not None:
+        reason = raw if own and stop.reason == "other" else _REASONS.get(stop.reason)
+        out["status"] = "completed" if reason is None else "incomplete"
+        if reason is not None:
+            out["incomplete_details"] = {"reason": reason, **((stop.detail or {}) if own else {})}
+        if not own and stop.reason in _LOST:
+            report.lose("candidates[0].stop", _LOST[stop.reason], "quality")
+        elif not own and stop.detail:
+            report.lose("candidates[0].stop.detail", "has no counterpart here", "hint")
+    elif not own:
+        out["status"] = "completed"
+    if not own and response.status is not None:
+        report.lose("status", "has no counterpart here", "hint")
+
+
+def _echo(extra: ir.Extra, reply: Reply, *, own: bool) -> dict[str, Any]:
+    """What an answer restates of its request."""
+    asked = reply.echo
+    mine = {key: asked[key] for key in _GATEWAYS if asked.get(key) is not None}
+    if own:
+        return {**(extra or {}).get(NAME, {}).get("echo", {}), **mine}
+    said = {key: value for key, value in asked.items() if key in _ECHO and value is not None}
+    return {**DEFAULTS, **{key: _COMPLETE.get(key, _same)(value) for key, value in said.items()}}
+
+
+def _without_echo(extra: dict[str, dict[str, Any]]) -> ir.Extra:
+    mine = extra.get(NAME)
+    if mine is None or "echo" not in mine:
+        return extra
+    return {**extra, NAME: {key: value for key, value in mine.items() if key != "echo"}}
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _text(value: dict[str, Any]) -> dict[str, Any]:
+    form = value.get("format") or {"type": "text"}
+    if form.get("type") == "json_schema":
+        form = {"description": None, "strict": False, **form}
+    return {**value, "format": form}
+
+
+def _reasoning(value: dict[str, Any]) -> dict[str, Any]:
+    return {"effort": None, "summary": None, **value}
+
+
+def _tools(value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    whole = {"description": None, "parameters": None, "strict": True}
+    return [{**whole, **tool} if tool.get("type") == "function" else tool for tool in value]
+
+
+_COMPLETE: Final[dict[str, Any]] = {"text": _text, "reasoning": _reasoning, "tools": _tools}
+"""Members whose own members clients demand, too."""

@@ -1,0 +1,383 @@
+"""Streams, read: the events of POST /responses with `stream: true` to IR events.
+
+    response.created → ( output_item.added → … → output_item.done )* → response.completed | .incomplete | .failed
+
+`output_item.done` is the truth about an item: its blocks are closed with what it says. Items that only this
+protocol knows come whole with it; their progress passes as Raw. `error` ends everything, and so does the
+first terminal event: what some vendors send after it (`[DONE]`) is not read.
+https://platform.openai.com/docs/api-reference/responses-streaming
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.openai_responses.errors import broken, fault_of
+from dragoman.dialects.openai_responses.items import decode_item
+from dragoman.dialects.openai_responses.parts import decode_citation, decode_logprobs, decode_part
+from dragoman.dialects.openai_responses.response import decode_extra, output_blocks, read_response
+from dragoman.dialects.openai_responses.terms import NAME
+from dragoman.dialects.quirks import Quirks
+from dragoman.errors import WireError
+from dragoman.wire.sse import ErrorFrame
+
+_Events = list[ir.Event]
+_Value = dict[str, Any]
+
+
+class _TextDelta(msgspec.Struct, gc=False):
+    type: str
+    delta: str
+    output_index: int
+    content_index: int = 0
+    logprobs: list[Any] | None = None
+
+
+_decode = msgspec.json.Decoder().decode
+_decode_delta = msgspec.json.Decoder(_TextDelta).decode
+_TEXT_DELTA: Final = b'{"type":"response.output_text.delta","'
+_GROWING: Final = frozenset({"function_call", "custom_tool_call", "reasoning"})
+"""Items of one block that grows. A message's blocks are its parts; other items come whole."""
+
+
+class _Open:
+    """A block that is still growing. said: something of it has been told; cited: how many of its sources."""
+
+    __slots__ = ("block", "cited", "index", "said", "sealed")
+
+    def __init__(self, index: int, block: ir.Block) -> None:
+        self.index = index
+        self.block = block
+        self.said = False
+        self.cited = 0
+        self.sealed: ir.Sealed | None = None
+
+
+class StreamDecoder:
+    """One stream's frames to events."""
+
+    def __init__(self, _quirks: Quirks) -> None:
+        self._state = "new"
+        self._blocks = 0
+        self._items: dict[int, _Value] = {}
+        self._open: dict[tuple[int, int], _Open] = {}
+        self._said: list[ir.Block] = []
+
+    def feed(self, frame: bytes) -> _Events:
+        """The events of one frame's JSON."""
+        if frame.startswith(_TEXT_DELTA) and (events := self._plain_delta(frame)) is not None:
+            return events
+        if self._state == "over":
+            return []
+        if type(frame) is ErrorFrame:
+            return self._fail(fault_of(bytes(frame)))
+        value = _read(frame)
+        if value is None:
+            return []
+        kind = value.get("type")
+        take = _TAKE.get(kind)
+        if self._state == "new" and kind not in _EARLY:
+            if "error" in value and take is None:
+                return self._fail(fault_of(value))
+            raise WireError(f"a stream must begin with response.created, not with {kind}")
+        if take is None:
+            return [ir.Raw(NAME, value)]
+        try:
+            return take(self, value)
+        except (KeyError, TypeError, AttributeError):
+            raise WireError(f"an event {kind} of an unknown shape") from None
+
+    def _plain_delta(self, frame: bytes) -> _Events | None:
+        """The event of more text, which most frames are; None for any other."""
+        try:
+            value = _decode_delta(frame)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        state = self._open.get((value.output_index, value.content_index))
+        if state is None or value.logprobs or not value.delta or type(state.block) is not ir.Text:
+            return None
+        state.said = True
+        return [ir.TextDelta(state.index, value.delta)]
+
+    def close(self) -> _Events:
+        """The bytes have ended: a stream without its terminal event broke off."""
+        if self._state == "over":
+            return []
+        said = "before its answer was complete" if self._state != "new" else "without an answer"
+        return self._fail(broken(f"The provider's stream ended {said}."))
+
+    # --- The response ------------------------------------------------------------------------------
+
+    def _created(self, value: _Value) -> _Events:
+        if self._state != "new":
+            return []
+        self._state = "begun"
+        response = value["response"]
+        return [
+            ir.Start(
+                NAME,
+                response.get("id"),
+                response.get("model"),
+                response.get("created_at"),
+                response.get("service_tier"),
+                extra=decode_extra(response),
+            )
+        ]
+
+    def _progress(self, value: _Value) -> _Events:
+        """`in_progress`, `queued` and the like: they say again what `created` said."""
+        return self._created(value) or [ir.Ping()]
+
+    def _keepalive(self, value: _Value) -> _Events:
+        return [ir.Ping()]
+
+    def _terminal(self, value: _Value) -> _Events:
+        events = self._created(value)
+        for number in sorted({item for item, _ in self._open} | self._items.keys()):
+            events += self._end_item(number, None)
+        told = value["response"]
+        if not self._said and (output := told.get("output")):  # some tell the items only here
+            events += self._whole(output_blocks(output))
+        response = read_response(told, tuple(self._said))
+        events.append(ir.More(response.extra, response.tier, response.model))
+        if response.usage is not None:
+            events.append(ir.Tally(response.usage))
+        if response.error is not None:
+            return events + self._fail(response.error)
+        self._over()
+        stop = response.candidates[0].stop
+        return [*events, ir.Finish(stop), ir.End(response.status)]
+
+    def _error(self, value: _Value) -> _Events:
+        return self._fail(fault_of(value))
+
+    def _fail(self, fault: ir.Fault) -> _Events:
+        self._over()
+        return [ir.Error(fault)]
+
+    def _over(self) -> None:
+        self._state = "over"
+        self._open.clear()
+        self._items.clear()
+
+    # --- Items -------------------------------------------------------------------------------------
+
+    def _item_added(self, value: _Value) -> _Events:
+        number, item = value["output_index"], value["item"]
+        self._items[number] = item
+        kind = item.get("type")
+        if kind == "message":
+            return []
+        if kind not in _GROWING:
+            return [ir.Raw(NAME, value)]
+        block = decode_item(item)[1][0]
+        if isinstance(block, ir.ToolCall):
+            block = msgspec.structs.replace(block, arguments="")
+        elif isinstance(block, ir.Thinking):
+            block = msgspec.structs.replace(block, text="", summary=(), sealed=None, extra=None)
+        return self._begin((number, 0), block)
+
+    def _begin(self, place: tuple[int, int], block: ir.Block) -> _Events:
+        state = _Open(self._blocks, block)
+        self._blocks += 1
+        self._open[place] = state
+        return [ir.Open(state.index, block)]
+
+    def _item_done(self, value: _Value) -> _Events:
+        return self._end_item(value["output_index"], value["item"])
+
+    def _end_item(self, number: int, item: _Value | None) -> _Events:
+        """Close the blocks of one item with what it finally says; None = the stream never told."""
+        self._items.pop(number, None)
+        finals: tuple[ir.Block, ...] = () if item is None else decode_item(item)[1]
+        events: _Events = []
+        places = sorted(place for place in self._open if place[0] == number)
+        for place in places:
+            state = self._open.pop(place)
+            final = finals[place[1]] if place[1] < len(finals) else None
+            if type(final) is not type(state.block):
+                final = None
+            events += self._close(state, final)
+        parts = {place[1] for place in places}
+        return events + self._whole(tuple(b for n, b in enumerate(finals) if n not in parts))
+
+    def _close(self, state: _Open, final: ir.Block | None) -> _Events:
+        """The end of a block, after what its deltas had not told."""
+        if final is None:
+            self._said.append(state.block)
+            return [ir.Close(state.index)]
+        self._said.append(final)
+        return [*_OWED.get(type(final), _nothing)(state, final), ir.Close(state.index, final)]
+
+    def _whole(self, blocks: tuple[ir.Block, ...]) -> _Events:
+        """Blocks that come at once."""
+        events: _Events = []
+        for block in blocks:
+            events += [ir.Open(self._blocks, block), ir.Close(self._blocks)]
+            self._blocks += 1
+            self._said.append(block)
+        return events
+
+    # --- Parts and deltas ----------------------------------------------------------------------------
+
+    def _part_added(self, value: _Value) -> _Events:
+        place = value["output_index"], value.get("content_index", 0)
+        item = self._items.get(place[0], {})
+        if place in self._open or item.get("type") != "message":
+            return []
+        block = decode_part(value["part"], said=True, item=_named(item))
+        if isinstance(block, ir.Text):
+            block = msgspec.structs.replace(block, text="", citations=(), logprobs=None)
+        elif isinstance(block, ir.Refusal):
+            block = msgspec.structs.replace(block, text="")
+        return self._begin(place, block)
+
+    def _at(
+        self, value: _Value, kind: type[ir.Block], opened: Mapping[type, ir.Block]
+    ) -> tuple[_Events, _Open]:
+        """The block that a delta is for, opened where no event has done so."""
+        place = value["output_index"], value.get("content_index", 0) if kind in opened else 0
+        events: _Events = []
+        if place not in self._open:
+            block = opened.get(kind)
+            if block is None:
+                raise WireError(f"a delta for item {place[0]}, which is not open")
+            item = _named(self._items.get(place[0], {}))
+            events = self._begin(place, msgspec.structs.replace(block, item=item))
+        state = self._open[place]
+        if not isinstance(state.block, kind):
+            raise WireError(f"a delta for item {place[0]}, which is no {kind.__name__}")
+        state.said = True
+        return events, state
+
+    def _text(self, value: _Value) -> _Events:
+        events, state = self._at(value, ir.Text, _PARTS)
+        logprobs = decode_logprobs(value.get("logprobs"))
+        return [*events, ir.TextDelta(state.index, value["delta"], logprobs=logprobs)]
+
+    def _refusal(self, value: _Value) -> _Events:
+        events, state = self._at(value, ir.Refusal, _PARTS)
+        return [*events, ir.RefusalDelta(state.index, value["delta"])]
+
+    def _arguments(self, value: _Value) -> _Events:
+        _, state = self._at(value, ir.ToolCall, {})
+        return [ir.ArgsDelta(state.index, value["delta"])]
+
+    def _reasoning(self, value: _Value) -> _Events:
+        _, state = self._at(value, ir.Thinking, {})
+        return [ir.ThinkDelta(state.index, value["delta"])]
+
+    def _summary(self, value: _Value) -> _Events:
+        _, state = self._at(value, ir.Thinking, {})
+        return [ir.ThinkDelta(state.index, value["delta"], part=value["summary_index"])]
+
+    def _annotation(self, value: _Value) -> _Events:
+        events, state = self._at(value, ir.Text, _PARTS)
+        state.cited += 1
+        return [*events, ir.Cite(state.index, decode_citation(value["annotation"]))]
+
+    def _done(self, value: _Value) -> _Events:
+        """The end of a part, which the end of its item tells again."""
+        return []
+
+
+def _read(frame: bytes) -> _Value | None:
+    try:
+        value = _decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if frame.strip() == b"[DONE]":
+            return None
+        raise WireError("an event is not JSON") from None
+    if type(value) is not dict:
+        raise WireError("an event must be an object")
+    return value
+
+
+def _named(item: _Value) -> ir.Item | None:
+    """What is known of a message while it grows; its status is told by its end."""
+    if item.get("id") is None and item.get("phase") is None:
+        return None
+    return ir.Item(item.get("id"), None, item.get("phase"))
+
+
+_PARTS: Final[dict[type, ir.Block]] = {ir.Text: ir.Text(""), ir.Refusal: ir.Refusal("")}
+
+# What the deltas had not told, before the block is closed: translators that stream look at deltas alone.
+
+
+def _owed_text(state: _Open, final: ir.Text) -> _Events:
+    events: _Events = []
+    if not state.said and final.text:
+        events.append(ir.TextDelta(state.index, final.text, logprobs=final.logprobs))
+    return [*events, *(ir.Cite(state.index, citation) for citation in final.citations[state.cited :])]
+
+
+def _owed_refusal(state: _Open, final: ir.Refusal) -> _Events:
+    return [] if state.said or not final.text else [ir.RefusalDelta(state.index, final.text)]
+
+
+def _owed_call(state: _Open, final: ir.ToolCall) -> _Events:
+    return [] if state.said or not final.arguments else [ir.ArgsDelta(state.index, final.arguments)]
+
+
+def _owed_thinking(state: _Open, final: ir.Thinking) -> _Events:
+    events: _Events = []
+    if not state.said:
+        if final.text:
+            events.append(ir.ThinkDelta(state.index, final.text))
+        events += [ir.ThinkDelta(state.index, text, part=n) for n, text in enumerate(final.summary)]
+    if final.sealed is not None:
+        events.append(ir.SealDelta(state.index, final.sealed))
+    return events
+
+
+def _nothing(_state: _Open, _final: ir.Block) -> _Events:
+    return []
+
+
+_OWED: Final[dict[type, Callable[[_Open, Any], _Events]]] = {
+    ir.Text: _owed_text,
+    ir.Refusal: _owed_refusal,
+    ir.ToolCall: _owed_call,
+    ir.Thinking: _owed_thinking,
+}
+_TAKE: Final[dict[Any, Callable[[StreamDecoder, _Value], _Events]]] = {
+    "response.created": StreamDecoder._created,
+    "response.queued": StreamDecoder._progress,
+    "response.in_progress": StreamDecoder._progress,
+    "keepalive": StreamDecoder._keepalive,
+    "response.completed": StreamDecoder._terminal,
+    "response.incomplete": StreamDecoder._terminal,
+    "response.failed": StreamDecoder._terminal,
+    "response.cancelled": StreamDecoder._terminal,
+    "error": StreamDecoder._error,
+    "response.output_item.added": StreamDecoder._item_added,
+    "response.output_item.done": StreamDecoder._item_done,
+    "response.content_part.added": StreamDecoder._part_added,
+    "response.content_part.done": StreamDecoder._done,
+    "response.output_text.delta": StreamDecoder._text,
+    "response.output_text.done": StreamDecoder._done,
+    "response.output_text.annotation.added": StreamDecoder._annotation,
+    "response.refusal.delta": StreamDecoder._refusal,
+    "response.refusal.done": StreamDecoder._done,
+    "response.function_call_arguments.delta": StreamDecoder._arguments,
+    "response.function_call_arguments.done": StreamDecoder._done,
+    "response.custom_tool_call_input.delta": StreamDecoder._arguments,
+    "response.custom_tool_call_input.done": StreamDecoder._done,
+    "response.reasoning_text.delta": StreamDecoder._reasoning,
+    "response.reasoning_text.done": StreamDecoder._done,
+    "response.reasoning.delta": StreamDecoder._reasoning,
+    "response.reasoning.done": StreamDecoder._done,
+    "response.reasoning_summary_part.added": StreamDecoder._done,
+    "response.reasoning_summary_part.done": StreamDecoder._done,
+    "response.reasoning_summary_text.delta": StreamDecoder._summary,
+    "response.reasoning_summary_text.done": StreamDecoder._done,
+}
+_EARLY: Final = frozenset(
+    {"response.created", "response.queued", "response.in_progress", "keepalive", "error"}
+    | {"response.completed", "response.incomplete", "response.failed"}
+)

@@ -1,0 +1,100 @@
+"""Token counts: the Responses API's inclusive totals to disjoint counts, and back.
+
+`input_tokens` includes what was read from and written to a cache, `output_tokens` includes reasoning. Counts
+that contradict their total stay as they were stated, in `extra`.
+https://platform.openai.com/docs/api-reference/responses/object#responses/object-usage
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_responses.terms import NAME
+
+_TOTALS = frozenset({"input_tokens", "output_tokens", "total_tokens"})
+_READ, _WRITTEN, _REASONED = "cached_tokens", "cache_write_tokens", "reasoning_tokens"
+
+
+def decode_usage(value: dict[str, Any]) -> ir.Usage:
+    """A `usage` object. Raises TypeError where a total is no number."""
+    get = value.get
+    whole_in, whole_out = get("input_tokens"), get("output_tokens")
+    rest = {key: kept for key, kept in value.items() if key not in _TOTALS}
+    stated_in = _taken(rest, "input_tokens_details", whole_in, _READ, _WRITTEN)
+    stated_out = _taken(rest, "output_tokens_details", whole_out, _REASONED)
+    read, written, reasoned = stated_in.get(_READ), stated_in.get(_WRITTEN), stated_out.get(_REASONED)
+    if (total := get("total_tokens")) is not None and total != (whole_in or 0) + (whole_out or 0):
+        rest["total_tokens"] = total
+    return ir.Usage(
+        input=None if whole_in is None else whole_in - (read or 0) - (written or 0),
+        cache_read=read,
+        cache_write=written,
+        output=None if whole_out is None else whole_out - (reasoned or 0),
+        reasoning=reasoned,
+        extra={NAME: rest} if rest else None,
+    )
+
+
+def _taken(rest: dict[str, Any], name: str, whole: Any, *keys: str) -> dict[str, int]:
+    """The parts of a total that a details object states, taken out of `rest` where they add up."""
+    details = rest.get(name)
+    if not isinstance(details, dict):
+        return {}
+    parts = {key: details[key] for key in keys if type(details.get(key)) is int}
+    if type(whole) is not int or sum(parts.values()) > whole:
+        return {}
+    del rest[name]
+    if left := {key: kept for key, kept in details.items() if key not in parts}:
+        rest[name] = left
+    return parts
+
+
+def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any] | None:
+    """A `usage` object; None where the upstream stated none.
+
+    own: the counts come from this protocol: what its provider did not state is not added.
+    """
+    if usage is None:
+        return None
+    read, written, reasoned = usage.cache_read, usage.cache_write, usage.reasoning
+    if not own:
+        read, written, reasoned = read or 0, written or 0, reasoned or 0
+    details_in = _stated({_READ: read, _WRITTEN: written})
+    details_out = _stated({_REASONED: reasoned})
+    out: dict[str, Any] = {"input_tokens": usage.input_total}
+    if details_in:
+        out["input_tokens_details"] = details_in
+    out["output_tokens"] = usage.output_total
+    if details_out:
+        out["output_tokens_details"] = details_out
+    out["total_tokens"] = usage.total
+    _report(usage, report)
+    for dialect, keys in (usage.extra or {}).items():
+        for key, value in keys.items():
+            if dialect != NAME:
+                report.lose(f"usage.{key}", "has no counterpart here", "hint")
+            elif isinstance(value, dict) and isinstance(out.get(key), dict):
+                out[key] = {**out[key], **value}
+            else:
+                out[key] = value
+    return out
+
+
+def _stated(counts: dict[str, int | None]) -> dict[str, int]:
+    return {key: count for key, count in counts.items() if count is not None}
+
+
+def _report(usage: ir.Usage, report: Report) -> None:
+    """Name what is counted but not shown apart."""
+    if usage.tool_input:
+        report.change("usage.tool_input", "usage.input_tokens", "counted as input")
+    for field in ("cache_write_5m", "cache_write_1h"):
+        if getattr(usage, field):
+            report.lose(f"usage.{field}", "caches are not counted by lifetime here", "hint")
+    for key, count in (usage.detail or {}).items():
+        if count:
+            report.lose(f"usage.detail.{key}", "is not counted apart here", "hint")
+    if usage.others:
+        report.lose("usage.others", "other models' work is not counted here", "hint")
