@@ -44,7 +44,9 @@ from dragoman.work import Work
 
 log = logging.getLogger("dragoman.flight")
 
-_SAYS_NOTHING = (ir.Ping, ir.More, ir.Raw)
+_SAYS_MORE = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
+"""What nearly all events of a stream are."""
+_SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -340,18 +342,19 @@ class Flight:
     ) -> None:
         work, hooks = self._work, self._runtime.hooks
         reply = work.reply(Report(work.face.name, "response"))
-        encoder = work.face.stream_encoder(reply)
+        feed = work.face.stream_encoder(reply).feed
+        watched, keeper = hooks.need_events, self._keeper
         held = b""
         async with upstream.chat(request, call) as batches:
             self._account(call)
             async for arrived in batches:
                 batch = through(steps, arrived) if steps else arrived
-                if hooks.need_events:
+                if watched:
                     batch = await hooks.events(self._exchange, batch)
-                if self._keeper is not None and self._keeper.watch(batch):
-                    await self._keeper.keep_streamed()
+                if keeper is not None and keeper.watch(batch):
+                    await keeper.keep_streamed()
                 batch, speaks, fault = self._watch(batch)
-                data = b"".join([encoder.feed(event) for event in batch])
+                data = b"".join(map(feed, batch))
                 if not self._committed:
                     held += data
                     data = b""
@@ -381,11 +384,14 @@ class Flight:
         """
         speaks = False
         for place, event in enumerate(batch):
-            if isinstance(event, ir.Error):
+            kind = type(event)
+            if kind in _SAYS_MORE:
+                speaks = True
+            elif isinstance(event, ir.Error):
                 return batch[:place], speaks, event.fault
-            if isinstance(event, ir.Tally | ir.Start):
+            elif isinstance(event, (ir.Tally, ir.Start)):
                 self._exchange.usage = event.usage or self._exchange.usage
-            elif not isinstance(event, _SAYS_NOTHING) and not (
+            elif kind not in _SAYS_NOTHING and not (
                 isinstance(event, ir.Open) and isinstance(event.block, ir.Text)
             ):
                 speaks = True

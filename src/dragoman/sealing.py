@@ -159,7 +159,7 @@ class Keeper:
         """Take some events of a stream; whether something has finished and is to be kept now."""
         if self._gathered is None:
             self._gathered = Gathered()
-        return not self._gathered.too_much and self._gathered.add(events)
+        return self._gathered.add(events)
 
     async def keep_streamed(self) -> None:
         """Keep what must be of the answer that has been watched."""
@@ -188,7 +188,9 @@ class Gathered:
         self._texts: list[str] = []
 
     def add(self, events: Sequence[ir.Event]) -> bool:
-        """Take some events; whether a candidate has finished with them."""
+        """Take some events; whether a candidate has finished with them, as far as this is worth keeping."""
+        if self._size > _MOST:
+            return False
         finished = False
         event: Any
         for event in events:
@@ -207,11 +209,6 @@ class Gathered:
         if len(self._pieces) > _MANY:
             self._join()
         return finished
-
-    @property
-    def too_much(self) -> bool:
-        """Whether the answer has grown beyond what is worth keeping."""
-        return self._size > _MOST
 
     def response(self) -> ir.Response:
         """The answer so far, without log probabilities."""
