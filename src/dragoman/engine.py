@@ -25,7 +25,7 @@ from dragoman.routing.route import Strict, Table
 from dragoman.runtime import Runtime
 from dragoman.verify.bounds import available
 from dragoman.verify.check import form_of
-from dragoman.wire.json import decode_both, refuse_case_variants
+from dragoman.wire.json import decode_both, refuse_case_variants, refuse_many_values
 from dragoman.work import Client, Inbound, Work
 
 log = logging.getLogger("dragoman.engine")
@@ -66,6 +66,7 @@ class Engine:
         work.exchange.phase = "decode"
         inbound = work.inbound
         try:
+            refuse_many_values(inbound.body, inbound.max_values)
             body, work.head = decode_both(inbound.body, inbound.max_depth)
             if not body.keys() <= work.face.maps:
                 refuse_case_variants(body, work.face.maps)

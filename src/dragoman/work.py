@@ -23,6 +23,7 @@ from dragoman.upstreams.upstream import Call, Upstream
 from dragoman.upstreams.wire import WireUpstream
 from dragoman.verify.check import Form
 from dragoman.wire.header import header_value
+from dragoman.wire.json import MAX_VALUES, TOO_LARGE
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -58,7 +59,7 @@ class Inbound(msgspec.Struct, frozen=True):
     """A client's request as the server hands it over: authenticated, its body read and bounded.
 
     headers: lower-case names. max_depth: how deeply the JSON may be nested. models: the names that the
-    caller is granted, None = all.
+    caller is granted, None = all. max_values: how many values the JSON may hold.
     """
 
     face: Dialect
@@ -66,6 +67,7 @@ class Inbound(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     max_depth: int = 200
     models: frozenset[str] | None = None
+    max_values: int = MAX_VALUES
 
 
 class Work:
@@ -159,7 +161,11 @@ class Work:
     def blamed(self, error: WireError) -> ir.Fault:
         """The inbound edge: what does not fit the client's protocol is the client's to mend."""
         return ir.Fault(
-            "invalid_request", error.message, code=error.code, param=error.path or None, blame="client"
+            "too_large" if error.code == TOO_LARGE else "invalid_request",
+            error.message,
+            code=error.code,
+            param=error.path or None,
+            blame="client",
         )
 
     def located(self, fault: ir.Fault, locate: Callable[[str], str] | None = None) -> ir.Fault:

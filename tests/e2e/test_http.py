@@ -56,7 +56,7 @@ async def site(serve: Serve, provide: Provide) -> AsyncIterator[Site]:
     provider = await provide(stubs.openai_chat(stubs.Said()))
     base = await serve(
         f"providers: {{up: {{base_url: '{provider.url}', keys: [k]}}}}\n"
-        "server: {max_body: 20kB, max_depth: 20}\nretries: {attempts: 1}\n"
+        "server: {max_body: 20kB, max_depth: 20, max_values: 5100}\nretries: {attempts: 1}\n"
     )
     async with aiohttp.ClientSession() as session:
         yield Site(base, provider, session)
@@ -148,6 +148,16 @@ async def test_nesting_is_bounded(site: Site) -> None:
         )
         assert status == 400
         assert body["error"]["message"]
+
+
+async def test_the_number_of_values_is_bounded(site: Site) -> None:
+    status, body, _ = await site.chat(messages=[{"role": "user", "content": "[1," * 3000}])
+    assert status == 200  # commas inside of a string are no values
+    status, body, _ = await site.chat(odd=[1] * 5100)
+    assert status == 413
+    assert body["error"]["code"] == "request_too_large"
+    assert body["error"]["message"] == "more than 5100 values"
+    assert len(site.provider.seen) == 1
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -83,6 +83,16 @@ class Server(Section, frozen=True):
             le=500,
         ),
     ] = 200
+    max_values: Annotated[
+        int,
+        about(
+            "How many values JSON may hold in a request; beyond it 413. While one is translated nothing else "
+            "runs, for about half a second at this many.",
+            unit="values",
+            env="DRAGOMAN_MAX_VALUES",
+            ge=1000,
+        ),
+    ] = 250_000
     heartbeat: Annotated[
         Duration,
         about(

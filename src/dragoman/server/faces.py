@@ -134,7 +134,16 @@ class PathTable:
         settings = gateway.config.server
         client.streams_as(self._stream_type, face.ping, settings.heartbeat or None)
         await gateway.engine.handle(
-            exchange, Inbound(face, call.body, call.headers, settings.max_depth, call.caller.models), client
+            exchange,
+            Inbound(
+                face,
+                call.body,
+                call.headers,
+                settings.max_depth,
+                call.caller.models,
+                settings.max_values,
+            ),
+            client,
         )
 
     async def _models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:

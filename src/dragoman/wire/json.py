@@ -6,6 +6,7 @@ What this module must never do: hand on a value other than the one that was writ
 JSON" without saying where. What msgspec leaves open is closed here, for both directions alike:
 
 - Deep nesting: the bound is the same on every Python, while msgspec's own depends on the stack.
+- Very many values: a body of 64 MB can hold 30 million, each of which is walked several times.
 - Bytes that are not UTF-8 inside a value that is skipped: refused, as in one that is read.
 - Numbers that no double or Python integer holds (`1e400`): refused where a value is read, kept where it
   is passed through. Fractions with more digits than a double has are rounded, as every parser does.
@@ -29,6 +30,12 @@ from dragoman.errors import WireError
 
 MAX_DEPTH = 128
 """Levels of nesting. Python's own limit of 1,000 calls leaves room to walk that deep."""
+MAX_VALUES = 250_000
+"""Values in one body. As messages, parts or odd keys that many take about half a second to translate, while
+nothing else runs; a million tokens of conversation hold a tenth of them.
+"""
+TOO_LARGE = "request_too_large"
+"""The code that OpenAI's API uses for a body that is too large."""
 
 _BOM = b"\xef\xbb\xbf"
 _BY_BYTE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
@@ -39,6 +46,8 @@ _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|
 _AFTER_HALF = ("surrogate", "escape", "truncated")
 """What msgspec misses after half of a pair: the other half, its escape, or the end of the text."""
 _NOT_BRACKETS = bytes(set(range(256)) - set(b'"[]{}'))
+_NOT_COUNTED = bytes(set(range(256)) - set(b"[{,"))
+_NOT_COUNTED_OR_QUOTES = bytes(set(range(256)) - set(b'"[{,'))
 _STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
 """Brackets as signed bytes: one level down (1) or up (-1)."""
 
@@ -86,6 +95,21 @@ def decode_both(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[dict[str, Any]
     """
     value = decode_object(body, max_depth)
     return value, _decode_head(body.removeprefix(_BOM))
+
+
+def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
+    """Raise WireError (code `request_too_large`) for JSON of more values than max_values.
+
+    Counted are commas and opening brackets outside of strings, so an empty object or array counts twice.
+    It is meant for bodies that nobody has decoded: what is no JSON may pass here.
+    """
+    if len(body) <= max_values or _commas_and_openings(body) <= max_values:
+        return  # even if none of them stands in a string
+    plain = _without_escapes(body)
+    # Each value has at most one key, so it accounts for two strings; the rest of the work is thus bounded.
+    many = plain.count(b'"') > 4 * max_values
+    if many or len(_outside_of_strings(plain, _NOT_COUNTED_OR_QUOTES)) > max_values:
+        raise WireError(f"more than {max_values} values", code=TOO_LARGE)
 
 
 def encode(value: Any) -> bytes:
@@ -137,12 +161,25 @@ def _check_depth(body: bytes, max_depth: int) -> None:
     """
     if body.count(b"{") + body.count(b"[") <= max_depth:
         return
-    bare = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _NOT_BRACKETS)
-    # `""` is a string without brackets, or the end of one and the start of the next, which may be joined
-    parts = bare.replace(b'""', b"").split(b'"')
-    steps = b"".join(parts[::2]).translate(_STEPS)
+    steps = _outside_of_strings(_without_escapes(body), _NOT_BRACKETS).translate(_STEPS)
     if max(accumulate(memoryview(steps).cast("b"))) > max_depth:
         raise _too_deep(max_depth)
+
+
+def _commas_and_openings(text: bytes) -> int:
+    return len(text.translate(None, _NOT_COUNTED))  # one pass, whatever the text holds
+
+
+def _without_escapes(body: bytes) -> bytes:
+    """The body without the escapes that decide where a string ends."""
+    return body.replace(rb"\\", b"").replace(rb"\"", b"")
+
+
+def _outside_of_strings(plain: bytes, without: bytes) -> bytes:
+    """What stands outside of strings, less some bytes, which must not be the quote."""
+    bare = plain.translate(None, without)
+    # `""` is a string of nothing else, or the end of one and the start of the next, which may be joined
+    return b"".join(bare.replace(b'""', b"").split(b'"')[::2])
 
 
 def _too_deep(max_depth: int) -> WireError:

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from dragoman.errors import WireError
 from dragoman.wire.json import (
     MAX_DEPTH,
+    MAX_VALUES,
     decode_both,
     decode_head,
     decode_object,
     encode,
     encode_head,
     refuse_case_variants,
+    refuse_many_values,
 )
 
 EITHER = pytest.mark.parametrize("decode", [decode_object, decode_head], ids=["object", "head"])
@@ -164,6 +166,53 @@ def test_depth_is_that_of_the_value_whatever_its_strings_hold(value: dict[str, A
     else:
         with pytest.raises(WireError):
             decode_object(body, limit)
+
+
+def counted(value: Any) -> int:
+    """Commas and opening brackets outside of strings, found by walking the value."""
+    if not isinstance(value, dict | list):
+        return 0
+    inner = list(value.values()) if isinstance(value, dict) else value
+    return 1 + max(len(inner) - 1, 0) + sum(map(counted, inner))
+
+
+@given(
+    st.dictionaries(
+        st.text(alphabet='[]{}",:\\a', max_size=6),
+        st.recursive(
+            st.none() | st.floats(allow_nan=False) | st.text(alphabet='[]{}",:\\a', max_size=6),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TRICKY, inner, max_size=3),
+            max_leaves=12,
+        ),
+        max_size=3,
+    )
+)
+def test_values_are_counted_whatever_the_strings_hold(value: dict[str, Any]) -> None:
+    body = json.dumps(value).encode()
+    refuse_many_values(body, counted(value))
+    with pytest.raises(WireError, match=f"more than {counted(value) - 1} values") as refused:
+        refuse_many_values(body, counted(value) - 1)
+    assert refused.value.code == "request_too_large"
+
+
+def test_bodies_of_few_values_pass_however_long_they_are() -> None:
+    refuse_many_values(b'{"a":"' + b'\\",[{' * MAX_VALUES + b'"}')
+    refuse_many_values(b'{"a":[' + b"1," * (MAX_VALUES - 3) + b"1]}")
+    with pytest.raises(WireError, match="more than 250000 values"):
+        refuse_many_values(b'{"a":[' + b"1," * MAX_VALUES + b"1]}")
+
+
+def test_more_strings_than_values_may_be_are_refused_before_they_are_cut_out() -> None:
+    body = b'{"a":[' + b'",",' * 40 + b"1]}"
+    refuse_many_values(body, 42)
+    with pytest.raises(WireError, match="more than 5 values"):
+        refuse_many_values(body, 5)
+
+
+def test_counting_the_values_of_a_small_body_costs_nothing() -> None:
+    """Budget: 1 µs."""
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hello, [you]"}] * 20}).encode()
+    assert min(timeit.repeat(lambda: refuse_many_values(body), number=1000, repeat=5)) < 1e-3
 
 
 def seconds(decode: Any, body: bytes) -> float:
