@@ -74,7 +74,9 @@ class Draft:
             self.report.lose(where, "the prompt cache takes no marks here", "hint")
             return
         wire: dict[str, Any] = {"mode": "explicit"}
-        if mark.ttl is not None:
+        if mark.ttl is not None and self.own:
+            wire["ttl"] = mark.ttl
+        elif mark.ttl is not None:
             self.report.lose(where + ".ttl", "the lifetime of a mark cannot be chosen", "hint")
         if mark.extra is not None:
             restore(wire, mark.extra, self.report, where)

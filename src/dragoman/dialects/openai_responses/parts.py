@@ -143,8 +143,10 @@ def _decode_mark(part: _Wire) -> ir.CacheMark | None:
     mark = part.get(_MARK)
     if type(mark) is not dict:
         return None
-    rest = {key: value for key, value in mark.items() if key != "mode" or value != "explicit"}
-    return ir.CacheMark(extra={NAME: rest} if rest else None)
+    rest = {
+        key: value for key, value in mark.items() if key != "ttl" and (key, value) != ("mode", "explicit")
+    }
+    return ir.CacheMark(mark.get("ttl"), {NAME: rest} if rest else None)
 
 
 def decode_citation(value: _Wire) -> ir.Citation:
@@ -269,9 +271,8 @@ def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) 
         "start_index": 0 if citation.start is None else citation.start,
         "end_index": len(text) if citation.end is None else citation.end,
     }
-    for member in ("quote", "source"):
-        if getattr(citation, member):
-            draft.report.lose(f"{where}.{member}", "an annotation has only an address and a title", "hint")
+    if citation.quote or citation.source:
+        draft.report.lose(where, "an annotation has only an address and a title", "hint")
     restore(out, citation.extra, draft.report, where)
     return out
 

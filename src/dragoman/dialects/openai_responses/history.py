@@ -1,0 +1,240 @@
+"""`input` and `instructions`: one input item is one message of the IR, both directions.
+
+`Message.form` says how a message item was written: "text" with its content as a string, "bare" without its
+type, "bare text" both. Another dialect's history keeps none of this protocol's rules: calls get ids, every
+call gets an output and every output has a call, or the API would refuse the request.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.openai_responses.draft import Draft
+from dragoman.dialects.openai_responses.items import (
+    decode_item,
+    encode_head,
+    encode_item,
+    encode_items,
+    is_part,
+)
+from dragoman.dialects.openai_responses.parts import encode_part
+from dragoman.dialects.openai_responses.terms import restore
+from dragoman.errors import WireError
+
+_Wire = dict[str, Any]
+
+CUT_OFF: Final = "The call was never answered: it was cancelled or its result was lost."
+
+_OUTPUTS: Final = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_input(value: Any, forms: dict[str, str]) -> tuple[ir.Message, ...]:
+    """The member `input`: a text of the user's, or items. Raises WireError for anything else."""
+    if value is None:
+        forms["input"] = "none"
+        return ()
+    if type(value) is str:
+        forms["input"] = "text"
+        return (ir.Message("user", (ir.Text(value),)),)
+    if type(value) is not list:
+        raise WireError("must be a string or an array", "input", "invalid_type")
+    return tuple([_message(item, f"input[{index}]") for index, item in enumerate(value)])
+
+
+def _message(item: Any, where: str) -> ir.Message:
+    role, blocks = decode_item(item, where)
+    kind = item.get("type")
+    words = []
+    if kind is None and "role" in item:
+        words.append("bare")
+    if kind in {None, "message"} and type(item.get("content")) is str:
+        words.append("text")
+    return ir.Message(role, blocks, form=" ".join(words) or None)
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
+    """Write `instructions` and `input`. Raises WireError for a medium that no part can hold."""
+    if request.system:
+        body["instructions"] = _instructions(request.system, draft)
+    forms = (request.forms or {}) if draft.own else {}
+    messages = request.messages
+    if forms.get("input") == "text" and len(messages) == 1 and len(messages[0].blocks) == 1:
+        block = messages[0].blocks[0]
+        if isinstance(block, ir.Text) and messages[0].role == "user":
+            body["input"] = block.text
+            return
+    if not draft.own:
+        body["input"] = _Foreign(draft).write(messages)
+        return
+    items: list[_Wire] = []
+    for index, message in enumerate(messages):
+        items += _own(message, draft, f"messages[{index}]")
+    if items or forms.get("input") != "none":
+        body["input"] = items
+
+
+def _instructions(system: tuple[ir.Block, ...], draft: Draft) -> str:
+    """A top-level system field as the one string that this protocol has."""
+    texts: list[str] = []
+    for index, block in enumerate(system):
+        where = f"system[{index}]"
+        if not isinstance(block, ir.Text):
+            draft.report.lose(where, "instructions are text alone", "meaning")
+            continue
+        texts.append(block.text)
+        if block.cache is not None:
+            draft.report.lose(where + ".cache", "instructions take no cache marks", "hint")
+        if block.extra is not None:
+            restore({}, block.extra, draft.report, where)
+        if block.citations:
+            draft.report.lose(where + ".citations", "instructions have no sources", "hint")
+        if block.sealed is not None:
+            draft.report.lose(where + ".sealed", "only its origin can read a seal", "quality")
+    if len(texts) > 1:
+        draft.report.change("system", "instructions", "several texts are one")
+    return "\n\n".join(texts)
+
+
+def _own(message: ir.Message, draft: Draft, where: str) -> list[_Wire]:
+    items = encode_items(message.blocks, draft, f"{where}.blocks", message.role)
+    words = () if message.form is None else message.form.split()
+    if words and len(items) == 1 and items[0].get("type") == "message":
+        item = items[0]
+        lone = message.blocks[0]
+        if "text" in words and len(message.blocks) == 1 and isinstance(lone, ir.Text):
+            item["content"] = lone.text
+        if "bare" in words:
+            del item["type"]
+    return items
+
+
+class _Foreign:
+    """Writes another dialect's history. Keeps the calls that wait for a result."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.report = draft.report
+        self.items: list[_Wire] = []
+        self.minted = 0
+        self.waiting: defaultdict[str, list[str]] = defaultdict(list)
+        self.open: set[str] = set()
+        self._from = ""  # the message of the history that parts of the last item came from
+
+    def write(self, messages: tuple[ir.Message, ...]) -> list[_Wire]:
+        """The items of a whole history."""
+        for index, message in enumerate(messages):
+            self._message(message, f"messages[{index}]")
+        return self._answered()
+
+    def _message(self, message: ir.Message, where: str) -> None:
+        role = message.role
+        if message.name is not None:
+            self.report.lose(where + ".name", "authors have no names", "hint")
+        if message.cache is not None:
+            self.report.lose(where + ".cache", "a message takes no cache mark, its parts do", "hint")
+        if message.extra is not None:
+            restore({}, message.extra, self.report, where)
+        shown: list[tuple[ir.Media, str]] = []
+        for index, block in enumerate(message.blocks):
+            place = f"{where}.blocks[{index}]"
+            if isinstance(block, ir.Media) and role == "assistant":
+                shown.append((block, place))
+            else:
+                self._block(block, role, place)
+        if shown:
+            self._show(shown)
+
+    def _block(self, block: ir.Block, role: ir.Role, where: str) -> None:
+        if isinstance(block, ir.ToolCall) and block.by != "provider":
+            block = self._called(block)
+        elif isinstance(block, ir.ToolResult) and block.by != "provider":
+            identity = self._found(block)
+            if identity is None:
+                self._orphan(block, where)
+                return
+            block = msgspec.structs.replace(block, id=identity)
+        if not is_part(block, role):
+            if (item := encode_item(block, self.draft, where)) is not None:
+                self._add(item, "")
+            return
+        part = encode_part(block, self.draft, where, said=role == "assistant")
+        if part is None:
+            return
+        message = where.rpartition(".")[0]
+        if self._from != message:
+            self._add(encode_head(None, self.draft, where, role), message)
+        self.items[-1]["content"].append(part)
+
+    def _add(self, item: _Wire, message: str) -> None:
+        self.items.append(item)
+        self._from = message
+
+    def _called(self, call: ir.ToolCall) -> ir.ToolCall:
+        identity = call.id
+        if identity is None:
+            self.minted += 1
+            identity = f"call_{self.minted}"
+        self.waiting[call.name].append(identity)
+        self.open.add(identity)
+        return msgspec.structs.replace(call, id=identity)
+
+    def _found(self, result: ir.ToolResult) -> str | None:
+        """The id of the call that a result belongs to, by id, or by name and order; None = there is none."""
+        if result.id is not None:
+            if result.id not in self.open:
+                return None
+            self.open.discard(result.id)
+            for waiting in self.waiting.values():
+                if result.id in waiting:
+                    waiting.remove(result.id)
+            return result.id
+        names = [result.name] if result.name is not None else list(self.waiting)
+        for name in names:
+            if self.waiting[name]:
+                identity = self.waiting[name].pop(0)
+                self.open.discard(identity)
+                return identity
+        return None
+
+    def _orphan(self, block: ir.ToolResult, where: str) -> None:
+        """A result of no call in the history, which the API refuses: the user tells of it."""
+        parts = [
+            part
+            for index, inner in enumerate(block.content)
+            if (part := encode_part(inner, self.draft, f"{where}.content[{index}]")) is not None
+        ]
+        self.report.change(where, "input", "a result without its call is told by the user")
+        if parts:
+            self._add({"type": "message", "role": "user", "content": parts}, "")
+
+    def _show(self, shown: list[tuple[ir.Media, str]]) -> None:
+        """What an assistant showed: this protocol takes media from users alone."""
+        parts = []
+        for block, where in shown:
+            self.report.change(where, "input", "media of an assistant follow in a user's message")
+            if (part := encode_part(block, self.draft, where)) is not None:
+                parts.append(part)
+        self._add({"type": "message", "role": "user", "content": parts}, "")
+
+    def _answered(self) -> list[_Wire]:
+        """The items, every call with an output."""
+        if not self.open:
+            return self.items
+        answered: list[_Wire] = []
+        for item in self.items:
+            answered.append(item)
+            kind = item["type"]
+            if kind in _OUTPUTS and item["call_id"] in self.open:
+                output = {"type": _OUTPUTS[kind], "call_id": item["call_id"], "output": CUT_OFF}
+                answered.append(output)
+                self.report.add("input", "a call without a result got one that says so")
+        return answered

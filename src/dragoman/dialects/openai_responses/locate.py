@@ -1,0 +1,80 @@
+"""Places in IR terms as JSON paths of this dialect's request, for reports that a client reads."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from dragoman.dialects.dialect import WireRequest
+
+_WHOLE: Final = {
+    "system": "instructions",
+    "parallel": "parallel_tool_calls",
+    "max_output": "max_output_tokens",
+    "output": "text.format",
+    "output.verbosity": "text.verbosity",
+    "tier": "service_tier",
+    "previous": "previous_response_id",
+    "reasoning.visible": "reasoning.summary",
+    "cache": "prompt_cache_options",
+    "cache.key": "prompt_cache_key",
+    "cache.mode": "prompt_cache_options.mode",
+    "cache.ttl": "prompt_cache_options.ttl",
+    "cache.retention": "prompt_cache_retention",
+    "sampling.logprobs": "include",
+    "stream_usage": "stream",
+}
+_OUTPUT: Final = frozenset({"kind", "schema", "name", "description", "strict"})
+_MESSAGE: Final = re.compile(r"messages\[(\d+)\](?:\.blocks\[(\d+)\])?(.*)")
+_TOOL: Final = re.compile(r"(tools\[\d+\])\.options(?:\.(\w+))?(.*)")
+_OPTIONS: Final = {
+    "allowed_domains": "filters.allowed_domains",
+    "blocked_domains": "filters.blocked_domains",
+    "context_size": "search_context_size",
+    "location": "user_location",
+}
+
+
+def locate(where: str) -> str:
+    """`messages[2].blocks[0].name` → `$.input[2]`: what a block was written as, only the request tells."""
+    if (path := _WHOLE.get(where)) is not None:
+        return f"$.{path}"
+    if (message := _MESSAGE.fullmatch(where)) is not None:
+        return f"$.input[{message[1]}]"
+    if where.startswith("system["):
+        return "$.instructions"
+    if (tool := _TOOL.fullmatch(where)) is not None:
+        option = _OPTIONS.get(tool[2] or "")
+        return f"$.{tool[1]}" + (f".{option}{tool[3]}" if option else "")
+    head, dot, rest = where.partition(".")
+    if dot and head == "output":
+        word = re.split(r"[.\[]", rest, maxsplit=1)[0]
+        if word == "kind":
+            return "$.text.format.type"
+        return f"$.text.format.{rest}" if word in _OUTPUT else f"$.text.{rest}"
+    if dot and head in {"sampling", "cache"}:
+        return f"$.{rest}"
+    return f"$.{where}"
+
+
+def place(request: WireRequest, where: str) -> str:
+    """`locate` in one request: an input that is a string, the part or member that a block was read from."""
+    message = _MESSAGE.fullmatch(where)
+    if message is None:
+        return locate(where)
+    items = request.body.get("input")
+    if not isinstance(items, list):
+        return "$.input"
+    index, block, rest = int(message[1]), message[2], message[3]
+    path = f"$.input[{index}]"
+    item: Any = items[index] if index < len(items) else None
+    if block is None or not isinstance(item, dict):
+        return path
+    content = item.get("content")
+    if item.get("type") in {None, "message"}:
+        return f"{path}.content[{block}]" if isinstance(content, list) else f"{path}.content"
+    inner = re.match(r"\.content(\[\d+\])", rest)
+    if inner is not None and "output" in item:
+        return f"{path}.output" + (inner[1] if isinstance(item["output"], list) else "")
+    member = rest.partition(".")[2]
+    return f"{path}.{member}" if member in item else path

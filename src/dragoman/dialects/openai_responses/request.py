@@ -1,0 +1,270 @@
+"""Requests, both directions. `history` holds the input, `tools`, `output` and `reasoning` the large members.
+
+Request.forms: "input": "text" for an input that is a string, "none" where there is none; "stream": "false",
+written out; "include": "encrypted", where sealed thoughts were asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.loss import Severity
+from dragoman.dialects.openai_responses.draft import Draft
+from dragoman.dialects.openai_responses.history import decode_input, encode_history
+from dragoman.dialects.openai_responses.output import decode_output, encode_output
+from dragoman.dialects.openai_responses.reasoning import decode_reasoning, encode_reasoning
+from dragoman.dialects.openai_responses.terms import ENCRYPTED, LOGPROBS, NAME, PATH, leftovers, restore
+from dragoman.dialects.openai_responses.tools import decode_choice, decode_tools, encode_tools
+from dragoman.errors import WireError
+
+MIN_OUTPUT: Final = 16
+"""The smallest `max_output_tokens` that the API accepts."""
+
+_ALIKE: Final = {
+    "user": "user",
+    "safety_identifier": "safety_identifier",
+    "metadata": "metadata",
+    "service_tier": "tier",
+    "moderation": "moderation",
+    "previous_response_id": "previous",
+    "conversation": "conversation",
+    "background": "background",
+}
+"""Members that are a field of the request under this or another name."""
+_SAMPLING: Final = ("temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty")
+_CACHE: Final = frozenset({"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"})
+_CACHE_OPTIONS: Final = frozenset({"mode", "ttl"})
+MAPS: Final = (
+    frozenset({"model", "input", "instructions", "stream", "max_output_tokens", "text", "reasoning", "store"})
+    | frozenset({"tools", "tool_choice", "parallel_tool_calls"})
+    | frozenset(_ALIKE)
+    | frozenset(_SAMPLING)
+    | _CACHE
+)
+"""The members that the IR carries; `extra` never holds them."""
+_READ: Final = MAPS | {"include"}
+_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
+_NO_SAMPLING: Final = ir.Sampling()
+_ABSENT: Final[dict[str, tuple[Severity, str]]] = {
+    "stop": ("meaning", "answers cannot be stopped by a text"),
+    "logit_bias": ("quality", "tokens cannot be weighed"),
+    "seed": ("hint", "there is no seed"),
+    "top_k": ("quality", "there is no top_k"),
+    "min_p": ("quality", "there is no min_p"),
+    "frequency_penalty": ("quality", "there are no penalties"),
+    "presence_penalty": ("quality", "there are no penalties"),
+    "repetition_penalty": ("quality", "there are no penalties"),
+}
+"""Wishes of other dialects that have no member."""
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_request(wire: WireRequest) -> ir.Request:
+    """A checked request. Raises WireError where the input has no known form."""
+    body = wire.body
+    get = body.get
+    forms: dict[str, str] = {}
+    stream = get("stream") is True
+    if get("stream") is False:
+        forms["stream"] = "false"
+    extra = leftovers(body, _READ)
+    if (include := get("include")) is not None:
+        if ENCRYPTED in include:
+            forms["include"] = "encrypted"
+        if rest := [word for word in include if word not in {ENCRYPTED, LOGPROBS}]:
+            extra = ir.merge(extra, {NAME: {"include": rest}})
+    tools, choice, text, reasoning = get("tools"), get("tool_choice"), get("text"), get("reasoning")
+    instructions = get("instructions")
+    return ir.Request(
+        dialect=NAME,
+        model=get("model"),
+        messages=decode_input(get("input"), forms),
+        system=() if instructions is None else (ir.Text(instructions),),
+        tools=None if tools is None else decode_tools(tools),
+        tool_choice=None if choice is None else decode_choice(choice),
+        parallel=get("parallel_tool_calls"),
+        sampling=_decode_sampling(body, LOGPROBS in (include or ())),
+        max_output=get("max_output_tokens"),
+        output=None if text is None else decode_output(text),
+        reasoning=None if reasoning is None else decode_reasoning(reasoning),
+        cache=None if _CACHE.isdisjoint(body) else _decode_cache(body),
+        user=get("user"),
+        safety_identifier=get("safety_identifier"),
+        metadata=get("metadata"),
+        tier=get("service_tier"),
+        store=get("store"),
+        moderation=get("moderation"),
+        previous=get("previous_response_id"),
+        conversation=get("conversation"),
+        background=get("background"),
+        stream=stream,
+        stream_usage=True if stream else None,
+        forms=forms or None,
+        extra=extra,
+    )
+
+
+def brief(wire: WireRequest) -> ir.Request:
+    """What an answer's form depends on, without the input. Usage is told in every stream."""
+    stream = wire.body.get("stream") is True
+    return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=True if stream else None)
+
+
+def _decode_sampling(body: Mapping[str, Any], logprobs: bool) -> ir.Sampling:  # noqa: FBT001
+    stated = {member: body[member] for member in _SAMPLING if body.get(member) is not None}
+    if logprobs:
+        stated["logprobs"] = True
+    return ir.Sampling(**stated) if stated else _NO_SAMPLING
+
+
+def _decode_cache(body: Mapping[str, Any]) -> ir.Caching | None:
+    options = body.get("prompt_cache_options") or {}
+    cache = ir.Caching(
+        body.get("prompt_cache_key"),
+        options.get("mode"),
+        options.get("ttl"),
+        body.get("prompt_cache_retention"),
+        extra=leftovers(options, _CACHE_OPTIONS, "prompt_cache_options"),
+    )
+    return None if cache == ir.Caching() else cache
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_request(request: ir.Request, target: Target) -> WireRequest:
+    """The request as this dialect's server reads it. The gateway owns the state, so nothing is stored there
+    unless a client of this dialect asked for it.
+
+    Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that no part
+    holds, or several candidates.
+    """
+    draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
+    forms = (request.forms or {}) if draft.own else {}
+    body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
+    encode_history(body, request, draft)
+    if request.tools is not None or request.tool_choice is not None or request.parallel is not None:
+        encode_tools(body, request, draft)
+    _encode_sampling(body, request.sampling, draft)
+    _encode_wishes(body, request, draft)
+    for member, field in _ALIKE.items():
+        if (value := getattr(request, field)) is not None:
+            body[member] = value
+    if request.stream:
+        body["stream"] = True
+    elif "stream" in forms:
+        body["stream"] = False
+    if not draft.own:
+        _lose_foreign(body, request, draft)
+    body["store"] = request.store if draft.own and request.store is not None else False
+    if request.extra is not None:
+        restore(body, request.extra, draft.report, "")
+    _encode_include(body, request, forms, draft)
+    for member in draft.quirks.refuses & body.keys():
+        del body[member]
+        draft.report.lose(_PLACES.get(member, member), f"the vendor refuses `{member}`", "quality")
+    return WireRequest("chat", body, path=PATH)
+
+
+def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
+    if request.max_output is not None:
+        body["max_output_tokens"] = _bound(request.max_output, draft)
+    if request.output is not None:
+        encode_output(body, request.output, draft)
+    if request.reasoning is not None:
+        encode_reasoning(body, request.reasoning, draft)
+    if request.cache is not None:
+        _encode_cache(body, request.cache, draft)
+
+
+_PLACES: Final = {
+    "max_output_tokens": "max_output",
+    "parallel_tool_calls": "parallel",
+    "service_tier": "tier",
+    "text": "output",
+    "temperature": "sampling.temperature",
+    "top_p": "sampling.top_p",
+    "prompt_cache_key": "cache.key",
+}
+
+
+def _bound(tokens: int, draft: Draft) -> int:
+    if draft.own or tokens >= MIN_OUTPUT:
+        return tokens
+    draft.report.change("max_output", "max_output_tokens", f"raised to {MIN_OUTPUT}, the least")
+    draft.report.lose("max_output", f"raised to {MIN_OUTPUT}, the least", "quality")
+    return MIN_OUTPUT
+
+
+def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> None:
+    if sampling is _NO_SAMPLING:
+        return
+    if sampling.n is not None and sampling.n > 1:
+        raise WireError("only one answer can be asked for", "sampling.n", "unsupported_value")
+    for member in _SAMPLING:
+        if (value := getattr(sampling, member)) is not None and (draft.own or member not in _ABSENT):
+            body[member] = value
+    for member, (severity, reason) in _ABSENT.items():
+        value = getattr(sampling, member)
+        if value is None or member in body:
+            continue
+        if member in draft.quirks.extensions:
+            body[member] = value
+        elif value:
+            draft.report.lose(f"sampling.{member}", reason, severity)
+    if draft.facts.sampling is False:
+        for member in ("temperature", "top_p"):
+            if body.pop(member, None) is not None:
+                draft.report.lose("sampling." + member, "the model refuses sampling parameters", "quality")
+
+
+def _encode_include(
+    body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft
+) -> None:
+    """`include`: log probabilities, and sealed thoughts wherever nothing is stored."""
+    words: list[str] = []
+    sealed = not body["store"] and draft.facts.reasoning is not False
+    if sealed or "include" in forms:
+        words.append(ENCRYPTED)
+    if request.sampling.logprobs:
+        words.append(LOGPROBS)
+    words += body.get("include", ())
+    if words:
+        body["include"] = words
+
+
+def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None:
+    if cache.key is not None:
+        body["prompt_cache_key"] = cache.key
+    options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}
+    if options and not draft.own:
+        draft.report.lose("cache", "the prompt cache is not steered here", "hint")
+    elif options:
+        body["prompt_cache_options"] = options
+    if cache.retention is not None:
+        body["prompt_cache_retention"] = cache.retention
+    if cache.mark is not None:
+        draft.report.lose("cache.mark", "the prompt cache takes no marks here", "hint")
+    if cache.extra is not None:
+        restore(body, cache.extra, draft.report, "cache")
+
+
+def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
+    """What other dialects' requests say and this one cannot."""
+    report = draft.report
+    if request.tier is not None and request.tier not in _TIERS:
+        report.lose("tier", f"there is no tier {request.tier}", "hint")
+        del body["service_tier"]
+    for field, member in (("previous", "previous_response_id"), ("conversation", "conversation")):
+        if body.pop(member, None) is not None:
+            report.lose(field, "another protocol's state cannot be referred to", "meaning")
+    if body.pop("background", None):
+        report.lose("background", "it is run by the gateway", "hint")
+    if request.prediction is not None:
+        report.lose("prediction", "answers cannot be predicted", "hint")
+    if request.store:
+        report.lose("store", "the gateway keeps what is to be stored", "hint")

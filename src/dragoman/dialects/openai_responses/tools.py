@@ -1,0 +1,204 @@
+"""Tools and the choice among them, both directions. Everything is flat here: no `function` inside a tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from dragoman import ir
+from dragoman.dialects.openai_responses.draft import Draft
+from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
+
+_FUNCTION: Final = frozenset({"type", "name", "description", "parameters", "strict"})
+_CUSTOM: Final = frozenset({"type", "name", "description", "format"})
+_KINDS: Final = {
+    "web_search_2025_08_26": "web_search",
+    "web_search_preview": "web_search",
+    "web_search_preview_2025_03_11": "web_search",
+    "code_interpreter": "code_execution",
+}
+_MODES: Final[dict[str, Literal["auto", "none", "any"]]] = {"auto": "auto", "none": "none", "required": "any"}
+_WORDS: Final = {"auto": "auto", "none": "none", "any": "required"}
+_NAMED: Final = frozenset({"type", "name"})
+_ALLOWED: Final = frozenset({"type", "mode", "tools"})
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_tools(tools: Sequence[dict[str, Any]]) -> tuple[ir.Tool, ...]:
+    """The member `tools`."""
+    return tuple([_tool(tool) for tool in tools])
+
+
+def _tool(tool: dict[str, Any]) -> ir.Tool:
+    get = tool.get
+    kind = get("type")
+    if kind == "function":
+        return ir.Function(
+            tool["name"],
+            get("description"),
+            get("parameters"),
+            get("strict"),
+            extra=leftovers(tool, _FUNCTION),
+        )
+    if kind == "custom":
+        return ir.Function(
+            tool["name"],
+            get("description"),
+            kind="custom",
+            format=get("format"),
+            extra=leftovers(tool, _CUSTOM),
+        )
+    kind = str(kind)
+    common = _KINDS.get(kind, kind)
+    options = _search_options(tool) if common == "web_search" else None
+    name = get("server_label") if kind == "mcp" else get("name")
+    return ir.ProviderTool(NAME, common, tool, name, options=options)
+
+
+def _search_options(tool: dict[str, Any]) -> dict[str, Any] | None:
+    """What a web search is asked to be, in the field's words."""
+    options: dict[str, Any] = {}
+    filters, location = tool.get("filters"), tool.get("user_location")
+    if isinstance(filters, dict):
+        for member in ("allowed_domains", "blocked_domains"):
+            if filters.get(member) is not None:
+                options[member] = filters[member]
+    if tool.get("search_context_size") is not None:
+        options["context_size"] = tool["search_context_size"]
+    if isinstance(location, dict):
+        place = {key: value for key, value in location.items() if key != "type" and value is not None}
+        if place:
+            options["location"] = place
+    return options or None
+
+
+def decode_choice(choice: Any) -> ir.ToolChoice:
+    """The member `tool_choice`; what is no known choice is kept whole."""
+    if type(choice) is str:
+        mode = _MODES.get(choice)
+        return ir.ToolChoice("native", native=choice) if mode is None else ir.ToolChoice(mode)
+    kind = choice.get("type")
+    if kind in {"function", "custom"} and type(choice.get("name")) is str:
+        return ir.ToolChoice("tool", (choice["name"],), kind, extra=leftovers(choice, _NAMED))
+    if kind == "allowed_tools" and choice.get("mode") in {"auto", "required"}:
+        tools = choice.get("tools") or ()
+        if tools and all(tool.keys() == _NAMED and tool["type"] in {"function", "custom"} for tool in tools):
+            names = tuple(tool["name"] for tool in tools)
+            return ir.ToolChoice(_MODES[choice["mode"]], names, extra=leftovers(choice, _ALLOWED))
+    return ir.ToolChoice("native", native=choice)
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
+    """Write `tools`, `tool_choice` and `parallel_tool_calls`; the latter two only where there are tools."""
+    if request.tools is not None:
+        written = (_encode_tool(tool, draft, f"tools[{i}]") for i, tool in enumerate(request.tools))
+        tools = [tool for tool in written if tool is not None]
+        if tools or draft.own:
+            body["tools"] = tools
+    offered = draft.own or "tools" in body
+    if request.tool_choice is not None:
+        if offered:
+            _encode_choice(body, request.tool_choice, request.tools or (), draft)
+        elif request.tool_choice.mode not in {"auto", "none"}:
+            draft.report.lose("tool_choice", "no tool is offered", "meaning")
+        else:
+            draft.report.change("tool_choice", "", "there is nothing to choose from")
+    if request.parallel is not None:
+        if offered:
+            body["parallel_tool_calls"] = request.parallel
+        else:
+            draft.report.change("parallel", "", "there is nothing to call")
+
+
+def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | None:
+    if isinstance(tool, ir.ProviderTool):
+        return _encode_provided(tool, draft, where)
+    out: dict[str, Any] = {"type": tool.kind, "name": tool.name}
+    if tool.description is not None:
+        out["description"] = tool.description
+    if tool.kind == "custom":
+        if tool.format is not None:
+            out["format"] = tool.format
+    else:
+        if tool.parameters is not None:
+            out["parameters"] = tool.parameters
+        elif not draft.own:
+            out["parameters"] = {"type": "object", "properties": {}}
+        if tool.strict is not None:
+            out["strict"] = tool.strict
+        elif not draft.own:
+            out["strict"] = False  # a tool that does not say may be taken for a strict one
+    if tool.cache is not None:
+        draft.report.lose(where + ".cache", "tools take no cache marks here", "hint")
+    if tool.extra is not None:
+        restore(out, tool.extra, draft.report, where)
+    return out
+
+
+def _encode_provided(tool: ir.ProviderTool, draft: Draft, where: str) -> dict[str, Any] | None:
+    if tool.cache is not None:
+        draft.report.lose(where + ".cache", "tools take no cache marks here", "hint")
+    if tool.dialect == NAME:
+        return dict(tool.value)
+    if tool.kind == "web_search":
+        out = _encode_search(tool.options or {}, draft, where)
+    elif tool.kind == "code_execution":
+        out = {"type": "code_interpreter", "container": {"type": "auto"}}
+        _lose_options(tool, draft, where)
+    elif tool.kind == "image_generation":
+        out = {"type": "image_generation"}
+        _lose_options(tool, draft, where)
+    else:
+        draft.report.lose(where, f"there is no tool of the kind {tool.kind} here", "meaning")
+        return None
+    draft.report.change(where, "tools", f"written as {out['type']}")
+    return out
+
+
+def _encode_search(options: Mapping[str, Any], draft: Draft, where: str) -> dict[str, Any]:
+    out: dict[str, Any] = {"type": "web_search"}
+    for key, value in options.items():
+        if key == "allowed_domains":
+            out["filters"] = {"allowed_domains": value}
+        elif key == "context_size":
+            out["search_context_size"] = value
+        elif key == "location":
+            out["user_location"] = {"type": "approximate", **value}
+        else:
+            draft.report.lose(f"{where}.options.{key}", "web search has no such option here", "quality")
+    return out
+
+
+def _lose_options(tool: ir.ProviderTool, draft: Draft, where: str) -> None:
+    for key in tool.options or {}:
+        draft.report.lose(f"{where}.options.{key}", "the tool has no such option here", "quality")
+
+
+def _encode_choice(
+    body: dict[str, Any], choice: ir.ToolChoice, tools: Sequence[ir.Tool], draft: Draft
+) -> None:
+    kinds = {tool.name: tool.kind for tool in tools if isinstance(tool, ir.Function)}
+    word: Any
+    if choice.mode == "native":
+        if not draft.own:
+            draft.report.lose("tool_choice", "this choice of tools cannot be said here", "meaning")
+            return
+        word = choice.native
+    elif choice.mode == "tool":
+        name = choice.names[0]
+        if not draft.own and name not in kinds:
+            draft.report.lose("tool_choice", "the chosen tool is not offered", "meaning")
+            return
+        word = {"type": choice.kind if draft.own else kinds[name], "name": name}
+    elif choice.names and choice.mode != "none":
+        named = [{"type": kinds.get(name, "function"), "name": name} for name in choice.names]
+        word = {"type": "allowed_tools", "mode": _WORDS[choice.mode], "tools": named}
+    else:
+        word = _WORDS[choice.mode]
+    if choice.extra is not None:
+        restore(word if isinstance(word, dict) else {}, choice.extra, draft.report, "tool_choice")
+    body["tool_choice"] = word
