@@ -174,6 +174,10 @@ class Fold:
         """The latest usage, None so far."""
         return self._usage
 
+    def block(self, index: int, candidate: int = 0) -> Block:
+        """One block as far as it has come."""
+        return self._blocks[candidate][index].done()
+
     def response(self) -> Response:
         """The answer as far as it has come."""
         start = self._start or ev.Start(dialect="")

@@ -1,6 +1,7 @@
 """Streams, read: the events of POST /responses with `stream: true` to IR events.
 
-    response.created → ( output_item.added → … → output_item.done )* → response.completed | .incomplete | .failed
+    response.created → ( output_item.added → … → output_item.done )*
+    → response.completed | response.incomplete | response.failed
 
 `output_item.done` is the truth about an item: its blocks are closed with what it says. Items that only this
 protocol knows come whole with it; their progress passes as Raw. `error` ends everything, and so does the

@@ -1,0 +1,482 @@
+"""Streams, written: IR events to the bytes that clients of the Responses API read.
+
+    created → in_progress → per item: output_item.added, its parts and deltas, output_item.done
+    → completed | incomplete | failed [→ data: [DONE]]
+
+A block's end is written when the next block begins or the answer ends: only then is it known whether its
+message goes on, and whether it is the incomplete end of the answer. Every event is numbered from 0. Open
+Responses demands `[DONE]`, OpenAI's own clients ignore it; on a socket (framing "ndjson") there is none.
+https://www.openresponses.org/specification#streaming
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.openai_responses.draft import Draft
+from dragoman.dialects.openai_responses.errors import error_event
+from dragoman.dialects.openai_responses.items import encode_head, encode_item, is_part, item_of_block
+from dragoman.dialects.openai_responses.parts import encode_logprobs, encode_part
+from dragoman.dialects.openai_responses.response import (
+    Mint,
+    incomplete,
+    leave_incomplete,
+    response_object,
+    shown,
+)
+from dragoman.dialects.openai_responses.terms import NAME
+from dragoman.wire.json import encode
+
+_Wire = dict[str, Any]
+
+_dumps = msgspec.json.Encoder().encode
+_PING: Final = b": ping\n\n"
+_DONE: Final = b"data: [DONE]\n\n"
+_EMPTY: Final[dict[type, _Wire]] = {
+    ir.Text: {"type": "output_text", "text": "", "annotations": [], "logprobs": []},
+    ir.Refusal: {"type": "refusal", "refusal": ""},
+}
+
+
+class _Item:
+    """An item that has been announced. number: its output_index; wire: as it was announced."""
+
+    __slots__ = ("number", "of", "parts", "wire")
+
+    def __init__(self, number: int, wire: _Wire, of: ir.Item | None) -> None:
+        self.number = number
+        self.wire = wire
+        self.of = of
+        self.parts: list[_Wire] = []
+
+    @property
+    def place(self) -> _Wire:
+        """Where its events belong."""
+        return {"item_id": self.wire.get("id", ""), "output_index": self.number}
+
+
+class _Block:
+    """A block whose end has not been written.
+
+    item: None where the block comes whole. place: where its events belong. head, tail: what surrounds the
+    words of its main delta. said: words have been sent. part, words: the summary part that is being told.
+    """
+
+    __slots__ = ("block", "closed", "head", "item", "part", "place", "said", "tail", "words")
+
+    def __init__(self, block: ir.Block, item: _Item | None = None, place: _Wire | None = None) -> None:
+        self.block = block
+        self.item = item
+        self.place = place or {}
+        self.closed = False
+        self.said = False
+        self.head = self.tail = b""
+        self.part: int | None = None
+        self.words: list[str] = []
+
+
+class StreamEncoder:
+    """One stream's events to bytes."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._report = reply.report
+        self._ndjson = reply.framing == "ndjson"
+        self._draft = Draft(reply.report, answer=True, mint=Mint(reply.id))
+        self._fold = ir.Fold()
+        self._sequence = 0
+        self._state = "new"
+        self._blocks: dict[int, _Block] = {}
+        self._message: _Item | None = None
+        self._output: dict[int, _Wire] = {}
+        self._items = 0
+        self._unfinished = False  # whether the answer ended before it was complete
+        self._last_item = True  # whether the item that is being ended is the last one
+        self._announced: dict[str, int] = {}
+        self._renumbered: dict[Any, int] = {}
+
+    def feed(self, event: ir.Event) -> bytes:
+        """The bytes for one event."""
+        if self._state == "over":
+            return b""
+        return _TAKE[type(event)](self, event)
+
+    def ping(self) -> bytes:
+        """A heartbeat: a comment, which lines of JSON cannot have."""
+        return b"" if self._ndjson else _PING
+
+    def _event(self, kind: str, members: _Wire) -> bytes:
+        """One event with its number."""
+        body = encode({"type": kind, "sequence_number": self._sequence, **members})
+        self._sequence += 1
+        return body + b"\n" if self._ndjson else b"event: %b\ndata: %b\n\n" % (kind.encode(), body)
+
+    # --- The response ------------------------------------------------------------------------------
+
+    def _start(self, event: ir.Start) -> bytes:
+        self._state = "begun"
+        self._fold.add(event)
+        self._draft.own = event.dialect == NAME
+        begun = {"response": self._object([], running=True)}
+        return self._event("response.created", begun) + self._event("response.in_progress", begun)
+
+    def _object(self, output: list[_Wire], *, running: bool = False) -> _Wire:
+        return response_object(self._fold.response(), self._reply, output, running=running)
+
+    def _keep(self, event: ir.Event) -> bytes:
+        self._fold.add(event)
+        return b""
+
+    def _finish(self, event: ir.Finish) -> bytes:
+        if event.candidate:
+            return b""  # reported when its first block was opened
+        self._fold.add(event)
+        self._unfinished = not self._draft.own and incomplete(event.stop)
+        return self._settle(None)
+
+    def _end(self, event: ir.End) -> bytes:
+        self._fold.add(event)
+        return self._last()
+
+    def _error(self, event: ir.Error) -> bytes:
+        self._fold.add(event)
+        return self._event("error", error_event(event.fault)) + self._last()
+
+    def _last(self) -> bytes:
+        """The terminal event, which is named after the answer's status."""
+        self._state = "over"
+        told = self._object([item for _, item in sorted(self._output.items())])
+        out = self._event(f"response.{told['status']}", {"response": told})
+        return out if self._ndjson else out + _DONE
+
+    def _ping(self, event: ir.Ping) -> bytes:
+        return self.ping()
+
+    def _raw(self, event: ir.Raw) -> bytes:
+        """Progress of this protocol's own, in the places that this stream has."""
+        if event.dialect != NAME:
+            return b""
+        members = {key: value for key, value in event.value.items() if key not in ("type", "sequence_number")}
+        kind = str(event.value.get("type"))
+        out = b""
+        if kind == "response.output_item.added":
+            out = self._settle(None)
+            number = self._next()
+            self._renumbered[members.get("output_index")] = number
+            self._announced[str(members["item"].get("id"))] = number
+        if "output_index" in members:
+            known = members["output_index"]
+            members["output_index"] = self._renumbered.get(known, known)
+        return out + self._event(kind, members)
+
+    # --- Blocks begin ------------------------------------------------------------------------------
+
+    def _open(self, event: ir.Open) -> bytes:
+        if event.candidate:
+            where = f"candidates[{event.candidate}]"
+            self._report.lose(where, "only one answer can be given here", "meaning")
+            return b""
+        self._fold.add(event)
+        block = event.block
+        out = self._settle(block)
+        if is_part(block) and isinstance(block, ir.Text | ir.Refusal):
+            return out + self._open_part(event.index, block)
+        client = isinstance(block, ir.ToolCall) and block.by != "provider" and block.kind != "builtin"
+        if client or isinstance(block, ir.Thinking):
+            return out + self._open_item(event.index, block)
+        self._blocks[event.index] = _Block(block)
+        return out
+
+    def _next(self) -> int:
+        self._items += 1
+        return self._items - 1
+
+    def _added(self, wire: _Wire, of: ir.Item | None) -> tuple[_Item, bytes]:
+        """Announce an item."""
+        item = _Item(self._next(), wire, of)
+        return item, self._event("response.output_item.added", {"output_index": item.number, "item": wire})
+
+    def _open_part(self, index: int, block: ir.Text | ir.Refusal) -> bytes:
+        out = b""
+        if self._message is None:
+            of = item_of_block(block)
+            head = encode_head(of, self._draft, f"candidates[0].blocks[{index}]")
+            self._message, out = self._added({**head, "status": "in_progress"}, of)
+        item = self._message
+        place = {**item.place, "content_index": len(item.parts)}
+        empty = _EMPTY[type(block)]
+        item.parts.append(empty)
+        state = self._blocks[index] = _Block(block, item, place)
+        kind = "output_text" if isinstance(block, ir.Text) else "refusal"
+        self._frame(state, f"response.{kind}.delta", b',"logprobs":[]}' if kind == "output_text" else b"}")
+        out += self._event("response.content_part.added", {**place, "part": empty})
+        return out + (self._say(state, block.text) if block.text else b"")
+
+    def _open_item(self, index: int, block: ir.Block) -> bytes:
+        bare: Any = block
+        if isinstance(block, ir.Thinking):
+            bare = msgspec.structs.replace(block, text="", summary=(), sealed=None, extra=None)
+        wire = encode_item(bare, self._draft, f"candidates[0].blocks[{index}]") or {}
+        kind = wire.get("type", "")
+        if kind != "reasoning":
+            wire["status"] = "in_progress"
+            wire["input" if kind == "custom_tool_call" else "arguments"] = ""
+        item, out = self._added(wire, item_of_block(block))
+        state = self._blocks[index] = _Block(block, item, item.place)
+        if isinstance(block, ir.ToolCall):
+            self._frame(state, f"response.{_ARGUMENTS[kind][0]}.delta", b"}")
+            return out + (self._say(state, block.arguments) if block.arguments else b"")
+        if isinstance(block, ir.Thinking):
+            for part, text in ((None, block.text), *enumerate(block.summary)):
+                out += self._think_more(state, text, part) if text else b""
+        return out
+
+    def _frame(self, state: _Block, kind: str, tail: bytes) -> None:
+        """Prepare the bytes that surround a block's deltas; the number goes in between."""
+        place = _dumps(state.place)[1:-1]
+        head = b'{"type":"%b",%b,"sequence_number":' % (kind.encode(), place)
+        state.head = head if self._ndjson else b"event: %b\ndata: %b" % (kind.encode(), head)
+        state.tail = tail + (b"\n" if self._ndjson else b"\n\n")
+
+    def _say(self, state: _Block, text: str) -> bytes:
+        """More words of a block."""
+        state.said = True
+        number = self._sequence
+        self._sequence = number + 1
+        return b'%b%d,"delta":%b%b' % (state.head, number, _dumps(text), state.tail)
+
+    # --- Deltas ------------------------------------------------------------------------------------
+
+    def _text(self, event: ir.TextDelta | ir.RefusalDelta) -> bytes:
+        if event.candidate:
+            return b""
+        self._fold.add(event)
+        state = self._blocks[event.index]
+        if event.logprobs is None:
+            return self._say(state, event.text) if event.text else b""
+        where = f"candidates[0].blocks[{event.index}].logprobs"
+        state.said = True
+        logprobs = encode_logprobs(event.logprobs, self._draft, where)
+        members = {**state.place, "delta": event.text, "logprobs": logprobs}
+        if isinstance(event, ir.RefusalDelta):
+            del members["logprobs"]
+            return self._event("response.refusal.delta", members)
+        return self._event("response.output_text.delta", members)
+
+    def _args(self, event: ir.ArgsDelta) -> bytes:
+        if event.candidate:
+            return b""
+        self._fold.add(event)
+        state = self._blocks[event.index]
+        return self._say(state, event.text) if event.text and state.item is not None else b""
+
+    def _think(self, event: ir.ThinkDelta) -> bytes:
+        if event.candidate:
+            return b""
+        self._fold.add(event)
+        return self._think_more(self._blocks[event.index], event.text, event.part)
+
+    def _think_more(self, state: _Block, text: str, part: int | None) -> bytes:
+        """More of a thought: of its own words, or of a part of its summary."""
+        out = b""
+        assert state.item is not None
+        if part != state.part or not state.words:
+            out = self._end_thought(state)
+            state.part = part
+            if part is None:
+                kind, place = "reasoning_text", {**state.item.place, "content_index": 0}
+                begun = self._event(
+                    "response.content_part.added", {**place, "part": {"type": kind, "text": ""}}
+                )
+            else:
+                kind, place = "reasoning_summary_text", {**state.item.place, "summary_index": part}
+                begun = self._event(
+                    "response.reasoning_summary_part.added",
+                    {**place, "part": {"type": "summary_text", "text": ""}},
+                )
+            out += begun
+            state.place = place
+            self._frame(state, f"response.{kind}.delta", b"}")
+        state.words.append(text)
+        return out + self._say(state, text)
+
+    def _end_thought(self, state: _Block) -> bytes:
+        """The end of the words or of the part that is being told."""
+        if not state.words:
+            return b""
+        text = "".join(state.words)
+        state.words = []
+        if state.part is None:
+            part = {"type": "reasoning_text", "text": text}
+            return self._event("response.reasoning_text.done", {**state.place, "text": text}) + self._event(
+                "response.content_part.done", {**state.place, "part": part}
+            )
+        part = {"type": "summary_text", "text": text}
+        return self._event(
+            "response.reasoning_summary_text.done", {**state.place, "text": text}
+        ) + self._event("response.reasoning_summary_part.done", {**state.place, "part": part})
+
+    def _content(self, event: ir.SealDelta | ir.MediaDelta) -> bytes:
+        """What is told with the end of its block."""
+        if not event.candidate:
+            self._fold.add(event)
+        return b""
+
+    def _cite(self, event: ir.Cite) -> bytes:
+        if event.candidate:
+            return b""
+        if event.index not in self._blocks:
+            where = f"candidates[0].blocks[{event.index}].citations"
+            self._report.lose(where, "a citation cannot follow its message here", "quality")
+            return b""
+        return self._keep(event)
+
+    # --- Blocks end --------------------------------------------------------------------------------
+
+    def _close(self, event: ir.Close) -> bytes:
+        if not event.candidate:
+            self._fold.add(event)
+            self._blocks[event.index].closed = True
+        return b""
+
+    def _settle(self, following: ir.Block | None) -> bytes:
+        """Write the ends that wait: of closed blocks, and of a message that `following` is no part of."""
+        waiting = [index for index, state in self._blocks.items() if state.closed]
+        out = b"".join([self._end_block(index, last=index == waiting[-1]) for index in waiting])
+        message = self._message
+        if message is None or any(state.item is message for state in self._blocks.values()):
+            return out
+        if following is not None and is_part(following) and _same_item(item_of_block(following), message.of):
+            return out
+        self._message = None
+        return out + self._end_message(message)
+
+    def _end_block(self, index: int, *, last: bool) -> bytes:
+        self._last_item = last
+        state, where = self._blocks.pop(index), f"candidates[0].blocks[{index}]"
+        final = self._fold.block(index)
+        if state.item is None:
+            return self._end_whole(final, where)
+        return _ENDS[type(state.block)](self, state, final, where)
+
+    def _end_text(self, state: _Block, final: Any, where: str) -> bytes:
+        assert state.item is not None
+        out = self._say(state, final.text) if not state.said and final.text else b""
+        part = encode_part(final, self._draft, where, said=True) or {}
+        for number, annotation in enumerate(part.get("annotations", ())):
+            members = {**state.place, "annotation_index": number, "annotation": annotation}
+            out += self._event("response.output_text.annotation.added", members)
+        if isinstance(final, ir.Text):
+            told = {**state.place, "text": final.text, "logprobs": part.get("logprobs", [])}
+            out += self._event("response.output_text.done", told)
+        else:
+            out += self._event("response.refusal.done", {**state.place, "refusal": final.text})
+        state.item.parts[state.place["content_index"]] = part
+        state.item.of = item_of_block(final)
+        return out + self._event("response.content_part.done", {**state.place, "part": part})
+
+    def _end_message(self, item: _Item) -> bytes:
+        of = msgspec.structs.replace(item.of or ir.Item(), id=item.wire.get("id"))
+        head = encode_head(of, self._draft, "candidates[0]")
+        return self._item_done(item.number, {**head, "content": item.parts})
+
+    def _end_call(self, state: _Block, final: Any, where: str) -> bytes:
+        wire = self._final(state, final, where)
+        word, member = _ARGUMENTS[wire["type"]]
+        out = self._say(state, wire[member]) if not state.said and wire[member] else b""
+        out += self._event(f"response.{word}.done", {**state.place, **_names(wire), member: wire[member]})
+        assert state.item is not None
+        return out + self._item_done(state.item.number, wire)
+
+    def _end_thinking(self, state: _Block, final: Any, where: str) -> bytes:
+        out = b""
+        if not state.said:
+            for part, text in ((None, final.text), *enumerate(final.summary)):
+                out += self._think_more(state, text, part) if text else b""
+        out += self._end_thought(state)
+        assert state.item is not None
+        wire = self._final(state, final, where)
+        return out + self._item_done(state.item.number, wire)
+
+    def _final(self, state: _Block, final: Any, where: str) -> _Wire:
+        """A block's item under the id that it was announced with."""
+        assert state.item is not None
+        of = msgspec.structs.replace(final.item or ir.Item(), id=state.item.wire.get("id"))
+        return encode_item(msgspec.structs.replace(final, item=of), self._draft, where) or {}
+
+    def _end_whole(self, final: ir.Block, where: str) -> bytes:
+        """A block that is told at once."""
+        block = final if self._draft.own else shown(final, self._report, where)
+        if is_part(block):
+            part = encode_part(block, self._draft, where, said=True)
+            if part is None:
+                return b""
+            of = item_of_block(block)
+            wire = {**encode_head(of, self._draft, where), "content": [part]}
+        else:
+            item = encode_item(block, self._draft, where)
+            if item is None:
+                return b""
+            wire = item
+        number = self._announced.pop(str(wire.get("id")), None)
+        out = b""
+        if number is None:
+            begun = {**wire, "status": "in_progress"} if "status" in wire else wire
+            number = self._next()
+            out = self._event("response.output_item.added", {"output_index": number, "item": begun})
+        return out + self._item_done(number, wire)
+
+    def _item_done(self, number: int, wire: _Wire) -> bytes:
+        if self._unfinished and self._last_item:
+            leave_incomplete(wire)
+        self._output[number] = wire
+        return self._event("response.output_item.done", {"output_index": number, "item": wire})
+
+
+def _same_item(one: ir.Item | None, other: ir.Item | None) -> bool:
+    """Whether two parts belong to one message; an item's status may have changed on the way."""
+    if one is None or other is None:
+        return one is other
+    return one.id == other.id if one.id is not None else one == other
+
+
+def _names(wire: _Wire) -> _Wire:
+    """What the end of a function's arguments repeats of its call."""
+    return {"name": wire["name"]} if wire["type"] == "function_call" else {}
+
+
+_ARGUMENTS: Final = {
+    "function_call": ("function_call_arguments", "arguments"),
+    "custom_tool_call": ("custom_tool_call_input", "input"),
+}
+"""By item: the word in the events of its arguments, and the member that holds them."""
+_ENDS: Final[dict[type, Callable[[StreamEncoder, _Block, Any, str], bytes]]] = {
+    ir.Text: StreamEncoder._end_text,
+    ir.Refusal: StreamEncoder._end_text,
+    ir.ToolCall: StreamEncoder._end_call,
+    ir.Thinking: StreamEncoder._end_thinking,
+}
+_TAKE: Final[dict[type, Callable[[StreamEncoder, Any], bytes]]] = {
+    ir.TextDelta: StreamEncoder._text,
+    ir.RefusalDelta: StreamEncoder._text,
+    ir.ArgsDelta: StreamEncoder._args,
+    ir.ThinkDelta: StreamEncoder._think,
+    ir.SealDelta: StreamEncoder._content,
+    ir.MediaDelta: StreamEncoder._content,
+    ir.Cite: StreamEncoder._cite,
+    ir.Open: StreamEncoder._open,
+    ir.Close: StreamEncoder._close,
+    ir.Start: StreamEncoder._start,
+    ir.Finish: StreamEncoder._finish,
+    ir.Tally: StreamEncoder._keep,
+    ir.More: StreamEncoder._keep,
+    ir.Raw: StreamEncoder._raw,
+    ir.End: StreamEncoder._end,
+    ir.Error: StreamEncoder._error,
+    ir.Ping: StreamEncoder._ping,
+}
