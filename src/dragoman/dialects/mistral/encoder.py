@@ -40,7 +40,8 @@ class _Out(Out):
         self.pieces: list[str] = []  # of a block that is sent whole
 
 
-_Choice = Choice[_Out]
+class _Choice(Choice[_Out]):
+    __slots__ = ()
 
 
 class Encoder(ChunkEncoder[_Choice, _Out]):
@@ -115,12 +116,10 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
         if not out.head:
             out.pieces.append(event.text)
             return b""
-        block: ir.Thinking = out.block
-        more = b""
-        if event.part is not None and event.part >= max(len(block.summary), 1):  # a part that begins
-            out.block = replace(block, summary=("",) * (event.part + 1))
-            more = self._thought(out, "\n\n")
-        return more + self._thought(out, event.text)
+        if event.part is not None and event.part >= max(len(out.block.summary), 1):  # a part that begins
+            out.block = replace(out.block, summary=("",) * (event.part + 1))
+            return self._thought(out, "\n\n") + self._thought(out, event.text)
+        return self._thought(out, event.text)
 
     def _thought(self, out: _Out, text: str) -> bytes:
         out.said = True

@@ -233,7 +233,8 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
             "created": created_of(event.created, self._reply, own=self._own),
             "model": shown_model(event.model, self._reply),
         }
-        self._restore(self._once, event.extra, "")
+        if event.extra is not None:
+            self._restore(self._once, event.extra, "")
         if event.status is not None:
             self._reply.report.lose("status", "an answer has no status here", "hint")
         members.update(self._constant(event.tier))
@@ -257,8 +258,7 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
 
     def _restore(self, out: dict[str, Any], extra: ir.Extra, where: str) -> None:
         """Put our own leftovers back in their places; name those of other dialects as lost."""
-        if extra is not None:
-            restore(out, extra, self._draft.report, where, self.dialect)
+        restore(out, extra, self._draft.report, where, self.dialect)
 
     # Blocks --------------------------------------------------------------------------------------
 
@@ -280,7 +280,8 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
         """Name as lost what a block carries beside its words."""
         if getattr(out.block, "sealed", None) is not None:
             self._draft.leave_seal(out.where)
-        self._restore({}, out.block.extra, out.where)
+        if out.block.extra is not None:
+            self._restore({}, out.block.extra, out.where)
 
     def _text(self, event: ir.TextDelta) -> bytes:
         choice = self._choices[event.candidate]
@@ -344,7 +345,8 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
             return self._fail(event.error)
         if event.status is not None:
             self._draft.report.lose("status", "an answer has no status here", "hint")
-        self._restore(self._once, event.extra, "")
+        if event.extra is not None:
+            self._restore(self._once, event.extra, "")
         return self._last() + _DONE
 
     def _error(self, event: ir.Error) -> bytes:

@@ -208,15 +208,16 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
         return self._think_more(choice, choice.outs[event.index], event.text, event.part)
 
     def _think_more(self, choice: _Choice, out: _Out, text: str, part: int | None) -> bytes:
-        block: ir.Thinking = out.block
         if not out.head:
             return self._think_detail(choice, out, text, part)
-        if not self._own and ((not out.said and choice.thought) or (out.said and (part or 0) > out.part)):
+        said, out.said = out.said, True
+        if self._own:
+            if out.block.form == "reasoning+reasoning_content":
+                return self._delta(choice.index, {"reasoning": text, "reasoning_content": text})
+        elif (part or 0) > out.part if said else choice.thought:
             text = "\n\n" + text
-        out.said = choice.thought = True
+        choice.thought = True
         out.part = part or 0
-        if self._own and block.form == "reasoning+reasoning_content":
-            return self._delta(choice.index, {"reasoning": text, "reasoning_content": text})
         return out.head + _json(text) + out.tail
 
     def _think_detail(self, choice: _Choice, out: _Out, text: str, part: int | None) -> bytes:
