@@ -244,14 +244,15 @@ def unfold(response: Response) -> Iterator[ev.Event]:
     )
     for candidate in response.candidates:
         for index, block in enumerate(candidate.blocks):
-            yield from _unfold_block(block, index, candidate.index)
+            yield from unfold_block(block, index, candidate.index)
         yield ev.Finish(candidate.stop, candidate.index, candidate.extra)
     if response.usage is not None:
         yield ev.Tally(response.usage)
     yield ev.End(response.status, response.error)
 
 
-def _unfold_block(block: Block, index: int, candidate: int) -> Iterator[ev.Event]:
+def unfold_block(block: Block, index: int, candidate: int = 0) -> Iterator[ev.Event]:
+    """The events of one block: opened bare, its content as deltas, closed."""
     bare, deltas = _SPLIT.get(type(block), _whole)(block, index, candidate)
     yield ev.Open(index, bare, candidate)
     yield from deltas

@@ -127,7 +127,7 @@ class StreamRelay:
         head = decode_head(frame)
         if "response" not in head:
             return frame
-        response = decode_head(head["response"])
+        response = decode_head(bytes(head["response"]))
         self.usage = _usage(response) or self.usage
         if kind == "response.failed" or _failed(response):
             raise RequestFailed(fault_of({"error": _decode(response.get("error", msgspec.Raw(b"{}"))) or {}}))

@@ -169,13 +169,13 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     for place in range(1, len(response.candidates)):
         report.lose(f"candidates[{place}]", "only one answer can be given here", "meaning")
     candidate = response.candidates[0] if response.candidates else ir.Candidate()
-    draft = Draft(report, own=response.dialect == NAME, answer=True, mint=Mint(reply.id))
-    output: list[dict[str, Any]] = []
+    own = response.dialect == NAME
+    draft = Draft(report, own=own, answer=True, mint=None if own else Mint(reply.id))
     blocks, where = list(candidate.blocks), "candidates[0].blocks"
-    if not draft.own:
+    if not own:
         blocks = [shown(block, report, f"{where}[{index}]") for index, block in enumerate(blocks)]
     output = encode_items(blocks, draft, where)
-    if not draft.own and output and incomplete(candidate.stop):
+    if not own and output and incomplete(candidate.stop):
         leave_incomplete(output[-1])
     return response_object(response, reply, output)
 

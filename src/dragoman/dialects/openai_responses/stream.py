@@ -24,6 +24,7 @@ from dragoman.dialects.openai_responses.response import decode_extra, output_blo
 from dragoman.dialects.openai_responses.terms import NAME
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import WireError
+from dragoman.ir.fold import unfold_block
 from dragoman.wire.sse import ErrorFrame
 
 _Events = list[ir.Event]
@@ -46,16 +47,20 @@ _GROWING: Final = frozenset({"function_call", "custom_tool_call", "reasoning"})
 
 
 class _Open:
-    """A block that is still growing. said: something of it has been told; cited: how many of its sources."""
+    """A block that is still growing.
 
-    __slots__ = ("block", "cited", "index", "said", "sealed")
+    said: words of it have been told; logprobs: those of its words, which the end of the item tells rounded;
+    cited: how many of its sources have been told.
+    """
+
+    __slots__ = ("block", "cited", "index", "logprobs", "said")
 
     def __init__(self, index: int, block: ir.Block) -> None:
         self.index = index
         self.block = block
         self.said = False
         self.cited = 0
-        self.sealed: ir.Sealed | None = None
+        self.logprobs: list[ir.Logprob] = []
 
 
 class StreamDecoder:
@@ -211,6 +216,8 @@ class StreamDecoder:
         if final is None:
             self._said.append(state.block)
             return [ir.Close(state.index)]
+        if isinstance(final, ir.Text) and state.logprobs:
+            final = msgspec.structs.replace(final, logprobs=tuple(state.logprobs))
         self._said.append(final)
         return [*_OWED.get(type(final), _nothing)(state, final), ir.Close(state.index, final)]
 
@@ -218,7 +225,7 @@ class StreamDecoder:
         """Blocks that come at once."""
         events: _Events = []
         for block in blocks:
-            events += [ir.Open(self._blocks, block), ir.Close(self._blocks)]
+            events += unfold_block(block, self._blocks)
             self._blocks += 1
             self._said.append(block)
         return events
@@ -258,6 +265,7 @@ class StreamDecoder:
     def _text(self, value: _Value) -> _Events:
         events, state = self._at(value, ir.Text, _PARTS)
         logprobs = decode_logprobs(value.get("logprobs"))
+        state.logprobs += logprobs or ()
         return [*events, ir.TextDelta(state.index, value["delta"], logprobs=logprobs)]
 
     def _refusal(self, value: _Value) -> _Events:
@@ -312,8 +320,10 @@ _PARTS: Final[dict[type, ir.Block]] = {ir.Text: ir.Text(""), ir.Refusal: ir.Refu
 
 def _owed_text(state: _Open, final: ir.Text) -> _Events:
     events: _Events = []
-    if not state.said and final.text:
-        events.append(ir.TextDelta(state.index, final.text, logprobs=final.logprobs))
+    text = "" if state.said else final.text
+    logprobs = None if state.logprobs else final.logprobs
+    if text or logprobs is not None:
+        events.append(ir.TextDelta(state.index, text, logprobs=logprobs))
     return [*events, *(ir.Cite(state.index, citation) for citation in final.citations[state.cited :])]
 
 
