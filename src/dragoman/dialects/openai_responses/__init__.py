@@ -1,1 +1,78 @@
-"""OpenAI Responses, as OpenAI and Azure serve it, and Open Responses 2026-04-24, both directions."""
+"""OpenAI Responses, as OpenAI and Azure serve it, and Open Responses 2026-04-24, both directions.
+
+Specification: https://platform.openai.com/docs/api-reference/responses, OpenAPI document 2.3.0 of
+https://github.com/openai/openai-openapi, and https://www.openresponses.org/specification.
+
+Canonical form, up to which a body comes back as it was: a member that is null, and an empty list of
+annotations or log probabilities, is absent; a data URL is written in base64; `store` is stated, and where
+nothing is stored sealed thoughts are asked for (`include`). Answers have every member that the specification
+requires.
+
+What it cannot say, and what becomes of it:
+- n > 1, video, sound by address: refused;
+- stop sequences, penalties, seed, top_k, min_p, logit_bias, predictions: losses;
+- thinking of another origin: dropped from requests; in answers its seal is tagged with its origin, so that it
+  finds its way back;
+- whether a tool failed, names of authors: losses;
+- what other providers' own tools did: searches are shown, the rest is a loss.
+
+What OpenAI's own tools did, and items that only it knows, are kept whole as Native.
+
+Files: terms (words) · draft · parts, items (both ways) · check · request, with history, tools, output and
+reasoning · response, usage · stream (decoder), stream_encoder · errors · relay · locate.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.openai_responses.check import check
+from dragoman.dialects.openai_responses.errors import decode_error, encode_error
+from dragoman.dialects.openai_responses.items import native
+from dragoman.dialects.openai_responses.locate import locate, place
+from dragoman.dialects.openai_responses.parts import reads
+from dragoman.dialects.openai_responses.relay import Relay
+from dragoman.dialects.openai_responses.request import MAPS, brief, decode_request, encode_request
+from dragoman.dialects.openai_responses.response import decode_response, encode_response
+from dragoman.dialects.openai_responses.stream import StreamDecoder
+from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
+from dragoman.dialects.openai_responses.terms import NAME, PATH
+
+DIALECT: Final = Dialect(
+    name=NAME,
+    title="OpenAI Responses",
+    spec="https://platform.openai.com/docs/api-reference/responses",
+    version="2026-04-24",
+    framing="sse",
+    stream_type="text/event-stream; charset=utf-8",
+    paths={"chat": PATH, "models": "/models"},
+    check=check,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    decode_response=decode_response,
+    encode_response=encode_response,
+    stream_decoder=StreamDecoder,
+    stream_encoder=StreamEncoder,
+    decode_error=decode_error,
+    encode_error=encode_error,
+    locate=locate,
+    relay=Relay(),
+    brief=brief,
+    id_prefix="resp_",
+    request_headers=frozenset({"openai-beta", "x-client-request-id"}),
+    response_headers=frozenset(
+        {
+            *("openai-processing-ms", "openai-version", "retry-after", "retry-after-ms", "x-should-retry"),
+            *("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens"),
+            *("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"),
+            *("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"),
+        }
+    ),
+    maps=MAPS,
+    features=frozenset({"schema", "json", "custom_tools", "forced_thinking"}),
+    place=place,
+    reads=reads,
+    seals=True,
+    native=native,
+)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.parts import decode_parts, encode_part, leave_seal
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, tag_seal, untag_seal
@@ -337,6 +338,14 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
         return dict(block.value)
     draft.report.lose(where, f"only {block.dialect} has {block.kind}", "meaning")
     return None
+
+
+def native(block: ir.Block) -> ir.Native:
+    """A block of one of our own answers as the item that it was, for a history of another dialect."""
+    if isinstance(block, ir.Native):
+        return block
+    (item,) = encode_items((block,), Draft(Report(NAME), own=True))
+    return ir.Native(NAME, item["type"], item)
 
 
 _WRITE: Final[dict[type, Callable[[Any, Draft, str], _Wire | None]]] = {

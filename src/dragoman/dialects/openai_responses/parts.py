@@ -297,6 +297,11 @@ def _encode_logprob(value: ir.Logprob, draft: Draft, where: str, *, inner: bool 
     return out
 
 
+def reads(media: ir.Media) -> bool:
+    """Whether OpenAI's servers read a medium at its address: sounds must come with their bytes."""
+    return media.kind in {"image", "document"} and (media.url or "").startswith(("http://", "https://"))
+
+
 def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
     """The part for a medium. Raises WireError where no part can carry it (`unsupported_modality`)."""
     write = _MEDIA[block.kind]

@@ -1,7 +1,8 @@
 """Requests, both directions. `history` holds the input, `tools`, `output` and `reasoning` the large members.
 
 Request.forms: "input": "text" for an input that is a string, "none" where there is none; "stream": "false",
-written out; "include": "encrypted", where sealed thoughts were asked for.
+written out. Sealed thoughts are asked for wherever nothing is stored, so that is remembered only beside
+`store: true`.
 """
 
 from __future__ import annotations
@@ -73,9 +74,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
         forms["stream"] = "false"
     extra = leftovers(body, _READ)
     if (include := get("include")) is not None:
-        if ENCRYPTED in include:
-            forms["include"] = "encrypted"
-        if rest := [word for word in include if word not in {ENCRYPTED, LOGPROBS}]:
+        implied = {LOGPROBS} if get("store") is True else {LOGPROBS, ENCRYPTED}
+        if rest := [word for word in include if word not in implied]:
             extra = ir.merge(extra, {NAME: {"include": rest}})
     tools, choice, text, reasoning = get("tools"), get("tool_choice"), get("text"), get("reasoning")
     instructions = get("instructions")
@@ -163,7 +163,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     body["store"] = request.store if draft.own and request.store is not None else False
     if request.extra is not None:
         restore(body, request.extra, draft.report, "")
-    _encode_include(body, request, forms, draft)
+    _encode_include(body, request, draft)
     for member in draft.quirks.refuses & body.keys():
         del body[member]
         draft.report.lose(_PLACES.get(member, member), f"the vendor refuses `{member}`", "quality")
@@ -222,13 +222,10 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
                 draft.report.lose("sampling." + member, "the model refuses sampling parameters", "quality")
 
 
-def _encode_include(
-    body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft
-) -> None:
+def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """`include`: log probabilities, and sealed thoughts wherever nothing is stored."""
     words: list[str] = []
-    sealed = not body["store"] and draft.facts.reasoning is not False
-    if sealed or "include" in forms:
+    if not body["store"] and draft.facts.reasoning is not False:
         words.append(ENCRYPTED)
     if request.sampling.logprobs:
         words.append(LOGPROBS)
