@@ -12,12 +12,11 @@ import hashlib
 import re
 from typing import Any
 
-import msgspec
-
 from dragoman import ir
 from dragoman.dialects.anthropic.block_encoder import Scope, bare_text, encode_block, encode_mark
 from dragoman.dialects.anthropic.terms import restore
 from dragoman.dialects.dialect import Target
+from dragoman.dialects.waiting import Waiting
 
 _Wire = dict[str, Any]
 _ID = re.compile(r"[A-Za-z0-9_-]+")
@@ -35,14 +34,6 @@ def safe_id(stated: str) -> str:
         return stated
     digest = hashlib.blake2b(stated.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
     return f"{_UNSAFE.sub('_', stated)}_{digest}".lstrip("_")
-
-
-class _Pending(msgspec.Struct):
-    """A call of the last assistant turn that waits for its result."""
-
-    stated: str | None
-    name: str
-    id: str
 
 
 class _Turn:
@@ -75,7 +66,7 @@ class _Writer:
         self.next = 0
         self.turns: list[_Turn] = []
         self.turn = _Turn("")
-        self.pending: list[_Pending] = []
+        self.pending: Waiting[str] = Waiting()  # the last assistant turn's calls, by the ids written for them
         self.ids: set[str] = set()
         self.moved: list[_Wire] = []  # an assistant's pictures, for the next user turn
         self.thoughts: list[str] = []
@@ -213,7 +204,7 @@ class _Writer:
         if stated and chosen != stated:
             self.report.change(f"{where}.id", "messages[].content[].id", f"written as {chosen}")
         self.ids.add(chosen)
-        self.pending.append(_Pending(stated, block.name, chosen))
+        self.pending.add(chosen, stated, block.name)
         return chosen
 
     def _ask(self, block: ir.Block, where: str) -> None:
@@ -222,19 +213,11 @@ class _Writer:
             return
         if wire["type"] != "tool_result" or not isinstance(block, ir.ToolResult):
             self.turn.content.append(wire)
-        elif (call := self._answered(block)) is not None:
-            wire["tool_use_id"] = call.id
+        elif (call_id := self.pending.take(block.id or None, block.name)) is not None:
+            wire["tool_use_id"] = call_id
             self.turn.results.append(wire)
         else:
             self._orphan(wire, block, where)
-
-    def _answered(self, block: ir.ToolResult) -> _Pending | None:
-        """The call that a result belongs to: by id, or by name and order where there is none."""
-        for call in self.pending:
-            if call.stated == block.id if block.id else block.name in {None, call.name}:
-                self.pending.remove(call)
-                return call
-        return None
 
     def _orphan(self, wire: _Wire, block: ir.ToolResult, where: str) -> None:
         """A result without its call is refused: its content stays as the user's words."""
@@ -247,11 +230,11 @@ class _Writer:
 
     def _settle(self) -> None:
         """Leave a user turn: what was called before it and is still unanswered gets an error result."""
-        for call in self.pending:
+        for call_id in self.pending:
             self.turn.results.append(
-                {"type": "tool_result", "tool_use_id": call.id, "content": CUT_OFF, "is_error": True}
+                {"type": "tool_result", "tool_use_id": call_id, "content": CUT_OFF, "is_error": True}
             )
-            self.report.add("messages[].content[]", f"an error result for the call {call.id}, never answered")
+            self.report.add("messages[].content[]", f"an error result for the call {call_id}, never answered")
         self.pending.clear()
 
     # --- The end ---------------------------------------------------------------------------------

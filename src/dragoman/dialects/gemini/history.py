@@ -16,6 +16,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.gemini.parts import SKIP_SIGNATURE, Draft, bare_text, encode_part
 from dragoman.dialects.gemini.terms import restore
+from dragoman.dialects.waiting import Waiting
 
 _Wire = dict[str, Any]
 _SYSTEM_ROLES = frozenset({"system", "developer"})
@@ -111,7 +112,7 @@ def foreign_contents(request: ir.Request, draft: Draft) -> tuple[list[_Wire], li
 
 
 class _Writer:
-    """pending: the calls of the last model turn, in order."""
+    """pending: the calls of the last model turn, in order; waiting: those without a result."""
 
     def __init__(self, messages: tuple[ir.Message, ...], draft: Draft) -> None:
         self.messages = messages
@@ -121,6 +122,7 @@ class _Writer:
         self.turns: list[_Turn] = []
         self.turn = _Turn("", [])
         self.pending: list[_Pending] = []
+        self.waiting: Waiting[_Pending] = Waiting()
 
     # --- System text -----------------------------------------------------------------------------
 
@@ -203,7 +205,7 @@ class _Writer:
     def _open(self, role: str) -> None:
         """A new content; that of a user begins with the results of the calls before it."""
         if role == "model":
-            self.pending = []
+            self._forget()
         self.turn = _Turn(role, self.pending if role == "user" else [])
         self.turns.append(self.turn)
 
@@ -216,7 +218,9 @@ class _Writer:
             return
         self.turn.parts.append(part)
         if "functionCall" in part and isinstance(block, ir.ToolCall) and self.turn.role == "model":
-            self.pending.append(_Pending(block.id, block.name))
+            call = _Pending(block.id, block.name)
+            self.pending.append(call)
+            self.waiting.add(call, block.id, block.name)
             if block.id:
                 self.draft.names[block.id] = block.name
 
@@ -228,7 +232,7 @@ class _Writer:
             block, media = self._without_media(block, where)
         part = encode_part(block, self.draft, where)
         assert part is not None
-        call = self._called(block) if self.turn.role == "user" else None
+        call = self.waiting.take(block.id or None, block.name) if self.turn.role == "user" else None
         if call is not None:
             part["functionResponse"]["name"] = call.name
             call.parts = [part, *media]
@@ -249,15 +253,6 @@ class _Writer:
                 self.report.change(place, "contents[].parts[]", "media stand beside a result here, not in it")
         return msgspec.structs.replace(block, content=tuple(kept)), media
 
-    def _called(self, block: ir.ToolResult) -> _Pending | None:
-        """The call that a result belongs to: by id, or by name and order where there is none."""
-        for call in self.pending:
-            if call.parts is None and (
-                call.stated == block.id if block.id else block.name in {None, call.name}
-            ):
-                return call
-        return None
-
     def _orphan(self, result: _Wire, block: ir.ToolResult, where: str) -> None:
         """A result without its call is refused: its content stays as the user's words."""
         said = result["response"]
@@ -273,16 +268,20 @@ class _Writer:
         """Leave a user's turn: what was called before it and is still unanswered gets an error result."""
         if self.turn.role != "user":
             return
-        for call in self.pending:
-            if call.parts is None:
-                result: _Wire = {"name": call.name, "response": {"error": CUT_OFF}}
-                if call.stated is not None and self.draft.quirks.call_ids:
-                    result["id"] = call.stated
-                call.parts = [{"functionResponse": result}]
-                self.report.add(
-                    "contents[].parts[]", f"an error result for the call of {call.name}, never answered"
-                )
+        for call in self.waiting:
+            result: _Wire = {"name": call.name, "response": {"error": CUT_OFF}}
+            if call.stated is not None and self.draft.quirks.call_ids:
+                result["id"] = call.stated
+            call.parts = [{"functionResponse": result}]
+            self.report.add(
+                "contents[].parts[]", f"an error result for the call of {call.name}, never answered"
+            )
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin a new list of calls: the turn that answers the last one keeps it."""
         self.pending = []
+        self.waiting.clear()
 
     # --- The end ---------------------------------------------------------------------------------
 

@@ -138,12 +138,16 @@ class _Cleaner:
         if not isinstance(value, dict):
             return
         names = required(node.schema)
-        endless = [name for name in names if node.hard and self._loops(value.get(name))]
-        for name in endless:
-            self.report.lose(f"{node.where}.required", f"`{name}` contains itself: not required", "quality")
-        node.required = [name for name in names if name not in endless]
+        node.required = []
+        for name in names:
+            if node.hard and self._loops(value.get(name)):
+                reason = f"`{name}` contains itself: not required"
+                self.report.lose(f"{node.where}.required", reason, "quality")
+            else:
+                node.required.append(name)
+        hard = {name for name in node.required if isinstance(name, str)} if node.hard else frozenset()
         node.out["properties"] = {
-            name: self.clean(one, f"{node.where}.properties.{name}", hard=node.hard and name in node.required)
+            name: self.clean(one, f"{node.where}.properties.{name}", hard=name in hard)
             for name, one in value.items()
         }
         if "required" in node.out:

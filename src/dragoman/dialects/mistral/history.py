@@ -21,6 +21,7 @@ from dragoman.dialects.mistral.terms import call_id, leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.messages import answered
 from dragoman.dialects.openai_chat.terms import text_of
+from dragoman.dialects.waiting import Waiting
 from dragoman.errors import WireError
 
 _PLAIN_ROLES: Final = frozenset({"user", "system"})
@@ -151,7 +152,7 @@ class _History(_OwnHistory):
 
     def __init__(self, draft: Draft) -> None:
         super().__init__(draft)
-        self.open: dict[str, str] = {}  # id → name of the calls that no result answers yet
+        self.open: Waiting[str] = Waiting()  # the ids of the calls that no result answers yet
         self.moved: list[tuple[ir.Media, str]] = []
         self.place = "system"  # of the last system text
 
@@ -212,7 +213,9 @@ class _History(_OwnHistory):
         )
         out = saying.write(message.blocks, where)
         self.moved.extend(saying.moved)
-        self.open.update((call["id"], call["function"]["name"]) for call in saying.calls)
+        for call in saying.calls:
+            if not self.open.has(call["id"]):  # one result answers all calls that share an id
+                self.open.add(call["id"], call["id"], call["function"]["name"])
         if len(out) > 1:
             self.out.append(out)
         else:

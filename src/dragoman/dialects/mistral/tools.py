@@ -90,12 +90,12 @@ def _lose_choice(request: ir.Request, draft: Draft) -> None:
         draft.report.lose("parallel", "there are no tools to call", "hint")
 
 
-def _subset(choice: ir.ToolChoice | None, draft: Draft) -> tuple[str, ...] | None:
+def _subset(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
     """The only tools that may be called, where the choice names some; there is no word for that here."""
     if choice is None or choice.mode not in {"auto", "any"} or not choice.names:
         return None
     draft.report.change("tool_choice", "tools", "only the allowed tools are offered")
-    return choice.names
+    return frozenset(choice.names)
 
 
 def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | None:

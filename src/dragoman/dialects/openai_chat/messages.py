@@ -17,6 +17,7 @@ from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.parts import decode_parts, encode_media, encode_part
 from dragoman.dialects.openai_chat.saying import Saying
 from dragoman.dialects.openai_chat.terms import leftovers, text_of
+from dragoman.dialects.waiting import Waiting
 from dragoman.errors import WireError
 
 _PLAIN_ROLES: Final = frozenset({"user", "system", "developer"})
@@ -125,7 +126,7 @@ class _History:
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
         self.out: list[dict[str, Any]] = []
-        self.open: dict[str, str] = {}  # id → name of the calls that no result answers yet
+        self.open: Waiting[str] = Waiting()  # the ids of the calls that no result answers yet
         self.moved: list[tuple[ir.Media, str]] = []
 
     def system(self, blocks: tuple[ir.Block, ...]) -> None:
@@ -214,7 +215,9 @@ class _History:
         for call in saying.calls:
             if not draft.own:
                 call["id"] = short_id(call["id"])
-            self.open[call.get("id", "")] = call[call["type"]]["name"]
+            call_id = call.get("id", "")
+            if not self.open.has(call_id):  # one result answers all calls that share an id
+                self.open.add(call_id, call_id, call[call["type"]]["name"])
         self.moved.extend(saying.moved)
         self._replay(out, where)
         self._finish(out, message, where)
@@ -302,7 +305,7 @@ class _History:
 
 
 def answered(
-    waiting: dict[str, str],
+    waiting: Waiting[str],
     block: ir.ToolResult,
     fit: Callable[[str], str],
     report: Report,
@@ -310,17 +313,15 @@ def answered(
 ) -> str:
     """The id of the call that a result answers; by name and order where it names none.
 
-    waiting: the calls that have no result yet, id → name in their order; the call is taken out. fit: an id
-    as the target takes it.
+    waiting: the ids of the calls that have no result yet; this one is taken out. fit: an id as the target
+    takes it.
     """
     if block.id is not None:
         call_id = fit(block.id)
-        waiting.pop(call_id, None)
+        waiting.take(call_id)
         return call_id
-    for call_id, name in waiting.items():
-        if block.name in {None, name}:
-            del waiting[call_id]
-            return call_id
+    if (first := waiting.take(None, block.name)) is not None:
+        return first
     report.lose(where, "the result answers no call")
     return fit(block.name or "call")
 

@@ -1,0 +1,65 @@
+"""The calls of a turn that wait for their results, found by id, or by name and order where a result has none.
+
+A client may state thousands of calls and their results in any order, so each is found without looking at the
+others. It must never decide what becomes of a result without a call, or of a call without a result.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+Call = TypeVar("Call")
+
+
+class Waiting(Generic[Call]):
+    """Calls in their order, each until its result takes it. Several may share an id or a name."""
+
+    __slots__ = ("_ids", "_left", "_names", "_next", "_order")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Wait for nothing."""
+        self._next = 0
+        self._left: dict[int, Call] = {}
+        self._order: deque[int] = deque()
+        self._ids: dict[str, deque[int]] = {}
+        self._names: dict[str, deque[int]] = {}
+
+    def __iter__(self) -> Iterator[Call]:
+        """Those without a result, in order."""
+        return iter(self._left.values())
+
+    def __len__(self) -> int:
+        return len(self._left)
+
+    def add(self, call: Call, call_id: str | None, name: str) -> None:
+        """Wait for the result of one more call."""
+        place, self._next = self._next, self._next + 1
+        self._left[place] = call
+        self._order.append(place)
+        self._names.setdefault(name, deque()).append(place)
+        if call_id is not None:
+            self._ids.setdefault(call_id, deque()).append(place)
+
+    def has(self, call_id: str) -> bool:
+        """Whether a call with this id waits."""
+        return any(place in self._left for place in self._ids.get(call_id, ()))
+
+    def take(self, call_id: str | None, name: str | None = None) -> Call | None:
+        """The first call with this id; without an id the first of this name; without both the first.
+
+        It waits no longer. None where there is no such call.
+        """
+        if call_id is not None:
+            places = self._ids.get(call_id)
+        else:
+            places = self._order if name is None else self._names.get(name)
+        while places:
+            place = places.popleft()
+            if place in self._left:  # else it was found in another way
+                return self._left.pop(place)
+        return None
