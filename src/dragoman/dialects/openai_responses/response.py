@@ -61,6 +61,7 @@ _ECHO: Final = DEFAULTS.keys() | {
 }
 _GATEWAYS: Final = ("previous_response_id", "store", "background", "conversation")
 """What the gateway resolves before a provider sees the request: only the client's own words are true."""
+_TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _ID: Final = "resp_"
 
 _STOPS: Final[dict[str, ir.Stop]] = {
@@ -237,8 +238,8 @@ def response_object(
     if not running:
         _settle(out, response, candidate.stop, report, own=own)
     out.update(_echo(response.extra, reply, own=own))
-    if (tier := response.tier) is not None or not own:
-        out["service_tier"] = tier or "default"
+    if (tier := _tier(response.tier, report, own=own)) is not None:
+        out["service_tier"] = tier
     out["usage"] = None if running else encode_usage(response.usage, report, own=own)
     if candidate.extra is not None:
         restore(out, candidate.extra, report, "candidates[0]")
@@ -259,6 +260,15 @@ def answer_id(stated: str | None, reply: Reply) -> str:
 
 def _seconds(created: float | str | None, reply: Reply) -> int:
     return reply.created if created is None or isinstance(created, str) else int(created)
+
+
+def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
+    """The tier that served the request, which the answers of others must state, too."""
+    if own or tier in _TIERS:
+        return tier
+    if tier is not None:
+        report.lose("tier", f"there is no service tier {tier} here", "hint")
+    return "default"
 
 
 def _settle(
