@@ -91,9 +91,8 @@ class Engine:
         work.route = route = self._runtime.table.resolve(asked)
         if granted is not None and route.asked not in granted:
             raise RequestFailed(_not_granted(route.asked))
-        work.strict = max(
-            _strict(work.inbound.headers.get("x-dragoman-strict")), route.strict, key=_STRICTNESS.index
-        )
+        wished = work.inbound.headers.get("x-dragoman-strict")
+        work.strict = route.strict if wished is None else _stricter(wished, route.strict)
         if route.defaults or route.system_prompt is not None:
             work.request = with_defaults(work.request, route.defaults, route.system_prompt)
             work.changed = True
@@ -110,7 +109,7 @@ class Engine:
     def _allow(self, work: Work) -> None:
         """Leave out the deployments that are known to be unable to do this; refuse when none is left."""
         deployments = work.route.deployments
-        if not any(deployment.facts.restricts for deployment in deployments):
+        if True not in [deployment.facts.restricts for deployment in deployments]:
             return
         refused = [refuse(work.request, deployment.facts) for deployment in deployments]
         able = tuple(d for d, fault in zip(deployments, refused, strict=True) if fault is None)
@@ -186,5 +185,6 @@ def _not_granted(model: str) -> ir.Fault:
     )
 
 
-def _strict(header: str | None) -> Strict:
-    return "all" if header == "all" else header == "1"
+def _stricter(header: str, strict: Strict) -> Strict:
+    """What the client wishes, or what its model demands where that is more."""
+    return max("all" if header == "all" else header == "1", strict, key=_STRICTNESS.index)

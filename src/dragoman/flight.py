@@ -44,6 +44,7 @@ from dragoman.work import Work
 
 log = logging.getLogger("dragoman.flight")
 
+_BEGIN = machine.Begin()
 _SAYS_MORE = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
 """What nearly all events of a stream are."""
 _SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
@@ -74,7 +75,7 @@ class Flight:
     async def run(self) -> None:
         """Carry out the machine's commands until an answer is delivered. Raises RequestFailed at the end."""
         round_ = self._round
-        commands = round_.on(machine.Begin(), self._now())
+        commands = round_.on(_BEGIN, self._now())
         while commands:
             command = commands.pop(0)
             if isinstance(command, machine.Start):
@@ -163,18 +164,21 @@ class Flight:
 
     async def _relay(self, upstream: WireUpstream, call: Call, record: AttemptRecord) -> None:
         work, face = self._work, self._work.face
-        asked = face.relay.ask_usage(work.wire.body)
-        body = face.relay.request(work.head, {**asked, **work.edits(call)})
-        answer = await upstream.send(body, call, work.passed_headers, stream=work.streams)
+        streamed = work.streams
+        edits = work.edits(call)
+        if streamed:
+            edits = {**face.relay.ask_usage(work.wire.body), **edits}
+        body = face.relay.request(work.head, edits)
+        answer = await upstream.send(body, call, work.passed_headers, stream=streamed)
         try:
             record.status = answer.status
             if answer.status >= 400:
                 raise await upstream.refused(answer)
             reply = work.reply(call.report, relayed=True)
-            if work.streams and not answer.headers.get("content-type", "").startswith("application/json"):
+            if streamed and not answer.headers.get("content-type", "").startswith("application/json"):
                 await self._relay_stream(upstream, answer, reply, record, call)
                 return
-            if not work.streams and streams(answer):
+            if not streamed and streams(answer):
                 response = await upstream.collect(answer)
                 call.watch.stop()
                 await self._deliver_response(whole(self._steps(), response), call, record)
@@ -186,7 +190,7 @@ class Flight:
                 data, usage = face.relay.response(raw, reply.model)
             except WireError as error:
                 raise unreadable(upstream.name, error) from error
-            if work.streams:
+            if streamed:
                 await self._deliver_events(upstream.decode(data), reply, call)
                 return
             self._exchange.usage = usage

@@ -188,7 +188,9 @@ class Work:
     def edits(self, call: Call) -> dict[str, Any]:
         """The named edits of a relayed request: the model, and what the configuration adds."""
         edits: dict[str, Any] = {"model": call.model}
-        for key, value in (call.body or {}).items():
+        if not call.body:
+            return edits
+        for key, value in call.body.items():
             own = self.wire.body.get(key)
             edits[key] = (
                 deep_merge(own, value) if isinstance(own, dict) and isinstance(value, dict) else value

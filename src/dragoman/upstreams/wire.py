@@ -119,9 +119,11 @@ class WireUpstream:
         prepared = self._headers[call.account]
         if headers or call.headers:
             prepared = prepared.copy()
-            for key, value in (headers or {}).items():
-                prepared.setdefault(key, value)
-            prepared.update(call.headers or {})
+            if headers:
+                for key, value in headers.items():
+                    prepared.setdefault(key, value)
+            if call.headers:
+                prepared.update(call.headers)
         url = (self._streamed_chat if stream else self._chat).of(call.model)
         call.watch.start()
         return await self._transport.send("POST", url, prepared, body, call.timers)

@@ -80,10 +80,9 @@ class _Writer:
         for message in self.messages:
             if message.role not in _SYSTEM_ROLES:
                 break
-            where = f"messages[{self.next}]"
-            self._system_blocks(message.blocks, f"{where}.blocks", system)
+            self._system_blocks(message.blocks, f"messages[{self.next}].blocks", system)
             if message.name is not None or message.extra is not None or message.cache is not None:
-                self._heading(message, where, system)
+                self._heading(message, f"messages[{self.next}]", system)
             self.next += 1
         return system
 
@@ -91,7 +90,7 @@ class _Writer:
         for index, block in enumerate(blocks):
             if (bare := bare_text(block)) is not None:
                 out.append(bare)
-            elif isinstance(block, ir.Text | ir.Refusal | ir.Json):
+            elif isinstance(block, (ir.Text, ir.Refusal, ir.Json)):
                 if (wire := encode_block(block, self.scope, f"{where}[{index}]")) is not None:
                     out.append(wire)
             else:
