@@ -179,8 +179,8 @@ class Dialect(msgspec.Struct, frozen=True):
     seals: whether its answers hold seals that its requests must bring back.
     native: a block of its answers as it stands in one of its requests, for what no other protocol can say
     (what the provider's own tools did); None = its requests hold nothing of that kind.
-    portable: raises WireError for a request that only a server of the same protocol can be asked; None = every
-    one may be translated.
+    portable: raises WireError for a request that only a server of the same protocol can be asked; None =
+    every one may be translated.
     """
 
     name: str

@@ -7,8 +7,9 @@ from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gemini import DIALECT as gemini
 from dragoman.dialects.mistral import DIALECT as mistral
 from dragoman.dialects.openai_chat import DIALECT as openai_chat
+from dragoman.dialects.openai_completions import DIALECT as openai_completions
 
 DIALECTS: dict[str, Dialect] = {
-    dialect.name: dialect for dialect in (openai_chat, anthropic, gemini, mistral)
+    dialect.name: dialect for dialect in (openai_chat, anthropic, gemini, mistral, openai_completions)
 }
 """By name, in the order that documentation shows them."""

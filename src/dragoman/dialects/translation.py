@@ -46,6 +46,8 @@ def translated(
         "chat", body, path=source.stream_paths.get("chat", path) if stream else path, params=params
     )
     source.check(wire)
+    if source.portable is not None and target is not source:
+        source.portable(wire)
     request = source.decode_request(wire)
     report = Report(target.name)
     applied = quirks or STANDARD

@@ -18,7 +18,7 @@ import msgspec
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.providers.auth import Scheme
 
-DialectName: TypeAlias = Literal["openai_chat", "anthropic", "gemini", "mistral"]
+DialectName: TypeAlias = Literal["openai_chat", "anthropic", "gemini", "mistral", "openai_completions"]
 
 CHAT_PATHS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -26,6 +26,7 @@ CHAT_PATHS: Final[Mapping[str, str]] = MappingProxyType(
         "anthropic": "/messages",
         "gemini": "/models/{model}:generateContent",
         "mistral": "/chat/completions",
+        "openai_completions": "/completions",
     }
 )
 """Where each dialect's chat endpoint lies below a base URL; `{model}` stands for the model's name."""
@@ -36,7 +37,13 @@ STREAM_PATHS: Final[Mapping[str, str]] = MappingProxyType(
 """The same for streams, of the dialects that stream elsewhere."""
 
 BASE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
-    {"openai_chat": "/v1", "anthropic": "/v1", "gemini": "/v1beta", "mistral": "/v1"}
+    {
+        "openai_chat": "/v1",
+        "anthropic": "/v1",
+        "gemini": "/v1beta",
+        "mistral": "/v1",
+        "openai_completions": "/v1",
+    }
 )
 """The path that a base URL of a server that the catalogue does not know gets when it has none."""
 
@@ -51,13 +58,20 @@ DIALECT_HEADERS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "anthropic": {"anthropic-version": "2023-06-01"},
         "gemini": {},
         "mistral": {},
+        "openai_completions": {},
     }
 )
 """Headers that a dialect's servers insist on, with the value to send when neither the client nor the
 operator states one."""
 
 DIALECT_AUTH: Final[Mapping[str, Scheme]] = MappingProxyType(
-    {"openai_chat": "bearer", "anthropic": "x-api-key", "gemini": "x-goog-api-key", "mistral": "bearer"}
+    {
+        "openai_chat": "bearer",
+        "anthropic": "x-api-key",
+        "gemini": "x-goog-api-key",
+        "mistral": "bearer",
+        "openai_completions": "bearer",
+    }
 )
 """How a key travels where the catalogue and the configuration say nothing."""
 

@@ -403,5 +403,11 @@ CANON: dict[str, Canon] = {
         ),
         terminator=b"[DONE]",
     ),
+    "openai_completions": Canon(
+        Form(defaults={"stream": False}),
+        # Required by the specification; vendors leave them out.
+        Form(may_add=frozenset({"id", "object", "created", "model", "choices[].index"})),
+        terminator=b"[DONE]",
+    ),
 }
 """By dialect. An entry here changes what a law demands: it needs a reason from the specification."""

@@ -57,6 +57,12 @@ APIS: dict[str, tuple[str, ...]] = {
         "vertex.streamGenerateContent",
     ),
     "mistral": ("mistral.chat",),
+    "openai_completions": (
+        "openai.completions",
+        "azure.completions",
+        "together.completions",
+        "writer.completions",
+    ),
 }
 """Which recorded APIs speak which dialect."""
 

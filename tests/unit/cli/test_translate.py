@@ -15,6 +15,8 @@ QUESTION = [{"role": "user", "content": "Hi"}]
 LOSSY = {"model": "claude-sonnet-4-5", "messages": QUESTION, "logit_bias": {"50256": -100}}
 CLEAN = {"model": "claude-sonnet-4-5", "messages": QUESTION, "max_tokens": 5}
 GEMINI = {"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": {"maxOutputTokens": 5}}
+COMPLETIONS = {"model": "davinci-002", "prompt": "Hi", "max_tokens": 5}
+BODIES = {"gemini": GEMINI, "openai_completions": COMPLETIONS}
 PAIR = ("translate", "--from", "openai_chat", "--to", "anthropic")
 
 
@@ -26,7 +28,7 @@ def dumped(body: Any) -> bytes:
 def test_every_pair_of_dialects_gives_a_body(run: Run, source: str, target: str) -> None:
     code, out, err = run(
         *("translate", "--from", source, "--to", target, "--model", "gemini-2.5-flash"),
-        stdin=dumped(GEMINI if source == "gemini" else CLEAN),
+        stdin=dumped(BODIES.get(source, CLEAN)),
     )
     body = json.loads(out)
     endpoint, summary = err.splitlines()[-2:]
@@ -36,7 +38,8 @@ def test_every_pair_of_dialects_gives_a_body(run: Run, source: str, target: str)
         assert body["contents"][0]["parts"] == [{"text": "Hi"}]
     else:
         assert endpoint == f"POST {DIALECTS[target].paths['chat']}"
-        assert (body["model"], body["messages"][0]["role"]) == ("gemini-2.5-flash", "user")
+        assert body["model"] == "gemini-2.5-flash"
+        assert body["prompt"] == "Hi" if "prompt" in body else body["messages"][0]["role"] == "user"
 
 
 def test_a_stream_is_asked_for_where_the_body_cannot_say_so(run: Run) -> None:
@@ -113,7 +116,7 @@ def test_an_error_for_programs_names_the_parameter(run: Run) -> None:
         (
             ("--from", "openai_chat", "--to", "x"),
             "there is no dialect 'x'",
-            "one of: anthropic, gemini, mistral, openai_chat",
+            "one of: anthropic, gemini, mistral, openai_chat, openai_completions",
         ),
         ((*PAIR[1:], "--vendor", "anthropc"), "there is no vendor 'anthropc'", "did you mean anthropic?"),
         ((*PAIR[1:], "--vendor", "groq"), "groq does not speak anthropic", "--to openai_chat"),

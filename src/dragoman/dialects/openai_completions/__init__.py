@@ -7,9 +7,9 @@ errors and the frames of streams are chat's, and so is their code.
 Canonical form, up to which a body comes back as it was: a member that is null is absent. In streams
 `obfuscation` is not kept, and of an unknown member that changes only the last value is.
 
-What it cannot say: conversations, system text, tools and media, which are refused; reasoning, sources,
-calls and media of answers, which are losses. Several prompts and prompts of tokens go to servers of this
-protocol only. A prompt that is to be repeated (`echo`) the gateway repeats where the upstream cannot.
+What it cannot say: conversations, tools and media, which are refused; system text, which begins the prompt;
+reasoning, sources, calls and media of answers, which are losses. Several prompts and prompts of tokens go to
+servers of this protocol only. A prompt that is to be repeated (`echo`) the gateway repeats where the upstream cannot.
 
 Files: terms (words) · check · request · response · logprobs, usage · decoder, encoder (streams) · relay ·
 places.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.openai_chat.chunks import BROKEN, ChunkDecoder
+from dragoman.dialects.openai_chat.chunks import Candidate, ChunkDecoder
 from dragoman.dialects.openai_chat.errors import failure, fault_of
 from dragoman.dialects.openai_chat.response import decode_stop
 from dragoman.dialects.openai_completions.logprobs import decode_logprobs
@@ -18,27 +18,14 @@ _OURS: Final = _CHUNK | {"object"}
 _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
-class _Candidate:
-    """What must be known of one candidate while it grows."""
-
-    __slots__ = ("extra", "word")
-
-    def __init__(self) -> None:
-        self.word: str | None = None
-        self.extra: dict[str, Any] = {}  # leftovers of its choices, latest values
-
-
-class Decoder(ChunkDecoder):
+class Decoder(ChunkDecoder[Candidate]):
     """Events of one stream."""
 
-    __slots__ = ("_candidates", "_quirks", "_started", "_usage")
+    __slots__ = ("_quirks",)
 
     def __init__(self, quirks: Quirks) -> None:
         super().__init__()
         self._quirks = quirks
-        self._candidates: dict[int, _Candidate] = {}
-        self._started = False
-        self._usage: dict[str, Any] | None = None
 
     def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
         if (failed := failure(chunk)) is not None:
@@ -63,7 +50,7 @@ class Decoder(ChunkDecoder):
         index = choice.get("index") or 0
         candidate = self._candidates.get(index)
         if candidate is None:
-            candidate = self._candidates[index] = _Candidate()
+            candidate = self._candidates[index] = Candidate(index)
             events.append(ir.Open(0, ir.Text(""), index))
         wire, known = choice.get("logprobs"), _CHOICE
         logprobs = decode_logprobs(wire) if wire else None
@@ -74,23 +61,13 @@ class Decoder(ChunkDecoder):
         if word := choice.get("finish_reason"):
             candidate.word = word
         if not choice.keys() <= known:
-            candidate.extra.update(
-                {key: value for key, value in choice.items() if key not in known and value is not None}
-            )
+            candidate.note(choice, known)
 
     def _fault(self, body: dict[str, Any]) -> ir.Fault:
         return fault_of(body)
 
-    def _complete(self) -> bool:
-        return bool(self._candidates) and all(candidate.word for candidate in self._candidates.values())
-
-    def _end(self) -> list[ir.Event]:
-        if not self._started:
-            return self._fail(BROKEN)
-        self._over = True
-        events: list[ir.Event] = []
-        for index, candidate in sorted(self._candidates.items()):
-            events.append(ir.Close(0, None, index))
-            stop = decode_stop(candidate.word, called=False)
-            events.append(ir.Finish(stop, index, {NAME: candidate.extra} if candidate.extra else None))
-        return [*events, ir.End()]
+    def _finish(self, candidate: Candidate, events: list[ir.Event]) -> None:
+        events.append(ir.Close(0, None, candidate.index))
+        stop = decode_stop(candidate.word, called=False)
+        extra = {NAME: candidate.extra} if candidate.extra else None
+        events.append(ir.Finish(stop, candidate.index, extra))

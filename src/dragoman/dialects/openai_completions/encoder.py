@@ -92,9 +92,7 @@ class Encoder:
     def _open(self, event: ir.Open) -> bytes:
         block = event.block
         lose_beside(block, self._draft, f"candidates[{event.candidate}].blocks[{event.index}]")
-        if not isinstance(block, ir.Text | ir.Refusal):
-            return b""
-        if block.text or block.logprobs:
+        if isinstance(block, ir.Text | ir.Refusal) and (block.text or block.logprobs):
             return self._text(ir.TextDelta(event.index, block.text, event.candidate, block.logprobs))
         return self._begin(event.candidate)
 

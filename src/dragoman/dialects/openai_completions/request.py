@@ -10,7 +10,7 @@ where the upstream cannot.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dragoman import ir
@@ -99,7 +99,7 @@ def portable(wire: WireRequest) -> None:
     if type(prompt) is not list or (len(prompt) == 1 and type(prompt[0]) is str):
         return
     what = "several prompts in one request" if type(prompt[0]) is str else "a prompt of tokens"
-    raise WireError(f"{what} can only go to a completions API", "prompt", "unsupported_value")
+    raise WireError(f"{what} can only go to a completions API", "prompt", _UNSUPPORTED)
 
 
 def _decode_prompt(prompt: Any, suffix: str | None, forms: dict[str, str]) -> tuple[ir.Block, ...]:
@@ -149,7 +149,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """The request as this dialect's server reads it.
 
     Raises WireError, with a path in IR terms, for what a text that is to be continued cannot hold: a
-    conversation, system text, tools, media.
+    conversation, tools, media.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -174,34 +174,48 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 
 def _encode_prompt(body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft) -> None:
+    """The prompt: a user's text, with system text before it."""
+    texts: list[str] = []
+    body["prompt"] = ""
     if request.system:
-        raise WireError("a completion has no system text", "system", "unsupported_value")
+        _take_blocks(body, request.system, texts, draft, "system")
+        draft.report.change("system", "prompt", _LEADING)
+    asked = False
     for index, message in enumerate(request.messages):
-        if index or message.role != "user":
-            raise WireError(
-                "a completion continues one prompt, not a conversation",
-                f"messages[{index}]",
-                "unsupported_value",
-            )
-        _encode_message(body, message, draft)
+        where = f"messages[{index}]"
+        if asked or message.role == "assistant":
+            raise WireError("a completion continues one prompt, not a conversation", where, _UNSUPPORTED)
+        asked = message.role == "user"
+        _take_blocks(body, message.blocks, texts, draft, f"{where}.blocks")
+        _finish_message(message, draft, where)
+    if texts:
+        body["prompt"] = "\n\n".join(texts)
     if forms.get("prompt") == "list":
         body["prompt"] = [body["prompt"]]
 
 
-def _encode_message(body: dict[str, Any], message: ir.Message, draft: Draft) -> None:
-    where, texts = "messages[0]", []
-    body["prompt"] = ""
-    for index, block in enumerate(message.blocks):
-        place = f"{where}.blocks[{index}]"
+_LEADING: Final = "system text begins the prompt"
+_UNSUPPORTED: Final = "unsupported_value"
+
+
+def _take_blocks(
+    body: dict[str, Any], blocks: Sequence[ir.Block], texts: list[str], draft: Draft, where: str
+) -> None:
+    for index, block in enumerate(blocks):
+        place = f"{where}[{index}]"
         if isinstance(block, ir.Text):
             texts.append(block.text)
             _finish_text(block, draft, place)
         elif isinstance(block, ir.Native):
             _encode_native(body, block, draft, place)
         else:
-            raise WireError("a prompt is text here", place, "unsupported_value")
-    if texts:
-        body["prompt"] = "\n\n".join(texts)
+            raise WireError("a prompt is text here", place, _UNSUPPORTED)
+
+
+def _finish_message(message: ir.Message, draft: Draft, where: str) -> None:
+    """Name what is at a message and is no text."""
+    if message.role != "user":
+        draft.report.change(where, "prompt", _LEADING)
     if message.name is not None:
         draft.report.lose(f"{where}.name", "a prompt has no author", "hint")
     if message.cache is not None:
@@ -264,9 +278,7 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 _FOREIGN: Final[tuple[tuple[str, str, Severity], ...]] = (
-    ("output", "a completion is text of any form", "meaning"),
     ("reasoning", "a completion is not thought about", "quality"),
-    ("cache", "the prompt cache cannot be steered", "hint"),
     ("tool_choice", "there are no tools to choose from", "hint"),
     ("parallel", "there are no tools to call", "hint"),
     ("safety_identifier", "this protocol has no such member", "hint"),
@@ -284,8 +296,23 @@ _FOREIGN: Final[tuple[tuple[str, str, Severity], ...]] = (
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
     """What other dialects' requests say and this one cannot."""
     if request.tools:
-        raise WireError("a completion calls no tools", "tools", "unsupported_value")
+        raise WireError("a completion calls no tools", "tools", _UNSUPPORTED)
     for field, reason, severity in _FOREIGN:
         value = getattr(request, field)
         if value is not None and value is not False:
             draft.report.lose(field, reason, severity)
+    if request.output is not None:
+        _lose_fields(request.output, "output", "a completion is text of any form", "meaning", draft)
+    if request.cache is not None:
+        _lose_fields(request.cache, "cache", "the prompt cache cannot be steered", "hint", draft)
+
+
+def _lose_fields(
+    wish: ir.Output | ir.Caching, where: str, reason: str, severity: Severity, draft: Draft
+) -> None:
+    """Each stated field of a wish, because each has its own place in the client's body."""
+    for field in wish.__struct_fields__:
+        value = getattr(wish, field)
+        if field not in {"extra", "form"} and value is not None and value != "text":
+            draft.report.lose(f"{where}.{field}", reason, severity)
+    restore({}, wish.extra, draft.report, where)
