@@ -17,7 +17,7 @@ from dragoman.dialects.mistral.parts import decode_part, decode_reference
 from dragoman.dialects.mistral.response import tier_of
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.mistral.usage import decode_usage
-from dragoman.dialects.openai_chat.chunks import BROKEN, ChunkDecoder
+from dragoman.dialects.openai_chat.chunks import Candidate, ChunkDecoder
 from dragoman.dialects.openai_chat.decoder import Call, call_of
 from dragoman.dialects.openai_chat.errors import failure
 from dragoman.dialects.openai_chat.response import decode_stop
@@ -30,39 +30,28 @@ _DELTA: Final = frozenset({"role", "content", "tool_calls", "index"})
 _PLAIN: Final = frozenset({"role", "content"})
 
 
-class _Candidate:
+class _Candidate(Candidate):
     """What must be known of one candidate while it grows."""
 
-    __slots__ = ("blocks", "calls", "cited", "extra", "index", "prose", "thinks", "word")
+    __slots__ = ("blocks", "calls", "cited", "prose", "thinks")
 
     def __init__(self, index: int) -> None:
-        self.index = index
+        super().__init__(index)
         self.blocks = 0  # opened so far
         self.prose = -1  # the open block of text or thinking
         self.thinks = False  # which of the two
         self.cited = False  # its sources have been named: what follows is another text
         self.calls: dict[Any, Call] = {}
-        self.word: str | None = None
-        self.extra: dict[str, Any] = {}
-
-    def note(self, members: dict[str, Any], known: frozenset[str], prefix: str = "") -> None:
-        """Keep the last value of each leftover that says something."""
-        for key, value in members.items():
-            if key not in known and value is not None:
-                self.extra[prefix + key] = value
 
 
-class Decoder(ChunkDecoder):
+class Decoder(ChunkDecoder[_Candidate]):
     """Events of one stream."""
 
-    __slots__ = ("_candidates", "_started", "_tier", "_usage")
+    __slots__ = ("_tier",)
 
     def __init__(self, _: Quirks) -> None:
         super().__init__(PADDING)
-        self._candidates: dict[int, _Candidate] = {}
-        self._started = False
         self._tier: str | None = None
-        self._usage: dict[str, Any] | None = None
 
     # Chunks --------------------------------------------------------------------------------------
 
@@ -184,19 +173,9 @@ class Decoder(ChunkDecoder):
     def _fault(self, body: dict[str, Any]) -> ir.Fault:
         return fault_of(body)
 
-    def _complete(self) -> bool:
-        return bool(self._candidates) and all(candidate.word for candidate in self._candidates.values())
-
-    def _end(self) -> list[ir.Event]:
-        if not self._started:
-            return self._fail(BROKEN)
-        self._over = True
-        events: list[ir.Event] = []
-        for _, candidate in sorted(self._candidates.items()):
-            self._close(candidate, events)
-            events.extend(ir.Close(call.block, None, candidate.index) for call in candidate.calls.values())
-            stop = decode_stop(candidate.word or "", called=bool(candidate.calls))
-            extra = {NAME: candidate.extra} if candidate.extra else None
-            events.append(ir.Finish(stop, candidate.index, extra))
-        events.append(ir.End())
-        return events
+    def _finish(self, candidate: _Candidate, events: list[ir.Event]) -> None:
+        self._close(candidate, events)
+        events.extend(ir.Close(call.block, None, candidate.index) for call in candidate.calls.values())
+        stop = decode_stop(candidate.word or "", called=bool(candidate.calls))
+        extra = {NAME: candidate.extra} if candidate.extra else None
+        events.append(ir.Finish(stop, candidate.index, extra))

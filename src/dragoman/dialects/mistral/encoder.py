@@ -32,12 +32,14 @@ _THINK_TAIL: Final = b"}]}]}"
 class _Out(Out):
     """One block; without a head it is sent whole at its end."""
 
-    __slots__ = ("cites", "pieces")
+    __slots__ = ("cites", "parts", "pieces", "words")
 
     def __init__(self, block: Any, where: str) -> None:
         super().__init__(block, where)
         self.cites = 0  # citations written so far
+        self.parts = 1  # of a thinking's summary that have begun
         self.pieces: list[str] = []  # of a block that is sent whole
+        self.words: list[str] = []  # of a sound's transcript
 
 
 class _Choice(Choice[_Out]):
@@ -91,6 +93,7 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
             return b""
         self._frame(choice, out, _THINK_HEAD, _THINK_TAIL)
         self._shed(out)
+        out.parts = max(len(block.summary), 1)
         text = block.text or "\n\n".join(block.summary)
         return self._thought(out, text) if text else b""
 
@@ -116,8 +119,8 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
         if not out.head:
             out.pieces.append(event.text)
             return b""
-        if event.part is not None and event.part >= max(len(out.block.summary), 1):  # a part that begins
-            out.block = replace(out.block, summary=("",) * (event.part + 1))
+        if event.part is not None and event.part >= out.parts:  # a part that begins
+            out.parts = event.part + 1
             return self._thought(out, "\n\n") + self._thought(out, event.text)
         return self._thought(out, event.text)
 
@@ -143,12 +146,10 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
 
     def _media(self, event: ir.MediaDelta) -> bytes:
         out = self._choices[event.candidate].outs[event.index]
-        block: ir.Media = out.block
-        data = (block.data or "") + event.data if event.data is not None else block.data
-        words = (
-            (block.transcript or "") + event.transcript if event.transcript is not None else block.transcript
-        )
-        out.block = replace(block, data=data, transcript=words)
+        if event.data is not None:
+            out.pieces.append(event.data)
+        if event.transcript is not None:
+            out.words.append(event.transcript)
         return b""
 
     def _cite(self, event: ir.Cite) -> bytes:
@@ -166,7 +167,7 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
     def _complete(self, choice: _Choice, out: _Out, final: ir.Block) -> bytes:
         if not out.head:
             out.block = final
-            out.pieces = []
+            out.pieces, out.words = [], []
             return self._settle(choice, out)
         more = b""
         if isinstance(final, ir.Thinking):
@@ -189,7 +190,7 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
             return self._chunks(choice, encode_part(whole, self._draft, out.where))
         if isinstance(block, ir.Media):
             write = encode_part if self._own else shown_media
-            return self._chunks(choice, write(block, self._draft, out.where))
+            return self._chunks(choice, write(_joined(out, block), self._draft, out.where))
         if isinstance(block, ir.Native) and block.dialect == NAME:
             return self._chunks(choice, [block.value])
         lose_unsaid(block, self._draft, out.where)
@@ -239,3 +240,10 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
                 if not (out.head or out.closed):
                     self._draft.report.lose(out.where, "the stream broke before it was whole")
         return error_members(fault)
+
+
+def _joined(out: _Out, block: ir.Media) -> ir.Media:
+    """A medium with what came of it."""
+    data = "".join([block.data or "", *out.pieces]) if out.pieces else block.data
+    words = "".join([block.transcript or "", *out.words]) if out.words else block.transcript
+    return replace(block, data=data, transcript=words)

@@ -38,13 +38,41 @@ _DONE: Final = b"data: [DONE]\n\n"
 # --- Decoding ----------------------------------------------------------------------------------
 
 
-class ChunkDecoder(ABC):
+class Candidate:
+    """What must be known of one candidate while it grows."""
+
+    __slots__ = ("extra", "index", "word")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.word: str | None = None  # its finish reason
+        self.extra: dict[str, Any] = {}  # leftovers, latest values
+
+    def note(self, members: dict[str, Any], known: frozenset[str], prefix: str = "") -> None:
+        """Keep the last value of each leftover that says something."""
+        for key, value in members.items():
+            if key not in known:
+                self.keep(prefix + key, value)
+
+    def keep(self, key: str, value: Any) -> None:
+        """Keep a value that says something."""
+        if value is not None:
+            self.extra[key] = value
+
+
+CandidateT = TypeVar("CandidateT", bound=Candidate)
+
+
+class ChunkDecoder(ABC, Generic[CandidateT]):
     """Events of one stream of chunks. padding: the member by which the sender hides the length of texts."""
 
-    __slots__ = ("_last", "_over", "_seen", "_template")
+    __slots__ = ("_candidates", "_last", "_over", "_seen", "_started", "_template", "_usage")
 
     def __init__(self, padding: str = "obfuscation") -> None:
+        self._candidates: dict[int, CandidateT] = {}
+        self._started = False
         self._over = False
+        self._usage: dict[str, Any] | None = None  # as the wire told it last
         self._template = Template(padding)
         self._last: Delta | None = None  # what a repeated chunk is like
         self._seen: dict[str, Any] = {}  # leftovers of the chunks, latest values
@@ -78,14 +106,21 @@ class ChunkDecoder(ABC):
         """The bytes have ended: the end, or an error if the answer is not complete."""
         if self._over:
             return []
-        return self._ended() if self._complete() else self._fail(BROKEN)
+        complete = self._candidates and all(candidate.word for candidate in self._candidates.values())
+        return self._ended() if complete else self._fail(BROKEN)
 
     def _ended(self) -> list[ir.Event]:
         """The events of the end, which tells what was left open until then."""
+        if not self._started:
+            return self._fail(BROKEN)
+        self._over = True
+        events: list[ir.Event] = []
         try:
-            return self._end()
+            for _, candidate in sorted(self._candidates.items()):
+                self._finish(candidate, events)
         except (AttributeError, KeyError, TypeError) as error:
             raise WireError(f"the stream ended in another shape: {error}") from error
+        return [*events, ir.End()]
 
     def _keep(self, chunk: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
         """Remember leftovers; those that are new or have changed."""
@@ -119,12 +154,8 @@ class ChunkDecoder(ABC):
         """The fault of an error's body."""
 
     @abstractmethod
-    def _complete(self) -> bool:
-        """Whether every candidate has its finish reason."""
-
-    @abstractmethod
-    def _end(self) -> list[ir.Event]:
-        """The events of the end, or the error of one that came before the answer."""
+    def _finish(self, candidate: CandidateT, events: list[ir.Event]) -> None:
+        """Add the events of a candidate's end."""
 
 
 def error_body(frame: bytes) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from dragoman.dialects.openai_chat.answer import (
     decode_image,
     spoken_text,
 )
-from dragoman.dialects.openai_chat.chunks import BROKEN, ChunkDecoder, Delta
+from dragoman.dialects.openai_chat.chunks import Candidate, ChunkDecoder, Delta
 from dragoman.dialects.openai_chat.errors import failure, fault_of
 from dragoman.dialects.openai_chat.response import decode_logprobs, decode_stop, sources_of
 from dragoman.dialects.openai_chat.terms import NAME
@@ -44,16 +44,14 @@ _DELTA: Final = frozenset(
 _EMPTY: Final[tuple[Any, ...]] = ("", [], {})
 
 
-class _Candidate:
+class _Candidate(Candidate):
     """What must be known of one candidate while it grows."""
 
     __slots__ = (
         "audio",
         "blocks",
         "calls",
-        "extra",
         "images",
-        "index",
         "legacy",
         "length",
         "notes",
@@ -62,11 +60,10 @@ class _Candidate:
         "sequence",
         "texts",
         "waiting",
-        "word",
     )
 
     def __init__(self, index: int) -> None:
-        self.index = index
+        super().__init__(index)
         self.blocks = 0  # opened so far
         self.prose = -1  # the open block of prose
         self.prose_kind: Any = None  # what would continue it
@@ -78,15 +75,7 @@ class _Candidate:
         self.texts: list[tuple[int, int]] = []  # (characters before it, its block)
         self.length = 0
         self.notes: list[ir.Citation] = []  # citations that came before any text
-        self.word: str | None = None
         self.sequence: str | None = None
-        self.extra: dict[str, Any] = {}
-
-    def note(self, members: dict[str, Any], known: frozenset[str], prefix: str) -> None:
-        """Keep the last value of each leftover that says something."""
-        for key, value in members.items():
-            if key not in known:
-                self.keep(prefix + key, value)
 
     def keep(self, key: str, value: Any) -> None:
         """Keep a value, unless it is empty and there is another."""
@@ -106,18 +95,15 @@ class Call:
         self.pieces: list[str] = []
 
 
-class Decoder(ChunkDecoder):
+class Decoder(ChunkDecoder[_Candidate]):
     """Events of one stream."""
 
-    __slots__ = ("_candidates", "_quirks", "_started", "_tier", "_usage")
+    __slots__ = ("_quirks", "_tier")
 
     def __init__(self, quirks: Quirks) -> None:
         super().__init__()
         self._quirks = quirks
-        self._candidates: dict[int, _Candidate] = {}
-        self._started = False
         self._tier: str | None = None
-        self._usage: dict[str, Any] | None = None
 
     # Chunks --------------------------------------------------------------------------------------
 
@@ -179,7 +165,7 @@ class Decoder(ChunkDecoder):
             else:
                 candidate.keep("stop_reason", sequence)
         if not choice.keys() <= _CHOICE:
-            candidate.note(choice, _CHOICE, "")
+            candidate.note(choice, _CHOICE)
 
     def _say(
         self, candidate: _Candidate, delta: dict[str, Any], logprobs: dict[str, Any], events: list[ir.Event]
@@ -386,29 +372,14 @@ class Decoder(ChunkDecoder):
     def _fault(self, body: dict[str, Any]) -> ir.Fault:
         return fault_of(body)
 
-    def _complete(self) -> bool:
-        return bool(self._candidates) and all(candidate.word for candidate in self._candidates.values())
-
-    def _end(self) -> list[ir.Event]:
-        if not self._started:
-            return self._fail(BROKEN)
-        self._over = True
-        events: list[ir.Event] = []
-        sources = sources_of(self._seen)
-        for _, candidate in sorted(self._candidates.items()):
-            self._finish(candidate, sources, events)
-        events.append(ir.End())
-        return events
-
-    def _finish(
-        self, candidate: _Candidate, sources: tuple[ir.Citation, ...], events: list[ir.Event]
-    ) -> None:
+    def _finish(self, candidate: _Candidate, events: list[ir.Event]) -> None:
         for call in candidate.waiting:
             self._open_call(candidate, call, ir.ToolCall(call.id, ""), events)
         if candidate.notes and not candidate.texts:
             self._content(candidate, "", None, events)
         if candidate.texts:
-            events.extend(ir.Cite(candidate.texts[0][1], source, candidate.index) for source in sources)
+            first, index = candidate.texts[0][1], candidate.index
+            events.extend(ir.Cite(first, source, index) for source in sources_of(self._seen))
         called = bool(candidate.calls) or candidate.legacy >= 0
         blocks = [candidate.prose, candidate.legacy, candidate.audio]
         blocks.extend(call.block for call in candidate.calls.values())
