@@ -71,12 +71,6 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     """Write `tools`, filtered where the choice names a subset, and `tool_choice`."""
     own = request.dialect == NAME
     choice = request.tool_choice
-    if not request.tools and not own:
-        if choice is not None and choice.mode not in {"auto", "none"}:
-            target.report.lose("tool_choice", "there are no tools to choose from", "hint")
-        if request.parallel is False:
-            target.report.lose("parallel", "there are no tools to call", "hint")
-        return
     allowed: frozenset[str] | None = None
     if choice is not None and choice.mode in {"auto", "any"} and choice.names:
         allowed = frozenset(choice.names)
@@ -87,6 +81,12 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
             target.report.change(f"tools[{index}]", "tools", "left out: it may not be called")
         elif (written := _encode_tool(tool, target, index)) is not None:
             tools.append(written)
+    if not tools and not own:
+        if choice is not None and choice.mode not in {"auto", "none"}:
+            target.report.lose("tool_choice", "there are no tools to choose from", "hint")
+        if request.parallel is False:
+            target.report.lose("parallel", "there are no tools to call", "hint")
+        return
     if tools or (own and request.tools is not None):
         body["tools"] = tools
     if choice is not None or (request.parallel is False and tools):
