@@ -218,11 +218,11 @@ def _tools(value: Any, path: str) -> None:
         if kind == "function":
             function: Any = tool.get("function")
             check_function(function, path, index, ".function")
-            _unique(function["name"], names, f"{path}[{index}].function.name")
+            _unique(function["name"], names, path, index, ".function")
         elif kind == "custom":
             custom: Any = tool.get("custom")
             _custom(custom, f"{path}[{index}].custom")
-            _unique(custom["name"], names, f"{path}[{index}].custom.name")
+            _unique(custom["name"], names, path, index, ".custom")
         elif kind is None:
             missing(f"{path}[{index}].type")
         else:
@@ -235,12 +235,13 @@ def _functions(value: Any, path: str) -> None:
     names: set[str] = set()
     for index, function in enumerate(value):
         check_function(function, path, index, "")
-        _unique(function["name"], names, f"{path}[{index}].name")
+        _unique(function["name"], names, path, index, "")
 
 
-def _unique(name: str, names: set[str], path: str) -> None:
-    """No two tools with one name: a call could mean either."""
+def _unique(name: str, names: set[str], path: str, index: int, member: str) -> None:
+    """No two tools with one name: a call could mean either. path, index, member: as for `check_function`."""
     if name in names:
+        path = f"{path}[{index}]{member}.name"
         raise WireError(f"Invalid '{path}': there is another tool named '{name}'.", path, "invalid_value")
     names.add(name)
 
@@ -261,17 +262,26 @@ def check_function(function: Any, path: str, index: int, member: str) -> None:
     strict = function.get("strict")
     if strict is not None and type(strict) is not bool:
         a_boolean(strict, f"{path}[{index}]{member}.strict")
-    if (parameters := function.get("parameters")) is not None:
-        place = f"{path}[{index}]{member}.parameters"
-        # Whether a strict tool's schema keeps the strict rules is the provider's to say: they differ.
-        _schema(parameters, place, f"function '{name}'", "invalid_function_parameters")
-        if parameters.get("type", "object") != "object":
-            raise WireError(
-                f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', "
-                f"got 'type: \"{parameters['type']}\"'.",
-                place,
-                "invalid_function_parameters",
-            )
+    parameters = function.get("parameters")
+    if parameters is not None and not _is_plain(parameters):
+        _parameters(parameters, f"{path}[{index}]{member}.parameters", name)
+
+
+def _is_plain(parameters: Any) -> bool:
+    """Whether there is nothing to say against a function's parameters, as nearly always."""
+    return type(parameters) is dict and parameters.get("type") == "object" and mistake(parameters) is None
+
+
+def _parameters(value: Any, path: str, name: str) -> None:
+    # Whether a strict tool's schema keeps the strict rules is the provider's to say: they differ.
+    _schema(value, path, f"function '{name}'", "invalid_function_parameters")
+    if value.get("type", "object") != "object":
+        raise WireError(
+            f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', "
+            f"got 'type: \"{value['type']}\"'.",
+            path,
+            "invalid_function_parameters",
+        )
 
 
 def _custom(custom: Any, path: str) -> None:
