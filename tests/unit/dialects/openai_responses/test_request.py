@@ -1,0 +1,331 @@
+"""Requests, both ways: a client of this dialect gets its own words out; another's are said, or named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dragoman import ir
+from dragoman.dialects.facts import Facts
+from dragoman.dialects.openai_responses.history import CUT_OFF
+from dragoman.dialects.openai_responses.terms import ENCRYPTED, LOGPROBS
+from dragoman.dialects.quirks import Quirks
+from dragoman.errors import WireError
+from tests.unit.dialects.openai_responses.asking import again, asked, assistant, read, user, write
+
+LOOK = {"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": False}
+GRAMMAR = {"type": "grammar", "syntax": "lark", "definition": "start: /a/"}
+MADE = {"store": False, "include": [ENCRYPTED]}
+"""What every request holds unless its client said otherwise."""
+
+OWN: list[dict[str, Any]] = [
+    {},
+    {"input": "text", "instructions": "Be brief.", "stream": True},
+    {
+        "input": [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "content": "y", "phase": "commentary"},
+        ]
+    },
+    {"input": [{"type": "message", "role": "system", "content": [{"type": "input_text", "text": "x"}]}]},
+    {"input": [{"role": "user", "content": [{"type": "input_text", "text": "x"}]}], "stream": False},
+    {"temperature": 0.5, "top_p": 0.9, "top_logprobs": 3, "max_output_tokens": 99, "user": "me"},
+    {"frequency_penalty": 1, "presence_penalty": -1},
+    {"tools": [LOOK, {"type": "custom", "name": "calc", "format": GRAMMAR}], "tool_choice": "required"},
+    {
+        "tools": [
+            {**LOOK, "defer_loading": True},
+            {"type": "mcp", "server_label": "a", "server_url": "https://x"},
+        ]
+    },
+    {"tools": [{"type": "namespace", "name": "n", "description": "d", "tools": [LOOK]}]},
+    {"tools": [LOOK], "tool_choice": {"type": "function", "name": "look"}, "parallel_tool_calls": False},
+    {"tools": [{"type": "file_search", "vector_store_ids": ["v"]}], "tool_choice": {"type": "file_search"}},
+    {"text": {"format": {"type": "text"}, "verbosity": "low"}},
+    {"text": {"format": {"type": "json_object"}}},
+    {"text": {"format": {"type": "json_schema", "name": "a", "schema": {"type": "object"}, "strict": True}}},
+    {"text": {"format": {"type": "grammar", "definition": "x"}}},
+    {"text": {}},
+    {"reasoning": {"effort": "xhigh", "summary": "auto", "context": "all_turns"}},
+    {"reasoning": {}},
+    {
+        "metadata": {"a": "b"},
+        "service_tier": "ultrafast",
+        "safety_identifier": "s",
+        "moderation": {"model": "m"},
+    },
+    {"prompt_cache_key": "k", "prompt_cache_options": {"mode": "explicit", "ttl": "30m", "prewarm": True}},
+    {"previous_response_id": "resp_1", "conversation": None, "background": True},
+    {"truncation": "auto", "max_tool_calls": 3, "context_management": [{"type": "compaction"}]},
+]
+
+
+@pytest.mark.parametrize("members", OWN)
+def test_a_request_of_this_dialect_comes_back(members: dict[str, Any]) -> None:
+    stated = {key: value for key, value in members.items() if value is not None}
+    assert again(**members) == {"model": "gpt-5", "input": "Hello", **stated, **MADE}
+
+
+def test_an_input_may_be_absent() -> None:
+    assert "input" not in again(input=None, previous_response_id="resp_1")
+
+
+@pytest.mark.parametrize(
+    ("members", "made"),
+    [
+        ({"store": True}, {"store": True}),
+        ({"store": True, "include": [ENCRYPTED]}, {"store": True, "include": [ENCRYPTED]}),
+        ({"store": False}, MADE),
+        ({"include": [LOGPROBS]}, {"store": False, "include": [ENCRYPTED, LOGPROBS]}),
+        ({"include": ["x.y"]}, {"store": False, "include": [ENCRYPTED, "x.y"]}),
+    ],
+)
+def test_nothing_is_stored_unless_a_client_says_so(members: dict[str, Any], made: dict[str, Any]) -> None:
+    body = again(**members)
+    assert {key: body[key] for key in ("store", "include") if key in body} == made
+
+
+def test_no_sealed_thoughts_are_asked_of_a_model_without_thoughts() -> None:
+    body, _ = write(asked(), facts=Facts(reasoning=False))
+    assert "include" not in body
+
+
+def test_what_a_request_says_is_in_the_ir() -> None:
+    request = read(
+        instructions="Be brief.",
+        tools=[
+            LOOK,
+            {"type": "custom", "name": "calc", "format": GRAMMAR},
+            {
+                "type": "web_search",
+                "filters": {"allowed_domains": ["a.org"]},
+                "search_context_size": "low",
+                "user_location": {"type": "approximate", "city": "Bern"},
+            },
+        ],
+        tool_choice={
+            "type": "allowed_tools",
+            "mode": "required",
+            "tools": [{"type": "function", "name": "look"}],
+        },
+        include=[LOGPROBS],
+        top_logprobs=2,
+        stream=True,
+    )
+    assert request.system == (ir.Text("Be brief."),)
+    assert request.messages == (ir.Message("user", (ir.Text("Hello"),)),)
+    assert request.sampling == ir.Sampling(logprobs=True, top_logprobs=2)
+    assert request.tool_choice == ir.ToolChoice("any", ("look",))
+    assert (request.stream, request.stream_usage) == (True, True)
+    assert request.tools is not None
+    assert request.tools[1] == ir.Function("calc", kind="custom", format=GRAMMAR)
+    search = request.tools[2]
+    assert isinstance(search, ir.ProviderTool)
+    assert search.options == {
+        "allowed_domains": ["a.org"],
+        "context_size": "low",
+        "location": {"city": "Bern"},
+    }
+
+
+# --- Other dialects ----------------------------------------------------------------------------
+
+FOREIGN: list[tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = [
+    ({"system": (ir.Text("a"), ir.Text("b"))}, {"instructions": "a\n\nb"}, {}),
+    ({"max_output": 5}, {"max_output_tokens": 16}, {"max_output": "quality"}),
+    ({"sampling": ir.Sampling(stop=("x",))}, {}, {"sampling.stop": "meaning"}),
+    ({"sampling": ir.Sampling(seed=1, top_k=2)}, {}, {"sampling.seed": "hint", "sampling.top_k": "quality"}),
+    ({"sampling": ir.Sampling(presence_penalty=1)}, {}, {"sampling.presence_penalty": "quality"}),
+    ({"sampling": ir.Sampling(logit_bias={"1": 1})}, {}, {"sampling.logit_bias": "quality"}),
+    (
+        {"sampling": ir.Sampling(logprobs=True, top_logprobs=2)},
+        {"top_logprobs": 2, "include": [ENCRYPTED, LOGPROBS]},
+        {},
+    ),
+    (
+        {"reasoning": ir.Reasoning(effort="high", visible=True)},
+        {"reasoning": {"effort": "high", "summary": "auto"}},
+        {},
+    ),
+    ({"reasoning": ir.Reasoning(budget=9000)}, {"reasoning": {"effort": "medium"}}, {}),
+    ({"reasoning": ir.Reasoning(mode="off")}, {"reasoning": {"effort": "none"}}, {}),
+    ({"output": ir.Output("json")}, {"text": {"format": {"type": "json_object"}}}, {}),
+    (
+        {"output": ir.Output("schema", {"type": "object"})},
+        {"text": {"format": {"type": "json_schema", "name": "answer", "schema": {"type": "object"}}}},
+        {},
+    ),
+    ({"output": ir.Output(modalities=("text", "image"))}, {"tools": [{"type": "image_generation"}]}, {}),
+    (
+        {"tools": (ir.Function("f"),), "tool_choice": ir.ToolChoice("tool", ("f",)), "parallel": False},
+        {
+            "tools": [
+                {
+                    "type": "function",
+                    "name": "f",
+                    "parameters": {"type": "object", "properties": {}},
+                    "strict": False,
+                }
+            ],
+            "tool_choice": {"type": "function", "name": "f"},
+            "parallel_tool_calls": False,
+        },
+        {},
+    ),
+    ({"tools": (), "tool_choice": ir.ToolChoice("any")}, {}, {"tool_choice": "meaning"}),
+    (
+        {
+            "tools": (
+                ir.ProviderTool("another", "web_search", {}, options={"max_uses": 2, "context_size": "low"}),
+            )
+        },
+        {"tools": [{"type": "web_search", "search_context_size": "low"}]},
+        {"tools[0].options.max_uses": "quality"},
+    ),
+    (
+        {"tools": (ir.ProviderTool("another", "code_execution", {}),)},
+        {"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]},
+        {},
+    ),
+    ({"tools": (ir.ProviderTool("another", "memory", {}),)}, {}, {"tools[0]": "meaning"}),
+    ({"tier": "batch"}, {}, {"tier": "hint"}),
+    (
+        {"tier": "flex", "user": "me", "metadata": {"a": "b"}},
+        {"service_tier": "flex", "user": "me", "metadata": {"a": "b"}},
+        {},
+    ),
+    ({"cache": ir.Caching(key="k", mark=ir.CacheMark())}, {"prompt_cache_key": "k"}, {"cache.mark": "hint"}),
+    ({"previous": "x"}, {}, {"previous": "meaning"}),
+    ({"extra": {"another": {"knob": 1}}}, {}, {"knob": "hint"}),
+]
+
+
+@pytest.mark.parametrize(("fields", "members", "losses"), FOREIGN)
+def test_another_dialects_wishes(
+    fields: dict[str, Any], members: dict[str, Any], losses: dict[str, str]
+) -> None:
+    body, lost = write(asked(**fields))
+    greeting = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
+    assert body == {"model": "gpt-5", "input": [greeting], **MADE, **members}
+    assert lost == losses
+
+
+def test_several_answers_are_refused() -> None:
+    with pytest.raises(WireError) as raised:
+        write(asked(sampling=ir.Sampling(n=2)))
+    assert (raised.value.path, raised.value.code) == ("sampling.n", "unsupported_value")
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+def test_other_modalities_are_refused(kind: str) -> None:
+    with pytest.raises(WireError) as raised:
+        write(asked(output=ir.Output(modalities=(kind,))))
+    assert raised.value.code == "unsupported_modality"
+
+
+def test_what_a_vendor_refuses_is_named() -> None:
+    body, lost = write(asked(max_output=20), quirks=Quirks(refuses=frozenset({"max_output_tokens"})))
+    assert "max_output_tokens" not in body
+    assert lost == {"max_output": "quality"}
+
+
+def test_sampling_that_the_model_refuses_is_named() -> None:
+    body, lost = write(asked(sampling=ir.Sampling(temperature=1)), facts=Facts(sampling=False))
+    assert "temperature" not in body
+    assert lost == {"sampling.temperature": "quality"}
+
+
+def test_the_effort_is_the_nearest_that_the_model_knows() -> None:
+    wish = ir.Reasoning(effort="minimal")
+    body, lost = write(asked(reasoning=wish), facts=Facts(efforts=("none", "low", "high")))
+    assert body["reasoning"] == {"effort": "low"}
+    assert lost == {"reasoning.effort": "quality"}
+
+
+def kinds(body: dict[str, Any]) -> list[tuple[str, str | None]]:
+    return [(item["type"], item.get("call_id") or item.get("role")) for item in body["input"]]
+
+
+def test_calls_without_ids_are_linked_by_name_and_order() -> None:
+    body, _ = write(
+        asked(
+            assistant(ir.ToolCall(None, "f"), ir.ToolCall(None, "g"), ir.ToolCall(None, "f")),
+            user(ir.ToolResult(None, name="f"), ir.ToolResult(None, name="f"), ir.ToolResult(None, name="g")),
+        )
+    )
+    assert kinds(body) == [
+        ("function_call", "call_1"),
+        ("function_call", "call_2"),
+        ("function_call", "call_3"),
+        ("function_call_output", "call_1"),
+        ("function_call_output", "call_3"),
+        ("function_call_output", "call_2"),
+    ]
+
+
+def test_a_call_that_was_never_answered_gets_an_output() -> None:
+    body, _ = write(asked(assistant(ir.ToolCall("c", "f", kind="custom")), user(ir.Text("Go on"))))
+    assert kinds(body) == [("custom_tool_call", "c"), ("custom_tool_call_output", "c"), ("message", "user")]
+    assert body["input"][1]["output"] == CUT_OFF
+
+
+def test_a_result_without_its_call_is_told_by_the_user() -> None:
+    body, lost = write(asked(user(ir.ToolResult("c", (ir.Text("42"),)))))
+    assert body["input"] == [
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "42"}]}
+    ]
+    assert lost == {}
+
+
+def test_a_turn_of_texts_and_calls_keeps_its_order() -> None:
+    body, _ = write(
+        asked(
+            assistant(ir.Text("a"), ir.Text("b"), ir.ToolCall("c", "f"), ir.Text("d")),
+            user(ir.ToolResult("c", (ir.Text("1"), ir.Media("image", "image/png", "AAAA"))), ir.Text("e")),
+            user(ir.Text("g")),
+        )
+    )
+    assert [len(item.get("content", ())) for item in body["input"]] == [2, 0, 1, 0, 1, 1]
+    assert body["input"][0]["content"][0] == {"type": "output_text", "text": "a", "annotations": []}
+    assert body["input"][3]["output"] == [
+        {"type": "input_text", "text": "1"},
+        {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "auto"},
+    ]
+
+
+def test_pictures_of_an_assistant_follow_in_a_users_message() -> None:
+    body, lost = write(asked(assistant(ir.Media("image", "image/png", "AAAA"), ir.Text("Here"))))
+    assert kinds(body) == [("message", "assistant"), ("message", "user")]
+    assert lost == {}
+
+
+def test_thoughts_and_failures_of_others_are_named() -> None:
+    message = assistant(ir.Thinking("hm", sealed=ir.Sealed("another", "s")), ir.ToolCall("c", "f"))
+    _, lost = write(asked(message, user(ir.ToolResult("c", error=True))))
+    assert lost == {"messages[0].blocks[0]": "quality", "messages[1].blocks[0].error": "hint"}
+
+
+def test_a_file_gets_a_name() -> None:
+    body, _ = write(asked(user(ir.Media("document", "application/pdf", "AAAA"))))
+    assert body["input"][0]["content"] == [
+        {
+            "type": "input_file",
+            "file_data": "data:application/pdf;base64,AAAA",
+            "filename": "document.pdf",
+        }
+    ]
+
+
+def test_video_is_refused() -> None:
+    with pytest.raises(WireError) as raised:
+        write(asked(user(ir.Media("video", url="https://x"))))
+    assert (raised.value.path, raised.value.code) == ("messages[0].blocks[0]", "unsupported_modality")
+
+
+def test_our_own_marks_return_and_foreign_ones_are_named() -> None:
+    mark = {"mode": "explicit", "ttl": "30m"}
+    part = {"type": "input_text", "text": "x", "prompt_cache_breakpoint": mark}
+    assert again(input=[{"role": "user", "content": [part]}])["input"][0]["content"] == [part]
+    _, lost = write(asked(user(ir.Text("x", cache=ir.CacheMark("5m")))))
+    assert lost == {"messages[0].blocks[0].cache": "hint"}
