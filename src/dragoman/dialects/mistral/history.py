@@ -19,7 +19,7 @@ from dragoman.dialects.mistral.parts import decode_parts, encode_media, encode_p
 from dragoman.dialects.mistral.saying import Saying, decode_saying
 from dragoman.dialects.mistral.terms import call_id, leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.messages import answered
+from dragoman.dialects.openai_chat.messages import answered, read_content, read_history
 from dragoman.dialects.openai_chat.terms import text_of
 from dragoman.dialects.waiting import Waiting
 from dragoman.errors import WireError
@@ -38,20 +38,13 @@ same; an empty message is refused by some models."""
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
     """The whole history, one Message for each of the wire's."""
-    decoded: list[ir.Message] = []
-    for index, message in enumerate(messages):
-        role, content = message.get("role"), message.get("content")
-        if len(message) == 2 and type(content) is str and role in _PLAIN_ROLES:
-            decoded.append(ir.Message(role, (ir.Text(content),)))
-        else:
-            decoded.append(_message(message, role, f"messages[{index}]"))
-    return tuple(decoded)
+    return read_history(messages, _PLAIN_ROLES, _message)
 
 
 def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
     form = "parts" if type(message.get("content")) is list else None
     if role in _PLAIN_ROLES:
-        blocks = _content(message.get("content"), where)
+        blocks = read_content(message.get("content"), where, decode_parts)
         return ir.Message(role, blocks, form=form, extra=leftovers(message, _PLAIN))
     if role == "assistant":
         said = decode_saying(message, where, history=True)
@@ -59,20 +52,10 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
             form = "parts+prefix" if form else "prefix"
         return ir.Message("assistant", tuple(said), form=form, extra=leftovers(message, _ASSISTANT))
     if role == "tool":
-        content = _content(message.get("content"), where)
+        content = read_content(message.get("content"), where, decode_parts)
         result = ir.ToolResult(message.get("tool_call_id"), content, message.get("name"))
         return ir.Message("user", (result,), form=form, extra=leftovers(message, _TOOL))
     raise WireError(f"unknown role {role!r}", f"{where}.role", "invalid_value")
-
-
-def _content(content: Any, where: str) -> tuple[ir.Block, ...]:
-    if type(content) is str:
-        return (ir.Text(content),)
-    if type(content) is list:
-        return tuple(decode_parts(content, where + ".content"))
-    if content is None:
-        return ()
-    raise WireError("expected a string or an array", where + ".content", "invalid_type")
 
 
 # --- Encoding ----------------------------------------------------------------------------------

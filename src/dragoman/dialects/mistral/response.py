@@ -26,7 +26,7 @@ from dragoman.dialects.mistral.terms import (
 from dragoman.dialects.mistral.usage import decode_usage, encode_usage
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.errors import failure
-from dragoman.dialects.openai_chat.response import created_of, decode_stop, shown_model
+from dragoman.dialects.openai_chat.response import decode_stop, lose_stop, opening
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import RequestFailed, WireError
 
@@ -109,13 +109,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)
-    out: dict[str, Any] = {
-        "id": response.id if response.id is not None else reply.id,
-        "object": _OBJECT,
-        "created": created_of(response.created, reply, own=own),
-        "model": shown_model(response.model, reply),
-        "choices": [_choice(candidate, draft, reply) for candidate in response.candidates],
-    }
+    out = opening(response, reply, _OBJECT, own=own)
+    out["choices"] = [_choice(candidate, draft, reply) for candidate in response.candidates]
     usage = response.usage
     if usage is None and not own:
         report.add("usage", "a client needs the counts")
@@ -173,14 +168,7 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool)
         return None
     if draft.own:
         return stop.raw if stop.raw is not None else STOP_WORDS[stop.reason]
-    where += ".stop"
-    if (lost := STOPS_LOST.get(stop.reason)) is not None:
-        draft.report.lose(where + ".reason", lost, "quality")
-    if stop.sequence is not None:
-        draft.report.lose(where + ".sequence", "the stop sequence is not told", "hint")
-    for key, value in (stop.detail or {}).items():
-        if value:
-            draft.report.lose(f"{where}.detail.{key}", "a finish reason has no details here", "hint")
+    lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
     return "tool_calls" if called and stop.reason == "end" else STOP_WORDS[stop.reason]
 
 

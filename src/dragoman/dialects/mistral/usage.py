@@ -12,7 +12,7 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.terms import NAME, restore
-from dragoman.dialects.openai_chat.usage import rest_of
+from dragoman.dialects.openai_chat.usage import rest_of, total_up
 
 _NONE: Final[dict[str, Any]] = {}
 _TIER: Final = frozenset({"service_tier"})
@@ -58,10 +58,7 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
     """The counts with their totals. own: they came in this dialect."""
     out = _encode(usage, (usage.form or "").split("+") if own else [])
     if not own:
-        for member in ("prompt_tokens", "completion_tokens"):
-            if out.setdefault(member, 0) == 0 and usage == ir.Usage():
-                report.add(f"usage.{member}", "a client needs a number")
-        out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"]
+        total_up(out, usage, report)
         _lose(usage, report)
     if usage.extra is not None:
         restore(out, usage.extra, report, "usage")

@@ -15,7 +15,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.response import created_of, shown_model
+from dragoman.dialects.openai_chat.response import opening
 from dragoman.dialects.openai_chat.saying import separated
 from dragoman.dialects.openai_chat.template import Template
 from dragoman.dialects.openai_chat.terms import restore
@@ -258,12 +258,7 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
         self._own = event.dialect == self.dialect
         self._draft = Draft(self._reply.report, own=self._own, answer=True)
         self._usage = event.usage
-        members: dict[str, Any] = {
-            "id": event.id if event.id is not None else self._reply.id,
-            "object": "chat.completion.chunk",
-            "created": created_of(event.created, self._reply, own=self._own),
-            "model": shown_model(event.model, self._reply),
-        }
+        members = opening(event, self._reply, "chat.completion.chunk", own=self._own)
         if event.extra is not None:
             self._restore(self._once, event.extra, "")
         if event.status is not None:

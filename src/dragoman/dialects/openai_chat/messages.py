@@ -6,7 +6,7 @@ Message.form is "parts" where the content was a list, None where it was a string
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
@@ -34,13 +34,25 @@ _MAX_ID: Final = 40
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
     """The whole history, one Message for each of the wire's."""
+    return read_history(messages, _PLAIN_ROLES, _message)
+
+
+def read_history(
+    messages: Sequence[Any],
+    plain: frozenset[str],
+    read: Callable[[dict[str, Any], Any, str], ir.Message],
+) -> tuple[ir.Message, ...]:
+    """The messages of a history. plain: roles whose message may be a text alone.
+
+    read: one message, with its role and its path, that is more than a role and a text.
+    """
     decoded: list[ir.Message] = []
     for index, message in enumerate(messages):
         role, content = message.get("role"), message.get("content")
-        if len(message) == 2 and type(content) is str and role in _PLAIN_ROLES:
+        if len(message) == 2 and type(content) is str and role in plain:
             decoded.append(ir.Message(role, (ir.Text(content),)))
         else:
-            decoded.append(_message(message, role, f"messages[{index}]"))
+            decoded.append(read(message, role, f"messages[{index}]"))
     return tuple(decoded)
 
 
@@ -59,10 +71,17 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def _content(content: Any, where: str) -> tuple[ir.Block, ...]:
+    return read_content(content, where, decode_parts)
+
+
+def read_content(
+    content: Any, where: str, read: Callable[[Sequence[Any], str], Iterable[ir.Block]]
+) -> tuple[ir.Block, ...]:
+    """A message's content: a text, a list whose parts `read` reads, or nothing. where: the message's path."""
     if type(content) is str:
         return (ir.Text(content),)
     if type(content) is list:
-        return decode_parts(content, where + ".content")
+        return tuple(read(content, where + ".content"))
     if content is None:
         return ()
     raise WireError("expected a string or an array", where + ".content", "invalid_type")

@@ -165,13 +165,8 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     report = reply.report
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)
-    out: dict[str, Any] = {
-        "id": response.id if response.id is not None else reply.id,
-        "object": _OBJECT,
-        "created": created_of(response.created, reply, own=own),
-        "model": shown_model(response.model, reply),
-        "choices": [_choice(candidate, draft, reply) for candidate in response.candidates],
-    }
+    out = opening(response, reply, _OBJECT, own=own)
+    out["choices"] = [_choice(candidate, draft, reply) for candidate in response.candidates]
     if response.usage is not None:
         out["usage"] = encode_usage(response.usage, report, own=own)
     if response.tier is not None:
@@ -183,6 +178,16 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     if response.extra is not None:
         restore(out, response.extra, report, "")
     return out
+
+
+def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: bool) -> dict[str, Any]:
+    """The members with which an answer, or each of its chunks, begins. kind: its `object`."""
+    return {
+        "id": answer.id if answer.id is not None else reply.id,
+        "object": kind,
+        "created": created_of(answer.created, reply, own=own),
+        "model": shown_model(answer.model, reply),
+    }
 
 
 def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
@@ -248,7 +253,7 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool,
     if draft.own and stop.raw is not None:
         return stop.raw
     if not draft.own:
-        _lose_stop(stop, draft.report, where + ".stop")
+        lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
     if legacy and stop.reason in {"tool", "end"}:
         return "function_call"
     if called and stop.reason == "end":
@@ -256,8 +261,9 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool,
     return STOP_WORDS[stop.reason]
 
 
-def _lose_stop(stop: ir.Stop, report: Report, where: str) -> None:
-    if (lost := STOPS_LOST.get(stop.reason)) is not None:
+def lose_stop(stop: ir.Stop, report: Report, where: str, losses: Mapping[str, str]) -> None:
+    """Name what a finish reason does not tell. losses: the reasons that say more than their word does."""
+    if (lost := losses.get(stop.reason)) is not None:
         report.lose(where + ".reason", lost, "quality")
     if stop.sequence is not None:
         report.lose(where + ".sequence", "the stop sequence is not told", "hint")

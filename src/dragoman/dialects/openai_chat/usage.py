@@ -163,14 +163,19 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
     out = _encode(usage, (usage.form or "") if own else "")
     if not own:
         if "total_tokens" not in out:
-            for member in ("prompt_tokens", "completion_tokens"):
-                if out.setdefault(member, 0) == 0 and usage == _NOTHING:
-                    report.add(f"usage.{member}", "a client needs a number")
-            out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"]
+            total_up(out, usage, report)
         _lose(usage, report)
     if usage.extra is not None:
         restore(out, usage.extra, report, "usage")
     return out
+
+
+def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
+    """Add the counts that are missing, which clients take for numbers, and their total."""
+    for member in ("prompt_tokens", "completion_tokens"):
+        if out.setdefault(member, 0) == 0 and usage == _NOTHING:
+            report.add(f"usage.{member}", "a client needs a number")
+    out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"]
 
 
 def _encode(usage: ir.Usage, form: str) -> dict[str, Any]:
