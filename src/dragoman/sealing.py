@@ -79,6 +79,8 @@ class Sealing:
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
         """The request with what its client does not hold, as far as this scope issued it."""
         self._restored = frozenset()
+        if not self._questions:
+            return request
         try:
             if self._found is None:
                 self._found = await self._find()
