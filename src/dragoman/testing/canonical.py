@@ -270,6 +270,13 @@ def _mistral_content(value: Any) -> Any:
     return parts[0]["text"] if len(parts) == 1 and set(parts[0]) == {"type", "text"} else parts
 
 
+def _responses_include(value: Any) -> Any:
+    """Sealed thoughts are asked for wherever nothing is stored; the order of the words means nothing."""
+    if type(value) is not list:
+        return value
+    return sorted(word for word in value if word != "reasoning.encrypted_content") or _ABSENT
+
+
 CANON: dict[str, Canon] = {
     "openai_chat": Canon(
         Form(
@@ -407,6 +414,44 @@ CANON: dict[str, Canon] = {
         Form(defaults={"stream": False}),
         # Required by the specification; vendors leave them out.
         Form(may_add=frozenset({"id", "object", "created", "model", "choices[].index"})),
+        terminator=b"[DONE]",
+    ),
+    "openai_responses": Canon(
+        Form(
+            exact=frozenset({"metadata", "tools[].parameters", "text.format.schema"}),
+            defaults={
+                "stream": False,
+                "tools": [],
+                "input[].content": [],
+                "input[].content[].annotations": [],
+                "input[].content[].logprobs": [],
+            },
+            # The gateway owns the state: nothing is stored upstream unless the client said so.
+            may_add=frozenset({"store", "include"}),
+            spellings={"include": _responses_include},
+        ),
+        Form(
+            exact=frozenset({"metadata", "tools[].parameters", "text.format.schema"}),
+            defaults={
+                "output[].content": [],
+                "output[].summary": [],
+                "output[].content[].annotations": [],
+                "output[].content[].logprobs": [],
+            },
+            # Required by the specification; vendors, and older recordings, leave them out.
+            may_add=frozenset(
+                {
+                    *("id", "object", "created_at", "completed_at", "status", "model", "output"),
+                    *("tools", "tool_choice", "parallel_tool_calls", "text", "truncation", "metadata"),
+                    *("temperature", "top_p", "presence_penalty", "frequency_penalty", "top_logprobs"),
+                    *("store", "background", "service_tier"),
+                    *("usage.total_tokens", "usage.input_tokens_details", "usage.output_tokens_details"),
+                    "usage.input_tokens_details.cached_tokens",
+                    "usage.input_tokens_details.cache_write_tokens",
+                    "usage.output_tokens_details.reasoning_tokens",
+                }
+            ),
+        ),
         terminator=b"[DONE]",
     ),
 }
