@@ -88,22 +88,30 @@ def decode_request(wire: WireRequest) -> ir.Request:
     max_output = get("max_completion_tokens")
     if max_output is None and (max_output := get("max_tokens")) is not None:
         forms["max_output"] = "max_tokens"
-    if get("functions") is not None and get("tools") is None:
-        forms["tools"] = "functions"
+    tools = {} if keys.isdisjoint(_TOOLS) else _decode_tools(body, forms)
     wishes = {} if keys <= _USUAL else _decode_wishes(body, forms)
     return ir.Request(
         NAME,
         get("model"),
         decode_messages(get("messages") or ()),
-        tools=decode_tools(body),
-        tool_choice=decode_choice(body),
-        parallel=get("parallel_tool_calls"),
         sampling=_NO_SAMPLING if keys.isdisjoint(_SAMPLING) else _decode_sampling(body, forms),
         max_output=max_output,
         stream=get("stream") is True,
         forms=forms or None,
+        **tools,
         **wishes,
     )
+
+
+def _decode_tools(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
+    """The fields that are about tools, by name."""
+    if body.get("functions") is not None and body.get("tools") is None:
+        forms["tools"] = "functions"
+    return {
+        "tools": decode_tools(body),
+        "tool_choice": decode_choice(body),
+        "parallel": body.get("parallel_tool_calls"),
+    }
 
 
 def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, Any]:
