@@ -7,6 +7,7 @@ not, so model paths are prefixes. Each endpoint belongs to a face, whose envelop
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,12 +16,12 @@ from dragoman import ir
 from dragoman.accounts.keys import Caller
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DIALECTS
-from dragoman.errors import RequestFailed
+from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.version import __version__
-from dragoman.wire.json import encode
+from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.work import Inbound
 
 if TYPE_CHECKING:
@@ -62,22 +63,29 @@ class PathTable:
         self._gateway = gateway
         self._default_face = DIALECTS["openai_chat"]
         self._exact: dict[str, Endpoint] = {}
-        self._prefixes: list[tuple[str, str, Endpoint]] = []
+        self._prefixes: list[tuple[str, str, Endpoint]] = []  # what stands before and after a model's name
         self._base = gateway.config.server.base_path.rstrip("/")
-        self._stream_type = self._default_face.stream_type.encode()
         self._fill()
 
     def _fill(self) -> None:
-        chat = {"POST": Handler(self._chat, takes_body=True)}
         models = {"GET": Handler(self._models)}
         model = {"GET": Handler(self._model)}
         for path in ("/v1/chat/completions", "/chat/completions", "/chat"):
-            self._add(path, chat)
+            self._add_face(path, self._default_face)
+        completions = DIALECTS["openai_completions"]
+        for path in ("/v1/completions", "/completions"):
+            self._add_face(path, completions)
+        engine = {"POST": Handler(partial(self._engine, completions), takes_body=True)}
+        self._prefixes.append(
+            (
+                "/v1/engines/",
+                "/completions",
+                Endpoint("/v1/engines/{model}/completions", completions, engine),
+            )
+        )
         for path in ("/v1/models", "/models"):
             self._add(path, models)
-            self._prefixes.append(
-                (f"{path}/", "model", Endpoint(f"{path}/{{model}}", self._default_face, model))
-            )
+            self._prefixes.append((f"{path}/", "", Endpoint(f"{path}/{{model}}", self._default_face, model)))
         for path, answer in (
             ("/health", self._health),
             ("/health/live", self._live),
@@ -87,6 +95,9 @@ class PathTable:
 
     def _add(self, path: str, methods: Mapping[str, Handler], *, public: bool = False) -> None:
         self._exact[path] = Endpoint(path, self._default_face, methods, public)
+
+    def _add_face(self, path: str, face: Dialect) -> None:
+        self._exact[path] = Endpoint(path, face, {"POST": Handler(partial(self._ask, face), takes_body=True)})
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
         """The endpoint of a path and what the path holds. root: where the application is mounted."""
@@ -100,9 +111,10 @@ class PathTable:
             path = path.rstrip("/")
         if (endpoint := self._exact.get(path)) is not None:
             return endpoint, {}
-        for prefix, name, endpoint in self._prefixes:
-            if path.startswith(prefix) and len(path) > len(prefix):
-                return endpoint, {name: path[len(prefix) :]}
+        for prefix, suffix, endpoint in self._prefixes:
+            model = path.removeprefix(prefix).removesuffix(suffix)
+            if model and path == prefix + model + suffix:
+                return endpoint, {"model": model}
         return None, {}
 
     def face(self, endpoint: Endpoint | None) -> Dialect:
@@ -129,10 +141,10 @@ class PathTable:
 
     # Handlers -------------------------------------------------------------------------------------------
 
-    async def _chat(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        gateway, face = self._gateway, self._default_face
+    async def _ask(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        gateway = self._gateway
         settings = gateway.config.server
-        client.streams_as(self._stream_type, face.ping, settings.heartbeat or None)
+        client.streams_as(face.stream_type.encode(), face.ping, settings.heartbeat or None)
         await gateway.engine.handle(
             exchange,
             Inbound(
@@ -145,6 +157,14 @@ class PathTable:
             ),
             client,
         )
+
+    async def _engine(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """The model of the path is the body's. A body that is no JSON stays, for the engine to refuse."""
+        try:
+            body = encode_head({**decode_head(call.body), "model": call.params["model"]})
+        except WireError:
+            body = call.body
+        await self._ask(face, msgspec.structs.replace(call, body=body), exchange, client)
 
     async def _models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         entries = [entry for entry in self._gateway.entries() if call.caller.may_use(entry.id)]

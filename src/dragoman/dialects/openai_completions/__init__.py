@@ -9,7 +9,8 @@ Canonical form, up to which a body comes back as it was: a member that is null i
 
 What it cannot say: conversations, tools and media, which are refused; system text, which begins the prompt;
 reasoning, sources, calls and media of answers, which are losses. Several prompts and prompts of tokens go to
-servers of this protocol only. A prompt that is to be repeated (`echo`) the gateway repeats where the upstream cannot.
+servers of this protocol only. A prompt that is to be repeated (`echo`) the gateway repeats where the upstream
+cannot.
 
 Files: terms (words) · check · request · response · logprobs, usage · decoder, encoder (streams) · relay ·
 places.
