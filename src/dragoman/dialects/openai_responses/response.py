@@ -213,8 +213,8 @@ def incomplete(stop: ir.Stop | None) -> bool:
 
 
 def leave_incomplete(item: dict[str, Any]) -> None:
-    """The last item of an incomplete answer is incomplete itself."""
-    if "status" in item:
+    """The last item of an incomplete answer is incomplete itself, where its kind can be."""
+    if item["type"] in {"message", "function_call"}:
         item["status"] = "incomplete"
 
 

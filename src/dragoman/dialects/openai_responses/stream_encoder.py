@@ -426,7 +426,9 @@ class StreamEncoder:
         number = self._announced.pop(str(wire.get("id")), None)
         out = b""
         if number is None:
-            begun = {**wire, "status": "in_progress"} if "status" in wire else wire
+            begun = {**wire, "status": "in_progress"} if "status" in wire else dict(wire)
+            if "result" in begun:  # a picture is not sent twice
+                begun["result"] = None
             number = self._next()
             out = self._event("response.output_item.added", {"output_index": number, "item": begun})
         return out + self._item_done(number, wire)

@@ -40,7 +40,7 @@ def decode_usage(value: dict[str, Any]) -> ir.Usage:
 def _taken(rest: dict[str, Any], name: str, whole: Any, *keys: str) -> dict[str, int]:
     """The parts of a total that a details object states, taken out of `rest` where they add up."""
     details = rest.get(name)
-    if not isinstance(details, dict):
+    if not isinstance(details, dict) or not details:
         return {}
     parts = {key: details[key] for key in keys if type(details.get(key)) is int}
     if type(whole) is not int or sum(parts.values()) > whole:

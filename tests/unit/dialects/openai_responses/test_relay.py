@@ -1,0 +1,126 @@
+"""Relay: named edits, and not a byte beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from dragoman.dialects.openai_responses.relay import Relay, StreamRelay
+from dragoman.errors import RequestFailed, WireError
+from tests.unit.dialects.openai_responses.answering import CREATED, body, message, reply, sent
+
+
+def frame(value: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(value)
+
+
+DELTA = b'{"type":"response.output_text.delta","delta":"\\u0041 response.completed","output_index":0}'
+COMPLETED = sent("completed", sequence_number=9, response=body(message("a")))
+
+
+def test_the_model_of_a_whole_answer() -> None:
+    raw = b'{"id":"r", "model":"up","output":[ 1.0e0 ],"usage":null}'
+    assert Relay().response(raw, None) == (raw, None)
+    renamed, _ = Relay().response(raw, "shown")
+    assert renamed == b'{"id":"r","model":"shown","output":[ 1.0e0 ],"usage":null}'
+
+
+def test_usage_is_seen() -> None:
+    _, usage = Relay().response(frame(body()), None)
+    assert usage is not None
+    assert usage.total == 17
+
+
+@pytest.mark.parametrize(
+    "value", [{"error": {"message": "broke"}}, body(error={"code": "x", "message": "broke"})]
+)
+def test_failures_of_whole_answers(value: dict[str, Any]) -> None:
+    with pytest.raises(RequestFailed, match="broke"):
+        Relay().response(frame(value), None)
+
+
+@pytest.mark.parametrize("raw", [b"{}", b'{"output":{}}', b"[]", b"no json"])
+def test_what_is_no_answer(raw: bytes) -> None:
+    with pytest.raises(WireError):
+        Relay().response(raw, None)
+
+
+def test_deltas_pass_as_they_are() -> None:
+    relay = StreamRelay(reply("shown"))
+    assert not relay.content
+    assert relay.feed(DELTA) == b"event: response.output_text.delta\ndata: " + DELTA + b"\n\n"
+    assert relay.content
+
+
+def test_the_response_object_is_shown_as_the_client_knows_it() -> None:
+    relay = StreamRelay(
+        reply("shown", echo={"store": True, "previous_response_id": "resp_b", "temperature": 1})
+    )
+    created = {**CREATED, "response": {**CREATED["response"], "store": False, "previous_response_id": None}}
+    sent_on = relay.feed(frame(created))
+    value = msgspec.json.decode(sent_on.split(b"data: ")[1])
+    assert value == {
+        **created,
+        "response": {
+            **created["response"],
+            "id": "resp_a",
+            "model": "shown",
+            "store": True,
+            "previous_response_id": "resp_b",
+        },
+    }
+    assert not relay.content
+
+
+def test_frames_without_edits_pass_as_they_are() -> None:
+    relay = StreamRelay(reply(id="answer-1"))
+    assert relay.feed(frame(CREATED)) == b"event: response.created\ndata: " + frame(CREATED) + b"\n\n"
+
+
+def test_the_end() -> None:
+    relay = StreamRelay(reply())
+    relay.feed(frame(CREATED))
+    assert not relay.done
+    assert relay.feed(frame(COMPLETED)).endswith(b"\n\ndata: [DONE]\n\n")
+    assert relay.done
+    assert relay.usage is not None
+    assert relay.usage.total == 17
+    assert relay.feed(b"[DONE]") == relay.close() == b""
+
+
+def test_lines_for_a_socket() -> None:
+    relay = StreamRelay(reply(framing="ndjson", id="answer-1"))
+    assert relay.feed(DELTA) == DELTA + b"\n"
+    assert relay.feed(frame(COMPLETED)) == frame(COMPLETED) + b"\n"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        sent("error", code="server_error", message="broke"),
+        sent("error", error={"message": "broke"}),
+        sent("failed", response=body(status="failed", error={"code": "server_error", "message": "broke"})),
+    ],
+)
+def test_failures_in_a_stream(value: dict[str, Any]) -> None:
+    with pytest.raises(RequestFailed, match="broke"):
+        StreamRelay(reply()).feed(frame(value))
+
+
+def test_a_stream_that_breaks_off() -> None:
+    with pytest.raises(RequestFailed, match="ended before"):
+        StreamRelay(reply()).close()
+
+
+@pytest.mark.parametrize("raw", [b"no json", b"{}", b"[]"])
+def test_what_is_no_frame(raw: bytes) -> None:
+    with pytest.raises(WireError):
+        StreamRelay(reply()).feed(raw)
+
+
+def test_edits_of_a_request() -> None:
+    head = {"model": msgspec.Raw(b'"a"'), "input": msgspec.Raw(b"[ 1.0 ]"), "gone": msgspec.Raw(b"1")}
+    assert Relay().request(head, {"model": "b", "gone": msgspec.UNSET}) == b'{"model":"b","input":[ 1.0 ]}'
+    assert Relay().ask_usage({"stream": True}) == {}
