@@ -441,7 +441,16 @@ CANON: dict[str, Canon] = {
             # Required by the specification; vendors, and older recordings, leave them out.
             may_add=frozenset(
                 {
-                    *("id", "object", "created_at", "completed_at", "status", "model", "output"),
+                    *(
+                        "id",
+                        "object",
+                        "created_at",
+                        "completed_at",
+                        "status",
+                        "model",
+                        "output",
+                        "output[].id",
+                    ),
                     *("tools", "tool_choice", "parallel_tool_calls", "text", "truncation", "metadata"),
                     *("temperature", "top_p", "presence_penalty", "frequency_penalty", "top_logprobs"),
                     *("store", "background", "service_tier"),

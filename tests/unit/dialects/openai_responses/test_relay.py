@@ -49,9 +49,9 @@ def test_what_is_no_answer(raw: bytes) -> None:
 
 def test_deltas_pass_as_they_are() -> None:
     relay = StreamRelay(reply("shown"))
-    assert not relay.content
+    before = relay.content
     assert relay.feed(DELTA) == b"event: response.output_text.delta\ndata: " + DELTA + b"\n\n"
-    assert relay.content
+    assert (before, relay.content) == (False, True)
 
 
 def test_the_response_object_is_shown_as_the_client_knows_it() -> None:
@@ -82,9 +82,9 @@ def test_frames_without_edits_pass_as_they_are() -> None:
 def test_the_end() -> None:
     relay = StreamRelay(reply())
     relay.feed(frame(CREATED))
-    assert not relay.done
+    before = relay.done
     assert relay.feed(frame(COMPLETED)).endswith(b"\n\ndata: [DONE]\n\n")
-    assert relay.done
+    assert (before, relay.done) == (False, True)
     assert relay.usage is not None
     assert relay.usage.total == 17
     assert relay.feed(b"[DONE]") == relay.close() == b""

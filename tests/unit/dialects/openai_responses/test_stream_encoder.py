@@ -25,9 +25,9 @@ from tests.unit.dialects.openai_responses.answering import (
 END: tuple[ir.Event, ...] = (ir.Finish(ir.Stop("end")), ir.Tally(ir.Usage(input=3, output=2)), ir.End())
 
 
-def between(*said: ir.Event, stop: ir.Stop = END[0].stop) -> list[dict[str, Any]]:  # type: ignore[union-attr, assignment]
+def between(*said: ir.Event) -> list[dict[str, Any]]:
     """What is written for an answer between its first two events and its last."""
-    return payloads(streamed(START, *said, ir.Finish(stop), *END[1:]))[2:-1]
+    return payloads(streamed(START, *said, *END))[2:-1]
 
 
 def test_a_message() -> None:
@@ -61,7 +61,7 @@ def test_a_message() -> None:
 
 def test_parts_of_one_message_and_messages_apart() -> None:
     one, two = ir.Item("msg_1"), ir.Item("msg_2")
-    said = []
+    said: list[ir.Event] = []
     for index, item in enumerate((one, one, two)):
         said += [ir.Open(index, ir.Text("", item=item)), ir.TextDelta(index, "x"), ir.Close(index)]
     values = between(*said)
