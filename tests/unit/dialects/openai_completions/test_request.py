@@ -1,0 +1,144 @@
+"""Requests, field by field, both directions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dragoman import ir
+from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_completions import DIALECT
+from dragoman.dialects.openai_completions.terms import NAME
+from dragoman.errors import WireError
+
+
+def decoded(**members: Any) -> ir.Request:
+    return DIALECT.decode_request(WireRequest("chat", {"model": "m", "prompt": "Hi", **members}))
+
+
+def encoded(request: ir.Request, report: Report | None = None) -> dict[str, Any]:
+    body = DIALECT.encode_request(request, Target(report or Report(NAME), model="m")).body
+    return {key: value for key, value in body.items() if key != "model"}
+
+
+def asked(*texts: str, **fields: Any) -> ir.Request:
+    blocks = tuple(ir.Text(text) for text in texts)
+    return ir.Request("other", "m", (ir.Message("user", blocks),), **fields)
+
+
+def test_a_prompt_is_one_message_of_a_user() -> None:
+    assert decoded().messages == (ir.Message("user", (ir.Text("Hi"),)),)
+    assert decoded(prompt=["Hi"]).messages == decoded().messages
+
+
+@pytest.mark.parametrize(
+    ("prompt", "kind"), [(["a", "b"], "prompts"), ([1, 2], "tokens"), ([[1], [2]], "tokens")]
+)
+def test_what_is_no_single_text_stays_whole_and_goes_nowhere_else(prompt: Any, kind: str) -> None:
+    assert decoded(prompt=prompt).messages[0].blocks == (ir.Native(NAME, kind, prompt),)
+    assert DIALECT.portable is not None
+    with pytest.raises(WireError) as refused:
+        DIALECT.portable(WireRequest("chat", {"prompt": prompt}))
+    assert (refused.value.path, refused.value.code) == ("prompt", "unsupported_value")
+
+
+@pytest.mark.parametrize("prompt", ["a", ["a"]])
+def test_one_text_may_go_anywhere(prompt: Any) -> None:
+    assert DIALECT.portable is not None
+    DIALECT.portable(WireRequest("chat", {"prompt": prompt}))
+
+
+def test_the_apis_default_is_said_to_others_and_not_written_out_here() -> None:
+    assert decoded().max_output == 16
+    assert encoded(decoded()) == {"prompt": "Hi"}
+    assert encoded(decoded(max_tokens=16)) == {"prompt": "Hi", "max_tokens": 16}
+
+
+def test_logprobs_are_a_number_of_alternatives() -> None:
+    sampling = decoded(logprobs=0).sampling
+    assert (sampling.logprobs, sampling.top_logprobs) == (True, 0)
+    assert decoded().sampling.logprobs is None
+    report = Report(NAME)
+    assert encoded(asked("Hi", sampling=ir.Sampling(logprobs=True, top_logprobs=9)), report)["logprobs"] == 5
+    assert [(loss.path, loss.severity) for loss in report.losses] == [("sampling.top_logprobs", "quality")]
+    assert encoded(asked("Hi", sampling=ir.Sampling(logprobs=True)))["logprobs"] == 0
+    assert "logprobs" not in encoded(asked("Hi", sampling=ir.Sampling(logprobs=False)))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"echo": True, "suffix": "!", "stop": "x", "stream": False},
+        {"stop": ["x", "y"], "n": 2, "best_of": 3, "seed": 1, "user": "u"},
+        {"stream": True, "stream_options": {"include_usage": False, "include_obfuscation": False}},
+        {"stream": True, "stream_options": {"include_obfuscation": False}},
+        {"top_k": 4, "min_p": 0.5, "of_a_vendor": [1]},
+    ],
+)
+def test_our_own_clients_spelling_goes_out_again(members: dict[str, Any]) -> None:
+    assert encoded(decoded(**members)) == {"prompt": "Hi", **members}
+
+
+def test_texts_of_others_become_one_prompt_with_room_for_an_answer() -> None:
+    report = Report(NAME)
+    system = (ir.Text("Be brief."),)
+    body = encoded(asked("One.", "Two.", system=system), report)
+    assert body == {"prompt": "Be brief.\n\nOne.\n\nTwo.", "max_tokens": 4096}
+    assert [(change.path, change.to) for change in report.changes] == [
+        ("system", "prompt"),
+        (None, "max_tokens"),
+    ]
+    assert report.losses == []
+
+
+HELLO = ir.Message("user", (ir.Text("Hi"),))
+
+
+@pytest.mark.parametrize(
+    ("request_", "path"),
+    [
+        (ir.Request("other", "m", (HELLO, ir.Message("assistant", (ir.Text("Yes"),)), HELLO)), "messages[1]"),
+        (ir.Request("other", "m", (HELLO, HELLO)), "messages[1]"),
+        (
+            ir.Request("other", "m", (ir.Message("user", (ir.Media("image", url="u"),)),)),
+            "messages[0].blocks[0]",
+        ),
+        (ir.Request("other", "m", (HELLO,), tools=(ir.Function("f"),)), "tools"),
+    ],
+)
+def test_what_no_prompt_can_hold_is_refused(request_: ir.Request, path: str) -> None:
+    with pytest.raises(WireError) as refused:
+        encoded(request_)
+    assert (refused.value.path, refused.value.code) == (path, "unsupported_value")
+
+
+def test_wishes_that_cannot_be_asked_for_are_losses() -> None:
+    report = Report(NAME)
+    output, reasoning = ir.Output("schema", {"type": "object"}, "x"), ir.Reasoning(effort="low")
+    encoded(asked("Hi", output=output, reasoning=reasoning, cache=ir.Caching("k"), store=True), report)
+    lost = {loss.path: loss.severity for loss in report.losses}
+    assert lost == {
+        "reasoning": "quality",
+        "store": "hint",
+        "output.kind": "meaning",
+        "output.schema": "meaning",
+        "output.name": "meaning",
+        "cache.key": "hint",
+    }
+
+
+@pytest.mark.parametrize(
+    ("where", "path"),
+    [
+        ("messages[0].blocks[0]", "$.prompt"),
+        ("messages[0].blocks[1]", "$.suffix"),
+        ("sampling.logit_bias", "$.logit_bias"),
+        ("sampling.top_logprobs", "$.logprobs"),
+        ("max_output", "$.max_tokens"),
+        ("best_of", "$.best_of"),
+    ],
+)
+def test_places(where: str, path: str) -> None:
+    assert DIALECT.locate(where) == path
