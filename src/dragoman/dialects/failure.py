@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -45,6 +45,18 @@ _BY_STATUS: dict[int, Kind] = {
 def kind_of_status(status: int) -> Kind:
     """What an HTTP status says by itself, before the body is looked at."""
     return _BY_STATUS.get(status) or ("upstream" if status >= 500 else "invalid_request")
+
+
+_GATEWAYS = frozenset({"authentication", "permission", "quota", "not_found", "model_not_found"})
+"""Kinds that whoever runs the gateway has to mend: its account, or the name it asked for."""
+_UPSTREAMS = frozenset(
+    {"rate_limit", "overloaded", "timeout", "upstream", "unavailable", "not_implemented", "internal"}
+)
+
+
+def blame_of(kind: Kind) -> Literal["client", "upstream", "gateway"]:
+    """Who has to change something after a failure upstream."""
+    return "gateway" if kind in _GATEWAYS else "upstream" if kind in _UPSTREAMS else "client"
 
 
 class Body(msgspec.Struct, frozen=True):

@@ -8,7 +8,15 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.failure import Body, kind_of_status, read_body, redact, retry_after, retry_headers
+from dragoman.dialects.failure import (
+    Body,
+    blame_of,
+    kind_of_status,
+    read_body,
+    redact,
+    retry_after,
+    retry_headers,
+)
 
 
 @pytest.mark.parametrize(
@@ -138,3 +146,18 @@ def test_what_a_status_says_by_itself(status: int, kind: str) -> None:
 )
 def test_what_headers_say_of_trying_again(fault: ir.Fault, headers: dict[str, str]) -> None:
     assert retry_headers(fault) == headers
+
+
+@pytest.mark.parametrize(
+    ("kind", "blamed"),
+    [
+        ("invalid_request", "client"),
+        ("context_length", "client"),
+        ("quota", "gateway"),
+        ("model_not_found", "gateway"),
+        ("rate_limit", "upstream"),
+        ("internal", "upstream"),
+    ],
+)
+def test_who_has_to_change_something(kind: ir.Kind, blamed: str) -> None:
+    assert blame_of(kind) == blamed

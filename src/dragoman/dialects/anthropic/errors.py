@@ -12,7 +12,7 @@ from typing import Any, cast, get_args
 import msgspec
 
 from dragoman.dialects.anthropic.terms import NAME
-from dragoman.dialects.failure import Body, kind_of_status, read_body, retry_after, retry_headers
+from dragoman.dialects.failure import Body, blame_of, kind_of_status, read_body, retry_after, retry_headers
 from dragoman.ir import STATUS, Fault, Kind
 
 _KINDS: dict[str, Kind] = {
@@ -61,9 +61,6 @@ _CODES: dict[Kind, str] = {
     "overloaded": "server_is_overloaded",
     "model_not_found": "model_not_found",
 }
-_GATEWAYS = frozenset({"authentication", "permission", "quota", "not_found", "model_not_found"})
-"""Kinds that whoever runs the gateway has to mend: its account, or the name it asked for."""
-_UPSTREAMS = frozenset({"rate_limit", "overloaded", "timeout", "upstream", "unavailable", "not_implemented"})
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
@@ -99,7 +96,7 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
         type=body.type,
         status=status,
         retry_after=wait,
-        blame="gateway" if kind in _GATEWAYS else "upstream" if kind in _UPSTREAMS else "client",
+        blame=blame_of(kind),
         extra={NAME: kept} if kept else None,
     )
 

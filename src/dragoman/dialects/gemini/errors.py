@@ -16,7 +16,7 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from dragoman.dialects.failure import Body, kind_of_status, read_body, retry_after, retry_headers
+from dragoman.dialects.failure import Body, blame_of, kind_of_status, read_body, retry_after, retry_headers
 from dragoman.dialects.gemini.terms import NAME
 from dragoman.ir import STATUS, Fault, Kind
 
@@ -87,9 +87,6 @@ _CODES: dict[Kind, str] = {
     "overloaded": "server_is_overloaded",
     "model_not_found": "model_not_found",
 }
-_GATEWAYS = frozenset({"authentication", "permission", "quota", "not_found", "model_not_found"})
-"""Kinds that whoever runs the gateway has to mend: its account, or the name it asked for."""
-_UPSTREAMS = frozenset({"rate_limit", "overloaded", "timeout", "upstream", "unavailable", "not_implemented"})
 _KIND_WORDS: frozenset[str] = frozenset(get_args(Kind))
 
 ENDED = "The provider's stream ended before its answer was complete."
@@ -133,7 +130,7 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
         type=word,
         status=status,
         retry_after=wait if wait is not None else _wait(body, details),
-        blame="gateway" if kind in _GATEWAYS else "upstream" if kind in _UPSTREAMS else "client",
+        blame=blame_of(kind),
         extra={NAME: {"details": shown}} if shown else None,
     )
 

@@ -7,11 +7,19 @@ patterns only where a status stands for many things.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
-from dragoman.dialects.failure import Body, kind_of_status, read_body, redact, retry_after, retry_headers
+from dragoman.dialects.failure import (
+    Body,
+    blame_of,
+    kind_of_status,
+    read_body,
+    redact,
+    retry_after,
+    retry_headers,
+)
 from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.ir import STATUS, Fault, Kind
 
@@ -110,11 +118,6 @@ _SPENT: Final = ("used all available credits", "monthly spending limit", "exceed
 """Fragments that tell a spent quota, which waiting does not mend, from a rate limit."""
 _VAGUE: Final = frozenset({400, 413, 422})
 
-_GATEWAYS: Final = frozenset({"authentication", "permission", "quota", "not_found", "model_not_found"})
-"""Kinds that whoever runs the gateway has to mend: its account, or the name it asked for."""
-_UPSTREAMS: Final = frozenset(
-    {"rate_limit", "overloaded", "timeout", "upstream", "unavailable", "not_implemented", "internal"}
-)
 _SHOWN: Final = frozenset({"innererror", "failed_generation"})
 """Members beside the usual four that clients read: Azure's filter results, Groq's failed output."""
 
@@ -166,11 +169,6 @@ def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
         blame=blame_of(kind),
         extra={NAME: said.rest} if said.rest else None,
     )
-
-
-def blame_of(kind: Kind) -> Literal["client", "upstream", "gateway"]:
-    """Who has to change something after a failure upstream."""
-    return "gateway" if kind in _GATEWAYS else "upstream" if kind in _UPSTREAMS else "client"
 
 
 def kind_of(said: Body, status: int | None) -> Kind:

@@ -7,11 +7,19 @@ Status first, then the body's own codes, message patterns only where a status st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
-from dragoman.dialects.failure import Body, kind_of_status, read_body, redact, retry_after, retry_headers
+from dragoman.dialects.failure import (
+    Body,
+    blame_of,
+    kind_of_status,
+    read_body,
+    redact,
+    retry_after,
+    retry_headers,
+)
 from dragoman.dialects.openai_responses.terms import NAME
 from dragoman.ir import STATUS, Fault, Kind
 
@@ -112,12 +120,6 @@ _SPENT: Final = ("used all available credits", "monthly spending limit", "exceed
 """Fragments that tell a spent quota, which waiting does not mend, from a rate limit."""
 _VAGUE: Final = frozenset({400, 413, 422})
 
-_GATEWAYS: Final = frozenset({"authentication", "permission", "quota", "not_found", "model_not_found"})
-"""Kinds that whoever runs the gateway has to mend: its account, or the name it asked for."""
-_UPSTREAMS: Final = frozenset(
-    {"rate_limit", "overloaded", "timeout", "upstream", "unavailable", "not_implemented", "internal"}
-)
-
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """The fault of an error answer. Never fails: whatever the body is, the status says something."""
@@ -153,13 +155,9 @@ def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
         type=said.type,
         status=status,
         retry_after=wait,
-        blame=_blame(kind),
+        blame=blame_of(kind),
         extra={NAME: said.rest} if said.rest else None,
     )
-
-
-def _blame(kind: Kind) -> Literal["client", "upstream", "gateway"]:
-    return "gateway" if kind in _GATEWAYS else "upstream" if kind in _UPSTREAMS else "client"
 
 
 def _kind(said: Body, status: int | None) -> Kind:
