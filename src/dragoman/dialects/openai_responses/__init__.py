@@ -13,7 +13,7 @@ What it cannot say, and what becomes of it:
 - stop sequences, penalties, seed, top_k, min_p, logit_bias, predictions: losses;
 - thinking of another origin: dropped from requests; in answers its seal is tagged with its origin, so that it
   finds its way back;
-- whether a tool failed, names of authors: losses;
+- whether a tool failed: its text alone says so; names of authors: losses;
 - what other providers' own tools did: searches are shown, the rest is a loss.
 
 What OpenAI's own tools did, and items that only it knows, are kept whole as Native.

@@ -284,10 +284,18 @@ def _write_result(block: ir.ToolResult, draft: Draft, where: str) -> _Wire | Non
     out["call_id"] = block.id if block.id is not None else block.name or ""
     out["output"] = _encode_output(block, draft, where)
     if block.error:
-        draft.report.lose(where + ".error", "whether a tool failed is said by its text alone", "hint")
+        draft.report.change(where + ".error", "input", "a failure is told in the result's text")
+        out["output"] = _failed(out["output"])
     if block.sealed is not None:
         leave_seal(draft, where)
     return draft.finish(out, block.cache, block.extra, where)
+
+
+def _failed(output: Any) -> Any:
+    """An output that says that its tool failed."""
+    if isinstance(output, str):
+        return f"Error: {output}" if output else "Error"
+    return [{"type": "input_text", "text": "Error:"}, *output]
 
 
 def _encode_output(block: ir.ToolResult, draft: Draft, where: str) -> Any:

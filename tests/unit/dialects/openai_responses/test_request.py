@@ -300,10 +300,10 @@ def test_pictures_of_an_assistant_follow_in_a_users_message() -> None:
     assert lost == {}
 
 
-def test_thoughts_and_failures_of_others_are_named() -> None:
+def test_thoughts_of_others_are_named() -> None:
     message = assistant(ir.Thinking("hm", sealed=ir.Sealed("another", "s")), ir.ToolCall("c", "f"))
     _, lost = write(asked(message, user(ir.ToolResult("c", error=True))))
-    assert lost == {"messages[0].blocks[0]": "quality", "messages[1].blocks[0].error": "hint"}
+    assert lost == {"messages[0].blocks[0]": "quality"}
 
 
 def test_a_file_gets_a_name() -> None:
@@ -329,3 +329,20 @@ def test_our_own_marks_return_and_foreign_ones_are_named() -> None:
     assert again(input=[{"role": "user", "content": [part]}])["input"][0]["content"] == [part]
     _, lost = write(asked(user(ir.Text("x", cache=ir.CacheMark("5m")))))
     assert lost == {"messages[0].blocks[0].cache": "hint"}
+
+
+@pytest.mark.parametrize(
+    ("content", "output"),
+    [
+        ((), "Error"),
+        ((ir.Text("boom"),), "Error: boom"),
+        (
+            (ir.Text("a"), ir.Text("b")),
+            [{"type": "input_text", "text": text} for text in ("Error:", "a", "b")],
+        ),
+    ],
+)
+def test_a_failure_is_told_in_the_results_text(content: tuple[ir.Block, ...], output: Any) -> None:
+    body, lost = write(asked(assistant(ir.ToolCall("c", "f")), user(ir.ToolResult("c", content, error=True))))
+    assert body["input"][1]["output"] == output
+    assert lost == {}
