@@ -56,6 +56,10 @@ COUNTS: list[tuple[dict[str, Any], ir.Usage]] = [
     ({**PLAIN, "cached_tokens": 4}, ir.Usage(6, 4, output=6, form="cached_tokens")),
     # Counts that contradict each other are kept as they were stated
     (
+        {"prompt_tokens": -1, "completion_tokens": 6, "total_tokens": 5},
+        ir.Usage(0, output=6, extra={"openai_chat": {"prompt_tokens": -1, "total_tokens": 5}}),
+    ),
+    (
         {**PLAIN, "total_tokens": 100},
         ir.Usage(10, output=6, extra={"openai_chat": {"total_tokens": 100}}),
     ),
