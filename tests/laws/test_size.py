@@ -1,0 +1,295 @@
+"""Twice the input takes at most three times the time, so that no client can hold the event loop for minutes.
+
+Each shape of request grows in one way: parts, messages, calls and results, tools, schemas, leftovers, text.
+Compared are CPU seconds at two sizes, never absolute times, and a breach must show several times over.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+import pytest
+
+from dragoman.dialects.capabilities import refuse
+from dragoman.dialects.dialect import Dialect, Target, WireRequest
+from dragoman.dialects.emulate import emulate
+from dragoman.dialects.facts import Facts
+from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.table import DIALECTS
+from dragoman.state.recall import Marks, ask
+from dragoman.wire import json
+
+Body: TypeAlias = dict[str, Any]
+Shape: TypeAlias = Callable[[int], Body]
+
+SMALL = 1500
+TIMES = 4
+MOST = 9.0
+"""Three times for each doubling. What is linear takes 4 times as long, what is quadratic 16 times."""
+TRIES = 3
+FACTS = Facts(tools=True, structured=False)
+BLIND = Facts(images=False)
+USER = {"role": "user", "content": "Hello"}
+CONTENT = {"role": "user", "parts": [{"text": "Hello"}]}
+
+
+def properties(n: int) -> Body:
+    return {
+        "type": "object",
+        "properties": {f"p{i}": {"type": ["string", "null"], "default": "x"} for i in range(n)},
+        "required": [f"p{i}" for i in range(n)],
+    }
+
+
+def definitions(n: int) -> Body:
+    """Each definition refers to two others, in one great circle."""
+    return {
+        "type": "object",
+        "$defs": {
+            f"d{i}": {
+                "type": "object",
+                "properties": {
+                    "a": {"$ref": f"#/$defs/d{(i + 1) % n}"},
+                    "b": {"$ref": f"#/$defs/d{(i + 7) % n}"},
+                },
+            }
+            for i in range(n)
+        },
+        "properties": {"root": {"$ref": "#/$defs/d0"}},
+    }
+
+
+# --- Chat Completions, and Mistral's form of it ---------------------------------------------------
+
+
+def call_ids(n: int) -> list[str]:
+    return [f"c{i:08}" for i in range(n)]
+
+
+def chat_calls(n: int, step: int | None = 1) -> Body:
+    """Calls in one message, and their results in order, reversed (-1) or not at all (None)."""
+    ids = call_ids(n)
+    function = {"name": "f", "arguments": '{"a":1}'}
+    answered = [] if step is None else ids[::step]
+    return {
+        "messages": [
+            USER,
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": id_, "type": "function", "function": function} for id_ in ids],
+            },
+            *({"role": "tool", "tool_call_id": id_, "content": "done"} for id_ in answered),
+        ]
+    }
+
+
+def chat_turns(n: int) -> Body:
+    """A call and its result in each of many turns."""
+    messages: list[Body] = [USER]
+    for id_ in call_ids(n):
+        call = {"id": id_, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        messages.append({"role": "assistant", "content": "On it", "tool_calls": [call]})
+        messages.append({"role": "tool", "tool_call_id": id_, "content": "done"})
+    return {"messages": messages}
+
+
+def chat_tools(*schemas: Body) -> Body:
+    tools = [
+        {"type": "function", "function": {"name": f"f{i}", "parameters": schema}}
+        for i, schema in enumerate(schemas)
+    ]
+    return {"messages": [USER], "tools": tools}
+
+
+def chat_allowed(n: int) -> Body:
+    body = chat_tools(*[{"type": "object"}] * n)
+    named = [{"type": "function", "function": {"name": f"f{i}"}} for i in range(n)]
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": named}}
+    return {**body, "tool_choice": choice}
+
+
+CHAT: dict[str, Shape] = {
+    "parts": lambda n: {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}] * n}]},
+    "messages": lambda n: {"messages": [USER, {"role": "assistant", "content": "y"}] * n + [USER]},
+    "system messages": lambda n: {"messages": [USER, {"role": "system", "content": "s"}] * n + [USER]},
+    "calls": chat_calls,
+    "calls answered backwards": lambda n: chat_calls(n, -1),
+    "calls without results": lambda n: chat_calls(n, None),
+    "turns": chat_turns,
+    "tools": lambda n: chat_tools(*[{"type": "object"}] * n),
+    "properties": lambda n: chat_tools(properties(n)),
+    "definitions": lambda n: chat_tools(definitions(n)),
+    "leftovers": lambda n: {"messages": [{**USER, "odd": i} for i in range(n)]},
+    "top-level leftovers": lambda n: {"messages": [USER], **{f"odd{i}": 1 for i in range(n)}},
+    "text": lambda n: {"messages": [{"role": "user", "content": '\\"\né{[,' * 50 * n}]},
+    "base64": lambda n: {
+        "messages": [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{'iVBO' * 100 * n}"}}
+                ],
+            }
+        ]
+    },
+}
+
+# --- Anthropic's Messages --------------------------------------------------------------------------
+
+
+def anthropic_calls(n: int, step: int = 1) -> Body:
+    ids = call_ids(n)
+    uses = [{"type": "tool_use", "id": id_, "name": "f", "input": {"a": 1}} for id_ in ids]
+    results = [{"type": "tool_result", "tool_use_id": id_, "content": "done"} for id_ in ids[::step]]
+    return {"messages": [USER, {"role": "assistant", "content": uses}, {"role": "user", "content": results}]}
+
+
+def anthropic_tools(*schemas: Body) -> Body:
+    tools = [{"name": f"f{i}", "input_schema": schema} for i, schema in enumerate(schemas)]
+    return {"messages": [USER], "tools": tools}
+
+
+ANTHROPIC: dict[str, Shape] = {
+    **{name: CHAT[name] for name in ("parts", "messages", "leftovers", "top-level leftovers", "text")},
+    "system": lambda n: {"messages": [USER], "system": [{"type": "text", "text": "x"}] * n},
+    "calls": anthropic_calls,
+    "calls answered backwards": lambda n: anthropic_calls(n, -1),
+    "tools": lambda n: anthropic_tools(*[{"type": "object"}] * n),
+    "properties": lambda n: anthropic_tools(properties(n)),
+    "definitions": lambda n: anthropic_tools(definitions(n)),
+}
+
+# --- Gemini ----------------------------------------------------------------------------------------
+
+
+def gemini_calls(n: int, step: int = 1, *, ids: bool = True) -> Body:
+    """Calls and results that are told by their ids, or by their names alone."""
+    named = [{"name": f"f{i}", **({"id": id_} if ids else {})} for i, id_ in enumerate(call_ids(n))]
+    calls = [{"functionCall": {**one, "args": {"a": 1}}} for one in named]
+    results = [{"functionResponse": {**one, "response": {"a": 1}}} for one in named[::step]]
+    return {"contents": [CONTENT, {"role": "model", "parts": calls}, {"role": "user", "parts": results}]}
+
+
+def gemini_tools(*schemas: Body) -> Body:
+    declared = [{"name": f"f{i}", "parametersJsonSchema": schema} for i, schema in enumerate(schemas)]
+    return {"contents": [CONTENT], "tools": [{"functionDeclarations": declared}]}
+
+
+GEMINI: dict[str, Shape] = {
+    "parts": lambda n: {"contents": [{"role": "user", "parts": [{"text": "x"}] * n}]},
+    "messages": lambda n: {
+        "contents": [CONTENT, {"role": "model", "parts": [{"text": "y"}]}] * n + [CONTENT]
+    },
+    "calls": gemini_calls,
+    "calls answered backwards": lambda n: gemini_calls(n, -1),
+    "calls without ids": lambda n: gemini_calls(n, -1, ids=False),
+    "tools": lambda n: gemini_tools(*[{"type": "object"}] * n),
+    "properties": lambda n: gemini_tools(properties(n)),
+    "definitions": lambda n: gemini_tools(definitions(n)),
+    "leftovers": lambda n: {"contents": [{**CONTENT, "odd": i} for i in range(n)]},
+}
+
+SHAPES: dict[str, tuple[Body, dict[str, Shape]]] = {
+    "openai_chat": ({"model": "m"}, {**CHAT, "allowed tools": chat_allowed}),
+    "mistral": ({"model": "m"}, CHAT),
+    "anthropic": ({"model": "m", "max_tokens": 100}, ANTHROPIC),
+    "gemini": ({}, GEMINI),
+}
+"""By dialect: what each request has, and how it may grow."""
+
+CASES = [(dialect, shape) for dialect, (_, shapes) in SHAPES.items() for shape in shapes]
+ID = "{0[0]}: {0[1]}".format
+
+
+def wire_of(dialect: Dialect, body: bytes) -> WireRequest:
+    path = dialect.paths["chat"]
+    params = {"model": "m"} if "{model}" in path else {}
+    return WireRequest("chat", json.decode_object(body), path=path, params=params)
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """CPU seconds of one run, without those of collecting what others left."""
+    gc.collect()
+    gc.disable()
+    try:
+        began = time.process_time()
+        run()
+        return time.process_time() - began
+    finally:
+        gc.enable()
+
+
+def grows_too_fast(prepare: Callable[[int], Callable[[], object]]) -> str | None:
+    """What is wrong with how the time of a run grows with its size; None where nothing is."""
+    ratios: list[float] = []
+    for _ in range(TRIES):
+        small, large = seconds(prepare(SMALL)), seconds(prepare(SMALL * TIMES))
+        if large <= MOST * max(small, 0.001):  # what takes less than that is too short to be told
+            return None
+        ratios.append(large / small)
+    return f"{TIMES} times the input takes {min(ratios):.1f} times the time"
+
+
+def source_of(name: str, shape: str) -> tuple[Dialect, Callable[[int], bytes]]:
+    always, shapes = SHAPES[name]
+    return DIALECTS[name], lambda n: msgspec.json.encode({**always, **shapes[shape](n)})
+
+
+@pytest.mark.parametrize("case", CASES, ids=ID)
+def test_reading_a_request(case: tuple[str, str]) -> None:
+    """From bytes to the digest of its conversation, and to the bytes of a relayed request."""
+    dialect, body = source_of(*case)
+    marks = Marks(b"s" * 32, "tenant")
+
+    def prepare(n: int) -> Callable[[], object]:
+        data = body(n)
+
+        def run() -> None:
+            json.refuse_many_values(data)
+            _, head = json.decode_both(data)
+            dialect.relay.request(head, {"model": "other"})
+            wire = wire_of(dialect, data)
+            dialect.check(wire)
+            request = dialect.decode_request(wire)
+            refuse(request, BLIND)
+            ask(request, marks)
+
+        return run
+
+    assert grows_too_fast(prepare) is None
+
+
+@pytest.mark.parametrize("target", SHAPES)
+@pytest.mark.parametrize("case", CASES, ids=ID)
+def test_writing_a_request(case: tuple[str, str], target: str) -> None:
+    """From the IR to a body, with what is emulated and where losses are."""
+    dialect, body = source_of(*case)
+    other = DIALECTS[target]
+
+    def prepare(n: int) -> Callable[[], object]:
+        wire = wire_of(dialect, body(n))
+        request = dialect.decode_request(wire)
+
+        def run() -> None:
+            report = Report(other.name)
+            emulation = emulate(request, other, FACTS, STANDARD, report)
+            other.encode_request(emulation.request, Target(report, "m", facts=FACTS))
+            report.located(dialect.located(wire))
+
+        return run
+
+    assert grows_too_fast(prepare) is None
+
+
+def test_what_is_quadratic_is_found() -> None:
+    def prepare(n: int) -> Callable[[], object]:
+        names = list(range(n))
+        return lambda: [names.index(one) for one in names]
+
+    assert grows_too_fast(prepare) is not None
