@@ -32,6 +32,7 @@ _TERMINAL: Final = frozenset({"response.completed", "response.incomplete"})
 _SILENT: Final = frozenset({"response.created", "response.queued", "response.in_progress", "keepalive"})
 """Events that hold no content: until another comes, the answer may still be asked for elsewhere."""
 _DELTA: Final = b'{"type":"response.output_text.delta","'
+_DELTA_HEAD: Final = b"event: response.output_text.delta\ndata: "
 _ID: Final = "resp_"
 _SHOWN: Final = ("previous_response_id", "store", "background")
 """What the gateway resolves: the client is shown what it asked for."""
@@ -104,9 +105,9 @@ class StreamRelay:
         """The bytes for one frame. Raises RequestFailed for an error, WireError for what is no frame."""
         if self.done:
             return b""
-        if frame.startswith(_DELTA) and b"\n" not in frame:
+        if frame.startswith(_DELTA) and 10 not in frame:  # no line feed: a number is found by a bare memchr
             self.content = True
-            return self._framed(b"response.output_text.delta", frame)
+            return frame + b"\n" if self._ndjson else b"%b%b\n\n" % (_DELTA_HEAD, frame)
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
         try:
