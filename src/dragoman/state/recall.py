@@ -17,6 +17,7 @@ back. Pure: no vault, no clock.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Literal, TypeGuard
@@ -409,6 +410,10 @@ class _Memory:
         self.where = where
         self.used: set[int] = set()
         self._marks = marks
+        self._places: dict[object, deque[int]] = {}
+        for place, piece in enumerate(kept.pieces):
+            tells = piece.digest if piece.thinking is None else piece.thinking.sealed
+            self._places.setdefault(tells, deque()).append(place)
 
     @property
     def lacks(self) -> bool:
@@ -488,20 +493,20 @@ class _Memory:
         return {} if left else cut
 
     def _place(self, block: ir.Block, placed: Mapping[int, ir.Block]) -> int | None:
-        free = (
-            (place, piece)
-            for place, piece in enumerate(self.kept.pieces)
-            if place not in placed and place not in self.used
-        )
+        """The first place that nothing stands in yet of a piece that this block is."""
+        tells: object = None
         if isinstance(block, ir.Thinking):
-            seal = block.sealed
-            return next((i for i, p in free if seal and p.thinking and p.thinking.sealed == seal), None)
-        digest = None
-        if _is_call(block):
-            digest = self._marks.call(block)
+            tells = block.sealed
+        elif _is_call(block):
+            tells = self._marks.call(block)
         elif isinstance(block, ir.Text | ir.Media):
-            digest = _digest(block, self._marks)
-        return None if digest is None else next((i for i, p in free if p.digest == digest), None)
+            tells = _digest(block, self._marks)
+        places = None if tells is None else self._places.get(tells)
+        while places:
+            if places[0] not in placed and places[0] not in self.used:
+                return places[0]
+            places.popleft()  # what has been placed is put back, and so is used for good
+        return None
 
     def _reach(self, placed: Mapping[int, ir.Block]) -> int:
         """How far into the answer a message reaches: to the next call that it does not hold."""
