@@ -247,7 +247,8 @@ class Flight:
             self._keeper = seals.keeper(upstream, scope)
         emulation = self._emulate(upstream, request, call)
         try:
-            if work.face.portable is not None and work.face is not getattr(upstream, "dialect", None):
+            own = isinstance(upstream, WireUpstream) and upstream.dialect is work.face
+            if work.face.portable is not None and not own:
                 work.face.portable(work.wire)
             if isinstance(upstream, WireUpstream):
                 call = msgspec.structs.replace(call, encoded=upstream.encode(emulation.request, call))

@@ -56,7 +56,7 @@ def _prompt(value: Any, path: str) -> None:
             wrong_type(inner, _EXPECTED.get(kind, "a string"), item)
 
 
-_EXPECTED: Final = {int: "an integer", list: "an array of integers"}
+_EXPECTED: Final[dict[type, str]] = {int: "an integer", list: "an array of integers"}
 
 
 def _tokens(value: list[Any], path: str) -> None:

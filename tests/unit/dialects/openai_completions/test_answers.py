@@ -159,7 +159,7 @@ def test_relay_sees_content_usage_and_the_end() -> None:
     relay = DIALECT.relay.stream(reply(stream=True))
     first = frame(choice("", None))
     assert relay.feed(first) == b"data: " + first + b"\n\n"
-    assert not relay.content
+    assert (relay.content, relay.done) == (False, False)
     relay.feed(frame(choice(" a", "stop")))
     assert relay.content
     counted = frame(usage={"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3})
