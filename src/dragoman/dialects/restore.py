@@ -230,8 +230,9 @@ class Fence:
         return "" if self._state == "inside" and self._held.strip() in {"", "```"} else self._held
 
 
-_OPENING: Final = re.compile(r"\s*```(?:json)?[ \t]*\r?\n", re.IGNORECASE)
-_MAY_OPEN: Final = re.compile(r"\s*(?:`{0,3}|```(?:j|js|jso|json)?[ \t]*\r?)", re.IGNORECASE)
+# Blanks are bounded, for a text that may still become a fence is held and looked at again with each piece.
+_OPENING: Final = re.compile(r"\s{0,256}```(?:json)?[ \t]{0,16}\r?\n", re.IGNORECASE)
+_MAY_OPEN: Final = re.compile(r"\s{0,256}(?:`{0,3}|```(?:j|js|jso|json)?[ \t]{0,16}\r?)", re.IGNORECASE)
 
 
 class WholeObject:

@@ -342,3 +342,9 @@ def test_what_is_known_of_a_fences_tokens_stays() -> None:
         restored(TOLD, [*events, ir.Close(0), ir.Finish(ir.Stop("end")), ir.End()])
     ).candidates
     assert candidate.blocks == (ir.Text("1", logprobs=probs),)
+
+
+def test_endless_blanks_are_not_held_for_a_fence() -> None:
+    fence = Fence()
+    assert "".join(fence.feed(" ") for _ in range(300)) + fence.close() == " " * 300
+    assert fence.feed("```json\n{}") == "```json\n{}"
