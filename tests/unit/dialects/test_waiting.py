@@ -19,8 +19,8 @@ def test_it_finds_what_looking_at_each_call_in_turn_finds(
 ) -> None:
     waiting: Waiting[int] = Waiting()
     left = list(enumerate(calls))
-    for number, (call_id, name) in left:
-        waiting.add(number, call_id, name)
+    for number, call in left:
+        waiting.add(number, *call)
     for call_id, name in results:
         found = next(
             (one for one in left if (one[1][0] == call_id if call_id else name in {None, one[1][1]})), None
@@ -31,7 +31,7 @@ def test_it_finds_what_looking_at_each_call_in_turn_finds(
         assert list(waiting) == [number for number, _ in left]
         assert len(waiting) == len(left)
         for wanted in ("1", "2", "3"):
-            assert waiting.has(wanted) == any(call[0] == wanted for _, call in left)
+            assert waiting.has(wanted) == any(one[1][0] == wanted for one in left)
 
 
 def test_nothing_waits_once_it_is_cleared() -> None:
