@@ -57,11 +57,6 @@ class Emulation(msgspec.Struct, frozen=True):
         """A restorer for one stream; None when its events are right as they are."""
         return None if self.undo is None else Restorer(self.undo)
 
-    def restore(self, response: ir.Response) -> ir.Response:
-        """A whole answer as the client asked for it."""
-        restorer = self.restorer()
-        return response if restorer is None else restorer.whole(response)
-
 
 def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, report: Report) -> Emulation:
     """The request with everything replaced that this target does not have.

@@ -67,6 +67,12 @@ WEATHER = ir.Function("weather", parameters={"type": "object"})
 SEARCH = ir.Function("search")
 
 
+def restored(emulation: Emulation, response: ir.Response) -> ir.Response:
+    """A whole answer on its way back, as a flight's steps lead it."""
+    restorer = emulation.restorer()
+    return response if restorer is None else restorer.whole(response)
+
+
 def test_nothing_is_done_where_nothing_is_lacking() -> None:
     tools = (WEATHER, ir.Function("run", kind="custom", format={"type": "text"}))
     request = replace(PLAIN, tools=tools, output=SCHEMA)
@@ -76,7 +82,7 @@ def test_nothing_is_done_where_nothing_is_lacking() -> None:
     assert emulation.restorer() is None
     assert (report.losses, report.changes) == ([], [])
     response = ir.Response("t")
-    assert emulation.restore(response) is response
+    assert restored(emulation, response) is response
     plain, _ = ask(PLAIN, target("schema", "json", "custom_tools", "forced_thinking"))
     assert plain.request is PLAIN
 
@@ -100,11 +106,12 @@ def test_a_schema_is_asked_for_as_a_forced_tool(dialect: Dialect, facts: Facts, 
     assert request.output is None
     assert [change.path for change in report.changes] == ["output"]
     assert report.losses == []
-    seen = emulation.restore(
+    seen = restored(
+        emulation,
         ir.Response(
             "t",
             candidates=(ir.Candidate((ir.ToolCall("1", "person", '{"name":"Ann"}'),), ir.Stop("tool")),),
-        )
+        ),
     )
     assert seen.candidates == (ir.Candidate((ir.Text('{"name":"Ann"}'),), ir.Stop("end")),)
 
@@ -157,7 +164,7 @@ def test_the_answers_tool_takes_no_name_of_the_clients() -> None:
     assert re.fullmatch(NAME, second.name)
     call = ir.ToolCall("1", "person", "{}")
     candidate = ir.Candidate((call, ir.ToolCall("2", second.name, '{"a":1}')), ir.Stop("tool"))
-    seen = emulation.restore(ir.Response("t", candidates=(candidate,)))
+    seen = restored(emulation, ir.Response("t", candidates=(candidate,)))
     assert seen.candidates[0].blocks == (call, ir.Text('{"a":1}'))
     assert seen.candidates[0].stop == ir.Stop("tool")
 
@@ -203,7 +210,7 @@ def test_schemas_whose_root_is_no_object(
     emulation, _ = ask(replace(PLAIN, output=ir.Output("schema", schema)), target("schema"))
     assert emulation.request.tools[0].parameters == parameters
     candidate = ir.Candidate((ir.ToolCall("1", "answer", written),), ir.Stop("tool"))
-    back = emulation.restore(ir.Response("t", candidates=(candidate,)))
+    back = restored(emulation, ir.Response("t", candidates=(candidate,)))
     assert back.candidates[0].blocks == (ir.Text(seen),)
 
 
@@ -300,7 +307,7 @@ def test_tools_with_free_text_are_functions_with_a_string() -> None:
     assert [change.path for change in report.changes] == ["tools[1]", "tools[2]"]
     assert [(loss.path, loss.severity) for loss in report.losses] == [("tools[2].format", "quality")]
     candidate = ir.Candidate((ir.ToolCall("3", "run", '{"input":"x"}'),), ir.Stop("tool"))
-    seen = emulation.restore(ir.Response("t", candidates=(candidate,)))
+    seen = restored(emulation, ir.Response("t", candidates=(candidate,)))
     assert seen.candidates[0].blocks == (ir.ToolCall("3", "run", "x", kind="custom"),)
 
 
@@ -333,8 +340,9 @@ def test_names_are_made_legal_everywhere_and_come_back() -> None:
     assert sent.messages[3].blocks == (server_call,)
     assert [change.path for change in report.changes] == ["tools[0].name"]
     calls = (ir.ToolCall("3", "get_weather", "{}"), ir.ToolCall("4", "search", "{}"))
-    seen = emulation.restore(
-        ir.Response("t", candidates=(ir.Candidate(calls, ir.Stop("tool")),), usage=ir.Usage(output=1))
+    seen = restored(
+        emulation,
+        ir.Response("t", candidates=(ir.Candidate(calls, ir.Stop("tool")),), usage=ir.Usage(output=1)),
     )
     assert [block.name for block in seen.candidates[0].blocks] == ["get weather", "search"]
     assert seen.usage == ir.Usage(output=1)
@@ -372,7 +380,7 @@ def test_renamed_tools_never_meet(names: list[str]) -> None:
     assert len(set(made)) == len(made)
     assert all(re.fullmatch(NAME, name) for name in made)
     calls = tuple(ir.ToolCall(None, name) for name in made)
-    seen = emulation.restore(ir.Response("t", candidates=(ir.Candidate(calls),)))
+    seen = restored(emulation, ir.Response("t", candidates=(ir.Candidate(calls),)))
     assert [block.name for block in seen.candidates[0].blocks] == names
 
 
@@ -405,7 +413,7 @@ def test_all_at_once() -> None:
         ir.ToolCall("2", names[1], "{}"),
         ir.ToolCall("3", names[2], '{"name":"Ann"}'),
     )
-    seen = emulation.restore(ir.Response("t", candidates=(ir.Candidate(blocks, ir.Stop("tool")),)))
+    seen = restored(emulation, ir.Response("t", candidates=(ir.Candidate(blocks, ir.Stop("tool")),)))
     assert seen.candidates[0].blocks == (
         ir.ToolCall("1", "run it", "x", kind="custom"),
         ir.ToolCall("2", "get x", "{}"),
