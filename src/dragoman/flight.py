@@ -148,8 +148,10 @@ class Flight:
             if limit.expired:
                 text = f"{deployment.name} took longer than {deployment.timers.total:g} s."
                 record.fault = ir.Fault("timeout", text, code="total_timeout", blame="upstream")
-            elif isinstance(error, DragomanError | OSError) or self._exchange.phase == "encode":
+            elif isinstance(error, DragomanError) or self._exchange.phase == "encode":
                 raise
+            elif self._committed and isinstance(error, OSError):
+                raise  # the way to the client broke, which no other attempt would mend
             else:  # an answer that nobody expected, or other people's code: no reason for not trying the next
                 log.exception("the attempt at %s failed", deployment.name)
                 text = f"The upstream {upstream.name!r} failed."
