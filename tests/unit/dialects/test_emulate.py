@@ -67,7 +67,7 @@ WEATHER = ir.Function("weather", parameters={"type": "object"})
 SEARCH = ir.Function("search")
 
 
-def restored(emulation: Emulation, response: ir.Response) -> ir.Response:
+def restored(emulation: Emulation, response: ir.Response) -> Any:
     """A whole answer on its way back, as a flight's steps lead it."""
     restorer = emulation.restorer()
     return response if restorer is None else restorer.whole(response)

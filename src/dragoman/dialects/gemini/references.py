@@ -49,18 +49,11 @@ class References:
         self._walk(schema, "")
         schemas = {ROOT: schema, **{name: one.schema for name, one in self.definitions.items()}}
         needs = {name: list(self._needs(one)) for name, one in schemas.items()}
-        self._groups = groups = _groups(needs)
-        self._endless = {
-            name for name, others in needs.items() if any(groups[name] == groups[one] for one in others)
-        }
+        self._groups = _groups(needs)
 
     def target(self, reference: Any) -> str | None:
         """The name of the definition that a reference leads to; None where it leads out of the schema."""
         return self._targets.get(reference) if isinstance(reference, str) else None
-
-    def is_endless(self, name: str) -> bool:
-        """Whether a definition cannot be written without itself."""
-        return name in self._endless
 
     def loops(self, schema: Any, within: str) -> bool:
         """Whether a part of a definition cannot be written without the whole of it."""
