@@ -189,7 +189,7 @@ class Flight:
             call.watch.stop()
             record.first = self._now()
             try:
-                data, usage = face.relay.response(raw, reply.model)
+                data, usage = face.relay.response(raw, reply)
             except WireError as error:
                 raise unreadable(upstream.name, error) from error
             if streamed:

@@ -144,10 +144,8 @@ class Relay(Protocol):
         """The edits by which a streamed request asks for its usage; none where it need not be asked for."""
         ...
 
-    def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
-        """The body to send to the client, and the usage that it states. model: the name to show, None =
-        as it is.
-        """
+    def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
+        """The body to send to the client, and the usage that it states."""
         ...
 
     def stream(self, reply: Reply) -> StreamRelay:

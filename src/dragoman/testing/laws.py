@@ -180,7 +180,9 @@ def response_cross(case: Case) -> Iterator[str]:
 def response_relay(case: Case) -> Iterator[str]:
     """Relay passes the answer as it is, and reads the same usage as the decoder."""
     body = msgspec.json.encode(case.answer)
-    relayed, usage = case.dialect.relay.response(body, None)
+    relayed, usage = case.dialect.relay.response(
+        body, case.reply(case.dialect, Report(case.dialect.name, "response"))
+    )
     yield from _same_bytes(
         {key: bytes(value) for key, value in json.decode_head(body).items()}, json.decode_head(relayed)
     )

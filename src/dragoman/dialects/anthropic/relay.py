@@ -53,7 +53,7 @@ class Relay:
         """Nothing: every stream tells its usage."""
         return {}
 
-    def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
+    def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """The body with the model's name that the client knows, and its usage."""
         try:
             head = _decode_head(body)
@@ -64,8 +64,8 @@ class Relay:
             usage = _counted(_usage({}, head), head)
         except _UNREADABLE as error:
             raise WireError(f"an answer that cannot be read: {error}") from None
-        if model is not None and "model" in head:
-            return _encode({**head, "model": model}), usage
+        if reply.model is not None and "model" in head:
+            return _encode({**head, "model": reply.model}), usage
         return body, usage
 
     def stream(self, reply: Reply) -> StreamRelay:

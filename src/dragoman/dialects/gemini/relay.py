@@ -64,7 +64,7 @@ class Relay:
         """Nothing: every stream tells its usage."""
         return {}
 
-    def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
+    def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """The body with the model's name that the client knows, and its usage."""
         try:
             head = _decode_head(body)
@@ -76,7 +76,7 @@ class Relay:
             usage = None if stated is None else decode_usage(_decode(stated))
         except _UNREADABLE as error:
             raise WireError(f"an answer that cannot be read: {error}") from None
-        return _renamed(body, head, model), usage
+        return _renamed(body, head, reply.model), usage
 
     def stream(self, reply: Reply) -> StreamRelay:
         """A relay for one stream."""

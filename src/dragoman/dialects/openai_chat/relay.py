@@ -68,7 +68,7 @@ class ChatRelay:
             return {}
         return {"stream_options": {**options, "include_usage": True}}
 
-    def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
+    def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """The body to send to the client, and its usage. Raises RequestFailed for an error inside a 200,
         WireError for what is no answer.
         """
@@ -80,8 +80,8 @@ class ChatRelay:
         if "choices" not in head or _CHOICES.match(head["choices"]) is None:
             raise WireError("expected an array of objects", "choices")
         usage = self._usage(head["usage"]) if "usage" in head else None
-        if model is not None and "model" in head:
-            body = encode_head({**head, "model": model})
+        if reply.model is not None and "model" in head:
+            body = encode_head({**head, "model": reply.model})
         return body, usage
 
     def stream(self, reply: Reply) -> ChatStreamRelay:

@@ -51,18 +51,17 @@ class Relay:
         """Nothing: every stream tells its usage."""
         return {}
 
-    def response(self, body: bytes, model: str | None) -> tuple[bytes, ir.Usage | None]:
-        """The body with the model's name that the client knows, and its usage. Raises RequestFailed for a
-        failure, WireError for what is no answer.
+    def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
+        """The body with what only the gateway can state, and its usage. Raises RequestFailed for a failure,
+        WireError for what is no answer.
         """
         head = decode_head(body)
         if _failed(head):
             raise RequestFailed(fault_of(_decode(body)))
         if not bytes(head.get("output", b"")).lstrip().startswith(b"["):
             raise WireError("an answer must have `output`, an array", "output")
-        if model is not None and "model" in head:
-            body = encode_head({**head, "model": model})
-        return body, _usage(head)
+        edits = {key: value for key, value in _edits(reply).items() if key in head}
+        return encode_head({**head, **edits}) if edits else body, _usage(head)
 
     def stream(self, reply: Reply) -> StreamRelay:
         """A relay for one stream."""
@@ -72,6 +71,16 @@ class Relay:
 def _failed(head: _Head) -> bool:
     """Whether an answer, or the response object of an event, tells a failure."""
     return _decode(head["error"]) is not None if "error" in head else False
+
+
+def _edits(reply: Reply) -> dict[str, Any]:
+    """The members of the response object that only the gateway can state."""
+    edits: dict[str, Any] = {key: reply.echo[key] for key in _SHOWN if reply.echo.get(key) is not None}
+    if reply.model is not None:
+        edits["model"] = reply.model
+    if reply.id.startswith(_ID):
+        edits["id"] = reply.id
+    return edits
 
 
 def _usage(head: _Head) -> ir.Usage | None:
@@ -93,13 +102,7 @@ class StreamRelay:
         self.content = False
         self.done = False
         self._ndjson = reply.framing == "ndjson"
-        self._edits: dict[str, Any] = {
-            key: reply.echo[key] for key in _SHOWN if reply.echo.get(key) is not None
-        }
-        if reply.model is not None:
-            self._edits["model"] = reply.model
-        if reply.id.startswith(_ID):
-            self._edits["id"] = reply.id
+        self._edits = _edits(reply)
 
     def feed(self, frame: bytes) -> bytes:
         """The bytes for one frame. Raises RequestFailed for an error, WireError for what is no frame."""

@@ -13,6 +13,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head
 from dragoman.wire.sse import ErrorFrame
 from tests.unit.dialects.anthropic.saying import reply
+from tests.unit.dialects.replies import showing
 
 RELAY = DIALECT.relay
 START = (
@@ -41,15 +42,18 @@ def test_a_request_keeps_every_byte_but_the_edits() -> None:
 
 def test_an_answer_passes_untouched_when_nothing_is_renamed() -> None:
     body = b'{ "content": [ ], "model": "claude", "usage": {"input_tokens":3,"output_tokens":2} }'
-    out, usage = RELAY.response(body, None)
+    out, usage = RELAY.response(body, showing(None))
     assert out is body
     assert usage == ir.Usage(input=3, output=2)
 
 
 def test_an_answer_is_renamed() -> None:
     body = b'{"model":"claude","content":[{"x" : 1}],"usage":null}'
-    assert RELAY.response(body, "shown") == (b'{"model":"shown","content":[{"x" : 1}],"usage":null}', None)
-    assert RELAY.response(b'{"content":[]}', "shown") == (b'{"content":[]}', None)
+    assert RELAY.response(body, showing("shown")) == (
+        b'{"model":"shown","content":[{"x" : 1}],"usage":null}',
+        None,
+    )
+    assert RELAY.response(b'{"content":[]}', showing("shown")) == (b'{"content":[]}', None)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +65,7 @@ def test_an_answer_is_renamed() -> None:
 )
 def test_an_error_inside_a_success_is_raised_without_credentials(body: bytes) -> None:
     with pytest.raises(RequestFailed) as caught:
-        RELAY.response(body, None)
+        RELAY.response(body, showing(None))
     assert (caught.value.fault.kind, caught.value.fault.message) == ("overloaded", "key [redacted]")
 
 
@@ -77,7 +81,7 @@ def test_an_error_inside_a_success_is_raised_without_credentials(body: bytes) ->
 )
 def test_what_is_no_answer_is_refused(body: bytes) -> None:
     with pytest.raises(WireError):
-        RELAY.response(body, None)
+        RELAY.response(body, showing(None))
 
 
 # --- Streams ------------------------------------------------------------------------------------
@@ -85,7 +89,7 @@ def test_what_is_no_answer_is_refused(body: bytes) -> None:
 
 def test_an_answer_without_a_model() -> None:
     body = b'{"content":[],"usage":{"input_tokens":1,"output_tokens":2}}'
-    assert RELAY.response(body, None) == (body, ir.Usage(input=1, output=2))
+    assert RELAY.response(body, showing(None)) == (body, ir.Usage(input=1, output=2))
 
 
 def test_usage_need_not_be_asked_for() -> None:

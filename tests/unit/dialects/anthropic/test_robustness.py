@@ -15,6 +15,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
 from dragoman.errors import RequestFailed, WireError
 from tests.unit.dialects.anthropic.saying import reply
+from tests.unit.dialects.replies import showing
 
 WORDS = st.sampled_from(
     [
@@ -101,7 +102,7 @@ def test_answers(member: str, value: Any, content: list[Any]) -> None:
 @given(st.sampled_from(sorted(MESSAGE)), VALUES)
 def test_relayed_answers(member: str, value: Any) -> None:
     try:
-        DIALECT.relay.response(msgspec.json.encode({**MESSAGE, member: value}), "shown")
+        DIALECT.relay.response(msgspec.json.encode({**MESSAGE, member: value}), showing("shown"))
     except (WireError, RequestFailed):
         return
 

@@ -14,6 +14,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head
 from dragoman.wire.sse import ErrorFrame
 from tests.unit.dialects.gemini.answering import body, candidate, reply
+from tests.unit.dialects.replies import showing
 
 RELAY = Relay()
 NAME = b'"modelVersion": "gemini-x"'
@@ -44,22 +45,24 @@ def test_usage_need_not_be_asked_for() -> None:
 
 
 def test_a_whole_answer() -> None:
-    assert RELAY.response(LAST, None) == (LAST, COUNTED)
-    renamed, usage = RELAY.response(LAST, "alias")
+    assert RELAY.response(LAST, showing(None)) == (LAST, COUNTED)
+    renamed, usage = RELAY.response(LAST, showing("alias"))
     assert usage == COUNTED
     assert json.loads(renamed) == {**json.loads(LAST), "modelVersion": "alias"}
     nameless = b'{"candidates": [ ]}'
-    assert RELAY.response(nameless, "alias") == (nameless, None)
+    assert RELAY.response(nameless, showing("alias")) == (nameless, None)
 
 
 def test_a_refused_prompt_passes() -> None:
     given = b'{"promptFeedback": {"blockReason": "SAFETY"}}'
-    assert RELAY.response(given, None) == (given, None)
+    assert RELAY.response(given, showing(None)) == (given, None)
 
 
 def test_an_error_with_a_good_status() -> None:
     with pytest.raises(RequestFailed) as failed:
-        RELAY.response(b'{"error": {"code": 503, "message": "Busy.", "status": "UNAVAILABLE"}}', None)
+        RELAY.response(
+            b'{"error": {"code": 503, "message": "Busy.", "status": "UNAVAILABLE"}}', showing(None)
+        )
     assert failed.value.fault.kind == "overloaded"
 
 
@@ -68,7 +71,7 @@ def test_an_error_with_a_good_status() -> None:
 )
 def test_what_is_no_answer(given: bytes) -> None:
     with pytest.raises(WireError):
-        RELAY.response(given, None)
+        RELAY.response(given, showing(None))
 
 
 # --- Streams -------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from dragoman import ir
 from dragoman.dialects.mistral import DIALECT
 from dragoman.errors import RequestFailed, WireError
 from tests.unit.dialects.mistral.speaking import DONE, answer, chunk, reply
+from tests.unit.dialects.replies import showing
 
 USAGE = {"prompt_tokens": 9, "completion_tokens": 16, "total_tokens": 30, "num_cached_tokens": 4}
 ERROR = b'{"object":"error","message":"Full.","type":"rate_limited","param":null,"code":"1300"}'
@@ -22,19 +23,19 @@ def test_usage_need_not_be_asked_for() -> None:
 
 def test_an_answer_passes_under_another_name() -> None:
     body = msgspec.json.encode(answer({"content": "x"}, usage=USAGE))
-    passed, usage = DIALECT.relay.response(body, None)
+    passed, usage = DIALECT.relay.response(body, showing(None))
     assert passed == body
     assert usage == ir.Usage(5, 4, output=16, form="num", extra={"mistral": {"total_tokens": 30}})
-    renamed, _ = DIALECT.relay.response(body, "shown")
+    renamed, _ = DIALECT.relay.response(body, showing("shown"))
     assert msgspec.json.decode(renamed) == {**msgspec.json.decode(body), "model": "shown"}
 
 
 def test_an_error_with_a_good_status() -> None:
     with pytest.raises(RequestFailed) as caught:
-        DIALECT.relay.response(ERROR, None)
+        DIALECT.relay.response(ERROR, showing(None))
     assert caught.value.fault.kind == "rate_limit"
     with pytest.raises(WireError):
-        DIALECT.relay.response(b"{}", None)
+        DIALECT.relay.response(b"{}", showing(None))
 
 
 def frames(*deltas: dict[str, Any]) -> list[bytes]:

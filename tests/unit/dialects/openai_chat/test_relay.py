@@ -14,6 +14,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head
 from dragoman.wire.sse import ErrorFrame
 from tests.unit.dialects.openai_chat.speaking import DONE, ROLE, chunk, reply
+from tests.unit.dialects.replies import showing
 
 RELAY = DIALECT.relay
 USED = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
@@ -55,24 +56,24 @@ def test_a_whole_answer_passes_as_it_is_and_tells_its_usage() -> None:
     body = (
         b'{"model": "m", "choices":[ ], "usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}'
     )
-    assert RELAY.response(body, None) == (body, ir.Usage(3, output=1))
-    renamed, usage = RELAY.response(body, "mine")
+    assert RELAY.response(body, showing(None)) == (body, ir.Usage(3, output=1))
+    renamed, usage = RELAY.response(body, showing("mine"))
     assert renamed == body.replace(b' "m"', b'"mine"').replace(b", ", b",").replace(b'"model": ', b'"model":')
     assert usage == ir.Usage(3, output=1)
-    assert RELAY.response(b'{"choices":[]}', "mine") == (b'{"choices":[]}', None)
-    assert RELAY.response(b'{"choices":[],"usage":null,"error":null}', None)[1] is None
+    assert RELAY.response(b'{"choices":[]}', showing("mine")) == (b'{"choices":[]}', None)
+    assert RELAY.response(b'{"choices":[],"usage":null,"error":null}', showing(None))[1] is None
 
 
 def test_an_error_inside_a_200_is_raised() -> None:
     with pytest.raises(RequestFailed) as caught:
-        RELAY.response(b'{"error":{"message":"No.","code":429}}', None)
+        RELAY.response(b'{"error":{"message":"No.","code":429}}', showing(None))
     assert caught.value.fault.kind == "rate_limit"
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"choices":{}}', b'{"choices":[5]}'])
 def test_what_is_no_answer_is_told(body: bytes) -> None:
     with pytest.raises(WireError):
-        RELAY.response(body, None)
+        RELAY.response(body, showing(None))
 
 
 # --- Streams -----------------------------------------------------------------------------------

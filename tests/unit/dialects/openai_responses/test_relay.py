@@ -10,6 +10,7 @@ import pytest
 from dragoman.dialects.openai_responses.relay import Relay, StreamRelay
 from dragoman.errors import RequestFailed, WireError
 from tests.unit.dialects.openai_responses.answering import CREATED, body, message, reply, sent
+from tests.unit.dialects.replies import showing
 
 
 def frame(value: dict[str, Any]) -> bytes:
@@ -22,13 +23,13 @@ COMPLETED = sent("completed", sequence_number=9, response=body(message("a")))
 
 def test_the_model_of_a_whole_answer() -> None:
     raw = b'{"id":"r", "model":"up","output":[ 1.0e0 ],"usage":null}'
-    assert Relay().response(raw, None) == (raw, None)
-    renamed, _ = Relay().response(raw, "shown")
+    assert Relay().response(raw, showing(None)) == (raw, None)
+    renamed, _ = Relay().response(raw, showing("shown"))
     assert renamed == b'{"id":"r","model":"shown","output":[ 1.0e0 ],"usage":null}'
 
 
 def test_usage_is_seen() -> None:
-    _, usage = Relay().response(frame(body()), None)
+    _, usage = Relay().response(frame(body()), showing(None))
     assert usage is not None
     assert usage.total == 17
 
@@ -38,13 +39,13 @@ def test_usage_is_seen() -> None:
 )
 def test_failures_of_whole_answers(value: dict[str, Any]) -> None:
     with pytest.raises(RequestFailed, match="broke"):
-        Relay().response(frame(value), None)
+        Relay().response(frame(value), showing(None))
 
 
 @pytest.mark.parametrize("raw", [b"{}", b'{"output":{}}', b"[]", b"no json"])
 def test_what_is_no_answer(raw: bytes) -> None:
     with pytest.raises(WireError):
-        Relay().response(raw, None)
+        Relay().response(raw, showing(None))
 
 
 def test_deltas_pass_as_they_are() -> None:
