@@ -106,6 +106,23 @@ class Server(Section, frozen=True):
         about("How long running requests may go on after a stop is asked for.", env="DRAGOMAN_DRAIN"),
     ] = Duration(600)
     access_log: Annotated[bool, about("Log one line for each request.", env="DRAGOMAN_ACCESS_LOG")] = True
+    workers: Annotated[
+        int,
+        about(
+            "Processes that answer. More than one share what lasts, so they need a database (`stores.sql`).",
+            unit="processes",
+            env="DRAGOMAN_WORKERS",
+            ge=1,
+            le=256,
+        ),
+    ] = 1
+    websocket: Annotated[
+        bool,
+        about(
+            "Whether `/v1/responses` and `/v1/chat/completions` may be opened as a WebSocket; otherwise 426.",
+            env="DRAGOMAN_WEBSOCKET",
+        ),
+    ] = True
 
 
 class ClientKey(Section, frozen=True):
@@ -463,6 +480,53 @@ class Seals(Section, frozen=True):
     ] = Size(64_000_000)
 
 
+class Stores(Section, frozen=True):
+    """Where what lasts between requests is kept."""
+
+    sql: Annotated[
+        str | None,
+        about(
+            "`memory`: in this process, gone with it. `sqlite`: a file in Dragoman's own folder. Or a URL: "
+            "`sqlite:////var/lib/dragoman/state.db`. Everything but `memory` needs the extra `sql`.",
+            env="DRAGOMAN_SQL",
+            default="`dragoman serve`: `sqlite` where the extra is installed; else `memory`",
+        ),
+    ] = None
+
+
+class Responses(Section, frozen=True):
+    """Answers of the Responses API, which clients continue by their id."""
+
+    retain: Annotated[
+        bool,
+        about(
+            "Whether answers may be kept at all. `false`: `store` is false whatever a client asks, and "
+            "answers in the background are refused.",
+            env="DRAGOMAN_RESPONSES_RETAIN",
+        ),
+    ] = True
+    ttl: Annotated[
+        Duration, about("How long an answer or a conversation is kept; what continues it extends that.")
+    ] = Duration(30 * 86400)
+    max_size: Annotated[Size, about("Room for all of it; the oldest leave when it is short.")] = Size(
+        500_000_000
+    )
+
+
+class Sessions(Section, frozen=True):
+    """Conversations that the gateway remembers for clients that send `X-Session-Id` and only what is new."""
+
+    ttl: Annotated[
+        Duration, about("How long a session is kept since its last turn. `0`: the header is refused.")
+    ] = Duration(1800)
+    max_count: Annotated[
+        int, about("How many sessions are kept; the least recently used leave.", unit="sessions", ge=1)
+    ] = 10_000
+    max_size: Annotated[Size, about("Room for one session; beyond it its oldest turns leave.")] = Size(
+        4_000_000
+    )
+
+
 class Config(Section, frozen=True):
     """All settings of one gateway."""
 
@@ -499,6 +563,9 @@ class Config(Section, frozen=True):
     retries: Annotated[Retries, about("What to do when an attempt fails.")] = Retries()
     egress: Annotated[Egress, about("Where requests may lead.")] = Egress()
     seals: Annotated[Seals, about("What is kept of an answer for its next turn.")] = Seals()
+    stores: Annotated[Stores, about("Where what lasts is kept.")] = Stores()
+    responses: Annotated[Responses, about("Answers that clients continue by their id.")] = Responses()
+    sessions: Annotated[Sessions, about("Conversations by `X-Session-Id`.")] = Sessions()
     stream_usage: Annotated[
         Literal["asked", "always"],
         about(

@@ -1,0 +1,215 @@
+"""What lasts between requests, and where it is kept: answers, conversations, sessions, seals.
+
+Four small protocols, each for one kind, behind one `Store`. `stores.memory` keeps them in this process,
+`stores.sql` in a database that other processes share. Everything belongs to a tenant: who asks with another's
+id gets what a missing one gets. Bodies are JSON bytes that a store never reads. Times are Unix seconds; what
+has expired is as if it had been deleted.
+
+A store that fails raises `StoreFailed`; what that means to a request is decided by its user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from dragoman.errors import DragomanError
+from dragoman.state.seals import Vault
+
+Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+"""How far an answer is. The first two may still change; the others never do."""
+
+UNSETTLED: frozenset[Status] = frozenset({"queued", "in_progress"})
+
+
+class StoreFailed(DragomanError):
+    """The store cannot be reached, or cannot do what was asked; see `__cause__`."""
+
+
+class StoreFull(StoreFailed):
+    """One entry alone is larger than everything that may be kept."""
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One item of an input or an output. id: unique for its tenant. body: its JSON object."""
+
+    id: str
+    body: bytes
+
+
+class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer.
+
+    created, expires: Unix seconds, expires None = never. body: the response object's JSON, without `output`.
+    previous: the answer that it continues. conversation: the one that it is a turn of. input: what its own
+    request added, not what it continued. background: it runs although nobody waits. lease: until when its
+    worker is known to be at work, None = it is settled, or nobody's.
+    """
+
+    id: str
+    tenant: str
+    created: float
+    status: Status
+    body: bytes
+    input: tuple[Item, ...] = ()
+    output: tuple[Item, ...] = ()
+    previous: str | None = None
+    conversation: str | None = None
+    background: bool = False
+    expires: float | None = None
+    lease: float | None = None
+
+
+class Responses(Protocol):
+    """Answers of the Responses API."""
+
+    async def save(self, response: StoredResponse) -> None:
+        """Keep a new answer with its items, all or nothing. Other processes see it when this returns.
+
+        Raises StoreFull when it alone is larger than the store may be.
+        """
+        ...
+
+    async def settle(
+        self, tenant: str, id_: str, status: Status, body: bytes, output: Sequence[Item] = ()
+    ) -> bool:
+        """Write how far an unsettled answer is. False = it was settled or deleted meanwhile: nothing is
+        written. A final status ends its lease.
+        """
+        ...
+
+    async def get(self, tenant: str, id_: str) -> StoredResponse | None:
+        """One answer with its items."""
+        ...
+
+    async def history(
+        self, tenant: str, id_: str, *, expires: float | None
+    ) -> Sequence[StoredResponse] | None:
+        """An answer and all that it continues, oldest first; None when it, or one of them, is gone.
+
+        expires: they last until then at least, None = for ever, because something new rests on them.
+        """
+        ...
+
+    async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
+        """The bodies of the items with these ids, of whichever answer or conversation, as far as known."""
+        ...
+
+    async def delete(self, tenant: str, id_: str) -> bool:
+        """Forget an answer, its items and its events. False = there was none."""
+        ...
+
+    async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
+        """More events of a background answer, numbered from `first`: each a JSON object."""
+        ...
+
+    async def events(
+        self, tenant: str, id_: str, *, after: int, limit: int = 1000
+    ) -> Sequence[tuple[int, bytes]]:
+        """Events with a number above `after`, in order, at most `limit` of them."""
+        ...
+
+    async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
+        """Extend the leases of running answers; those of them that are still to be run."""
+        ...
+
+    async def orphans(self, now: float) -> Sequence[StoredResponse]:
+        """Unsettled answers whose lease has ended."""
+        ...
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation that clients add items to. metadata: its JSON object."""
+
+    id: str
+    tenant: str
+    created: float
+    metadata: bytes = b"{}"
+    expires: float | None = None
+
+
+class Conversations(Protocol):
+    """Conversations and their items, in order."""
+
+    async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
+        """Keep a new one with its first items."""
+        ...
+
+    async def get(self, tenant: str, id_: str) -> Conversation | None:
+        """One conversation."""
+        ...
+
+    async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
+        """Replace its metadata. False = there is none."""
+        ...
+
+    async def delete(self, tenant: str, id_: str) -> bool:
+        """Forget it and its items. False = there was none."""
+        ...
+
+    async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
+        """Add items at its end, all or nothing; it lasts until `expires` at least. False = it is gone."""
+        ...
+
+    async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
+        """All of its items, oldest first; None = there is no such conversation."""
+        ...
+
+    async def remove(self, tenant: str, id_: str, item: str) -> bool:
+        """Remove one item. False = it is not there."""
+        ...
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """A session as it is listed. turns: how many are kept; size: their bytes; used, expires: Unix seconds."""
+
+    id: str
+    tenant: str
+    turns: int
+    size: int
+    used: float
+    expires: float
+
+
+class Sessions(Protocol):
+    """Turns by session id: JSON bytes that belong together, in the order in which they were finished."""
+
+    async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
+        """The kept turns, oldest first; none for a session that is not there."""
+        ...
+
+    async def append(self, tenant: str, id_: str, turn: bytes, *, now: float, expires: float) -> None:
+        """Add a finished turn; the session is made where there is none, and lasts until `expires`."""
+        ...
+
+    async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
+        """Sessions, the latest used first; of one tenant, or of all."""
+        ...
+
+    async def delete(self, id_: str, tenant: str | None = None) -> int:
+        """Forget the sessions of this id, of one tenant or of all; how many there were."""
+        ...
+
+    async def count(self) -> int:
+        """How many sessions there are."""
+        ...
+
+
+class Store(Protocol):
+    """All that lasts. shared: other processes see what is written, and it outlives this one."""
+
+    responses: Responses
+    conversations: Conversations
+    sessions: Sessions
+    seals: Vault | None
+    shared: bool
+
+    async def sweep(self, now: float) -> None:
+        """Forget what has expired, and the least recently used of what is too much."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of files and connections."""
+        ...
