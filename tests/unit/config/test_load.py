@@ -198,6 +198,8 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(loade
         "heartbeat": "default",
         "drain": "the command line",
         "access_log": "the command line",
+        "workers": "default",
+        "websocket": "default",
     }
 
 
