@@ -44,8 +44,9 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
 
     created, expires: Unix seconds, expires None = never. body: the response object's JSON, without `output`.
     previous: the answer that it continues. conversation: the one that it is a turn of. input: what its own
-    request added, not what it continued. background: it runs although nobody waits. lease: until when its
-    worker is known to be at work, None = it is settled, or nobody's.
+    request added, not what it continued. deployment: who answered, because what is sealed in the output can
+    be read there only; None while nobody has. background: it runs although nobody waits. lease: until when
+    its worker is known to be at work, None = it is settled, or nobody's.
     """
 
     id: str
@@ -57,6 +58,7 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     output: tuple[Item, ...] = ()
     previous: str | None = None
     conversation: str | None = None
+    deployment: str | None = None
     background: bool = False
     expires: float | None = None
     lease: float | None = None
@@ -72,11 +74,10 @@ class Responses(Protocol):
         """
         ...
 
-    async def settle(
-        self, tenant: str, id_: str, status: Status, body: bytes, output: Sequence[Item] = ()
-    ) -> bool:
-        """Write how far an unsettled answer is. False = it was settled or deleted meanwhile: nothing is
-        written. A final status ends its lease.
+    async def settle(self, response: StoredResponse) -> bool:
+        """Write how far an unsettled answer is: its status, body, output and deployment.
+
+        A final status ends its lease. False = it was settled or deleted meanwhile: nothing is written.
         """
         ...
 
