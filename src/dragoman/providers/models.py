@@ -144,6 +144,12 @@ _ANTHROPIC: Final = (
 
 _OPENAI_DOCS: Final = "https://developers.openai.com/api/docs/models"
 _OPENAI_EFFORT: Final = "https://developers.openai.com/api/docs/guides/reasoning"
+# Which API a model is for: `ResponsesModel` and the models of `completions.create` in OpenAI's own client.
+_OPENAI_CLIENT: Final = "https://github.com/openai/openai-python/tree/main/src/openai/types"
+
+_RESPONSES: Final = ("openai_responses",)
+_CHAT: Final = ("openai_chat",)
+_COMPLETIONS: Final = ("openai_completions",)
 
 _GPT_4: Final = Facts(context=8192, max_output=8192, tools=True, structured=False, sampling=True, efforts=())
 _GPT_4O: Final = Facts(
@@ -172,20 +178,48 @@ _GPT_5: Final = _but(
 # From here on sampling is accepted while the effort is "none" and refused otherwise: not a fact of the model.
 _GPT_5_1: Final = _but(_GPT_5, sampling=None, efforts=("none", "low", "medium", "high"))
 _GPT_5_2: Final = _but(_GPT_5_1, efforts=("none", "low", "medium", "high", "xhigh"))
-_GPT_5_4: Final = _but(_GPT_5_2, context=1_050_000)
-_GPT_5_6: Final = _but(_GPT_5_4, efforts=("none", *_ALL_LEVELS))
+# From here on the chat API refuses functions together with any effort but "none", be it only the model's own
+# default: https://github.com/openai/openai-openapi/issues/541, https://github.com/laurent22/joplin/pull/16451.
+_GPT_5_4_MINI: Final = _but(_GPT_5_2, thinks=False, tool_apis=_RESPONSES)
+_GPT_5_4: Final = _but(_GPT_5_4_MINI, context=1_050_000)
+_GPT_5_5: Final = _but(_GPT_5_4, thinks=True)
+_GPT_5_6: Final = _but(_GPT_5_5, efforts=("none", *_ALL_LEVELS))
+# Nothing but the API is known of them.
+_ONLY_RESPONSES: Final = Facts(tools=True, reasoning=True, apis=_RESPONSES)
+_INSTRUCT: Final = Facts(
+    context=4096,
+    max_output=4096,
+    tools=False,
+    images=False,
+    audio=False,
+    documents=False,
+    structured=False,
+    reasoning=False,
+    sampling=True,
+    efforts=(),
+    apis=_COMPLETIONS,
+)
 
 _OPENAI: Final = (
     Row(("gpt-3.5-turbo*", "gpt-35-turbo*"), _but(_GPT_4, context=16_385, max_output=4096), _OPENAI_DOCS),
+    Row(("gpt-3.5-turbo-instruct*", "gpt-35-turbo-instruct*"), _INSTRUCT, _OPENAI_CLIENT),
+    Row(
+        ("davinci-002", "babbage-002", "ft:davinci-002:*", "ft:babbage-002:*"),
+        _but(_INSTRUCT, context=16_384, max_output=16_384),
+        _OPENAI_CLIENT,
+    ),
     Row(("gpt-4", "gpt-4-0613"), _GPT_4, _OPENAI_DOCS),
     Row(("gpt-4-turbo*",), _but(_GPT_4, context=128_000, max_output=4096, images=True), _OPENAI_DOCS),
     Row(("gpt-4o", "gpt-4o-mini"), _GPT_4O, _OPENAI_DOCS),
     Row(("gpt-4o-2024-05-13",), _but(_GPT_4O, max_output=4096, structured=False), _OPENAI_DOCS),
     Row(
         ("gpt-4o-audio-preview*", "gpt-4o-mini-audio-preview*", "gpt-audio*"),
-        Facts(context=128_000, max_output=16_384, tools=True, audio=True, sampling=True, efforts=()),
+        Facts(
+            context=128_000, max_output=16_384, tools=True, audio=True, sampling=True, efforts=(), apis=_CHAT
+        ),
         _OPENAI_DOCS,
     ),
+    Row(("gpt-4o-search-preview", "gpt-4o-mini-search-preview"), Facts(apis=_CHAT), _OPENAI_DOCS),
     Row(
         ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano"),
         _but(_GPT_4O, context=1_047_576, max_output=32_768),
@@ -199,18 +233,70 @@ _OPENAI: Final = (
         _but(_GPT_4O, sampling=None, efforts=None),
         _OPENAI_DOCS,
     ),
-    Row(("gpt-5-codex",), _but(_GPT_5, efforts=_UP_TO_HIGH), _OPENAI_EFFORT),
-    Row(("gpt-5-pro",), _but(_GPT_5, max_output=272_000, efforts=("high",)), _OPENAI_DOCS),
+    Row(("o1-pro", "o3-pro"), _but(_O_SERIES, apis=_RESPONSES), _OPENAI_CLIENT),
+    Row(
+        ("o3-deep-research", "o4-mini-deep-research", "computer-use-preview", "codex-mini"),
+        _ONLY_RESPONSES,
+        _OPENAI_CLIENT,
+    ),
+    Row(("gpt-5-codex",), _but(_GPT_5, efforts=_UP_TO_HIGH, apis=_RESPONSES), _OPENAI_EFFORT),
+    Row(
+        ("gpt-5-pro",),
+        _but(_GPT_5, max_output=272_000, efforts=("high",), apis=_RESPONSES),
+        _OPENAI_DOCS,
+    ),
+    Row(
+        (
+            *("gpt-5.1-codex", "gpt-5.1-codex-max", "gpt-5.1-codex-mini", "gpt-5.2-codex"),
+            *("gpt-5.2-pro", "gpt-5.4-pro", "gpt-5.5-pro"),
+        ),
+        _ONLY_RESPONSES,
+        _OPENAI_CLIENT,
+    ),
+    Row(
+        (
+            *("gpt-5.6-cyber", "gpt-6-cyber", "gpt-6-rosalind", "gpt-6.2-astra-law"),
+            *("gpt-daybreak-blue", "gpt-daybreak-red", "gpt-rosalind-research"),
+        ),
+        Facts(apis=_RESPONSES),
+        _OPENAI_CLIENT,
+    ),
     Row(("gpt-5.1",), _GPT_5_1, _OPENAI_EFFORT),
     Row(("gpt-5.2",), _GPT_5_2, _OPENAI_EFFORT),
-    Row(("gpt-5.3-codex",), _but(_GPT_5_2, efforts=("low", "medium", "high", "xhigh")), _OPENAI_DOCS),
-    Row(("gpt-5.4", "gpt-5.5"), _GPT_5_4, _OPENAI_EFFORT),
-    Row(("gpt-5.4-mini", "gpt-5.4-nano"), _GPT_5_2, _OPENAI_EFFORT),
+    Row(
+        ("gpt-5.3-codex",),
+        _but(_GPT_5_2, efforts=("low", "medium", "high", "xhigh"), apis=_RESPONSES),
+        _OPENAI_DOCS,
+    ),
+    Row(("gpt-5.4",), _GPT_5_4, _OPENAI_EFFORT),
+    Row(("gpt-5.4-mini", "gpt-5.4-nano"), _GPT_5_4_MINI, _OPENAI_EFFORT),
+    Row(
+        ("gpt-5.5",),
+        _GPT_5_5,
+        "https://developers.openai.com/api/docs/guides/deployment-checklist",  # the default effort
+    ),
     # "max" was seen to be accepted by the live API: https://github.com/enricoros/big-AGI/issues/1159
     Row(("gpt-5.6", "gpt-5.6-sol", "gpt-5.6-terra", "gpt-5.6-luna"), _GPT_5_6, _OPENAI_EFFORT),
     # Always thinks: neither "none" nor "minimal". https://github.com/QwenLM/qwen-code/pull/11295
     Row(("gpt-6-astra",), _but(_GPT_5_6, sampling=False, efforts=_ALL_LEVELS), _OPENAI_DOCS),
     Row(("gpt-6-luna",), _GPT_5_6, _OPENAI_DOCS),
+    Row(
+        ("gpt-6-sol", "gpt-6.1-sol", "gpt-6.1-terra", "gpt-6.2-sol", "gpt-6.2-astra"),
+        Facts(tools=True, reasoning=True, tool_apis=_RESPONSES),
+        _OPENAI_CLIENT,
+    ),
+)
+
+# Perplexity ---------------------------------------------------------------------------------------
+
+_PERPLEXITY: Final = (
+    # Other makers' models, which its chat API does not serve.
+    Row(
+        ("*/*",),
+        Facts(apis=_RESPONSES),
+        "https://docs.perplexity.ai/docs/agent-api/openai-compatibility",
+        vendor="perplexity",
+    ),
 )
 
 # Google -------------------------------------------------------------------------------------------
@@ -333,5 +419,5 @@ _OWN: Final = (
     ),
 )
 
-ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_GOOGLE, *_MISTRAL, *_OWN)
+ROWS: Final = (*_ANTHROPIC, *_OPENAI, *_PERPLEXITY, *_GOOGLE, *_MISTRAL, *_OWN)
 """Every row, by maker. Their order means nothing."""

@@ -1,0 +1,117 @@
+"""Which API is asked: the expected column was written before the code, from the vendors' pages."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from dragoman import ir
+from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.providers.models import facts_for
+from dragoman.routing.apis import choose
+
+CHAT, RESPONSES, MESSAGES, TEXT = "openai_chat", "openai_responses", "anthropic", "openai_completions"
+OPENAI = (CHAT, RESPONSES)
+VLLM = (CHAT, RESPONSES, MESSAGES, TEXT)
+
+PLAIN = ir.Request(CHAT, "m")
+TOOLS = ir.Request(CHAT, "m", tools=(ir.Function("f"),))
+HOSTED = ir.Request(CHAT, "m", tools=(ir.ProviderTool("anthropic", "web_search", {}),))
+
+
+def thinking(
+    request: ir.Request,
+    mode: str | None = None,
+    *,
+    effort: str | None = None,
+    budget: int | None = None,
+    summary: str | None = None,
+) -> ir.Request:
+    """The request with these wishes about thinking."""
+    told = ir.Reasoning(mode, effort, budget, summary)
+    return msgspec.structs.replace(request, reasoning=told)
+
+
+@pytest.mark.parametrize(
+    ("face", "offered", "model", "request_", "preferred", "expected"),
+    [
+        # The client's own protocol where the provider speaks it, so that bytes are relayed.
+        (CHAT, OPENAI, "gpt-4o", PLAIN, None, CHAT),
+        (RESPONSES, OPENAI, "gpt-4o", PLAIN, None, RESPONSES),
+        (MESSAGES, VLLM, "qwen", PLAIN, None, MESSAGES),
+        (TEXT, VLLM, "qwen", PLAIN, None, TEXT),
+        # Otherwise the first.
+        (MESSAGES, OPENAI, "gpt-4o", PLAIN, None, CHAT),
+        (TEXT, OPENAI, "gpt-4o", PLAIN, None, CHAT),
+        (RESPONSES, (CHAT,), "gpt-4o", PLAIN, None, CHAT),
+        (CHAT, (MESSAGES,), "claude-sonnet-4-5", PLAIN, None, MESSAGES),
+        # Models of one API.
+        (CHAT, OPENAI, "gpt-5-pro", PLAIN, None, RESPONSES),
+        (MESSAGES, OPENAI, "o3-pro-2025-06-10", PLAIN, None, RESPONSES),
+        (CHAT, OPENAI, "gpt-5.1-codex-max", PLAIN, None, RESPONSES),
+        (CHAT, OPENAI, "codex-mini-latest", PLAIN, None, RESPONSES),
+        (CHAT, OPENAI, "o4-mini-deep-research", PLAIN, None, RESPONSES),
+        (CHAT, OPENAI, "computer-use-preview", PLAIN, None, RESPONSES),
+        (RESPONSES, OPENAI, "gpt-audio", PLAIN, None, CHAT),
+        (RESPONSES, OPENAI, "gpt-4o-search-preview", PLAIN, None, CHAT),
+        (CHAT, (*OPENAI, TEXT), "gpt-3.5-turbo-instruct", PLAIN, None, TEXT),
+        (TEXT, (*OPENAI, TEXT), "davinci-002", PLAIN, None, TEXT),
+        # What leaves nothing leaves the judgement to the provider.
+        (CHAT, (CHAT,), "gpt-5-pro", PLAIN, None, CHAT),
+        (MESSAGES, (CHAT, MESSAGES), "gpt-5-pro", PLAIN, None, MESSAGES),
+        # Functions and thoughts together.
+        (CHAT, OPENAI, "gpt-5.4", thinking(TOOLS, effort="low"), None, RESPONSES),
+        (CHAT, OPENAI, "gpt-5.4-mini", thinking(TOOLS, effort="high"), None, RESPONSES),
+        (MESSAGES, OPENAI, "gpt-5.4", thinking(TOOLS, "on", budget=2048), None, RESPONSES),
+        (MESSAGES, OPENAI, "gpt-5.4", thinking(TOOLS, "adaptive"), None, RESPONSES),
+        (CHAT, OPENAI, "gpt-5.4", TOOLS, None, CHAT),  # its default is not to think
+        (CHAT, OPENAI, "gpt-5.4", thinking(TOOLS, summary="auto"), None, CHAT),
+        (CHAT, OPENAI, "gpt-5.4", thinking(TOOLS, effort="none"), None, CHAT),
+        (MESSAGES, OPENAI, "gpt-5.6-luna", thinking(TOOLS, "off"), None, CHAT),
+        (MESSAGES, OPENAI, "gpt-5.6-luna", thinking(TOOLS, budget=0), None, CHAT),
+        (CHAT, OPENAI, "gpt-5.4", thinking(PLAIN, effort="high"), None, CHAT),
+        (CHAT, OPENAI, "gpt-5.4", thinking(HOSTED, effort="high"), None, CHAT),
+        (CHAT, OPENAI, "gpt-5.5", TOOLS, None, RESPONSES),  # its default is to think
+        (CHAT, OPENAI, "gpt-5.6-luna", TOOLS, None, RESPONSES),
+        (CHAT, OPENAI, "gpt-6-astra", TOOLS, None, RESPONSES),
+        (CHAT, OPENAI, "gpt-6.2-sol", thinking(TOOLS, effort="low"), None, RESPONSES),
+        (CHAT, OPENAI, "gpt-5.1", thinking(TOOLS, effort="high"), None, CHAT),  # older ones may
+        (CHAT, OPENAI, "o3", thinking(TOOLS, effort="high"), None, CHAT),
+        (RESPONSES, OPENAI, "gpt-5.6-luna", TOOLS, None, RESPONSES),
+        (CHAT, (CHAT,), "gpt-5.6-luna", TOOLS, None, CHAT),
+        # The operator's word, as far as it is possible.
+        (CHAT, OPENAI, "gpt-4o", PLAIN, RESPONSES, RESPONSES),
+        (RESPONSES, OPENAI, "gpt-4o", PLAIN, CHAT, CHAT),
+        (CHAT, OPENAI, "gpt-5-pro", PLAIN, CHAT, CHAT),
+        (CHAT, OPENAI, "gpt-5.6-luna", TOOLS, CHAT, CHAT),
+        (CHAT, OPENAI, "gpt-4o", PLAIN, MESSAGES, CHAT),
+    ],
+)
+def test_the_api_that_is_asked(
+    face: str,
+    offered: tuple[str, ...],
+    model: str,
+    request_: ir.Request,
+    preferred: str | None,
+    expected: str,
+) -> None:
+    assert choose(face, offered, facts_for("openai", model), lambda: request_, preferred) == expected
+
+
+def never() -> ir.Request:
+    raise AssertionError
+
+
+@pytest.mark.parametrize("facts", [UNKNOWN, Facts(apis=(CHAT,)), Facts(tool_apis=(RESPONSES, CHAT))])
+def test_a_request_is_decoded_only_where_it_decides(facts: Facts) -> None:
+    assert choose(CHAT, OPENAI, facts, never) == CHAT
+
+
+def test_a_provider_with_one_api_needs_no_request() -> None:
+    assert choose(CHAT, (CHAT,), Facts(tool_apis=(RESPONSES,)), never) == CHAT
+
+
+def test_another_makers_model_at_perplexity_has_the_responses_api_alone() -> None:
+    facts = facts_for("perplexity", "openai/gpt-5.5")
+    assert choose(CHAT, (CHAT, RESPONSES), facts, lambda: PLAIN) == RESPONSES
+    assert facts_for("openrouter", "openai/gpt-5.5").apis is None
