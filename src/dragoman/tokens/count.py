@@ -1,0 +1,146 @@
+"""The tokens of a prompt: its texts by a vocabulary, everything else by an estimate that is stated here.
+
+What surrounds a message is as OpenAI tells it, and agrees with what it counted in recorded requests of plain
+text: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken. How tools and schemas are
+written into a prompt is published by nobody: their JSON is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, assert_never
+
+import msgspec
+
+from dragoman import ir
+from dragoman.tokens.vocabulary import Vocabulary, by_bytes, size, vocabulary
+
+PER_MESSAGE: Final = 3
+"""The marks around a message; its role is one more token."""
+PER_NAME: Final = 1
+PER_CALL: Final = 4
+"""The marks around a call or a tool."""
+SMALL_PICTURE: Final = 85
+"""A picture with `detail: low`: https://developers.openai.com/api/docs/guides/images-vision."""
+MINUTE: Final = 1920
+"""A minute of sound, 32 tokens a second: https://ai.google.dev/gemini-api/docs/tokens. Unknown lengths."""
+FILM: Final = 15_780
+"""A minute of video, 263 tokens a second."""
+PAGE: Final = 1500
+"""One page of a document: https://platform.claude.com/docs/en/build-with-claude/pdf-support."""
+BYTES_PER_SOUND: Final = 500
+"""Bytes that last as long as a token of sound: 128 kbit/s."""
+BYTES_PER_DOCUMENT: Final = 40
+"""Bytes of a PDF of text for each token; 60 kB a page."""
+MOST: Final = 2_000_000
+"""Characters that are counted for one request. What is beyond them is estimated by bytes, so that no request
+holds the process up for much longer than 0.1 s.
+"""
+
+
+class Count(msgspec.Struct, frozen=True):
+    """tokens: of the whole prompt. exact: the model's own vocabulary counted, and nothing was estimated."""
+
+    tokens: int
+    exact: bool
+
+
+def count(request: ir.Request, model: str | None) -> Count:
+    """The tokens of a request's prompt: instructions, messages, tools and the schema of the answer.
+
+    model: the upstream's name of it, None = not known.
+    """
+    counter = Counter(model)
+    tokens = counter.frame(request) + sum(map(counter.message, request.messages))
+    return Count(tokens, counter.exact)
+
+
+def ceiling(request: ir.Request) -> int:
+    """A number of tokens that no model counts more of: every token of a text is at least one byte."""
+    counter = Counter(None, Vocabulary(size, own=False))
+    return counter.frame(request) + sum(map(counter.message, request.messages))
+
+
+class Counter:
+    """Counts the parts of one request. Made for one request: what it may cost is bounded."""
+
+    __slots__ = ("_left", "_vocabulary", "exact")
+
+    def __init__(self, model: str | None, words: Vocabulary | None = None) -> None:
+        """model: the upstream's name of it, None = not known. words: what counts instead."""
+        self._vocabulary = words or vocabulary(model)
+        self._left = MOST
+        self.exact = self._vocabulary.own
+        """Whether nothing has been estimated so far."""
+
+    def frame(self, request: ir.Request) -> int:
+        """The tokens of everything but the messages."""
+        tokens = self._vocabulary.priming
+        if request.system:
+            tokens += PER_MESSAGE + 1 + self._blocks(request.system)
+        if request.tools:
+            tokens += self._vocabulary.tools + sum(map(self._tool, request.tools))
+        if request.output is not None and request.output.schema is not None:
+            tokens += self._json(request.output.schema)
+        return tokens
+
+    def message(self, message: ir.Message) -> int:
+        """The tokens of one message with what surrounds it."""
+        tokens = PER_MESSAGE + 1 + self._blocks(message.blocks)
+        if message.name is not None:
+            tokens += PER_NAME + self._text(message.name)
+        return tokens
+
+    def _text(self, text: str) -> int:
+        self._left -= len(text)
+        if self._left < 0:
+            self.exact = False
+            return by_bytes(text) if self._vocabulary.weigh is not size else size(text)
+        return self._vocabulary.weigh(text)
+
+    def _json(self, value: Any) -> int:
+        self.exact = False
+        return self._text(msgspec.json.encode(value).decode())
+
+    def _tool(self, tool: ir.Tool) -> int:
+        if isinstance(tool, ir.ProviderTool):
+            return self._json(tool.value)
+        tokens = PER_CALL + self._text(tool.name) + self._text(tool.description or "")
+        return tokens + self._json(tool.parameters or tool.format or {})
+
+    def _blocks(self, blocks: Iterable[ir.Block]) -> int:
+        return sum(map(self._block, blocks))
+
+    def _block(self, block: ir.Block) -> int:
+        if isinstance(block, ir.Text):
+            return self._text(block.text)
+        self.exact = False
+        match block:
+            case ir.Refusal():
+                return self._text(block.text)
+            case ir.Thinking():
+                return self._text(block.text)  # a seal stands for thoughts that are left out of the prompt
+            case ir.ToolCall():
+                return PER_CALL + self._text(block.name) + self._text(block.arguments)
+            case ir.ToolResult():
+                return PER_CALL + self._blocks(block.content)
+            case ir.Media():
+                return self._media(block)
+            case ir.Json() | ir.Native():
+                return self._json(block.value)
+            case _:
+                assert_never(block)
+
+    def _media(self, media: ir.Media) -> int:
+        if media.text is not None:
+            return self._text(media.text)
+        if media.blocks is not None:
+            return self._blocks(media.blocks)
+        held = len(media.data or "") * 3 // 4
+        if media.kind == "image":
+            return SMALL_PICTURE if media.detail == "low" else self._vocabulary.picture
+        if media.kind == "audio":
+            return held // BYTES_PER_SOUND if held else MINUTE
+        if media.kind == "video":
+            return held // BYTES_PER_SOUND if held else FILM
+        return max(PAGE, held // BYTES_PER_DOCUMENT)

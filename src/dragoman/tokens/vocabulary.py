@@ -1,0 +1,125 @@
+"""How many tokens a text is, by the vocabulary of its model or by the nearest one at hand.
+
+With the extra `tokens`, OpenAI's two vocabularies count; each is loaded when it is first needed. Those of
+most other makers are not public: the newer of the two then serves as an estimate, scaled by what the maker was
+seen to count. Without the extra, bytes are divided. It must never open a file, reach a network, or take longer
+than in proportion to the text.
+
+Which model has which vocabulary: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from math import ceil
+from typing import Any, Final, NamedTuple
+
+BYTES_PER_TOKEN: Final = 4
+"""What a token of ordinary text holds: https://help.openai.com/en/articles/4936856. About the same in
+scripts with more bytes a letter, because they have more tokens a letter.
+"""
+
+
+class Vocabulary(NamedTuple):
+    """How one model counts.
+
+    weigh: the tokens of a text. own: by the model's own vocabulary, not by an estimate. priming: tokens that
+    begin an answer. tools: tokens that having any tools costs. picture: tokens of a picture; its dimensions
+    are not looked at, because vendors scale pictures down to about the same.
+    """
+
+    weigh: Callable[[str], int]
+    own: bool
+    priming: int = 3
+    tools: int = 0
+    picture: int = 765
+
+
+def vocabulary(model: str | None) -> Vocabulary:
+    """What counts for a model, named as its provider names it (`gpt-4o`, `openai/gpt-4o-2024-08-06`)."""
+    return _vocabulary((model or "").rpartition("/")[2].removeprefix("ft:").lower())
+
+
+def size(text: str) -> int:
+    """The bytes of a text. No vocabulary makes more tokens of it."""
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))
+
+
+def by_bytes(text: str) -> int:
+    """What a text is likely to be, in whatever vocabulary."""
+    return -(-size(text) // BYTES_PER_TOKEN)
+
+
+class _Own(NamedTuple):
+    encoding: str
+    priming: int
+    names: tuple[str, ...]
+
+
+class _Like(NamedTuple):
+    """ratio: what the maker counts for one token of `_NEAREST`, seen in recorded requests."""
+
+    names: tuple[str, ...]
+    ratio: float
+    tools: int = 0
+    picture: int = 765
+
+
+_NEAREST: Final = "o200k_base"
+_OWN: Final = (
+    _Own("o200k_base", 3, ("gpt-4o*", "chatgpt-4o*", "gpt-4.1*", "gpt-4.5*")),
+    _Own("o200k_base", 2, ("gpt-5*", "o1", "o1-*", "o3", "o3-*", "o4-mini*")),  # as recorded
+    _Own(
+        "cl100k_base",
+        3,
+        ("gpt-4", "gpt-4-*", "gpt-3.5-turbo*", "gpt-35-turbo*", "davinci-002*", "babbage-002*"),
+    ),
+)
+_LIKE: Final = (
+    # Tools: https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing
+    _Like(("*claude*",), 1.15, tools=346),
+    _Like(("*gemini*", "*gemma*"), 1.0, picture=258),  # https://ai.google.dev/gemini-api/docs/tokens
+)
+
+
+@lru_cache(maxsize=256)
+def _vocabulary(model: str) -> Vocabulary:
+    for encoding, priming, names in _OWN:
+        if _named(model, names):
+            weigh = _tokenizer(encoding)
+            return Vocabulary(weigh or by_bytes, own=weigh is not None, priming=priming)
+    weigh = _tokenizer(_NEAREST) or by_bytes
+    for names, ratio, tools, picture in _LIKE:
+        if _named(model, names):
+            return Vocabulary(_scaled(weigh, ratio), own=False, tools=tools, picture=picture)
+    return Vocabulary(weigh, own=False)
+
+
+def _named(model: str, names: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(model, name) for name in names)
+
+
+def _scaled(weigh: Callable[[str], int], ratio: float) -> Callable[[str], int]:
+    return lambda text: ceil(weigh(text) * ratio)
+
+
+@lru_cache
+def _tokenizer(encoding: str) -> Callable[[str], int] | None:
+    """What counts by a vocabulary, None without the extra `tokens`."""
+    try:
+        # The package's own surface builds tables of every token in Python, and counts by making lists.
+        from bpe_openai._bindings import tokenizer_for_encoding
+    except ImportError:
+        return None
+    tokenizer: Any = tokenizer_for_encoding(encoding)
+    count: Callable[[str], int] = tokenizer.count
+
+    def weigh(text: str) -> int:
+        try:
+            return count(text)
+        except UnicodeEncodeError:  # half of a pair of surrogates
+            return count(text.encode(errors="replace").decode())
+
+    return weigh
