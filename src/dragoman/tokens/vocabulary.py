@@ -1,9 +1,9 @@
 """How many tokens a text is, by the vocabulary of its model or by the nearest one at hand.
 
 With the extra `tokens`, OpenAI's two vocabularies count; each is loaded when it is first needed. Those of
-most other makers are not public: the newer of the two then serves as an estimate, scaled by what the maker was
-seen to count. Without the extra, bytes are divided. It must never open a file, reach a network, or take longer
-than in proportion to the text.
+most other makers are not public: the newer of the two then serves as an estimate, scaled by what the maker
+was seen to count. Without the extra, bytes are divided. It must never open a file, reach a network, or take
+longer than in proportion to the text.
 
 Which model has which vocabulary: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
 """

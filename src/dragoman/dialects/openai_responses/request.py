@@ -33,6 +33,7 @@ _ALIKE: Final = {
     "previous_response_id": "previous",
     "conversation": "conversation",
     "background": "background",
+    "truncation": "truncation",
 }
 """Members that are a field of the request under this or another name."""
 _SAMPLING: Final = ("temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty")
