@@ -8,8 +8,10 @@ from dragoman.dialects.gemini import DIALECT as gemini
 from dragoman.dialects.mistral import DIALECT as mistral
 from dragoman.dialects.openai_chat import DIALECT as openai_chat
 from dragoman.dialects.openai_completions import DIALECT as openai_completions
+from dragoman.dialects.openai_responses import DIALECT as openai_responses
 
 DIALECTS: dict[str, Dialect] = {
-    dialect.name: dialect for dialect in (openai_chat, anthropic, gemini, mistral, openai_completions)
+    dialect.name: dialect
+    for dialect in (openai_chat, openai_responses, anthropic, gemini, mistral, openai_completions)
 }
 """By name, in the order that documentation shows them."""

@@ -18,11 +18,14 @@ import msgspec
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.providers.auth import Scheme
 
-DialectName: TypeAlias = Literal["openai_chat", "anthropic", "gemini", "mistral", "openai_completions"]
+DialectName: TypeAlias = Literal[
+    "openai_chat", "openai_responses", "anthropic", "gemini", "mistral", "openai_completions"
+]
 
 CHAT_PATHS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "openai_chat": "/chat/completions",
+        "openai_responses": "/responses",
         "anthropic": "/messages",
         "gemini": "/models/{model}:generateContent",
         "mistral": "/chat/completions",
@@ -39,6 +42,7 @@ STREAM_PATHS: Final[Mapping[str, str]] = MappingProxyType(
 BASE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "openai_chat": "/v1",
+        "openai_responses": "/v1",
         "anthropic": "/v1",
         "gemini": "/v1beta",
         "mistral": "/v1",
@@ -53,6 +57,7 @@ APPENDING: Final = frozenset({"anthropic", "gemini", "mistral"})
 DIALECT_HEADERS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "openai_chat": {},
+        "openai_responses": {},
         # Mandatory; servers other than Anthropic's may know the older version only.
         # https://platform.claude.com/docs/en/api/versioning
         "anthropic": {"anthropic-version": "2023-06-01"},
@@ -67,6 +72,7 @@ operator states one."""
 DIALECT_AUTH: Final[Mapping[str, Scheme]] = MappingProxyType(
     {
         "openai_chat": "bearer",
+        "openai_responses": "bearer",
         "anthropic": "x-api-key",
         "gemini": "x-goog-api-key",
         "mistral": "bearer",
@@ -74,6 +80,24 @@ DIALECT_AUTH: Final[Mapping[str, Scheme]] = MappingProxyType(
     }
 )
 """How a key travels where the catalogue and the configuration say nothing."""
+
+
+class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A further protocol that a vendor speaks at the same address, for the same keys.
+
+    path: its chat endpoint below the base URL, None = the dialect's. drops: what the base may end with that
+    this path does not lie below. auth: how the key travels, None = as for the vendor's first protocol.
+    quirks: how it deviates. models: patterns of the only model names that it serves, None = all.
+    """
+
+    path: str | None = None
+    drops: str = ""
+    auth: Scheme | None = None
+    quirks: Quirks = STANDARD
+    models: tuple[str, ...] | None = None
+
+
+_USUAL: Final = ApiRow()
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,10 +109,10 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     to every base. auth: how the key travels. keys: environment variables that may hold a key, the first
     one that is set counts; none for servers that are enabled by configuration only. base_var: the
     environment variable that moves the base URL. chat_path: the chat endpoint below the base, None =
-    the dialect's. quirks: how it deviates. models: patterns of the bare model names that are this
-    vendor's own (`*` any text, `[…]` one of, as in file names). known: some models that it is known to
-    serve, to be listed while it has not been asked; never a limit. page: where to read about it.
-    read: the month in which the facts were collected.
+    the dialect's. quirks: how it deviates. also: the further protocols that it speaks, the best first.
+    models: patterns of the bare model names that are this vendor's own (`*` any text, `[…]` one of, as in
+    file names). known: some models that it is known to serve, to be listed while it has not been asked;
+    never a limit. page: where to read about it. read: the month in which the facts were collected.
     """
 
     name: str
@@ -104,6 +128,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     base_var: str | None = None
     chat_path: str | None = None
     quirks: Quirks = STANDARD
+    also: Mapping[DialectName, ApiRow] = MappingProxyType({})
     models: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
 
@@ -160,6 +185,12 @@ _CLOUD: Final = (
         page="https://platform.openai.com/docs/api-reference",
         keys=("OPENAI_API_KEY",),
         base_var="OPENAI_BASE_URL",
+        also={
+            "openai_responses": _USUAL,
+            "openai_completions": ApiRow(
+                models=("gpt-3.5-turbo-instruct*", "davinci-*", "babbage-*", "ft:davinci-*", "ft:babbage-*")
+            ),
+        },
         # "gpt-oss" models have open weights and are served by others.
         models=(
             *(
@@ -243,6 +274,8 @@ _CLOUD: Final = (
         page="https://docs.mistral.ai/api/",
         keys=("MISTRAL_API_KEY",),
         base_var="MISTRAL_BASE_URL",
+        # A public preview, which has no such field: https://docs.mistral.ai/studio/conversations/responses.
+        also={"openai_responses": ApiRow(quirks=Quirks(refuses=frozenset({"include"})))},
         # The names with a number of parameters and no more ("mistral-7b-instruct") have open weights.
         models=(
             *("mistral-large*", "mistral-medium*", "mistral-small*", "mistral-tiny*", "mistral-embed*"),
@@ -291,6 +324,12 @@ _CLOUD: Final = (
             # https://api-docs.deepseek.com/guides/thinking_mode: tool turns without it are a 400.
             reasoning_replay="tool_turns",
         ),
+        also={
+            "openai_responses": _USUAL,
+            # https://api-docs.deepseek.com/guides/anthropic_api
+            "anthropic": ApiRow(path="/anthropic/v1/messages", drops="/v1", auth="x-api-key"),
+            "openai_completions": ApiRow(path="/beta/completions", drops="/v1"),
+        },
         models=("deepseek-chat", "deepseek-reasoner", "deepseek-flash*", "deepseek-v[0-9]*"),
         known=("deepseek-flash", "deepseek-v4-pro"),
     ),
@@ -306,6 +345,7 @@ _CLOUD: Final = (
             assistant_names=False,
             reasoning_tokens="outside",
         ),
+        also={"openai_responses": _USUAL, "openai_completions": _USUAL},
         models=("grok-*",),
         known=("grok-4.3",),
     ),
@@ -321,6 +361,7 @@ _CLOUD: Final = (
             developer_role=False,
             extensions=frozenset({"min_p", "repetition_penalty", "top_k"}),
         ),
+        also={"openai_completions": _USUAL},
     ),
     Vendor(
         name="fireworks",
@@ -336,6 +377,8 @@ _CLOUD: Final = (
             refuses=frozenset({"store"}),
             required_word="any",  # BerriAI/litellm#4416
         ),
+        # https://docs.fireworks.ai/nexus/apis-and-sdks
+        also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),
     Vendor(
         name="openrouter",
@@ -351,6 +394,7 @@ _CLOUD: Final = (
             cache_marks="cache_control",
             extensions=frozenset({"min_p", "repetition_penalty", "top_a", "top_k"}),
         ),
+        also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),
     Vendor(
         name="cerebras",
@@ -361,6 +405,7 @@ _CLOUD: Final = (
         keys=("CEREBRAS_API_KEY",),
         base_var="CEREBRAS_BASE_URL",
         quirks=Quirks(refuses=frozenset({"metadata", "store"})),
+        also={"openai_completions": _USUAL},
     ),
     Vendor(
         name="perplexity",
@@ -375,6 +420,8 @@ _CLOUD: Final = (
             developer_role=False,
             refuses=frozenset({"logit_bias", "metadata", "seed", "store", "user"}),
         ),
+        # Other makers' models alone: https://docs.perplexity.ai/docs/agent-api/openai-compatibility
+        also={"openai_responses": ApiRow(path="/v1/responses", drops="/v1", models=("*/*",))},
         models=("sonar", "sonar-*"),
         known=("sonar", "sonar-pro", "sonar-reasoning-pro"),
     ),
@@ -449,6 +496,7 @@ _OWN_MACHINE: Final = (
         base_url="http://localhost:8000/v1",
         page="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
         quirks=Quirks(developer_role=False, extensions=frozenset({"min_p", "repetition_penalty", "top_k"})),
+        also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),
     Vendor(
         name="llamacpp",
@@ -458,6 +506,7 @@ _OWN_MACHINE: Final = (
         quirks=Quirks(
             developer_role=False, extensions=frozenset({"min_p", "repeat_penalty", "top_k", "typical_p"})
         ),
+        also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),
     Vendor(
         name="lmstudio",
@@ -469,6 +518,7 @@ _OWN_MACHINE: Final = (
             developer_role=False,
             extensions=frozenset({"repeat_penalty", "top_k"}),
         ),
+        also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),
 )
 

@@ -49,6 +49,16 @@ APIS: dict[str, tuple[str, ...]] = {
         "gemini.openai_chat",
         "bedrock_mantle.chat",
     ),
+    "openai_responses": (
+        "openai.responses",
+        "openai.responses_other",
+        "azure.responses",
+        "bedrock_mantle.responses",
+        "deepseek.responses",
+        "openrouter.responses",
+        "xai.responses",
+        "lmstudio.responses",
+    ),
     "anthropic": ("anthropic.messages",),
     "gemini": (
         "gemini.generateContent",
@@ -84,6 +94,9 @@ _VENDORS = {"alibaba": "dashscope"}
 
 Subject: TypeAlias = Literal["request", "response", "stream", "error"]
 
+_OTHER_OPERATION = re.compile(r"/responses/(?:input_tokens|compact)\b")
+"""Addresses of operations that are asked like an answer, and answer something else."""
+
 _MALFORMED = frozenset({400, 413, 415, 422})
 """Statuses by which a provider says that the request itself was wrong: such a request proves nothing."""
 
@@ -113,6 +126,8 @@ class Case:
         """What of this exchange the laws can be applied to."""
         request, response = self.exchange.request, self.exchange.response
         found: set[Subject] = set()
+        if request is not None and _OTHER_OPERATION.search(request.url or ""):
+            return frozenset()
         refused = response is not None and response.status in _MALFORMED
         if request is not None and type(request.body) is dict and not refused:
             found.add("request")

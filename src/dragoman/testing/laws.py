@@ -100,6 +100,8 @@ def request_quirks(case: Case) -> Iterator[str]:
 def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[str]:
     report = Report(dialect.name)
     try:
+        if case.dialect.portable is not None and dialect is not case.dialect:
+            case.dialect.portable(case.wire_request)
         wire = dialect.encode_request(case.request, Target(report, model="model", quirks=quirks))
     except WireError as error:
         if not error.path:
@@ -159,12 +161,18 @@ def response_unfold(case: Case) -> Iterator[str]:
 
 
 def response_stream(case: Case) -> Iterator[str]:
-    """The answer is the same when a client has it streamed."""
+    """The answer is the same when a client has it streamed. One that is still worked on cannot be."""
+    if case.response.status in _UNFINISHED:
+        return
     face = case.dialect
     reply = case.reply(face, Report(face.name, "response"))
     events = streamed(list(ir.unfold(case.response)), face, reply)
     check_grammar(events)
     yield from _same_answer(case, case.response, ir.fold(events))
+
+
+_UNFINISHED = frozenset({"queued", "in_progress"})
+"""Statuses of an answer that is asked for in the background, before it is there."""
 
 
 def response_cross(case: Case) -> Iterator[str]:
@@ -230,11 +238,18 @@ def stream_identity(case: Case) -> Iterator[str]:
 def stream_cross(case: Case) -> Iterator[str]:
     """Every other dialect's client is streamed each fact, or it is named as lost.
 
-    A stream that breaks is told no usage: in most dialects nothing follows an error.
+    A stream that breaks is told no usage: in most dialects nothing follows an error. One that breaks before
+    it says anything is told its error alone: that is no answer yet, whose id and model would matter.
     """
-    told = facts.of_response(ir.fold(case.events))
-    if any(fact.kind == "error" for fact in told):
-        told = [fact for fact in told if not fact.path.startswith("usage")]
+    response = ir.fold(case.events)
+    told = facts.of_response(response)
+    if response.error is not None:
+        spoke = any(candidate.blocks for candidate in response.candidates)
+        told = [
+            fact
+            for fact in told
+            if fact.kind == "error" or (spoke and fact.path.partition(".")[0] != "usage")
+        ]
     for other in case.others:
         report = Report(other.name, "response")
         events = streamed(case.events, other, case.reply(other, report))

@@ -145,7 +145,9 @@ class Sources:
         support = self._supports.setdefault(
             (part, start, end), {"segment": _segment(part, start, end, text[first:last]), _INDICES: []}
         )
-        if number not in support[_INDICES]:
+        if number in support[_INDICES]:
+            self._report.lose(where, "a source of the same words is named once", "hint")
+        else:
             support[_INDICES].append(number)
 
     def metadata(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ nothing is stored sealed thoughts are asked for (`include`). Answers have every 
 requires.
 
 What it cannot say, and what becomes of it:
-- n > 1, video, sound by address: refused;
+- n > 1, video, sound by address: refused; so is a stored prompt for any other protocol;
 - stop sequences, penalties, seed, top_k, min_p, logit_bias, predictions: losses;
 - thinking of another origin: dropped from requests; in answers its seal is tagged with its origin, so that it
   finds its way back;
@@ -26,14 +26,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.dialect import EVERY_FEATURE, Dialect
 from dragoman.dialects.openai_responses.check import check
 from dragoman.dialects.openai_responses.errors import decode_error, encode_error
 from dragoman.dialects.openai_responses.items import native
 from dragoman.dialects.openai_responses.locate import locate, place
 from dragoman.dialects.openai_responses.parts import reads
 from dragoman.dialects.openai_responses.relay import Relay
-from dragoman.dialects.openai_responses.request import MAPS, brief, decode_request, encode_request
+from dragoman.dialects.openai_responses.request import (
+    MAPS,
+    brief,
+    decode_request,
+    encode_request,
+    portable,
+)
 from dragoman.dialects.openai_responses.response import decode_response, encode_response
 from dragoman.dialects.openai_responses.stream import StreamDecoder
 from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
@@ -70,9 +76,10 @@ DIALECT: Final = Dialect(
         }
     ),
     maps=MAPS,
-    features=frozenset({"schema", "json", "custom_tools", "forced_thinking"}),
+    features=EVERY_FEATURE,
     place=place,
     reads=reads,
     seals=True,
     native=native,
+    portable=portable,
 )

@@ -147,7 +147,11 @@ class _Foreign:
         for index, block in enumerate(message.blocks):
             place = f"{where}.blocks[{index}]"
             if isinstance(block, ir.Media) and role == "assistant":
-                shown.append((block, place))
+                if block.transcript:
+                    self.report.change(place, "input", "spoken words are sent as their transcript")
+                    self._block(ir.Text(block.transcript), role, place)
+                else:
+                    shown.append((block, place))
             else:
                 self._block(block, role, place)
         if shown:
@@ -220,10 +224,13 @@ class _Foreign:
         """What an assistant showed: this protocol takes media from users alone."""
         parts = []
         for block, where in shown:
-            self.report.change(where, "input", "media of an assistant follow in a user's message")
-            if (part := encode_part(block, self.draft, where)) is not None:
+            if block.kind == "video" or not (block.data or block.url or block.file):
+                self.report.lose(where, f"this {block.kind} of an assistant cannot be sent", "meaning")
+            elif (part := encode_part(block, self.draft, where)) is not None:
+                self.report.change(where, "input", "media of an assistant follow in a user's message")
                 parts.append(part)
-        self._add({"type": "message", "role": "user", "content": parts}, "")
+        if parts:
+            self._add({"type": "message", "role": "user", "content": parts}, "")
 
     def _answered(self) -> list[_Wire]:
         """The items, every call with an output."""

@@ -109,6 +109,12 @@ def decode_request(wire: WireRequest) -> ir.Request:
     )
 
 
+def portable(wire: WireRequest) -> None:
+    """Refuse what only OpenAI can read: a prompt that it keeps. Raises WireError."""
+    if wire.body.get("prompt") is not None:
+        raise WireError("a stored prompt can be read by its own provider only", "prompt", "unsupported_value")
+
+
 def brief(wire: WireRequest) -> ir.Request:
     """What an answer's form depends on, without the input. Usage is told in every stream."""
     stream = wire.body.get("stream") is True

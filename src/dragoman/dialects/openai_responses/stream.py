@@ -49,17 +49,18 @@ _GROWING: Final = frozenset({"function_call", "custom_tool_call", "reasoning"})
 class _Open:
     """A block that is still growing.
 
-    said: words of it have been told; logprobs: those of its words, which the end of the item tells rounded;
-    cited: how many of its sources have been told.
+    said: something of it has been told; words: its text so far, in pieces; logprobs: those of its words,
+    which the end of the item tells rounded; cited: how many of its sources have been told.
     """
 
-    __slots__ = ("block", "cited", "index", "logprobs", "said")
+    __slots__ = ("block", "cited", "index", "logprobs", "said", "words")
 
     def __init__(self, index: int, block: ir.Block) -> None:
         self.index = index
         self.block = block
         self.said = False
         self.cited = 0
+        self.words: list[str] = []
         self.logprobs: list[ir.Logprob] = []
 
 
@@ -107,6 +108,7 @@ class StreamDecoder:
         if state is None or value.logprobs or not value.delta or type(state.block) is not ir.Text:
             return None
         state.said = True
+        state.words.append(value.delta)
         return [ir.TextDelta(state.index, value.delta)]
 
     def close(self) -> _Events:
@@ -266,6 +268,7 @@ class StreamDecoder:
         events, state = self._at(value, ir.Text, _PARTS)
         logprobs = decode_logprobs(value.get("logprobs"))
         state.logprobs += logprobs or ()
+        state.words.append(value["delta"])
         return [*events, ir.TextDelta(state.index, value["delta"], logprobs=logprobs)]
 
     def _refusal(self, value: _Value) -> _Events:
@@ -320,7 +323,8 @@ _PARTS: Final[dict[type, ir.Block]] = {ir.Text: ir.Text(""), ir.Refusal: ir.Refu
 
 def _owed_text(state: _Open, final: ir.Text) -> _Events:
     events: _Events = []
-    text = "" if state.said else final.text
+    told = "".join(state.words)
+    text = final.text[len(told) :] if final.text.startswith(told) else ""
     logprobs = None if state.logprobs else final.logprobs
     if text or logprobs is not None:
         events.append(ir.TextDelta(state.index, text, logprobs=logprobs))

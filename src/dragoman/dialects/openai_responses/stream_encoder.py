@@ -220,7 +220,8 @@ class StreamEncoder:
     def _open_item(self, index: int, block: ir.Block) -> bytes:
         bare: Any = block
         if isinstance(block, ir.Thinking):
-            bare = msgspec.structs.replace(block, text="", summary=(), sealed=None, extra=None)
+            extra = None if self._draft.own else block.extra  # ours belongs to what is not told yet
+            bare = msgspec.structs.replace(block, text="", summary=(), sealed=None, extra=extra)
         wire = encode_item(bare, self._draft, f"candidates[0].blocks[{index}]") or {}
         kind = wire.get("type", "")
         if kind != "reasoning":
@@ -381,8 +382,7 @@ class StreamEncoder:
         return out + self._event("response.content_part.done", {**state.place, "part": part})
 
     def _end_message(self, item: _Item) -> bytes:
-        of = msgspec.structs.replace(item.of or ir.Item(), id=item.wire.get("id"))
-        head = encode_head(of, self._draft, "candidates[0]")
+        head = encode_head(_named(item, item.of), self._draft, "candidates[0]")
         return self._item_done(item.number, {**head, "content": item.parts})
 
     def _end_call(self, state: _Block, final: Any, where: str) -> bytes:
@@ -404,9 +404,9 @@ class StreamEncoder:
         return out + self._item_done(state.item.number, wire)
 
     def _final(self, state: _Block, final: Any, where: str) -> _Wire:
-        """A block's item under the id that it was announced with."""
+        """A block's item as it finally is."""
         assert state.item is not None
-        of = msgspec.structs.replace(final.item or ir.Item(), id=state.item.wire.get("id"))
+        of = _named(state.item, final.item)
         return encode_item(msgspec.structs.replace(final, item=of), self._draft, where) or {}
 
     def _end_whole(self, final: ir.Block, where: str) -> bytes:
@@ -438,6 +438,15 @@ class StreamEncoder:
             leave_incomplete(wire)
         self._output[number] = wire
         return self._event("response.output_item.done", {"output_index": number, "item": wire})
+
+
+def _named(announced: _Item, of: ir.Item | None) -> ir.Item:
+    """What an item finally says of itself. Where it states no id, it keeps the one that was announced; some
+    gateways state another one in every event, of which the last belongs to what is sealed.
+    """
+    if of is None or of.id is None:
+        return msgspec.structs.replace(of or ir.Item(), id=announced.wire.get("id"))
+    return of
 
 
 def _same_item(one: ir.Item | None, other: ir.Item | None) -> bool:
