@@ -151,8 +151,8 @@ class Request(Value, frozen=True):
     system and developer messages stay in `messages`. max_output: tokens, thinking included. user: the
     end user's id; safety_identifier: its hashed successor. prediction: what most of the answer will be,
     stated for speed. moderation: OpenAI's {model, policy}, a check of question and answer by another model.
-    truncation: "auto" drops the oldest messages of a prompt that is longer than the window, "disabled" refuses
-    it. previous, conversation: state that the client refers to by id. stream_usage: usage in the stream was
+    truncation: "auto" drops the oldest messages of a prompt that is longer than the window; "disabled"
+    refuses it. previous, conversation: state that the client refers to by id. stream_usage: usage in the stream was
     asked for. extra: keys that the IR does not name, by dialect.
     """
 

@@ -102,6 +102,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
         previous=get("previous_response_id"),
         conversation=get("conversation"),
         background=get("background"),
+        truncation=get("truncation"),
         stream=stream,
         stream_usage=True if stream else None,
         forms=forms or None,
