@@ -15,8 +15,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.capabilities import refuse
 from dragoman.dialects.defaults import with_defaults
-from dragoman.dialects.dialect import Reply, WireRequest
-from dragoman.dialects.loss import Report
+from dragoman.dialects.dialect import WireRequest
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.flight import Flight
@@ -47,10 +46,13 @@ class Engine:
         work = Work(exchange, inbound, client, always_usage=self._runtime.always_usage)
         try:
             self._decode(work)
+            await self._expand(work)
             self._route(work)
             await self._before(work)
             self._allow(work)
             self._hold_to_form(work)
+            if work.turn is not None:
+                await work.turn.admitted(work)
             await Flight(self._runtime, work).run()
             exchange.phase = "done"
         except RequestFailed as failed:
@@ -79,6 +81,14 @@ class Engine:
         if body.get("stream") is True:
             work.exchange.streamed = True
             work.client.expect_stream()
+
+    async def _expand(self, work: Work) -> None:
+        """What the request continues comes before it."""
+        turn = work.turn
+        if turn is None:
+            return
+        await turn.expand(work)
+        work.changed = work.changed or turn.hears
 
     def _route(self, work: Work) -> None:
         """What the model name stands for, and what its alias adds."""
@@ -142,8 +152,7 @@ class Engine:
             log.exception("exchange %s: an error hook failed", exchange.id)
         exchange.fault = fault
         if client.begun:
-            reply = Reply(work.brief, Report(work.face.name), exchange.id, int(exchange.created))
-            await client.end(work.face.stream_encoder(reply).feed(ir.Error(fault)))
+            await client.end(work.failing(fault))
             return
         status, headers, body = work.face.encode_error(fault, exchange.request_id)
         named = [(name.encode(), value.encode()) for name, value in headers.items()]

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir, sealing
-from dragoman.dialects.dialect import Reply, StreamRelay
+from dragoman.dialects.dialect import Reply, StreamRelay, TellsFailure
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.identify import Identify
 from dragoman.dialects.loss import Report
@@ -32,7 +32,7 @@ from dragoman.routing import attempts as machine
 from dragoman.routing.outcome import for_client
 from dragoman.routing.route import Deployment
 from dragoman.runtime import Runtime
-from dragoman.sealing import Keeper, Sealing
+from dragoman.sealing import Gathered, Keeper, Sealing
 from dragoman.state.recall import Scope
 from dragoman.steps import Step, through, whole
 from dragoman.transport import Answer
@@ -68,6 +68,7 @@ class Flight:
         self._committed = False
         self._sealing: Sealing | None = None
         self._keeper: Keeper | None = None
+        self._heard: Gathered | None = None
         self._round: machine.Attempts[Candidate] = machine.Attempts(
             self._candidates(), runtime.policy, runtime.seams.uniform
         )
@@ -204,6 +205,7 @@ class Flight:
         self, upstream: WireUpstream, answer: Answer, reply: Reply, record: AttemptRecord, call: Call
     ) -> None:
         relay = self._work.face.relay.stream(reply)
+        self._work.ending = relay.fail if isinstance(relay, TellsFailure) else None
         splitter, client = SPLITTERS[upstream.dialect.framing](), self._work.client
         passed = self._work.face.passes(answer.headers)
         held = b""
@@ -242,7 +244,7 @@ class Flight:
         self._exchange.phase = "encode"
         seals = self._seals(upstream)
         await self._fetch_media(upstream)
-        request, self._keeper = work.request, None
+        request, self._keeper = work.readable(work.deployment.provider, call.report), None
         if seals is not None:
             scope = Scope(work.deployment.provider, work.deployment.model)
             request = await seals.restored(request, scope, call.report)
@@ -339,6 +341,9 @@ class Flight:
         response = await self._runtime.hooks.after(self._exchange, whole(steps, response))
         if self._keeper is not None:
             await self._keeper.keep(response)
+        turn = self._work.turn
+        if turn is not None and turn.hears:
+            await turn.heard(self._work, response)
         await self._deliver_response(response, call, record)
 
     async def _translate_stream(
@@ -352,7 +357,10 @@ class Flight:
         work, hooks = self._work, self._runtime.hooks
         reply = work.reply(Report(work.face.name, "response"))
         feed = work.face.stream_encoder(reply).feed
-        watched, keeper = hooks.need_events, self._keeper
+        work.ending = lambda fault: feed(ir.Error(fault))
+        watched = hooks.need_events
+        self._heard = Gathered() if work.turn is not None and work.turn.hears else None
+        listening = self._keeper is not None or self._heard is not None
         held = b""
         async with upstream.chat(request, call) as batches:
             self._account(call)
@@ -360,8 +368,8 @@ class Flight:
                 batch = through(steps, arrived) if steps else arrived
                 if watched:
                     batch = await hooks.events(self._exchange, batch)
-                if keeper is not None and keeper.watch(batch):
-                    await keeper.keep_streamed()
+                if listening:
+                    await self._listen(batch)
                 batch, speaks, fault = self._watch(batch)
                 data = b"".join(map(feed, batch))
                 if not self._committed:
@@ -387,6 +395,16 @@ class Flight:
             )
         await work.client.end()
 
+    async def _listen(self, batch: Sequence[ir.Event]) -> None:
+        """Let those follow who keep something of the answer, before its client gets the last of it."""
+        keeper, heard, turn = self._keeper, self._heard, self._work.turn
+        if keeper is not None and keeper.watch(batch):
+            await keeper.keep_streamed()
+        if heard is not None and turn is not None:
+            heard.add(batch)
+            if batch and isinstance(batch[-1], ir.End):
+                await turn.heard(self._work, heard.response())
+
     def _watch(self, batch: Sequence[ir.Event]) -> tuple[Sequence[ir.Event], bool, ir.Fault | None]:
         """Note what a batch tells: the events before an in-stream error, whether they hold something worth
         committing to, and the error.
@@ -409,6 +427,7 @@ class Flight:
     async def _deliver_events(self, response: ir.Response, reply: Reply, call: Call) -> None:
         """A whole answer to a client that asked for a stream."""
         encoder = self._work.face.stream_encoder(reply)
+        self._work.ending = lambda fault: encoder.feed(ir.Error(fault))
         events = list(ir.unfold(whole(self._steps(), response)))
         self._watch(events)
         await self._commit(call, self._exchange.attempts[-1], ())

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, Reply, WireRequest
+from dragoman.dialects.dialect import Dialect, Framing, Reply, WireRequest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
@@ -55,11 +55,31 @@ class Client(Protocol):
         ...
 
 
+class Turn(Protocol):
+    """What a request continues, and what keeps its answer for the next one."""
+
+    hears: bool
+    """Whether it must be told the answer in IR terms. Nothing is relayed then."""
+
+    async def expand(self, work: Work) -> None:
+        """Put what was said before in front of the request. Its body has been checked, nothing else."""
+        ...
+
+    async def admitted(self, work: Work) -> None:
+        """The request is in order, and an upstream will be asked now."""
+        ...
+
+    async def heard(self, work: Work, response: ir.Response) -> None:
+        """The whole answer, before its last bytes go out."""
+        ...
+
+
 class Inbound(msgspec.Struct, frozen=True):
     """A client's request as the server hands it over: authenticated, its body read and bounded.
 
     headers: lower-case names. max_depth: how deeply the JSON may be nested. models: the names that the
-    caller is granted, None = all. max_values: how many values the JSON may hold.
+    caller is granted, None = all. max_values: how many values the JSON may hold. framing: how the client
+    wants its stream cut. turn: None = the request stands for itself.
     """
 
     face: Dialect
@@ -68,6 +88,16 @@ class Inbound(msgspec.Struct, frozen=True):
     max_depth: int = 200
     models: frozenset[str] | None = None
     max_values: int = MAX_VALUES
+    framing: Framing = "sse"
+    turn: Turn | None = None
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """Messages whose seals one provider made: `messages[start:stop]`. Another provider cannot read them."""
+
+    start: int
+    stop: int
+    provider: str
 
 
 class Work:
@@ -80,12 +110,15 @@ class Work:
         "changed",
         "client",
         "deployment",
+        "echo",
+        "ending",
         "exchange",
         "face",
         "form",
         "head",
         "inbound",
         "route",
+        "sealed",
         "strict",
         "wire",
     )
@@ -107,6 +140,12 @@ class Work:
         self.form: Form | None = None
         """What the answer is held to, None = it is not checked."""
         self.changed = False
+        self.echo: Mapping[str, Any] = {}
+        """The request's members as its client wrote them, where the answer repeats them."""
+        self.sealed: tuple[Sealed, ...] = ()
+        """Who made the seals in what the request continues."""
+        self.ending: Callable[[ir.Fault], bytes] | None = None
+        """How the stream that has begun tells that it has failed."""
         self._request: ir.Request | None = None
         self._brief: ir.Request | None = None
 
@@ -183,7 +222,21 @@ class Work:
             and upstream.dialect is self.face
             and upstream.quirks.relays(self.wire.body)
             and (facts.structured is not False or self.request.output is None)
+            and all(sealed.provider == upstream.name for sealed in self.sealed)
         )
+
+    @property
+    def turn(self) -> Turn | None:
+        """What the request continues."""
+        return self.inbound.turn
+
+    def readable(self, provider: str, report: Report) -> ir.Request:
+        """The request without the seals that another provider made."""
+        request = self.request
+        for sealed in self.sealed:
+            if sealed.provider != provider:
+                request = _unsealed(request, sealed, report)
+        return request
 
     def edits(self, call: Call) -> dict[str, Any]:
         """The named edits of a relayed request: the model, and what the configuration adds."""
@@ -206,10 +259,31 @@ class Work:
         return Reply(
             request,
             report,
-            self.face.id_prefix + exchange.id.removeprefix("ex_"),
+            self.answer_id,
             int(exchange.created),
             self.route.shown(self.deployment),
+            self.inbound.framing,
+            self.echo,
         )
+
+    @property
+    def answer_id(self) -> str:
+        """The id of the answer, where the gateway makes it."""
+        return self.face.id_prefix + self.exchange.id.removeprefix("ex_")
+
+    def failing(self, fault: ir.Fault) -> bytes:
+        """How the client is told of a failure once its stream has begun."""
+        if self.ending is not None:
+            return self.ending(fault)
+        reply = Reply(
+            self.brief,
+            Report(self.face.name),
+            self.answer_id,
+            int(self.exchange.created),
+            framing=self.inbound.framing,
+            echo=self.echo,
+        )
+        return self.face.stream_encoder(reply).feed(ir.Error(fault))
 
     def hold_strict(self) -> None:
         """Refuse a translation that loses more than the client allows, before anything is sent."""
@@ -239,6 +313,22 @@ class Work:
         if self.inbound.headers.get("x-dragoman-report") == "1":
             headers.append((b"x-dragoman-report", _report(exchange)))
         return headers
+
+
+def _unsealed(request: ir.Request, sealed: Sealed, report: Report) -> ir.Request:
+    messages = list(request.messages)
+    for place in range(sealed.start, min(sealed.stop, len(messages))):
+        message = messages[place]
+        if any(getattr(block, "sealed", None) is not None for block in message.blocks):
+            blocks = tuple(
+                msgspec.structs.replace(block, sealed=None)
+                if getattr(block, "sealed", None) is not None
+                else block
+                for block in message.blocks
+            )
+            messages[place] = msgspec.structs.replace(message, blocks=blocks)
+            report.lose(f"messages[{place}]", f"only {sealed.provider} can read what it sealed", "quality")
+    return msgspec.structs.replace(request, messages=tuple(messages))
 
 
 _LONGEST_REPORT = 4000

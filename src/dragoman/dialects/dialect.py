@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import msgspec
 
@@ -28,11 +28,14 @@ Operation = Literal["chat", "models"]
 and free."""
 
 
-Feature = Literal["schema", "json", "custom_tools", "forced_thinking"]
+Feature = Literal["schema", "json", "custom_tools", "forced_thinking", "namespaces"]
 """What a dialect says natively. schema: an answer by JSON Schema. json: an answer of any JSON. custom_tools:
-tools with free text. forced_thinking: forcing a tool while the model thinks. The rest is emulated."""
+tools with free text. forced_thinking: forcing a tool while the model thinks. namespaces: tools in groups. The
+rest is emulated."""
 
 EVERY_FEATURE: frozenset[Feature] = frozenset(get_args(Feature))
+USUAL_FEATURES: frozenset[Feature] = EVERY_FEATURE - {"namespaces"}
+"""What is taken as it is unless it is said otherwise: groups of tools are one protocol's alone."""
 
 
 Framing = Literal["sse", "json_array", "ndjson"]
@@ -131,6 +134,15 @@ class StreamRelay(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsFailure(Protocol):
+    """A relay of a stream in which a failure is told otherwise than in one that says nothing else."""
+
+    def fail(self, fault: ir.Fault) -> bytes:
+        """The stream's last bytes."""
+        ...
+
+
 class Relay(Protocol):
     """Same dialect on both sides: the named edits on raw values. Nested bytes stay as they are."""
 
@@ -205,7 +217,7 @@ class Dialect(msgspec.Struct, frozen=True):
     request_headers: frozenset[str] = frozenset()
     response_headers: frozenset[str] = frozenset()
     maps: frozenset[str] = frozenset()
-    features: frozenset[Feature] = EVERY_FEATURE
+    features: frozenset[Feature] = USUAL_FEATURES
     tool_name: str = r"[A-Za-z0-9_-]{1,64}"
     place: Callable[[WireRequest, str], str] | None = None
     reads: Callable[[ir.Media], bool] | None = None

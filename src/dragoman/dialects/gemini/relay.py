@@ -12,7 +12,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
-from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, fault_of
+from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, error_body, fault_of
 from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED, refused
 from dragoman.dialects.gemini.usage import decode_usage
 from dragoman.errors import RequestFailed, WireError
@@ -190,6 +190,11 @@ class StreamRelay:
             raise RequestFailed(broken(ENDED if self._open else SILENT))
         self.done = self._refused or bool(self._open - (self._broken - self._answered))
         return b"]" if self._array else b""
+
+    def fail(self, fault: ir.Fault) -> bytes:
+        """The last chunk of a stream that broke off."""
+        body = _encode(error_body(fault))
+        return b"%b%b]" % (self._separator, body) if self._array else b"data: %b\r\n\r\n" % body
 
 
 _LF = 10  # `int in bytes` is a bare memchr

@@ -9,10 +9,11 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
-from dragoman.dialects.openai_responses.errors import broken, fault_of
+from dragoman.dialects.openai_responses.errors import broken, error_event, failure_member, fault_of
+from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
 from dragoman.dialects.openai_responses.usage import decode_usage
 from dragoman.errors import RequestFailed, WireError
-from dragoman.wire.json import decode_head, encode_head
+from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.wire.sse import ErrorFrame
 
 _Head = dict[str, msgspec.Raw]
@@ -95,12 +96,15 @@ def _usage(head: _Head) -> ir.Usage | None:
 class StreamRelay:
     """One stream: only events that hold the response object are edited, and numbered where they are not."""
 
-    __slots__ = ("_edits", "_ndjson", "content", "done", "usage")
+    __slots__ = ("_edits", "_last", "_ndjson", "_reply", "_response", "content", "done", "usage")
 
     def __init__(self, reply: Reply) -> None:
         self.usage: ir.Usage | None = None
         self.content = False
         self.done = False
+        self._reply = reply
+        self._last = b""
+        self._response: dict[str, Any] | None = None
         self._ndjson = reply.framing == "ndjson"
         self._edits = _edits(reply)
 
@@ -108,6 +112,7 @@ class StreamRelay:
         """The bytes for one frame. Raises RequestFailed for an error, WireError for what is no frame."""
         if self.done:
             return b""
+        self._last = frame
         if frame.startswith(_DELTA) and 10 not in frame:  # no line feed: a number is found by a bare memchr
             self.content = True
             return frame + b"\n" if self._ndjson else b"%b%b\n\n" % (_DELTA_HEAD, frame)
@@ -137,7 +142,8 @@ class StreamRelay:
             raise RequestFailed(fault_of({"error": _decode(response.get("error", msgspec.Raw(b"{}"))) or {}}))
         self.done = kind in _TERMINAL
         edits = {key: value for key, value in self._edits.items() if key in response}
-        return encode_head({**head, "response": {**response, **edits}}) if edits else frame
+        self._response = response = {**response, **edits}
+        return encode_head({**head, "response": response}) if edits else frame
 
     def _framed(self, kind: bytes, frame: bytes) -> bytes:
         if self._ndjson:
@@ -150,3 +156,19 @@ class StreamRelay:
         if not self.done:
             raise RequestFailed(broken(ENDED))
         return b""
+
+    def fail(self, fault: ir.Fault) -> bytes:
+        """The events that end a stream that broke off, numbered behind the last one that went by."""
+        if self._response is None:
+            return StreamEncoder(self._reply).feed(ir.Error(fault))
+        number = _number(self._last) + 1
+        told = {"type": "error", "sequence_number": number, **error_event(fault)}
+        response = {**self._response, "status": "failed", "error": failure_member(fault)}
+        self.done = True
+        over = {"type": "response.failed", "sequence_number": number + 1, "response": response}
+        return self._framed(b"error", encode(told)) + self._framed(b"response.failed", encode(over))
+
+
+def _number(frame: bytes) -> int:
+    stated = _decode(frame).get("sequence_number")
+    return stated if type(stated) is int else 0
