@@ -182,7 +182,9 @@ class Sessions(Protocol):
         ...
 
     async def append(self, tenant: str, id_: str, turn: bytes, *, now: float, expires: float) -> None:
-        """Add a finished turn; the session is made where there is none, and lasts until `expires`."""
+        """Add a finished turn; the session is made where there is none, and lasts until `expires`. Its oldest
+        turns leave when it is too large. Raises StoreFull for a turn that is too large alone.
+        """
         ...
 
     async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
@@ -199,13 +201,26 @@ class Sessions(Protocol):
 
 
 class Store(Protocol):
-    """All that lasts. shared: other processes see what is written, and it outlives this one."""
+    """All that lasts.
+
+    shared: other processes see what is written, and it outlives this one. kind: `memory` or `sqlite`.
+    healthy: how the latest use ended, None = not used yet. last_error: what went wrong then, without secrets.
+    """
 
     responses: Responses
     conversations: Conversations
     sessions: Sessions
     seals: Vault | None
     shared: bool
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def healthy(self) -> bool | None: ...
+
+    @property
+    def last_error(self) -> str | None: ...
 
     async def sweep(self, now: float) -> None:
         """Forget what has expired, and the least recently used of what is too much."""

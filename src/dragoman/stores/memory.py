@@ -1,0 +1,431 @@
+"""The store in this process: bounded by bytes, gone with it.
+
+Nothing here waits, so every method is one step for whoever else runs in the loop. A stored value is the
+caller's own object: all of them are frozen.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
+
+import msgspec
+
+from dragoman.seams import SYSTEM, Seams
+from dragoman.state.seals import MemoryVault
+from dragoman.state.store import (
+    UNSETTLED,
+    Conversation,
+    Item,
+    Session,
+    Status,
+    StoredResponse,
+    StoreFailed,
+    StoreFull,
+)
+from dragoman.stores.limits import STANDARD, Limits
+from dragoman.stores.room import Place, Room
+
+replace = msgspec.structs.replace
+_OBJECT = 700
+"""Bytes of memory that an answer, a conversation or a session takes beside its content, roughly."""
+_ITEM = 500
+"""Bytes of memory that an item takes beside its content."""
+_PIECE = 120
+"""Bytes of memory that an event or a turn takes beside its content."""
+
+
+class MemoryStore:
+    """Keeps everything in this process. limits: how much. seams: the clock, and what a secret is made of."""
+
+    kind = "memory"
+    shared = False
+    healthy: bool | None = True
+    last_error: str | None = None
+
+    def __init__(self, limits: Limits = STANDARD, seams: Seams = SYSTEM) -> None:
+        room, items = Room(limits.size), _Items(seams.now)
+        self.responses = MemoryResponses(room, items, seams.now)
+        self.conversations = MemoryConversations(room, items, seams.now)
+        self.sessions = MemorySessions(room, limits, seams.now)
+        self.seals = _vault(limits, seams)
+
+    async def sweep(self, now: float) -> None:
+        """Forget what has expired. What is too much has left already."""
+        self.responses.sweep(now)
+        self.conversations.sweep(now)
+        self.sessions.sweep(now)
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+def _vault(limits: Limits, seams: Seams) -> MemoryVault | None:
+    if not limits.seals:
+        return None
+    secret = bytes.fromhex(seams.random_id() + seams.random_id())
+    return MemoryVault(secret, ttl=limits.seals_ttl, max_size=limits.seals_size, now=seams.monotonic)
+
+
+def _lasting(old: float | None, new: float | None) -> float | None:
+    """The later of two ends, None = never."""
+    return None if old is None or new is None else max(old, new)
+
+
+def _weight(body: bytes, items: Sequence[Item]) -> int:
+    return _OBJECT + len(body) + sum(_ITEM + len(item.body) for item in items)
+
+
+class _Answer(msgspec.Struct, eq=False):
+    """events: number and JSON, in order."""
+
+    response: StoredResponse
+    place: Place
+    events: list[tuple[int, bytes]]
+
+    @property
+    def expires(self) -> float | None:
+        return self.response.expires
+
+
+class _Thread(msgspec.Struct, eq=False):
+    """items: by their place in the order in which they were added."""
+
+    conversation: Conversation
+    place: Place
+    items: dict[int, Item]
+    next: int = 0
+
+    @property
+    def expires(self) -> float | None:
+        return self.conversation.expires
+
+
+class _Items:
+    """Finds items by their id, wherever they are."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._holders: dict[tuple[str, str], dict[_Answer | _Thread, bytes]] = {}
+
+    def add(self, tenant: str, holder: _Answer | _Thread, items: Sequence[Item]) -> None:
+        for item in items:
+            self._holders.setdefault((tenant, item.id), {})[holder] = item.body
+
+    def drop(self, tenant: str, holder: _Answer | _Thread, items: Collection[Item]) -> None:
+        for item in items:
+            holders = self._holders.get((tenant, item.id))
+            if holders is not None and holders.pop(holder, None) is not None and not holders:
+                del self._holders[tenant, item.id]
+
+    def find(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
+        now = self._now()
+        found: dict[str, bytes] = {}
+        for id_ in ids:
+            for holder, body in self._holders.get((tenant, id_), {}).items():
+                if holder.expires is None or holder.expires > now:
+                    found[id_] = body
+        return found
+
+
+class MemoryResponses:
+    """Answers in this process; see `state.store.Responses`."""
+
+    def __init__(self, room: Room, items: _Items, now: Callable[[], float]) -> None:
+        self._room = room
+        self._items = items
+        self._now = now
+        self._answers: dict[str, _Answer] = {}
+
+    async def save(self, response: StoredResponse) -> None:
+        if response.id in self._answers:
+            raise StoreFailed(f"{response.id} is there already")
+        size = _weight(response.body, (*response.input, *response.output))
+        self._room.check(size)
+        place = Place(response.tenant, size, lambda: self._drop(response.id))
+        answer = self._answers[response.id] = _Answer(response, place, [])
+        self._items.add(response.tenant, answer, (*response.input, *response.output))
+        self._room.take(place)
+
+    async def settle(
+        self, tenant: str, id_: str, status: Status, body: bytes, output: Sequence[Item] = ()
+    ) -> bool:
+        answer = self._live(tenant, id_)
+        if answer is None or answer.response.status not in UNSETTLED:
+            return False
+        old = answer.response
+        size = _weight(body, (*old.input, *output)) + sum(_PIECE + len(event) for _, event in answer.events)
+        self._room.check(size)
+        lease = old.lease if status in UNSETTLED else None
+        answer.response = replace(old, status=status, body=body, output=tuple(output), lease=lease)
+        self._items.drop(tenant, answer, old.output)
+        self._items.add(tenant, answer, (*old.input, *output))
+        self._room.resize(answer.place, size)
+        return True
+
+    async def get(self, tenant: str, id_: str) -> StoredResponse | None:
+        answer = self._live(tenant, id_)
+        return None if answer is None else answer.response
+
+    async def history(
+        self, tenant: str, id_: str, *, expires: float | None
+    ) -> Sequence[StoredResponse] | None:
+        chain: deque[_Answer] = deque()
+        step: str | None = id_
+        while step is not None:
+            answer = self._live(tenant, step)
+            if answer is None:
+                return None
+            chain.appendleft(answer)
+            step = answer.response.previous
+        for answer in chain:
+            until = _lasting(answer.expires, expires)
+            if until != answer.expires:
+                answer.response = replace(answer.response, expires=until)
+            self._room.touch(answer.place)
+        return [answer.response for answer in chain]
+
+    async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
+        return self._items.find(tenant, ids)
+
+    async def delete(self, tenant: str, id_: str) -> bool:
+        if self._live(tenant, id_) is None:
+            return False
+        self._drop(id_)
+        return True
+
+    async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
+        answer = self._answers.get(id_)
+        if answer is None:
+            return
+        size = answer.place.size + sum(_PIECE + len(event) for event in events)
+        self._room.check(size)
+        answer.events.extend(enumerate(events, first))
+        self._room.resize(answer.place, size)
+
+    async def events(
+        self, tenant: str, id_: str, *, after: int, limit: int = 1000
+    ) -> Sequence[tuple[int, bytes]]:
+        answer = self._live(tenant, id_)
+        if answer is None:
+            return ()
+        start = bisect_right(answer.events, after, key=_number)
+        return answer.events[start : start + limit]
+
+    async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
+        renewed = set()
+        for id_ in ids:
+            answer = self._answers.get(id_)
+            if answer is not None and answer.response.status in UNSETTLED:
+                answer.response = replace(answer.response, lease=lease)
+                renewed.add(id_)
+        return renewed
+
+    async def orphans(self, now: float) -> Sequence[StoredResponse]:
+        return [
+            answer.response
+            for answer in self._answers.values()
+            if answer.response.lease is not None
+            and answer.response.lease <= now
+            and answer.response.status in UNSETTLED
+        ]
+
+    def sweep(self, now: float) -> None:
+        """Forget what has expired."""
+        for id_ in [id_ for id_, answer in self._answers.items() if _is_over(answer.expires, now)]:
+            self._drop(id_)
+
+    def _live(self, tenant: str, id_: str) -> _Answer | None:
+        answer = self._answers.get(id_)
+        if answer is None or answer.response.tenant != tenant:
+            return None
+        return None if _is_over(answer.expires, self._now()) else answer
+
+    def _drop(self, id_: str) -> None:
+        answer = self._answers.pop(id_)
+        response = answer.response
+        self._items.drop(response.tenant, answer, (*response.input, *response.output))
+        self._room.free(answer.place)
+
+
+def _is_over(expires: float | None, now: float) -> bool:
+    return expires is not None and expires <= now
+
+
+def _number(event: tuple[int, bytes]) -> int:
+    return event[0]
+
+
+class MemoryConversations:
+    """Conversations in this process; see `state.store.Conversations`."""
+
+    def __init__(self, room: Room, items: _Items, now: Callable[[], float]) -> None:
+        self._room = room
+        self._items = items
+        self._now = now
+        self._threads: dict[str, _Thread] = {}
+
+    async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
+        id_, tenant = conversation.id, conversation.tenant
+        if id_ in self._threads:
+            raise StoreFailed(f"{id_} is there already")
+        size = _weight(conversation.metadata, items)
+        self._room.check(size)
+        place = Place(tenant, size, lambda: self._drop(id_))
+        thread = _Thread(conversation, place, dict(enumerate(items)), len(items))
+        self._threads[id_] = thread
+        self._items.add(tenant, thread, items)
+        self._room.take(place)
+
+    async def get(self, tenant: str, id_: str) -> Conversation | None:
+        thread = self._live(tenant, id_)
+        return None if thread is None else thread.conversation
+
+    async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
+        thread = self._live(tenant, id_)
+        if thread is None:
+            return False
+        size = thread.place.size + len(metadata) - len(thread.conversation.metadata)
+        self._room.check(size)
+        thread.conversation = replace(thread.conversation, metadata=metadata)
+        self._room.resize(thread.place, size)
+        return True
+
+    async def delete(self, tenant: str, id_: str) -> bool:
+        if self._live(tenant, id_) is None:
+            return False
+        self._drop(id_)
+        return True
+
+    async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
+        thread = self._live(tenant, id_)
+        if thread is None:
+            return False
+        size = thread.place.size + sum(_ITEM + len(item.body) for item in items)
+        self._room.check(size)
+        thread.items.update(enumerate(items, thread.next))
+        thread.next += len(items)
+        until = _lasting(thread.expires, expires)
+        thread.conversation = replace(thread.conversation, expires=until)
+        self._items.add(tenant, thread, items)
+        self._room.resize(thread.place, size)
+        return True
+
+    async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
+        thread = self._live(tenant, id_)
+        return None if thread is None else list(thread.items.values())
+
+    async def remove(self, tenant: str, id_: str, item: str) -> bool:
+        thread = self._live(tenant, id_)
+        if thread is None:
+            return False
+        places = [place for place, one in thread.items.items() if one.id == item]
+        gone = [thread.items.pop(place) for place in places]
+        self._items.drop(tenant, thread, gone)
+        self._room.resize(thread.place, thread.place.size - sum(_ITEM + len(one.body) for one in gone))
+        return bool(gone)
+
+    def sweep(self, now: float) -> None:
+        """Forget what has expired."""
+        for id_ in [id_ for id_, thread in self._threads.items() if _is_over(thread.expires, now)]:
+            self._drop(id_)
+
+    def _live(self, tenant: str, id_: str) -> _Thread | None:
+        thread = self._threads.get(id_)
+        if thread is None or thread.conversation.tenant != tenant:
+            return None
+        return None if _is_over(thread.expires, self._now()) else thread
+
+    def _drop(self, id_: str) -> None:
+        thread = self._threads.pop(id_)
+        self._items.drop(thread.conversation.tenant, thread, thread.items.values())
+        self._room.free(thread.place)
+
+
+class _Turns(msgspec.Struct, eq=False):
+    place: Place
+    turns: deque[bytes]
+    size: int
+    used: float
+    expires: float
+
+
+class MemorySessions:
+    """Sessions in this process; see `state.store.Sessions`."""
+
+    def __init__(self, room: Room, limits: Limits, now: Callable[[], float]) -> None:
+        self._room = room
+        self._limits = limits
+        self._now = now
+        self._sessions: OrderedDict[tuple[str, str], _Turns] = OrderedDict()  # least recently used first
+
+    async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
+        session = self._live(tenant, id_)
+        return () if session is None else list(session.turns)
+
+    async def append(self, tenant: str, id_: str, turn: bytes, *, now: float, expires: float) -> None:
+        if len(turn) > self._limits.session_size:
+            raise StoreFull(f"a turn of {len(turn)} bytes is more than a session may hold")
+        key = (tenant, id_)
+        session = self._sessions.get(key)
+        if session is not None and session.expires <= now:
+            self._drop(key)
+            session = None
+        if session is None:
+            place = Place(tenant, 0, lambda: self._drop(key))
+            session = self._sessions[key] = _Turns(place, deque(), 0, now, expires)
+            self._room.take(place)
+        session.turns.append(turn)
+        session.size += len(turn)
+        while session.size > self._limits.session_size:
+            session.size -= len(session.turns.popleft())
+        session.used, session.expires = now, expires
+        self._sessions.move_to_end(key)
+        self._room.resize(session.place, _OBJECT + session.size + _PIECE * len(session.turns))
+        while len(self._sessions) > self._limits.session_count:
+            self._drop(next(iter(self._sessions)))
+
+    async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
+        now = self._now()
+        listed = (
+            Session(
+                id=id_,
+                tenant=owner,
+                turns=len(session.turns),
+                size=session.size,
+                used=session.used,
+                expires=session.expires,
+            )
+            for (owner, id_), session in reversed(self._sessions.items())
+            if session.expires > now and tenant in {None, owner}
+        )
+        return list(islice(listed, limit))
+
+    async def delete(self, id_: str, tenant: str | None = None) -> int:
+        now = self._now()
+        tenants = [owner for owner, name in self._sessions if name == id_] if tenant is None else [tenant]
+        gone = 0
+        for owner in tenants:
+            session = self._sessions.get((owner, id_))
+            if session is not None:
+                gone += session.expires > now
+                self._drop((owner, id_))
+        return gone
+
+    async def count(self) -> int:
+        now = self._now()
+        return sum(session.expires > now for session in self._sessions.values())
+
+    def sweep(self, now: float) -> None:
+        """Forget what has expired."""
+        for key in [key for key, session in self._sessions.items() if session.expires <= now]:
+            self._drop(key)
+
+    def _live(self, tenant: str, id_: str) -> _Turns | None:
+        session = self._sessions.get((tenant, id_))
+        return None if session is None or session.expires <= self._now() else session
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        self._room.free(self._sessions.pop(key).place)
