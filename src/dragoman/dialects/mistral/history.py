@@ -21,6 +21,7 @@ from dragoman.dialects.mistral.terms import call_id, leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.messages import answered, read_content, read_history
 from dragoman.dialects.openai_chat.terms import text_of
+from dragoman.dialects.turns import turns
 from dragoman.dialects.waiting import Waiting
 from dragoman.errors import WireError
 
@@ -66,9 +67,7 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     writer = _OwnHistory(draft) if draft.own else _History(draft)
     if request.system:
         writer.say("system", request.system, "system")
-    for index, message in enumerate(request.messages):
-        writer.message(message, f"messages[{index}]", index)
-    writer.finish()
+    writer.write(request.messages)
     return writer.out
 
 
@@ -81,8 +80,12 @@ class _OwnHistory:
         self.draft = draft
         self.out: list[dict[str, Any]] = []
 
-    def message(self, message: ir.Message, where: str, index: int) -> None:
-        """One message of the history."""
+    def write(self, messages: Sequence[ir.Message]) -> None:
+        """The whole history."""
+        for index, message in enumerate(messages):
+            self._message(message, f"messages[{index}]")
+
+    def _message(self, message: ir.Message, where: str) -> None:
         form = message.form or ""
         first = message.blocks[0] if message.blocks else None
         if message.role == "assistant":
@@ -113,9 +116,6 @@ class _OwnHistory:
             {"role": role, "content": chunks if chunks or parts else None if self.draft.own else ""}
         )
 
-    def finish(self) -> None:
-        """The history has ended."""
-
     def _result(self, block: ir.ToolResult, form: str, where: str) -> None:
         place = where + ".blocks[0].content"
         self.say("tool", block.content, place, parts=form == "parts")
@@ -139,22 +139,30 @@ class _History(_OwnHistory):
         self.moved: list[tuple[ir.Media, str]] = []
         self.place = "system"  # of the last system text
 
-    def message(self, message: ir.Message, where: str, index: int) -> None:
-        """One message of the history."""
+    def write(self, messages: Sequence[ir.Message]) -> None:
+        """The whole history."""
+        for index, turn in turns(messages):
+            where, role = f"messages[{index}]", turn[0].role
+            if role == "assistant":
+                self._assistant(turn, index)
+            elif role == "user":
+                self._user(turn[0], where)
+            else:
+                self._system(turn[0], where)
+            for offset, message in enumerate(turn):
+                self._lose_head(message, f"messages[{index + offset}]")
+        self._finish()
+
+    def _lose_head(self, message: ir.Message, where: str) -> None:
+        """Report what a message is beside its content."""
         report = self.draft.report
-        if message.role == "assistant":
-            self._assistant(message, where, index)
-        elif message.role == "user":
-            self._user(message, where)
-        else:
-            self._system(message, where)
         if message.name is not None:
             report.lose(where + ".name", "messages have no names here", "hint")
         lose_mark(message.cache, self.draft, where)
         if message.extra is not None:
             restore({}, message.extra, report, where)
 
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """The history has ended: an assistant that spoke last is to go on, and somebody must have asked."""
         self._settle()
         if self.out and all(message["role"] == "system" for message in self.out):
@@ -188,13 +196,15 @@ class _History(_OwnHistory):
             to = f"messages[{len(self.out) - 1}].role"
             report.change(where + ".role", to, "this role is `system` here")
 
-    def _assistant(self, message: ir.Message, where: str, index: int) -> None:
+    def _assistant(self, turn: Sequence[ir.Message], index: int) -> None:
         self._settle()
         saying = Saying(
             self.draft,
             lambda stated, position: call_id(stated if stated is not None else f"call_{index}_{position}"),
         )
-        out = saying.write(message.blocks, where)
+        for offset, message in enumerate(turn):
+            saying.add(message.blocks, f"messages[{index + offset}]")
+        out = saying.done()
         self.moved.extend(saying.moved)
         for call in saying.calls:
             if not self.open.has(call["id"]):  # one result answers all calls that share an id
@@ -203,7 +213,7 @@ class _History(_OwnHistory):
             self.out.append(out)
         else:
             reason = "a message of the assistant that says nothing is refused"
-            self.draft.report.change(where, "messages", reason)
+            self.draft.report.change(f"messages[{index}]", "messages", reason)
 
     def _user(self, message: ir.Message, where: str) -> None:
         rest: list[tuple[ir.Block, str]] = []

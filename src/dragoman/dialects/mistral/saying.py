@@ -82,8 +82,17 @@ class Saying:
 
     def write(self, blocks: Sequence[ir.Block], where: str) -> dict[str, Any]:
         """The message of these blocks. where: their owner in IR terms."""
+        self.add(blocks, where)
+        return self.done()
+
+    def add(self, blocks: Sequence[ir.Block], where: str) -> None:
+        """Some blocks of the message. where: their owner in IR terms."""
+        self.spaced = bool(self.chunks)
         for index, block in enumerate(blocks):
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
+
+    def done(self) -> dict[str, Any]:
+        """The message of all that was added."""
         wire: dict[str, Any] = {"role": "assistant"}
         content = self.chunks if self.parts else bare(self.chunks)
         if content or self.parts or self.draft.answer or (self.draft.own and self.chunks):

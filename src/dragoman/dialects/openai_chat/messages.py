@@ -17,6 +17,7 @@ from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.parts import decode_parts, encode_media, encode_part
 from dragoman.dialects.openai_chat.saying import Saying
 from dragoman.dialects.openai_chat.terms import leftovers, text_of
+from dragoman.dialects.turns import turns
 from dragoman.dialects.waiting import Waiting
 from dragoman.errors import WireError
 
@@ -108,12 +109,12 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     if request.system:
         writer.system(request.system)
     out = writer.out
-    for index, message in enumerate(request.messages):
-        text = _plain_text(message)
-        if text is None or writer.open or writer.moved:
-            writer.message(message, index)
-        else:
-            out.append({"role": message.role, "content": text})
+    if draft.own:
+        for index, message in enumerate(request.messages):
+            writer.turn((message,), index)
+    else:
+        for index, turn in turns(request.messages):
+            writer.turn(turn, index)
     writer.settle()
     if out and out[-1]["role"] == "assistant" and not (draft.own or draft.facts.prefill):
         last = f"messages[{len(request.messages) - 1}]"
@@ -153,11 +154,16 @@ class _History:
         content = self._content(blocks, "system", parts=len(blocks) > 1)
         self.out.append({"role": "system", "content": content})
 
-    def message(self, message: ir.Message, index: int) -> None:
-        """One message of the history."""
+    def turn(self, turn: Sequence[ir.Message], index: int) -> None:
+        """One message of the history, or several that are one turn of the assistant. index: of the first."""
+        message = turn[0]
+        text = _plain_text(message) if len(turn) == 1 else None
+        if text is not None and not (self.open or self.moved):
+            self.out.append({"role": message.role, "content": text})
+            return
         where = f"messages[{index}]"
         if message.role == "assistant":
-            self._assistant(message, index, where)
+            self._assistant(turn, index)
         elif message.role == "user":
             self._user(message, where)
         else:
@@ -212,6 +218,11 @@ class _History:
             self.draft.finish({}, block.cache, block.extra, where + "[0]")
 
     def _finish(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
+        self._mark(out, message, where)
+        self.out.append(out)
+
+    def _mark(self, out: dict[str, Any], message: ir.Message, where: str) -> None:
+        """Write what a message is beside its content."""
         if message.name is not None:
             if self.draft.quirks.assistant_names:
                 out["name"] = message.name
@@ -219,18 +230,23 @@ class _History:
                 self.draft.report.lose(where + ".name", "the vendor takes no names", "hint")
         if message.cache is not None or message.extra is not None:
             self.draft.finish(out, message.cache, message.extra, where)
-        self.out.append(out)
 
-    def _assistant(self, message: ir.Message, index: int, where: str) -> None:
+    def _assistant(self, turn: Sequence[ir.Message], index: int) -> None:
         self.settle()
         draft = self.draft
         saying = Saying(
             draft,
             (lambda _: None) if draft.own else (lambda position: f"call_{index}_{position}"),
             history=True,
-            parts=draft.own and message.form == "parts",
+            parts=draft.own and turn[0].form == "parts",
         )
-        out = saying.write(message.blocks, where)
+        where = f"messages[{index}]"
+        if len(turn) == 1:
+            out = saying.write(turn[0].blocks, where)
+        else:
+            for offset, message in enumerate(turn):
+                saying.add(message.blocks, f"messages[{index + offset}]")
+            out = saying.done()
         for call in saying.calls:
             if not draft.own:
                 call["id"] = short_id(call["id"])
@@ -239,7 +255,9 @@ class _History:
                 self.open.add(call_id, call_id, call[call["type"]]["name"])
         self.moved.extend(saying.moved)
         self._replay(out, where)
-        self._finish(out, message, where)
+        for offset, message in enumerate(turn):
+            self._mark(out, message, f"messages[{index + offset}]")
+        self.out.append(out)
 
     def _replay(self, out: dict[str, Any], where: str) -> None:
         """A vendor that wants its reasoning back refuses a call without it; an empty one is accepted."""

@@ -76,8 +76,17 @@ class Saying:
         """The message of these blocks. where: their owner in IR terms."""
         if self.own and any(map(_is_part, blocks)):
             self.parts = []
+        self.add(blocks, where)
+        return self.done()
+
+    def add(self, blocks: Sequence[ir.Block], where: str) -> None:
+        """Some blocks of the message. where: their owner in IR terms."""
+        self.spaced = bool(self.texts)
         for index, block in enumerate(blocks):
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
+
+    def done(self) -> dict[str, Any]:
+        """The message of all that was added."""
         wire = self.wire
         if self.sounds and self.voice is not None:
             wire["audio"] = sound.whole(self.sounds, self.voice(), self.draft)
