@@ -1,13 +1,14 @@
 """What a target lacks, made of what it has, and undone on the way back.
 
-A client that asks for JSON by schema, for a tool with free text, or for a tool whose name the target refuses
-gets what it asked for all the same:
+A client that asks for JSON by schema, for a tool with free text, for tools in namespaces, or for a tool whose
+name the target refuses gets what it asked for all the same:
 
     JSON schema, JSON mode   one more tool, called by force, whose arguments are the answer; where nothing can
                              be forced, an instruction (the model may not follow: a loss of quality), and a
                              code fence around the answer is taken off
     free-text tools          functions with one string
-    tool names               legal ones, the same for the same name every time
+    namespaces               functions whose names say both; what is said of a namespace is system text
+    tool names               legal ones, the same for the same name every time (`naming`)
 
 The history is rewritten like the request, so that a model finds what it said under the names it knows.
 `restore` is the way back. Pure; nothing here knows a dialect's name.
@@ -15,10 +16,8 @@ The history is rewritten like the request, so that a model finds what it said un
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -27,8 +26,18 @@ from dragoman import ir
 from dragoman.dialects.dialect import Feature
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
+from dragoman.dialects.naming import (
+    Names,
+    Tools,
+    described,
+    legal_name,
+    renamed,
+    renamed_choice,
+    renamed_tools,
+    ways_back,
+)
 from dragoman.dialects.quirks import Quirks
-from dragoman.dialects.restore import INPUT, Restorer, Undo
+from dragoman.dialects.restore import INPUT, Named, Restorer, Undo
 
 replace = msgspec.structs.replace
 
@@ -65,15 +74,15 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
     report: gets a change for each thing that is asked for in another form, and a loss where the other form
     promises less.
     """
-    said, free = _tools_said(request)
-    names = _legal_names(said, target.tool_name) if said else {}
-    custom: frozenset[str] = frozenset()
-    if free and "custom_tools" not in target.features:
-        custom = frozenset(names[name] for name in free)
+    tools = Tools(request)
+    grouped = "namespaces" in target.features
+    names = tools.names(target.tool_name, grouped=grouped) if tools else {}
+    custom: frozenset[Named] = frozenset()
+    if tools.free and "custom_tools" not in target.features:
+        custom = frozenset(names[named] for named in tools.free)
         request = _with_functions(request, report)
-    renamed = {name: legal for name, legal in names.items() if name != legal}
-    if renamed:
-        request = _with_names(request, renamed, report)
+    if back := ways_back(names):
+        request = _with_names(request, tools, names, report, grouped=grouped)
     output = request.output
     answer = member = None
     told = False
@@ -82,13 +91,13 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
             request = replace(request, output=_text(output))
             report.lose("output", "a tool call is forced, so there is no text to give a form to", "hint")
         elif _can_force(request, target, facts):
-            answer = _legal(output.name or "answer", target.tool_name, names.values())
+            taken = {name for _, name in names.values()}
+            answer = legal_name(output.name or "answer", target.tool_name, taken)
             request, member = _with_answer_tool(request, output, answer, report)
         else:
             request, told = _with_instruction(request, output, target, report), True
-    if answer is None and not custom and not renamed and not told:
+    if answer is None and not custom and not back and not told:
         return Emulation(request)
-    back = {legal: name for name, legal in renamed.items()}
     return Emulation(request, Undo(answer, member, custom, back, told))
 
 
@@ -243,86 +252,21 @@ def _as_function_traffic(block: ir.Block) -> ir.Block:
 # Names --------------------------------------------------------------------------------------------
 
 
-def _tools_said(request: ir.Request) -> tuple[dict[str, None], set[str]]:
-    """Every name of a client's tool in the request, in order, and those of tools with free text."""
-    said: dict[str, None] = {}
-    free: set[str] = set()
-    for tool in request.tools or ():
-        if isinstance(tool, ir.Function):
-            said[tool.name] = None
-            if tool.kind == "custom":
-                free.add(tool.name)
-    for message in request.messages:
-        if message.role == "assistant":
-            for block in message.blocks:
-                if isinstance(block, ir.ToolCall) and block.by == "client":
-                    said[block.name] = None
-                    if block.kind == "custom":
-                        free.add(block.name)
-    return said, free
-
-
-def _legal_names(said: Iterable[str], pattern: str) -> dict[str, str]:
-    """Each name with the one that the target takes. Names that are legal keep themselves."""
-    legal = _pattern(pattern)
-    names = {name: name for name in said if legal.fullmatch(name)}
-    for name in said:
-        if name not in names:
-            names[name] = _legal(name, pattern, names.values())
-    return names
-
-
-def _legal(name: str, pattern: str, taken: Iterable[str]) -> str:
-    """A name that fits the pattern and is not taken: as near to the wanted one as it can be.
-
-    Depends on nothing but its arguments, so that a conversation keeps its names (and its cached prefix).
-    """
-    legal = _pattern(pattern)
-    used = frozenset(taken)
-    plain = _ILLEGAL.sub("_", name)
-    for near in (name, plain, f"_{plain}"):
-        if near not in used and legal.fullmatch(near):
-            return near
-    mark = hashlib.blake2s(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
-    for length in range(len(plain), -1, -1):
-        for near in (f"{plain[:length]}_{mark}", f"t{plain[:length]}_{mark}"):
-            if near not in used and legal.fullmatch(near):
-                return near
-    raise ValueError(f"no name fits {pattern!r}")
-
-
-_ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
-
-
-@lru_cache(maxsize=64)
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)
-
-
-def _with_names(request: ir.Request, names: Mapping[str, str], report: Report) -> ir.Request:
-    """The request with these tools renamed wherever they are named."""
-
-    def renamed(block: ir.Block) -> ir.Block:
-        if not isinstance(block, ir.ToolCall | ir.ToolResult) or block.by != "client" or block.name is None:
-            return block
-        name = names.get(block.name)
-        return block if name is None else replace(block, name=name)
-
-    tools: list[ir.Tool] = []
-    for index, tool in enumerate(request.tools or ()):
-        if isinstance(tool, ir.Function) and tool.name in names:
-            where = f"tools[{index}].name"
-            report.change(where, where, f"the name is not legal there; it is {names[tool.name]!r}")
-            tool = replace(tool, name=names[tool.name])  # noqa: PLW2901
-        tools.append(tool)
-    choice = request.tool_choice
-    if choice is not None and any(name in names for name in choice.names):
-        choice = replace(choice, names=tuple(names.get(name, name) for name in choice.names))
+def _with_names(
+    request: ir.Request, tools: Tools, names: Names, report: Report, *, grouped: bool
+) -> ir.Request:
+    """The request with its tools under the names of the target, wherever they are named."""
+    offered, choice = request.tools, request.tool_choice
+    if not grouped and (about := described(offered or (), report)) is not None:
+        # No message of its own, for the reason that an instruction is none.
+        request = replace(request, system=(*request.system, ir.Text(about)))
+    if choice is not None and choice.names:
+        choice = renamed_choice(choice, tools, names)
     return replace(
         request,
-        tools=None if request.tools is None else tuple(tools),
+        tools=None if offered is None else renamed_tools(offered, names, report),
         tool_choice=choice,
-        messages=_mapped(request.messages, renamed),
+        messages=_mapped(request.messages, partial(renamed, names=names)),
     )
 
 

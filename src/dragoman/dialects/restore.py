@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -20,21 +20,24 @@ from dragoman import ir
 
 replace = msgspec.structs.replace
 
+Named: TypeAlias = tuple[str | None, str]
+"""A client's tool: its namespace, None = it has none, and its name."""
+
 
 class Undo(msgspec.Struct, frozen=True):
     """What was done to a request.
 
     answer: the tool whose arguments are the client's answer, None = there is none. member: the one
-    member of those arguments that holds the answer, None = they are it. custom: functions (by the name
-    that the target knows) that the client declared as free-text tools. names: renamed tools, from the
-    name that the target knows to the client's. told: JSON was asked for in words alone, so that it may come
+    member of those arguments that holds the answer, None = they are it. custom: functions (as the target
+    calls them) that the client declared as free-text tools. names: renamed tools, from what the target
+    calls them to what the client does. told: JSON was asked for in words alone, so that it may come
     inside of a code fence.
     """
 
     answer: str | None = None
     member: str | None = None
-    custom: frozenset[str] = frozenset()
-    names: Mapping[str, str] = msgspec.field(default_factory=dict)
+    custom: frozenset[Named] = frozenset()
+    names: Mapping[Named, Named] = msgspec.field(default_factory=dict)
     told: bool = False
 
 
@@ -70,7 +73,7 @@ class Restorer:
             seen = _Seen(_answer, _reader(undo.member), ir.TextDelta)
         else:
             self._called.add(event.candidate)
-            if call.name not in undo.custom:
+            if (call.namespace, call.name) not in undo.custom:
                 return [replace(event, block=self._renamed(call))]
             seen = _Seen(self._custom, _INPUT, ir.ArgsDelta)
         self._open[event.candidate, event.index] = seen
@@ -96,8 +99,8 @@ class Restorer:
         return [event]
 
     def _renamed(self, call: ir.ToolCall) -> ir.ToolCall:
-        name = self._undo.names.get(call.name)
-        return call if name is None else replace(call, name=name)
+        ours = self._undo.names.get((call.namespace, call.name))
+        return call if ours is None else replace(call, namespace=ours[0], name=ours[1])
 
     def _custom(self, call: ir.ToolCall, text: str) -> ir.Block:
         return replace(self._renamed(call), kind="custom", arguments=text)

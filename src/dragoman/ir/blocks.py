@@ -131,6 +131,7 @@ class ToolCall(Value, frozen=True):
     object; may be empty or invalid JSON; for kind "custom" it is the plain input.
     kind: "function", "custom" (free text), "builtin" (a provider's own tool), "legacy" (`function_call`).
     by: who executes it. For "provider" the result follows in the same answer.
+    namespace: the group of tools that the name is one of (`Namespace`), or the provider's MCP server.
     """
 
     id: str | None

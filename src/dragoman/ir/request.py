@@ -25,11 +25,20 @@ class Message(Value, frozen=True):
     extra: Extra = None
 
 
+class Namespace(Value, frozen=True):
+    """A named group of the client's tools. Neighbours with equal ones were written as one group."""
+
+    name: str
+    description: str | None = None
+    extra: Extra = None
+
+
 class Function(Value, frozen=True):
     """A tool that the client executes.
 
     parameters: a JSON Schema object, None where the client gave none. kind "custom": free-text input,
     `format` holds its grammar. strict: None where unstated. form: how the dialect wrote the schema.
+    namespace: the group that it belongs to; two tools of one name may stand in two groups.
     """
 
     name: str
@@ -41,6 +50,7 @@ class Function(Value, frozen=True):
     cache: CacheMark | None = None
     extra: Extra = None
     form: str | None = None
+    namespace: Namespace | None = None
 
 
 class ProviderTool(Value, frozen=True):
@@ -69,7 +79,8 @@ class ToolChoice(Value, frozen=True):
 
     mode: "auto", "none", "any" (at least one), "tool" (the one named), "native" (only `native` says it).
     names: the allowed or forced tools, empty = all. allowed: with mode auto or any, `names` restricts
-    the choice (OpenAI's `allowed_tools`). form: how the dialect wrote it where it has several ways.
+    the choice (OpenAI's `allowed_tools`). namespaces: of each of `names`, None = unstated; empty = all
+    unstated. form: how the dialect wrote it where it has several ways.
     """
 
     mode: Literal["auto", "none", "any", "tool", "native"]
@@ -78,6 +89,7 @@ class ToolChoice(Value, frozen=True):
     native: Any = None
     form: str | None = None
     extra: Extra = None
+    namespaces: tuple[str | None, ...] = ()
 
 
 class Output(Value, frozen=True):

@@ -26,7 +26,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import EVERY_FEATURE, Feature, WireRequest
+from dragoman.dialects.dialect import USUAL_FEATURES, Feature, WireRequest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed
@@ -105,7 +105,7 @@ class Native(msgspec.Struct, frozen=True):
     ten of them at least, of which names are made that fit.
     """
 
-    features: frozenset[Feature] = EVERY_FEATURE
+    features: frozenset[Feature] = USUAL_FEATURES
     tool_name: str = r"(?s:.+)"
 
 

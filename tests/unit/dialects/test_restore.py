@@ -247,7 +247,10 @@ def test_a_whole_call_at_once_and_an_authoritative_end() -> None:
 
 
 def test_free_text_tools_get_their_kind_name_and_text_back() -> None:
-    undo = Undo(custom=frozenset({"run_it"}), names={"run_it": "run it", "get_x": "get x"})
+    undo = Undo(
+        custom=frozenset({(None, "run_it")}),
+        names={(None, "run_it"): (None, "run it"), (None, "get_x"): (None, "get x")},
+    )
     candidate = whole(
         undo,
         call("run_it", '{"input":"print(\\"hi\\")\\n"}'),
@@ -264,7 +267,7 @@ def test_free_text_tools_get_their_kind_name_and_text_back() -> None:
 
 
 def test_names_come_back_in_authoritative_blocks_too() -> None:
-    undo = Undo(names={"get_x": "get x"})
+    undo = Undo(names={(None, "get_x"): (None, "get x")})
     events: list[ir.Event] = [
         ir.Start("t"),
         ir.Open(0, call("get_x")),
@@ -280,7 +283,7 @@ def test_names_come_back_in_authoritative_blocks_too() -> None:
 
 
 def test_what_the_provider_executes_is_not_ours() -> None:
-    undo = Undo(answer="search", names={"search": "find"})
+    undo = Undo(answer="search", names={(None, "search"): (None, "find")})
     mine = call("search", "{}", by="provider")
     assert whole(undo, mine, stop="end").blocks == (mine,)
 
@@ -300,7 +303,7 @@ def test_candidates_are_told_apart() -> None:
 
 @given(st.text(), st.data())
 def test_the_grammar_holds_for_any_split(text: str, data: st.DataObject) -> None:
-    undo = Undo(answer="a", custom=frozenset({"c"}), names={"c": "see"})
+    undo = Undo(answer="a", custom=frozenset({(None, "c")}), names={(None, "c"): (None, "see")})
     written = json.dumps({"input": text})
     _, pieces = data.draw(cut(st.just(written)))
     events: list[ir.Event] = [ir.Start("t"), ir.Open(0, call("a")), ir.Open(1, call("c"))]

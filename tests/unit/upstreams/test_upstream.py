@@ -6,7 +6,7 @@ import re
 from contextlib import AbstractAsyncContextManager
 
 from dragoman import ir
-from dragoman.dialects.dialect import EVERY_FEATURE
+from dragoman.dialects.dialect import USUAL_FEATURES
 from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.upstream import Batches, Call, Native, native
 
@@ -25,5 +25,5 @@ def test_an_upstream_takes_what_it_says() -> None:
 
 def test_one_that_says_nothing_takes_everything() -> None:
     everything = native(SimulateUpstream())
-    assert everything.features == EVERY_FEATURE
+    assert everything.features == USUAL_FEATURES
     assert re.fullmatch(everything.tool_name, "any name\n/at all")

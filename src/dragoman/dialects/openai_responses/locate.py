@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.openai_responses.tools import is_group
 
 _WHOLE: Final = {
     "system": "instructions",
@@ -58,7 +59,11 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """`locate` in one request: an input that is a string, the part or member that a block was read from."""
+    """`locate` in one request: an input that is a string, the part or member that a block was read from, the
+    namespace that a tool stands in.
+    """
+    if where.startswith("tools["):
+        return _tool_place(request.body.get("tools"), where)
     message = _MESSAGE.fullmatch(where)
     if message is None:
         return locate(where)
@@ -78,3 +83,25 @@ def place(request: WireRequest, where: str) -> str:
         return f"{path}.output" + (inner[1] if isinstance(item["output"], list) else "")
     member = rest.partition(".")[2]
     return f"{path}.{member}" if member in item else path
+
+
+def _tool_place(tools: Any, where: str) -> str:
+    """The place of a tool: those of namespaces are counted one by one in IR terms."""
+    number, _, rest = where.removeprefix("tools[").partition("]")
+    left = int(number)
+    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
+        if tool.get("type") == "namespace" and is_group(tool):
+            if left < len(tool["tools"]):
+                group = f"$.tools[{index}]"
+                if rest.startswith(_OF_GROUP):
+                    return group + rest.removeprefix(_OF_GROUP)
+                return f"{group}.tools[{left}]{rest}"
+            left -= len(tool["tools"])
+        elif left == 0:
+            return locate(f"tools[{index}]{rest}")
+        else:
+            left -= 1
+    return locate(where)
+
+
+_OF_GROUP: Final = ".namespace"

@@ -9,6 +9,7 @@ from dragoman import ir
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
 
+_GROUP: Final = frozenset({"type", "name", "description", "tools"})
 _FUNCTION: Final = frozenset({"type", "name", "description", "parameters", "strict"})
 _CUSTOM: Final = frozenset({"type", "name", "description", "format"})
 _KINDS: Final = {
@@ -20,39 +21,63 @@ _KINDS: Final = {
 _MODES: Final[dict[str, Literal["auto", "none", "any"]]] = {"auto": "auto", "none": "none", "required": "any"}
 _WORDS: Final = {"auto": "auto", "none": "none", "any": "required"}
 _NAMED: Final = frozenset({"type", "name"})
+_SPACED: Final = _NAMED | {"namespace"}
 _ALLOWED: Final = frozenset({"type", "mode", "tools"})
 
 # --- Decoding ----------------------------------------------------------------------------------
 
 
 def decode_tools(tools: Sequence[dict[str, Any]]) -> tuple[ir.Tool, ...]:
-    """The member `tools`."""
-    return tuple([_tool(tool) for tool in tools])
+    """The member `tools`: those of a namespace stand one by one, and share its `ir.Namespace`."""
+    decoded: list[ir.Tool] = []
+    for tool in tools:
+        if tool.get("type") == "namespace" and is_group(tool):
+            space = ir.Namespace(tool["name"], tool.get("description"), leftovers(tool, _GROUP))
+            decoded += [_function(inner, space) for inner in tool["tools"]]
+        elif tool.get("type") in _CLIENTS:
+            decoded.append(_function(tool))
+        else:
+            decoded.append(_provided(tool))
+    return tuple(decoded)
 
 
-def _tool(tool: dict[str, Any]) -> ir.Tool:
+_CLIENTS: Final = frozenset({"function", "custom"})
+
+
+def is_group(tool: Mapping[str, Any]) -> bool:
+    """Whether a namespace holds a client's tools alone; any other one is kept whole."""
+    inner = tool.get("tools")
+    if type(tool.get("name")) is not str or type(inner) is not list or not inner:
+        return False
+    return all(one.get("type") in _CLIENTS for one in inner)
+
+
+def _function(tool: dict[str, Any], space: ir.Namespace | None = None) -> ir.Function:
     get = tool.get
-    kind = get("type")
-    if kind == "function":
-        return ir.Function(
-            tool["name"],
-            get("description"),
-            get("parameters"),
-            get("strict"),
-            extra=leftovers(tool, _FUNCTION),
-        )
-    if kind == "custom":
+    if get("type") == "custom":
         return ir.Function(
             tool["name"],
             get("description"),
             kind="custom",
             format=get("format"),
             extra=leftovers(tool, _CUSTOM),
+            namespace=space,
         )
-    kind = str(kind)
+    return ir.Function(
+        tool["name"],
+        get("description"),
+        get("parameters"),
+        get("strict"),
+        extra=leftovers(tool, _FUNCTION),
+        namespace=space,
+    )
+
+
+def _provided(tool: dict[str, Any]) -> ir.ProviderTool:
+    kind = str(tool.get("type"))
     common = _KINDS.get(kind, kind)
     options = _search_options(tool) if common == "web_search" else None
-    name = get("server_label") if kind == "mcp" else get("name")
+    name = tool.get("server_label") if kind == "mcp" else tool.get("name")
     return ir.ProviderTool(NAME, common, tool, name, options=options)
 
 
@@ -79,14 +104,28 @@ def decode_choice(choice: Any) -> ir.ToolChoice:
         mode = _MODES.get(choice)
         return ir.ToolChoice("native", native=choice) if mode is None else ir.ToolChoice(mode)
     kind = choice.get("type")
-    if kind in {"function", "custom"} and type(choice.get("name")) is str:
-        return ir.ToolChoice("tool", (choice["name"],), kind, extra=leftovers(choice, _NAMED))
+    if kind in _CLIENTS and type(choice.get("name")) is str:
+        spaces = _spaces((choice,))
+        return ir.ToolChoice(
+            "tool", (choice["name"],), kind, extra=leftovers(choice, _SPACED), namespaces=spaces
+        )
     if kind == "allowed_tools" and choice.get("mode") in {"auto", "required"}:
         tools = choice.get("tools") or ()
-        if tools and all(tool.keys() == _NAMED and tool["type"] in {"function", "custom"} for tool in tools):
+        if tools and all(_NAMED <= tool.keys() <= _SPACED and tool["type"] in _CLIENTS for tool in tools):
             names = tuple(tool["name"] for tool in tools)
-            return ir.ToolChoice(_MODES[choice["mode"]], names, extra=leftovers(choice, _ALLOWED))
+            return ir.ToolChoice(
+                _MODES[choice["mode"]],
+                names,
+                extra=leftovers(choice, _ALLOWED),
+                namespaces=_spaces(tools),
+            )
     return ir.ToolChoice("native", native=choice)
+
+
+def _spaces(chosen: Sequence[dict[str, Any]]) -> tuple[str | None, ...]:
+    """The namespaces of chosen tools; nothing where none is stated."""
+    spaces = tuple([tool.get("namespace") for tool in chosen])
+    return spaces if any(spaces) else ()
 
 
 # --- Encoding ----------------------------------------------------------------------------------
@@ -95,8 +134,7 @@ def decode_choice(choice: Any) -> ir.ToolChoice:
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Write `tools`, `tool_choice` and `parallel_tool_calls`; the latter two only where there are tools."""
     if request.tools is not None:
-        written = (_encode_tool(tool, draft, f"tools[{i}]") for i, tool in enumerate(request.tools))
-        tools = [tool for tool in written if tool is not None]
+        tools = _encode_all(request.tools, draft)
         if tools or draft.own:
             body["tools"] = tools
     offered = draft.own or "tools" in body
@@ -112,6 +150,35 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
             body["parallel_tool_calls"] = request.parallel
         else:
             draft.report.change("parallel", "", "there is nothing to call")
+
+
+def _encode_all(tools: Sequence[ir.Tool], draft: Draft) -> list[dict[str, Any]]:
+    """The tools; neighbours of one namespace stand inside of it."""
+    out: list[dict[str, Any]] = []
+    group: list[dict[str, Any]] = []
+    of: ir.Namespace | None = None
+    for index, tool in enumerate(tools):
+        where = f"tools[{index}]"
+        if (written := _encode_tool(tool, draft, where)) is None:
+            continue
+        space = tool.namespace if isinstance(tool, ir.Function) else None
+        if space is not None and space != of:
+            group = []
+            out.append(_encode_group(space, group, draft, where))
+        of = space
+        (out if space is None else group).append(written)
+    return out
+
+
+def _encode_group(
+    space: ir.Namespace, tools: list[dict[str, Any]], draft: Draft, where: str
+) -> dict[str, Any]:
+    out: dict[str, Any] = {"type": "namespace", "name": space.name}
+    if space.description is not None:
+        out["description"] = space.description
+    restore(out, space.extra, draft.report, f"{where}.namespace")
+    out["tools"] = tools
+    return out
 
 
 def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | None:
@@ -194,8 +261,13 @@ def _encode_choice(
             draft.report.lose("tool_choice", "the chosen tool is not offered", "meaning")
             return
         word = {"type": choice.kind if draft.own else kinds[name], "name": name}
+        if any(choice.namespaces):
+            word["namespace"] = choice.namespaces[0]
     elif choice.names and choice.mode != "none":
         named = [{"type": kinds.get(name, "function"), "name": name} for name in choice.names]
+        for tool, space in zip(named, choice.namespaces, strict=False):
+            if space is not None:
+                tool["namespace"] = space
         word = {"type": "allowed_tools", "mode": _WORDS[choice.mode], "tools": named}
     else:
         word = _WORDS[choice.mode]

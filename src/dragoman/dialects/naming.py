@@ -1,0 +1,223 @@
+"""What a client's tools are called at a target that has other rules for names.
+
+A tool is known by its namespace and its name. Where the target has no namespaces, both become one name; where
+its pattern forbids a name, a legal one is made. Names depend on the request's own tools alone, so that a
+conversation keeps them, and with them the prefix that the provider has cached. Pure; nothing here knows a
+dialect's name.
+
+Namespaces: https://developers.openai.com/api/docs/guides/tools-tool-search
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.restore import Named
+
+replace = msgspec.structs.replace
+
+Names: TypeAlias = Mapping[Named, Named]
+"""Each tool, as the client calls it, with what the target calls it."""
+
+
+class Tools:
+    """The client's tools that one request speaks of.
+
+    declared: those that it offers, in order. called: those that its history calls, in order. free: those
+    of either that take free text.
+    """
+
+    __slots__ = ("_spaces", "called", "declared", "free")
+
+    def __init__(self, request: ir.Request) -> None:
+        self.declared: dict[Named, None] = {}
+        self.called: dict[Named, None] = {}
+        self.free: set[Named] = set()
+        self._spaces: dict[str, list[Named]] = {}  # by name alone: the tools of namespaces
+        for tool in request.tools or ():
+            if isinstance(tool, ir.Function):
+                self._declare(tool)
+        for message in request.messages:
+            if message.role == "assistant":
+                for block in message.blocks:
+                    if isinstance(block, ir.ToolCall) and block.by == "client":
+                        self._call(block)
+
+    def _declare(self, tool: ir.Function) -> None:
+        space = None if tool.namespace is None else tool.namespace.name
+        named = (space, tool.name)
+        if space is not None and named not in self.declared:
+            self._spaces.setdefault(tool.name, []).append(named)
+        self.declared[named] = None
+        if tool.kind == "custom":
+            self.free.add(named)
+
+    def _call(self, call: ir.ToolCall) -> None:
+        named = (call.namespace, call.name)
+        self.called[named] = None
+        if call.kind == "custom":
+            self.free.add(named)
+
+    def __bool__(self) -> bool:
+        return bool(self.declared or self.called)
+
+    def meant(self, named: Named) -> Named:
+        """The tool that is meant where a call or a choice does not name it as it was declared.
+
+        A tool that was found by search is called in a namespace of its own name, and the namespace may be
+        left out where only one of them has such a tool.
+        """
+        space, name = named
+        if named in self.declared:
+            return named
+        if space is None:
+            found = self._spaces.get(name, ())
+            return found[0] if len(found) == 1 else named
+        return (None, name) if space == name else named
+
+    def names(self, pattern: str, *, grouped: bool) -> dict[Named, Named]:
+        """Each tool with its name at the target; legal names keep themselves.
+
+        pattern: what a whole name must match there. grouped: whether the target has namespaces.
+        """
+        legal = compiled(pattern)
+        every = {**self.declared, **self.called}
+        names: dict[Named, Named] = {}
+        taken: set[str] = set()
+        for named in every:
+            space, name = named
+            kept = grouped or (space is None and self.meant(named) == named)
+            if kept and legal.fullmatch(name):
+                names[named] = named
+                taken.add(name)
+        for named in every:
+            if named in names:
+                continue
+            meant = named if grouped else self.meant(named)
+            if meant not in names:
+                space, name = meant
+                near = legal_name(name if grouped else flat(space, name), pattern, taken)
+                taken.add(near)
+                names[meant] = (space if grouped else None, near)
+            names[named] = names[meant]
+        return names
+
+
+def flat(space: str | None, name: str) -> str:
+    """A namespace and a name as one. `mcp__docs` and `mcp__docs__` are both prefixes that agents write."""
+    if space is None:
+        return name
+    return f"{space}{name}" if space.endswith("__") else f"{space}__{name}"
+
+
+def ways_back(names: Names) -> dict[Named, Named]:
+    """The client's tool for each name that is another one at the target."""
+    back: dict[Named, Named] = {}
+    for ours, theirs in names.items():
+        back.setdefault(theirs, ours)  # what was declared comes before other words for it
+    return {theirs: ours for theirs, ours in back.items() if theirs != ours}
+
+
+def legal_name(name: str, pattern: str, taken: Collection[str]) -> str:
+    """A name that fits the pattern and is not taken: as near to the wanted one as it can be.
+
+    Raises ValueError where no such name fits the pattern.
+    """
+    legal = compiled(pattern)
+    plain = _ILLEGAL.sub("_", name[:_LONGEST])
+    for near in (name, plain, f"_{plain}"):
+        if near not in taken and len(name) <= _LONGEST and legal.fullmatch(near):
+            return near
+    mark = hashlib.blake2s(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    for length in range(len(plain), -1, -1):
+        for near in (f"{plain[:length]}_{mark}", f"t{plain[:length]}_{mark}"):
+            if near not in taken and legal.fullmatch(near):
+                return near
+    raise ValueError(f"no name fits {pattern!r}")
+
+
+_ILLEGAL: Final = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST: Final = 256
+"""No protocol takes longer names; a bound keeps the search for a shorter one short."""
+
+
+@lru_cache(maxsize=64)
+def compiled(text: str) -> re.Pattern[str]:
+    """A pattern of names, compiled."""
+    return re.compile(text)
+
+
+# --- Writing them -------------------------------------------------------------------------------------
+
+
+def renamed(block: ir.Block, names: Names) -> ir.Block:
+    """A call or a result of a client's tool under the name that the target knows."""
+    if isinstance(block, ir.ToolCall) and block.by == "client":
+        said = (block.namespace, block.name)
+        theirs = names.get(said, said)
+        return block if theirs == said else replace(block, namespace=theirs[0], name=theirs[1])
+    if isinstance(block, ir.ToolResult) and block.by == "client" and block.name is not None:
+        name = names.get((None, block.name), (None, block.name))[1]
+        return block if name == block.name else replace(block, name=name)
+    return block
+
+
+def renamed_tools(tools: Iterable[ir.Tool], names: Names, report: Report) -> tuple[ir.Tool, ...]:
+    """The tools under the names that the target knows."""
+    out: list[ir.Tool] = []
+    for index, tool in enumerate(tools):
+        if isinstance(tool, ir.Function):
+            space = tool.namespace
+            ours = (None if space is None else space.name, tool.name)
+            theirs = names[ours]
+            where = f"tools[{index}].name"
+            if theirs[0] != ours[0]:
+                report.change(where, where, f"there are no namespaces; the name is {theirs[1]!r}")
+                tool = replace(tool, name=theirs[1], namespace=None)  # noqa: PLW2901
+            elif theirs != ours:
+                report.change(where, where, f"the name is not legal there; it is {theirs[1]!r}")
+                tool = replace(tool, name=theirs[1])  # noqa: PLW2901
+        out.append(tool)
+    return tuple(out)
+
+
+def renamed_choice(choice: ir.ToolChoice, tools: Tools, names: Names) -> ir.ToolChoice:
+    """The choice among the tools under the names that the target knows."""
+    spaces = choice.namespaces or (None,) * len(choice.names)
+    theirs = [
+        names.get(named) or names.get(tools.meant(named), named)
+        for named in zip(spaces, choice.names, strict=True)
+    ]
+    chosen = tuple([name for _, name in theirs])
+    kept = tuple([space for space, _ in theirs])
+    return replace(choice, names=chosen, namespaces=kept if any(kept) else ())
+
+
+def described(tools: Iterable[ir.Tool], report: Report) -> str | None:
+    """What a client says of its namespaces, for the system text, because no tool is the place for it."""
+    told: dict[str, str] = {}
+    for index, tool in enumerate(tools):
+        space = tool.namespace if isinstance(tool, ir.Function) else None
+        if space is not None and space.name not in told:
+            told[space.name] = space.description or ""
+            if space.description:
+                where = f"tools[{index}].namespace.description"
+                report.change(where, "system", "there are no namespaces; what is said of one is told there")
+            for dialect, members in (space.extra or {}).items():
+                for member in members:
+                    where = f"tools[{index}].namespace.{member}"
+                    report.lose(where, f"only {dialect} has this", "hint")
+    lines = [
+        f"Tools whose names begin with `{_ILLEGAL.sub('_', flat(name, ''))}`: {about}"
+        for name, about in told.items()
+        if about
+    ]
+    return "\n".join(lines) or None
