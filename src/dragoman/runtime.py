@@ -13,6 +13,7 @@ from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Table
 from dragoman.seams import SYSTEM, Seams
 from dragoman.state.seals import Vault
+from dragoman.state.store import Store
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
 
@@ -21,13 +22,14 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """The parts, all made for one event loop.
 
     upstreams: by provider name. always_usage: streams end with their usage although nobody asked.
-    vault: where seals wait for the next turn, None = nowhere.
+    vault: where seals wait for the next turn, None = nowhere. store: what else lasts between requests.
     """
 
     table: Table
     upstreams: Mapping[str, Upstream]
     deadlines: Deadlines
     fetcher: Fetcher
+    store: Store
     hooks: Hooks = msgspec.field(default_factory=Hooks)
     policy: Policy = Policy()
     seams: Seams = SYSTEM

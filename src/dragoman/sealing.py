@@ -56,8 +56,6 @@ class Sealing:
         self._request: ir.Request | None = request
         self._questions: Sequence[Question] = ()
         self._digest = b""
-        if request.stream or vault.holds:
-            self._ask()  # a stream lets go of its request before its answer is known
         self._found: Mapping[bytes, bytes] | None = None
         self._restored: frozenset[int] = frozenset()
 
@@ -79,8 +77,6 @@ class Sealing:
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
         """The request with what its client does not hold, as far as this scope issued it."""
         self._restored = frozenset()
-        if not self._questions:
-            return request
         try:
             if self._found is None:
                 self._found = await self._find()
@@ -116,6 +112,9 @@ class Sealing:
         return inside
 
     async def _find(self) -> Mapping[bytes, bytes]:
+        await self.vault.open()
+        if self._request is not None and (self._request.stream or self.vault.holds):
+            self._ask()  # a stream lets go of its request before its answer is known
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
         return await self.vault.find(keys) if keys else {}
 

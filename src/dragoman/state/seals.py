@@ -17,9 +17,13 @@ import msgspec
 class Vault(Protocol):
     """Where entries are kept."""
 
+    async def open(self) -> None:
+        """Make the secret known. Waits once at most; safe to call again."""
+        ...
+
     @property
     def secret(self) -> bytes:
-        """What keys are made with, 32 bytes; it lasts as long as the entries do."""
+        """What keys are made with, 32 bytes; it lasts as long as the entries do. Not known before `open`."""
         ...
 
     @property
@@ -78,6 +82,9 @@ class MemoryVault:
         self._shares: dict[bytes, _Share] = {}
         self._next = 0
         self._size = 0
+
+    async def open(self) -> None:
+        """There is nothing to open."""
 
     @property
     def holds(self) -> bool:

@@ -1,0 +1,50 @@
+"""From a setting to a store. Nothing is opened, and no database library is loaded, before its first use."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from dragoman.errors import ConfigError, Problem
+from dragoman.seams import SYSTEM, Seams
+from dragoman.state.store import Store
+from dragoman.stores.lazy import LazyStore
+from dragoman.stores.limits import STANDARD, Limits
+from dragoman.stores.memory import MemoryStore
+
+FILE_NAME = "state.db"
+"""The database in Dragoman's own folder."""
+
+
+def installed() -> bool:
+    """Whether the extra `sql` is there."""
+    return all(find_spec(name) is not None for name in ("sqlalchemy", "alembic", "aiosqlite"))
+
+
+def open_store(where: str | None, home: Path, limits: Limits = STANDARD, seams: Seams = SYSTEM) -> Store:
+    """The store that a setting names.
+
+    where: `memory` or None, `sqlite` for a file in `home`, or a URL `sqlite:///path`. Raises ConfigError for
+    what no store can be made of.
+    """
+    if where in {None, "memory"}:
+        return MemoryStore(limits, seams)
+    scheme, _, path = (where or "").partition("://")
+    file = home / FILE_NAME if where == "sqlite" else Path(path.removeprefix("/")).expanduser()
+    if scheme != "sqlite" or file.name in {"", ":memory:"}:
+        raise ConfigError(
+            Problem(
+                "stores.sql", "is neither memory nor sqlite", hint="for example sqlite:////var/lib/state.db"
+            )
+        )
+    if not installed():
+        raise ConfigError(
+            Problem("stores.sql", "needs the extra sql", hint="pip install 'dragoman[sql]', or say memory")
+        )
+
+    async def open_file() -> Store:
+        from dragoman.stores.sql.store import SqlStore
+
+        return await SqlStore.open(file, limits, seams)
+
+    return LazyStore("sqlite", open_file, seals=limits.seals)

@@ -1,0 +1,24 @@
+"""Sweeps a store, again and again, as long as it is open."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from dragoman.seams import Seams
+from dragoman.state.store import Store
+
+log = logging.getLogger("dragoman.stores")
+
+_PAUSE = 60.0
+"""Seconds between two sweeps, about."""
+
+
+async def keep_swept(store: Store, seams: Seams) -> None:
+    """Forget what has expired, about once a minute, for ever. Processes that began together sweep apart."""
+    while True:
+        await asyncio.sleep(_PAUSE * (0.5 + seams.uniform()))
+        try:
+            await store.sweep(seams.now())
+        except Exception as error:
+            log.warning("the store could not be swept: %s", error)
