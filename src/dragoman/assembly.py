@@ -28,7 +28,11 @@ from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Alias, Demands, Entry, Model, Table, Timers
 from dragoman.routing.route import Provider as Named
 from dragoman.seams import SYSTEM, Seams
-from dragoman.state.seals import MemoryVault, Vault
+from dragoman.state.store import Store
+from dragoman.stores.limits import Limits
+from dragoman.stores.open import open_store
+from dragoman.stores.sweep import keep_swept
+from dragoman.tasks import spawn
 from dragoman.transport import Pool, Transport
 from dragoman.upstreams.local.process import ModelProcess
 from dragoman.upstreams.local.protocol import Options
@@ -60,7 +64,7 @@ class Assembly(msgspec.Struct, frozen=True):
     policy: Policy
     fetcher: Fetcher
     deadlines: Deadlines
-    vault: Vault | None
+    store: Store
     opened: AsyncExitStack
 
     async def close(self) -> None:
@@ -115,6 +119,9 @@ async def assemble(
         deadlines = Deadlines(asyncio.get_running_loop())
         fetcher = Fetcher(config.egress.allow)
         opened.push_async_callback(fetcher.close)
+        store = open_store(config.stores.sql, loaded.home, _limits(config), seams)
+        opened.push_async_callback(store.close)
+        opened.push_async_callback(_stop, spawn(keep_swept(store, seams), "sweeping the store"))
         upstreams: dict[str, Upstream] = {}
         for name, provider in loaded.providers.items():
             transport = _transport(name, config.providers.named[name], deadlines)
@@ -143,7 +150,7 @@ async def assemble(
             ),
             fetcher=fetcher,
             deadlines=deadlines,
-            vault=_vault(config, seams),
+            store=store,
             opened=opened.pop_all(),
         )
 
@@ -240,12 +247,19 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
     )
 
 
-def _vault(config: Config, seams: Seams) -> Vault | None:
-    seals = config.seals
-    if not seals.ttl or not seals.max_size:
-        return None
-    secret = bytes.fromhex(seams.random_id() + seams.random_id())
-    return MemoryVault(secret, ttl=seals.ttl, max_size=seals.max_size, now=seams.monotonic)
+def _limits(config: Config) -> Limits:
+    return Limits(
+        size=config.responses.max_size,
+        session_count=config.sessions.max_count,
+        session_size=config.sessions.max_size,
+        seals_size=config.seals.max_size,
+        seals_ttl=config.seals.ttl,
+    )
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _timers(timeouts: Timeouts) -> Timers:

@@ -29,6 +29,7 @@ from dragoman.observe.performance import Performance
 from dragoman.routing.route import Entry, Model
 from dragoman.runtime import Runtime
 from dragoman.seams import SYSTEM, Seams
+from dragoman.state.store import StoreFailed
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
 from dragoman.version import __version__
@@ -42,6 +43,8 @@ Observer = Callable[[Exchange], None]
 
 _FAREWELL = 1.0
 """Seconds that requests have for their last words when the gateway is closed."""
+_STORE_WAIT = 0.5
+"""Seconds that a store has to say how many sessions it holds."""
 _CLOSED = ir.Fault("unavailable", "The gateway is closed.", code="gateway_closed", blame="gateway")
 
 
@@ -91,6 +94,7 @@ class Gateway:
         self.performance = Performance()
         self._finished = 0
         self._failed = 0
+        self._sessions: int | None = None
 
     def register(
         self, name: str, provider: str | Upstream, *, rewrite: str | None = None, facts: Facts = UNKNOWN
@@ -127,7 +131,8 @@ class Gateway:
                     policy=assembly.policy,
                     seams=self.seams,
                     always_usage=self.config.stream_usage == "always",
-                    vault=assembly.vault,
+                    vault=assembly.store.seals,
+                    store=assembly.store,
                 )
             )
 
@@ -228,8 +233,11 @@ class Gateway:
             except Exception:
                 log.exception("an observer failed on exchange %s", exchange.id)
 
-    def health(self, *, details: bool) -> dict[str, Any]:
-        """The state of this gateway. details: providers by name with their last error; never keys."""
+    async def health(self, *, details: bool) -> dict[str, Any]:
+        """The state of this gateway. details: providers and the store with their last error; never keys.
+
+        `sessions` is null while nobody has used a store that may hold some.
+        """
         tried = [health.healthy for health in self._health.values()]
         state: dict[str, Any] = {
             "status": "draining" if self.draining else "healthy",
@@ -237,6 +245,11 @@ class Gateway:
             "uptime": round(self.seams.now() - self._began, 3),
             "requests": {"finished": self._finished, "failed": self._failed},
         }
+        if self._assembly is not None:
+            store = await self._store_health(self._assembly)
+            state["sessions"] = self._sessions
+            if details:
+                state["store"] = store
         if details:
             state["providers"] = {
                 name: {"configured": True, "healthy": health.healthy, "last_error": health.last_error}
@@ -245,3 +258,17 @@ class Gateway:
         else:
             state["providers"] = {"total": len(tried), "unhealthy": tried.count(False)}
         return state
+
+    async def _store_health(self, assembly: Assembly) -> dict[str, Any]:
+        """How the store is, and how many sessions it holds now; a store that hangs makes nobody wait long."""
+        store = assembly.store
+        health: dict[str, Any] = {"kind": store.kind}
+        if store.healthy is not None:
+            try:
+                with assembly.deadlines.within(_STORE_WAIT):
+                    self._sessions = await store.sessions.count()
+            except StoreFailed:
+                pass  # noted by the store itself
+            except TimeoutError:
+                return {**health, "healthy": False, "last_error": "it does not answer"}
+        return {**health, "healthy": store.healthy, "last_error": store.last_error}

@@ -111,7 +111,7 @@ async def test_health_is_what_delivered_answers_tell(exchange: Exchange, healthy
     gateway = Gateway()
     await gateway.start()
     gateway.observe(exchange)
-    provider = gateway.health(details=True)["providers"]["simulate"]
+    provider = (await gateway.health(details=True))["providers"]["simulate"]
     assert provider == {
         "configured": True,
         "healthy": healthy,

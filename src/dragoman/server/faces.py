@@ -191,7 +191,7 @@ class PathTable:
 
     async def _health(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         admitted = isinstance(self._gateway.client_keys.authenticate(call.headers), Caller)
-        health = self._gateway.health(details=admitted)
+        health = await self._gateway.health(details=admitted)
         await client.answer(200 if health["status"] == "healthy" else 503, (), encode(health))
 
     async def _live(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
