@@ -14,12 +14,15 @@ from itertools import islice
 import msgspec
 
 from dragoman.seams import SYSTEM, Seams
-from dragoman.state.seals import MemoryVault
+from dragoman.state.seals import MemoryVault, Vault
 from dragoman.state.store import (
     UNSETTLED,
     Conversation,
+    Conversations,
     Item,
+    Responses,
     Session,
+    Sessions,
     Status,
     StoredResponse,
     StoreFailed,
@@ -47,16 +50,19 @@ class MemoryStore:
 
     def __init__(self, limits: Limits = STANDARD, seams: Seams = SYSTEM) -> None:
         room, items = Room(limits.size), _Items(seams.now)
-        self.responses = MemoryResponses(room, items, seams.now)
-        self.conversations = MemoryConversations(room, items, seams.now)
-        self.sessions = MemorySessions(room, limits, seams.now)
-        self.seals = _vault(limits, seams)
+        responses = MemoryResponses(room, items, seams.now)
+        conversations = MemoryConversations(room, items, seams.now)
+        sessions = MemorySessions(room, limits, seams.now)
+        self.responses: Responses = responses
+        self.conversations: Conversations = conversations
+        self.sessions: Sessions = sessions
+        self.seals: Vault | None = _vault(limits, seams)
+        self._parts = (responses, conversations, sessions)
 
     async def sweep(self, now: float) -> None:
         """Forget what has expired. What is too much has left already."""
-        self.responses.sweep(now)
-        self.conversations.sweep(now)
-        self.sessions.sweep(now)
+        for part in self._parts:
+            part.sweep(now)
 
     async def close(self) -> None:
         """There is nothing to let go of."""

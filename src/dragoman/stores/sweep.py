@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from dragoman.seams import Seams
-from dragoman.state.store import Store
+from dragoman.state.store import Store, StoreFailed
 
 log = logging.getLogger("dragoman.stores")
 
@@ -20,5 +20,5 @@ async def keep_swept(store: Store, seams: Seams) -> None:
         await asyncio.sleep(_PAUSE * (0.5 + seams.uniform()))
         try:
             await store.sweep(seams.now())
-        except Exception as error:
-            log.warning("the store could not be swept: %s", error)
+        except StoreFailed as failed:
+            log.warning("the store could not be swept: %s", failed)
