@@ -47,17 +47,20 @@ class Report:
     beyond `MOST` is told as one loss of its severity, without a place.
     """
 
-    __slots__ = ("_told", "changes", "dialect", "direction", "losses")
+    __slots__ = ("_told", "changes", "dialect", "direction", "losses", "moved")
 
     def __init__(self, dialect: str, direction: Literal["request", "response"] = "request") -> None:
         self.dialect = dialect
         self.direction: Literal["request", "response"] = direction
         self.losses: list[Loss] = []
         self.changes: list[Change] = []
+        self.moved: Callable[[str], str] | None = None
+        """What later places are in the request as it came, where the one in hand lacks messages."""
         self._told: dict[Severity, set[tuple[str, str]]] = {}  # what is listed: where and why
 
     def lose(self, where: str, reason: str, severity: Severity = "meaning") -> None:
         """A value at `where` (IR terms) is not carried. Naming one place twice for one reason counts once."""
+        where = self.placed(where)
         told = self._told.setdefault(severity, set())
         if len(told) >= MOST:
             where, reason = "", "further losses are not listed"
@@ -67,7 +70,7 @@ class Report:
 
     def change(self, where: str, to: str, reason: str) -> None:
         """The value at `where` (IR terms) is written at `to` (JSON path of the target) in another form."""
-        self._keep(Change(where, to, reason))
+        self._keep(Change(self.placed(where), to, reason))
 
     def add(self, to: str, reason: str) -> None:
         """The target's body holds something at `to` that the sender did not write."""
@@ -78,6 +81,10 @@ class Report:
             self.changes.append(change)
         elif len(self.changes) == MOST:
             self.changes.append(Change(None, "", "further changes are not listed"))
+
+    def placed(self, where: str) -> str:
+        """A place of the request in hand, in the request as it came."""
+        return where if self.moved is None else self.moved(where)
 
     def located(self, locate: Callable[[str], str]) -> tuple[tuple[Loss, ...], tuple[Change, ...]]:
         """The same with every place as a JSON path: of the sender's body, or of the one that is written."""

@@ -1,0 +1,175 @@
+"""A prompt that is too long, made to fit by leaving out its oldest messages.
+
+A history is cut where nothing is torn: between what the user asks and, after the last of that, between the
+steps of the answer that is under way. Calls and their results go together. What stays however long it is:
+instructions (system and developer messages), what the user asked last, and the last step.
+
+It never changes a message or their order, and knows nothing of vocabularies. Pure; places are in IR terms.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.waiting import Waiting
+
+
+class Counter(Protocol):
+    """Counts tokens, as `tokens.Counter` does."""
+
+    def frame(self, request: ir.Request) -> int:
+        """Of everything but the messages."""
+        ...
+
+    def message(self, message: ir.Message) -> int:
+        """Of one message with what surrounds it."""
+        ...
+
+
+class Shortened(msgspec.Struct, frozen=True):
+    """request: with the messages that are left. dropped: the places of the others in the request as it was.
+    tokens: what is left, which is more than the window where nothing else can be left out.
+    """
+
+    request: ir.Request
+    dropped: tuple[int, ...]
+    tokens: int
+
+
+def fit(request: ir.Request, window: int, counter: Counter) -> Shortened:
+    """The request without as many of its oldest messages as it takes to have no more tokens than `window`."""
+    weights = [counter.message(message) for message in request.messages]
+    tokens = counter.frame(request) + sum(weights)
+    dropped: set[int] = set()
+    if tokens > window:
+        for part in _parts(request.messages):
+            dropped.update(part)
+            tokens -= sum(weights[place] for place in part)
+            if tokens <= window:
+                break
+    if not dropped:
+        return Shortened(request, (), tokens)
+    left = tuple(message for place, message in enumerate(request.messages) if place not in dropped)
+    return Shortened(msgspec.structs.replace(request, messages=left), tuple(sorted(dropped)), tokens)
+
+
+def shortened(request: ir.Request, window: int | None, counter: Counter, report: Report) -> ir.Request:
+    """A request whose client wishes for truncation as this window takes it; what is left out is reported.
+
+    window: None = not known; the wish is then lost unless the upstream can be told of it. Everything that is
+    reported later may speak of the places in the request that comes back.
+    """
+    if request.truncation != "auto":
+        return request
+    if window is None:
+        if report.dialect != request.dialect:
+            report.lose("truncation", "the model's context window is not known", "hint")
+        return request
+    short = fit(request, window, counter)
+    for place in short.dropped:
+        report.lose(f"messages[{place}]", f"left out to fit into {window} tokens", "quality")
+    if short.dropped:
+        report.moved = Moved(len(request.messages), short.dropped)
+    return short.request
+
+
+class Moved:
+    """Where the messages that are left stood before."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self, length: int, dropped: Sequence[int]) -> None:
+        gone = frozenset(dropped)
+        self._kept = [place for place in range(length) if place not in gone]
+
+    def __call__(self, where: str) -> str:
+        """A place in the shortened request as a place in the one that it was made of."""
+        message = _MESSAGE.match(where)
+        if message is None or (place := int(message[1])) >= len(self._kept):
+            return where
+        return f"messages[{self._kept[place]}]{where[message.end() :]}"
+
+
+_MESSAGE = re.compile(r"messages\[(\d+)\]")
+
+
+def _parts(messages: Sequence[ir.Message]) -> Iterator[Sequence[int]]:
+    """What can be left out together, the oldest first."""
+    starts = _starts(messages)
+    owner = _joined(messages, starts)
+    parts: dict[int, list[int]] = {}
+    for place, start in enumerate(starts):
+        if start is not None:
+            parts.setdefault(owner[start], []).append(place)
+    asked = next((place for place in reversed(range(len(messages))) if _asks(messages[place])), None)
+    last = next((start for start in reversed(starts) if start is not None), None)
+    kept = {owner[start] for start in (last, None if asked is None else starts[asked]) if start is not None}
+    return (part for start, part in parts.items() if start not in kept)
+
+
+def _starts(messages: Sequence[ir.Message]) -> list[int | None]:
+    """For each message where the part that it belongs to starts, None = it is an instruction.
+
+    A part is a question with its answers; after the last question it is one step: what the model said, and
+    what its tools answered.
+    """
+    asked = next((place for place in reversed(range(len(messages))) if _asks(messages[place])), -1)
+    starts: list[int | None] = []
+    current: int | None = None
+    spoke = False
+    for place, message in enumerate(messages):
+        if message.role in _INSTRUCTS:
+            starts.append(None)
+            continue
+        begins = _asks(message) or (place > asked and message.role == "assistant" and not spoke)
+        if current is None or begins:
+            current = place
+        starts.append(current)
+        spoke = message.role == "assistant"
+    return starts
+
+
+_INSTRUCTS = frozenset({"system", "developer"})
+
+
+def _asks(message: ir.Message) -> bool:
+    """Whether the user says something; a tool's result or a protocol's own kind of reply is none of it."""
+    return message.role == "user" and not (
+        message.blocks and all(isinstance(block, ir.ToolResult | ir.Native) for block in message.blocks)
+    )
+
+
+def _joined(messages: Sequence[ir.Message], starts: Sequence[int | None]) -> dict[int, int]:
+    """The first of those parts that calls and results hold together, for each part."""
+    owner = {start: start for start in starts if start is not None}
+
+    def root(start: int) -> int:
+        while owner[start] != start:
+            owner[start] = owner[owner[start]]
+            start = owner[start]
+        return start
+
+    waiting: Waiting[int] = Waiting()
+    called: dict[str, int] = {}  # by id, and not forgotten: a call may have several results
+    for message, start in zip(messages, starts, strict=True):
+        if start is None:
+            continue
+        for block in message.blocks:
+            if isinstance(block, ir.ToolCall):
+                waiting.add(start, block.id, block.name)
+                if block.id is not None:
+                    called[block.id] = start
+            elif isinstance(block, ir.ToolResult):
+                call = waiting.take(block.id, block.name)
+                if block.id is not None:
+                    call = called.get(block.id)
+                if call is not None:
+                    first, second = sorted((root(call), root(start)))
+                    owner[second] = first
+    return {start: root(start) for start in owner}
