@@ -23,7 +23,6 @@ from dragoman.state.store import (
     Responses,
     Session,
     Sessions,
-    Status,
     StoredResponse,
     StoreFailed,
     StoreFull,
@@ -85,11 +84,12 @@ def _weight(body: bytes, items: Sequence[Item]) -> int:
 
 
 class _Answer(msgspec.Struct, eq=False):
-    """events: number and JSON, in order."""
+    """events: number and JSON, in order. events_size: what they take."""
 
     response: StoredResponse
     place: Place
-    events: list[tuple[int, bytes]]
+    events: list[tuple[int, bytes]] = msgspec.field(default_factory=list)
+    events_size: int = 0
 
     @property
     def expires(self) -> float | None:
@@ -151,23 +151,27 @@ class MemoryResponses:
         size = _weight(response.body, (*response.input, *response.output))
         self._room.check(size)
         place = Place(response.tenant, size, lambda: self._drop(response.id))
-        answer = self._answers[response.id] = _Answer(response, place, [])
+        answer = self._answers[response.id] = _Answer(response, place)
         self._items.add(response.tenant, answer, (*response.input, *response.output))
         self._room.take(place)
 
-    async def settle(
-        self, tenant: str, id_: str, status: Status, body: bytes, output: Sequence[Item] = ()
-    ) -> bool:
-        answer = self._live(tenant, id_)
+    async def settle(self, response: StoredResponse) -> bool:
+        answer = self._live(response.tenant, response.id)
         if answer is None or answer.response.status not in UNSETTLED:
             return False
-        old = answer.response
-        size = _weight(body, (*old.input, *output)) + sum(_PIECE + len(event) for _, event in answer.events)
+        old, output = answer.response, response.output
+        size = _weight(response.body, (*old.input, *output)) + answer.events_size
         self._room.check(size)
-        lease = old.lease if status in UNSETTLED else None
-        answer.response = replace(old, status=status, body=body, output=tuple(output), lease=lease)
-        self._items.drop(tenant, answer, old.output)
-        self._items.add(tenant, answer, (*old.input, *output))
+        answer.response = replace(
+            old,
+            status=response.status,
+            body=response.body,
+            output=output,
+            deployment=response.deployment,
+            lease=old.lease if response.status in UNSETTLED else None,
+        )
+        self._items.drop(old.tenant, answer, old.output)
+        self._items.add(old.tenant, answer, (*old.input, *output))
         self._room.resize(answer.place, size)
         return True
 
@@ -206,10 +210,11 @@ class MemoryResponses:
         answer = self._answers.get(id_)
         if answer is None:
             return
-        size = answer.place.size + sum(_PIECE + len(event) for event in events)
-        self._room.check(size)
+        more = sum(_PIECE + len(event) for event in events)
+        self._room.check(answer.place.size + more)
         answer.events.extend(enumerate(events, first))
-        self._room.resize(answer.place, size)
+        answer.events_size += more
+        self._room.resize(answer.place, answer.place.size + more)
 
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
