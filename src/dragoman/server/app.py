@@ -23,9 +23,11 @@ from dragoman.exchange import Exchange
 from dragoman.seams import SYSTEM
 from dragoman.server.client import PATIENCE, AsgiClient, ClientGone, read_body
 from dragoman.server.faces import Call, Endpoint, PathTable
+from dragoman.server.faults import INTERNAL, STOPPING, standing
 from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send
 from dragoman.server.origins import Origins
+from dragoman.server.websocket import Sockets
 from dragoman.wire.header import header_value
 
 if TYPE_CHECKING:
@@ -46,13 +48,16 @@ class App:
         """Whether our protocol's stamps and this gateway's clock tell the same time."""
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
+        self._sockets = Sockets(gateway, self._paths, self._origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection event: a request, or the server's start and stop."""
+        """Serve one connection event: a request, a WebSocket, or the server's start and stop."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._sockets.serve(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -83,7 +88,7 @@ class App:
             await self._serve(arrival, exchange, client)
         except asyncio.CancelledError:
             if not link.lost:
-                await self._fail(_STOPPING, endpoint, exchange, client)
+                await self._fail(STOPPING, endpoint, exchange, client)
                 if not self._gateway.closed:
                     raise
         except ClientGone:
@@ -116,7 +121,7 @@ class App:
             raise
         except Exception:
             log.exception("exchange %s failed", exchange.id)
-            await self._fail(_INTERNAL, endpoint, exchange, client)
+            await self._fail(INTERNAL, endpoint, exchange, client)
 
     async def _body(self, arrival: _Arrival, exchange: Exchange) -> bytes:
         link, receive, length = arrival.link, arrival.receive, arrival.headers.get("content-length")
@@ -139,7 +144,7 @@ class App:
             return
         status, extra, body = self._paths.face(endpoint).encode_error(fault, exchange.request_id)
         named = [(name.encode(), header_value(value)) for name, value in extra.items()]
-        await client.answer(status, [*named, *_standing(fault, endpoint)], body)
+        await client.answer(status, [*named, *standing(fault, endpoint)], body)
 
     def _admit(self, endpoint: Endpoint | None, headers: Headers, exchange: Exchange) -> Caller:
         """Authentication comes first, on every path but health, so that an outsider learns nothing."""
@@ -177,15 +182,6 @@ class _Arrival(msgspec.Struct, frozen=True):
     link: Link
 
 
-def _standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:
-    """Headers that HTTP itself asks for with some errors (RFC 9110)."""
-    if fault.kind == "authentication":
-        return [(b"www-authenticate", b'Bearer realm="dragoman"')]
-    if fault.kind == "method_not_allowed" and endpoint is not None:
-        return [(b"allow", ", ".join(endpoint.methods).encode())]
-    return []
-
-
 def _check_content_type(headers: Headers) -> None:
     """JSON only. What browsers may send to other origins unasked (forms, plain text) is refused, or any web
     page could use an open gateway on this machine.
@@ -200,9 +196,3 @@ def _check_content_type(headers: Headers) -> None:
         named = repr(kind) if kind else "of the body"
         message = f"The content type {named} is not accepted; send 'content-type: application/json'."
     raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))
-
-
-_INTERNAL = ir.Fault(
-    "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
-)
-_STOPPING = ir.Fault("unavailable", "The gateway is stopping.", code="gateway_stopping", blame="gateway")

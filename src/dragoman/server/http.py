@@ -1,9 +1,10 @@
-"""uvicorn's HTTP protocol with four additions.
+"""uvicorn's HTTP protocol with five additions.
 
 First-byte time: the overhead that we report begins at the request's first byte, not when a handler is
 scheduled; waiting in the event loop's queue is our time too. Disconnects without a task that waits for
 them, for every request of a connection, pipelined ones included. One write for an answer's head and the
-first of its body, where uvicorn makes two. JSON for what is no HTTP.
+first of its body, where uvicorn makes two. JSON for what is no HTTP. WebSockets that drain
+(`server.websocket_protocol`), loaded by the first client that asks for one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from dragoman.config.settings import Server
 from dragoman.seams import SYSTEM
 from dragoman.server.link import EXTENSION, Link
 
@@ -44,8 +46,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A request's head is complete: its handler starts, or waits for its turn."""
+        before = self.cycle
         super().on_headers_complete()
-        self._cycles.append(self.cycle)
+        if self.cycle is not before:  # else it becomes a WebSocket
+            self._cycles.append(self.cycle)
 
     def on_message_complete(self) -> None:
         """A request's last byte. While uvicorn does not read, it does not see the client go away either."""
@@ -71,11 +75,43 @@ class HttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP at all gets the same JSON error as everything else."""
-        error = {"message": msg, "type": "invalid_request_error", "param": None, "code": "invalid_http"}
-        body = json.dumps({"error": error}).encode()
-        head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-        self.transport.write(STATUS_LINE[400] + head % len(body) + body)
+        self.transport.write(refusal(400, msg, "invalid_http"))
         self.transport.close()
+
+    def _should_upgrade_to_ws(self) -> bool:
+        return not self._cycles  # an answer that is still owed would get into the socket's frames
+
+    def handle_websocket_upgrade(self) -> None:
+        """The connection becomes a WebSocket."""
+        from dragoman.server.websocket_protocol import SocketProtocol
+
+        self.ws_protocol_class = SocketProtocol
+        super().handle_websocket_upgrade()
+
+
+def refusal(status: int, message: str, code: str) -> bytes:
+    """A whole answer to what no application will see, after which the connection is closed."""
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    body = json.dumps({"error": error}).encode()
+    head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+    return STATUS_LINE[status] + head % len(body) + body
+
+
+def protocols(settings: Server) -> dict[str, Any]:
+    """What `uvicorn.Config` is told of protocols. It loads none for WebSockets; ours comes when it is needed.
+
+    Pings go out as often as a stream's heartbeat does. A pong that stays away ends nothing: a client that
+    reads slowly has not read the ping. Messages are not compressed, which would cost some 40 kB for each
+    socket and more time for each event than everything else.
+    """
+    return {
+        "http": HttpProtocol,
+        "ws": "none",
+        "ws_max_size": settings.max_body,
+        "ws_ping_interval": settings.heartbeat or None,
+        "ws_ping_timeout": None,
+        "ws_per_message_deflate": False,
+    }
 
 
 class _Corked(asyncio.Transport):

@@ -23,14 +23,15 @@ EXTENSION = "dragoman.link"
 
 class Link:
     """began: monotonic seconds of the request's first byte. complete: its body has arrived. lost: the
-    connection is gone.
+    connection is gone. drain: told that the server stops, where what uses the connection ends it by itself.
     """
 
-    __slots__ = ("began", "complete", "lost", "task", "watcher")
+    __slots__ = ("began", "complete", "drain", "lost", "task", "watcher")
 
     def __init__(self, began: float) -> None:
         self.began = began
         self.complete = False
+        self.drain: Callable[[], None] | None = None
         self.lost = False
         self.task: asyncio.Task[Any] | None = None
         self.watcher: asyncio.Task[None] | None = None

@@ -41,6 +41,10 @@ class Origins:
         self._any = keyed if allowed is None else "*" in allowed
         self._allowed = None if allowed is None else frozenset(allowed)
 
+    def admits(self, origin: str | None) -> bool:
+        """Whether a page may open a WebSocket, before which browsers ask nothing. None = no browser."""
+        return origin is None or self._any or self._allows(origin)
+
     def headers(self, origin: str | None) -> Headers:
         """What lets the script of a page read an answer. origin: None = no browser asks."""
         if origin is None:

@@ -10,7 +10,7 @@ import uvicorn
 
 from dragoman.gateway import Gateway
 from dragoman.server.app import App
-from dragoman.server.http import HttpProtocol
+from dragoman.server.http import protocols
 from dragoman.server.serve import listen
 
 
@@ -21,8 +21,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
     port = listener.getsockname()[1]
     config = uvicorn.Config(
         App(gateway),
-        http=HttpProtocol,
-        ws="none",
+        **protocols(gateway.config.server),
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -33,6 +33,7 @@ Delta: TypeAlias = ir.TextDelta | ir.ThinkDelta | ir.ArgsDelta
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"
+"""The end of a stream of events; one of lines has none, as on a socket the next answer follows."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
@@ -216,8 +217,8 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
     """
 
     __slots__ = (
-        *("_choice", "_choices", "_draft", "_head", "_once", "_out", "_own", "_reply", "_tail", "_usage"),
-        "_write",
+        *("_choice", "_choices", "_done", "_draft", "_end_line", "_field", "_head", "_once", "_out", "_own"),
+        *("_reply", "_tail", "_usage", "_write"),
     )
     dialect: ClassVar[str]
     """Whose chunks these are."""
@@ -239,8 +240,10 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
         self._own = False
         self._draft = Draft(reply.report, answer=True)
         self._choices: dict[int, ChoiceT] = {}
+        lines = reply.framing == "ndjson"
+        self._field, self._end_line, self._done = (b"", b"\n", b"") if lines else (b"data: ", b"\n\n", _DONE)
         self._head = b""
-        self._tail = b"]}\n\n"
+        self._tail = b"]}" + self._end_line
         self._once: dict[str, Any] = {}  # leftovers that the next chunk takes along
         self._usage: ir.Usage | None = None
 
@@ -264,13 +267,13 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
         if event.status is not None:
             self._reply.report.lose("status", "an answer has no status here", "hint")
         members.update(self._constant(event.tier))
-        self._head = b"data: " + _encode(members)[:-1] + b',"choices":['
+        self._head = self._field + _encode(members)[:-1] + b',"choices":['
         return b""
 
     def _chunk(self, choice: bytes, **members: Any) -> bytes:
         """One chunk. members: what it holds beside the usual."""
         if members:
-            return self._head + choice + b"]," + _encode(members)[1:] + b"\n\n"
+            return self._head + choice + b"]," + _encode(members)[1:] + self._end_line
         return self._head + choice + self._tail
 
     def _delta(self, index: int, delta: Mapping[str, Any], **members: Any) -> bytes:
@@ -362,7 +365,7 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
 
     def _raw(self, event: ir.Raw) -> bytes:
         if event.dialect == self.dialect:
-            return b"data: " + _encode(event.value) + b"\n\n"
+            return self._field + _encode(event.value) + self._end_line
         self._draft.report.lose("events", f"only {event.dialect} knows such progress", "hint")
         return b""
 
@@ -373,13 +376,13 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
             self._draft.report.lose("status", "an answer has no status here", "hint")
         if event.extra is not None:
             self._restore(self._once, event.extra, "")
-        return self._last() + _DONE
+        return self._last() + self._done
 
     def _error(self, event: ir.Error) -> bytes:
         return self._fail(event.fault)
 
     def _fail(self, fault: ir.Fault) -> bytes:
-        return b"data: " + _encode(self._failure(fault)) + b"\n\n"
+        return self._field + _encode(self._failure(fault)) + self._end_line
 
     def _ping(self, event: ir.Ping) -> bytes:
         return b""

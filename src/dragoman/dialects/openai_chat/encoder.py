@@ -81,7 +81,7 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
         super().__init__(reply, _Choice, _Out)
         self._legacy = legacy(reply)
         if reply.request.stream_usage:
-            self._tail = b'],"usage":null}\n\n'
+            self._tail = b'],"usage":null}' + self._end_line
 
     def _constant(self, tier: str | None) -> dict[str, Any]:
         members = {} if tier is None else {"service_tier": tier}

@@ -103,7 +103,10 @@ class ChatStreamRelay:
     Usage that the client did not ask for is taken out where a chunk holds nothing else.
     """
 
-    __slots__ = ("_asked", "_finished", "_model", "_template", "_words", "content", "done", "usage")
+    __slots__ = (
+        *("_asked", "_finished", "_framed", "_lines", "_model", "_template", "_words"),
+        *("content", "done", "usage"),
+    )
 
     def __init__(self, reply: Reply, words: Words = CHAT) -> None:
         self._words = words
@@ -112,6 +115,8 @@ class ChatStreamRelay:
         self.done = False
         self._asked = bool(reply.request.stream_usage)
         self._model = reply.model
+        self._lines = reply.framing == "ndjson"
+        self._framed = _line if self._lines else data
         self._finished = False
         self._template = Template(words.padding)
 
@@ -128,7 +133,7 @@ class ChatStreamRelay:
             raise RequestFailed(self._words.fault(error_body(frame)))
         if frame.strip() == _DONE:
             self.done = True
-            return data(frame)
+            return b"" if self._lines else data(frame)
         try:
             chunk = _decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -138,7 +143,7 @@ class ChatStreamRelay:
         try:
             if not self._see(chunk):
                 return b""
-            sent = data(frame if self._model is None else self._renamed(frame, chunk))
+            sent = self._framed(frame if self._model is None else self._renamed(frame, chunk))
             self._template.learn(frame, chunk, sent)
         except (AttributeError, KeyError, TypeError) as error:
             raise WireError(f"a frame of the stream has another shape: {error}") from error
@@ -173,7 +178,12 @@ class ChatStreamRelay:
         if not self._finished:
             raise RequestFailed(BROKEN)
         self.done = True
-        return data(_DONE)
+        return b"" if self._lines else data(_DONE)
+
+
+def _line(payload: bytes) -> bytes:
+    """A frame as a line of its own. Line ends in JSON are nothing but white space."""
+    return payload.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
 
 
 def says_something(delta: dict[str, Any]) -> bool:

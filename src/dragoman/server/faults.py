@@ -1,0 +1,26 @@
+"""What the server itself has to say when something fails, and the headers that HTTP asks for then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from dragoman import ir
+
+if TYPE_CHECKING:
+    from dragoman.server.faces import Endpoint
+
+INTERNAL: Final = ir.Fault(
+    "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
+)
+STOPPING: Final = ir.Fault(
+    "unavailable", "The gateway is stopping.", code="gateway_stopping", blame="gateway"
+)
+
+
+def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:
+    """Headers that HTTP itself asks for with some errors (RFC 9110)."""
+    if fault.kind == "authentication":
+        return [(b"www-authenticate", b'Bearer realm="dragoman"')]
+    if fault.kind == "method_not_allowed" and endpoint is not None:
+        return [(b"allow", ", ".join(endpoint.methods).encode())]
+    return []

@@ -1,0 +1,89 @@
+"""What clients say on a WebSocket: text messages to request bodies, for each face that is served on one.
+
+Pure: no socket, no clock. Responses (Open Responses 2026-04-24, WebSocket):
+`{"type": "response.create", ...request body}`, with `stream_id` where a client of OpenAI's keeps several
+conversations apart. https://www.openresponses.org/specification#websocket,
+https://platform.openai.com/docs/guides/websocket-mode. Chat has no such protocol of its own: a message is a
+request body, and chunks come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.errors import WireError
+from dragoman.wire.json import decode_head, encode_head
+
+_LONGEST_LANE = 256
+"""Bytes of a `stream_id` as JSON; every event repeats it."""
+_NOTICES: Final = frozenset({"response.processed"})
+"""What clients tell without asking for anything: Codex, that it has dealt with an answer."""
+_YES: Final = msgspec.Raw(b"true")
+_decode = msgspec.json.Decoder().decode
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One message that asks for an answer. body: of the request. lane: the members that each message of the
+    answer begins with. fault: why it is no request.
+    """
+
+    body: bytes = b""
+    lane: bytes = b""
+    fault: ir.Fault | None = None
+
+
+class Language(msgspec.Struct, frozen=True):
+    """How a face is spoken on a socket.
+
+    read: a message and how deep its JSON may nest, to what it asks; None = nothing. error: the members by
+    which a message that is an error is known, beside `status` and `error`.
+    """
+
+    read: Callable[[str, int], Asked | None]
+    error: bytes = b""
+
+
+def read_chat(message: str, _max_depth: int) -> Asked:
+    """A message that is a request body as it stands. It is checked where all bodies are."""
+    return Asked(message.encode())
+
+
+def read_response(message: str, max_depth: int) -> Asked | None:
+    """A `response.create`, whose answer is always streamed."""
+    try:
+        head = decode_head(message.encode(), max_depth)
+    except WireError as error:
+        return Asked(fault=ir.Fault("invalid_request", error.message, error.code, error.path or None))
+    lane = head.pop("stream_id", b"null")
+    if bytes(lane) == b"null":
+        lane = b""
+    elif bytes(lane)[:1] != b'"' or len(bytes(lane)) > _LONGEST_LANE:
+        return _refused("stream_id", f"a string of at most {_LONGEST_LANE} bytes")
+    else:
+        lane = b'"stream_id":%b,' % bytes(lane)
+    kind = _decode(head.pop("type", b"null"))
+    if kind in _NOTICES:
+        return None
+    if kind != "response.create":
+        return _refused("type", "'response.create'", lane)
+    if _decode(head.pop("background", b"null")):
+        return _refused("background", "false: what is asked for on a socket is answered on it", lane)
+    head.pop("stream_options", None)
+    head["stream"] = _YES
+    return Asked(encode_head(head), lane)
+
+
+def _refused(member: str, expected: str, lane: bytes = b"") -> Asked:
+    message = f"Invalid '{member}': expected {expected}."
+    return Asked(lane=lane, fault=ir.Fault("invalid_request", message, "invalid_value", member))
+
+
+LANGUAGES: Final[Mapping[str, Language]] = {
+    "/responses": Language(read_response, b'"type":"error",'),
+    "/chat/completions": Language(read_chat),
+}
+"""By path, which may stand below /v1."""

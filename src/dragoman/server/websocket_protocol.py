@@ -1,0 +1,51 @@
+"""uvicorn's WebSocket protocol over `websockets`, which does no IO of its own, with four additions.
+
+Drain: when the server stops, whoever serves the socket is told, finishes what runs and closes it; uvicorn
+would cut it off. A Link in the scope, as for HTTP. JSON for a head that is larger than the parser takes,
+where uvicorn would say nothing. Silence about sockets that the application refuses.
+"""
+
+from __future__ import annotations
+
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+from dragoman.seams import SYSTEM
+from dragoman.server.http import refusal
+from dragoman.server.link import EXTENSION, Link
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """What a connection's protocol becomes by an upgrade."""
+
+    _link: Link | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """More of what the client says; the first is its whole head."""
+        super().data_received(data)
+        if not self.handshake_initiated:
+            self.transport.write(refusal(431, "The headers are too large.", "headers_too_large"))
+            self.transport.close()
+
+    def handle_connect(self, event: Request) -> None:
+        """The client asks for a socket: its handler starts with the next turn of the loop."""
+        super().handle_connect(event)
+        if not self.close_sent:
+            self._link = Link(SYSTEM.monotonic())
+            self.scope["extensions"] = {**self.scope["extensions"], EXTENSION: self._link}  # type: ignore[dict-item]
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """What the application says."""
+        await super().send(message)
+        if self.initial_response is not None:
+            self.handshake_complete = (
+                self.close_sent
+            )  # by an answer over HTTP, which uvicorn would log as a fault
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        if self._link is None or self._link.drain is None or self.close_sent:
+            super().shutdown()
+        else:
+            self._link.drain()
