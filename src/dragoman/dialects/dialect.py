@@ -12,6 +12,7 @@ frames through with named edits instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
@@ -28,14 +29,15 @@ Operation = Literal["chat", "models"]
 and free."""
 
 
-Feature = Literal["schema", "json", "custom_tools", "forced_thinking", "namespaces"]
+Feature = Literal["schema", "json", "custom_tools", "forced_thinking", "namespaces", "builtins"]
 """What a dialect says natively. schema: an answer by JSON Schema. json: an answer of any JSON. custom_tools:
-tools with free text. forced_thinking: forcing a tool while the model thinks. namespaces: tools in groups. The
-rest is emulated."""
+tools with free text. forced_thinking: forcing a tool while the model thinks. namespaces: tools in groups.
+builtins: tools that the protocol defines and its client runs, and tools made known in the history. The rest is
+emulated."""
 
 EVERY_FEATURE: frozenset[Feature] = frozenset(get_args(Feature))
-USUAL_FEATURES: frozenset[Feature] = EVERY_FEATURE - {"namespaces"}
-"""What is taken as it is unless it is said otherwise: groups of tools are one protocol's alone."""
+USUAL_FEATURES: frozenset[Feature] = EVERY_FEATURE - {"namespaces", "builtins"}
+"""What is taken as it is unless it is said otherwise: the others are one protocol's alone."""
 
 
 Framing = Literal["sse", "json_array", "ndjson"]
@@ -48,6 +50,7 @@ class WireRequest(msgspec.Struct):
     operation: what is asked for. path: one of the dialect's `paths` or `stream_paths`, with the names of
     `params` in braces ("/models/{model}:generateContent"). params: what the path holds (a model).
     headers: lower-case names, only those that carry meaning (betas, versions). body: the decoded JSON object.
+    continued: how many of its first messages its client did not write, because it continues something.
     """
 
     operation: Operation
@@ -57,6 +60,7 @@ class WireRequest(msgspec.Struct):
     params: dict[str, str] = {}
     query: dict[str, str] = {}
     headers: dict[str, str] = {}
+    continued: int = 0
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -189,6 +193,8 @@ class Dialect(msgspec.Struct, frozen=True):
     seals: whether its answers hold seals that its requests must bring back.
     native: a block of its answers as it stands in one of its requests, for what no other protocol can say
     (what the provider's own tools did); None = its requests hold nothing of that kind.
+    stateless: the edits of a relayed request by which its provider stores nothing, from its body, what is
+    known of the model and the vendor's quirks; None = nothing is ever stored there.
     portable: raises WireError for a request that only a server of the same protocol can be asked; None =
     every one may be translated.
     """
@@ -225,11 +231,15 @@ class Dialect(msgspec.Struct, frozen=True):
     json_framing: Framing | None = None
     seals: bool = False
     native: Callable[[ir.Block], ir.Native] | None = None
+    stateless: Callable[[Mapping[str, Any], Facts, Quirks], dict[str, Any]] | None = None
     portable: Callable[[WireRequest], None] | None = None
 
     def located(self, request: WireRequest) -> Callable[[str], str]:
         """`locate` for one request, which may tell which of several spellings its client used."""
-        return self.locate if self.place is None else partial(self.place, request)
+        locate = self.locate if self.place is None else partial(self.place, request)
+        if not request.continued:
+            return locate
+        return lambda where: locate(_own_place(where, request.continued))
 
     def passes(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """The upstream's headers that a client of the same dialect may see."""
@@ -238,3 +248,15 @@ class Dialect(msgspec.Struct, frozen=True):
             for name in self.response_headers
             if (value := headers.get(name)) is not None
         ]
+
+
+_MESSAGE = re.compile(r"messages\[(\d+)\]")
+
+
+def _own_place(where: str, continued: int) -> str:
+    """A place in what its client wrote; what went before that is one place, `previous`."""
+    found = _MESSAGE.match(where)
+    if found is None:
+        return where
+    number = int(found[1]) - continued
+    return f"messages[{number}]{where[found.end() :]}" if number >= 0 else "previous"

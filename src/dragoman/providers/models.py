@@ -151,7 +151,15 @@ _RESPONSES: Final = ("openai_responses",)
 _CHAT: Final = ("openai_chat",)
 _COMPLETIONS: Final = ("openai_completions",)
 
-_GPT_4: Final = Facts(context=8192, max_output=8192, tools=True, structured=False, sampling=True, efforts=())
+_GPT_4: Final = Facts(
+    context=8192,
+    max_output=8192,
+    tools=True,
+    structured=False,
+    reasoning=False,
+    sampling=True,
+    efforts=(),
+)
 _GPT_4O: Final = Facts(
     context=128_000,
     max_output=16_384,
@@ -159,6 +167,7 @@ _GPT_4O: Final = Facts(
     images=True,
     documents=True,
     structured=True,
+    reasoning=False,
     forced_tool=True,
     sampling=True,
     mid_system=True,
@@ -215,11 +224,22 @@ _OPENAI: Final = (
     Row(
         ("gpt-4o-audio-preview*", "gpt-4o-mini-audio-preview*", "gpt-audio*"),
         Facts(
-            context=128_000, max_output=16_384, tools=True, audio=True, sampling=True, efforts=(), apis=_CHAT
+            context=128_000,
+            max_output=16_384,
+            tools=True,
+            audio=True,
+            reasoning=False,
+            sampling=True,
+            efforts=(),
+            apis=_CHAT,
         ),
         _OPENAI_DOCS,
     ),
-    Row(("gpt-4o-search-preview", "gpt-4o-mini-search-preview"), Facts(apis=_CHAT), _OPENAI_DOCS),
+    Row(
+        ("gpt-4o-search-preview", "gpt-4o-mini-search-preview"),
+        Facts(reasoning=False, apis=_CHAT),
+        _OPENAI_DOCS,
+    ),
     Row(
         ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano"),
         _but(_GPT_4O, context=1_047_576, max_output=32_768),
@@ -228,9 +248,11 @@ _OPENAI: Final = (
     Row(("o1", "o3", "o4-mini"), _O_SERIES, _OPENAI_EFFORT),
     Row(("o3-mini",), _but(_O_SERIES, images=None, documents=None), _OPENAI_EFFORT),
     Row(("gpt-5", "gpt-5-mini", "gpt-5-nano"), _GPT_5, _OPENAI_EFFORT),
+    Row(("gpt-5-chat",), _but(_GPT_4O, sampling=None, efforts=None), _OPENAI_DOCS),
+    # They decide by themselves whether to think.
     Row(
-        ("gpt-5-chat", "gpt-5.1-chat", "gpt-5.2-chat"),
-        _but(_GPT_4O, sampling=None, efforts=None),
+        ("gpt-5.1-chat", "gpt-5.2-chat"),
+        _but(_GPT_4O, reasoning=None, sampling=None, efforts=None),
         _OPENAI_DOCS,
     ),
     Row(("o1-pro", "o3-pro"), _but(_O_SERIES, apis=_RESPONSES), _OPENAI_CLIENT),

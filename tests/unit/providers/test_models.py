@@ -180,3 +180,25 @@ def test_what_a_name_means_at_mistral_it_means_there_alone() -> None:
     assert facts_for("mistral", "mistral-small-latest").efforts == ("none", "high")
     assert facts_for("mistral", "magistral-medium-2509").efforts == ()
     assert facts_for("ollama", "mistral-small-latest") == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("model", "reasons"),
+    [
+        *((model, False) for model in ("gpt-3.5-turbo", "gpt-35-turbo-0125", "gpt-4", "gpt-4-turbo")),
+        *(
+            (model, False)
+            for model in ("gpt-4o", "gpt-4o-mini-2024-07-18", "gpt-4.1-nano", "gpt-5-chat-latest")
+        ),
+        *(
+            (model, True)
+            for model in ("o1", "o3-mini", "o4-mini-2025-04-16", "gpt-5", "gpt-5-mini", "gpt-5.1")
+        ),
+        *((model, True) for model in ("gpt-5-pro", "gpt-5-codex", "gpt-5.4-nano", "gpt-6-astra")),
+        ("gpt-5.1-chat-latest", None),
+        ("gpt-9", None),
+    ],
+)
+def test_which_models_of_openai_reason(model: str, reasons: bool | None) -> None:
+    """Those that do not refuse to be asked for sealed thoughts."""
+    assert facts_for("openai", model).reasoning is reasons

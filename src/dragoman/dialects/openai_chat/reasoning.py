@@ -145,7 +145,8 @@ _OWN: Final[dict[str, Callable[[ir.Reasoning], Any]]] = {
 def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
     """Ask for reasoning by `reasoning_effort`."""
     if draft.facts.reasoning is False:
-        draft.report.lose("reasoning", "the model does not reason", "hint")
+        if reasoning.mode != "off" and reasoning.effort != "none":
+            draft.report.lose("reasoning", "the model does not reason", "hint")
         return
     if (effort := effort_of(reasoning, draft)) is not None:
         body["reasoning_effort"] = effort

@@ -400,8 +400,10 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
 
 
 def _lose_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """What other dialects' requests refer to and this one cannot."""
+    """What other dialects' requests refer to and this one cannot. Not to store is the default here."""
     report = draft.report
+    if request.store is False:
+        del body["store"]
     if request.tier is not None and request.tier not in TIERS:
         report.lose("tier", f"there is no tier {request.tier}", "hint")
         del body["service_tier"]

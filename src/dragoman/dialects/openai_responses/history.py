@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.openai_responses.builtins import TELLING, tools_of
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.items import (
     decode_item,
@@ -23,6 +24,7 @@ from dragoman.dialects.openai_responses.items import (
 )
 from dragoman.dialects.openai_responses.parts import encode_part
 from dragoman.dialects.openai_responses.terms import restore
+from dragoman.dialects.openai_responses.tools import decode_tools
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
@@ -55,7 +57,8 @@ def _message(item: Any, where: str) -> ir.Message:
         words.append("bare")
     if kind in {None, "message"} and type(item.get("content")) is str:
         words.append("text")
-    return ir.Message(role, blocks, form=" ".join(words) or None)
+    tools = decode_tools(tools_of(item)) if kind in TELLING else ()
+    return ir.Message(role, blocks, form=" ".join(words) or None, tools=tools)
 
 
 # --- Encoding ----------------------------------------------------------------------------------

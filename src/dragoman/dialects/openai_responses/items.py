@@ -14,6 +14,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_responses import builtins
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.parts import decode_parts, encode_part, leave_seal
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, tag_seal, untag_seal
@@ -33,6 +34,7 @@ _CLIENT_SIDE: Final = frozenset(
     {
         "item_reference",
         "mcp_approval_response",
+        "tool_search_output",
         "computer_call_output",
         "local_shell_call_output",
         "shell_call_output",
@@ -60,7 +62,10 @@ def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Bloc
                 return found
         except (KeyError, TypeError, AttributeError):  # a known type in an unknown shape
             pass
-    return _role(value, kind), (ir.Native(NAME, str(kind), value, item=_head(value, frozenset(value))),)
+    head = _head(value, frozenset(value))
+    return _role(value, kind), (
+        ir.Native(NAME, str(kind), value, item=head, stands_for=builtins.stands_for(value)),
+    )
 
 
 def _role(value: _Wire, kind: Any) -> ir.Role:
@@ -237,7 +242,12 @@ def encode_item(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
 
 
 def _write_call(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
-    if block.by == "provider" or block.kind == "builtin":
+    if block.kind == "builtin" and block.by == "client" and (found := builtins.called(block)) is not None:
+        kind, prefix, members = found
+        out = draft.item(kind, prefix, block.item, where)
+        out["call_id"] = block.id if block.id is not None else out.get("id") or block.name
+        return draft.finish({**out, **members}, block.cache, block.extra, where)
+    if block.by == "provider":
         return _write_provided(block, draft, where)
     custom = block.kind == "custom"
     kind, prefix = ("custom_tool_call", "ctc") if custom else ("function_call", "fc")

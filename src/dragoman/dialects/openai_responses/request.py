@@ -1,8 +1,8 @@
 """Requests, both directions. `history` holds the input, `tools`, `output` and `reasoning` the large members.
 
 Request.forms: "input": "text" for an input that is a string, "none" where there is none; "stream": "false",
-written out. Sealed thoughts are asked for wherever nothing is stored, so that is remembered only beside
-`store: true`.
+written out; "top_logprobs": "0", which asks for nothing. Sealed thoughts are asked for wherever nothing is
+stored, so that is remembered only beside `store: true`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.loss import Severity
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.history import decode_input, encode_history
+from dragoman.dialects.openai_responses.include import included
 from dragoman.dialects.openai_responses.output import decode_output, encode_output
 from dragoman.dialects.openai_responses.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.openai_responses.terms import ENCRYPTED, LOGPROBS, NAME, PATH, leftovers, restore
@@ -88,7 +89,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
         tools=None if tools is None else decode_tools(tools),
         tool_choice=None if choice is None else decode_choice(choice),
         parallel=get("parallel_tool_calls"),
-        sampling=_decode_sampling(body, LOGPROBS in (include or ())),
+        sampling=_decode_sampling(body, forms, logprobs=LOGPROBS in (include or ())),
         max_output=get("max_output_tokens"),
         output=None if text is None else decode_output(text),
         reasoning=None if reasoning is None else decode_reasoning(reasoning),
@@ -122,10 +123,13 @@ def brief(wire: WireRequest) -> ir.Request:
     return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=True if stream else None)
 
 
-def _decode_sampling(body: Mapping[str, Any], logprobs: bool) -> ir.Sampling:  # noqa: FBT001
+def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs: bool) -> ir.Sampling:
     stated = {member: body[member] for member in _SAMPLING if body.get(member) is not None}
     if logprobs:
         stated["logprobs"] = True
+    elif stated.get("top_logprobs") == 0:
+        del stated["top_logprobs"]
+        forms["top_logprobs"] = "0"
     return ir.Sampling(**stated) if stated else _NO_SAMPLING
 
 
@@ -166,6 +170,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         body["stream"] = True
     elif "stream" in forms:
         body["stream"] = False
+    if "top_logprobs" in forms:
+        body["top_logprobs"] = 0
     if not draft.own:
         _lose_foreign(body, request, draft)
     body["store"] = request.store if draft.own and request.store is not None else False
@@ -173,8 +179,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         restore(body, request.extra, draft.report, "")
     _encode_include(body, request, draft)
     for member in draft.quirks.refuses & body.keys():
-        del body[member]
-        draft.report.lose(_PLACES.get(member, member), f"the vendor refuses `{member}`", "quality")
+        if body.pop(member) != _OURS.get(member):
+            draft.report.lose(_PLACES.get(member, member), f"the vendor refuses `{member}`", "quality")
     return WireRequest("chat", body, path=PATH)
 
 
@@ -189,7 +195,10 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, draft: Draft) -> N
         _encode_cache(body, request.cache, draft)
 
 
+_OURS: Final = {"store": False, "include": [ENCRYPTED]}
+"""Values that nobody misses where a vendor refuses their member."""
 _PLACES: Final = {
+    "include": "sampling.logprobs",
     "max_output_tokens": "max_output",
     "parallel_tool_calls": "parallel",
     "service_tier": "tier",
@@ -231,14 +240,9 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
 
 
 def _encode_include(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """`include`: log probabilities, and sealed thoughts wherever nothing is stored."""
-    words: list[str] = []
-    if not body["store"] and draft.facts.reasoning is not False:
-        words.append(ENCRYPTED)
-    if request.sampling.logprobs:
-        words.append(LOGPROBS)
-    words += body.get("include", ())
-    if words:
+    """What the answer shall hold: log probabilities, what no field carries, and sealed thoughts."""
+    asked = [LOGPROBS] if request.sampling.logprobs else []
+    if words := included([*asked, *body.pop("include", ())], draft.facts, stored=body["store"]):
         body["include"] = words
 
 

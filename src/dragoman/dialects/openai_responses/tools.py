@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from dragoman import ir
+from dragoman.dialects.openai_responses.builtins import offered
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
 
@@ -78,7 +79,7 @@ def _provided(tool: dict[str, Any]) -> ir.ProviderTool:
     common = _KINDS.get(kind, kind)
     options = _search_options(tool) if common == "web_search" else None
     name = tool.get("server_label") if kind == "mcp" else tool.get("name")
-    return ir.ProviderTool(NAME, common, tool, name, options=options)
+    return ir.ProviderTool(NAME, common, tool, name, options=options, function=offered(tool))
 
 
 def _search_options(tool: dict[str, Any]) -> dict[str, Any] | None:
@@ -137,16 +138,16 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
         tools = _encode_all(request.tools, draft)
         if tools or draft.own:
             body["tools"] = tools
-    offered = draft.own or "tools" in body
+    may_call = draft.own or "tools" in body
     if request.tool_choice is not None:
-        if offered:
+        if may_call:
             _encode_choice(body, request.tool_choice, request.tools or (), draft)
         elif request.tool_choice.mode not in {"auto", "none"}:
             draft.report.lose("tool_choice", "no tool is offered", "meaning")
         else:
             draft.report.change("tool_choice", "", "there is nothing to choose from")
     if request.parallel is not None:
-        if offered:
+        if may_call:
             body["parallel_tool_calls"] = request.parallel
         else:
             draft.report.change("parallel", "", "there is nothing to call")

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.dialect import Target
 from dragoman.dialects.facts import Facts
+from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.history import CUT_OFF
 from dragoman.dialects.openai_responses.terms import ENCRYPTED, LOGPROBS
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from tests.unit.dialects.openai_responses.asking import again, asked, assistant, read, user, write
 
@@ -89,6 +92,36 @@ def test_nothing_is_stored_unless_a_client_says_so(members: dict[str, Any], made
 def test_no_sealed_thoughts_are_asked_of_a_model_without_thoughts() -> None:
     body, _ = write(asked(), facts=Facts(reasoning=False))
     assert "include" not in body
+
+
+@pytest.mark.parametrize(
+    "words", [["reasoning.encrypted_content"], ["reasoning.encrypted_content", LOGPROBS]]
+)
+@pytest.mark.parametrize("store", [True, False])
+def test_not_even_where_a_client_asks_for_them(words: list[str], store: bool) -> None:
+    request = read(store=store, include=words)
+    body, lost = write(request, facts=Facts(reasoning=False))
+    assert body.get("include", []) == words[1:]
+    assert lost == {}
+
+
+@pytest.mark.parametrize("members", [{}, {"store": False}, {"store": False, "include": [ENCRYPTED]}])
+@pytest.mark.parametrize("target", DIALECTS)
+def test_not_to_store_is_a_loss_nowhere(members: dict[str, Any], target: str) -> None:
+    """What the gateway hands on stores nothing: it keeps the answers itself."""
+    report = Report(target)
+    wire = DIALECTS[target].encode_request(read(**members), Target(report, "m"))
+    assert report.losses == []
+    if target != "openai_responses":
+        assert "store" not in wire.body
+
+
+def test_no_alternatives_are_no_wish() -> None:
+    request = read(top_logprobs=0)
+    assert request.sampling == ir.Sampling()
+    assert write(request)[0]["top_logprobs"] == 0
+    logprobs = read(top_logprobs=0, include=[LOGPROBS])
+    assert logprobs.sampling == ir.Sampling(logprobs=True, top_logprobs=0)
 
 
 def test_what_a_request_says_is_in_the_ir() -> None:
@@ -228,6 +261,21 @@ def test_what_a_vendor_refuses_is_named() -> None:
     body, lost = write(asked(max_output=20), quirks=Quirks(refuses=frozenset({"max_output_tokens"})))
     assert "max_output_tokens" not in body
     assert lost == {"max_output": "quality"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "lost"),
+    [
+        (asked(), {}),
+        (asked(parallel=False, tools=(ir.Function("look"),)), {"parallel": "quality"}),
+        (asked(sampling=ir.Sampling(logprobs=True)), {"sampling.logprobs": "quality"}),
+    ],
+)
+def test_what_we_add_is_not_missed(request_: ir.Request, lost: dict[str, str]) -> None:
+    refused = frozenset({"store", "include", "parallel_tool_calls"})
+    body, losses = write(request_, quirks=Quirks(refuses=refused))
+    assert refused.isdisjoint(body)
+    assert losses == lost
 
 
 def test_sampling_that_the_model_refuses_is_named() -> None:

@@ -1,0 +1,196 @@
+"""Tools that this protocol defines and its client runs: how each is said as a function to other models.
+
+A coding agent runs OpenAI's shell, its patches and the search among its own tools itself, so any model that can
+call functions can use them. What is asked of such a tool is one object of its call's item, and that object is the
+function's arguments. What OpenAI runs (a shell in its containers, its own tool search) has no form elsewhere.
+
+https://developers.openai.com/api/docs/guides/tools-tool-search, tools-shell, tools-apply-patch, tools-local-shell
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+
+_Wire = dict[str, Any]
+
+
+class _Builtin(msgspec.Struct, frozen=True):
+    """One tool. call, output: its items. member: what holds the call's arguments; fixed: what is always in
+    there. offered: its function, given the tool as declared; None = it is not the client that runs this one.
+    told: the words of an output item.
+    """
+
+    call: str
+    prefix: str
+    output: str
+    member: str
+    offered: Callable[[Mapping[str, Any]], ir.Function | None]
+    told: Callable[[Mapping[str, Any]], str]
+    fixed: Mapping[str, Any] = {}
+    beside: Mapping[str, Any] = {}
+
+
+# --- Declared ----------------------------------------------------------------------------------
+
+
+def offered(tool: Mapping[str, Any]) -> ir.Function | None:
+    """The function that says the same as a declared tool; None where there is none."""
+    builtin = _BUILTINS.get(str(tool.get("type")))
+    return None if builtin is None else builtin.offered(tool)
+
+
+def _object(required: tuple[str, ...], **properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def _search(tool: Mapping[str, Any]) -> ir.Function | None:
+    parameters = tool.get("parameters")
+    if tool.get("execution") != "client" or type(parameters) is not dict:
+        return None
+    return ir.Function("tool_search", tool.get("description"), parameters)
+
+
+_TEXTS: Final = {"type": "array", "items": {"type": "string"}}
+_TEXT: Final = {"type": "string"}
+_MILLISECONDS: Final = {"type": "integer", "description": "The most time that it may take, in milliseconds."}
+
+
+def _local_shell(_: Mapping[str, Any]) -> ir.Function:
+    parameters = _object(
+        ("command",),
+        command={**_TEXTS, "description": "The program and its arguments."},
+        env={"type": "object", "additionalProperties": _TEXT},
+        timeout_ms=_MILLISECONDS,
+        working_directory=_TEXT,
+    )
+    return ir.Function("local_shell", "Runs a command on the user's machine.", parameters)
+
+
+def _shell(tool: Mapping[str, Any]) -> ir.Function | None:
+    environment = tool.get("environment")
+    if type(environment) is dict and environment.get("type") != "local":
+        return None
+    parameters = _object(
+        ("commands",),
+        commands={**_TEXTS, "description": "Shell commands, run one after the other."},
+        timeout_ms=_MILLISECONDS,
+        max_output_length={"type": "integer", "description": "The most characters of output to return."},
+    )
+    return ir.Function("shell", "Runs shell commands on the user's machine.", parameters)
+
+
+def _apply_patch(_: Mapping[str, Any]) -> ir.Function:
+    parameters = _object(
+        ("type", "path"),
+        type={"type": "string", "enum": ["create_file", "update_file", "delete_file"]},
+        path={**_TEXT, "description": "The file, relative to the root of the workspace."},
+        diff={
+            **_TEXT,
+            "description": "For create_file and update_file: a V4A diff, without its file headers. Lines of a "
+            "new file all begin with `+`; hunks of a changed one begin with `@@`.",
+        },
+    )
+    return ir.Function("apply_patch", "Creates, changes or deletes one file.", parameters)
+
+
+# --- Called ------------------------------------------------------------------------------------
+
+
+def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
+    """What an item of the history says of a client's tool, for models of other protocols; None = nothing."""
+    kind = str(item.get("type"))
+    if kind == "additional_tools":
+        return ir.Text("More tools are available from here on.")
+    name = _CALLS.get(kind) or _OUTPUTS.get(kind)
+    call_id = item.get("call_id") or item.get("id")
+    if name is None or type(call_id) is not str or item.get("execution", "client") != "client":
+        return None
+    builtin = _BUILTINS[name]
+    if kind == builtin.output:
+        return ir.ToolResult(call_id, (ir.Text(builtin.told(item)),))
+    asked = item.get(builtin.member)
+    if type(asked) is not dict:
+        return None
+    asked = {key: value for key, value in asked.items() if key not in builtin.fixed and value is not None}
+    return ir.ToolCall(call_id, name, msgspec.json.encode(asked).decode())
+
+
+def called(call: ir.ToolCall) -> tuple[str, str, _Wire] | None:
+    """The item of a call: its type, the prefix of its id and its members. None where the arguments are none
+    that such an item can hold.
+    """
+    builtin = _BUILTINS.get(call.name)
+    if builtin is None:
+        return None
+    try:
+        asked = msgspec.json.decode(call.arguments or "{}")
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return None
+    if type(asked) is not dict:
+        return None
+    return builtin.call, builtin.prefix, {**builtin.beside, builtin.member: {**builtin.fixed, **asked}}
+
+
+def _found(item: Mapping[str, Any]) -> str:
+    names = [
+        name
+        for tool in tools_of(item)
+        for one in (tool.get("tools") if tool.get("type") == "namespace" else [tool]) or ()
+        if type(one) is dict and type(name := one.get("name")) is str
+    ]
+    if not names:
+        return "No tools were found."
+    return "These tools were found and can be called from now on: " + ", ".join(names)
+
+
+def tools_of(item: Mapping[str, Any]) -> list[_Wire]:
+    """The tools that an item of the history makes known."""
+    tools = item.get("tools")
+    return [tool for tool in tools if type(tool) is dict] if type(tools) is list else []
+
+
+def _output(item: Mapping[str, Any]) -> str:
+    output = item.get("output")
+    if output is None:
+        return str(item.get("status", ""))
+    return output if type(output) is str else msgspec.json.encode(output).decode()
+
+
+_BUILTINS: Final[Mapping[str, _Builtin]] = {
+    "tool_search": _Builtin(
+        "tool_search_call",
+        "tsc",
+        "tool_search_output",
+        "arguments",
+        _search,
+        _found,
+        beside={"execution": "client"},
+    ),
+    "local_shell": _Builtin(
+        "local_shell_call",
+        "lsh",
+        "local_shell_call_output",
+        "action",
+        _local_shell,
+        _output,
+        fixed={"type": "exec", "env": {}},
+    ),
+    "shell": _Builtin("shell_call", "sh", "shell_call_output", "action", _shell, _output),
+    "apply_patch": _Builtin(
+        "apply_patch_call", "apc", "apply_patch_call_output", "operation", _apply_patch, _output
+    ),
+}
+_CALLS: Final = {builtin.call: name for name, builtin in _BUILTINS.items()}
+_OUTPUTS: Final = {builtin.output: name for name, builtin in _BUILTINS.items()}
+TELLING: Final = frozenset({"tool_search_output", "additional_tools"})
+"""Items of the history that make tools known."""
