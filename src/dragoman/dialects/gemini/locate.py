@@ -9,6 +9,7 @@ from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.gemini.terms import camel, listed
 
 _WHOLE = {
+    "messages": "contents",
     "max_output": "generationConfig.maxOutputTokens",
     "sampling.n": "generationConfig.candidateCount",
     "sampling.stop": "generationConfig.stopSequences",

@@ -10,6 +10,7 @@ from dragoman.dialects.openai_responses.tools import is_group
 
 _WHOLE: Final = {
     "system": "instructions",
+    "messages": "input",
     "parallel": "parallel_tool_calls",
     "max_output": "max_output_tokens",
     "output": "text.format",
