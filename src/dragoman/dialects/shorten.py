@@ -18,10 +18,11 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.waiting import Waiting
+from dragoman.tokens import Counter, ceiling
 
 
-class Counter(Protocol):
-    """Counts tokens, as `tokens.Counter` does."""
+class Counts(Protocol):
+    """What counts tokens: a `tokens.Counter`, or anything like it."""
 
     def frame(self, request: ir.Request) -> int:
         """Of everything but the messages."""
@@ -42,7 +43,7 @@ class Shortened(msgspec.Struct, frozen=True):
     tokens: int
 
 
-def fit(request: ir.Request, window: int, counter: Counter) -> Shortened:
+def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
     """The request without as many of its oldest messages as it takes to have no more tokens than `window`."""
     weights = [counter.message(message) for message in request.messages]
     tokens = counter.frame(request) + sum(weights)
@@ -59,11 +60,11 @@ def fit(request: ir.Request, window: int, counter: Counter) -> Shortened:
     return Shortened(msgspec.structs.replace(request, messages=left), tuple(sorted(dropped)), tokens)
 
 
-def shortened(request: ir.Request, window: int | None, counter: Counter, report: Report) -> ir.Request:
+def shortened(request: ir.Request, window: int | None, model: str, report: Report) -> ir.Request:
     """A request whose client wishes for truncation as this window takes it; what is left out is reported.
 
-    window: None = not known; the wish is then lost unless the upstream can be told of it. Everything that is
-    reported later may speak of the places in the request that comes back.
+    window: None = not known; the wish is then lost unless the upstream can be told of it. model: whose
+    vocabulary counts. What is reported from then on speaks of places in the request that comes back.
     """
     if request.truncation != "auto":
         return request
@@ -71,7 +72,9 @@ def shortened(request: ir.Request, window: int | None, counter: Counter, report:
         if report.dialect != request.dialect:
             report.lose("truncation", "the model's context window is not known", "hint")
         return request
-    short = fit(request, window, counter)
+    if ceiling(request) <= window:
+        return request
+    short = fit(request, window, Counter(model))
     for place in short.dropped:
         report.lose(f"messages[{place}]", f"left out to fit into {window} tokens", "quality")
     if short.dropped:

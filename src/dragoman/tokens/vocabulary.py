@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
 from math import ceil
 from typing import Any, Final, NamedTuple
 
@@ -106,15 +108,27 @@ def _scaled(weigh: Callable[[str], int], ratio: float) -> Callable[[str], int]:
 
 
 @lru_cache
+def _bindings() -> Any:
+    """The compiled part of `bpe_openai`, None where it is not installed.
+
+    Importing the package itself takes a second and 60 MB, for tables of every token that only decoding needs.
+    """
+    package = find_spec("bpe_openai")
+    spec = package and PathFinder.find_spec("_bindings", package.submodule_search_locations)
+    if spec is None or spec.loader is None:
+        return None
+    bindings = module_from_spec(spec)
+    spec.loader.exec_module(bindings)
+    return bindings
+
+
+@lru_cache
 def _tokenizer(encoding: str) -> Callable[[str], int] | None:
     """What counts by a vocabulary, None without the extra `tokens`."""
-    try:
-        # The package's own surface builds tables of every token in Python, and counts by making lists.
-        from bpe_openai._bindings import tokenizer_for_encoding
-    except ImportError:
+    bindings = _bindings()
+    if bindings is None:
         return None
-    tokenizer: Any = tokenizer_for_encoding(encoding)
-    count: Callable[[str], int] = tokenizer.count
+    count: Callable[[str], int] = bindings.tokenizer_for_encoding(encoding).count
 
     def weigh(text: str) -> int:
         try:

@@ -225,7 +225,7 @@ def test_more_room_never_drops_more(messages: list[ir.Message], window: int) -> 
 
 def test_what_is_left_out_is_told() -> None:
     report = Report("there")
-    request = shortened(asking(QUESTION, ANSWER, QUESTION), 5, Letters(), report)
+    request = shortened(asking(QUESTION, ANSWER, QUESTION), 10, "m", report)
     assert request.messages == (QUESTION,)
     assert [(loss.path, loss.severity) for loss in report.losses] == [
         ("messages[0]", "quality"),
@@ -241,8 +241,8 @@ def test_what_is_left_out_is_told() -> None:
 def test_nothing_is_left_out_that_was_not_to_be(truncation: Literal["disabled"] | None) -> None:
     report = Report("there")
     request = asking(QUESTION, ANSWER, QUESTION, truncation=truncation)
-    assert shortened(request, 1, Letters(), report) is request
-    assert shortened(request, None, Letters(), report) is request
+    assert shortened(request, 1, "m", report) is request
+    assert shortened(request, None, "m", report) is request
     assert report.losses == []
 
 
@@ -250,8 +250,14 @@ def test_nothing_is_left_out_that_was_not_to_be(truncation: Literal["disabled"] 
 def test_an_unknown_window_is_the_upstreams_to_know(dialect: str, lost: list[str]) -> None:
     report = Report(dialect)
     request = asking(QUESTION, ANSWER, QUESTION)
-    assert shortened(request, None, Letters(), report) is request
+    assert shortened(request, None, "m", report) is request
     assert [loss.path for loss in report.losses] == lost
+
+
+def test_what_fits_anyway_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragoman.dialects.shorten.Counter", lambda _: pytest.fail("counted"))
+    request = asking(QUESTION, ANSWER, QUESTION)
+    assert shortened(request, 100, "m", Report("there")) is request
 
 
 def test_places_move_back() -> None:
