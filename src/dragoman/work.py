@@ -31,8 +31,10 @@ Headers = Sequence[tuple[bytes, bytes]]
 class Client(Protocol):
     """Whoever waits for the answer. Writing waits while the client reads slowly."""
 
-    begun: bool
-    """Whether headers have been sent: a failure is then told in-band."""
+    @property
+    def begun(self) -> bool:
+        """Whether headers have been sent: a failure is then told in-band."""
+        ...
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer."""

@@ -32,8 +32,8 @@ and free."""
 Feature = Literal["schema", "json", "custom_tools", "forced_thinking", "namespaces", "builtins"]
 """What a dialect says natively. schema: an answer by JSON Schema. json: an answer of any JSON. custom_tools:
 tools with free text. forced_thinking: forcing a tool while the model thinks. namespaces: tools in groups.
-builtins: tools that the protocol defines and its client runs, and tools made known in the history. The rest is
-emulated."""
+builtins: tools that the protocol defines and its client runs, and tools made known in the history. The rest
+is emulated."""
 
 EVERY_FEATURE: frozenset[Feature] = frozenset(get_args(Feature))
 USUAL_FEATURES: frozenset[Feature] = EVERY_FEATURE - {"namespaces", "builtins"}
@@ -50,7 +50,8 @@ class WireRequest(msgspec.Struct):
     operation: what is asked for. path: one of the dialect's `paths` or `stream_paths`, with the names of
     `params` in braces ("/models/{model}:generateContent"). params: what the path holds (a model).
     headers: lower-case names, only those that carry meaning (betas, versions). body: the decoded JSON object.
-    continued: how many of its first messages its client did not write, because it continues something.
+    continued: how many of its first messages its client did not write, because it continues something;
+    written: the body then as the client wrote it.
     """
 
     operation: Operation
@@ -61,6 +62,7 @@ class WireRequest(msgspec.Struct):
     query: dict[str, str] = {}
     headers: dict[str, str] = {}
     continued: int = 0
+    written: dict[str, Any] | None = None
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -236,6 +238,8 @@ class Dialect(msgspec.Struct, frozen=True):
 
     def located(self, request: WireRequest) -> Callable[[str], str]:
         """`locate` for one request, which may tell which of several spellings its client used."""
+        if request.written is not None:
+            request = msgspec.structs.replace(request, body=request.written)
         locate = self.locate if self.place is None else partial(self.place, request)
         if not request.continued:
             return locate

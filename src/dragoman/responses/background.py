@@ -1,0 +1,359 @@
+"""Answers in the background: they run although nobody waits, and their events are kept.
+
+A flight writes to a `Writer` as it writes to any client. The writer keeps every event before anybody reads
+it, so readers only ever read the store: it makes no difference whether one follows from the beginning, comes
+back after its connection broke, or asks another process. A running answer has a lease that its process
+renews; when it ends, whoever looks next writes that the answer has failed. Cancelling is a conditional write,
+which the process that runs the answer learns of with its next renewal.
+https://platform.openai.com/docs/guides/background
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_responses.response import response_object
+from dragoman.errors import RequestFailed
+from dragoman.exchange import Exchange
+from dragoman.responses.items import kept
+from dragoman.responses.keeping import Keeping, decode, reachable, shown
+from dragoman.responses.turn import ResponseTurn
+from dragoman.state.store import UNSETTLED, Status, StoredResponse, StoreFailed
+from dragoman.tasks import spawn
+from dragoman.wire.json import encode
+from dragoman.work import Client, Headers, Inbound, Work
+
+log = logging.getLogger("dragoman.background")
+
+_LEASE: Final = 20.0
+"""Seconds for which a running answer's process is believed to be alive."""
+_RENEWAL: Final = 2.0
+"""Seconds between renewals, and about how late a cancel from another process is noticed."""
+_FLUSH: Final = 0.05
+"""Seconds for which events are gathered before they are kept together."""
+_POLL: Final = 0.25
+"""Seconds between two looks at an answer that another process runs."""
+_TERMINAL: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+Run = Callable[[Exchange, Inbound, Client], Awaitable[None]]
+
+
+class BackgroundTurn(ResponseTurn):
+    """A turn whose answer is kept by its writer."""
+
+    def __init__(self, keeping: Keeping, tenant: str, writer: Writer) -> None:
+        super().__init__(keeping, tenant, background=True)
+        self._writer = writer
+
+    async def admitted(self, work: Work) -> None:
+        """The answer exists from now on. Raises RequestFailed (503) when it cannot be kept."""
+        await self._writer.accept(self, work)
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """What the client is answered instead of an answer's beginning."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Writer:
+    """Where a flight in the background writes to. Implements `work.Client`, framing "ndjson"."""
+
+    def __init__(self, background: Background) -> None:
+        self._background = background
+        self._turn: ResponseTurn
+        self._record: StoredResponse
+        self._buffer: list[bytes] = []
+        self._next = 0
+        self._flusher: asyncio.Task[None] | None = None
+        self._over = False
+        self._work: Work
+        self.begun = False
+        self.accepted: asyncio.Future[StoredResponse | Refused] = asyncio.get_running_loop().create_future()
+
+    async def accept(self, turn: ResponseTurn, work: Work) -> None:
+        """Keep the answer as queued, with its first two events."""
+        self._turn, self._work = turn, work
+        reply = Reply(
+            work.brief,
+            Report(work.face.name),
+            work.answer_id,
+            int(work.exchange.created),
+            model=work.exchange.asked,
+            echo=work.echo,
+        )
+        nothing = ir.Response("", None, None, None, (), None)
+        response = {**response_object(nothing, reply, [], running=True), "status": "queued"}
+        record = turn.record(response, "queued", (), None)
+        seams = turn.keeping.seams
+        record = msgspec.structs.replace(record, lease=seams.now() + _LEASE)
+        await reachable(turn.keeping.store.responses.save(record))
+        self._record = record
+        self._background.running[record.id] = self
+        for word in ("created", "queued"):
+            self._add({"type": f"response.{word}", "response": response})
+        await self.flush()
+        self.begun = True  # from now on a failure is part of the answer
+        self.accepted.set_result(record)
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """A failure before the answer existed."""
+        self.accepted.set_result(Refused(status, headers, body))
+
+    def expect_stream(self) -> None:
+        """Nobody waits who had to be kept waiting."""
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """There are no headers."""
+
+    async def write(self, data: bytes) -> None:
+        """More events, a line each."""
+        self._take(data)
+        if self._flusher is None:
+            self._flusher = spawn(self._later(), "events")
+
+    async def end(self, data: bytes = b"") -> None:
+        """The last events. The answer is settled before they can be read."""
+        self._take(data)
+        await self.flush()
+
+    def _take(self, data: bytes) -> None:
+        for line in data.splitlines():
+            if line and not self._over:
+                self._add(decode(line))
+
+    def _add(self, event: dict[str, Any]) -> None:
+        if event["type"] == "response.created" and self._next:
+            return  # it has been said, before anybody was asked
+        self._buffer.append(encode({**event, "sequence_number": self._next}))
+        self._next += 1
+        if event["type"] in _TERMINAL:
+            self._over = True
+
+    async def _later(self) -> None:
+        await asyncio.sleep(_FLUSH)
+        self._flusher = None
+        try:
+            await self.flush()
+        except StoreFailed:
+            log.exception("events of %s could not be kept", self._record.id)
+
+    async def flush(self) -> None:
+        """Keep what has been gathered."""
+        events, self._buffer = self._buffer, []
+        if not events:
+            return
+        responses, first = self._turn.keeping.store.responses, self._next - len(events)
+        if self._over:
+            if not await self._settle(decode(events[-1])["response"]):
+                return  # it was cancelled or deleted meanwhile, so it has another end
+        elif self._record.status == "queued" and first > 1:
+            self._record = msgspec.structs.replace(
+                self._record,
+                status="in_progress",
+                body=encode({**decode(self._record.body), "status": "in_progress"}),
+            )
+            await responses.settle(self._record)
+        await responses.append(self._record.id, first, events)
+        self._background.wake(self._record.id)
+
+    async def _settle(self, response: Mapping[str, Any]) -> bool:
+        turn = self._turn
+        output = kept(response.get("output") or (), turn.keeping.seams.random_id)
+        status: Status = response["status"]
+        record = turn.record(response, status, output, self._work.exchange.answered)
+        settled = await turn.keeping.store.responses.settle(record)
+        if settled and turn.conversation is not None and status != "failed":
+            await turn.converse(output)
+        self._record = record
+        return settled
+
+    async def abandon(self, fault: ir.Fault) -> None:
+        """The flight ends without an answer."""
+        if not self.accepted.done():
+            self.accepted.set_exception(RequestFailed(fault))
+        elif self.begun and not self._over:
+            await self.end(self._work.failing(fault))
+
+
+class Background:
+    """The answers that this process runs.
+
+    run: asks the engine. finished: is told of each exchange when it is over.
+    """
+
+    def __init__(self, keeping: Keeping, run: Run, finished: Callable[[Exchange], None]) -> None:
+        self._keeping = keeping
+        self._run = run
+        self._finished = finished
+        self._tasks: dict[asyncio.Task[None], Writer] = {}
+        self._news: dict[str, asyncio.Event] = {}
+        self._renewal: asyncio.Task[None] | None = None
+        self.running: dict[str, Writer] = {}
+
+    async def start(self, exchange: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
+        """Have an answer run, and wait until it exists or is refused. inbound: framing "ndjson", streamed."""
+        writer = Writer(self)
+        turn = BackgroundTurn(self._keeping, tenant, writer)
+        flight = self._flight(exchange, msgspec.structs.replace(inbound, turn=turn), writer)
+        task = spawn(flight, f"background {exchange.id}")
+        self._tasks[task] = writer
+        task.add_done_callback(self._tasks.pop)
+        if self._renewal is None or self._renewal.done():
+            self._renewal = spawn(self._renew(), "leases")
+        return await asyncio.shield(writer.accepted)
+
+    async def _flight(self, exchange: Exchange, inbound: Inbound, writer: Writer) -> None:
+        seams = self._keeping.seams
+        try:
+            await self._run(exchange, inbound, writer)
+        except asyncio.CancelledError:
+            exchange.fault = _STOPPED
+            await writer.abandon(_STOPPED)
+            raise
+        except Exception:
+            log.exception("the background answer %s failed", exchange.id)
+            exchange.fault = _FAILED
+            await writer.abandon(_FAILED)
+        finally:
+            id_ = exchange.id.replace("ex_", "resp_", 1)
+            self.running.pop(id_, None)
+            self.wake(id_)
+            exchange.close(seams.monotonic())
+            self._finished(exchange)
+
+    # --- Reading -----------------------------------------------------------------------------------
+
+    def wake(self, id_: str) -> None:
+        """Tell those who follow an answer here that there is more."""
+        if (news := self._news.pop(id_, None)) is not None:
+            news.set()
+
+    async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[bytes]:
+        """The events of an answer behind a number, kept and to come, until the last."""
+        responses = self._keeping.store.responses
+        while True:
+            news = self._news.setdefault(id_, asyncio.Event()) if id_ in self.running else None
+            events = await reachable(responses.events(tenant, id_, after=after))
+            for number, event in events:
+                after = number
+                yield event
+            if events:
+                if decode(events[-1][1])["type"] in _TERMINAL:
+                    return
+                continue
+            record = await self.look(tenant, id_)
+            if record.status not in UNSETTLED:
+                if await reachable(responses.events(tenant, id_, after=after, limit=1)):
+                    continue
+                if (ending := await self._ending(record, after)) is not None:
+                    yield ending
+                return
+            if news is None:
+                await asyncio.sleep(_POLL)
+            else:
+                await news.wait()
+
+    async def _ending(self, record: StoredResponse, after: int) -> bytes | None:
+        """The last event of an answer that ended without one: cancelled, or its process died."""
+        known = await reachable(
+            self._keeping.store.responses.events(record.tenant, record.id, after=-1, limit=1_000_000)
+        )
+        if known and decode(known[-1][1])["type"] in _TERMINAL:
+            return None  # it has been read
+        number = max(after, known[-1][0] if known else -1) + 1
+        return encode({"type": "response.failed", "sequence_number": number, "response": shown(record)})
+
+    async def look(self, tenant: str, id_: str) -> StoredResponse:
+        """One answer as it is now; one whose process has gone has failed. Raises RequestFailed (404, 503)."""
+        record = await self._keeping.get(tenant, id_)
+        ended = record.lease is not None and record.lease < self._keeping.seams.now()
+        if record.status in UNSETTLED and ended and id_ not in self.running:
+            await self._orphaned(record)
+            record = await self._keeping.get(tenant, id_)
+        return record
+
+    async def cancel(self, tenant: str, id_: str) -> StoredResponse:
+        """Cancel an answer, wherever it runs. Raises RequestFailed (400, 404, 503)."""
+        record = await self.look(tenant, id_)
+        if not record.background:
+            raise RequestFailed(_NOT_BACKGROUND)
+        if record.status in UNSETTLED:
+            body = encode({**decode(record.body), "status": "cancelled"})
+            cancelled = msgspec.structs.replace(record, status="cancelled", body=body, lease=None)
+            await reachable(self._keeping.store.responses.settle(cancelled))
+            self._stop(id_)
+            self.wake(id_)
+            record = await self._keeping.get(tenant, id_)
+        return record
+
+    # --- Keeping alive ------------------------------------------------------------------------------
+
+    def _stop(self, id_: str) -> None:
+        writer = self.running.get(id_)
+        for task, at in list(self._tasks.items()):
+            if at is writer and writer is not None:
+                task.cancel()
+
+    async def _renew(self) -> None:
+        seams = self._keeping.seams
+        while self._tasks:
+            await asyncio.sleep(_RENEWAL)
+            ids = list(self.running)
+            try:
+                kept_on = await self._keeping.store.responses.renew(ids, seams.now() + _LEASE) if ids else ids
+            except StoreFailed:
+                log.exception("leases could not be renewed")
+                continue
+            for id_ in set(ids) - set(kept_on):
+                self._stop(id_)
+
+    async def sweep(self) -> None:
+        """Write that the answers of processes that are gone have failed. Raises StoreFailed."""
+        for record in await self._keeping.store.responses.orphans(self._keeping.seams.now()):
+            if record.id not in self.running:
+                await self._orphaned(record)
+
+    async def _orphaned(self, record: StoredResponse) -> None:
+        body = {
+            **decode(record.body),
+            "status": "failed",
+            "error": {"code": "server_error", "message": "The process that gave this answer has ended."},
+        }
+        failed = msgspec.structs.replace(record, status="failed", body=encode(body), lease=None)
+        await reachable(self._keeping.store.responses.settle(failed))
+
+    async def close(self, drain: float = 0.0) -> None:
+        """Let what runs go on for `drain` seconds, then end it as failed."""
+        if self._tasks and drain:
+            await asyncio.wait(list(self._tasks), timeout=drain)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=5)
+        if self._renewal is not None:
+            self._renewal.cancel()
+
+
+_NOT_BACKGROUND: Final = ir.Fault(
+    "invalid_request",
+    "Only answers that were asked for with 'background': true can be cancelled.",
+    code="invalid_request",
+    param="id",
+)
+_STOPPED: Final = ir.Fault(
+    "unavailable", "The answer was stopped before it was complete.", code="stopped", blame="gateway"
+)
+_FAILED: Final = ir.Fault(
+    "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"
+)

@@ -1,0 +1,143 @@
+"""What is kept of answers and found again, in one tenant's name, with the faults that clients are told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from dragoman import ir
+from dragoman.config.settings import Responses as Settings
+from dragoman.errors import RequestFailed
+from dragoman.responses.items import Wire
+from dragoman.seams import Seams
+from dragoman.state.store import UNSETTLED, Item, Store, StoredResponse, StoreFailed
+
+log = logging.getLogger("dragoman.responses")
+_T = TypeVar("_T")
+
+decode: Final = msgspec.json.Decoder().decode
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Some items of a history and who answered with them, None = nobody's seals are among them."""
+
+    items: Sequence[bytes]
+    deployment: str | None = None
+
+    @property
+    def provider(self) -> str | None:
+        """Whose seals these items may hold."""
+        return None if self.deployment is None else self.deployment.partition("/")[0]
+
+
+class Keeping:
+    """The answers of one gateway. Everything it raises is a RequestFailed, in words for the client."""
+
+    def __init__(self, store: Store, settings: Settings, seams: Seams) -> None:
+        self.store = store
+        self.seams = seams
+        self.retains = settings.retain
+        self._ttl = float(settings.ttl)
+
+    def expires(self) -> float | None:
+        """Until when what is kept now lasts."""
+        return self.seams.now() + self._ttl if self._ttl else None
+
+    async def save(self, response: StoredResponse) -> bool:
+        """Keep an answer; False = it could not be, which is logged."""
+        try:
+            await self.store.responses.save(response)
+        except StoreFailed:
+            log.exception("the answer %s could not be kept", response.id)
+            return False
+        return True
+
+    async def history(self, tenant: str, id_: str) -> Sequence[Piece]:
+        """What an answer that is continued brings along, oldest first.
+
+        Raises RequestFailed (404, 409, 503).
+        """
+        found = await reachable(self.store.responses.history(tenant, id_, expires=self.expires()))
+        if not found:
+            raise RequestFailed(previous_missing(id_))
+        if found[-1].status in UNSETTLED:
+            raise RequestFailed(_unfinished(id_))
+        return [Piece((*bodies(one.input), *bodies(one.output)), one.deployment) for one in found]
+
+    async def conversation(self, tenant: str, id_: str) -> Sequence[Item]:
+        """The items of a conversation. Raises RequestFailed (404, 503)."""
+        items = await reachable(self.store.conversations.items(tenant, id_))
+        if items is None:
+            raise RequestFailed(conversation_missing(id_))
+        return items
+
+    async def items(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Wire]:
+        """Items by id, as far as they are known."""
+        if not ids:
+            return {}
+        found = await reachable(self.store.responses.items(tenant, ids))
+        return {id_: decode(body) for id_, body in found.items()}
+
+    async def get(self, tenant: str, id_: str) -> StoredResponse:
+        """One answer. Raises RequestFailed (404, 503)."""
+        found = await reachable(self.store.responses.get(tenant, id_))
+        if found is None:
+            raise RequestFailed(missing(id_))
+        return found
+
+    async def delete(self, tenant: str, id_: str) -> None:
+        """Forget an answer. Raises RequestFailed (404, 503)."""
+        if not await reachable(self.store.responses.delete(tenant, id_)):
+            raise RequestFailed(missing(id_))
+
+
+async def reachable(asked: Awaitable[_T]) -> _T:
+    """What the store says. Raises RequestFailed (503) where it fails."""
+    try:
+        return await asked
+    except StoreFailed as error:
+        log.exception("the store failed")
+        raise RequestFailed(UNREACHABLE) from error
+
+
+def bodies(items: Sequence[Item]) -> tuple[bytes, ...]:
+    """Their JSON."""
+    return tuple(item.body for item in items)
+
+
+def shown(response: StoredResponse) -> dict[str, Any]:
+    """The response object as a client gets it."""
+    return {**decode(response.body), "output": [msgspec.Raw(item.body) for item in response.output]}
+
+
+def missing(id_: str) -> ir.Fault:
+    """There is no such answer, for this tenant."""
+    return ir.Fault("not_found", f"Response with id {id_[:128]!r} not found.", code="response_not_found")
+
+
+def previous_missing(id_: str) -> ir.Fault:
+    """What is to be continued is not there."""
+    text = f"Previous response with id {id_[:128]!r} not found."
+    return ir.Fault("not_found", text, code="previous_response_not_found", param="previous_response_id")
+
+
+def conversation_missing(id_: str, param: str | None = "conversation") -> ir.Fault:
+    """There is no such conversation, for this tenant."""
+    text = f"Conversation with id {id_[:128]!r} not found."
+    return ir.Fault("not_found", text, code="conversation_not_found", param=param)
+
+
+def _unfinished(id_: str) -> ir.Fault:
+    text = f"The response {id_[:128]!r} has not finished, so it cannot be continued yet."
+    return ir.Fault("conflict", text, code="response_not_finished", param="previous_response_id")
+
+
+UNREACHABLE: Final = ir.Fault(
+    "unavailable",
+    "What was kept cannot be reached at the moment.",
+    code="store_unavailable",
+    blame="gateway",
+)

@@ -1,0 +1,319 @@
+"""One request to the Responses API as a turn: what it continues goes before it, its answer is kept.
+
+Providers never see `previous_response_id`, `conversation`, `background` or an id of ours: they get the whole
+input and `store: false`. The answer is kept before the client reads its last bytes, so whatever it was told
+can be continued, from another process too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import WireRequest
+from dragoman.errors import RequestFailed
+from dragoman.responses.compaction import opened
+from dragoman.responses.items import Wire, items_of, kept, kind, wanted
+from dragoman.responses.keeping import UNREACHABLE, Keeping, Piece, bodies, decode, previous_missing
+from dragoman.state.store import Item, Status, StoredResponse, StoreFailed
+from dragoman.wire.json import encode
+from dragoman.work import Client, Headers, Sealed, Work
+
+_STATE: Final = ("previous_response_id", "conversation", "background")
+"""Members that only the gateway reads."""
+_FOREIGN: Final = b'"dgm1.'
+"""What a seal begins with that another protocol's provider made: no server of this one can read it."""
+_ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+class Connection:
+    """What one WebSocket remembers: its latest answer with all that it continues, stored or not."""
+
+    __slots__ = ("id", "pieces")
+
+    def __init__(self) -> None:
+        self.id: str | None = None
+        self.pieces: Sequence[Piece] = ()
+
+    def forget(self, id_: str | None) -> None:
+        """An answer that could not be continued is not offered again."""
+        if id_ is not None and self.id == id_:
+            self.id, self.pieces = None, ()
+
+
+class ResponseTurn:
+    """Expands one request, and keeps its answer. Implements `work.Turn`.
+
+    tenant: whose state this is. connection: the WebSocket's memory, if it came over one. background: the
+    answer is kept by whoever runs it.
+    """
+
+    hears = False
+
+    def __init__(
+        self, keeping: Keeping, tenant: str, connection: Connection | None = None, *, background: bool = False
+    ) -> None:
+        self.keeping = keeping
+        self.tenant = tenant
+        self.previous: str | None = None
+        self.conversation: str | None = None
+        self.stores = False
+        self.input: tuple[Item, ...] = ()
+        self._connection = connection
+        self._background = background
+        self._pieces: Sequence[Piece] = ()
+
+    # --- Before ------------------------------------------------------------------------------------
+
+    async def expand(self, work: Work) -> None:
+        """Put what is continued before the input, and take out what is the gateway's alone.
+
+        Raises RequestFailed: nothing there, not finished, not allowed.
+        """
+        body = work.wire.body
+        self._read(body)
+        self._pieces = await self._continued()
+        own = items_of(body.get("input"))
+        resolved = await self._resolved(own)
+        if not (own or self._pieces):
+            raise RequestFailed(_EMPTY)
+        history: list[Any] = []
+        sealed: list[Sealed] = []
+        for piece in self._pieces:
+            start = len(history)
+            history += map(msgspec.Raw, piece.items)
+            if piece.provider is not None:
+                sealed.append(Sealed(start, len(history), piece.provider))
+        work.sealed = tuple(sealed)
+        work.echo = self._echo(body)
+        changes: dict[str, Any] = {"store": False}
+        if history or resolved is not own:
+            changes["input"] = [*history, *resolved]
+        hidden = {key: value for key, value in body.items() if key not in _STATE}
+        decoded = changes
+        if "input" in changes:
+            decoded = {**changes, "input": decode(encode(changes["input"]))}
+        work.wire = WireRequest("chat", {**hidden, **decoded}, continued=len(history), written=body)
+        work.head = {**{key: value for key, value in work.head.items() if key not in _STATE}, **changes}
+        work.changed = work.changed or _FOREIGN in encode(work.head.get("input", b""))
+        self.input = kept(own, self.keeping.seams.random_id) if self._keeps else ()
+        if not self._background:
+            work.client = Keeper(work.client, self, work)
+
+    def _read(self, body: Mapping[str, Any]) -> None:
+        """What the request says about state. Raises RequestFailed for what does not go together."""
+        self.previous = body.get("previous_response_id")
+        conversation = body.get("conversation")
+        self.conversation = conversation.get("id") if isinstance(conversation, dict) else conversation
+        self.stores = self.keeping.retains and body.get("store") is not False
+        if self.previous is not None and self.conversation is not None:
+            raise RequestFailed(_EITHER)
+        if self._background and not self.stores:
+            raise RequestFailed(_NOT_RETAINED if body.get("store") is not False else _NOT_STORED)
+
+    @property
+    def _keeps(self) -> bool:
+        return self.stores or self.conversation is not None or self._connection is not None
+
+    async def _continued(self) -> Sequence[Piece]:
+        if self.previous is not None:
+            near = self._connection
+            if near is not None and near.id == self.previous:
+                return near.pieces
+            if not self.keeping.retains:
+                raise RequestFailed(previous_missing(self.previous))
+            return await self.keeping.history(self.tenant, self.previous)
+        if self.conversation is not None:
+            return [Piece(bodies(await self.keeping.conversation(self.tenant, self.conversation)))]
+        return ()
+
+    async def _resolved(self, own: list[Wire]) -> list[Wire]:
+        """The request's items with references looked up, seals put back that the client was not shown, and
+        compactions of ours as what they stand for. Raises RequestFailed for an unknown reference.
+        """
+        known = await self.keeping.items(self.tenant, wanted(own))
+        resolved: list[Wire] = []
+        changed = False
+        for place, given in enumerate(own):
+            item = given
+            found = known.get(item["id"]) if isinstance(item.get("id"), str) else None
+            if kind(item) == "item_reference":
+                if found is None:
+                    raise RequestFailed(_unknown_item(str(item.get("id")), place))
+                item = found
+            elif found is not None and found.get("encrypted_content"):
+                item = {**item, "encrypted_content": found["encrypted_content"]}
+            item = opened(item) or item
+            changed = changed or item is not given
+            resolved.append(item)
+        return resolved if changed else own
+
+    def _echo(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        echo = {key: value for key, value in body.items() if key != "input"}
+        echo |= {"store": self.stores, "background": self._background}
+        if self.conversation is not None:
+            echo["conversation"] = {"id": self.conversation}
+        return echo
+
+    async def admitted(self, work: Work) -> None:
+        """Nothing is to be done."""
+
+    async def heard(self, work: Work, response: ir.Response) -> None:
+        """Nothing is to be done: what is kept is what the client reads."""
+
+    # --- After -------------------------------------------------------------------------------------
+
+    async def keep(self, response: dict[str, Any], deployment: str | None) -> bool:
+        """Keep a finished answer. False = it was to be stored, and could not be.
+
+        response: the object as the client gets it. deployment: who gave it.
+        """
+        output = kept(response.get("output") or (), self.keeping.seams.random_id)
+        status: Status = response.get("status") or "completed"
+        if self._connection is not None and status != "failed":
+            self._connection.id = response["id"]
+            self._connection.pieces = (
+                *self._pieces,
+                Piece((*bodies(self.input), *bodies(output)), deployment),
+            )
+        kept_all = True
+        if self.stores:
+            kept_all = await self.keeping.save(self.record(response, status, output, deployment))
+        if self.conversation is not None and status != "failed":
+            await self.converse(output)
+        return kept_all
+
+    def record(
+        self, response: Mapping[str, Any], status: Status, output: tuple[Item, ...], deployment: str | None
+    ) -> StoredResponse:
+        """An answer as it is stored."""
+        body = {key: value for key, value in response.items() if key != "output"}
+        return StoredResponse(
+            id=response["id"],
+            tenant=self.tenant,
+            created=float(response["created_at"]),
+            status=status,
+            body=encode(body),
+            input=self.input,
+            output=output,
+            previous=self.previous,
+            conversation=self.conversation,
+            deployment=deployment,
+            background=self._background,
+            expires=self.keeping.expires(),
+        )
+
+    async def converse(self, output: Sequence[Item]) -> None:
+        """Add this turn to its conversation. Raises RequestFailed where it cannot be added."""
+        assert self.conversation is not None
+        items = (*self.input, *output)
+        conversations = self.keeping.store.conversations
+        try:
+            await conversations.append(self.tenant, self.conversation, items, expires=self.keeping.expires())
+        except StoreFailed as error:
+            raise RequestFailed(UNREACHABLE) from error
+
+    def failed(self) -> None:
+        """The answer failed: what it was to continue is not offered again on this connection."""
+        if self._connection is not None:
+            self._connection.forget(self.previous)
+
+
+class Keeper:
+    """The client of a request whose answer is kept before it has been read to its end."""
+
+    def __init__(self, client: Client, turn: ResponseTurn, work: Work) -> None:
+        self._client = client
+        self._turn = turn
+        self._work = work
+
+    @property
+    def begun(self) -> bool:
+        """Whether headers have been sent."""
+        return self._client.begun
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """A whole answer."""
+        if status >= 400:
+            self._turn.failed()
+        else:
+            body = await self._kept(decode(body), body)
+        await self._client.answer(status, headers, body)
+
+    def expect_stream(self) -> None:
+        """The answer will be a stream."""
+        self._client.expect_stream()
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """The headers of a stream."""
+        await self._client.begin(status, headers)
+
+    async def write(self, data: bytes) -> None:
+        """More of a stream."""
+        await self._client.write(data)
+
+    async def end(self, data: bytes = b"") -> None:
+        """The last of a stream, which holds its last event."""
+        if (last := _last(data)) is not None:
+            event = decode(last)
+            if event["response"].get("status") == "failed":
+                self._turn.failed()
+            if response := await self._kept(event["response"], b""):
+                data = data.replace(last, encode({**event, "response": msgspec.Raw(response)}))
+        await self._client.end(data)
+
+    async def _kept(self, response: dict[str, Any], told: bytes) -> bytes:
+        """What the client is told of an answer: that it is not stored, where it could not be."""
+        if await self._turn.keep(response, self._work.exchange.answered):
+            return told
+        return encode({**response, "store": False})
+
+
+def _last(data: bytes) -> bytes | None:
+    """The JSON of the event that ends a stream, among its last bytes."""
+    for line in reversed(data.splitlines()):
+        payload = line.removeprefix(b"data: ")
+        if payload.startswith(b"{") and decode_kind(payload).type in _ENDS:
+            return payload
+    return None
+
+
+class _Kind(msgspec.Struct):
+    type: str = ""
+
+
+decode_kind = msgspec.json.Decoder(_Kind).decode
+
+
+def _unknown_item(id_: str, place: int) -> ir.Fault:
+    text = f"Item with id {id_[:128]!r} not found."
+    return ir.Fault("not_found", text, code="item_not_found", param=f"input[{place}].id")
+
+
+_EITHER: Final = ir.Fault(
+    "invalid_request",
+    "Mutually exclusive parameters: 'previous_response_id' and 'conversation'.",
+    code="mutually_exclusive_parameters",
+    param="conversation",
+)
+_EMPTY: Final = ir.Fault(
+    "invalid_request",
+    "Missing required parameter: 'input'.",
+    code="missing_required_parameter",
+    param="input",
+)
+_NOT_STORED: Final = ir.Fault(
+    "invalid_request",
+    "An answer in the background must be stored: 'store' cannot be false.",
+    code="invalid_value",
+    param="store",
+)
+_NOT_RETAINED: Final = ir.Fault(
+    "unsupported",
+    "This gateway keeps no answers, so none can be given in the background.",
+    code="unsupported_value",
+    param="background",
+)
