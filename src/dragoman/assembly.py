@@ -91,7 +91,15 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
         named,
         [*(_model(name, model, config) for name, model in config.models.items()), *models],
         [
-            Alias(name, alias.route, alias.defaults, alias.system_prompt, alias.strict, alias.check_output)
+            Alias(
+                name,
+                alias.route,
+                alias.defaults,
+                alias.system_prompt,
+                alias.strict,
+                alias.check_output,
+                window=alias.context_window,
+            )
             for name, alias in config.aliases.items()
         ],
         default_model=config.default_model,
@@ -243,7 +251,15 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
         timers = _timers(model.timeouts.over(provider.timeouts if provider is not None else Timeouts()))
     headers = {header.lower(): value.reveal() for header, value in model.headers.items()}
     return Model(
-        name, uses, facts, timers, headers, model.body, strict=model.strict, check_output=model.check_output
+        name,
+        uses,
+        facts,
+        timers,
+        headers,
+        model.body,
+        strict=model.strict,
+        check_output=model.check_output,
+        windows=tuple(target.context_window for target in model.targets),
     )
 
 

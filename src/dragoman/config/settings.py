@@ -369,6 +369,15 @@ class Deployment(Section, frozen=True):
         Duration | None,
         about("How long a local model stays in memory unused.", default="providers.local.keep_alive"),
     ] = None
+    context_window: Annotated[
+        int | None,
+        about(
+            "As the model's. A prompt that is too long for one deployment goes to those with more room.",
+            unit="tokens",
+            default="the model's",
+            ge=1,
+        ),
+    ] = None
 
 
 class Model(Section, frozen=True):
@@ -381,7 +390,14 @@ class Model(Section, frozen=True):
         tuple[Deployment, ...], about("What may answer, tried in this order until one does.")
     ] = ()
     context_window: Annotated[
-        int | None, about("Input and output together.", unit="tokens", default="not known", ge=1)
+        int | None,
+        about(
+            "Input and output together. A longer prompt is refused (400), or shortened where the client says "
+            "`truncation: auto`.",
+            unit="tokens",
+            default="not known",
+            ge=1,
+        ),
     ] = None
     max_output: Annotated[
         int | None,
@@ -431,6 +447,10 @@ class Alias(Section, frozen=True):
     check_output: Annotated[bool | None, about("As the general `check_output`.", default="the model's")] = (
         None
     )
+    context_window: Annotated[
+        int | None,
+        about("As the model's, where it is to be less.", unit="tokens", default="the model's", ge=1),
+    ] = None
 
 
 class Retries(Section, frozen=True):

@@ -20,6 +20,7 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
@@ -80,7 +81,8 @@ class Model(msgspec.Struct, frozen=True):
 
     uses: "provider/model" in order of preference. facts: what the operator states about it. timers:
     None = the provider's. headers, body: added to the provider's, theirs giving way. defaults: request
-    fields in the chat dialect's words. strict, check_output: None = unstated.
+    fields in the chat dialect's words. strict, check_output: None = unstated. windows: the context of each of
+    `uses` where it is not `facts.context`.
     """
 
     name: str
@@ -90,12 +92,16 @@ class Model(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
     body: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
+    windows: tuple[int | None, ...] = ()
     strict: Strict | None = None
     check_output: bool | None = None
 
 
 class Alias(msgspec.Struct, frozen=True):
-    """Another name for something that resolves. What it states wins over what its target does."""
+    """Another name for something that resolves. What it states wins over what its target does.
+
+    window: tokens that its deployments have at most, however many they may have.
+    """
 
     name: str
     target: str
@@ -103,6 +109,7 @@ class Alias(msgspec.Struct, frozen=True):
     system_prompt: str | None = None
     strict: Strict | None = None
     check_output: bool | None = None
+    window: int | None = None
 
 
 class Demands(msgspec.Struct, frozen=True):
@@ -119,7 +126,10 @@ class Demands(msgspec.Struct, frozen=True):
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """One upstream model at one provider, with all that a call to it needs."""
+    """One upstream model at one provider, with all that a call to it needs.
+
+    window: tokens that the operator says it has, None = unstated. It binds; `facts.context` only informs.
+    """
 
     provider: str
     model: str
@@ -127,6 +137,15 @@ class Deployment(msgspec.Struct, frozen=True):
     timers: Timers = Timers()
     headers: dict[str, str] = {}
     body: dict[str, Any] = {}
+    window: int | None = None
+
+    def within(self, window: int | None) -> Deployment:
+        """The same with a window of no more than this."""
+        if window is None or (self.window is not None and self.window <= window):
+            return self
+        context = window if self.facts.context is None else min(window, self.facts.context)
+        facts = msgspec.structs.replace(self.facts, context=context)
+        return msgspec.structs.replace(self, facts=facts, window=window)
 
     @property
     def name(self) -> str:
@@ -288,6 +307,7 @@ class Table:
                 route = msgspec.structs.replace(
                     route,
                     asked=alias.name,
+                    deployments=tuple(deployment.within(link.window) for deployment in route.deployments),
                     defaults={**route.defaults, **link.defaults},
                     system_prompt=route.system_prompt if link.system_prompt is None else link.system_prompt,
                     strict=route.strict if link.strict is None else link.strict,
@@ -371,7 +391,7 @@ def _configured(
     model: Model, providers: Mapping[str, Provider], general: Demands, problems: list[Problem]
 ) -> Route | None:
     deployments = []
-    for use in model.uses:
+    for use, window in zip_longest(model.uses, model.windows):
         owner, _, name = use.partition("/")
         provider = providers.get(owner)
         if provider is None or not name:
@@ -379,7 +399,7 @@ def _configured(
                 Problem(f"models.{model.name}", f"{use!r} names no provider", hint="use: provider/model")
             )
             continue
-        deployments.append(_deployment(provider, name, model))
+        deployments.append(_deployment(provider, name, model, window))
     if not deployments:
         return None
     return Route(
@@ -391,17 +411,21 @@ def _configured(
     )
 
 
-def _deployment(provider: Provider, name: str, model: Model | None = None) -> Deployment:
+def _deployment(
+    provider: Provider, name: str, model: Model | None = None, window: int | None = None
+) -> Deployment:
     if model is None:
         facts = facts_for(provider.vendor, name)
         return Deployment(provider.name, name, facts, provider.timers, provider.headers, provider.body)
+    stated = model.facts if window is None else msgspec.structs.replace(model.facts, context=window)
     return Deployment(
         provider.name,
         name,
-        facts_for(provider.vendor, name, model.facts),
+        facts_for(provider.vendor, name, stated),
         provider.timers if model.timers is None else model.timers,
         {**provider.headers, **model.headers},
         deep_merge(provider.body, model.body),
+        stated.context,
     )
 
 

@@ -1,0 +1,66 @@
+"""Which deployments have room for a prompt, where the operator has said how much each has.
+
+Only the prompt counts: what the answer may add is the model's to bound. What the catalogue knows of a model
+binds nobody, because a prompt is often estimated and a catalogue may be old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dragoman import ir
+from dragoman.dialects.shorten import fit
+from dragoman.errors import RequestFailed
+from dragoman.routing.route import Deployment
+from dragoman.tokens import Count, Counter, ceiling, count
+
+
+class Room(NamedTuple):
+    """deployments: those that may be asked. shortened: whether the prompt has to be, for each of them."""
+
+    deployments: tuple[Deployment, ...]
+    shortened: bool = False
+
+
+def room(request: ir.Request, deployments: tuple[Deployment, ...]) -> Room:
+    """The deployments that a prompt fits; else, with `truncation: auto`, those that it can be made to fit.
+
+    Raises RequestFailed (context_length; param in IR terms) where there are none of either.
+    """
+    stated = [deployment.window for deployment in deployments if deployment.window is not None]
+    if not stated or ceiling(request) <= min(stated):
+        return Room(deployments)
+    models = {deployment.model for deployment in deployments}
+    by_model = {model: count(request, model) for model in models}
+    counted = [by_model[deployment.model] for deployment in deployments]
+    able = _fitting(deployments, [one.tokens for one in counted])
+    if able:
+        return Room(able)
+    if request.truncation == "auto":
+        least = [fit(request, 0, Counter(deployment.model)).tokens for deployment in deployments]
+        able = _fitting(deployments, least)
+        if able:
+            return Room(able, shortened=True)
+    raise RequestFailed(_too_long(counted, stated))  # each has a window here: without one it had room
+
+
+def _fitting(deployments: Sequence[Deployment], tokens: Sequence[int]) -> tuple[Deployment, ...]:
+    return tuple(
+        deployment
+        for deployment, needed in zip(deployments, tokens, strict=True)
+        if deployment.window is None or needed <= deployment.window
+    )
+
+
+def _too_long(counted: Sequence[Count], windows: Sequence[int]) -> ir.Fault:
+    """The fault, of the largest window there is, in words by which many clients know it."""
+    place = windows.index(max(windows))
+    tokens, exact = counted[place].tokens, counted[place].exact
+    return ir.Fault(
+        "context_length",
+        f"This model's maximum context length is {windows[place]} tokens. However, your messages resulted in "
+        f"{'' if exact else 'about '}{tokens} tokens. Please reduce the length of the messages.",
+        code="context_length_exceeded",
+        param="messages",
+    )
