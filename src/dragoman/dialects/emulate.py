@@ -1,12 +1,14 @@
 """What a target lacks, made of what it has, and undone on the way back.
 
-A client that asks for JSON by schema, for a tool with free text, for tools in namespaces, or for a tool whose
-name the target refuses gets what it asked for all the same:
+A client that asks for JSON by schema, for a tool with free text, for a tool that its protocol defines, for
+tools in namespaces, or for one whose name the target refuses gets what it asked for all the same:
 
     JSON schema, JSON mode   one more tool, called by force, whose arguments are the answer; where nothing can
                              be forced, an instruction (the model may not follow: a loss of quality), and a
                              code fence around the answer is taken off
     free-text tools          functions with one string
+    a protocol's own tools   where the client runs them: functions with the same arguments; tools that the
+                             history makes known are offered from the beginning
     namespaces               functions whose names say both; what is said of a namespace is system text
     tool names               legal ones, the same for the same name every time (`naming`)
 
@@ -31,6 +33,7 @@ from dragoman.dialects.naming import (
     Tools,
     described,
     legal_name,
+    named,
     renamed,
     renamed_choice,
     renamed_tools,
@@ -74,6 +77,9 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
     report: gets a change for each thing that is asked for in another form, and a loss where the other form
     promises less.
     """
+    plain: list[Named] = []
+    if "builtins" not in target.features:
+        request, plain = _with_plain_tools(request, report)
     tools = Tools(request)
     grouped = "namespaces" in target.features
     names = tools.names(target.tool_name, grouped=grouped) if tools else {}
@@ -96,9 +102,10 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
             request, member = _with_answer_tool(request, output, answer, report)
         else:
             request, told = _with_instruction(request, output, target, report), True
-    if answer is None and not custom and not back and not told:
+    if answer is None and not custom and not back and not told and not plain:
         return Emulation(request)
-    return Emulation(request, Undo(answer, member, custom, back, told))
+    builtin = frozenset(names[named] for named in plain)
+    return Emulation(request, Undo(answer, member, custom, back, told, builtin))
 
 
 # The form of the answer ---------------------------------------------------------------------------
@@ -205,6 +212,46 @@ def _with_instruction(request: ir.Request, output: ir.Output, target: Able, repo
         left = replace(left or ir.Output(), kind="json")
     # Not a message of its own: places in messages stay those that the client wrote.
     return replace(request, system=(*request.system, ir.Text(words)), output=left)
+
+
+# Tools that a protocol defines ---------------------------------------------------------------------
+
+
+def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, list[Named]]:
+    """The request with functions alone where it is the client that runs a tool, and those among them that its
+    protocol defines.
+    """
+    offered, plain, messages = list(request.tools or ()), list[Named](), request.messages
+    own = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
+    for index, tool in enumerate(offered):
+        function = tool.function if isinstance(tool, ir.ProviderTool) else None
+        if function is not None and named(function) not in own:  # else its calls could not be told apart
+            offered[index] = function
+            plain.append(named(function))
+            where = f"tools[{index}]"
+            report.change(where, where, f"the client's {function.name} is offered as a function")
+    if any(type(block) is ir.Native for message in messages for block in message.blocks):
+        _offer_known(messages, offered, report)
+        messages = _mapped(messages, _plainly)
+    elif not plain:
+        return request, plain
+    return replace(request, tools=tuple(offered) if offered else request.tools, messages=messages), plain
+
+
+def _offer_known(messages: Sequence[ir.Message], offered: list[ir.Tool], report: Report) -> None:
+    """Add the tools that the history makes known, each once."""
+    known = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
+    for index, message in enumerate(messages):
+        for tool in message.tools:
+            if isinstance(tool, ir.Function) and named(tool) not in known:
+                known.add(named(tool))
+                where, to = f"messages[{index}]", f"tools[{len(offered)}]"
+                report.change(where, to, "what is made known here is offered from the beginning")
+                offered.append(tool)
+
+
+def _plainly(block: ir.Block) -> ir.Block:
+    return block.stands_for if isinstance(block, ir.Native) and block.stands_for is not None else block
 
 
 # Tools with free text -----------------------------------------------------------------------------

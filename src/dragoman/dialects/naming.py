@@ -28,6 +28,11 @@ Names: TypeAlias = Mapping[Named, Named]
 """Each tool, as the client calls it, with what the target calls it."""
 
 
+def named(tool: ir.Function) -> Named:
+    """A tool as its client calls it."""
+    return (None if tool.namespace is None else tool.namespace.name, tool.name)
+
+
 class Tools:
     """The client's tools that one request speaks of.
 
@@ -52,36 +57,35 @@ class Tools:
                         self._call(block)
 
     def _declare(self, tool: ir.Function) -> None:
-        space = None if tool.namespace is None else tool.namespace.name
-        named = (space, tool.name)
-        if space is not None and named not in self.declared:
-            self._spaces.setdefault(tool.name, []).append(named)
-        self.declared[named] = None
+        ours = named(tool)
+        if ours[0] is not None and ours not in self.declared:
+            self._spaces.setdefault(tool.name, []).append(ours)
+        self.declared[ours] = None
         if tool.kind == "custom":
-            self.free.add(named)
+            self.free.add(ours)
 
     def _call(self, call: ir.ToolCall) -> None:
-        named = (call.namespace, call.name)
-        self.called[named] = None
+        ours = (call.namespace, call.name)
+        self.called[ours] = None
         if call.kind == "custom":
-            self.free.add(named)
+            self.free.add(ours)
 
     def __bool__(self) -> bool:
         return bool(self.declared or self.called)
 
-    def meant(self, named: Named) -> Named:
+    def meant(self, said: Named) -> Named:
         """The tool that is meant where a call or a choice does not name it as it was declared.
 
         A tool that was found by search is called in a namespace of its own name, and the namespace may be
         left out where only one of them has such a tool.
         """
-        space, name = named
-        if named in self.declared:
-            return named
+        space, name = said
+        if said in self.declared:
+            return said
         if space is None:
             found = self._spaces.get(name, ())
-            return found[0] if len(found) == 1 else named
-        return (None, name) if space == name else named
+            return found[0] if len(found) == 1 else said
+        return (None, name) if space == name else said
 
     def names(self, pattern: str, *, grouped: bool) -> dict[Named, Named]:
         """Each tool with its name at the target; legal names keep themselves.
@@ -92,22 +96,22 @@ class Tools:
         every = {**self.declared, **self.called}
         names: dict[Named, Named] = {}
         taken: set[str] = set()
-        for named in every:
-            space, name = named
-            kept = grouped or (space is None and self.meant(named) == named)
+        for said in every:
+            space, name = said
+            kept = grouped or (space is None and self.meant(said) == said)
             if kept and legal.fullmatch(name):
-                names[named] = named
+                names[said] = said
                 taken.add(name)
-        for named in every:
-            if named in names:
+        for said in every:
+            if said in names:
                 continue
-            meant = named if grouped else self.meant(named)
+            meant = said if grouped else self.meant(said)
             if meant not in names:
                 space, name = meant
                 near = legal_name(name if grouped else flat(space, name), pattern, taken)
                 taken.add(near)
                 names[meant] = (space if grouped else None, near)
-            names[named] = names[meant]
+            names[said] = names[meant]
         return names
 
 
@@ -175,8 +179,7 @@ def renamed_tools(tools: Iterable[ir.Tool], names: Names, report: Report) -> tup
     out: list[ir.Tool] = []
     for index, tool in enumerate(tools):
         if isinstance(tool, ir.Function):
-            space = tool.namespace
-            ours = (None if space is None else space.name, tool.name)
+            ours = named(tool)
             theirs = names[ours]
             where = f"tools[{index}].name"
             if theirs[0] != ours[0]:
@@ -193,8 +196,8 @@ def renamed_choice(choice: ir.ToolChoice, tools: Tools, names: Names) -> ir.Tool
     """The choice among the tools under the names that the target knows."""
     spaces = choice.namespaces or (None,) * len(choice.names)
     theirs = [
-        names.get(named) or names.get(tools.meant(named), named)
-        for named in zip(spaces, choice.names, strict=True)
+        names.get(said) or names.get(tools.meant(said), said)
+        for said in zip(spaces, choice.names, strict=True)
     ]
     chosen = tuple([name for _, name in theirs])
     kept = tuple([space for space, _ in theirs])

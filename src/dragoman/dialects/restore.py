@@ -30,7 +30,8 @@ class Undo(msgspec.Struct, frozen=True):
     answer: the tool whose arguments are the client's answer, None = there is none. member: the one
     member of those arguments that holds the answer, None = they are it. custom: functions (as the target
     calls them) that the client declared as free-text tools. names: renamed tools, from what the target
-    calls them to what the client does. told: JSON was asked for in words alone, so that it may come
+    calls them to what the client does. builtin: functions (as the target calls them) in place of tools that
+    the client's protocol defines. told: JSON was asked for in words alone, so that it may come
     inside of a code fence.
     """
 
@@ -39,6 +40,7 @@ class Undo(msgspec.Struct, frozen=True):
     custom: frozenset[Named] = frozenset()
     names: Mapping[Named, Named] = msgspec.field(default_factory=dict)
     told: bool = False
+    builtin: frozenset[Named] = frozenset()
 
 
 class Restorer:
@@ -99,7 +101,10 @@ class Restorer:
         return [event]
 
     def _renamed(self, call: ir.ToolCall) -> ir.ToolCall:
-        ours = self._undo.names.get((call.namespace, call.name))
+        theirs = (call.namespace, call.name)
+        if theirs in self._undo.builtin:
+            call = replace(call, kind="builtin")
+        ours = self._undo.names.get(theirs)
         return call if ours is None else replace(call, namespace=ours[0], name=ours[1])
 
     def _custom(self, call: ir.ToolCall, text: str) -> ir.Block:

@@ -206,7 +206,8 @@ class Json(Value, frozen=True):
 class Native(Value, frozen=True):
     """A whole wire object that only its own dialect knows. The last resort: it is a loss anywhere else.
 
-    kind: the object's own type word; value: the object as decoded.
+    kind: the object's own type word; value: the object as decoded. stands_for: what it comes to in the
+    field's words, for models that are asked in another dialect; None = nothing.
     """
 
     dialect: str
@@ -215,6 +216,7 @@ class Native(Value, frozen=True):
     sealed: Sealed | None = None
     item: Item | None = None
     cache: CacheMark | None = None
+    stands_for: Block | None = None
 
 
 Block: TypeAlias = Text | Refusal | Thinking | ToolCall | ToolResult | Media | Json | Native

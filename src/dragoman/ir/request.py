@@ -14,7 +14,8 @@ class Message(Value, frozen=True):
 
     Neighbours of one role are legal; encoders merge where their dialect must. `name`: the author's
     name where the dialect has one. `form` marks how the dialect wrote it, where it has several ways
-    ("tool", "function"), so that the same dialect gets it back.
+    ("tool", "function"), so that the same dialect gets it back. tools: those that the message makes known, in
+    the field's words; its blocks have them as they were written.
     """
 
     role: Role
@@ -23,6 +24,7 @@ class Message(Value, frozen=True):
     form: str | None = None
     cache: CacheMark | None = None
     extra: Extra = None
+    tools: tuple[Tool, ...] = ()
 
 
 class Namespace(Value, frozen=True):
@@ -60,7 +62,8 @@ class ProviderTool(Value, frozen=True):
     that another dialect can offer its own; name: what calls to it are named; value: the tool as its
     dialect wrote it. options: the same wishes in the field's words, for another dialect; for "web_search"
     max_uses, allowed_domains, blocked_domains, context_size (low, medium, high) and location ({city, region,
-    country, timezone}), each only where stated.
+    country, timezone}), each only where stated. function: what says the same where it is the client that
+    runs the tool, and the target does not know it.
     """
 
     dialect: str
@@ -69,6 +72,7 @@ class ProviderTool(Value, frozen=True):
     name: str | None = None
     cache: CacheMark | None = None
     options: dict[str, Any] | None = None
+    function: Function | None = None
 
 
 Tool: TypeAlias = Function | ProviderTool

@@ -1,10 +1,12 @@
 """Tools that this protocol defines and its client runs: how each is said as a function to other models.
 
-A coding agent runs OpenAI's shell, its patches and the search among its own tools itself, so any model that can
-call functions can use them. What is asked of such a tool is one object of its call's item, and that object is the
-function's arguments. What OpenAI runs (a shell in its containers, its own tool search) has no form elsewhere.
+A coding agent runs OpenAI's shell, its patches and the search among its own tools itself, so any model that
+can call functions can use them. What is asked of such a tool is one object of its call's item; the function
+has that object for its arguments. What OpenAI runs (a shell in its containers, its own tool search) has no
+form elsewhere.
 
-https://developers.openai.com/api/docs/guides/tools-tool-search, tools-shell, tools-apply-patch, tools-local-shell
+Specification: https://developers.openai.com/api/docs/guides/tools-tool-search and the pages beside it on
+shell, local shell and apply patch.
 """
 
 from __future__ import annotations
@@ -96,8 +98,8 @@ def _apply_patch(_: Mapping[str, Any]) -> ir.Function:
         path={**_TEXT, "description": "The file, relative to the root of the workspace."},
         diff={
             **_TEXT,
-            "description": "For create_file and update_file: a V4A diff, without its file headers. Lines of a "
-            "new file all begin with `+`; hunks of a changed one begin with `@@`.",
+            "description": "For create_file and update_file: a V4A diff without file headers. Lines of a new "
+            "file all begin with `+`; hunks of a changed one begin with `@@`.",
         },
     )
     return ir.Function("apply_patch", "Creates, changes or deletes one file.", parameters)
@@ -143,10 +145,9 @@ def called(call: ir.ToolCall) -> tuple[str, str, _Wire] | None:
 
 def _found(item: Mapping[str, Any]) -> str:
     names = [
-        name
+        str(one.get("name"))
         for tool in tools_of(item)
-        for one in (tool.get("tools") if tool.get("type") == "namespace" else [tool]) or ()
-        if type(one) is dict and type(name := one.get("name")) is str
+        for one in (tool["tools"] if tool["type"] == "namespace" else (tool,))
     ]
     if not names:
         return "No tools were found."
@@ -154,9 +155,20 @@ def _found(item: Mapping[str, Any]) -> str:
 
 
 def tools_of(item: Mapping[str, Any]) -> list[_Wire]:
-    """The tools that an item of the history makes known."""
+    """The tools that an item of the history makes known, without what is none."""
     tools = item.get("tools")
-    return [tool for tool in tools if type(tool) is dict] if type(tools) is list else []
+    return [tool for tool in tools if _is_sound(tool)] if type(tools) is list else []
+
+
+def _is_sound(tool: Any) -> bool:
+    if type(tool) is not dict or type(tool.get("type")) is not str:
+        return False
+    if tool["type"] == "namespace":
+        return type(tool.get("tools")) is list and all(map(_is_sound, tool["tools"]))
+    if tool["type"] not in {"function", "custom"}:
+        return True
+    parameters = tool.get("parameters")
+    return type(tool.get("name")) is str and (parameters is None or type(parameters) is dict)
 
 
 def _output(item: Mapping[str, Any]) -> str:

@@ -34,7 +34,6 @@ _CLIENT_SIDE: Final = frozenset(
     {
         "item_reference",
         "mcp_approval_response",
-        "tool_search_output",
         "computer_call_output",
         "local_shell_call_output",
         "shell_call_output",
@@ -62,10 +61,10 @@ def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Bloc
                 return found
         except (KeyError, TypeError, AttributeError):  # a known type in an unknown shape
             pass
+    plain = builtins.stands_for(value)
+    role = "user" if isinstance(plain, ir.ToolResult) else _role(value, kind)
     head = _head(value, frozenset(value))
-    return _role(value, kind), (
-        ir.Native(NAME, str(kind), value, item=head, stands_for=builtins.stands_for(value)),
-    )
+    return role, (ir.Native(NAME, str(kind), value, item=head, stands_for=plain),)
 
 
 def _role(value: _Wire, kind: Any) -> ir.Role:
@@ -247,7 +246,7 @@ def _write_call(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
         out = draft.item(kind, prefix, block.item, where)
         out["call_id"] = block.id if block.id is not None else out.get("id") or block.name
         return draft.finish({**out, **members}, block.cache, block.extra, where)
-    if block.by == "provider":
+    if block.by == "provider" or (block.kind == "builtin" and block.by != "client"):
         return _write_provided(block, draft, where)
     custom = block.kind == "custom"
     kind, prefix = ("custom_tool_call", "ctc") if custom else ("function_call", "fc")

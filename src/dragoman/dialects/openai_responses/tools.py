@@ -50,7 +50,7 @@ def is_group(tool: Mapping[str, Any]) -> bool:
     inner = tool.get("tools")
     if type(tool.get("name")) is not str or type(inner) is not list or not inner:
         return False
-    return all(one.get("type") in _CLIENTS for one in inner)
+    return all(type(one) is dict and one.get("type") in _CLIENTS for one in inner)
 
 
 def _function(tool: dict[str, Any], space: ir.Namespace | None = None) -> ir.Function:
