@@ -21,6 +21,7 @@ from dragoman.exchange import Exchange
 from dragoman.flight import Flight
 from dragoman.hooks import HookFailed
 from dragoman.routing.route import Strict, Table
+from dragoman.routing.window import room
 from dragoman.runtime import Runtime
 from dragoman.verify.bounds import available
 from dragoman.verify.check import form_of
@@ -50,6 +51,7 @@ class Engine:
             self._route(work)
             await self._before(work)
             self._allow(work)
+            self._make_room(work)
             self._hold_to_form(work)
             if work.turn is not None:
                 await work.turn.admitted(work)
@@ -126,6 +128,18 @@ class Engine:
         if not able and (fault := refused[0]) is not None:
             raise RequestFailed(work.located(fault))
         work.route = msgspec.structs.replace(work.route, deployments=able)
+
+    def _make_room(self, work: Work) -> None:
+        """Leave out the deployments whose stated window is too small; refuse when none is left."""
+        deployments = work.route.deployments
+        if not any([deployment.window for deployment in deployments]):
+            return
+        try:
+            found = room(work.request, deployments)
+        except RequestFailed as failed:
+            raise RequestFailed(work.located(failed.fault)) from failed
+        work.route = msgspec.structs.replace(work.route, deployments=found.deployments)
+        work.changed = work.changed or found.shortened
 
     def _hold_to_form(self, work: Work) -> None:
         """Whether the answer is checked against the form that was asked for; it is then translated."""

@@ -25,6 +25,7 @@ from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.identify import Identify
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.shorten import shortened
 from dragoman.errors import DragomanError, RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
@@ -249,6 +250,8 @@ class Flight:
             scope = Scope(work.deployment.provider, work.deployment.model)
             request = await seals.restored(request, scope, call.report)
             self._keeper = seals.keeper(upstream, scope)
+        window = work.deployment.window or work.deployment.facts.context
+        request = shortened(request, window, work.deployment.model, call.report)
         emulation = self._emulate(upstream, request, call)
         try:
             own = isinstance(upstream, WireUpstream) and upstream.dialect is work.face
@@ -258,7 +261,8 @@ class Flight:
                 call = msgspec.structs.replace(call, encoded=upstream.encode(emulation.request, call))
         except WireError as error:
             # Another deployment may be able to say it; if none is, the client is told where it is.
-            fault = work.located(work.blamed(error), self._locate())
+            locate = self._locate()
+            fault = work.located(work.blamed(error), lambda where: locate(call.report.placed(where)))
             fault = msgspec.structs.replace(fault, kind="untranslatable")
             raise RequestFailed(fault) from error
         self._account(call)
