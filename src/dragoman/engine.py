@@ -132,7 +132,8 @@ class Engine:
     def _make_room(self, work: Work) -> None:
         """Leave out the deployments whose stated window is too small; refuse when none is left."""
         deployments = work.route.deployments
-        if not any([deployment.window for deployment in deployments]):
+        windows = [deployment.window for deployment in deployments]
+        if not any(windows):
             return
         try:
             found = room(work.request, deployments)
