@@ -84,7 +84,7 @@ _LOST: Final = {
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """A response object. One that failed holds its `error`, and no candidate where it said nothing.
+    """A response object; one that failed after it had spoken holds its `error`.
 
     Raises RequestFailed for an error that came with status 200, WireError for anything else.
     """
@@ -94,9 +94,12 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
             raise RequestFailed(fault_of(body))
         raise WireError("an answer must have `output`, an array", "output")
     try:
-        return read_response(body, output_blocks(output))
+        response = read_response(body, output_blocks(output))
     except (KeyError, TypeError, AttributeError):
         raise WireError("a response of an unknown shape") from None
+    if response.error is not None and not response.candidates:
+        raise RequestFailed(response.error)
+    return response
 
 
 def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:

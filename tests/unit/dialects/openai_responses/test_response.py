@@ -164,11 +164,11 @@ def test_one_answer_of_several_is_given() -> None:
 
 
 def test_a_failure_that_said_nothing_is_no_answer() -> None:
-    response = read(body(status="failed", error={"code": "server_error", "message": "broke"}, usage=None))
-    assert response.error is not None
-    assert (response.error.kind, response.candidates) == ("upstream", ())
+    with pytest.raises(RequestFailed, match="broke") as raised:
+        read(body(status="failed", error={"code": "server_error", "message": "broke"}, usage=None))
+    assert raised.value.fault.kind == "upstream"
     with pytest.raises(RequestFailed, match="broke"):
-        written(response)
+        written(ir.Response("elsewhere", error=raised.value.fault))
 
 
 def test_a_failure_that_said_something_is_a_failed_answer() -> None:
