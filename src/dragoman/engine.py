@@ -53,9 +53,8 @@ class Engine:
             self._allow(work)
             self._make_room(work)
             self._hold_to_form(work)
-            if work.turn is not None:
-                await work.turn.admitted(work)
-            await Flight(self._runtime, work).run()
+            if work.turn is None or await work.turn.admitted(work):
+                await Flight(self._runtime, work).run()
             exchange.phase = "done"
         except RequestFailed as failed:
             await self._fail(work, failed.fault)

@@ -26,9 +26,13 @@ from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
 from dragoman.hooks import Hooks
 from dragoman.observe.performance import Performance
+from dragoman.providers.catalog import DialectName
+from dragoman.responses.background import Background
+from dragoman.responses.keeping import Keeping
 from dragoman.routing.route import Entry, Model
 from dragoman.runtime import Runtime
 from dragoman.seams import SYSTEM, Seams
+from dragoman.sessions import Remembering
 from dragoman.state.store import StoreFailed
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
@@ -80,6 +84,8 @@ class Gateway:
         self.config = self._loaded.config
         self.seams = seams
         self.draining = False
+        self.worker = self.workers = 1
+        """Which process this is, and of how many that share the work."""
         self.closed = False
         self.requests: set[asyncio.Task[Any]] = set()
         """Whoever serves a request now."""
@@ -95,21 +101,31 @@ class Gateway:
         self._finished = 0
         self._failed = 0
         self._sessions: int | None = None
+        self._keeping: Keeping | None = None
+        self._remembering: Remembering | None = None
+        self._background: Background | None = None
 
     def register(
-        self, name: str, provider: str | Upstream, *, rewrite: str | None = None, facts: Facts = UNKNOWN
+        self,
+        name: str,
+        provider: str | Upstream,
+        *,
+        rewrite: str | None = None,
+        facts: Facts = UNKNOWN,
+        preferred_api: DialectName | None = None,
     ) -> None:
         """Offer a model under a name of your choice, before the gateway has started.
 
         provider: the name of a configured one, or an Upstream of your own. rewrite: what the model is
-        called there, None = the same. facts: what it can and cannot do.
+        called there, None = the same. facts: what it can and cannot do. preferred_api: the protocol to ask it
+        in where its provider has several, None = the client's own, as far as the model and the request allow.
         """
         if self._engine is not None:
             raise RuntimeError("register models before the gateway has started")
         if not isinstance(provider, str):
             self._own[provider.name] = provider
             provider = provider.name
-        self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts))
+        self._models.append(Model(name, (f"{provider}/{rewrite or name}",), facts, api=preferred_api))
 
     async def start(self) -> None:
         """Open what serving needs. Safe to call again; the first request does it where nobody has.
@@ -135,6 +151,9 @@ class Gateway:
                     store=assembly.store,
                 )
             )
+            self._keeping = Keeping(assembly.store, self.config.responses, self.seams)
+            self._remembering = Remembering(assembly.store, self.config.sessions, self.seams)
+            self._background = Background(self._keeping, self._engine.handle, self.observe)
 
     async def close(self) -> None:
         """Close connections and the model process, for good. Running requests get a 503, or are cut off."""
@@ -144,6 +163,8 @@ class Gateway:
             task.cancel()
         if running:
             await asyncio.wait(running, timeout=_FAREWELL)
+        if self._background is not None:
+            await self._background.close()
         assembly, self._assembly, self._engine = self._assembly, None, None
         if assembly is not None:
             await assembly.close()
@@ -160,6 +181,27 @@ class Gateway:
         if self._engine is None:
             raise self._resting()
         return self._engine
+
+    @property
+    def keeping(self) -> Keeping:
+        """What is kept of answers of the Responses API."""
+        if self._keeping is None:
+            raise self._resting()
+        return self._keeping
+
+    @property
+    def remembering(self) -> Remembering:
+        """The sessions."""
+        if self._remembering is None:
+            raise self._resting()
+        return self._remembering
+
+    @property
+    def background(self) -> Background:
+        """The answers that run although nobody waits."""
+        if self._background is None:
+            raise self._resting()
+        return self._background
 
     @property
     def deadlines(self) -> Deadlines:
@@ -188,11 +230,18 @@ class Gateway:
         """Where the configuration came from, in words."""
         return str(self._loaded.file) if self._loaded.file is not None else "none, from the environment"
 
-    def mode(self, provider: str, face: Dialect) -> Mode:
-        """Whether a face relays to a provider, as long as nothing in a request stands against it."""
-        upstream = self._running.upstreams[provider]
-        same = isinstance(upstream, WireUpstream) and upstream.dialect is face
-        return "relay" if same else "translate"
+    def mode(self, model: str, face: Dialect) -> Mode:
+        """Whether a face relays to whoever answers first for a model, as long as nothing in a request stands
+        against it.
+        """
+        route = self._running.names.table.resolve(model)
+        first = route.deployments[0]
+        upstream = self._running.upstreams[first.provider]
+        if not isinstance(upstream, WireUpstream):
+            return "translate"
+        plain = ir.Request(face.name, first.model)
+        upstream = upstream.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
+        return "relay" if upstream.dialect is face and upstream.quirks.relays({}) else "translate"
 
     def describe(self) -> list[str]:
         """The providers in a few words each, without secrets."""
@@ -251,6 +300,7 @@ class Gateway:
             if details:
                 state["store"] = store
         if details:
+            state["worker"], state["workers"] = self.worker, self.workers
             state["providers"] = {
                 name: {"configured": True, "healthy": health.healthy, "last_error": health.last_error}
                 for name, health in self._health.items()

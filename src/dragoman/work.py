@@ -67,8 +67,8 @@ class Turn(Protocol):
         """Put what was said before in front of the request. Its body has been checked, nothing else."""
         ...
 
-    async def admitted(self, work: Work) -> None:
-        """The request is in order, and an upstream will be asked now."""
+    async def admitted(self, work: Work) -> bool:
+        """The request is in order. False = it is answered already, and no upstream is to be asked."""
         ...
 
     async def heard(self, work: Work, response: ir.Response) -> None:

@@ -50,8 +50,8 @@ class WireRequest(msgspec.Struct):
     operation: what is asked for. path: one of the dialect's `paths` or `stream_paths`, with the names of
     `params` in braces ("/models/{model}:generateContent"). params: what the path holds (a model).
     headers: lower-case names, only those that carry meaning (betas, versions). body: the decoded JSON object.
-    continued: how many of its first messages its client did not write, because it continues something;
-    written: the body then as the client wrote it.
+    continued: the place and the number of the messages that its client did not write, because it continues
+    something; written: the body then as the client wrote it.
     """
 
     operation: Operation
@@ -61,7 +61,7 @@ class WireRequest(msgspec.Struct):
     params: dict[str, str] = {}
     query: dict[str, str] = {}
     headers: dict[str, str] = {}
-    continued: int = 0
+    continued: tuple[int, int] = (0, 0)
     written: dict[str, Any] | None = None
 
 
@@ -241,7 +241,7 @@ class Dialect(msgspec.Struct, frozen=True):
         if request.written is not None:
             request = msgspec.structs.replace(request, body=request.written)
         locate = self.locate if self.place is None else partial(self.place, request)
-        if not request.continued:
+        if not request.continued[1]:
             return locate
         return lambda where: locate(_own_place(where, request.continued))
 
@@ -257,10 +257,10 @@ class Dialect(msgspec.Struct, frozen=True):
 _MESSAGE = re.compile(r"messages\[(\d+)\]")
 
 
-def _own_place(where: str, continued: int) -> str:
-    """A place in what its client wrote; what went before that is one place, `previous`."""
+def _own_place(where: str, continued: tuple[int, int]) -> str:
+    """A place in what its client wrote; what it continues is one place, `previous`."""
     found = _MESSAGE.match(where)
-    if found is None:
+    start, count = continued
+    if found is None or (number := int(found[1])) < start:
         return where
-    number = int(found[1]) - continued
-    return f"messages[{number}]{where[found.end() :]}" if number >= 0 else "previous"
+    return f"messages[{number - count}]{where[found.end() :]}" if number >= start + count else "previous"

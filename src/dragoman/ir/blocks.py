@@ -21,7 +21,10 @@ Extra: TypeAlias = dict[str, dict[str, Any]] | None
 
 
 class Value(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The root of every IR value: frozen, compared by content, outside the garbage collector."""
+    """The root of every IR value: frozen, compared by content, outside the garbage collector.
+
+    Members of a union carry a tag where they are serialised, so that what is kept can be read again.
+    """
 
 
 class Sealed(Value, frozen=True):
@@ -85,7 +88,7 @@ class Logprob(Value, frozen=True):
     extra: Extra = None
 
 
-class Text(Value, frozen=True):
+class Text(Value, frozen=True, tag_field="block", tag=True):
     """Plain text. `citations` and `logprobs` belong to exactly this text."""
 
     text: str
@@ -98,7 +101,7 @@ class Text(Value, frozen=True):
     form: str | None = None
 
 
-class Refusal(Value, frozen=True):
+class Refusal(Value, frozen=True, tag_field="block", tag=True):
     """The model's own words of refusal (OpenAI's `refusal` part)."""
 
     text: str
@@ -107,7 +110,7 @@ class Refusal(Value, frozen=True):
     extra: Extra = None
 
 
-class Thinking(Value, frozen=True):
+class Thinking(Value, frozen=True, tag_field="block", tag=True):
     """Reasoning. Meaningful even when every text is empty: the seal may be all there is.
 
     text: raw reasoning; summary: summary parts; redacted: the text was withheld by the provider and
@@ -124,7 +127,7 @@ class Thinking(Value, frozen=True):
     form: str | None = None
 
 
-class ToolCall(Value, frozen=True):
+class ToolCall(Value, frozen=True, tag_field="block", tag=True):
     """The model asks for a tool.
 
     id: as stated, None where the upstream gave none. arguments: the exact text, normally a JSON
@@ -146,7 +149,7 @@ class ToolCall(Value, frozen=True):
     extra: Extra = None
 
 
-class ToolResult(Value, frozen=True):
+class ToolResult(Value, frozen=True, tag_field="block", tag=True):
     """What a tool gave back; links to its call by `id`, or by `name` and order where ids are absent.
 
     error: None where the dialect cannot say. kind: the call's kind, or for a provider's tool the
@@ -166,7 +169,7 @@ class ToolResult(Value, frozen=True):
     sealed: Sealed | None = None
 
 
-class Media(Value, frozen=True):
+class Media(Value, frozen=True, tag_field="block", tag=True):
     """An image, a sound, a video or a document, by exactly one of data, url, file, text or blocks.
 
     mime: media type, None where unstated. data: base64 as received. file: a provider's file id.
@@ -196,14 +199,14 @@ class Media(Value, frozen=True):
     form: str | None = None
 
 
-class Json(Value, frozen=True):
+class Json(Value, frozen=True, tag_field="block", tag=True):
     """A structured value inside a tool result (Gemini, Bedrock)."""
 
     value: Any
     extra: Extra = None
 
 
-class Native(Value, frozen=True):
+class Native(Value, frozen=True, tag_field="block", tag=True):
     """A whole wire object that only its own dialect knows. The last resort: it is a loss anywhere else.
 
     kind: the object's own type word; value: the object as decoded. stands_for: what it comes to in the

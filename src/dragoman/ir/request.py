@@ -35,7 +35,7 @@ class Namespace(Value, frozen=True):
     extra: Extra = None
 
 
-class Function(Value, frozen=True):
+class Function(Value, frozen=True, tag_field="tool", tag=True):
     """A tool that the client executes.
 
     parameters: a JSON Schema object, None where the client gave none. kind "custom": free-text input,
@@ -55,7 +55,7 @@ class Function(Value, frozen=True):
     namespace: Namespace | None = None
 
 
-class ProviderTool(Value, frozen=True):
+class ProviderTool(Value, frozen=True, tag_field="tool", tag=True):
     """A tool that the provider executes.
 
     kind: the field's word for what it does ("web_search", "web_fetch", "code_execution", "mcp", …), so

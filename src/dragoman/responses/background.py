@@ -53,9 +53,10 @@ class BackgroundTurn(ResponseTurn):
         super().__init__(keeping, tenant, background=True)
         self._writer = writer
 
-    async def admitted(self, work: Work) -> None:
+    async def admitted(self, work: Work) -> bool:
         """The answer exists from now on. Raises RequestFailed (503) when it cannot be kept."""
         await self._writer.accept(self, work)
+        return True
 
 
 class Refused(msgspec.Struct, frozen=True):

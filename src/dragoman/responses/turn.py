@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.dialect import Reply, WireRequest
+from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed
 from dragoman.responses.compaction import opened
 from dragoman.responses.items import Wire, items_of, kept, kind, wanted
@@ -22,7 +23,7 @@ from dragoman.state.store import Item, Status, StoredResponse, StoreFailed
 from dragoman.wire.json import encode
 from dragoman.work import Client, Headers, Sealed, Work
 
-_STATE: Final = ("previous_response_id", "conversation", "background")
+_STATE: Final = ("previous_response_id", "conversation", "background", "generate")
 """Members that only the gateway reads."""
 _FOREIGN: Final = b'"dgm1.'
 """What a seal begins with that another protocol's provider made: no server of this one can read it."""
@@ -65,6 +66,7 @@ class ResponseTurn:
         self._connection = connection
         self._background = background
         self._pieces: Sequence[Piece] = ()
+        self._generates = True
 
     # --- Before ------------------------------------------------------------------------------------
 
@@ -96,7 +98,7 @@ class ResponseTurn:
         decoded = changes
         if "input" in changes:
             decoded = {**changes, "input": decode(encode(changes["input"]))}
-        work.wire = WireRequest("chat", {**hidden, **decoded}, continued=len(history), written=body)
+        work.wire = WireRequest("chat", {**hidden, **decoded}, continued=(0, len(history)), written=body)
         work.head = {**{key: value for key, value in work.head.items() if key not in _STATE}, **changes}
         work.changed = work.changed or _FOREIGN in encode(work.head.get("input", b""))
         self.input = kept(own, self.keeping.seams.random_id) if self._keeps else ()
@@ -109,6 +111,7 @@ class ResponseTurn:
         conversation = body.get("conversation")
         self.conversation = conversation.get("id") if isinstance(conversation, dict) else conversation
         self.stores = self.keeping.retains and body.get("store") is not False
+        self._generates = body.get("generate") is not False
         if self.previous is not None and self.conversation is not None:
             raise RequestFailed(_EITHER)
         if self._background and not self.stores:
@@ -158,8 +161,27 @@ class ResponseTurn:
             echo["conversation"] = {"id": self.conversation}
         return echo
 
-    async def admitted(self, work: Work) -> None:
-        """Nothing is to be done."""
+    async def admitted(self, work: Work) -> bool:
+        """A model is to be asked, unless the client only makes its context known (`generate: false`)."""
+        if self._generates:
+            return True
+        reply = Reply(
+            work.brief,
+            Report(work.face.name),
+            work.answer_id,
+            int(work.exchange.created),
+            work.exchange.asked,
+            work.inbound.framing,
+            work.echo,
+        )
+        nothing = ir.Response("", None, None, None, (ir.Candidate((), ir.Stop("end")),), ir.Usage())
+        if work.streams:
+            encoder = work.face.stream_encoder(reply)
+            await work.client.begin(200, ())
+            await work.client.end(b"".join([encoder.feed(event) for event in ir.unfold(nothing)]))
+        else:
+            await work.client.answer(200, (), encode(work.face.encode_response(nothing, reply)))
+        return False
 
     async def heard(self, work: Work, response: ir.Response) -> None:
         """Nothing is to be done: what is kept is what the client reads."""

@@ -1,0 +1,36 @@
+"""Which requests continue something, and what: answers of the Responses API, sessions by header."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dragoman.accounts.keys import Caller
+from dragoman.dialects.dialect import Dialect
+from dragoman.responses.turn import Connection, ResponseTurn
+from dragoman.sessions import SessionTurn, session_id
+from dragoman.work import Turn
+
+if TYPE_CHECKING:
+    from dragoman.gateway import Gateway
+
+STATEFUL = "openai_responses"
+"""The face whose protocol has state of its own."""
+
+
+def turn_of(
+    gateway: Gateway,
+    face: Dialect,
+    caller: Caller,
+    headers: Mapping[str, str],
+    connection: Connection | None = None,
+) -> Turn | None:
+    """What keeps this request's answer; None = it stands for itself. Raises RequestFailed for a bad header.
+
+    connection: the memory of the WebSocket that it came over.
+    """
+    if face.name == STATEFUL:
+        return ResponseTurn(gateway.keeping, caller.name, connection)
+    if (id_ := headers.get("x-session-id")) is not None:
+        return SessionTurn(gateway.remembering, caller.name, session_id(id_))
+    return None

@@ -1,0 +1,137 @@
+"""Sessions: the gateway remembers a conversation for a client that sends only what is new.
+
+A request with the header `X-Session-Id` gets the session's turns in front of its messages; once its answer is
+complete, both are a turn of the session. They are kept in IR terms, so a session may go on in another
+protocol and at another provider; what is sealed in an answer stays with it. A turn that failed is not kept.
+Turns that run at the same time begin from the same history and are kept in the order in which they end.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.config.settings import Sessions as Settings
+from dragoman.errors import RequestFailed
+from dragoman.seams import Seams
+from dragoman.state.store import Store, StoreFailed
+from dragoman.work import Sealed, Work
+
+log = logging.getLogger("dragoman.sessions")
+
+_ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
+_HISTORY: Final = frozenset({"system", "developer"})
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One kept turn: the messages of a request and the answer to it. provider: who answered."""
+
+    messages: tuple[ir.Message, ...]
+    provider: str | None = None
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Turn).decode
+
+
+class Remembering:
+    """The sessions of one gateway."""
+
+    def __init__(self, store: Store, settings: Settings, seams: Seams) -> None:
+        self.store = store
+        self.seams = seams
+        self.ttl = float(settings.ttl)
+
+
+def session_id(header: str) -> str:
+    """A session's id as a client states it. Raises RequestFailed for what is none."""
+    if not _ID.match(header):
+        raise RequestFailed(_ODD_ID)
+    return header
+
+
+class SessionTurn:
+    """One request in a session. Implements `work.Turn`."""
+
+    hears = True
+
+    def __init__(self, remembering: Remembering, tenant: str, id_: str) -> None:
+        self._remembering = remembering
+        self._tenant = tenant
+        self._id = id_
+        self._asked: tuple[ir.Message, ...] = ()
+
+    async def expand(self, work: Work) -> None:
+        """Put the session's turns before the request's messages, behind what it says to the system.
+
+        Raises RequestFailed (400, 503).
+        """
+        if not self._remembering.ttl:
+            raise RequestFailed(_OFF)
+        request = work.request
+        try:
+            kept = await self._remembering.store.sessions.turns(self._tenant, self._id)
+        except StoreFailed as error:
+            log.exception("the session store failed")
+            raise RequestFailed(_UNREACHABLE) from error
+        opening = 0
+        while opening < len(request.messages) and request.messages[opening].role in _HISTORY:
+            opening += 1
+        self._asked = request.messages[opening:]
+        messages = list(request.messages[:opening])
+        sealed: list[Sealed] = []
+        for turn in map(_decode, kept):
+            start = len(messages)
+            messages += turn.messages
+            if turn.provider is not None:
+                sealed.append(Sealed(start, len(messages), turn.provider))
+        if len(messages) > opening:
+            work.wire = msgspec.structs.replace(work.wire, continued=(opening, len(messages) - opening))
+            work.request = msgspec.structs.replace(request, messages=(*messages, *self._asked))
+            work.sealed = tuple(sealed)
+
+    async def admitted(self, work: Work) -> bool:
+        """A model is to be asked."""
+        return True
+
+    async def heard(self, work: Work, response: ir.Response) -> None:
+        """Keep the turn. An answer that failed, or a store that does, keeps nothing."""
+        if response.error is not None or not response.candidates:
+            return
+        blocks = response.candidates[0].blocks
+        if not blocks:
+            return
+        answer = ir.Message("assistant", blocks)
+        provider = work.deployment.provider
+        now = self._remembering.seams.now()
+        try:
+            await self._remembering.store.sessions.append(
+                self._tenant,
+                self._id,
+                _encode(Turn((*self._asked, answer), provider)),
+                now=now,
+                expires=now + self._remembering.ttl,
+            )
+        except (StoreFailed, ValueError):  # halves of surrogate pairs cannot be written
+            log.exception("a turn of a session could not be kept")
+
+
+_ODD_ID: Final = ir.Fault(
+    "invalid_request",
+    "Invalid 'X-Session-Id': expected 1 to 128 printable ASCII characters.",
+    code="invalid_value",
+    param="X-Session-Id",
+)
+_OFF: Final = ir.Fault(
+    "unsupported",
+    "This gateway keeps no sessions, so 'X-Session-Id' cannot be honoured.",
+    code="unsupported_value",
+    param="X-Session-Id",
+)
+_UNREACHABLE: Final = ir.Fault(
+    "unavailable", "The session cannot be reached at the moment.", code="store_unavailable", blame="gateway"
+)
