@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,6 +45,7 @@ def open_store(where: str | None, home: Path, limits: Limits = STANDARD, seams: 
         )
 
     async def open_file() -> Store:
+        await asyncio.to_thread(import_module, "dragoman.stores.sql.store")  # the loop does not wait for it
         from dragoman.stores.sql.store import SqlStore
 
         return await SqlStore.open(file, limits, seams)

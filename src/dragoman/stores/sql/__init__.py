@@ -1,0 +1,1 @@
+"""The store in a database, which other processes share and which outlives this one."""

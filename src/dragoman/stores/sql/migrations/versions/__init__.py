@@ -1,0 +1,1 @@
+"""The migrations, oldest first. What is in one stays as it is."""
