@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,6 +21,7 @@ from dragoman.testing.serving import serving
 from tests.e2e.calls import MODELS, Site
 from tests.e2e.strict import held
 
+KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "NO_PROXY", "no_proxy")
 Serve = Callable[..., Awaitable[str]]
 Provide = Callable[..., Awaitable[FakeProvider]]
 Visit = Callable[..., Awaitable[Site]]
@@ -47,6 +49,19 @@ class Conversation:
         """What the last request lost, by its place in the client's body."""
         lost = [loss for loss in self.exchanges[-1].losses if loss.direction == "request"]
         return {loss.path: loss.severity for loss in lost}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Nothing of whoever runs the tests, and a home folder of its own."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return {
+        **kept,
+        "PYTHONUTF8": "1",
+        "TERM": "xterm",
+        "HOME": str(tmp_path),
+        "DRAGOMAN_HOME": str(tmp_path / "home"),
+    }
 
 
 @pytest.fixture

@@ -21,9 +21,10 @@ from dragoman.seams import SYSTEM
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from dragoman.config.load import Loaded
-    from dragoman.gateway import Gateway
+    from dragoman.supervisor import Worker
 
 _CANNOT_LISTEN = {
     errno.EADDRINUSE: "another program listens there: dragoman serve --port 0 takes a free port",
@@ -36,12 +37,17 @@ _LOOK_ABOVE = "the lines above say why; -v adds where"
 @click.command(
     "serve",
     cls=Command,
-    examples=("dragoman serve", "dragoman serve --port 3000 --config team.yaml"),
+    examples=(
+        "dragoman serve",
+        "dragoman serve --port 3000 --config team.yaml",
+        "dragoman serve --workers 4",
+    ),
     epilog="Ctrl-C finishes what runs; Ctrl-C again stops at once.",
 )
 @config_option
 @click.option("--host", help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes that answer; needs a database.")
 @click.option("--preset", multiple=True, metavar="NAME", help="Ready-made settings to build on.")
 @click.option("--no-auth", is_flag=True, help="Answer everybody, on a public host too.")
 @click.option("--require-auth", is_flag=True, help="Ask for a key on loopback too.")
@@ -53,6 +59,7 @@ def command(
     port: int | None,
     preset: tuple[str, ...],
     *,
+    workers: int | None,
     no_auth: bool,
     require_auth: bool,
 ) -> None:
@@ -68,6 +75,7 @@ def command(
     overrides: dict[str, Any] = {
         "server.host": host,
         "server.port": port,
+        "server.workers": workers,
         "preset": list(preset) or None,
         "auth.open": no_auth or None,
         "auth.required": require_auth or None,
@@ -76,37 +84,96 @@ def command(
     _run(terminal, *_with_key(loaded(terminal, file, stated)), began)
 
 
+class _Offer(msgspec.Struct, frozen=True):
+    """What a gateway that runs can tell about itself: providers in a few words each, models, one to try."""
+
+    providers: list[str]
+    models: int
+    model: str | None
+
+
 def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float) -> None:
     from dragoman.cli.log import narrate
+
+    server = found.config.server
+    if server.workers > 1 and sys.platform == "win32":
+        raise Failure(
+            CONFIGURATION, "Windows cannot share a port among workers", hint="run it with --workers 1"
+        )
+    listener = _listen(server.host, server.port)
+    port: int = listener.getsockname()[1]
+    narrate(terminal)
+
+    def announce(offer: _Offer) -> None:
+        _announce(terminal, _ready(found, offer, port, key, SYSTEM.monotonic() - began))
+
+    try:
+        if server.workers > 1:
+            _answer_by_many(terminal, found, listener, announce)
+        else:
+            _answer(terminal, found, listener, announce)
+    except SystemExit as error:  # uvicorn's way to say that the application did not start; it is logged
+        raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error
+
+
+def _answer(
+    terminal: Terminal,
+    found: Loaded,
+    listener: socket.socket,
+    announce: Callable[[_Offer], None],
+    worker: Worker | None = None,
+) -> None:
+    """Serve in this process until told to stop. worker: which one of several this is."""
     from dragoman.gateway import Gateway
     from dragoman.observe.log import AccessLog
     from dragoman.server.serve import serve
 
-    server = found.config.server
-    listener = _listen(server.host, server.port)
-    narrate(terminal)
     log = None
-    if server.access_log and not terminal.quiet:
-        log = AccessLog(sys.stderr.buffer, people=terminal.for_people)
+    if found.config.server.access_log and not terminal.quiet:
+        log = AccessLog(sys.stderr.buffer, people=terminal.for_people, shared=worker is not None)
     gateway = Gateway(found, observers=[log] if log is not None else [])
+    if worker is not None:
+        gateway.worker, gateway.workers = worker.number, worker.count
     answered = False
 
     def ready() -> None:
         nonlocal answered
         answered = True
-        seconds = SYSTEM.monotonic() - began
-        _announce(terminal, _ready(found, gateway, listener.getsockname()[1], key, seconds))
+        announce(_Offer(gateway.describe(), len(gateway.entries()), gateway.example_model()))
 
     try:
-        serve(gateway, listener, ready)
+        serve(gateway, listener, ready, orders=worker.orders if worker is not None else None)
     except KeyboardInterrupt:
         if not answered:
             raise
-    except SystemExit as error:  # uvicorn's way to say that the application did not start; it is logged
-        raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error
     finally:
         if log is not None:
             log.close()
+
+
+def _answer_by_many(
+    terminal: Terminal, found: Loaded, listener: socket.socket, announce: Callable[[_Offer], None]
+) -> None:
+    """Serve in several workers until told to stop."""
+    # What workers need is loaded before they are made, so that they share it and are there at once.
+    import dragoman.gateway
+    import dragoman.observe.log  # noqa: F401
+    from dragoman.supervisor import NotStarted, supervise
+
+    def work(worker: Worker) -> None:
+        _answer(terminal, found, listener, lambda offer: worker.ready(msgspec.json.encode(offer)), worker)
+
+    server = found.config.server
+    try:
+        supervise(
+            listener,
+            server.workers,
+            work,
+            lambda message: announce(msgspec.json.decode(message, type=_Offer)),
+            drain=server.drain,
+        )
+    except NotStarted as error:
+        raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -135,8 +202,9 @@ def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
     return msgspec.structs.replace(found, config=config), own
 
 
-def _ready(found: Loaded, gateway: Gateway, port: int, key: ClientKey | None, seconds: float) -> banner.Ready:
+def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, seconds: float) -> banner.Ready:
     from dragoman.accounts.keys import is_loopback
+    from dragoman.assembly import needs_key
 
     server = found.config.server
     access: banner.Access = "open here" if is_loopback(server.host) else "open to all"
@@ -144,11 +212,11 @@ def _ready(found: Loaded, gateway: Gateway, port: int, key: ClientKey | None, se
         host=server.host,
         port=port,
         base=banner.address(server.host, port, server.base_path),
-        providers=gateway.describe(),
-        models=len(gateway.entries()),
-        model=gateway.example_model(),
+        providers=offer.providers,
+        models=offer.models,
+        model=offer.model,
         file=found.file,
-        access="key" if gateway.client_keys.required else access,
+        access="key" if needs_key(found.config) else access,
         made=key.key if key is not None and key.made else None,
         kept=key.file if key is not None else None,
         seconds=seconds,

@@ -8,8 +8,10 @@ clients or upstreams are never logged; control characters cannot occur in what i
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
+from collections.abc import Iterable, Iterator
 from threading import Event, Thread
 from typing import Any, BinaryIO
 
@@ -22,21 +24,27 @@ _RETRY_SECONDS = 0.05
 _PATIENCE_SECONDS = 1.0
 _QUEUED_LINES = 5_000
 _TEXT_CHARACTERS = 256
+_PIPE_BYTES = 4096
+"""What Linux writes to a pipe as a whole (PIPE_BUF); POSIX asks for 512, https://man7.org/linux/man-pages/man7/pipe.7.html"""
 _encode = msgspec.json.Encoder().encode
 
 
 class AccessLog:
     """Writes exchanges to a binary stream. people: lines for a terminal instead of JSON.
 
-    queued: lines that wait for the stream at most; those beyond are dropped and counted.
+    queued: lines that wait for the stream at most; those beyond are dropped and counted. shared: other
+    processes write to the same stream, so lines go there in pieces that even a pipe takes as a whole.
     """
 
-    def __init__(self, stream: BinaryIO, *, people: bool, queued: int = _QUEUED_LINES) -> None:
+    def __init__(
+        self, stream: BinaryIO, *, people: bool, queued: int = _QUEUED_LINES, shared: bool = False
+    ) -> None:
         # Not the buffer: a thread that waits inside of one holds its lock, and Python aborts at exit.
         self._stream: Any = getattr(stream, "raw", stream)
         self._line = _for_people if people else _for_machines
         self._people = people
         self._queued = queued
+        self._piece = _PIPE_BYTES if shared else sys.maxsize
         self._lines: deque[bytes] = deque()
         self._noted = Event()
         self._hurry = Event()
@@ -98,7 +106,8 @@ class AccessLog:
             if missed := self._dropped - self._told:
                 self._told += missed
                 lines.append(_missed(missed, self._dropped_at, people=self._people))
-            self._write(b"".join(lines))
+            for piece in _pieces(lines, self._piece):
+                self._write(piece)
             self._written.set()
 
     def _write(self, data: bytes) -> None:
@@ -112,6 +121,20 @@ class AccessLog:
                     rest = rest[written:]
         except (OSError, ValueError):
             return  # the reader of our log has gone; the requests have not
+
+
+def _pieces(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """The lines together, in pieces of at most `most` bytes; a longer line is a piece of its own."""
+    piece: list[bytes] = []
+    size = 0
+    for line in lines:
+        if piece and size + len(line) > most:
+            yield b"".join(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line)
+    if piece:
+        yield b"".join(piece)
 
 
 def _missed(count: int, at: float, *, people: bool) -> bytes:

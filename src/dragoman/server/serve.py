@@ -1,29 +1,37 @@
 """Runs the application under uvicorn: one process, one event loop, a drain at the end.
 
 The first signal to stop lets what runs finish, up to the configured time, while readiness says no; the
-second ends it at once.
+second ends it at once. One of several workers is told so by its parent instead, and drains as well when the
+parent has gone.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import signal
 import socket
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
 from dragoman.errors import DragomanError
 from dragoman.server.app import App
-from dragoman.server.http import HttpProtocol
+from dragoman.server.http import protocols
 
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
 
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75
+
+DRAIN: Final = b"d"
+"""A parent's order: finish what runs, and end."""
+END: Final = b"e"
+"""A parent's order: end at once."""
 
 
 class CannotListen(DragomanError):
@@ -48,10 +56,17 @@ def listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """Tells the gateway when it is to drain, and somebody when it is ready."""
 
-    def __init__(self, config: uvicorn.Config, gateway: Gateway, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        gateway: Gateway,
+        ready: Callable[[], None],
+        orders: socket.socket | None,
+    ) -> None:
         super().__init__(config)
         self._gateway = gateway
         self._ready = ready
+        self._orders = orders
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -59,20 +74,40 @@ class _Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 20)
+        if self._orders is not None:
+            asyncio.get_running_loop().add_reader(self._orders, self._obey, self._orders)
         if not self.should_exit:
             self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._orders is not None and sig == signal.SIGINT:
+            return  # Ctrl-C reaches the parent as well, which decides what it means
         self._gateway.draining = True
         super().handle_exit(sig, frame)
 
+    def _obey(self, orders: socket.socket) -> None:
+        """Do what the parent says, or drain without it."""
+        said = orders.recv(16)
+        if not said:
+            asyncio.get_running_loop().remove_reader(orders)
+        self._gateway.draining = self.should_exit = True
+        self.force_exit |= END in said
 
-def serve(gateway: Gateway, listener: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until a signal says stop. ready: called once, when requests are answered."""
+
+def serve(
+    gateway: Gateway,
+    listener: socket.socket,
+    ready: Callable[[], None],
+    *,
+    orders: socket.socket | None = None,
+) -> None:
+    """Serve until a signal says stop. ready: called once, when requests are answered.
+
+    orders: of a worker's parent: DRAIN or END; when it ends, the parent has gone, which means DRAIN.
+    """
     config = uvicorn.Config(
         App(gateway),
-        http=HttpProtocol,
-        ws="none",
+        **protocols(gateway.config.server),
         loop="auto",
         lifespan="on",
         log_config=None,
@@ -84,4 +119,4 @@ def serve(gateway: Gateway, listener: socket.socket, ready: Callable[[], None]) 
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, int(gateway.config.server.drain)),
     )
-    _Server(config, gateway, ready).run(sockets=[listener])
+    _Server(config, gateway, ready, orders).run(sockets=[listener])

@@ -1,0 +1,216 @@
+"""Several workers behind one port: who answers, what happens when one dies, and how all of them end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.command import SECONDS, Serving, Terminal, chat, run, serving
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="workers are forks"),
+    pytest.mark.skipif(find_spec("sqlalchemy") is None, reason="workers share a database: extra `sql`"),
+]
+
+WORDS = [{"role": "user", "content": "word " * 10}]
+
+
+@pytest.fixture
+def two(environment: dict[str, str], tmp_path: Path) -> Iterator[Serving]:
+    """Two workers whose streams take a second."""
+    (tmp_path / "dragoman.yaml").write_text("providers: {simulate: {token_interval: 100ms}}")
+    with serving(environment, tmp_path, "--workers", "2") as server:
+        yield server
+
+
+def until(true: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def children(parent: int) -> set[int]:
+    """The processes that this one has started."""
+    rows = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True)
+    pairs = [line.split() for line in rows.stdout.splitlines()]
+    return {int(pid) for pid, ppid in pairs if int(ppid) == parent}
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has buried yet does not."""
+    row = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True)
+    return row.stdout.strip() not in {"", "Z"} and not row.stdout.startswith("Z")
+
+
+def health(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/health", timeout=SECONDS) as answer:
+        body: dict[str, Any] = json.load(answer)
+    return body
+
+
+def seen(url: str) -> set[tuple[int, int]]:
+    """Which of how many workers have answered a few questions."""
+    return {(told["worker"], told["workers"]) for told in (health(url) for _ in range(20))}
+
+
+def all_answer(url: str) -> bool:
+    """Whether both workers answer, each under its own number."""
+    found: set[tuple[int, int]] = set()
+
+    def both() -> bool:
+        found.update(seen(url))
+        return len(found) == 2
+
+    until(both)
+    return found == {(1, 2), (2, 2)}
+
+
+def kill_one(server: Serving) -> None:
+    """Kill the older of two workers."""
+    victim, survivor = sorted(children(server.process.pid))
+    os.kill(victim, signal.SIGKILL)
+
+    def replaced() -> bool:
+        there = children(server.process.pid)
+        return victim not in there and survivor in there and len(there) == 2
+
+    until(replaced)
+
+
+def test_each_worker_answers_and_the_parent_says_so_once(two: Serving) -> None:
+    assert two.ready["event"] == "ready"
+    assert all_answer(two.url)
+    assert len(children(two.process.pid)) == 2
+    code, out, events = two.stop()
+    assert (code, out) == (0, "")
+    assert {event["event"] for event in events} == {"exchange"}, "one banner, and nothing to complain about"
+
+
+def test_a_worker_that_is_killed_is_replaced_and_nobody_is_refused(two: Serving) -> None:
+    refused: list[Exception] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.wait(0.01):
+            try:
+                health(two.url)
+            except OSError as error:
+                if "refused" in str(error):  # what the victim itself was asked is lost with it
+                    refused.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    kill_one(two)
+    kill_one(two)
+    assert all_answer(two.url), "who comes takes the place of who went"
+    done.set()
+    asking.join()
+    assert refused == []
+    _, _, events = two.stop()
+    told = [event["message"] for event in events if event["event"] == "log"]
+    assert len(told) == 2
+    assert all("has ended by SIGKILL; another one starts in " in message for message in told)
+
+
+def test_a_log_that_nobody_reads_holds_up_no_replacement(two: Serving) -> None:
+    for _ in range(600):  # more than fits into the pipe
+        health(two.url)
+    kill_one(two)
+    kill_one(two)
+    two.process.send_signal(signal.SIGTERM)
+    assert two.process.wait(SECONDS) == 0
+
+
+def test_a_stop_lets_every_worker_finish_what_runs(two: Serving) -> None:
+    answers: list[bytes] = []
+
+    def ask() -> None:
+        with chat(two.url, stream=True, messages=WORDS) as answer:
+            answers.append(answer.read())
+
+    asking = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in asking:
+        thread.start()
+    time.sleep(0.5)
+    began = time.monotonic()
+    two.process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        health(two.url)
+    assert two.process.poll() is None, "it waits for the streams"
+    for thread in asking:
+        thread.join(SECONDS)
+    _, err = two.process.communicate(timeout=SECONDS)
+    assert time.monotonic() - began < 5
+    assert two.process.returncode == 0
+    assert [answer.rstrip().endswith(b"data: [DONE]") for answer in answers] == [True] * 6
+    assert [json.loads(line).get("end") for line in err.splitlines()] == ["done"] * 6
+
+
+def test_ctrl_c_drains_and_again_ends_at_once(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "dragoman.yaml").write_text("providers: {simulate: {token_interval: 10s}}")
+    terminal = Terminal(environment, tmp_path, "serve", "--port", "0", "--workers", "2")
+    banner = terminal.until("again stops now.")
+    assert banner.count("dragoman 0") == 1
+    url = next(word for word in banner.split() if word.startswith("http://"))
+    workers = children(terminal.process.pid)
+    with chat(url, stream=True) as answer:
+        assert answer.readline().startswith(b"data: ")
+        os.killpg(terminal.process.pid, signal.SIGINT)  # as a terminal does: parent and workers
+        time.sleep(0.5)
+        assert terminal.process.poll() is None, "it waits for the stream"
+        began = time.monotonic()
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        code, shown = terminal.end()
+    assert (code, time.monotonic() - began < 3) == (0, True)
+    assert not any(alive(pid) for pid in workers)
+    assert "Traceback" not in shown
+    assert "error" not in shown.lower()
+
+
+def test_workers_end_by_themselves_when_their_parent_is_killed(two: Serving) -> None:
+    workers = children(two.process.pid)
+    assert len(workers) == 2
+    two.process.kill()
+    until(lambda: not any(alive(pid) for pid in workers), 2)
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        health(two.url)
+
+
+def test_a_port_that_is_taken_is_said_once(environment: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = run(environment, tmp_path, "serve", "--port", str(port), "--workers", "2")
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert ended.stderr.splitlines() == [
+        f"error: cannot listen on 127.0.0.1:{port}: Address already in use",
+        " hint: another program listens there: dragoman serve --port 0 takes a free port",
+    ]
+
+
+def test_what_keeps_workers_from_starting_is_said_once(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "no.pem").write_text("no certificate")
+    provider = "{base_url: 'https://10.0.0.5', keys: [], ca_file: no.pem}"
+    (tmp_path / "dragoman.yaml").write_text(f"providers: {{mine: {provider}}}")
+    ended = run(environment, tmp_path, "serve", "--port", "0", "--workers", "3")
+    assert (ended.returncode, ended.stdout) == (3, "")
+    *log, error, hint = ended.stderr.splitlines()
+    assert ended.stderr.count("no certificate or crl found") <= 2, "once, and once as its traceback"
+    assert "certificate" in json.loads(log[0])["traceback"]
+    assert (error, hint[:7]) == ("error: the gateway could not start", " hint: ")
