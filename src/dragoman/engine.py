@@ -62,6 +62,16 @@ class Engine:
             log.exception("exchange %s failed", exchange.id)
             await self._fail(work, _INTERNAL)
 
+    async def understood(self, exchange: Exchange, inbound: Inbound, client: Client) -> Work:
+        """A request that is decoded, expanded and routed, to be looked at. Raises RequestFailed."""
+        work = Work(exchange, inbound, client)
+        self._decode(work)
+        await self._expand(work)
+        self._route(work)
+        await self._before(work)
+        work.deployment = work.route.deployments[0]
+        return work
+
     # Stages ------------------------------------------------------------------------------------------
 
     def _decode(self, work: Work) -> None:

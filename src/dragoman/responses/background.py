@@ -65,6 +65,7 @@ class Refused(msgspec.Struct, frozen=True):
     status: int
     headers: Headers
     body: bytes
+    fault: ir.Fault | None = None
 
 
 class Writer:
@@ -202,9 +203,24 @@ class Background:
         self._renewal: asyncio.Task[None] | None = None
         self.running: dict[str, Writer] = {}
 
-    async def start(self, exchange: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
-        """Have an answer run, and wait until it exists or is refused. inbound: framing "ndjson", streamed."""
+    async def start(self, asked: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
+        """Have an answer run, and wait until it exists or is refused.
+
+        asked: the exchange that asks for it; the answer gets one of its own. inbound: a stream, framed
+        "ndjson".
+        """
         writer = Writer(self)
+        seams = self._keeping.seams
+        exchange = Exchange(
+            f"ex_{seams.random_id()}",
+            asked.request_id,
+            asked.face,
+            asked.method,
+            f"{asked.path} (background)",
+            began=seams.monotonic(),
+            created=seams.now(),
+        )
+        exchange.client = asked.client
         turn = BackgroundTurn(self._keeping, tenant, writer)
         flight = self._flight(exchange, msgspec.structs.replace(inbound, turn=turn), writer)
         task = spawn(flight, f"background {exchange.id}")
@@ -212,7 +228,8 @@ class Background:
         task.add_done_callback(self._tasks.pop)
         if self._renewal is None or self._renewal.done():
             self._renewal = spawn(self._renew(), "leases")
-        return await asyncio.shield(writer.accepted)
+        begun = await asyncio.shield(writer.accepted)
+        return msgspec.structs.replace(begun, fault=exchange.fault) if isinstance(begun, Refused) else begun
 
     async def _flight(self, exchange: Exchange, inbound: Inbound, writer: Writer) -> None:
         seams = self._keeping.seams
@@ -297,6 +314,11 @@ class Background:
             self.wake(id_)
             record = await self._keeping.get(tenant, id_)
         return record
+
+    async def delete(self, tenant: str, id_: str) -> None:
+        """Forget an answer; if it runs, it need not go on. Raises RequestFailed (404, 503)."""
+        await self._keeping.delete(tenant, id_)
+        self._stop(id_)
 
     # --- Keeping alive ------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ can be continued, from another process too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -67,6 +67,10 @@ class ResponseTurn:
         self._background = background
         self._pieces: Sequence[Piece] = ()
         self._generates = True
+        self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
+        """What is asked about the whole input, in the place of the input itself."""
+        self.everything: list[Wire] = []
+        """The whole input, where `asks` is set."""
 
     # --- Before ------------------------------------------------------------------------------------
 
@@ -92,7 +96,10 @@ class ResponseTurn:
         work.sealed = tuple(sealed)
         work.echo = self._echo(body)
         changes: dict[str, Any] = {"store": False}
-        if history or resolved is not own:
+        if self.asks is not None:
+            self.everything = [*map(decode, history), *resolved]
+            changes["input"] = self.asks(self.everything)
+        elif history or resolved is not own:
             changes["input"] = [*history, *resolved]
         hidden = {key: value for key, value in body.items() if key not in _STATE}
         decoded = changes

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -22,7 +23,8 @@ from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.seams import SYSTEM
 from dragoman.server.client import PATIENCE, AsgiClient, ClientGone, read_body
-from dragoman.server.faces import Call, Endpoint, PathTable
+from dragoman.server.endpoint import Call, Endpoint
+from dragoman.server.faces import PathTable
 from dragoman.server.faults import INTERNAL, STOPPING, standing
 from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send
@@ -114,7 +116,8 @@ class App:
             if handler.takes_body:
                 _check_content_type(headers)
                 body = await self._body(arrival, exchange)
-            await handler.run(Call(body, headers, arrival.params, caller), exchange, client)
+            query = _query(arrival.scope)
+            await handler.run(Call(body, headers, arrival.params, caller, query), exchange, client)
         except RequestFailed as failed:
             await self._fail(failed.fault, endpoint, exchange, client)
         except ClientGone:
@@ -196,3 +199,9 @@ def _check_content_type(headers: Headers) -> None:
         named = repr(kind) if kind else "of the body"
         message = f"The content type {named} is not accepted; send 'content-type: application/json'."
     raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    """What stands behind the `?` of a request's address."""
+    stated = scope.get("query_string", b"")
+    return dict(parse_qsl(stated.decode("latin-1"), keep_blank_values=True)) if stated else {}

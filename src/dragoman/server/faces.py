@@ -6,7 +6,8 @@ not, so model paths are prefixes. Each endpoint belongs to a face, whose envelop
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,43 +18,18 @@ from dragoman.accounts.keys import Caller
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed, WireError
-from dragoman.exchange import Exchange
+from dragoman.exchange import Exchange, Mode
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
+from dragoman.server.endpoint import Call, Endpoint, Handler
+from dragoman.server.responses import ResponsesApi
+from dragoman.server.turns import turn_of
 from dragoman.version import __version__
 from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.work import Inbound
 
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
-
-
-class Call(msgspec.Struct, frozen=True):
-    """A request as handlers get it: authenticated, its body read."""
-
-    body: bytes
-    headers: Mapping[str, str]
-    params: Mapping[str, str]
-    caller: Caller
-
-
-Run = Callable[[Call, Exchange, AsgiClient], Awaitable[None]]
-
-
-class Handler(msgspec.Struct, frozen=True):
-    """What one method of an endpoint does."""
-
-    run: Run
-    takes_body: bool = False
-
-
-class Endpoint(msgspec.Struct, frozen=True):
-    """One path. template: how logs and metrics name it. public: needs no key."""
-
-    template: str
-    face: Dialect
-    methods: Mapping[str, Handler]
-    public: bool = False
 
 
 class PathTable:
@@ -63,7 +39,9 @@ class PathTable:
         self._gateway = gateway
         self._default_face = DIALECTS["openai_chat"]
         self._exact: dict[str, Endpoint] = {}
+        self._faces: dict[str, Dialect] = {}
         self._prefixes: list[tuple[str, str, Endpoint]] = []  # what stands before and after a model's name
+        self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
         self._base = gateway.config.server.base_path.rstrip("/")
         self._fill()
 
@@ -83,6 +61,7 @@ class PathTable:
                 Endpoint("/v1/engines/{model}/completions", completions, engine),
             )
         )
+        self._add_responses()
         for path in ("/v1/models", "/models"):
             self._add(path, models)
             self._prefixes.append((f"{path}/", "", Endpoint(f"{path}/{{model}}", self._default_face, model)))
@@ -93,10 +72,22 @@ class PathTable:
         ):
             self._add(path, {"GET": Handler(answer)}, public=True)
 
+    def _add_responses(self) -> None:
+        face = DIALECTS["openai_responses"]
+        self._faces[face.name] = face
+        for below, methods in ResponsesApi(self._gateway, face).paths():
+            for path in ("/v1" + below, below):
+                endpoint = Endpoint(path, face, methods)
+                if "{" in path:
+                    self._patterns.append((_pattern(path), endpoint))
+                else:
+                    self._exact[path] = endpoint
+
     def _add(self, path: str, methods: Mapping[str, Handler], *, public: bool = False) -> None:
         self._exact[path] = Endpoint(path, self._default_face, methods, public)
 
     def _add_face(self, path: str, face: Dialect) -> None:
+        self._faces[face.name] = face
         self._exact[path] = Endpoint(path, face, {"POST": Handler(partial(self._ask, face), takes_body=True)})
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
@@ -115,6 +106,9 @@ class PathTable:
             model = path.removeprefix(prefix).removesuffix(suffix)
             if model and path == prefix + model + suffix:
                 return endpoint, {"model": model}
+        for pattern, endpoint in self._patterns:
+            if (found := pattern.fullmatch(path)) is not None:
+                return endpoint, found.groupdict()
         return None, {}
 
     def face(self, endpoint: Endpoint | None) -> Dialect:
@@ -154,6 +148,7 @@ class PathTable:
                 settings.max_depth,
                 call.caller.models,
                 settings.max_values,
+                turn=turn_of(gateway, face, call.caller, call.headers),
             ),
             client,
         )
@@ -186,8 +181,8 @@ class PathTable:
 
     def _listed(self, entry: Entry) -> dict[str, Any]:
         gateway = self._gateway
-        mode = gateway.mode(entry.provider, self._default_face)
-        return _listed(entry, mode, gateway.performance.of(entry.deployment))
+        modes = {name: gateway.mode(entry.id, face) for name, face in self._faces.items()}
+        return _listed(entry, modes, gateway.performance.of(entry.deployment))
 
     async def _health(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         admitted = isinstance(self._gateway.client_keys.authenticate(call.headers), Caller)
@@ -202,10 +197,15 @@ class PathTable:
         await client.answer(200 if ready else 503, (), encode({"status": "ready" if ready else "draining"}))
 
 
-def _listed(entry: Entry, mode: str | None, measured: dict[str, Any] | None) -> dict[str, Any]:
+def _pattern(path: str) -> re.Pattern[str]:
+    """A path whose names in braces stand for one segment each."""
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+
+
+def _listed(entry: Entry, modes: Mapping[str, Mode], measured: dict[str, Any] | None) -> dict[str, Any]:
     """One model as OpenAI lists it, with what we know beside it; SDKs ignore keys they do not know.
 
-    mode: whether the chat face relays to it or translates. measured: how fast it has been.
+    modes: whether each face that is served relays to it or translates. measured: how fast it has been.
     """
     listed: dict[str, Any] = {
         "id": entry.id,
@@ -223,8 +223,7 @@ def _listed(entry: Entry, mode: str | None, measured: dict[str, Any] | None) -> 
         listed["context_window"] = entry.context_window
     if entry.max_output_tokens is not None:
         listed["max_output_tokens"] = entry.max_output_tokens
-    if mode is not None:
-        listed["faces"] = {"openai_chat": mode}
+    listed["faces"] = modes
     if measured is not None:
         listed["performance"] = measured
     return listed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from dragoman import ir
 
 if TYPE_CHECKING:
-    from dragoman.server.faces import Endpoint
+    from dragoman.server.endpoint import Endpoint
 
 INTERNAL: Final = ir.Fault(
     "internal", "The gateway failed to handle this request.", code="internal_error", blame="gateway"

@@ -20,10 +20,9 @@ from dragoman.wire.json import decode_head, encode_head
 
 _LONGEST_LANE = 256
 """Bytes of a `stream_id` as JSON; every event repeats it."""
-_NOTICES: Final = frozenset({"response.processed"})
+_NOTICES: Final = frozenset({b'"response.processed"'})
 """What clients tell without asking for anything: Codex, that it has dealt with an answer."""
 _YES: Final = msgspec.Raw(b"true")
-_decode = msgspec.json.Decoder().decode
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -58,19 +57,16 @@ def read_response(message: str, max_depth: int) -> Asked | None:
         head = decode_head(message.encode(), max_depth)
     except WireError as error:
         return Asked(fault=ir.Fault("invalid_request", error.message, error.code, error.path or None))
-    lane = head.pop("stream_id", b"null")
-    if bytes(lane) == b"null":
-        lane = b""
-    elif bytes(lane)[:1] != b'"' or len(bytes(lane)) > _LONGEST_LANE:
+    lane = bytes(head.pop("stream_id", b"null"))
+    if lane != b"null" and (lane[:1] != b'"' or len(lane) > _LONGEST_LANE):
         return _refused("stream_id", f"a string of at most {_LONGEST_LANE} bytes")
-    else:
-        lane = b'"stream_id":%b,' % bytes(lane)
-    kind = _decode(head.pop("type", b"null"))
+    lane = b"" if lane == b"null" else b'"stream_id":%b,' % lane
+    kind = bytes(head.pop("type", b"null"))
     if kind in _NOTICES:
         return None
-    if kind != "response.create":
+    if kind != b'"response.create"':
         return _refused("type", "'response.create'", lane)
-    if _decode(head.pop("background", b"null")):
+    if bytes(head.pop("background", b"null")) not in (b"null", b"false"):
         return _refused("background", "false: what is asked for on a socket is answered on it", lane)
     head.pop("stream_options", None)
     head["stream"] = _YES

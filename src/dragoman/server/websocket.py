@@ -21,13 +21,16 @@ from dragoman import ir
 from dragoman.accounts.keys import Caller
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.server.faces import Endpoint, PathTable
+from dragoman.responses.turn import Connection
+from dragoman.server.endpoint import Endpoint
+from dragoman.server.faces import PathTable
 from dragoman.server.faults import INTERNAL, STOPPING, standing
 from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send
 from dragoman.server.origins import Origins
 from dragoman.server.socket_client import SocketClient
 from dragoman.server.socket_messages import LANGUAGES, Asked, Language
+from dragoman.server.turns import turn_of
 from dragoman.tasks import spawn
 from dragoman.wire.header import header_value
 from dragoman.work import Inbound
@@ -150,6 +153,7 @@ class _Socket:
         self._send = send
         self._inbox = _Inbox(gateway.config.server.max_body)
         self._expired = False
+        self._connection = Connection()
 
     async def run(self, receive: Receive, subprotocols: list[str] | tuple[()]) -> None:
         """Answer messages until the socket ends."""
@@ -219,6 +223,7 @@ class _Socket:
             visitor.caller.models,
             settings.max_values,
             "ndjson",
+            turn_of(self._gateway, visitor.endpoint.face, visitor.caller, visitor.headers, self._connection),
         )
         await self._gateway.engine.handle(exchange, inbound, client)
 

@@ -1,0 +1,44 @@
+"""What a path is: whose envelope its errors wear, and what each of its methods does."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from dragoman.accounts.keys import Caller
+from dragoman.dialects.dialect import Dialect
+from dragoman.exchange import Exchange
+from dragoman.server.client import AsgiClient
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request as handlers get it: authenticated, its body read.
+
+    params: what the path holds. query: the last value of each parameter behind the `?`.
+    """
+
+    body: bytes
+    headers: Mapping[str, str]
+    params: Mapping[str, str]
+    caller: Caller
+    query: Mapping[str, str] = {}
+
+
+Run = Callable[[Call, Exchange, AsgiClient], Awaitable[None]]
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """What one method of an endpoint does."""
+
+    run: Run
+    takes_body: bool = False
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One path. template: how logs and metrics name it. public: needs no key."""
+
+    template: str
+    face: Dialect
+    methods: Mapping[str, Handler]
+    public: bool = False

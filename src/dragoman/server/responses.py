@@ -1,0 +1,435 @@
+"""The Responses API and conversations over HTTP: everything that is not one question and its answer.
+
+https://platform.openai.com/docs/api-reference/responses, …/conversations. Whoever asks sees only what its own
+key made; an id of another's is one that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Dialect, WireRequest
+from dragoman.errors import RequestFailed, WireError
+from dragoman.exchange import Exchange
+from dragoman.responses.background import Refused
+from dragoman.responses.compaction import asking, compacted, remembered
+from dragoman.responses.items import Wire, items_of, kept
+from dragoman.responses.keeping import bodies, conversation_missing, decode, reachable, shown
+from dragoman.responses.turn import ResponseTurn
+from dragoman.server.client import AsgiClient
+from dragoman.server.endpoint import Call, Handler
+from dragoman.server.turns import turn_of
+from dragoman.state.store import Conversation
+from dragoman.tokens import count
+from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+from dragoman.work import Headers, Inbound
+
+if TYPE_CHECKING:
+    from dragoman.gateway import Gateway
+
+_MOST_LISTED: Final = 100
+_MOST_ITEMS: Final = 20
+"""Items that one request may add to a conversation, as the API has it."""
+_MOST_METADATA: Final = 16
+
+
+class ResponsesApi:
+    """The handlers of one gateway. face: the dialect openai_responses."""
+
+    def __init__(self, gateway: Gateway, face: Dialect) -> None:
+        self._gateway = gateway
+        self._face = face
+
+    def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
+        """Every path below /v1, `{id}` standing for one segment, with its methods."""
+
+        def post(run: Any) -> Handler:
+            return Handler(run, takes_body=True)
+
+        yield "/responses", {"POST": post(self.respond)}
+        yield "/responses/input_tokens", {"POST": post(self.input_tokens)}
+        yield "/responses/compact", {"POST": post(self.compact)}
+        yield "/responses/{id}", {"GET": Handler(self.retrieve), "DELETE": Handler(self.delete)}
+        yield "/responses/{id}/cancel", {"POST": Handler(self.cancel)}
+        yield "/responses/{id}/input_items", {"GET": Handler(self.input_items)}
+        yield "/conversations", {"POST": post(self.create_conversation)}
+        yield (
+            "/conversations/{id}",
+            {
+                "GET": Handler(self.conversation),
+                "POST": post(self.update_conversation),
+                "DELETE": Handler(self.delete_conversation),
+            },
+        )
+        yield (
+            "/conversations/{id}/items",
+            {"GET": Handler(self.conversation_items), "POST": post(self.add_items)},
+        )
+        yield (
+            "/conversations/{id}/items/{item}",
+            {"GET": Handler(self.conversation_item), "DELETE": Handler(self.remove_item)},
+        )
+
+    # --- Answers -----------------------------------------------------------------------------------
+
+    async def respond(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer one request, now or in the background."""
+        gateway = self._gateway
+        settings = gateway.config.server
+        client.streams_as(self._face.stream_type.encode(), self._face.ping, settings.heartbeat or None)
+        inbound = self._inbound(call)
+        head = _background(call.body)
+        if head is None:
+            turn = turn_of(gateway, self._face, call.caller, call.headers)
+            await gateway.engine.handle(exchange, msgspec.structs.replace(inbound, turn=turn), client)
+            return
+        streamed = bytes(head.get("stream", b"")) == b"true"
+        body = encode_head({**head, "stream": True})
+        inbound = msgspec.structs.replace(inbound, body=body, framing="ndjson")
+        begun = await gateway.background.start(exchange, inbound, call.caller.name)
+        if isinstance(begun, Refused):
+            exchange.fault = begun.fault
+            await client.answer(begun.status, begun.headers, begun.body)
+        elif streamed:
+            await self._follow(call.caller.name, begun.id, -1, client)
+        else:
+            await client.answer(200, (), encode(shown(begun)))
+
+    def _inbound(self, call: Call) -> Inbound:
+        settings = self._gateway.config.server
+        return Inbound(
+            self._face, call.body, call.headers, settings.max_depth, call.caller.models, settings.max_values
+        )
+
+    async def retrieve(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """One answer as it is now, or its events from a number on."""
+        tenant, id_ = call.caller.name, call.params["id"]
+        record = await self._gateway.background.look(tenant, id_)
+        if call.query.get("stream") not in {"true", "1"}:
+            await client.answer(200, (), encode(shown(record)))
+            return
+        if not record.background:
+            raise RequestFailed(_NOT_STREAMED)
+        after = _number(call.query, "starting_after", -1, at_least=-1)
+        heartbeat = self._gateway.config.server.heartbeat or None
+        client.streams_as(self._face.stream_type.encode(), self._face.ping, heartbeat)
+        await self._follow(tenant, id_, after, client)
+
+    async def _follow(self, tenant: str, id_: str, after: int, client: AsgiClient) -> None:
+        client.expect_stream()
+        await client.begin(200, ())
+        async for event in self._gateway.background.follow(tenant, id_, after):
+            kind = decode(event)["type"].encode()
+            await client.write(b"event: %b\ndata: %b\n\n" % (kind, event))
+        await client.end(b"data: [DONE]\n\n")
+
+    async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Forget an answer. One that runs is stopped."""
+        id_ = call.params["id"]
+        await self._gateway.background.delete(call.caller.name, id_)
+        await client.answer(200, (), encode({"id": id_, "object": "response", "deleted": True}))
+
+    async def cancel(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Stop an answer that runs in the background."""
+        record = await self._gateway.background.cancel(call.caller.name, call.params["id"])
+        await client.answer(200, (), encode(shown(record)))
+
+    async def input_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """What an answer was made from: all that it continued, and its own input."""
+        keeping, tenant, id_ = self._gateway.keeping, call.caller.name, call.params["id"]
+        record = await keeping.get(tenant, id_)
+        earlier: list[bytes] = []
+        if record.previous is not None:
+            for piece in await keeping.history(tenant, record.previous):
+                earlier += piece.items
+        await client.answer(200, (), _page([*earlier, *bodies(record.input)], call.query))
+
+    async def input_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """How many tokens a request's input is, without asking anybody."""
+        work = await self._gateway.engine.understood(exchange, self._asking(call, self._object(call)), client)
+        counted = count(work.request, work.deployment.model)
+        told = {"object": "response.input_tokens", "input_tokens": counted.tokens}
+        headers: Headers = () if counted.exact else ((b"x-dragoman-estimated", b"1"),)
+        await client.answer(200, headers, encode(told))
+
+    def _asking(self, call: Call, body: Mapping[str, Any]) -> Inbound:
+        """A question about a request, of which nothing is kept."""
+        turn = turn_of(self._gateway, self._face, call.caller, call.headers)
+        own = {**body, "store": False, "stream": False}
+        own.pop("background", None)
+        return msgspec.structs.replace(self._inbound(call), body=encode(own), turn=turn)
+
+    async def compact(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """A conversation in short: the user's latest words, and a summary by the model that is asked."""
+        gateway, body = self._gateway, self._object(call)
+        if not isinstance(body.get("model"), str):
+            raise RequestFailed(_missing("model"))
+        inbound = self._asking(call, body)
+        turn = inbound.turn
+        assert isinstance(turn, ResponseTurn)
+        turn.asks = asking
+        answered = _Answered()
+        await gateway.engine.handle(exchange, inbound, answered)
+        if answered.status >= 400:
+            await client.answer(answered.status, answered.headers, answered.body)
+            return
+        response = decode(answered.body)
+        mint = gateway.seams.random_id
+        stayed = [decode(item.body) for item in kept(remembered(turn.everything), mint)]
+        stayed = [{"status": "completed", **item} for item in stayed]
+        told = {
+            "id": exchange.id.replace("ex_", "resp_", 1),
+            "object": "response.compaction",
+            "created_at": int(exchange.created),
+            "output": [*stayed, compacted(_text(response), f"cmp_{mint()}")],
+            "usage": response.get("usage"),
+        }
+        await client.answer(200, answered.headers, encode(told))
+
+    def _object(self, call: Call) -> dict[str, Any]:
+        """A body as an object. Raises RequestFailed for what is none."""
+        try:
+            return decode_object(call.body or b"{}", self._gateway.config.server.max_depth)
+        except WireError as error:
+            fault = ir.Fault("invalid_request", error.message, error.code, error.path or None)
+            raise RequestFailed(fault) from error
+
+    # --- Conversations -----------------------------------------------------------------------------
+
+    async def create_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """A new conversation, perhaps with its first items."""
+        keeping, body = self._gateway.keeping, self._object(call)
+        if not keeping.retains:
+            raise RequestFailed(_NOTHING_RETAINED)
+        made = Conversation(
+            id=f"conv_{self._gateway.seams.random_id()}",
+            tenant=call.caller.name,
+            created=exchange.created,
+            metadata=encode(_metadata(body)),
+            expires=keeping.expires(),
+        )
+        items = kept(self._items(body), self._gateway.seams.random_id)
+        await reachable(keeping.store.conversations.create(made, items))
+        await client.answer(200, (), _conversation(made))
+
+    async def conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """One conversation, without its items."""
+        await client.answer(200, (), _conversation(await self._conversation(call)))
+
+    async def _conversation(self, call: Call) -> Conversation:
+        conversations, id_ = self._gateway.keeping.store.conversations, call.params["id"]
+        found = await reachable(conversations.get(call.caller.name, id_))
+        if found is None:
+            raise RequestFailed(conversation_missing(id_, None))
+        return found
+
+    async def update_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Replace its metadata."""
+        body, found = self._object(call), await self._conversation(call)
+        if "metadata" not in body:
+            raise RequestFailed(_missing("metadata"))
+        metadata = encode(_metadata(body))
+        conversations = self._gateway.keeping.store.conversations
+        await reachable(conversations.update(found.tenant, found.id, metadata))
+        await client.answer(200, (), _conversation(msgspec.structs.replace(found, metadata=metadata)))
+
+    async def delete_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Forget a conversation and its items."""
+        found = await self._conversation(call)
+        await reachable(self._gateway.keeping.store.conversations.delete(found.tenant, found.id))
+        await client.answer(
+            200, (), encode({"id": found.id, "object": "conversation.deleted", "deleted": True})
+        )
+
+    async def conversation_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Its items, a page at a time."""
+        items = await self._gateway.keeping.conversation(call.caller.name, call.params["id"])
+        await client.answer(200, (), _page(bodies(items), call.query))
+
+    async def add_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Add items at its end."""
+        keeping, found = self._gateway.keeping, await self._conversation(call)
+        given = self._items(self._object(call))
+        if not given:
+            raise RequestFailed(_missing("items"))
+        items = kept(given, self._gateway.seams.random_id)
+        append = keeping.store.conversations.append
+        if not await reachable(append(found.tenant, found.id, items, expires=keeping.expires())):
+            raise RequestFailed(conversation_missing(found.id, None))
+        await client.answer(200, (), _page(bodies(items), {"order": "asc", "limit": str(_MOST_LISTED)}))
+
+    async def conversation_item(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """One of its items."""
+        items = await self._gateway.keeping.conversation(call.caller.name, call.params["id"])
+        for item in items:
+            if item.id == call.params["item"]:
+                await client.answer(200, (), item.body)
+                return
+        raise RequestFailed(_no_item(call.params["item"]))
+
+    async def remove_item(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Remove one of its items; the conversation itself is answered."""
+        found, item = await self._conversation(call), call.params["item"]
+        remove = self._gateway.keeping.store.conversations.remove
+        if not await reachable(remove(found.tenant, found.id, item)):
+            raise RequestFailed(_no_item(item))
+        await client.answer(200, (), _conversation(found))
+
+    def _items(self, body: Mapping[str, Any]) -> list[Wire]:
+        """The items of a body, checked as an input is. Raises RequestFailed."""
+        given = body.get("items")
+        if not given:
+            return []
+        if isinstance(given, list) and len(given) > _MOST_ITEMS:
+            raise RequestFailed(_invalid("items", f"at most {_MOST_ITEMS} items"))
+        try:
+            self._face.check(WireRequest("chat", {"model": "", "input": given}))
+        except WireError as error:
+            param = "items" + error.path.removeprefix("input")
+            message = error.message.replace("'input", "'items")
+            raise RequestFailed(ir.Fault("invalid_request", message, error.code, param)) from error
+        return items_of(given)
+
+
+class _Answered:
+    """A client of ours: holds the answer. Implements `work.Client`."""
+
+    begun = False
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: Headers = ()
+        self.body = b""
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """The whole answer."""
+        self.status, self.headers, self.body = status, headers, body
+
+    def expect_stream(self) -> None:
+        """No stream is asked for."""
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """No stream is asked for."""
+
+    async def write(self, data: bytes) -> None:
+        """No stream is asked for."""
+
+    async def end(self, data: bytes = b"") -> None:
+        """No stream is asked for."""
+
+
+def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
+    """The members of a body that asks for an answer in the background; None for every other one."""
+    if b'"background"' not in body:
+        return None
+    try:
+        head = decode_head(body)
+    except WireError:
+        return None  # the engine says what is wrong with it
+    return head if bytes(head.get("background", b"")).strip() == b"true" else None
+
+
+def _page(items: Sequence[bytes], query: Mapping[str, str]) -> bytes:
+    """A page of a list. Raises RequestFailed for odd parameters."""
+    limit = _number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
+    order = query.get("order", "desc")
+    if order not in {"asc", "desc"}:
+        raise RequestFailed(_invalid("order", "'asc' or 'desc'"))
+    named = [(decode_id(item).id, item) for item in (items if order == "asc" else reversed(items))]
+    if (after := query.get("after")) is not None:
+        place = next((place for place, (id_, _) in enumerate(named) if id_ == after), None)
+        if place is None:
+            raise RequestFailed(_invalid("after", "the id of an item of this list"))
+        named = named[place + 1 :]
+    page = named[:limit]
+    return encode(
+        {
+            "object": "list",
+            "data": [msgspec.Raw(item) for _, item in page],
+            "first_id": page[0][0] if page else None,
+            "last_id": page[-1][0] if page else None,
+            "has_more": len(named) > limit,
+        }
+    )
+
+
+class _Id(msgspec.Struct):
+    id: str = ""
+
+
+decode_id: Final = msgspec.json.Decoder(_Id).decode
+
+
+def _conversation(conversation: Conversation) -> bytes:
+    return encode(
+        {
+            "id": conversation.id,
+            "object": "conversation",
+            "created_at": int(conversation.created),
+            "metadata": msgspec.Raw(conversation.metadata),
+        }
+    )
+
+
+def _metadata(body: Mapping[str, Any]) -> dict[str, str]:
+    stated = body.get("metadata") or {}
+    if not (
+        isinstance(stated, dict)
+        and len(stated) <= _MOST_METADATA
+        and all(
+            len(key) <= 64 and isinstance(value, str) and len(value) <= 512 for key, value in stated.items()
+        )
+    ):
+        raise RequestFailed(_invalid("metadata", "at most 16 strings of 512 characters, by keys of 64"))
+    return stated
+
+
+def _number(query: Mapping[str, str], name: str, default: int, *, at_least: int, at_most: int = 2**53) -> int:
+    stated = query.get(name)
+    if stated is None:
+        return default
+    try:
+        number = int(stated)
+    except ValueError:
+        number = at_least - 1
+    if not at_least <= number <= at_most:
+        most = f" to {at_most}" if at_most < 2**53 else " or more"
+        raise RequestFailed(_invalid(name, f"a whole number, {at_least}{most}"))
+    return number
+
+
+def _text(response: Mapping[str, Any]) -> str:
+    return "".join(
+        part.get("text", "")
+        for item in response["output"]
+        if item.get("type") == "message"
+        for part in item["content"]
+    )
+
+
+def _invalid(param: str, expected: str) -> ir.Fault:
+    return ir.Fault("invalid_request", f"Invalid '{param}': expected {expected}.", "invalid_value", param)
+
+
+def _missing(param: str) -> ir.Fault:
+    text = f"Missing required parameter: '{param}'."
+    return ir.Fault("invalid_request", text, "missing_required_parameter", param)
+
+
+def _no_item(id_: str) -> ir.Fault:
+    return ir.Fault("not_found", f"Item with id {id_[:128]!r} not found.", code="item_not_found")
+
+
+_NOT_STREAMED: Final = ir.Fault(
+    "invalid_request",
+    "Only answers that were asked for with 'background': true can be streamed again.",
+    code="invalid_value",
+    param="stream",
+)
+_NOTHING_RETAINED: Final = ir.Fault(
+    "unsupported", "This gateway keeps no conversations.", code="unsupported_value"
+)
