@@ -87,7 +87,7 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _tool_place(tools: Any, where: str) -> str:
-    """The place of a tool: those of namespaces are counted one by one in IR terms."""
+    """The place of a tool. Those of namespaces are counted one by one in IR terms; the input may bring more."""
     number, _, rest = where.removeprefix("tools[").partition("]")
     left = int(number)
     for index, tool in enumerate(tools if isinstance(tools, list) else ()):
@@ -102,7 +102,7 @@ def _tool_place(tools: Any, where: str) -> str:
             return locate(f"tools[{index}]{rest}")
         else:
             left -= 1
-    return locate(where)
+    return "$.tools"
 
 
 _OF_GROUP: Final = ".namespace"
