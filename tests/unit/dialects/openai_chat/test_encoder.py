@@ -386,6 +386,28 @@ def test_our_own_progress_passes() -> None:
     assert b'data: {"odd":1}\n\n' in streamed([START, ir.Raw("openai_chat", {"odd": 1}), *END])
 
 
+@pytest.mark.parametrize("usage", [False, True])
+@pytest.mark.parametrize(
+    "told",
+    [
+        [*text("Hé"), *block(ir.Thinking("Hm."), ir.ThinkDelta(0, "Hm.", 0), index=1), *END],
+        [*block(ir.ToolCall("c1", "look"), ir.ArgsDelta(0, "{}")), ir.Tally(ir.Usage(9, output=5)), *END],
+        [*text("Hel"), ir.Raw("openai_chat", {"odd": 1}), ir.Error(ir.Fault("internal", "No."))],
+        [ir.Open(0, ir.Text("Hi", logprobs=(ir.Logprob("Hi", -0.5),))), ir.Close(0), *END],
+    ],
+)
+def test_lines_are_the_events_without_their_frames(told: list[ir.Event], usage: bool) -> None:
+    """On a socket a chunk is a line, and no `[DONE]` follows: the next answer may."""
+    answer_to = msgspec.structs.replace(reply(usage=usage), framing="ndjson")
+    encoder = DIALECT.stream_encoder(answer_to)
+    lines = b"".join(map(encoder.feed, [START, *told])).splitlines(keepends=True)
+    assert [b"data: " + line + b"\n" for line in lines] == [
+        event + b"\n\n"
+        for event in streamed([START, *told], usage=usage).split(b"\n\n")
+        if event not in (b"", b"data: " + DONE)
+    ]
+
+
 def test_a_heartbeat_is_a_comment() -> None:
     assert DIALECT.stream_encoder(reply()).ping() == b": ping\n\n"
 

@@ -221,3 +221,23 @@ def test_a_stream_that_breaks_off_is_a_failure() -> None:
 
 def test_nothing_passes_after_the_end() -> None:
     assert relayed(TEXT, STOP, DONE, b'{"late":1}', DONE)[0] == data(TEXT) + data(STOP) + data(DONE)
+
+
+def test_lines_instead_of_events_where_the_client_is_on_a_socket() -> None:
+    """A frame is a line of its own, blank for line end, and no `[DONE]` follows: the next answer may."""
+    relay = RELAY.stream(msgspec.structs.replace(showing("mine"), framing="ndjson"))
+    sent = [relay.feed(frame) for frame in (chunk(ROLE), TEXT, chunk({"content": "Ho."}), STOP, DONE)]
+    assert all(line.endswith(b"\n") and line.count(b"\n") == 1 for line in sent[:-1])
+    assert [msgspec.json.decode(line)["model"] for line in sent[:-1]] == ["mine"] * 4
+    assert sent[-1] == b""
+    assert relay.done
+    assert RELAY.stream(msgspec.structs.replace(showing(None), framing="ndjson")).feed(
+        b'{"choices":[{"delta":\r\n{"content":"a"}}]}'
+    ) == (b'{"choices":[{"delta":  {"content":"a"}}]}\n')
+
+
+def test_lines_end_without_a_word_too() -> None:
+    relay = RELAY.stream(msgspec.structs.replace(showing(None), framing="ndjson"))
+    relay.feed(STOP)
+    assert relay.close() == b""
+    assert relay.done
