@@ -7,7 +7,7 @@ environment; what it builds belongs to one gateway and is closed with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from dragoman.dialects.facts import Facts
 from dragoman.dialects.table import DIALECTS
 from dragoman.fetch import Fetcher
 from dragoman.providers.auth import sign
-from dragoman.providers.provider import Provider
+from dragoman.providers.provider import Api, Provider
 from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Alias, Demands, Entry, Model, Table, Timers
 from dragoman.routing.route import Provider as Named
@@ -98,7 +98,8 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
                 alias.system_prompt,
                 alias.strict,
                 alias.check_output,
-                window=alias.context_window,
+                alias.api,
+                alias.context_window,
             )
             for name, alias in config.aliases.items()
         ],
@@ -187,12 +188,20 @@ def _seconds_or_ever(keep_alive: float | None) -> float:
 
 
 def _wire(provider: Provider, transport: Transport) -> WireUpstream:
-    url = provider.chat_url
+    first, *rest = provider.apis
+    further = [_spoken(provider, api, transport) for api in rest]
+    return _spoken(provider, first, transport, further)
+
+
+def _spoken(
+    provider: Provider, api: Api, transport: Transport, further: Sequence[WireUpstream] = ()
+) -> WireUpstream:
+    url = api.chat_url
     extra = {name: secret.reveal() for name, secret in provider.headers.items()}
     credentials = provider.credentials or (None,)
     accounts = [
         Account(
-            sign(url, {}, credential=credential, scheme=provider.auth, fixed=provider.fixed, extra=extra),
+            sign(url, {}, credential=credential, scheme=api.auth, fixed=api.fixed, extra=extra),
             None if credential is None else credential.secret.tail,
             (*(() if credential is None else (credential.secret.reveal(),)), *extra.values()),
         )
@@ -200,12 +209,14 @@ def _wire(provider: Provider, transport: Transport) -> WireUpstream:
     ]
     return WireUpstream(
         provider.name,
-        DIALECTS[provider.dialect],
+        DIALECTS[api.dialect],
         transport,
         urls={"chat": url},
-        stream_urls={"chat": provider.stream_url},
+        stream_urls={"chat": api.stream_url},
         accounts=accounts,
-        quirks=provider.quirks,
+        quirks=api.quirks,
+        models=api.models,
+        further=further,
     )
 
 
@@ -260,6 +271,7 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
         strict=model.strict,
         check_output=model.check_output,
         windows=tuple(target.context_window for target in model.targets),
+        api=model.api,
     )
 
 

@@ -81,7 +81,7 @@ class Flight:
         while commands:
             command = commands.pop(0)
             if isinstance(command, machine.Start):
-                fault = await self._attempt(command.candidate)
+                fault = await self._ask(command.candidate)
                 if fault is None:
                     return
                 commands = round_.on(machine.Failed(fault), self._now())
@@ -102,10 +102,32 @@ class Flight:
             for account in range(accounts(deployment.provider))
         ]
 
-    async def _attempt(self, candidate: Candidate) -> ir.Fault | None:
+    async def _ask(self, candidate: Candidate) -> ir.Fault | None:
+        """One candidate in the protocol that suits; in another where a refusal says it was wrong.
+
+        None = the answer is delivered.
+        """
+        upstream = self._upstream(candidate.deployment)
+        while (fault := await self._attempt(candidate, upstream)) is not None and not self._committed:
+            asked = upstream
+            if not isinstance(asked, WireUpstream) or not asked.learns(candidate.deployment.model, fault):
+                break
+            upstream = self._upstream(candidate.deployment)
+            if upstream is asked:
+                break
+        return fault
+
+    def _upstream(self, deployment: Deployment) -> Upstream:
+        upstream, work = self._runtime.upstreams[deployment.provider], self._work
+        if not isinstance(upstream, WireUpstream):
+            return upstream
+        return upstream.spoken(
+            work.face.name, deployment.model, deployment.facts, lambda: work.request, work.route.api
+        )
+
+    async def _attempt(self, candidate: Candidate, upstream: Upstream) -> ir.Fault | None:
         """One call. None = the answer is delivered; a fault = it failed, whether or not content went out."""
         work, exchange, deployment = self._work, self._exchange, candidate.deployment
-        upstream = self._runtime.upstreams[deployment.provider]
         relayed = work.can_relay(upstream, deployment.facts)
         record = AttemptRecord(
             f"{exchange.id}-{len(exchange.attempts) + 1}",

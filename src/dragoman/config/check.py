@@ -22,7 +22,7 @@ from dragoman.dialects.quirks import Quirks
 from dragoman.errors import Problem
 from dragoman.providers import address
 from dragoman.providers.auth import CREDENTIAL_HEADERS
-from dragoman.providers.catalog import CATALOG
+from dragoman.providers.catalog import CATALOG, STREAM_PATHS
 from dragoman.providers.provider import Provider
 from dragoman.verify.bounds import available
 
@@ -144,6 +144,10 @@ class _Checker:
         for index, origin in enumerate(server.cors_origins or ()):
             if origin != "*":
                 self.attempt(f"server.cors_origins[{index}]", _web_origin, origin)
+        if server.workers > 1 and self.config.stores.sql == "memory":
+            self.problem(
+                "server.workers", "several workers share what lasts through a database", "stores.sql: sqlite"
+            )
 
     def auth(self) -> None:
         auth = self.config.auth
@@ -170,16 +174,21 @@ class _Checker:
         if "*" in settings.models and len(settings.models) > 1:
             self.problem(f"{path}.models", "`*` stands alone")
         before = len(self.problems)
-        for quirk, value in settings.quirks.items():
-            place = join(f"{path}.quirks", quirk)
-            if quirk not in Quirks.__struct_fields__:
-                self.problem(place, "unknown quirk", suggest(quirk, Quirks.__struct_fields__))
-            else:
-                self.attempt(place, resolve.quirk_of, quirk, value)
+        self.quirks(settings.quirks, f"{path}.quirks")
+        for index, api in enumerate(settings.apis or ()):
+            self.quirks(api.quirks, f"{path}.apis[{index}].quirks")
         if (account := self.account(name, settings, path)) is not None and len(self.problems) == before:
             if settings.enabled:
                 self.accounts[name] = account
             self.remark(account, settings, path)
+
+    def quirks(self, quirks: Mapping[str, Any], path: str) -> None:
+        for quirk, value in quirks.items():
+            place = join(path, quirk)
+            if quirk not in Quirks.__struct_fields__:
+                self.problem(place, "unknown quirk", suggest(quirk, Quirks.__struct_fields__))
+            else:
+                self.attempt(place, resolve.quirk_of, quirk, value)
 
     def account(self, name: str, settings: ProviderSettings, path: str) -> Provider | None:
         """The account, built step by step so that each mistake is found at its own setting."""
@@ -192,7 +201,9 @@ class _Checker:
             dialect = resolve.dialect_of(settings, vendor)
         except ValueError as error:
             self.problem(
-                f"{path}.dialect", str(error), "for its other dialects choose another name, and a base_url"
+                f"{path}.dialect",
+                str(error),
+                "what it speaks beside that goes into `apis`; for another server choose another name",
             )
             return None
         try:
@@ -211,7 +222,16 @@ class _Checker:
             self.problem(
                 f"{path}.base_url", f"{base} is Dragoman's own address", "requests would go round in a circle"
             )
-        if any(quirk not in Quirks.__struct_fields__ for quirk in settings.quirks):
+        spoken = [dialect]
+        for index, api in enumerate(settings.apis or ()):
+            place = f"{path}.apis[{index}]"
+            if api.dialect in spoken:
+                self.problem(f"{place}.dialect", f"{api.dialect} is spoken anyway, or stands there twice")
+            elif api.path and api.dialect in STREAM_PATHS:
+                self.problem(f"{place}.path", f"{api.dialect} has the model in its paths")
+            spoken.append(api.dialect)
+        stated = (settings.quirks, *(api.quirks for api in settings.apis or ()))
+        if any(quirk not in Quirks.__struct_fields__ for quirks in stated for quirk in quirks):
             return None
         try:
             return resolve.provider_of(name, settings, self.sources)
@@ -244,6 +264,7 @@ class _Checker:
                 join("aliases", name), "the name is also a model's; a request could mean only one of them"
             )
         self.headers(model.headers, f"{path}.headers")
+        self.api(model.api, [target.use for target in model.targets], f"{path}.api")
         for index, deployment in enumerate(model.deployments):
             self.deployment(deployment, f"{path}.deployments[{index}]")
         if model.use is not None:
@@ -280,6 +301,17 @@ class _Checker:
                 self.warn(place, "is no field of the chat API; it is sent all the same", near)
         if not self.in_circle(name):
             self.target(alias.route, f"{path}.route")
+            self.api(alias.api, self.uses(alias.route), f"{path}.api")
+
+    def api(self, api: str | None, uses: Iterable[str], path: str) -> None:
+        """A protocol to ask in: one of the providers must speak it. uses: `provider/model`."""
+        providers = {use.partition("/")[0] for use in uses}
+        accounts = [self.accounts[name] for name in providers if name in self.accounts]
+        if api is None or not providers or not providers <= {*self.accounts, *BUILT_IN}:
+            return  # unknown ones have problems of their own
+        if not any(one.dialect == api for account in accounts for one in account.apis):
+            hint = "say in providers.NAME.apis what its provider speaks" if accounts else None
+            self.problem(path, f"it cannot be asked in {api}", hint)
 
     def circles(self) -> None:
         """Reports each circle of aliases once, at its first alias in the file."""
@@ -319,6 +351,16 @@ class _Checker:
         elif not self.is_owned(target):
             hint = suggest(target, self.models | (self.aliases - {"*"}))
             self.problem(path, f"nothing is called `{target}`", hint or "write provider/model")
+
+    def uses(self, target: str) -> list[str]:
+        """What may answer a name that leads in no circle, as `provider/model`."""
+        while target in self.config.aliases:
+            target = self.config.aliases[target].route
+        if target in self.config.models:
+            return [deployment.use for deployment in self.config.models[target].targets]
+        if target.partition("/")[0] in self.providers:
+            return [target]
+        return [f"{name}/{target}" for name, account in self.accounts.items() if account.owns(target)]
 
     def is_owned(self, model: str) -> bool:
         """Whether a provider's vendor owns the bare name. Taken for granted while a provider has problems."""

@@ -11,21 +11,23 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from dragoman.config.settings import Api as ApiSettings
 from dragoman.config.settings import Provider as Settings
 from dragoman.config.tree import Source, join
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.providers import address
-from dragoman.providers.auth import Credential
+from dragoman.providers.auth import Credential, Scheme
 from dragoman.providers.catalog import (
     CATALOG,
     CHAT_PATHS,
     DIALECT_AUTH,
     DIALECT_HEADERS,
     STREAM_PATHS,
+    ApiRow,
     DialectName,
     Vendor,
 )
-from dragoman.providers.provider import Provider, base_url
+from dragoman.providers.provider import Api, Provider, base_url
 
 
 def vendor_of(name: str, settings: Settings) -> Vendor | None:
@@ -52,6 +54,39 @@ def paths_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) ->
     return chat_path, STREAM_PATHS.get(dialect, chat_path)
 
 
+def apis_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> tuple[Api, ...]:
+    """What it speaks beside its dialect: what the operator says, else what its row says."""
+    rows = vendor.also if vendor else {}
+    stated = settings.apis
+    if stated is None:
+        stated = tuple(ApiSettings(dialect=name) for name in rows)
+    base = address_of(settings, vendor, dialect)
+    auth = auth_of(settings, vendor, dialect)
+    return tuple(api_of(one, rows.get(one.dialect, ApiRow()), base, auth) for one in stated)
+
+
+def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
+    """One further protocol of a provider. base: the provider's. auth: how its keys travel otherwise."""
+    dialect = stated.dialect
+    if stated.path is None:
+        base = base.removesuffix(row.drops)
+    path = stated.path or row.path or CHAT_PATHS[dialect]
+    return Api(
+        dialect=dialect,
+        chat_url=base + path,
+        stream_url=base + STREAM_PATHS.get(dialect, path),
+        auth=stated.auth or row.auth or auth,
+        fixed=DIALECT_HEADERS[dialect],
+        quirks=_over(row.quirks, stated.quirks),
+        models=row.models,
+    )
+
+
+def auth_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> Scheme:
+    """How its keys travel."""
+    return settings.auth or (vendor.auth if vendor else DIALECT_AUTH[dialect])
+
+
 def address_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> str:
     """Its base URL in normal form."""
     chat_path, _ = paths_of(settings, vendor, dialect)
@@ -69,12 +104,13 @@ def quirk_of(name: str, value: Any) -> Any:
 
 def quirks_of(settings: Settings, vendor: Vendor | None) -> Quirks:
     """The row's quirks with the operator's over them."""
-    facts = vendor.quirks if vendor else STANDARD
-    if not settings.quirks:
+    return _over(vendor.quirks if vendor else STANDARD, settings.quirks)
+
+
+def _over(facts: Quirks, stated: Mapping[str, Any]) -> Quirks:
+    if not stated:
         return facts
-    return msgspec.structs.replace(
-        facts, **{name: quirk_of(name, value) for name, value in settings.quirks.items()}
-    )
+    return msgspec.structs.replace(facts, **{name: quirk_of(name, value) for name, value in stated.items()})
 
 
 def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) -> Provider:
@@ -92,7 +128,7 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         base_url=base,
         chat_path=chat_path,
         stream_path=stream_path,
-        auth=settings.auth or (vendor.auth if vendor else DIALECT_AUTH[dialect]),
+        auth=auth_of(settings, vendor, dialect),
         credentials=tuple(
             Credential(key, origin, str(sources.get(f"{place}[{index}]", "")))
             for index, key in enumerate(settings.keys or ())
@@ -102,4 +138,5 @@ def provider_of(name: str, settings: Settings, sources: Mapping[str, Source]) ->
         body=settings.body,
         quirks=quirks_of(settings, vendor),
         models=None if settings.models == ("*",) else settings.models,
+        further=apis_of(settings, vendor, dialect),
     )

@@ -109,7 +109,8 @@ class Server(Section, frozen=True):
     workers: Annotated[
         int,
         about(
-            "Processes that answer. More than one share what lasts, so they need a database (`stores.sql`).",
+            "Processes that answer. More than one share what lasts, so they need a database (`stores.sql`). "
+            "Each that is asked for an embedded model runs its own. Windows runs one.",
             unit="processes",
             env="DRAGOMAN_WORKERS",
             ge=1,
@@ -219,6 +220,23 @@ class Pool(Section, frozen=True):
     )
 
 
+class Api(Section, frozen=True):
+    """A further protocol that a provider speaks, at the same address and for the same keys."""
+
+    shorthand: ClassVar[str | None] = "dialect"
+
+    dialect: Annotated[DialectName, about("The protocol.")]
+    path: Annotated[
+        PathPrefix | None,
+        about("Its chat endpoint below base_url.", default="the catalogue row's, else the dialect's"),
+    ] = None
+    auth: Annotated[
+        Scheme | None,
+        about("How a key travels.", default="the catalogue row's, else as for the provider's first protocol"),
+    ] = None
+    quirks: Annotated[Json, about("As the provider's, for this protocol.")] = {}
+
+
 class Provider(Section, frozen=True):
     """An account at a vendor, or any server that speaks one of the dialects."""
 
@@ -232,6 +250,14 @@ class Provider(Section, frozen=True):
     dialect: Annotated[
         DialectName | None,
         about("The protocol that it speaks.", default="the catalogue row's, else openai_chat"),
+    ] = None
+    apis: Annotated[
+        tuple[Api, ...] | None,
+        about(
+            "What it speaks beside that, best first: the name of a protocol, or `{dialect, path, auth, "
+            "quirks}`. A client's own protocol is relayed where the provider has it. `[]` for none.",
+            default="the catalogue row's",
+        ),
     ] = None
     base_url: Annotated[
         str | None,
@@ -408,6 +434,13 @@ class Model(Section, frozen=True):
             ge=1,
         ),
     ] = None
+    api: Annotated[
+        DialectName | None,
+        about(
+            "The protocol to ask it in, where its provider has several.",
+            default="the client's own where the provider has it, as far as the model and the request allow",
+        ),
+    ] = None
     supports: Annotated[Supports, about("What it can do.")] = Supports()
     timeouts: Annotated[ModelTimeouts, about("How long to wait, where it differs from the provider.")] = (
         ModelTimeouts()
@@ -451,6 +484,7 @@ class Alias(Section, frozen=True):
         int | None,
         about("As the model's, where it is to be less.", unit="tokens", default="the model's", ge=1),
     ] = None
+    api: Annotated[DialectName | None, about("As the model's `api`.", default="the model's")] = None
 
 
 class Retries(Section, frozen=True):

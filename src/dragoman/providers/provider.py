@@ -14,6 +14,23 @@ from dragoman.providers.catalog import APPENDING, BASE_PATHS, CHAT_PATHS, Dialec
 from dragoman.secret import Secret
 
 
+class Api(msgspec.Struct, frozen=True, kw_only=True):
+    """One protocol that a provider can be asked in.
+
+    chat_url, stream_url: the address of the chat endpoint, whole and for streams, perhaps with `{model}` in
+    it. auth: how a key travels. fixed: headers that the dialect insists on. models: patterns of the only
+    names that it serves, None = all.
+    """
+
+    dialect: DialectName
+    chat_url: str
+    stream_url: str
+    auth: Scheme
+    fixed: Mapping[str, str] = {}
+    quirks: Quirks = STANDARD
+    models: tuple[str, ...] | None = None
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Where requests go, in which dialect, with which keys.
 
@@ -22,7 +39,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     `{model}` where the model's name belongs; stream_path: the same for streams.
     credentials: its keys, each bound to this origin; empty for a server without keys. fixed: headers
     that the dialect insists on. headers: the operator's, lower-case names, possibly secret. body: JSON
-    merged into every request. models: the model names that it takes, None = any.
+    merged into every request. models: the model names that it takes, None = any. further: what it speaks
+    beside its dialect, the best first.
     """
 
     name: str
@@ -38,16 +56,25 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     body: Mapping[str, Any] = {}
     quirks: Quirks = STANDARD
     models: tuple[str, ...] | None = None
+    further: tuple[Api, ...] = ()
+
+    @property
+    def apis(self) -> tuple[Api, ...]:
+        """Every protocol that it can be asked in, its own dialect first."""
+        own = Api(
+            dialect=self.dialect,
+            chat_url=self.chat_url,
+            stream_url=self.base_url + self.stream_path,
+            auth=self.auth,
+            fixed=self.fixed,
+            quirks=self.quirks,
+        )
+        return (own, *self.further)
 
     @property
     def chat_url(self) -> str:
         """The address of the chat endpoint, perhaps with `{model}` in it."""
         return self.base_url + self.chat_path
-
-    @property
-    def stream_url(self) -> str:
-        """The address of the chat endpoint for streams."""
-        return self.base_url + self.stream_path
 
     @property
     def origin(self) -> str:

@@ -82,7 +82,8 @@ class Model(msgspec.Struct, frozen=True):
     uses: "provider/model" in order of preference. facts: what the operator states about it. timers:
     None = the provider's. headers, body: added to the provider's, theirs giving way. defaults: request
     fields in the chat dialect's words. strict, check_output: None = unstated. windows: the context of each of
-    `uses` where it is not `facts.context`.
+    `uses` where it is not `facts.context`. api: the protocol to ask in where the provider has it, None =
+    `apis.choose` decides.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Model(msgspec.Struct, frozen=True):
     windows: tuple[int | None, ...] = ()
     strict: Strict | None = None
     check_output: bool | None = None
+    api: str | None = None
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -109,6 +111,7 @@ class Alias(msgspec.Struct, frozen=True):
     system_prompt: str | None = None
     strict: Strict | None = None
     check_output: bool | None = None
+    api: str | None = None
     window: int | None = None
 
 
@@ -158,7 +161,8 @@ class Route(msgspec.Struct, frozen=True):
 
     asked: the name as it was asked for, the default model's when none was. deployments: at least one,
     in order of preference. defaults: request fields in the chat dialect's words, for fields that the
-    client left out. system_prompt: put first unless the client's messages open with a system message.
+    client left out. system_prompt: put first unless the client's messages open with a system message. api:
+    the operator's word for the protocol to ask in.
     """
 
     asked: str
@@ -167,6 +171,7 @@ class Route(msgspec.Struct, frozen=True):
     system_prompt: str | None = None
     strict: Strict = False
     check_output: bool = False
+    api: str | None = None
 
     def shown(self, deployment: Deployment) -> str | None:
         """The name that the answer shows: the one asked for, or None where the upstream's own is that one."""
@@ -312,6 +317,7 @@ class Table:
                     system_prompt=route.system_prompt if link.system_prompt is None else link.system_prompt,
                     strict=route.strict if link.strict is None else link.strict,
                     check_output=route.check_output if link.check_output is None else link.check_output,
+                    api=link.api or route.api,
                 )
             self._aliases[alias.name] = route
         self._fallback = self._aliases.pop(CATCH_ALL, None)
@@ -408,6 +414,7 @@ def _configured(
         model.defaults,
         strict=general.strict if model.strict is None else model.strict,
         check_output=general.check_output if model.check_output is None else model.check_output,
+        api=model.api,
     )
 
 

@@ -1,11 +1,16 @@
 """A provider over HTTP: dialect + account + transport.
 
+A provider that speaks several dialects has an upstream for each, with the same accounts and transport; the
+first of them knows the others and says which one to ask.
+
 `send` is what relaying uses: bytes in, frames out. `chat` and `complete` go through the IR. Everything
 that is the same for all requests (URLs, headers with the credential, extra body) is made once.
 """
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
@@ -17,8 +22,10 @@ from yarl import URL
 
 from dragoman import ir
 from dragoman.dialects.dialect import Dialect, Framing, Operation, Target, WireRequest
+from dragoman.dialects.facts import Facts
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
+from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 from dragoman.routing.route import deep_merge
 from dragoman.transport import Answer, Transport
 from dragoman.upstreams.upstream import Batches, Call, collected
@@ -32,7 +39,7 @@ _TELLING = 8
 
 
 _MOST_MET = 1024
-"""Addresses that are remembered for a provider."""
+"""Models of a provider that something is remembered of."""
 
 
 class Splitter(Protocol):
@@ -87,7 +94,11 @@ class Address:
 
 
 class WireUpstream:
-    """One configured provider that speaks a dialect over HTTP."""
+    """One configured provider that speaks a dialect over HTTP.
+
+    models: patterns of the only names that can be asked for here, None = all. further: the same provider in
+    its other dialects, the best first.
+    """
 
     def __init__(
         self,
@@ -99,6 +110,8 @@ class WireUpstream:
         stream_urls: Mapping[Operation, str] | None = None,
         accounts: Sequence[Account] = (Account({}),),
         quirks: Quirks = STANDARD,
+        models: Sequence[str] | None = None,
+        further: Sequence[WireUpstream] = (),
     ) -> None:
         self.name = name
         self.dialect = dialect
@@ -108,6 +121,41 @@ class WireUpstream:
         self._chat = Address(urls["chat"])
         self._streamed_chat = Address((stream_urls or urls)["chat"])
         self._headers = [_prepared(account.headers) for account in self.accounts]
+        self._serves = None if models is None else re.compile("|".join(map(fnmatch.translate, models)))
+        self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
+        self._lessons: dict[str, Lesson] = {}
+
+    def spoken(
+        self,
+        face: str,
+        model: str,
+        facts: Facts,
+        asked: Callable[[], ir.Request],
+        preferred: str | None = None,
+    ) -> WireUpstream:
+        """This provider in the dialect that an attempt asks in, see `apis.choose`."""
+        if len(self._spoken) == 1:
+            return self
+        offered: list[str] = []
+        lessons: dict[str, Lesson] = {}
+        for name, upstream in self._spoken.items():
+            if upstream._serves is None or upstream._serves.match(model):
+                offered.append(name)
+            if (lesson := upstream._lessons.get(model)) is not None:
+                lessons[name] = lesson
+        if lessons:
+            facts = taught(facts, offered, lessons)
+        return self._spoken[choose(face, offered, facts, asked, preferred)]
+
+    def learns(self, model: str, fault: ir.Fault) -> bool:
+        """Whether a failure tells something new about asking for this model in this dialect; it is kept."""
+        lesson = lesson_of(fault)
+        if lesson is None or self._lessons.get(model) == lesson:
+            return False
+        if len(self._lessons) >= _MOST_MET:
+            self._lessons.clear()
+        self._lessons[model] = lesson
+        return True
 
     async def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool
