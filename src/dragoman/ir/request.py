@@ -61,9 +61,9 @@ class ProviderTool(Value, frozen=True, tag_field="tool", tag=True):
     kind: the field's word for what it does ("web_search", "web_fetch", "code_execution", "mcp", …), so
     that another dialect can offer its own; name: what calls to it are named; value: the tool as its
     dialect wrote it. options: the same wishes in the field's words, for another dialect; for "web_search"
-    max_uses, allowed_domains, blocked_domains, context_size (low, medium, high) and location ({city, region,
-    country, timezone}), each only where stated. function: what says the same where it is the client that
-    runs the tool, and the target does not know it.
+    max_uses, allowed_domains, blocked_domains, context_size (low, medium, high), live (False: only what is
+    indexed) and location ({city, region, country, timezone}), each only where stated. function: what says the
+    same where it is the client that runs the tool, and the target does not know it.
     """
 
     dialect: str
@@ -168,8 +168,8 @@ class Request(Value, frozen=True):
     end user's id; safety_identifier: its hashed successor. prediction: what most of the answer will be,
     stated for speed. moderation: OpenAI's {model, policy}, a check of question and answer by another model.
     truncation: "auto" drops the oldest messages of a prompt that is longer than the window; "disabled"
-    refuses it. previous, conversation: state that the client refers to by id. stream_usage: usage in the stream was
-    asked for. extra: keys that the IR does not name, by dialect.
+    refuses it. previous, conversation: state that the client refers to by id. stream_usage: usage in the
+    stream was asked for. extra: keys that the IR does not name, by dialect.
     """
 
     dialect: str

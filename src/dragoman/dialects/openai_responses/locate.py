@@ -33,6 +33,7 @@ _OPTIONS: Final = {
     "allowed_domains": "filters.allowed_domains",
     "blocked_domains": "filters.blocked_domains",
     "context_size": "search_context_size",
+    "live": "external_web_access",
     "location": "user_location",
 }
 
@@ -87,7 +88,7 @@ def place(request: WireRequest, where: str) -> str:
 
 
 def _tool_place(tools: Any, where: str) -> str:
-    """The place of a tool. Those of namespaces are counted one by one in IR terms; the input may bring more."""
+    """The place of a tool. Those of namespaces count one by one in IR terms, and the input may bring more."""
     number, _, rest = where.removeprefix("tools[").partition("]")
     left = int(number)
     for index, tool in enumerate(tools if isinstance(tools, list) else ()):

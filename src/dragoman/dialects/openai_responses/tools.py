@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from dragoman import ir
+from dragoman.dialects.naming import named as named_tool
 from dragoman.dialects.openai_responses.builtins import offered
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
@@ -90,6 +91,8 @@ def _search_options(tool: dict[str, Any]) -> dict[str, Any] | None:
         for member in ("allowed_domains", "blocked_domains"):
             if filters.get(member) is not None:
                 options[member] = filters[member]
+    if tool.get("external_web_access") is False:
+        options["live"] = False
     if tool.get("search_context_size") is not None:
         options["context_size"] = tool["search_context_size"]
     if isinstance(location, dict):
@@ -250,6 +253,7 @@ def _encode_choice(
     body: dict[str, Any], choice: ir.ToolChoice, tools: Sequence[ir.Tool], draft: Draft
 ) -> None:
     kinds = {tool.name: tool.kind for tool in tools if isinstance(tool, ir.Function)}
+    spaces = choice.namespaces or (None,) * len(choice.names)
     word: Any
     if choice.mode == "native":
         if not draft.own:
@@ -261,17 +265,21 @@ def _encode_choice(
         if not draft.own and name not in kinds:
             draft.report.lose("tool_choice", "the chosen tool is not offered", "meaning")
             return
-        word = {"type": choice.kind if draft.own else kinds[name], "name": name}
-        if any(choice.namespaces):
-            word["namespace"] = choice.namespaces[0]
+        word = _chosen(choice.kind if draft.own else kinds[name], name, spaces[0])
     elif choice.names and choice.mode != "none":
-        named = [{"type": kinds.get(name, "function"), "name": name} for name in choice.names]
-        for tool, space in zip(named, choice.namespaces, strict=False):
-            if space is not None:
-                tool["namespace"] = space
+        grouped = {named_tool(tool): tool.kind for tool in tools if isinstance(tool, ir.Function)}
+        named = [
+            _chosen(grouped.get((space, name)) or kinds.get(name, "function"), name, space)
+            for space, name in zip(spaces, choice.names, strict=True)
+        ]
         word = {"type": "allowed_tools", "mode": _WORDS[choice.mode], "tools": named}
     else:
         word = _WORDS[choice.mode]
     if choice.extra is not None:
         restore(word if isinstance(word, dict) else {}, choice.extra, draft.report, "tool_choice")
     body["tool_choice"] = word
+
+
+def _chosen(kind: str, name: str, space: str | None) -> dict[str, Any]:
+    chosen = {"type": kind, "name": name}
+    return chosen if space is None else {**chosen, "namespace": space}

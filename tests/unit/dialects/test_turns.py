@@ -1,0 +1,70 @@
+"""Which messages of a history are one turn of the assistant, and how protocols of messages write it."""
+
+from __future__ import annotations
+
+import pytest
+
+from dragoman import ir
+from dragoman.dialects.dialect import Target
+from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.turns import turns
+
+USER = ir.Message("user", (ir.Text("Hi"),))
+TEXT = ir.Message("assistant", (ir.Text("I look."),))
+THOUGHT = ir.Message("assistant", (ir.Thinking("So."),))
+ONE = ir.Message("assistant", (ir.ToolCall("call_1", "look", "{}"),))
+TWO = ir.Message("assistant", (ir.ToolCall("call_2", "read", "{}"),))
+RESULTS = tuple(ir.Message("user", (ir.ToolResult(f"call_{n}", (ir.Text(str(n)),)),)) for n in (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("messages", "sizes"),
+    [
+        ((), []),
+        ((USER, USER), [1, 1]),
+        ((TEXT, TEXT), [1, 1]),
+        ((TEXT, ONE, TWO, USER, ONE), [3, 1, 1]),
+        ((THOUGHT, ONE, TEXT, TEXT), [3, 1]),
+        ((USER, THOUGHT, TEXT), [1, 2]),
+    ],
+)
+def test_what_one_turn_is(messages: tuple[ir.Message, ...], sizes: list[int]) -> None:
+    found = list(turns(messages))
+    assert [len(turn) for _, turn in found] == sizes
+    assert [message for _, turn in found for message in turn] == list(messages)
+    assert [index for index, _ in found] == [sum(sizes[:place]) for place in range(len(sizes))]
+
+
+@pytest.mark.parametrize("name", ["openai_chat", "mistral"])
+def test_the_calls_of_a_turn_stand_in_one_message(name: str) -> None:
+    report = Report(name)
+    request = ir.Request("items", "m", (USER, THOUGHT, ONE, TEXT, TWO, *RESULTS, TEXT, USER))
+    messages = DIALECTS[name].encode_request(request, Target(report)).body["messages"]
+    assert [message["role"] for message in messages] == [
+        *("user", "assistant", "tool", "tool"),
+        *("assistant", "user"),
+    ]
+    turn = messages[1]
+    assert turn["content"] == "I look."
+    ids = [call["id"] for call in turn["tool_calls"]]
+    assert [message["tool_call_id"] for message in messages[2:4]] == ids
+    assert [message["content"] for message in messages[2:4]] == ["1", "2"]
+    assert all(loss.path == "messages[1].blocks[0]" for loss in report.losses)
+
+
+def test_words_before_and_behind_a_call_are_set_apart() -> None:
+    request = ir.Request("items", "m", (USER, TEXT, ONE, TEXT, RESULTS[0]))
+    for name in ("openai_chat", "mistral"):
+        messages = DIALECTS[name].encode_request(request, Target(Report(name))).body["messages"]
+        assert messages[1]["content"].split("\n\n") == ["I look.", "I look."]
+
+
+def test_a_vendor_that_wants_thoughts_with_calls_gets_them_in_one_message() -> None:
+    quirks = Quirks(reasoning_field="reasoning_content", reasoning_replay="tool_turns")
+    request = ir.Request("items", "m", (USER, THOUGHT, ONE, RESULTS[0]))
+    report = Report("openai_chat")
+    body = DIALECTS["openai_chat"].encode_request(request, Target(report, quirks=quirks)).body
+    assert body["messages"][1]["reasoning_content"] == "So."
+    assert report.losses == []
