@@ -154,6 +154,18 @@ class Gateway:
             self._keeping = Keeping(assembly.store, self.config.responses, self.seams)
             self._remembering = Remembering(assembly.store, self.config.sessions, self.seams)
             self._background = Background(self._keeping, self._engine.handle, self.observe)
+            self._background.open()
+
+    async def drain(self) -> None:
+        """Let what runs in the background end, for as long as the configuration says."""
+        self.draining = True
+        if self._background is not None:
+            await self._background.drain(float(self.config.server.drain))
+
+    def hurry(self) -> None:
+        """Wait no longer for what runs in the background."""
+        if self._background is not None:
+            self._background.stop()
 
     async def close(self) -> None:
         """Close connections and the model process, for good. Running requests get a 503, or are cut off."""

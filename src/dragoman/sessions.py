@@ -46,6 +46,15 @@ class Remembering:
         self.seams = seams
         self.ttl = float(settings.ttl)
 
+    async def turns(self, tenant: str, id_: str) -> list[Turn]:
+        """The kept turns of a session. Raises RequestFailed (503)."""
+        try:
+            kept = await self.store.sessions.turns(tenant, id_)
+        except StoreFailed as error:
+            log.exception("the session store failed")
+            raise RequestFailed(_UNREACHABLE) from error
+        return [_decode(turn) for turn in kept]
+
 
 def session_id(header: str) -> str:
     """A session's id as a client states it. Raises RequestFailed for what is none."""
@@ -73,18 +82,14 @@ class SessionTurn:
         if not self._remembering.ttl:
             raise RequestFailed(_OFF)
         request = work.request
-        try:
-            kept = await self._remembering.store.sessions.turns(self._tenant, self._id)
-        except StoreFailed as error:
-            log.exception("the session store failed")
-            raise RequestFailed(_UNREACHABLE) from error
+        kept = await self._remembering.turns(self._tenant, self._id)
         opening = 0
         while opening < len(request.messages) and request.messages[opening].role in _HISTORY:
             opening += 1
         self._asked = request.messages[opening:]
         messages = list(request.messages[:opening])
         sealed: list[Sealed] = []
-        for turn in map(_decode, kept):
+        for turn in kept:
             start = len(messages)
             messages += turn.messages
             if turn.provider is not None:

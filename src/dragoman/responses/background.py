@@ -37,6 +37,8 @@ _LEASE: Final = 20.0
 """Seconds for which a running answer's process is believed to be alive."""
 _RENEWAL: Final = 2.0
 """Seconds between renewals, and about how late a cancel from another process is noticed."""
+_FAREWELL: Final = 5.0
+"""Seconds that stopped answers have to say so."""
 _FLUSH: Final = 0.05
 """Seconds for which events are gathered before they are kept together."""
 _POLL: Final = 0.25
@@ -201,7 +203,12 @@ class Background:
         self._tasks: dict[asyncio.Task[None], Writer] = {}
         self._news: dict[str, asyncio.Event] = {}
         self._renewal: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
         self.running: dict[str, Writer] = {}
+
+    def open(self) -> None:
+        """Begin to look after what other processes have left."""
+        self._watch = spawn(self.watch(), "abandoned answers")
 
     async def start(self, asked: Exchange, inbound: Inbound, tenant: str) -> StoredResponse | Refused:
         """Have an answer run, and wait until it exists or is refused.
@@ -341,6 +348,16 @@ class Background:
             for id_ in set(ids) - set(kept_on):
                 self._stop(id_)
 
+    async def watch(self) -> None:
+        """Look after the answers of processes that are gone, from time to time, until cancelled."""
+        while True:
+            await asyncio.sleep(_LEASE)
+            try:
+                if self._keeping.store.healthy:  # nothing is to be opened for this
+                    await self.sweep()
+            except (StoreFailed, RequestFailed):
+                log.exception("abandoned answers could not be looked for")
+
     async def sweep(self) -> None:
         """Write that the answers of processes that are gone have failed. Raises StoreFailed."""
         for record in await self._keeping.store.responses.orphans(self._keeping.seams.now()):
@@ -356,16 +373,24 @@ class Background:
         failed = msgspec.structs.replace(record, status="failed", body=encode(body), lease=None)
         await reachable(self._keeping.store.responses.settle(failed))
 
-    async def close(self, drain: float = 0.0) -> None:
-        """Let what runs go on for `drain` seconds, then end it as failed."""
-        if self._tasks and drain:
-            await asyncio.wait(list(self._tasks), timeout=drain)
+    async def drain(self, seconds: float) -> None:
+        """Wait for what runs, so long."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=seconds)
+
+    async def close(self) -> None:
+        """End what runs, as failed."""
+        self.stop()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=_FAREWELL)
+        for own in (self._renewal, self._watch):
+            if own is not None:
+                own.cancel()
+
+    def stop(self) -> None:
+        """End what runs, without waiting for it."""
         for task in list(self._tasks):
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=5)
-        if self._renewal is not None:
-            self._renewal.cancel()
 
 
 _NOT_BACKGROUND: Final = ir.Fault(

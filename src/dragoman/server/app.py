@@ -68,6 +68,7 @@ class App:
                 await self._gateway.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
+                await self._gateway.drain()
                 await self._gateway.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return

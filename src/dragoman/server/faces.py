@@ -23,6 +23,7 @@ from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.responses import ResponsesApi
+from dragoman.server.sessions import SessionsApi
 from dragoman.server.turns import turn_of
 from dragoman.version import __version__
 from dragoman.wire.json import decode_head, encode, encode_head
@@ -61,7 +62,7 @@ class PathTable:
                 Endpoint("/v1/engines/{model}/completions", completions, engine),
             )
         )
-        self._add_responses()
+        self._add_stateful()
         for path in ("/v1/models", "/models"):
             self._add(path, models)
             self._prefixes.append((f"{path}/", "", Endpoint(f"{path}/{{model}}", self._default_face, model)))
@@ -72,16 +73,20 @@ class PathTable:
         ):
             self._add(path, {"GET": Handler(answer)}, public=True)
 
-    def _add_responses(self) -> None:
+    def _add_stateful(self) -> None:
         face = DIALECTS["openai_responses"]
         self._faces[face.name] = face
         for below, methods in ResponsesApi(self._gateway, face).paths():
             for path in ("/v1" + below, below):
-                endpoint = Endpoint(path, face, methods)
-                if "{" in path:
-                    self._patterns.append((_pattern(path), endpoint))
-                else:
-                    self._exact[path] = endpoint
+                self._add_endpoint(Endpoint(path, face, methods))
+        for path, methods in SessionsApi(self._gateway).paths():
+            self._add_endpoint(Endpoint(path, self._default_face, methods))
+
+    def _add_endpoint(self, endpoint: Endpoint) -> None:
+        if "{" in endpoint.template:
+            self._patterns.append((_pattern(endpoint.template), endpoint))
+        else:
+            self._exact[endpoint.template] = endpoint
 
     def _add(self, path: str, methods: Mapping[str, Handler], *, public: bool = False) -> None:
         self._exact[path] = Endpoint(path, self._default_face, methods, public)

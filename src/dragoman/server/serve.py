@@ -67,6 +67,7 @@ class _Server(uvicorn.Server):
         self._gateway = gateway
         self._ready = ready
         self._orders = orders
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -74,8 +75,9 @@ class _Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 20)
+        self._loop = asyncio.get_running_loop()
         if self._orders is not None:
-            asyncio.get_running_loop().add_reader(self._orders, self._obey, self._orders)
+            self._loop.add_reader(self._orders, self._obey, self._orders)
         if not self.should_exit:
             self._ready()
 
@@ -84,6 +86,8 @@ class _Server(uvicorn.Server):
             return  # Ctrl-C reaches the parent as well, which decides what it means
         self._gateway.draining = True
         super().handle_exit(sig, frame)
+        if self.force_exit and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._gateway.hurry)
 
     def _obey(self, orders: socket.socket) -> None:
         """Do what the parent says, or drain without it."""
@@ -92,6 +96,8 @@ class _Server(uvicorn.Server):
             asyncio.get_running_loop().remove_reader(orders)
         self._gateway.draining = self.should_exit = True
         self.force_exit |= END in said
+        if self.force_exit:
+            self._gateway.hurry()
 
 
 def serve(
