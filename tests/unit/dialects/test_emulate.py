@@ -419,3 +419,63 @@ def test_all_at_once() -> None:
         ir.ToolCall("2", "get x", "{}"),
         ir.Text('{"name":"Ann"}'),
     )
+
+
+SEARCH_TOOLS = ir.Function("find", "Finds tools.", {"type": "object"})
+OFFERED = ir.ProviderTool("agents", "find", {"type": "find"}, function=SEARCH_TOOLS)
+
+
+def test_tools_that_the_client_runs_are_functions() -> None:
+    history = (
+        USER,
+        ir.Message("assistant", (ir.Native("agents", "f", {}, stands_for=ir.ToolCall("1", "find", "{}")),)),
+        ir.Message(
+            "user",
+            (ir.Native("agents", "r", {}, stands_for=ir.ToolResult("1", (ir.Text("weather"),))),),
+            tools=(WEATHER, SEARCH, ir.ProviderTool("agents", "odd", {})),
+        ),
+        ir.Message("developer", (ir.Native("agents", "x", {}),), tools=(SEARCH,)),
+    )
+    other = ir.ProviderTool("agents", "code_execution", {})
+    request = replace(PLAIN, messages=history, tools=(other, OFFERED, WEATHER))
+    emulation, report = ask(request, target("builtins"))
+    sent = emulation.request
+    assert sent.tools == (other, SEARCH_TOOLS, WEATHER, SEARCH)
+    assert sent.messages[1].blocks == (ir.ToolCall("1", "find", "{}"),)
+    assert sent.messages[2].blocks == (ir.ToolResult("1", (ir.Text("weather"),)),)
+    assert sent.messages[3].blocks == history[3].blocks
+    assert [(change.path, change.to) for change in report.changes] == [
+        ("tools[1]", "tools[1]"),
+        ("messages[2]", "tools[3]"),
+    ]
+    calls = (ir.ToolCall("2", "find", '{"q":1}'), ir.ToolCall("3", "search", "{}"))
+    seen = restored(emulation, ir.Response("t", candidates=(ir.Candidate(calls, ir.Stop("tool")),)))
+    assert seen.candidates[0].blocks == (replace(calls[0], kind="builtin"), calls[1])
+
+
+def test_a_target_that_has_them_gets_the_tools_of_the_protocol() -> None:
+    native = ir.Native("agents", "f", {}, stands_for=ir.ToolCall("1", "find", "{}"))
+    request = replace(PLAIN, tools=(OFFERED,), messages=(ir.Message("assistant", (native,)),))
+    emulation, report = ask(request, target())
+    assert emulation == Emulation(request)
+    assert report.changes == []
+
+
+def test_two_tools_of_one_name_would_not_be_told_apart() -> None:
+    request = replace(PLAIN, tools=(OFFERED, ir.Function("find")))
+    emulation, _ = ask(request, target("builtins"))
+    assert emulation.request.tools == request.tools
+    assert emulation.undo is None
+
+
+def test_tools_known_from_the_history_alone_are_offered() -> None:
+    told = ir.Message(
+        "developer", (ir.Native("agents", "x", {}, stands_for=ir.Text("More.")),), tools=(SEARCH,)
+    )
+    emulation, _ = ask(replace(PLAIN, messages=(told, USER)), target("builtins"))
+    assert emulation.request.tools == (SEARCH,)
+    assert emulation.request.messages[0].blocks == (ir.Text("More."),)
+    none, _ = ask(replace(PLAIN, messages=(replace(told, tools=()), USER)), target("builtins"))
+    assert none.request.tools is None
+    untouched, _ = ask(replace(PLAIN, tools=(WEATHER,)), target("builtins"))
+    assert untouched.request.messages is PLAIN.messages
