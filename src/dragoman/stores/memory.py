@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import islice
 
 import msgspec
 
@@ -400,7 +399,7 @@ class MemorySessions:
 
     async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
         now = self._now()
-        listed = (
+        listed = [
             Session(
                 id=id_,
                 tenant=owner,
@@ -409,10 +408,10 @@ class MemorySessions:
                 used=session.used,
                 expires=session.expires,
             )
-            for (owner, id_), session in reversed(self._sessions.items())
+            for (owner, id_), session in self._sessions.items()
             if session.expires > now and tenant in {None, owner}
-        )
-        return list(islice(listed, limit))
+        ]
+        return sorted(listed, key=_used, reverse=True)[:limit]
 
     async def delete(self, id_: str, tenant: str | None = None) -> int:
         now = self._now()
@@ -440,3 +439,7 @@ class MemorySessions:
 
     def _drop(self, key: tuple[str, str]) -> None:
         self._room.free(self._sessions.pop(key).place)
+
+
+def _used(session: Session) -> float:
+    return session.used

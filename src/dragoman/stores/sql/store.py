@@ -98,15 +98,16 @@ class SqlStore:
 
     async def _shrink(self, shares: Sequence[_Aged], more: int) -> None:
         """Remove the least recently used rows of an owner, until they are at least so many bytes."""
-        oldest = union_all(
-            *(
-                select(literal(place).label("place"), *aged.table.primary_key, aged.table.c.size, aged.used)
-                .where(aged.condition)
-                .order_by(None)
-                for place, aged in enumerate(shares)
-            )
-        ).limit(_BATCH)
-        oldest = oldest.order_by(oldest.selected_columns[-1])
+        rows = [
+            select(
+                literal(place).label("place"),
+                *aged.table.primary_key,
+                aged.table.c.size,
+                aged.used.label("last"),
+            ).where(aged.condition)
+            for place, aged in enumerate(shares)
+        ]
+        oldest = union_all(*rows).order_by("last").limit(_BATCH)
         while more > 0:
             leaving: list[list[Any]] = [[] for _ in shares]
             async with self._database.write() as connection:

@@ -1,0 +1,425 @@
+"""What every store does, wherever it keeps things."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from dragoman.state.store import Conversation, Item, Store, StoredResponse, StoreFailed, StoreFull
+from tests.unit.stores.conftest import NOW, Clock, Make
+
+replace = msgspec.structs.replace
+
+
+def items(*names: str, size: int = 0) -> tuple[Item, ...]:
+    return tuple(Item(name, b'{"id":"%b"}' % name.encode() + b" " * size) for name in names)
+
+
+def answer(id_: str = "resp_1", tenant: str = "t", **more: Any) -> StoredResponse:
+    standard = {"created": NOW, "status": "completed", "body": b'{"n":1}'}
+    return StoredResponse(id=id_, tenant=tenant, **{**standard, **more})
+
+
+RUNNING = answer(status="in_progress", input=items("in"), background=True, lease=NOW + 60, expires=NOW + 500)
+DONE = replace(RUNNING, status="completed", body=b"done", output=items("out"), deployment="a/b", lease=None)
+
+
+# --- Answers -------------------------------------------------------------------------------------
+
+
+async def test_an_answer_is_read_as_it_was_saved(store: Store) -> None:
+    for number, saved in enumerate(
+        (
+            answer(),
+            answer(input=items("a", "b"), output=items("c"), deployment="openai/gpt"),
+            answer(output=items("z", "y"), previous="resp_0", conversation="conv_1", expires=NOW + 0.5),
+            RUNNING,
+        )
+    ):
+        saved = replace(saved, id=f"resp_{number}")  # noqa: PLW2901 - the same with an id of its own
+        await store.responses.save(saved)
+        assert await store.responses.get("t", saved.id) == saved
+
+
+async def test_an_id_is_taken_once(store: Store) -> None:
+    await store.responses.save(answer(input=items("a")))
+    with pytest.raises(StoreFailed):
+        await store.responses.save(answer(body=b"other", tenant="u"))
+    assert await store.responses.get("t", "resp_1") == answer(input=items("a"))
+
+
+async def test_settling_writes_once(store: Store) -> None:
+    await store.responses.save(RUNNING)
+    assert await store.responses.settle(replace(RUNNING, status="queued", body=b"waits", lease=None))
+    queued = await store.responses.get("t", "resp_1")
+    assert queued == replace(RUNNING, status="queued", body=b"waits")  # the lease is its worker's
+    assert await store.responses.settle(DONE)
+    assert await store.responses.get("t", "resp_1") == DONE
+    cancelled = replace(RUNNING, status="cancelled", body=b"late", output=())
+    assert not await store.responses.settle(cancelled)
+    assert await store.responses.get("t", "resp_1") == DONE
+
+
+async def test_settling_replaces_what_it_said_before(store: Store) -> None:
+    await store.responses.save(RUNNING)
+    assert await store.responses.settle(replace(RUNNING, output=items("x", "y")))
+    assert await store.responses.settle(DONE)
+    assert await store.responses.get("t", "resp_1") == DONE
+    assert set(await store.responses.items("t", ["in", "out", "x", "y"])) == {"in", "out"}
+
+
+async def test_what_was_cancelled_deleted_or_is_over_is_not_settled(store: Store, clock: Clock) -> None:
+    for id_ in ("cancelled", "deleted", "over"):
+        await store.responses.save(replace(RUNNING, id=id_))
+    assert await store.responses.settle(replace(RUNNING, id="cancelled", status="cancelled"))
+    assert await store.responses.delete("t", "deleted")
+    clock.now += 500
+    for id_ in ("cancelled", "deleted", "over", "never"):
+        assert not await store.responses.settle(replace(DONE, id=id_))
+        assert await store.responses.get("t", id_) is None
+
+
+async def test_history_is_the_chain_oldest_first(store: Store) -> None:
+    chain = [
+        answer(
+            f"r{n}", previous=f"r{n - 1}" if n else None, input=items(f"i{n}"), output=items(f"o{n}", f"p{n}")
+        )
+        for n in range(4)
+    ]
+    for one in [*reversed(chain), answer("fork", previous="r1")]:
+        await store.responses.save(one)
+    assert await store.responses.history("t", "r3", expires=None) == chain
+    assert await store.responses.history("t", "r0", expires=None) == chain[:1]
+    forked = await store.responses.history("t", "fork", expires=None)
+    assert forked is not None
+    assert [one.id for one in forked] == ["r0", "r1", "fork"]
+
+
+async def test_a_chain_that_lacks_one_is_none(store: Store, clock: Clock) -> None:
+    await store.responses.save(answer("a", expires=NOW + 10))
+    await store.responses.save(answer("b", previous="a"))
+    await store.responses.save(answer("c", previous="b"))
+    assert await store.responses.history("t", "nothing", expires=None) is None
+    assert await store.responses.history("u", "c", expires=None) is None
+    clock.now += 10
+    assert await store.responses.history("t", "c", expires=None) is None
+    await store.responses.delete("t", "b")
+    assert await store.responses.history("t", "c", expires=None) is None
+
+
+async def test_an_ancestor_of_another_tenant_is_missing(store: Store) -> None:
+    await store.responses.save(answer("theirs", "u"))
+    await store.responses.save(answer("mine", previous="theirs"))
+    assert await store.responses.history("t", "mine", expires=None) is None
+
+
+@pytest.mark.parametrize("expires", [NOW + 20, NOW + 100, None])
+async def test_what_is_continued_lasts_longer(store: Store, clock: Clock, expires: float | None) -> None:
+    await store.responses.save(answer("short", expires=NOW + 10))
+    await store.responses.save(answer("long", previous="short", expires=NOW + 50))
+    await store.responses.save(answer("ever", previous="long"))
+    assert await store.responses.history("t", "ever", expires=expires) is not None
+    after = [await store.responses.get("t", id_) for id_ in ("short", "long", "ever")]
+    assert [one and one.expires for one in after] == [
+        expires,
+        None if expires is None else max(expires, NOW + 50),
+        None,
+    ]
+    clock.now += 15
+    assert await store.responses.get("t", "short") is not None
+
+
+async def test_items_are_found_wherever_they_are(store: Store, clock: Clock) -> None:
+    await store.responses.save(answer("r", input=items("i"), output=items("o"), expires=NOW + 10))
+    await store.conversations.create(Conversation(id="c", tenant="t", created=NOW), items("x"))
+    await store.conversations.append("t", "c", items("y", "i"), expires=None)
+    names = ["i", "o", "x", "y", "z"]
+    assert await store.responses.items("t", names) == {one.id: one.body for one in items("i", "o", "x", "y")}
+    assert await store.responses.items("u", names) == {}
+    assert await store.responses.items("t", []) == {}
+    clock.now += 10
+    assert set(await store.responses.items("t", names)) == {"i", "x", "y"}
+    await store.conversations.remove("t", "c", "x")
+    assert set(await store.responses.items("t", names)) == {"i", "y"}
+    await store.conversations.delete("t", "c")
+    assert await store.responses.items("t", names) == {}
+
+
+async def test_deleting_takes_items_and_events_along(store: Store) -> None:
+    await store.responses.save(RUNNING)
+    await store.responses.append("resp_1", 0, [b"e"])
+    assert await store.responses.delete("t", "resp_1")
+    assert not await store.responses.delete("t", "resp_1")
+    assert await store.responses.items("t", ["in"]) == {}
+    await store.responses.append("resp_1", 1, [b"late"])  # its worker does not know yet
+    await store.responses.save(RUNNING)
+    assert await store.responses.events("t", "resp_1", after=-1) == []
+
+
+async def test_events_are_read_in_order_from_anywhere(store: Store) -> None:
+    await store.responses.save(RUNNING)
+    await store.responses.append("resp_1", 0, [b"0", b"1"])
+    await store.responses.append("resp_1", 2, [])
+    await store.responses.append("resp_1", 2, [b"2"])
+    every = [(0, b"0"), (1, b"1"), (2, b"2")]
+    assert await store.responses.events("t", "resp_1", after=-1) == every
+    assert await store.responses.events("t", "resp_1", after=0) == every[1:]
+    assert await store.responses.events("t", "resp_1", after=-1, limit=2) == every[:2]
+    assert await store.responses.events("t", "resp_1", after=2) == []
+
+
+async def test_leases(store: Store) -> None:
+    await store.responses.save(RUNNING)
+    await store.responses.save(replace(RUNNING, id="other", lease=NOW + 30))
+    await store.responses.save(answer("settled", lease=NOW))
+    await store.responses.save(answer("nobody's", status="queued"))
+    assert await store.responses.orphans(NOW + 29) == []
+    assert [one.id for one in await store.responses.orphans(NOW + 30)] == ["other"]
+    renewed = await store.responses.renew(["resp_1", "other", "settled", "gone"], NOW + 90)
+    assert set(renewed) == {"resp_1", "other"}
+    assert await store.responses.orphans(NOW + 60) == []
+    assert await store.responses.settle(replace(DONE, id="other"))
+    left = await store.responses.orphans(NOW + 90)
+    assert left == [replace(RUNNING, lease=NOW + 90)]
+    assert set(await store.responses.renew(["resp_1", "other"], NOW + 99)) == {"resp_1"}
+
+
+# --- Conversations -------------------------------------------------------------------------------
+
+
+async def test_a_conversation_keeps_the_order_of_its_items(store: Store) -> None:
+    made = Conversation(id="c", tenant="t", created=NOW, metadata=b'{"a":1}')
+    await store.conversations.create(made, items("z", "a"))
+    assert await store.conversations.get("t", "c") == made
+    assert await store.conversations.append("t", "c", items("m"), expires=None)
+    assert await store.conversations.append("t", "c", (), expires=None)
+    assert await store.conversations.remove("t", "c", "m")
+    assert not await store.conversations.remove("t", "c", "m")
+    assert await store.conversations.append("t", "c", items("b", "0"), expires=None)
+    assert await store.conversations.items("t", "c") == list(items("z", "a", "b", "0"))
+    assert await store.conversations.update("t", "c", b"{}")
+    assert await store.conversations.get("t", "c") == replace(made, metadata=b"{}")
+
+
+async def test_a_conversation_lasts_since_its_last_turn(store: Store, clock: Clock) -> None:
+    await store.conversations.create(Conversation(id="c", tenant="t", created=NOW, expires=NOW + 10))
+    assert await store.conversations.items("t", "c") == []
+    assert await store.conversations.append("t", "c", items("a"), expires=NOW + 5)
+    assert await store.conversations.append("t", "c", items("b"), expires=NOW + 20)
+    clock.now += 19
+    assert await store.conversations.items("t", "c") == list(items("a", "b"))
+    clock.now += 1
+    assert await store.conversations.items("t", "c") is None
+    assert await store.conversations.get("t", "c") is None
+    assert not await store.conversations.append("t", "c", items("d"), expires=None)
+    assert not await store.conversations.update("t", "c", b"{}")
+    assert not await store.conversations.remove("t", "c", "a")
+    assert not await store.conversations.delete("t", "c")
+
+
+async def test_a_deleted_conversation_is_gone_with_its_items(store: Store) -> None:
+    made = Conversation(id="c", tenant="t", created=NOW)
+    await store.conversations.create(made, items("a"))
+    with pytest.raises(StoreFailed):
+        await store.conversations.create(made)
+    assert await store.conversations.delete("t", "c")
+    assert not await store.conversations.delete("t", "c")
+    assert await store.conversations.items("t", "c") is None
+    assert not await store.conversations.append("t", "c", items("b"), expires=None)
+    await store.conversations.create(made)
+    assert await store.conversations.items("t", "c") == []
+
+
+# --- Sessions ------------------------------------------------------------------------------------
+
+
+async def test_a_session_keeps_its_turns_in_order(store: Store) -> None:
+    for number in range(3):
+        await store.sessions.append("t", "s", b"%d" % number, now=NOW + number, expires=NOW + 100)
+    await store.sessions.append("u", "s", b"theirs", now=NOW, expires=NOW + 100)
+    assert await store.sessions.turns("t", "s") == [b"0", b"1", b"2"]
+    assert await store.sessions.turns("u", "s") == [b"theirs"]
+    assert list(await store.sessions.turns("t", "x")) == []
+    assert await store.sessions.count() == 2
+    (mine,) = await store.sessions.listed("t")
+    assert (mine.id, mine.tenant, mine.turns, mine.size, mine.used) == ("s", "t", 3, 3, NOW + 2)
+    assert [one.tenant for one in await store.sessions.listed()] == ["t", "u"]
+    assert len(await store.sessions.listed(limit=1)) == 1
+
+
+async def test_a_session_is_deleted_for_one_or_for_all(store: Store) -> None:
+    for tenant in ("t", "u", "v"):
+        await store.sessions.append(tenant, "s", b"1", now=NOW, expires=NOW + 100)
+    assert await store.sessions.delete("s", "t") == 1
+    assert await store.sessions.delete("s", "t") == 0
+    assert await store.sessions.count() == 2
+    assert await store.sessions.delete("s") == 2
+    assert await store.sessions.count() == 0
+
+
+async def test_a_session_that_is_over_begins_anew(store: Store, clock: Clock) -> None:
+    await store.sessions.append("t", "s", b"old", now=NOW, expires=NOW + 10)
+    await store.sessions.append("t", "other", b"old", now=NOW, expires=NOW + 10)
+    clock.now += 10
+    assert list(await store.sessions.turns("t", "s")) == []
+    assert (await store.sessions.count(), await store.sessions.listed()) == (0, [])
+    assert await store.sessions.delete("other") == 0
+    await store.sessions.append("t", "s", b"new", now=clock.now, expires=clock.now + 10)
+    assert await store.sessions.turns("t", "s") == [b"new"]
+
+
+async def test_the_oldest_turns_leave_a_session_that_is_too_large(make: Make) -> None:
+    sessions = make(session_size=10).sessions
+    for turn in (b"aaaa", b"bbbb", b"cc"):
+        await sessions.append("t", "s", turn, now=NOW, expires=NOW + 1)
+    assert await sessions.turns("t", "s") == [b"aaaa", b"bbbb", b"cc"]
+    await sessions.append("t", "s", b"ddddd", now=NOW, expires=NOW + 1)
+    assert await sessions.turns("t", "s") == [b"cc", b"ddddd"]
+    assert [(one.turns, one.size) for one in await sessions.listed()] == [(2, 7)]
+    with pytest.raises(StoreFull):
+        await sessions.append("t", "s", b"x" * 11, now=NOW, expires=NOW + 1)
+    assert await sessions.turns("t", "s") == [b"cc", b"ddddd"]
+    await sessions.append("t", "s", b"e" * 10, now=NOW, expires=NOW + 1)
+    assert await sessions.turns("t", "s") == [b"e" * 10]
+
+
+async def test_the_least_recently_used_sessions_leave(make: Make) -> None:
+    sessions = make(session_count=2).sessions
+    for number, id_ in enumerate(("a", "b", "a", "c")):
+        await sessions.append("t", id_, b"1", now=NOW + number, expires=NOW + 100)
+    assert [one.id for one in await sessions.listed()] == ["c", "a"]
+    await sessions.append("u", "d", b"1", now=NOW, expires=NOW + 100)  # the newest stays, whatever its clock
+    assert {one.id for one in await sessions.listed()} == {"c", "d"}
+
+
+# --- All of them ---------------------------------------------------------------------------------
+
+
+async def test_what_is_anothers_is_missing(store: Store) -> None:
+    """Who asks with another's id gets what a missing one gets, and changes nothing."""
+    await store.responses.save(RUNNING)
+    await store.responses.append("resp_1", 0, [b"e"])
+    await store.conversations.create(Conversation(id="c", tenant="t", created=NOW), items("x"))
+    await store.sessions.append("t", "s", b"1", now=NOW, expires=NOW + 1)
+    for tenant, id_ in (("u", "resp_1"), ("t", "resp_2"), ("", "resp_1")):
+        assert await store.responses.get(tenant, id_) is None
+        assert await store.responses.history(tenant, id_, expires=None) is None
+        assert not await store.responses.settle(replace(DONE, id=id_, tenant=tenant))
+        assert not await store.responses.delete(tenant, id_)
+        assert list(await store.responses.events(tenant, id_, after=-1)) == []
+    for tenant, id_ in (("u", "c"), ("t", "d")):
+        assert await store.conversations.get(tenant, id_) is None
+        assert await store.conversations.items(tenant, id_) is None
+        assert not await store.conversations.update(tenant, id_, b"stolen")
+        assert not await store.conversations.append(tenant, id_, items("y"), expires=None)
+        assert not await store.conversations.remove(tenant, id_, "x")
+        assert not await store.conversations.delete(tenant, id_)
+    assert await store.responses.items("u", ["in", "x"]) == {}
+    assert list(await store.sessions.turns("u", "s")) == []
+    assert await store.sessions.listed("u") == []
+    assert await store.sessions.delete("s", "u") == 0
+    assert await store.responses.get("t", "resp_1") == RUNNING
+    assert await store.conversations.items("t", "c") == list(items("x"))
+    assert await store.sessions.turns("t", "s") == [b"1"]
+
+
+async def test_a_sweep_forgets_what_is_over_and_nothing_else(store: Store, clock: Clock) -> None:
+    for end in (NOW + 10, None):
+        await store.responses.save(answer(f"r{end}", input=items("i"), expires=end))
+        await store.conversations.create(Conversation(id=f"c{end}", tenant="t", created=NOW, expires=end))
+        await store.sessions.append("t", f"s{end}", b"1", now=NOW, expires=end or NOW + 99)
+    clock.now += 10
+    await store.sweep(clock.now)
+    clock.now = NOW  # as if it were not over yet: it is gone all the same
+    assert await store.responses.get("t", f"r{NOW + 10}") is None
+    assert await store.conversations.get("t", f"c{NOW + 10}") is None
+    assert await store.sessions.count() == 1
+    assert await store.responses.get("t", "rNone") is not None
+    assert await store.conversations.get("t", "cNone") is not None
+    assert set(await store.responses.items("t", ["i"])) == {"i"}
+
+
+async def test_whoever_takes_most_makes_room(make: Make, clock: Clock) -> None:
+    store = make(size=100_000)
+    await store.responses.save(answer("quiet", "q", input=items("i", size=5000)))
+    for number in range(20):
+        clock.now += 1
+        await store.responses.save(answer(f"r{number}", input=items("i", size=8000)))
+        clock.now += 1
+        made = Conversation(id=f"c{number}", tenant="t", created=NOW)
+        await store.conversations.create(made, items("x", size=8000))
+    await store.responses.history("t", "r15", expires=None)
+    await store.sweep(clock.now)
+    assert await store.responses.get("q", "quiet") is not None
+    there = [number for number in range(20) if await store.responses.get("t", f"r{number}")]
+    talks = [number for number in range(20) if await store.conversations.get("t", f"c{number}")]
+    assert 3 <= len(there) <= 6
+    assert there == list(range(20 - len(there), 20))
+    assert talks == list(range(20 - len(talks), 20))
+    assert 0 <= len(talks) - len(there) <= 1
+
+
+async def test_what_is_too_large_alone_is_refused(make: Make) -> None:
+    store = make(size=10_000)
+    await store.responses.save(RUNNING)
+    made = Conversation(id="c", tenant="t", created=NOW)
+    await store.conversations.create(made)
+    huge = items("huge", size=10_000)
+    with pytest.raises(StoreFull):
+        await store.responses.save(answer("r", input=huge))
+    with pytest.raises(StoreFull):
+        await store.responses.settle(replace(DONE, output=huge))
+    with pytest.raises(StoreFull):
+        await store.responses.append("resp_1", 0, [b"x" * 10_000])
+    with pytest.raises(StoreFull):
+        await store.conversations.create(replace(made, id="d"), huge)
+    with pytest.raises(StoreFull):
+        await store.conversations.append("t", "c", huge, expires=None)
+    with pytest.raises(StoreFull):
+        await store.conversations.update("t", "c", b"x" * 10_000)
+    assert await store.responses.get("t", "resp_1") == RUNNING
+    assert await store.conversations.items("t", "c") == []
+
+
+# --- Seals ---------------------------------------------------------------------------------------
+
+
+async def test_seals_are_found_by_their_keys_and_last_while_they_are_used(make: Make, clock: Clock) -> None:
+    vault = make(seals_ttl=160).seals
+    assert vault is not None
+    await vault.open()
+    assert len(vault.secret) == 32
+    await vault.keep([b"a", b"b"], b"old", owner=b"me")
+    await vault.keep([b"b"], b"new", owner=b"me")
+    assert vault.holds
+    assert await vault.find([b"a", b"b", b"c"]) == {b"a": b"old", b"b": b"new"}
+    assert await vault.find([]) == {}
+    clock.now += 100
+    assert await vault.find([b"a"]) == {b"a": b"old"}
+    clock.now += 60
+    assert await vault.find([b"a", b"b"]) == {b"a": b"old"}
+    await vault.keep([], b"nothing leads to it", owner=b"me")
+    clock.now += 160
+    assert await vault.find([b"a"]) == {}
+
+
+async def test_the_owner_of_most_seals_makes_room(make: Make, clock: Clock) -> None:
+    store = make(seals_size=50_000)
+    vault = store.seals
+    assert vault is not None
+    await vault.open()
+    await vault.keep([b"mine"], b"x" * 500, owner=b"quiet")
+    for number in range(100):
+        clock.now += 1
+        await vault.keep([b"%d" % number], b"x" * 2000, owner=b"loud")
+    await vault.keep([b"big"], b"x" * 50_000, owner=b"loud")
+    await store.sweep(clock.now)
+    kept = await vault.find([b"mine", b"big", b"0", b"50", b"99", b"98"])
+    assert set(kept) == {b"mine", b"99", b"98"}
+
+
+@pytest.mark.parametrize("limits", [{"seals_ttl": 0}, {"seals_size": 0}])
+async def test_seals_may_be_kept_nowhere(make: Make, limits: dict[str, int]) -> None:
+    assert make(**limits).seals is None
