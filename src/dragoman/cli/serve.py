@@ -81,7 +81,7 @@ def command(
         "auth.required": require_auth or None,
     }
     stated = {path: value for path, value in overrides.items() if value is not None}
-    _run(terminal, *_with_key(loaded(terminal, file, stated)), began)
+    _run(terminal, *_with_key(_with_store(loaded(terminal, file, stated))), began)
 
 
 class _Offer(msgspec.Struct, frozen=True):
@@ -184,6 +184,25 @@ def _listen(host: str, port: int) -> socket.socket:
     except CannotListen as error:
         number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
         raise Failure(UNREACHABLE, str(error), hint=_CANNOT_LISTEN.get(number or 0)) from None
+
+
+def _with_store(found: Loaded) -> Loaded:
+    """The configuration with a database in Dragoman's folder, where none is named and the extra is there."""
+    from dragoman.stores.open import installed
+
+    config = found.config
+    if config.stores.sql is not None:
+        return found
+    if not installed():
+        if config.server.workers > 1:
+            raise Failure(
+                CONFIGURATION,
+                "server.workers: several workers share what lasts through a database",
+                hint="pip install 'dragoman[sql]', or run one worker",
+            )
+        return found
+    stores = msgspec.structs.replace(config.stores, sql="sqlite")
+    return msgspec.structs.replace(found, config=msgspec.structs.replace(config, stores=stores))
 
 
 def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
