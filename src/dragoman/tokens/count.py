@@ -13,7 +13,7 @@ from typing import Any, Final, assert_never
 import msgspec
 
 from dragoman import ir
-from dragoman.tokens.vocabulary import Vocabulary, by_bytes, size, vocabulary
+from dragoman.tokens.vocabulary import CEILING, Vocabulary, by_bytes, vocabulary
 
 PER_MESSAGE: Final = 3
 """The marks around a message; its role is one more token."""
@@ -57,7 +57,7 @@ def count(request: ir.Request, model: str | None) -> Count:
 
 def ceiling(request: ir.Request) -> int:
     """A number of tokens that no model counts more of: every token of a text is at least one byte."""
-    counter = Counter(None, Vocabulary(size, own=False))
+    counter = Counter(None, CEILING)
     return counter.frame(request) + sum(map(counter.message, request.messages))
 
 
@@ -93,9 +93,9 @@ class Counter:
 
     def _text(self, text: str) -> int:
         self._left -= len(text)
-        if self._left < 0:
+        if self._left < 0 and self._vocabulary is not CEILING:
             self.exact = False
-            return by_bytes(text) if self._vocabulary.weigh is not size else size(text)
+            return by_bytes(text)
         return self._vocabulary.weigh(text)
 
     def _json(self, value: Any) -> int:

@@ -80,10 +80,15 @@ _OWN: Final = (
     ),
 )
 _LIKE: Final = (
-    # Tools: https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing
-    _Like(("*claude*",), 1.15, tools=346),
+    # Tools: 346 by https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing, and what
+    # was seen to be written around their schemas.
+    _Like(("*claude*",), 1.15, tools=530),
+    _Like(("mistral-*", "ministral-*", "magistral-*", "codestral-*", "devstral-*"), 1.15, tools=25),
     _Like(("*gemini*", "*gemma*"), 1.0, picture=258),  # https://ai.google.dev/gemini-api/docs/tokens
 )
+
+CEILING: Final = Vocabulary(size, own=False, tools=max(like.tools for like in _LIKE))
+"""What counts at least as much as any other."""
 
 
 @lru_cache(maxsize=256)
@@ -104,7 +109,7 @@ def _named(model: str, names: tuple[str, ...]) -> bool:
 
 
 def _scaled(weigh: Callable[[str], int], ratio: float) -> Callable[[str], int]:
-    return lambda text: ceil(weigh(text) * ratio)
+    return lambda text: min(ceil(weigh(text) * ratio), size(text))
 
 
 @lru_cache

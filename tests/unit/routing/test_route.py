@@ -193,6 +193,37 @@ def test_strictness_is_stated_nearest_to_the_name_or_for_all() -> None:
     assert table().resolve("claude-opus-4-5").strict is False
 
 
+def test_windows_are_the_narrowest_that_were_stated() -> None:
+    facts = Facts(context=4000)
+    models = (
+        Model("one", ("openai/gpt-4o",), facts),
+        Model("many", ("openai/gpt-4o", "openai/gpt-5", "openai/own"), facts, windows=(50, None, 9000)),
+        Model("open", ("openai/gpt-4o", "openai/own")),
+    )
+    aliases = (
+        Alias("narrow", "many", window=800),
+        Alias("narrower", "narrow", window=100),
+        Alias("wider", "narrow", window=5000),
+        Alias("same", "narrow"),
+        Alias("closed", "open", window=300),
+        Alias("direct", "openai/gpt-4o", window=300),
+    )
+    names = Table.build(PROVIDERS, models, aliases)
+
+    def windows(name: str) -> list[tuple[int | None, int | None]]:
+        return [(one.window, one.facts.context) for one in names.resolve(name).deployments]
+
+    assert windows("one") == [(4000, 4000)]
+    assert windows("many") == [(50, 50), (4000, 4000), (9000, 9000)]
+    assert windows("open") == [(None, 128_000), (None, None)]
+    assert windows("narrow") == windows("wider") == windows("same") == [(50, 50), (800, 800), (800, 800)]
+    assert windows("narrower") == [(50, 50), (100, 100), (100, 100)]
+    assert windows("closed") == [(300, 300), (300, 300)]
+    assert windows("direct") == [(300, 300)]
+    assert windows("openai/gpt-4o") == [(None, 128_000)]
+    assert names.entry("narrower").context_window == 50
+
+
 def test_checks_of_the_output_are_asked_for_nearest_to_the_name_or_for_all() -> None:
     models = (Model("checked", ("openai/gpt-5",), check_output=True), Model("plain", ("openai/gpt-5",)))
     aliases = (
