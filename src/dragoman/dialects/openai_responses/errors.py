@@ -237,9 +237,15 @@ def error_event(fault: Fault) -> dict[str, Any]:
 
 
 def failure_member(fault: Fault) -> dict[str, Any]:
-    """The `error` of a response that failed. Its code is what agents decide by, so it is never null."""
+    """The `error` of a response that failed. Its code is one that agents decide by, and never null."""
     member = error_member(fault)
-    return {"code": member["code"] or "server_error", "message": member["message"]}
+    code = member["code"]
+    known = code in _CODES and (STATUS[fault.kind] < 500 or code in _FAILURES)
+    return {"code": code if known else "server_error", "message": member["message"]}
+
+
+_FAILURES: Final = frozenset({"server_error", "vector_store_timeout", "server_is_overloaded", "slow_down"})
+"""The codes of failures that are the server's. Whatever else broke there is a `server_error` to a client."""
 
 
 def _keeps(fault: Fault) -> bool:

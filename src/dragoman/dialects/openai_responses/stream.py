@@ -200,8 +200,8 @@ class StreamDecoder:
 
     def _end_item(self, number: int, item: _Value | None) -> _Events:
         """Close the blocks of one item with what it finally says; None = the stream never told."""
-        self._items.pop(number, None)
-        finals: tuple[ir.Block, ...] = () if item is None else decode_item(item)[1]
+        announced = self._items.pop(number, None)
+        finals: tuple[ir.Block, ...] = () if item is None else decode_item(_as_announced(item, announced))[1]
         events: _Events = []
         places = sorted(place for place in self._open if place[0] == number)
         for place in places:
@@ -307,6 +307,16 @@ def _read(frame: bytes) -> _Value | None:
     if type(value) is not dict:
         raise WireError("an event must be an object")
     return value
+
+
+def _as_announced(item: _Value, announced: _Value | None) -> _Value:
+    """An item that ends, under the id that it began with: some gateways state another one in every event,
+    which clients take for another item. What is sealed belongs to the id that it came with.
+    """
+    first = None if announced is None else announced.get("id")
+    if first is None or item.get("id") == first or item.get("encrypted_content") is not None:
+        return item
+    return {**item, "id": first}
 
 
 def _named(item: _Value) -> ir.Item | None:

@@ -441,9 +441,7 @@ class StreamEncoder:
 
 
 def _named(announced: _Item, of: ir.Item | None) -> ir.Item:
-    """What an item finally says of itself. Where it states no id, it keeps the one that was announced; some
-    gateways state another one in every event, of which the last belongs to what is sealed.
-    """
+    """What an item finally says of itself; where it states no id, it keeps the one that was announced."""
     if of is None or of.id is None:
         return msgspec.structs.replace(of or ir.Item(), id=announced.wire.get("id"))
     return of
