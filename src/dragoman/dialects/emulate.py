@@ -230,10 +230,10 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
             plain.append(named(function))
             where = f"tools[{index}]"
             report.change(where, where, f"the client's {function.name} is offered as a function")
-    if any(type(block) is ir.Native for message in messages for block in message.blocks):
+    if plain or any(type(block) is ir.Native for message in messages for block in message.blocks):
         _offer_known(messages, offered, report)
         messages = _mapped(messages, _plainly)
-    elif not plain:
+    else:
         return request, plain
     return replace(request, tools=tuple(offered) if offered else request.tools, messages=messages), plain
 
@@ -251,7 +251,11 @@ def _offer_known(messages: Sequence[ir.Message], offered: list[ir.Tool], report:
 
 
 def _plainly(block: ir.Block) -> ir.Block:
-    return block.stands_for if isinstance(block, ir.Native) and block.stands_for is not None else block
+    if isinstance(block, ir.Native) and block.stands_for is not None:
+        block = block.stands_for
+    if isinstance(block, ir.ToolCall) and block.kind == "builtin" and block.by == "client":
+        return replace(block, kind="function")
+    return block
 
 
 # Tools with free text -----------------------------------------------------------------------------

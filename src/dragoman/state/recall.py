@@ -289,6 +289,20 @@ def _is_provided(block: ir.Block) -> bool:
     return isinstance(block, ir.Native)
 
 
+def _told(blocks: tuple[ir.Block, ...]) -> tuple[ir.Block, ...]:
+    """The blocks, with the calls of tools that a client's protocol defines as they were answered."""
+    if not any(type(block) is ir.Native for block in blocks):
+        return blocks
+    return tuple(
+        [
+            told
+            if isinstance(block, ir.Native) and isinstance(told := block.stands_for, ir.ToolCall)
+            else block
+            for block in blocks
+        ]
+    )
+
+
 def _is_call(block: ir.Block) -> TypeGuard[ir.ToolCall]:
     return isinstance(block, ir.ToolCall) and block.by == "client"
 
@@ -337,7 +351,7 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
     if request.system:
         chain.add("system", request.system)
     for index, message in enumerate(request.messages):
-        blocks = message.blocks
+        blocks = _told(message.blocks)
         if not search or message.role != "assistant" or any(map(_is_provided, blocks)):
             chain.add(message.role, blocks)
             continue
@@ -390,8 +404,8 @@ def recall(
             memory.used.update(range(len(memory.kept.pieces)))
         elif entry is not None:
             message = messages[question.index]
-            blocks = memory.put_back(message.blocks)
-            if blocks != message.blocks:
+            told = _told(message.blocks)
+            if (blocks := memory.put_back(told)) != told:
                 messages[question.index] = replace(message, blocks=blocks)
                 restored.add(question.index)
     losses += [(memory.where, _CHANGED) for memory in memories.values() if memory.lacks]

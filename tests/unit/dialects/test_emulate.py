@@ -421,6 +421,7 @@ def test_all_at_once() -> None:
     )
 
 
+CALL = ir.ToolCall("1", "find", "{}", "builtin")
 SEARCH_TOOLS = ir.Function("find", "Finds tools.", {"type": "object"})
 OFFERED = ir.ProviderTool("agents", "find", {"type": "find"}, function=SEARCH_TOOLS)
 
@@ -428,7 +429,7 @@ OFFERED = ir.ProviderTool("agents", "find", {"type": "find"}, function=SEARCH_TO
 def test_tools_that_the_client_runs_are_functions() -> None:
     history = (
         USER,
-        ir.Message("assistant", (ir.Native("agents", "f", {}, stands_for=ir.ToolCall("1", "find", "{}")),)),
+        ir.Message("assistant", (ir.Native("agents", "f", {}, stands_for=CALL),)),
         ir.Message(
             "user",
             (ir.Native("agents", "r", {}, stands_for=ir.ToolResult("1", (ir.Text("weather"),))),),
@@ -454,7 +455,7 @@ def test_tools_that_the_client_runs_are_functions() -> None:
 
 
 def test_a_target_that_has_them_gets_the_tools_of_the_protocol() -> None:
-    native = ir.Native("agents", "f", {}, stands_for=ir.ToolCall("1", "find", "{}"))
+    native = ir.Native("agents", "f", {}, stands_for=CALL)
     request = replace(PLAIN, tools=(OFFERED,), messages=(ir.Message("assistant", (native,)),))
     emulation, report = ask(request, target())
     assert emulation == Emulation(request)

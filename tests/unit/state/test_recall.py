@@ -552,3 +552,14 @@ def test_what_is_kept_tells_no_words_but_thoughts() -> None:
     assert kept is not None
     assert secret.encode() not in kept[1]
     assert ID.encode() not in b"".join((*kept[0], kept[1]))
+
+
+def test_a_call_of_a_tool_that_the_clients_protocol_defines_gets_its_seals_back() -> None:
+    made = call("shell", '{"commands":["ls"]}', kind="builtin")
+    item = ir.Native("openai_responses", "shell_call", {"call_id": ID}, stands_for=made)
+    recalled = there_and_back([thinking("1"), replace(made, sealed=seal("c"))], [item])
+    assert blocks(recalled) == [thinking("1"), replace(made, sealed=seal("c"))]
+    assert list(recalled.losses) == []
+    other = replace(item, stands_for=replace(made, id="toolu_01ZZZZZZZZZZZZZZZZZ"))
+    untouched = there_and_back([thinking("1"), made], [other])
+    assert blocks(untouched) == [other]

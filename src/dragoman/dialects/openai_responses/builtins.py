@@ -123,8 +123,9 @@ def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
     asked = item.get(builtin.member)
     if type(asked) is not dict:
         return None
-    asked = {key: value for key, value in asked.items() if key not in builtin.fixed and value is not None}
-    return ir.ToolCall(call_id, name, msgspec.json.encode(asked).decode())
+    fixed = builtin.fixed
+    asked = {key: value for key, value in asked.items() if value is not None and value != fixed.get(key)}
+    return ir.ToolCall(call_id, name, msgspec.json.encode(asked).decode(), "builtin")
 
 
 def called(call: ir.ToolCall) -> tuple[str, str, _Wire] | None:

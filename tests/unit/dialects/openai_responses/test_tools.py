@@ -141,7 +141,7 @@ def test_what_the_client_runs_is_a_function_too(tool: dict[str, Any], name: str 
 ITEMS: list[tuple[dict[str, Any], ir.Block | None]] = [
     (
         {"type": "tool_search_call", "call_id": "c", "execution": "client", "arguments": {"query": "x"}},
-        ir.ToolCall("c", "tool_search", '{"query":"x"}'),
+        ir.ToolCall("c", "tool_search", '{"query":"x"}', "builtin"),
     ),
     ({"type": "tool_search_call", "call_id": None, "execution": "server", "arguments": {}}, None),
     (
@@ -163,7 +163,15 @@ ITEMS: list[tuple[dict[str, Any], ir.Block | None]] = [
             "call_id": "c",
             "action": {"type": "exec", "command": ["ls"], "env": {}, "timeout_ms": 5},
         },
-        ir.ToolCall("c", "local_shell", '{"command":["ls"],"timeout_ms":5}'),
+        ir.ToolCall("c", "local_shell", '{"command":["ls"],"timeout_ms":5}', "builtin"),
+    ),
+    (
+        {
+            "type": "local_shell_call",
+            "call_id": "c",
+            "action": {"type": "exec", "command": ["ls"], "env": {"A": "b"}},
+        },
+        ir.ToolCall("c", "local_shell", '{"command":["ls"],"env":{"A":"b"}}', "builtin"),
     ),
     (
         {"type": "local_shell_call_output", "id": "c", "output": "a"},
@@ -171,7 +179,7 @@ ITEMS: list[tuple[dict[str, Any], ir.Block | None]] = [
     ),
     (
         {"type": "shell_call", "call_id": "c", "action": {"commands": ["ls"], "timeout_ms": None}},
-        ir.ToolCall("c", "shell", '{"commands":["ls"]}'),
+        ir.ToolCall("c", "shell", '{"commands":["ls"]}', "builtin"),
     ),
     (
         {"type": "shell_call_output", "call_id": "c", "output": [{"stdout": "a"}]},
@@ -179,7 +187,7 @@ ITEMS: list[tuple[dict[str, Any], ir.Block | None]] = [
     ),
     (
         {"type": "apply_patch_call", "call_id": "c", "operation": {"type": "delete_file", "path": "a"}},
-        ir.ToolCall("c", "apply_patch", '{"type":"delete_file","path":"a"}'),
+        ir.ToolCall("c", "apply_patch", '{"type":"delete_file","path":"a"}', "builtin"),
     ),
     (
         {"type": "apply_patch_call_output", "call_id": "c", "status": "failed"},
@@ -220,12 +228,11 @@ def test_what_the_history_makes_known_are_tools(kind: str, tools: list[Any]) -> 
     ]
 
 
-@pytest.mark.parametrize("number", [0, 4, 6, 8])
+@pytest.mark.parametrize("number", [0, 4, 5, 7, 9])
 def test_a_call_is_written_as_the_item_that_it_came_from(number: int) -> None:
     item, block = ITEMS[number]
     assert isinstance(block, ir.ToolCall)
-    call = ir.ToolCall(block.id, block.name, block.arguments, "builtin")
-    (written,) = encode_items((call,), Draft(Report("openai_responses")))
+    (written,) = encode_items((block,), Draft(Report("openai_responses")))
     action = {key: value for key, value in item.get("action", {}).items() if value is not None}
     assert written == ({**item, "action": action} if action else item)
 
