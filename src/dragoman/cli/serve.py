@@ -31,6 +31,7 @@ _CANNOT_LISTEN = {
     errno.EACCES: "ports below 1024 need a privilege: dragoman serve --port 8080",
     errno.EADDRNOTAVAIL: "no interface of this machine has that address: --host 0.0.0.0 listens on all",
 }
+_PLATFORM = sys.platform
 _LOOK_ABOVE = "the lines above say why; -v adds where"
 
 
@@ -96,7 +97,7 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
     from dragoman.cli.log import narrate
 
     server = found.config.server
-    if server.workers > 1 and sys.platform == "win32":
+    if server.workers > 1 and _PLATFORM == "win32":
         raise Failure(
             CONFIGURATION, "Windows cannot share a port among workers", hint="run it with --workers 1"
         )

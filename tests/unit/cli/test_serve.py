@@ -91,3 +91,44 @@ def test_an_address_that_is_not_ours(run: Run) -> None:
     code, _, err = run("serve", "--host", "192.0.2.1", "--port", "0", "--no-auth")
     assert (code, err.splitlines()[1][:7]) == (4, " hint: ")
     assert "no interface of this machine has that address" in err
+
+
+def test_what_lasts_is_kept_in_a_file_where_that_is_possible(
+    run: Run, started: list[tuple[Loaded, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dragoman.stores.open.installed", lambda: True)
+    assert run("serve", "--workers", "2").code == 0
+    monkeypatch.setenv("DRAGOMAN_SQL", "memory")
+    assert run("serve").code == 0
+    monkeypatch.delenv("DRAGOMAN_SQL")
+    monkeypatch.setattr("dragoman.stores.open.installed", lambda: False)
+    assert run("serve").code == 0
+    told = [(found.config.stores.sql, found.config.server.workers) for found, _ in started]
+    assert told == [("sqlite", 2), ("memory", 1), (None, 1)]
+
+
+def test_several_workers_need_a_database(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragoman.stores.open.installed", lambda: False)
+    code, out, err = run("serve", "--workers", "2")
+    assert (code, out) == (3, "")
+    assert err.splitlines() == [
+        "error: server.workers: several workers share what lasts through a database",
+        " hint: pip install 'dragoman[sql]', or run one worker",
+    ]
+
+
+def test_several_workers_and_a_store_that_is_one_process_s_own(run: Run, folder: Path) -> None:
+    (folder / "team.yaml").write_text("stores: {sql: memory}")
+    code, out, err = run("serve", "--workers", "2", "--config", "team.yaml")
+    assert (code, out) == (3, "")
+    assert err.splitlines() == [
+        "error: the command line: server.workers: several workers share what lasts through a database",
+        " hint: stores.sql: sqlite",
+    ]
+
+
+def test_windows_runs_one_worker(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragoman.stores.open.installed", lambda: True)
+    monkeypatch.setattr(serve, "_PLATFORM", "win32")
+    code, _, err = run("serve", "--workers", "2", "--port", "0")
+    assert (code, err.splitlines()[1]) == (3, " hint: run it with --workers 1")

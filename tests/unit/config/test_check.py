@@ -18,6 +18,10 @@ OPENAI = "providers: {openai: {keys: k}}\n"
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        (
+            "server: {workers: 2}\nstores: {sql: memory}",
+            "server.workers: several workers share what lasts through a database (stores.sql: sqlite)",
+        ),
         # Names that must exist.
         ("models: {m: {use: nowhere/x}}", "models.m.use: there is no provider nowhere"),
         (

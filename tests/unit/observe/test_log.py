@@ -178,3 +178,29 @@ def test_a_reader_that_has_gone_is_no_failure() -> None:
         log(exchange())
         log.flush()
     reader.stream.close()
+
+
+class _Pipe(io.RawIOBase):
+    """Notes what each write brings."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.pieces.append(bytes(data))
+        return len(data)
+
+
+def test_lines_of_several_processes_stay_whole_in_a_pipe() -> None:
+    pipe = _Pipe()
+    log = AccessLog(pipe, people=False, shared=True)  # type: ignore[arg-type]
+    for _ in range(100):
+        log(exchange())
+    log(exchange("/" + "\x01" * 200))
+    log.close()
+    assert len(pipe.pieces) > 3
+    assert all(len(piece) <= 4096 and piece.endswith(b"\n") for piece in pipe.pieces)
+    assert b"".join(pipe.pieces).count(b"\n") == 101

@@ -1,0 +1,129 @@
+"""The parent of workers, with workers that do little: how it starts, replaces and stops them."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are forks")
+
+PROGRAM = """
+import logging, os, signal, socket, sys, time
+from dragoman import supervisor
+
+def serve(worker):
+    worker.ready(b"%d of %d" % (worker.number, worker.count))
+    worker.orders.recv(16)
+
+def say(text):
+    print(text, flush=True)
+
+logging.basicConfig(format="%(message)s", stream=sys.stdout)
+try:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        {setting}
+        supervisor.supervise(
+            listener, 2, {work}, lambda told: say("ready: " + told.decode()), drain={drain}
+        )
+    say("over")
+except supervisor.NotStarted as error:
+    say(f"not started: {{error}}")
+"""
+
+
+class Parent:
+    """A parent in a process of its own, whose workers do `work`."""
+
+    def __init__(self, work: str, *, setting: str = "pass", drain: float = 5) -> None:
+        program = PROGRAM.format(work=work, setting=setting, drain=drain)
+        self.process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self._out = self.process.stdout
+
+    def line(self) -> str:
+        return self._out.readline().rstrip()
+
+    def end(self, *signals: int) -> tuple[int, list[str]]:
+        """Stop it; the exit code, and what it says meanwhile."""
+        for number in signals:
+            self.process.send_signal(number)
+            time.sleep(0.2)
+        out, _ = self.process.communicate(timeout=20)
+        return self.process.returncode, out.splitlines()
+
+
+def test_the_first_worker_speaks_when_all_are_ready() -> None:
+    parent = Parent("serve")
+    assert parent.line() == "ready: 1 of 2"
+    assert parent.end(signal.SIGTERM) == (0, ["over"])
+
+
+def test_sighup_is_ignored() -> None:
+    parent = Parent("serve")
+    parent.line()
+    assert parent.end(signal.SIGHUP, signal.SIGINT) == (0, ["over"])
+
+
+@pytest.mark.parametrize("how", ["sys.exit(3)", "1 / 0"])
+def test_what_the_first_worker_cannot_no_other_tries(how: str) -> None:
+    work = f"lambda worker: (say(f'try {{worker.number}}'), {how})"
+    code, lines = Parent(work).end()
+    assert code == 0
+    assert (lines[0], lines[-1]) == ("try 1", "not started: worker 1 could not start")
+    assert sum(line.startswith("try") for line in lines) == 1
+    assert any("ZeroDivisionError" in line for line in lines) is (how == "1 / 0")
+
+
+def test_who_dies_young_is_replaced_after_a_growing_pause() -> None:
+    parent = Parent(
+        "lambda worker: os.kill(os.getpid(), signal.SIGKILL)", setting="supervisor._PAUSE_MAX = 0.3"
+    )
+    told = [parent.line() for _ in range(4)]
+    assert [re.sub(r"\d{2,}", "N", line) for line in told] == [
+        f"worker 1 (process N) has ended by SIGKILL; another one starts in {pause} s"
+        for pause in (0.1, 0.2, 0.3, 0.3)
+    ]
+    code, lines = parent.end(signal.SIGTERM)
+    assert code == -signal.SIGINT, "told to stop before it answered"
+    assert "over" not in lines
+
+
+def test_who_has_lived_long_is_replaced_at_once() -> None:
+    parent = Parent(
+        "lambda worker: (worker.ready(b'up'), time.sleep(0.3), os._exit(7))",
+        setting="supervisor._YOUNG = 0.2",
+    )
+    assert parent.line() == "ready: up"
+    assert re.fullmatch(
+        r"worker \d \(process \d+\) has ended with code 7; another one starts in 0 s", parent.line()
+    )
+    assert parent.end(signal.SIGTERM)[0] == 0
+
+
+STUBBORN = (
+    "lambda worker: (signal.signal(signal.SIGTERM, signal.SIG_IGN), worker.ready(b'up'), time.sleep(60))"
+)
+
+
+@pytest.mark.parametrize(
+    ("signals", "drain"),
+    [((signal.SIGTERM,), 0.2), ((signal.SIGTERM, signal.SIGTERM), 60)],
+    ids=["once", "twice"],
+)
+def test_who_does_not_obey_is_killed(signals: tuple[int, ...], drain: float) -> None:
+    parent = Parent(STUBBORN, setting="supervisor._GRACE = 0.3", drain=drain)
+    assert parent.line() == "ready: up"
+    began = time.monotonic()
+    code, lines = parent.end(*signals)
+    assert time.monotonic() - began < 10
+    assert code == 0
+    assert [re.sub(r"\d{2,}", "N", line) for line in lines] == [
+        "worker 1 (process N) does not end and is killed",
+        "worker 2 (process N) does not end and is killed",
+        "over",
+    ]
