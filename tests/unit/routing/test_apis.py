@@ -8,7 +8,7 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.providers.models import facts_for
-from dragoman.routing.apis import choose
+from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 
 CHAT, RESPONSES, MESSAGES, TEXT = "openai_chat", "openai_responses", "anthropic", "openai_completions"
 OPENAI = (CHAT, RESPONSES)
@@ -115,3 +115,62 @@ def test_another_makers_model_at_perplexity_has_the_responses_api_alone() -> Non
     facts = facts_for("perplexity", "openai/gpt-5.5")
     assert choose(CHAT, (CHAT, RESPONSES), facts, lambda: PLAIN) == RESPONSES
     assert facts_for("openrouter", "openai/gpt-5.5").apis is None
+
+
+# What refusals tell ----------------------------------------------------------------------------------
+
+NOT_CHAT = "This is not a chat model and thus not supported in the v1/chat/completions endpoint."
+NO_TOOLS = "Function tools with reasoning_effort are not supported for m in /v1/chat/completions."
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "message", "lesson"),
+    [
+        (
+            404,
+            "not_found",
+            "This model is only supported in v1/responses and not in v1/chat/completions.",
+            "never",
+        ),
+        (404, "not_found", NOT_CHAT, "never"),
+        (400, "invalid_request", "The requested model 'm' is not supported with the Responses API.", "never"),
+        (404, "not_found", "This is a chat model and not supported in the v1/completions endpoint.", "never"),
+        (400, "invalid_request", NO_TOOLS, "tools"),
+        (404, "not_found", "Not Found", "never"),
+        (405, "method_not_allowed", "Method Not Allowed", "never"),
+        # Everything else is about something else.
+        (404, "model_not_found", "There is no such thing.", None),
+        (404, "not_found", 'model "m" not found, try pulling it first', None),
+        (400, "invalid_request", "Not Found", None),
+        (500, "upstream", NOT_CHAT, None),
+        (None, "upstream", NOT_CHAT, None),
+    ],
+)
+def test_what_a_refusal_tells(status: int | None, kind: ir.Kind, message: str, lesson: Lesson | None) -> None:
+    assert lesson_of(ir.Fault(kind, message, status=status)) == lesson
+
+
+@pytest.mark.parametrize(
+    ("face", "request_", "lessons", "expected"),
+    [
+        (CHAT, PLAIN, {CHAT: "never"}, RESPONSES),
+        (RESPONSES, PLAIN, {RESPONSES: "never"}, CHAT),
+        (RESPONSES, PLAIN, {CHAT: "never"}, RESPONSES),
+        (CHAT, PLAIN, {CHAT: "tools"}, CHAT),
+        (CHAT, TOOLS, {CHAT: "tools"}, RESPONSES),  # its own default was refused
+        (CHAT, thinking(TOOLS, effort="low"), {CHAT: "tools"}, RESPONSES),
+        (CHAT, thinking(TOOLS, effort="none"), {CHAT: "tools"}, CHAT),
+        (CHAT, TOOLS, {CHAT: "tools", RESPONSES: "never"}, CHAT),
+        (CHAT, PLAIN, {CHAT: "never", RESPONSES: "never"}, CHAT),
+    ],
+)
+def test_what_was_learnt_decides(
+    face: str, request_: ir.Request, lessons: dict[str, Lesson], expected: str
+) -> None:
+    assert choose(face, OPENAI, taught(UNKNOWN, OPENAI, lessons), lambda: request_) == expected
+
+
+def test_what_was_learnt_counts_beside_what_is_known() -> None:
+    known = Facts(apis=OPENAI, tool_apis=OPENAI, thinks=False)
+    assert taught(known, OPENAI, {CHAT: "never"}).apis == (RESPONSES,)
+    assert taught(known, OPENAI, {CHAT: "tools"}) == Facts(apis=OPENAI, tool_apis=(RESPONSES,), thinks=False)
