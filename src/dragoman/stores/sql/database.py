@@ -14,8 +14,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Table, event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import URL, event
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -25,8 +25,6 @@ _PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
 _CONNECTIONS = 5
 """Reads at the same time; each has a thread."""
-CHUNK = 500
-"""Values in one IN list: a statement takes a bounded number of them."""
 
 
 class Database:
@@ -38,7 +36,7 @@ class Database:
         self._writer = asyncio.Lock()
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A transaction that sees one state of the database. Raises StoreFailed."""
+        """A connection to read by; each statement sees one state of the database. Raises StoreFailed."""
         return self._transaction(self._engine)
 
     @asynccontextmanager
@@ -55,10 +53,6 @@ class Database:
         except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise failed(error) from error
 
-    def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
-        """An INSERT that can say what to do about a row that is there already; both say it alike."""
-        return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
-
     async def close(self) -> None:
         """Let go of the connections."""
         await self._engine.dispose()
@@ -69,6 +63,10 @@ def failed(error: Exception) -> StoreFailed:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = str(cause).partition("\n")[0]
     return StoreFailed(f"the database: {text or type(cause).__name__}")
+
+
+upsert = sqlite.insert
+"""An INSERT that can say what to do about a row that is there already; PostgreSQL's says it alike."""
 
 
 def sqlite_engine(file: Path) -> AsyncEngine:
@@ -97,6 +95,8 @@ def connected(connection: Any, _record: Any) -> None:
 
 
 def begin(connection: Any) -> None:
-    """Begin a SQLite transaction. One that will write takes its turn now: later it could only fail."""
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    """Begin a SQLite transaction that will write: it takes its turn now, later it could only fail. A read is
+    one statement, which sees one state anyway, and a BEGIN costs three ways to the driver's thread and back.
+    """
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

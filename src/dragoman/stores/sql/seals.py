@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.state.store import StoreFailed
 from dragoman.stores.limits import Limits
-from dragoman.stores.sql.database import Database
+from dragoman.stores.sql.database import Database, upsert
 from dragoman.stores.sql.rows import chunks, weight
 from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS
 
@@ -47,7 +47,7 @@ class SqlVault:
             if not named or size > self._limits.seals_size:
                 return
             seal = (await connection.execute(insert(SEALS).returning(_S.number), row)).scalar_one()
-            mine = self._database.insert(SEAL_KEYS)
+            mine = upsert(SEAL_KEYS)
             mine = mine.on_conflict_do_update(index_elements=[_K.key], set_={"seal": seal})
             await connection.execute(mine, [{"key": key, "seal": seal} for key in named])
 
@@ -85,6 +85,6 @@ async def secret(database: Database, made: bytes) -> bytes:
     """The secret that all processes share: `made` where there is none yet."""
     own = select(SECRETS.c.value).where(SECRETS.c.name == _NAME)
     async with database.write() as connection:
-        new = database.insert(SECRETS).values(name=_NAME, value=made)
+        new = upsert(SECRETS).values(name=_NAME, value=made)
         await connection.execute(new.on_conflict_do_nothing())
         return bytes((await connection.execute(own)).scalar_one())

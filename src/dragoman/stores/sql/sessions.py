@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dragoman.state.store import Session, StoreFull
 from dragoman.stores.limits import Limits
-from dragoman.stores.sql.database import Database
+from dragoman.stores.sql.database import Database, upsert
 from dragoman.stores.sql.schema import SESSION_TURNS, SESSIONS
 
 _S, _T = SESSIONS.c, SESSION_TURNS.c
@@ -37,7 +37,7 @@ class SqlSessions:
         first = {"next": 1, "turns": 1, "size": size, "used": now, "expires": expires}
         more = {"next": _S.next + 1, "turns": _S.turns + 1, "size": _S.size + size}
         # The row is this writer's until the end, so the turns of several have one order.
-        made = self._database.insert(SESSIONS).values(id=id_, tenant=tenant, **first)
+        made = upsert(SESSIONS).values(id=id_, tenant=tenant, **first)
         grown = made.on_conflict_do_update(
             index_elements=[_S.id, _S.tenant], set_={**more, "used": now, "expires": expires}
         ).returning(_S.next, _S.turns, _S.size)

@@ -1,0 +1,298 @@
+"""What only a database does: many processes, sudden ends, migrations, few statements."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
+
+from dragoman.seams import SYSTEM
+from dragoman.state.store import Conversation, Item, StoredResponse, StoreFailed
+from dragoman.stores.limits import STANDARD
+from dragoman.stores.sql import database as databases
+from dragoman.stores.sql.migrate import FOLDER, HEAD, upgrade
+from dragoman.stores.sql.schema import METADATA, RESPONSE_ITEMS, RESPONSES
+from dragoman.stores.sql.store import SqlStore
+
+WORKER = """
+import asyncio, sys
+from pathlib import Path
+from typing import Any
+from dragoman.state.store import Item, StoredResponse
+from dragoman.stores.open import open_store
+
+async def main(home, name, turns):
+    store = open_store("sqlite", Path(home))
+    await store.seals.open()
+    print(store.seals.secret.hex(), flush=True)
+    for number in range(int(turns)):
+        await store.sessions.append("t", "s", f"{name}{number}".encode(), now=1e9 + number, expires=9e9)
+    await store.responses.save(StoredResponse(
+        id=name, tenant="t", created=1, status="completed", body=b"{}", output=(Item("o" + name, b"1"),)))
+    settled = await store.responses.settle(StoredResponse(
+        id="shared", tenant="t", created=1, status="completed", body=name.encode()))
+    print("settled" if settled else "too late", flush=True)
+    if name == "killed":
+        sys.stdin.read()
+    await store.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def worker(home: Path, name: str, turns: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, home, name, str(turns)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    store = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    yield store
+    await store.close()
+
+
+def answer(id_: str, **more: object) -> StoredResponse:
+    return StoredResponse(id=id_, tenant="t", created=1.0, status="completed", body=b"{}", **more)  # type: ignore[arg-type]
+
+
+async def test_processes_share_one_file(tmp_path: Path) -> None:
+    """They open it at once, have one secret, and their turns one order; one alone settles an answer."""
+    workers = [worker(tmp_path, name, 20) for name in ("a", "b", "c")]
+    said = [process.communicate()[0].split("\n")[:2] for process in workers]
+    assert [process.returncode for process in workers] == [0, 0, 0]
+    assert len({secret for secret, _ in said}) == 1
+    store = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    turns = [turn.decode() for turn in await store.sessions.turns("t", "s")]
+    for name in "abc":
+        assert [turn for turn in turns if turn.startswith(name)] == [f"{name}{n}" for n in range(20)]
+        assert await store.responses.get("t", name) is not None
+    assert len(turns) == 60
+    await store.close()
+
+
+async def test_one_of_two_processes_settles(tmp_path: Path, store: SqlStore) -> None:
+    await store.responses.save(
+        StoredResponse(id="shared", tenant="t", created=1, status="in_progress", body=b"{}", lease=1.0)
+    )
+    workers = [worker(tmp_path, name, 0) for name in ("a", "b")]
+    said = [process.communicate()[0].split("\n")[1] for process in workers]
+    assert sorted(said) == ["settled", "too late"]
+    settled = await store.responses.get("t", "shared")
+    assert settled is not None
+    assert settled.body.decode() == "ab"[said.index("settled")]
+
+
+async def test_what_was_saved_survives_a_kill(tmp_path: Path) -> None:
+    process = worker(tmp_path, "killed", 3)
+    assert process.stdout is not None
+    assert len(process.stdout.readline()) == 65
+    assert process.stdout.readline() == "too late\n"  # it has saved, and waits
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    store = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    saved = await store.responses.get("t", "killed")
+    assert saved is not None
+    assert saved.output == (Item("okilled", b"1"),)
+    assert await store.sessions.turns("t", "s") == [b"killed0", b"killed1", b"killed2"]
+    await store.close()
+
+
+# --- Costs ---------------------------------------------------------------------------------------
+
+
+class Statements(list[str]):
+    """The statements that one store runs from now on."""
+
+    def __init__(self, store: SqlStore) -> None:
+        super().__init__()
+        engine = store._database._engine.sync_engine
+        event.listen(engine, "before_cursor_execute", lambda *call: self.append(call[2]))
+
+    def of(self, kind: str) -> int:
+        return sum(statement.startswith(kind) for statement in self)
+
+
+async def bring(store: SqlStore, turns: int, end: float) -> None:
+    """A chain of answers with two items each, in one transaction: saving them singly takes its time."""
+    facts = {"tenant": "t", "created": 1.0, "status": "completed", "body": b"x" * 1000, "inputs": 1}
+    facts |= {"background": False, "expires": end, "used": 1.0, "size": 2000}
+    rows = [{**facts, "id": f"r{n}", "previous": f"r{n - 1}" if n else None} for n in range(turns)]
+    items = [
+        {"response": f"r{n}", "place": place, "tenant": "t", "id": f"{n}.{place}", "body": b"x" * 300}
+        for n in range(turns)
+        for place in (0, 1)
+    ]
+    async with store._database.write() as connection:
+        await connection.execute(RESPONSES.insert(), rows)
+        await connection.execute(RESPONSE_ITEMS.insert(), items)
+
+
+@pytest.mark.parametrize("turns", [10, 2000])
+async def test_a_long_history_takes_no_more_statements_than_a_short_one(store: SqlStore, turns: int) -> None:
+    end = time.time() + 1000
+    await bring(store, turns, end)
+    statements = Statements(store)
+    began = time.perf_counter()
+    chain = await store.responses.history("t", f"r{turns - 1}", expires=end)
+    read = time.perf_counter() - began
+    assert chain is not None
+    assert [one.id for one in chain] == [f"r{n}" for n in range(turns)]
+    assert (len(statements), statements.of("WITH RECURSIVE")) == (1, 1)
+    statements.clear()
+    assert await store.responses.history("t", f"r{turns - 1}", expires=end + 1) is not None
+    print(f"{turns} turns: {read:.3f} s, extended {time.perf_counter() - began - read:.3f} s")
+    assert len(statements) == 3  # and one UPDATE in a transaction of its own
+
+
+@pytest.mark.parametrize("count", [10, 10_000])
+async def test_a_long_conversation_takes_no_more_statements_than_a_short_one(
+    store: SqlStore, count: int
+) -> None:
+    every = [Item(f"i{n}", b"x" * 200) for n in range(count)]
+    statements = Statements(store)
+    began = time.perf_counter()
+    await store.conversations.create(Conversation(id="c", tenant="t", created=1.0), every)
+    written = time.perf_counter() - began
+    assert len(statements) == 3
+    statements.clear()
+    assert await store.conversations.append("t", "c", [Item("last", b"1")], expires=None)
+    assert len(statements) == 3
+    statements.clear()
+    began = time.perf_counter()
+    items = await store.conversations.items("t", "c")
+    print(f"{count} items: written in {written:.3f} s, read in {time.perf_counter() - began:.3f} s")
+    assert items is not None
+    assert (len(items), items[-1].id, len(statements)) == (count + 1, "last", 1)
+
+
+async def test_lookups_use_an_index(store: SqlStore) -> None:
+    statements = Statements(store)
+    await store.responses.get("t", "r")
+    await store.responses.history("t", "r", expires=None)
+    await store.responses.items("t", ["i"])
+    await store.responses.events("t", "r", after=0)
+    await store.responses.orphans(1.0)
+    await store.conversations.items("t", "c")
+    await store.sessions.turns("t", "s")
+    assert store.seals is not None
+    await store.seals.find([b"k"])
+    assert len(statements) == 8
+    async with store._database.read() as connection:
+        for statement in list(statements):
+            values: tuple[Any, ...] = (None,) * statement.count("?")
+            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            steps = [row["detail"] for row in plan.mappings()]
+            scans = [step for step in steps if step.startswith("SCAN") and not step.startswith("SCAN anon")]
+            assert scans == [], (statement, steps)
+
+
+# --- Sharing the file ----------------------------------------------------------------------------
+
+
+async def test_another_writer_is_waited_for_and_then_given_up(
+    tmp_path: Path, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = sqlite3.connect(tmp_path / "state.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    later = asyncio.get_running_loop().call_later(0.1, other.execute, "COMMIT")
+    await store.responses.save(answer("waited"))
+    assert later.when() < asyncio.get_running_loop().time()
+    assert await store.responses.get("t", "waited") is not None
+    monkeypatch.setattr(databases, "_PATIENCE", 0.05)
+    impatient = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreFailed, match="locked") as raised:
+        await impatient.responses.save(answer("given up"))
+    assert raised.value.__cause__ is not None
+    assert await impatient.responses.get("t", "waited") is not None  # readers wait for nobody
+    other.execute("COMMIT")
+    await impatient.responses.save(answer("given up"))
+    await impatient.close()
+    other.close()
+
+
+async def test_a_write_that_is_cut_off_leaves_nothing_and_blocks_nobody(store: SqlStore) -> None:
+    many = tuple(Item(f"i{n}", b"x") for n in range(2000))
+    for pause in (0.0, 0.001, 0.005):
+        cut = asyncio.ensure_future(store.responses.save(answer(f"cut{pause}", input=many)))
+        await asyncio.sleep(pause)
+        cut.cancel()
+        await asyncio.wait([cut])
+        found = await store.responses.get("t", f"cut{pause}")
+        assert found is None or len(found.input) == 2000
+    await store.responses.save(answer("next"))
+
+
+async def test_nothing_of_a_save_that_fails_stays(store: SqlStore) -> None:
+    await store.responses.save(answer("r", output=(Item("o", b"1"),)))
+    with pytest.raises(StoreFailed, match="UNIQUE"):
+        await store.responses.save(answer("r", output=(Item("p", b"2"),)))
+    assert await store.responses.items("t", ["o", "p"]) == {"o": b"1"}
+
+
+# --- Migrations ----------------------------------------------------------------------------------
+
+
+def test_the_migrations_make_the_tables_that_the_schema_states() -> None:
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        upgrade(connection)
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+    engine.dispose()
+    assert ScriptDirectory(str(FOLDER)).get_heads() == [HEAD]
+
+
+async def test_a_database_of_a_newer_version_is_used_as_it_is(tmp_path: Path, store: SqlStore) -> None:
+    """The one before works on, after the next has added what it needs."""
+    await store.responses.save(answer("r"))
+    newer = sqlite3.connect(tmp_path / "state.db")
+    newer.execute("ALTER TABLE responses ADD COLUMN invented TEXT")
+    newer.execute("UPDATE alembic_version SET version_num = '9999'")
+    newer.commit()
+    again = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    await again.responses.save(answer("s", previous="r"))
+    history = await again.responses.history("t", "s", expires=None)
+    assert history is not None
+    assert [one.id for one in history] == ["r", "s"]
+    assert newer.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
+    newer.close()
+    await again.close()
+
+
+async def test_an_up_to_date_database_is_opened_without_migrating(
+    tmp_path: Path, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_: Connection) -> None:
+        raise AssertionError("it is up to date")
+
+    monkeypatch.setattr("dragoman.stores.sql.migrate.upgrade", never)
+    await (await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)).close()
+
+
+def test_postgresql_understands_the_tables() -> None:
+    for table in METADATA.sorted_tables:
+        words = str(CreateTable(table).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+        assert "BYTEA" in words or table.name == "sessions"
+        assert "BLOB" not in words
