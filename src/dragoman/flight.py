@@ -22,6 +22,7 @@ import msgspec
 from dragoman import ir, sealing
 from dragoman.dialects.dialect import Reply, StreamRelay, TellsFailure
 from dragoman.dialects.emulate import Emulation, emulate
+from dragoman.dialects.estimate import EstimateUsage
 from dragoman.dialects.identify import Identify
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
@@ -49,6 +50,7 @@ _BEGIN = machine.Begin()
 _SAYS_MORE = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
 """What nearly all events of a stream are."""
 _SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
+_STREAM = {"stream": True}
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -292,7 +294,8 @@ class Flight:
         if not isinstance(upstream, WireUpstream):
             call.watch.start()
         translate = self._translate_stream if work.streams else self._translate_whole
-        await translate(upstream, emulation.request, self._steps(emulation), call, record)
+        steps = [*self._counted(upstream, emulation.request), *self._steps(emulation)]
+        await translate(upstream, emulation.request, steps, call, record)
 
     def _seals(self, upstream: Upstream) -> Sealing | None:
         """What remembers the seals of this exchange; None where there is nothing to find or to keep."""
@@ -300,6 +303,15 @@ class Flight:
         if vault is not None and self._sealing is None:
             self._sealing = sealing.begin(vault, self._exchange.client or "", upstream, self._work.request)
         return self._sealing
+
+    def _counted(self, upstream: Upstream, request: ir.Request) -> Sequence[Step]:
+        """What fills in the usage of an answer that may come without it, where its client is to be told."""
+        work = self._work
+        if work.streams:
+            sure = isinstance(upstream, WireUpstream) and not upstream.dialect.relay.ask_usage(_STREAM)
+            if sure or not work.brief.stream_usage:
+                return ()
+        return (EstimateUsage(request, work.deployment.model),)
 
     def _steps(self, emulation: Emulation | None = None) -> Sequence[Step]:
         """What happens to the answer of this attempt, in order. Most answers need none of it."""

@@ -77,7 +77,7 @@ class Counter:
         """The tokens of everything but the messages."""
         tokens = self._vocabulary.priming
         if request.system:
-            tokens += PER_MESSAGE + 1 + self._blocks(request.system)
+            tokens += PER_MESSAGE + 1 + self.blocks(request.system)
         if request.tools:
             tokens += self._vocabulary.tools + sum(map(self._tool, request.tools))
         if request.output is not None and request.output.schema is not None:
@@ -86,10 +86,14 @@ class Counter:
 
     def message(self, message: ir.Message) -> int:
         """The tokens of one message with what surrounds it."""
-        tokens = PER_MESSAGE + 1 + self._blocks(message.blocks)
+        tokens = PER_MESSAGE + 1 + self.blocks(message.blocks)
         if message.name is not None:
             tokens += PER_NAME + self._text(message.name)
         return tokens
+
+    def blocks(self, blocks: Iterable[ir.Block]) -> int:
+        """The tokens of some blocks, with nothing around them."""
+        return sum(map(self._block, blocks))
 
     def _text(self, text: str) -> int:
         self._left -= len(text)
@@ -108,9 +112,6 @@ class Counter:
         tokens = PER_CALL + self._text(tool.name) + self._text(tool.description or "")
         return tokens + self._json(tool.parameters or tool.format or {})
 
-    def _blocks(self, blocks: Iterable[ir.Block]) -> int:
-        return sum(map(self._block, blocks))
-
     def _block(self, block: ir.Block) -> int:
         if isinstance(block, ir.Text):
             return self._text(block.text)
@@ -123,7 +124,7 @@ class Counter:
             case ir.ToolCall():
                 return PER_CALL + self._text(block.name) + self._text(block.arguments)
             case ir.ToolResult():
-                return PER_CALL + self._blocks(block.content)
+                return PER_CALL + self.blocks(block.content)
             case ir.Media():
                 return self._media(block)
             case ir.Json() | ir.Native():
@@ -135,7 +136,7 @@ class Counter:
         if media.text is not None:
             return self._text(media.text)
         if media.blocks is not None:
-            return self._blocks(media.blocks)
+            return self.blocks(media.blocks)
         held = len(media.data or "") * 3 // 4
         if media.kind == "image":
             return SMALL_PICTURE if media.detail == "low" else self._vocabulary.picture

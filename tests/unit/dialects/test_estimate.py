@@ -1,0 +1,93 @@
+"""Usage for answers that come without any, and for no others."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dragoman import ir
+from dragoman.dialects.estimate import EstimateUsage
+from dragoman.steps import through
+from dragoman.tokens import count
+
+ASKED = ir.Request("here", "alias", (ir.Message("user", (ir.Text("Say something long."),)),))
+WORDS = "Something long, in several words. " * 10
+STATED = ir.Usage(input=1, output=2)
+
+
+def answer(*blocks: ir.Block, usage: ir.Usage | None = None) -> ir.Response:
+    return ir.Response("there", "id", "m", candidates=(ir.Candidate(blocks, ir.Stop("end")),), usage=usage)
+
+
+def streamed(response: ir.Response) -> ir.Usage | None:
+    """The usage that a stream of this answer ends with, which every reader of streams must accept."""
+    step = EstimateUsage(ASKED, "gpt-4o")
+    checker = ir.Checker()
+    events = through([step], list(ir.unfold(response)))
+    for event in events:
+        checker.add(event)
+    assert [type(event) for event in events].count(ir.Tally) == 1
+    return ir.fold(events).usage
+
+
+def whole(response: ir.Response) -> ir.Usage | None:
+    return EstimateUsage(ASKED, "gpt-4o").whole(response).usage
+
+
+@pytest.mark.parametrize("told", [whole, streamed])
+def test_what_was_stated_stays(told: object) -> None:
+    assert callable(told)
+    assert told(answer(ir.Text(WORDS), usage=STATED)) == STATED
+    unknown = ir.Usage(input=0)
+    assert told(answer(ir.Text(WORDS), usage=unknown)) == unknown
+
+
+@pytest.mark.parametrize("told", [whole, streamed])
+def test_what_was_not_is_counted(told: object) -> None:
+    assert callable(told)
+    usage = told(answer(ir.Thinking("Let me think. " * 8), ir.Text(WORDS), ir.ToolCall("1", "f", '{"a": 1}')))
+    assert usage.estimated
+    assert usage.input == count(ASKED, "gpt-4o").tokens
+    assert 70 <= usage.output <= 110
+    assert 24 <= usage.reasoning <= 36
+    silent = told(answer())
+    assert (silent.output, silent.reasoning, silent.estimated) == (0, None, True)
+
+
+def test_every_candidate_counts() -> None:
+    one = ir.Candidate((ir.Text(WORDS),), ir.Stop("end"))
+    two = ir.Response("there", candidates=(one, ir.Candidate((ir.Text(WORDS),), ir.Stop("end"), 1)))
+    for told in (whole, streamed):
+        single, double = told(answer(ir.Text(WORDS))), told(two)
+        assert single is not None
+        assert double is not None
+        assert single.output is not None
+        assert double.output in range(2 * single.output - 1, 2 * single.output + 2)
+
+
+def test_usage_at_the_start_is_usage() -> None:
+    step = EstimateUsage(ASKED, "gpt-4o")
+    events: list[ir.Event] = [ir.Start("there", usage=STATED), ir.End()]
+    assert through([step], events) == events
+
+
+def test_a_stream_that_breaks_gets_nothing() -> None:
+    step = EstimateUsage(ASKED, "gpt-4o")
+    events: list[ir.Event] = [ir.Start("there"), ir.Error(ir.Fault("upstream", "broke"))]
+    assert through([step], events) == events
+
+
+@given(st.lists(st.text(max_size=40), max_size=5))
+def test_pieces_count_like_their_whole(pieces: list[str]) -> None:
+    def said(*texts: str) -> int:
+        step = EstimateUsage(ASKED, "gpt-4o")
+        events: list[ir.Event] = [ir.Start("there"), ir.Open(0, ir.Text(""))]
+        events += [ir.TextDelta(0, text) for text in texts]
+        events += [ir.Close(0), ir.Finish(ir.Stop("end")), ir.End()]
+        usage = ir.fold(through([step], events)).usage
+        assert usage is not None
+        assert usage.output is not None
+        return usage.output
+
+    assert said(*pieces) == said("".join(pieces))
