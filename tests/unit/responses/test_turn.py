@@ -1,0 +1,163 @@
+"""What a request continues goes before it, and what is kept is what the client was told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman import ir
+from dragoman.state.store import StoreFailed
+from tests.unit.responses.asking import Asker, Paced
+
+
+@pytest.fixture
+async def asker() -> AsyncIterator[Asker]:
+    made = Asker(Paced(*["Hi.", "end"] * 6))
+    yield made
+    await made.close()
+
+
+def asked(asker: Asker) -> list[tuple[str, str]]:
+    """What the upstream was asked last, as (role, text)."""
+    request: ir.Request = asker.upstream.asked[-1]
+    return [(m.role, "".join(getattr(b, "text", "") for b in m.blocks)) for m in request.messages]
+
+
+async def test_an_answer_is_continued_with_everything_before_it(asker: Asker) -> None:
+    first = (await asker.respond("I am Ann.")).body
+    second = (await asker.respond("Who am I?", previous_response_id=first["id"])).body
+    third = (
+        await asker.respond([{"role": "user", "content": "Sure?"}], previous_response_id=second["id"])
+    ).body
+    assert asked(asker) == [
+        ("user", "I am Ann."),
+        ("assistant", "Hi."),
+        ("user", "Who am I?"),
+        ("assistant", "Hi."),
+        ("user", "Sure?"),
+    ]
+    assert (third["previous_response_id"], third["store"], third["background"]) == (second["id"], True, False)
+    kept = (await asker.ask("GET", f"/v1/responses/{third['id']}")).body
+    assert kept == third
+
+
+async def test_instructions_are_not_carried_over(asker: Asker) -> None:
+    first = (await asker.respond("a", instructions="Be brief.")).body
+    await asker.respond("b", previous_response_id=first["id"])
+    assert not asker.upstream.asked[-1].system
+    assert first["instructions"] == "Be brief."
+
+
+async def test_a_stream_is_kept_before_its_last_event_is_sent(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asker.gateway.start()
+    responses = asker.gateway.keeping.store.responses
+    saved = responses.save
+    told: list[bytes] = []
+
+    async def save(response: Any) -> None:
+        told.append(talk.data)
+        await saved(response)
+
+    monkeypatch.setattr(responses, "save", save)
+    talk = asker.talk("POST", "/v1/responses", {"model": "own/m", "input": "a", "stream": True})
+    answer = await talk.answer()
+    assert len(told) == 1
+    assert b"response.completed" not in told[0]
+    last = answer.events[-1]
+    assert last["type"] == "response.completed"
+    assert (await asker.ask("GET", f"/v1/responses/{last['response']['id']}")).body == last["response"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_store_that_fails_leaves_the_answer_and_says_that_it_is_not_stored(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch, *, stream: bool
+) -> None:
+    async def save(response: Any) -> None:
+        raise StoreFailed("gone")
+
+    await asker.gateway.start()
+    monkeypatch.setattr(asker.gateway.keeping.store.responses, "save", save)
+    answer = await asker.respond("a", stream=stream)
+    told = answer.events[-1]["response"] if stream else answer.body
+    assert (told["status"], told["store"]) == ("completed", False)
+
+
+async def test_what_is_not_stored_is_not_found(asker: Asker) -> None:
+    told = (await asker.respond("a", store=False)).body
+    assert told["store"] is False
+    assert (await asker.ask("GET", f"/v1/responses/{told['id']}")).status == 404
+    missing = await asker.respond("b", previous_response_id=told["id"])
+    assert (missing.status, missing.error["code"]) == (404, "previous_response_not_found")
+    assert missing.error["param"] == "previous_response_id"
+
+
+async def test_what_does_not_go_together_is_refused_before_anybody_is_asked(asker: Asker) -> None:
+    both = await asker.respond("a", previous_response_id="resp_1", conversation="conv_1")
+    assert (both.status, both.error["code"]) == (400, "mutually_exclusive_parameters")
+    unstored = await asker.respond("a", background=True, store=False)
+    assert (unstored.status, unstored.error["param"]) == (400, "store")
+    nothing = await asker.ask("POST", "/v1/responses", {"model": "own/m"})
+    assert (nothing.status, nothing.error["param"]) == (400, "input")
+    assert not asker.upstream.asked
+
+
+async def test_references_are_looked_up(asker: Asker) -> None:
+    first = (await asker.respond("I am Ann.")).body
+    item = first["output"][0]["id"]
+    await asker.respond([{"type": "item_reference", "id": item}, {"role": "user", "content": "go on"}])
+    assert asked(asker) == [("assistant", "Hi."), ("user", "go on")]
+    unknown = await asker.respond(
+        [{"role": "user", "content": "a"}, {"type": "item_reference", "id": "msg_0"}]
+    )
+    assert (unknown.status, unknown.error["param"]) == (404, "input[1].id")
+
+
+async def test_a_conversation_grows_by_each_turn(asker: Asker) -> None:
+    items = [{"role": "user", "content": "I am Ann."}]
+    made = (await asker.ask("POST", "/v1/conversations", {"items": items})).body
+    told = (await asker.respond("Who am I?", conversation=made["id"])).body
+    assert told["conversation"] == {"id": made["id"]}
+    await asker.respond("Sure?", conversation={"id": made["id"]}, store=False)
+    assert [text for _, text in asked(asker)] == ["I am Ann.", "Who am I?", "Hi.", "Sure?"]
+    listed = (await asker.ask("GET", f"/v1/conversations/{made['id']}/items?order=asc")).body
+    assert [item["role"] for item in listed["data"]] == ["user", "user", "assistant", "user", "assistant"]
+    gone = await asker.respond("a", conversation="conv_0")
+    assert (gone.status, gone.error["code"]) == (404, "conversation_not_found")
+
+
+async def test_faults_name_places_of_what_the_client_wrote(asker: Asker) -> None:
+    first = (await asker.respond("one")).body
+    odd = {"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]}
+    given = [{"role": "user", "content": "a"}, odd]
+    refused = await asker.respond(given, previous_response_id=first["id"])
+    assert refused.status == 400
+    assert refused.error["param"].startswith("input[1]")
+
+
+async def test_input_items_are_all_that_an_answer_was_made_from(asker: Asker) -> None:
+    first = (await asker.respond("one")).body
+    second = (await asker.respond("two", previous_response_id=first["id"])).body
+    path = f"/v1/responses/{second['id']}/input_items"
+    page = (await asker.ask("GET", f"{path}?limit=2")).body
+    assert [item["role"] for item in page["data"]] == ["user", "assistant"]
+    assert page["has_more"] is True
+    rest = (await asker.ask("GET", f"{path}?limit=2&after={page['last_id']}")).body
+    assert [item["content"][0]["text"] for item in rest["data"]] == ["one"]
+    assert rest["has_more"] is False
+    for query, param in (("limit=0", "limit"), ("order=up", "order"), ("after=x", "after")):
+        assert (await asker.ask("GET", f"{path}?{query}")).error["param"] == param
+
+
+async def test_a_gateway_that_retains_nothing_says_so(tmp_path: Path) -> None:
+    asker = Asker(Paced("Hi.", "end"), tmp_path, "responses: {retain: false}\n")
+    told = (await asker.respond("a")).body
+    assert told["store"] is False
+    assert (await asker.ask("GET", f"/v1/responses/{told['id']}")).status == 404
+    refused = await asker.respond("a", background=True)
+    assert (refused.status, refused.error["param"]) == (400, "background")
+    await asker.close()
