@@ -11,6 +11,7 @@ from dragoman.dialects.emulate import emulate
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Change, Loss, Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.shorten import shortened
 
 
 class Translation(msgspec.Struct, frozen=True):
@@ -48,8 +49,8 @@ def translated(
     source.check(wire)
     if source.portable is not None and target is not source:
         source.portable(wire)
-    request = source.decode_request(wire)
     report = Report(target.name)
+    request = shortened(source.decode_request(wire), facts.context, model or "", report)
     applied = quirks or STANDARD
     emulation = emulate(request, target, facts, applied, report)
     written = target.encode_request(emulation.request, Target(report, model or request.model, applied, facts))
