@@ -20,7 +20,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -290,7 +290,7 @@ def _say(level: int, message: str) -> None:
 
 
 @contextlib.contextmanager
-def _noted_signals() -> Iterator[socket.socket]:
+def _noted_signals() -> Generator[socket.socket]:
     """A socket from which the numbers of the signals that we watch can be read, a byte each."""
     noted, noting = socket.socketpair()
     noting.setblocking(False)

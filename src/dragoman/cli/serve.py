@@ -6,6 +6,7 @@ import errno
 import json
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ _CANNOT_LISTEN = {
     errno.EADDRNOTAVAIL: "no interface of this machine has that address: --host 0.0.0.0 listens on all",
 }
 _PLATFORM = sys.platform
+_SHARED = ("dragoman.gateway", "dragoman.observe.log")
+"""What workers need is loaded before they are made, so that they share it and are there at once."""
 _LOOK_ABOVE = "the lines above say why; -v adds where"
 
 
@@ -156,10 +159,10 @@ def _answer_by_many(
     terminal: Terminal, found: Loaded, listener: socket.socket, announce: Callable[[_Offer], None]
 ) -> None:
     """Serve in several workers until told to stop."""
-    # What workers need is loaded before they are made, so that they share it and are there at once.
-    import dragoman.gateway
-    import dragoman.observe.log  # noqa: F401
     from dragoman.supervisor import NotStarted, supervise
+
+    for module in _SHARED:
+        import_module(module)
 
     def work(worker: Worker) -> None:
         _answer(terminal, found, listener, lambda offer: worker.ready(msgspec.json.encode(offer)), worker)
