@@ -109,13 +109,14 @@ class Flight:
 
         None = the answer is delivered.
         """
-        upstream = self._upstream(candidate.deployment)
-        while (fault := await self._attempt(candidate, upstream)) is not None and not self._committed:
-            asked = upstream
-            if not isinstance(asked, WireUpstream) or not asked.learns(candidate.deployment.model, fault):
+        asked: list[Upstream] = []
+        fault = None
+        while (upstream := self._upstream(candidate.deployment)) not in asked:
+            asked.append(upstream)
+            fault = await self._attempt(candidate, upstream)
+            if fault is None or self._committed or not isinstance(upstream, WireUpstream):
                 break
-            upstream = self._upstream(candidate.deployment)
-            if upstream is asked:
+            if not upstream.learns(candidate.deployment.model, fault):
                 break
         return fault
 

@@ -76,7 +76,7 @@ def responses(said: Said) -> Callable[[Seen], Answer]:
         begun = {**done, "status": "in_progress", "output": [], "usage": None}
         frames: list[dict[str, Any]] = [{"type": "response.created", "response": begun}]
         for place, item in enumerate(items):
-            begin = {**item, "status": "in_progress"}
+            begin: dict[str, Any] = {**item, "status": "in_progress"}
             begin |= {"arguments": ""} if "arguments" in item else {"content": []}
             frames.append({"type": "response.output_item.added", "output_index": place, "item": begin})
             where = {"item_id": item["id"], "output_index": place}

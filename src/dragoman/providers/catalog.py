@@ -460,6 +460,7 @@ _CLOUD: Final = (
         keys=("WRITER_API_KEY",),
         base_var="WRITER_BASE_URL",
         quirks=Quirks(max_tokens_field="max_tokens", developer_role=False, reasoning_request="none"),
+        also={"openai_completions": _USUAL},
         models=("palmyra-*",),
     ),
     Vendor(

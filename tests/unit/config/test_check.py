@@ -69,6 +69,51 @@ OPENAI = "providers: {openai: {keys: k}}\n"
             "models.m.use: the provider openai takes no model c (add it to providers.openai.models)",
         ),
         ("providers: {openai: {keys: k, models: ['*', b]}}", "providers.openai.models: `*` stands alone"),
+        # Protocols.
+        (
+            "providers: {openai: {keys: k, apis: [anthropic, openai_chat]}}",
+            "providers.openai.apis[1].dialect: openai_chat is spoken anyway, or stands there twice",
+        ),
+        (
+            "providers: {openai: {keys: k, apis: [anthropic, anthropic]}}",
+            "providers.openai.apis[1].dialect: anthropic is spoken anyway, or stands there twice",
+        ),
+        (
+            "providers: {openai: {keys: k, apis: [{dialect: gemini, path: /x}]}}",
+            "providers.openai.apis[0].path: gemini has the model in its paths",
+        ),
+        (
+            "providers: {openai: {keys: k, apis: [{dialect: anthropic, quirks: {signature: false}}]}}",
+            "providers.openai.apis[0].quirks.signature: unknown quirk (did you mean signatures?)",
+        ),
+        (
+            "providers: {openai: {keys: k, apis: [opanai_responses]}}",
+            "providers.openai.apis[0]: expected one of openai_chat, ",
+        ),
+        (
+            "providers: {anthropic: {keys: k, dialect: openai_chat}}",
+            "providers.anthropic.dialect: the catalogue row anthropic speaks anthropic (what it speaks",
+        ),
+        (
+            "models: {m: {use: openai/x, api: anthropic}}\n" + OPENAI,
+            "models.m.api: it cannot be asked in anthropic (say in providers.NAME.apis",
+        ),
+        (
+            "models: {m: {use: simulate/x, api: openai_chat}}",
+            "models.m.api: it cannot be asked in openai_chat",
+        ),
+        (
+            "aliases: {a: b, b: {route: gpt-5, api: anthropic}}\n" + OPENAI,
+            "aliases.b.api: it cannot be asked in anthropic",
+        ),
+        (
+            "aliases: {a: {route: openai/x, api: gemini}}\n" + OPENAI,
+            "aliases.a.api: it cannot be asked in gemini",
+        ),
+        (
+            "aliases: {a: {route: m, api: gemini}}\nmodels: {m: openai/x}\n" + OPENAI,
+            "aliases.a.api: it cannot be asked in gemini",
+        ),
         # Circles.
         ("aliases: {a: b, b: c, c: a}", "aliases.a.route: goes round in a circle: a → b → c → a"),
         ("aliases: {a: a}", "aliases.a.route: goes round in a circle: a → a"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dragoman.dialects.table import DIALECTS
 from dragoman.providers import address
 from dragoman.providers.catalog import (
     APPENDING,
@@ -15,6 +16,7 @@ from dragoman.providers.catalog import (
     DIALECT_AUTH,
     DIALECT_HEADERS,
     STREAM_PATHS,
+    DialectName,
     Vendor,
 )
 
@@ -35,6 +37,18 @@ def test_a_row_is_consistent(vendor: Vendor) -> None:
     assert vendor.auth == DIALECT_AUTH[vendor.dialect]
     assert list(vendor.known) == sorted(set(vendor.known))
     assert all(vendor.owns(model) for model in vendor.known)
+
+
+@pytest.mark.parametrize("vendor", ROWS)
+def test_what_a_row_speaks_beside_its_dialect_is_consistent(vendor: Vendor) -> None:
+    assert vendor.dialect not in vendor.also
+    for dialect, api in vendor.also.items():
+        assert dialect in DIALECTS
+        assert api.path != CHAT_PATHS[dialect]
+        assert api.path is None or api.path.startswith("/")
+        assert api.auth != vendor.auth
+        assert not api.drops or (api.path is not None and not vendor.base_url.endswith(api.drops))
+        assert api.models is None or api.models
 
 
 def test_the_tables_know_the_same_dialects() -> None:
@@ -125,6 +139,27 @@ def test_the_address_is_where_recorded_requests_went(recorded: Path, api: str, n
     urls = {exchange["request"]["url"].split("?")[0] for exchange in exchanges}
     expected = vendor.base_url + (vendor.chat_path or CHAT_PATHS[vendor.dialect])
     assert urls & {expected.replace("{model}", str(exchange["model"])) for exchange in exchanges}
+
+
+@pytest.mark.wire
+@pytest.mark.parametrize(
+    ("api", "name"),
+    [
+        ("openai.responses", "openai"),
+        ("deepseek.responses", "deepseek"),
+        ("openrouter.responses", "openrouter"),
+        ("xai.responses", "xai"),
+        ("openai.completions", "openai"),
+        ("writer.completions", "writer"),
+    ],
+)
+def test_a_further_protocol_is_where_recorded_requests_went(recorded: Path, api: str, name: str) -> None:
+    dialect: DialectName = "openai_responses" if api.endswith("responses") else "openai_completions"
+    vendor = CATALOG[name]
+    with (recorded / f"{api}.jsonl").open(encoding="utf-8") as lines:
+        urls = {json.loads(line)["request"]["url"].split("?")[0] for line in lines}
+    path = vendor.also[dialect].path or CHAT_PATHS[dialect]
+    assert vendor.base_url.removesuffix(vendor.also[dialect].drops) + path in urls
 
 
 @pytest.mark.wire

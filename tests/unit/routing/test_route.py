@@ -133,6 +133,24 @@ def test_a_near_name_is_suggested(name: str, near: str | None) -> None:
     assert (f"Did you mean {near!r}?" in failed.value.fault.message) is (near is not None)
 
 
+@pytest.mark.parametrize(
+    ("name", "api"),
+    [
+        ("pro", "openai_responses"),
+        ("word", "openai_chat"),  # what the alias says
+        ("again", "openai_chat"),  # and what its alias leaves
+        ("other", "openai_responses"),
+        ("openai/gpt-5", None),
+        ("gpt", None),
+    ],
+)
+def test_the_operator_says_which_protocol_to_ask_in(name: str, api: str | None) -> None:
+    """4.18: an alias before its model."""
+    models = (*MODELS, Model("pro", ("openai/gpt-5-pro",), api="openai_responses"))
+    aliases = (Alias("word", "pro", api="openai_chat"), Alias("again", "word"), Alias("other", "pro"))
+    assert Table.build(PROVIDERS, models, aliases).resolve(name).api == api
+
+
 def test_a_flood_of_names_is_answered_and_not_kept() -> None:
     names = table()
     first = names.resolve("openai/first")

@@ -1,0 +1,133 @@
+"""What a provider speaks, where and with which key: its row, the operator's word over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pytest
+
+from dragoman.config.load import Loaded
+from dragoman.dialects.quirks import Quirks
+from dragoman.providers.provider import Api
+
+Load: TypeAlias = Callable[..., Loaded]
+
+
+def spoken(loaded: Load, row: str) -> dict[str, Api]:
+    """The protocols of a provider named `p`, by dialect, in their order."""
+    apis = loaded(f"providers: {{p: {{keys: key-012345, {row}}}}}").providers["p"].apis
+    return {api.dialect: api for api in apis}
+
+
+@pytest.mark.parametrize(
+    ("row", "urls"),
+    [
+        (
+            "catalog: openai",
+            {
+                "openai_chat": "https://api.openai.com/v1/chat/completions",
+                "openai_responses": "https://api.openai.com/v1/responses",
+                "openai_completions": "https://api.openai.com/v1/completions",
+            },
+        ),
+        ("catalog: anthropic", {"anthropic": "https://api.anthropic.com/v1/messages"}),
+        (
+            "catalog: mistral, base_url: 'https://api.eu.mistral.ai'",
+            {
+                "mistral": "https://api.eu.mistral.ai/v1/chat/completions",
+                "openai_responses": "https://api.eu.mistral.ai/v1/responses",
+            },
+        ),
+        # Beside what the chat endpoint lies below, however that was written.
+        *(
+            (
+                f"catalog: deepseek, base_url: '{base}'",
+                {
+                    "openai_chat": f"{base}/chat/completions",
+                    "openai_responses": f"{base}/responses",
+                    "anthropic": "https://api.deepseek.com/anthropic/v1/messages",
+                    "openai_completions": "https://api.deepseek.com/beta/completions",
+                },
+            )
+            for base in ("https://api.deepseek.com", "https://api.deepseek.com/v1")
+        ),
+        (
+            "catalog: perplexity",
+            {
+                "openai_chat": "https://api.perplexity.ai/chat/completions",
+                "openai_responses": "https://api.perplexity.ai/v1/responses",
+            },
+        ),
+        (
+            "catalog: vllm, base_url: 'http://gpu:8000'",
+            {
+                "openai_chat": "http://gpu:8000/v1/chat/completions",
+                "openai_responses": "http://gpu:8000/v1/responses",
+                "anthropic": "http://gpu:8000/v1/messages",
+                "openai_completions": "http://gpu:8000/v1/completions",
+            },
+        ),
+        # The operator's word goes before the row, and says what nobody knows.
+        ("catalog: openai, apis: []", {"openai_chat": "https://api.openai.com/v1/chat/completions"}),
+        (
+            "catalog: deepseek, apis: [anthropic, {dialect: openai_responses, path: /beta/responses}]",
+            {
+                "openai_chat": "https://api.deepseek.com/chat/completions",
+                "anthropic": "https://api.deepseek.com/anthropic/v1/messages",
+                "openai_responses": "https://api.deepseek.com/beta/responses",
+            },
+        ),
+        ("base_url: 'http://own:1'", {"openai_chat": "http://own:1/v1/chat/completions"}),
+        (
+            "base_url: 'http://own:1', dialect: openai_responses, apis: openai_chat",
+            {
+                "openai_responses": "http://own:1/v1/responses",
+                "openai_chat": "http://own:1/v1/chat/completions",
+            },
+        ),
+        (
+            "base_url: 'http://own:1', apis: [gemini]",
+            {
+                "openai_chat": "http://own:1/v1/chat/completions",
+                "gemini": "http://own:1/v1/models/{model}:generateContent",
+            },
+        ),
+    ],
+)
+def test_where_each_protocol_is_asked(loaded: Load, row: str, urls: dict[str, str]) -> None:
+    apis = spoken(loaded, row)
+    assert {name: api.chat_url for name, api in apis.items()} == urls
+    assert list(apis) == list(urls)
+
+
+def test_streams_of_a_further_protocol_have_their_own_address(loaded: Load) -> None:
+    api = spoken(loaded, "base_url: 'http://own:1', apis: [gemini, anthropic]")
+    assert api["gemini"].stream_url == "http://own:1/v1/models/{model}:streamGenerateContent?alt=sse"
+    assert api["anthropic"].stream_url == api["anthropic"].chat_url
+
+
+@pytest.mark.parametrize(
+    ("row", "auth"),
+    [
+        ("catalog: deepseek", "x-api-key"),
+        ("catalog: fireworks", "bearer"),
+        ("catalog: deepseek, apis: [{dialect: anthropic, auth: bearer}]", "bearer"),
+        ("base_url: 'http://own:1', apis: anthropic", "bearer"),
+        ("base_url: 'http://own:1', auth: x-api-key, apis: anthropic", "x-api-key"),
+    ],
+)
+def test_how_a_key_travels_in_a_further_protocol(loaded: Load, row: str, auth: str) -> None:
+    assert spoken(loaded, row)["anthropic"].auth == auth
+
+
+def test_a_further_protocol_has_quirks_headers_and_models_of_its_own(loaded: Load) -> None:
+    stated = "{dialect: anthropic, quirks: {signatures: false}}"
+    apis = spoken(loaded, f"catalog: deepseek, quirks: {{json_schema: true}}, apis: [{stated}]")
+    assert apis["openai_chat"].quirks.json_schema
+    assert apis["anthropic"].quirks == Quirks(signatures=False)
+    assert apis["anthropic"].fixed == {"anthropic-version": "2023-06-01"}
+    assert apis["openai_chat"].fixed == {}
+    openai = spoken(loaded, "catalog: openai")
+    assert openai["openai_chat"].models is openai["openai_responses"].models is None
+    assert "davinci-*" in (openai["openai_completions"].models or ())

@@ -1,0 +1,75 @@
+"""A provider in several dialects: which upstream is asked, and what its refusals leave behind."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from dragoman import ir
+from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.dialects.table import DIALECTS
+from dragoman.transport import Transport
+from dragoman.upstreams.wire import WireUpstream
+
+CHAT, RESPONSES, TEXT = "openai_chat", "openai_responses", "openai_completions"
+NOT_CHAT = ir.Fault("not_found", "This is not supported in the v1/chat/completions endpoint.", status=404)
+TOO_LONG = ir.Fault("context_length", "Your input is too long.", status=400)
+
+
+def upstream(dialect: str, **more: Any) -> WireUpstream:
+    """An upstream that nothing is sent to."""
+    unused = cast("Transport", None)
+    return WireUpstream("up", DIALECTS[dialect], unused, urls={"chat": "https://up.example/"}, **more)
+
+
+def request() -> ir.Request:
+    """What a client asks."""
+    return ir.Request(CHAT, "m")
+
+
+def provider() -> WireUpstream:
+    """One that speaks three dialects, the last of them for few models."""
+    return upstream(CHAT, further=[upstream(RESPONSES), upstream(TEXT, models=("davinci-*",))])
+
+
+def asked(provider: WireUpstream, face: str, model: str = "m", facts: Facts = UNKNOWN) -> str:
+    """The dialect in which a face's request for a model is asked."""
+    return provider.spoken(face, model, facts, request).dialect.name
+
+
+def test_a_provider_with_one_dialect_is_itself() -> None:
+    alone = upstream(CHAT)
+    assert alone.spoken(RESPONSES, "m", Facts(apis=(RESPONSES,)), request, RESPONSES) is alone
+
+
+def test_the_others_are_found_by_face_facts_and_wish() -> None:
+    up = provider()
+    assert up.spoken(CHAT, "m", UNKNOWN, request) is up
+    assert asked(up, RESPONSES) == RESPONSES
+    assert asked(up, "anthropic") == CHAT
+    assert asked(up, CHAT, facts=Facts(apis=(RESPONSES,))) == RESPONSES
+    assert up.spoken(CHAT, "m", UNKNOWN, request, RESPONSES).dialect.name == RESPONSES
+
+
+def test_a_dialect_may_be_for_some_models_only() -> None:
+    up = provider()
+    assert asked(up, TEXT, "davinci-002") == TEXT
+    assert asked(up, TEXT, "gpt-4o") == CHAT
+    assert up.spoken(CHAT, "gpt-4o", UNKNOWN, request, TEXT) is up
+
+
+def test_a_refusal_counts_for_its_model_and_dialect() -> None:
+    up = provider()
+    assert up.learns("m", NOT_CHAT)
+    assert not up.learns("m", NOT_CHAT)
+    assert not up.learns("other", TOO_LONG)
+    assert (asked(up, CHAT), asked(up, RESPONSES), asked(up, CHAT, "other")) == (RESPONSES, RESPONSES, CHAT)
+    assert up.spoken(RESPONSES, "m", UNKNOWN, request).learns("m", NOT_CHAT)
+    assert (asked(up, CHAT), asked(up, RESPONSES)) == (CHAT, RESPONSES)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    up = provider()
+    for number in range(1025):
+        assert up.learns(f"m{number}", NOT_CHAT)
+    assert asked(up, CHAT, "m0") == CHAT
+    assert asked(up, CHAT, "m1024") == RESPONSES
