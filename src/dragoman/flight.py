@@ -197,6 +197,8 @@ class Flight:
         edits = work.edits(call)
         if streamed:
             edits = {**face.relay.ask_usage(work.wire.body), **edits}
+        if face.stateless is not None:
+            edits |= face.stateless(work.wire.body, call.facts, upstream.quirks)
         body = face.relay.request(work.head, edits)
         answer = await upstream.send(body, call, work.passed_headers, stream=streamed)
         try:

@@ -20,6 +20,7 @@ from dragoman.errors import RequestFailed
 from dragoman.seams import Seams
 from dragoman.state.store import Store, StoreFailed
 from dragoman.work import Sealed, Work
+from dragoman.work import Turn as WorkTurn
 
 log = logging.getLogger("dragoman.sessions")
 
@@ -64,11 +65,17 @@ def session_id(header: str) -> str:
 
 
 class SessionTurn:
-    """One request in a session. Implements `work.Turn`."""
+    """One request in a session. Implements `work.Turn`.
+
+    inner: what else the request continues and is kept by, in its own protocol's way.
+    """
 
     hears = True
 
-    def __init__(self, remembering: Remembering, tenant: str, id_: str) -> None:
+    def __init__(
+        self, remembering: Remembering, tenant: str, id_: str, inner: WorkTurn | None = None
+    ) -> None:
+        self._inner = inner
         self._remembering = remembering
         self._tenant = tenant
         self._id = id_
@@ -81,6 +88,10 @@ class SessionTurn:
         """
         if not self._remembering.ttl:
             raise RequestFailed(_OFF)
+        if self._inner is not None:
+            await self._inner.expand(work)
+        if work.wire.continued[1]:
+            raise RequestFailed(_TWICE)
         request = work.request
         kept = await self._remembering.turns(self._tenant, self._id)
         opening = 0
@@ -100,8 +111,8 @@ class SessionTurn:
             work.sealed = tuple(sealed)
 
     async def admitted(self, work: Work) -> bool:
-        """A model is to be asked."""
-        return True
+        """A model is to be asked, unless its own protocol says otherwise."""
+        return self._inner is None or await self._inner.admitted(work)
 
     async def heard(self, work: Work, response: ir.Response) -> None:
         """Keep the turn. An answer that failed, or a store that does, keeps nothing."""
@@ -135,6 +146,12 @@ _OFF: Final = ir.Fault(
     "unsupported",
     "This gateway keeps no sessions, so 'X-Session-Id' cannot be honoured.",
     code="unsupported_value",
+    param="X-Session-Id",
+)
+_TWICE: Final = ir.Fault(
+    "invalid_request",
+    "Both 'X-Session-Id' and an earlier answer or conversation are to be continued: choose one.",
+    code="mutually_exclusive_parameters",
     param="X-Session-Id",
 )
 _UNREACHABLE: Final = ir.Fault(

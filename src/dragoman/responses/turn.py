@@ -7,6 +7,7 @@ can be continued, from another process too.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -27,22 +28,33 @@ _STATE: Final = ("previous_response_id", "conversation", "background", "generate
 """Members that only the gateway reads."""
 _FOREIGN: Final = b'"dgm1.'
 """What a seal begins with that another protocol's provider made: no server of this one can read it."""
+_REMEMBERED: Final = 8
+"""Answers that a WebSocket holds."""
 _ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
 class Connection:
-    """What one WebSocket remembers: its latest answer with all that it continues, stored or not."""
+    """What one WebSocket remembers: its latest answers with all that they continue, stored or not."""
 
-    __slots__ = ("id", "pieces")
+    __slots__ = ("_answers",)
 
     def __init__(self) -> None:
-        self.id: str | None = None
-        self.pieces: Sequence[Piece] = ()
+        self._answers: OrderedDict[str, Sequence[Piece]] = OrderedDict()
+
+    def find(self, id_: str) -> Sequence[Piece] | None:
+        """What an answer of this connection brings along."""
+        return self._answers.get(id_)
+
+    def remember(self, id_: str, pieces: Sequence[Piece]) -> None:
+        """Hold an answer, as one of the latest: a client may carry on several conversations."""
+        self._answers[id_] = pieces
+        if len(self._answers) > _REMEMBERED:
+            self._answers.popitem(last=False)
 
     def forget(self, id_: str | None) -> None:
         """An answer that could not be continued is not offered again."""
-        if id_ is not None and self.id == id_:
-            self.id, self.pieces = None, ()
+        if id_ is not None:
+            self._answers.pop(id_, None)
 
 
 class ResponseTurn:
@@ -130,9 +142,9 @@ class ResponseTurn:
 
     async def _continued(self) -> Sequence[Piece]:
         if self.previous is not None:
-            near = self._connection
-            if near is not None and near.id == self.previous:
-                return near.pieces
+            near = None if self._connection is None else self._connection.find(self.previous)
+            if near is not None:
+                return near
             if not self.keeping.retains:
                 raise RequestFailed(previous_missing(self.previous))
             return await self.keeping.history(self.tenant, self.previous)
@@ -203,11 +215,8 @@ class ResponseTurn:
         output = kept(response.get("output") or (), self.keeping.seams.random_id)
         status: Status = response.get("status") or "completed"
         if self._connection is not None and status != "failed":
-            self._connection.id = response["id"]
-            self._connection.pieces = (
-                *self._pieces,
-                Piece((*bodies(self.input), *bodies(output)), deployment),
-            )
+            piece = Piece((*bodies(self.input), *bodies(output)), deployment)
+            self._connection.remember(response["id"], (*self._pieces, piece))
         kept_all = True
         if self.stores:
             kept_all = await self.keeping.save(self.record(response, status, output, deployment))

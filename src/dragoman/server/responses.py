@@ -158,7 +158,7 @@ class ResponsesApi:
 
     def _asking(self, call: Call, body: Mapping[str, Any]) -> Inbound:
         """A question about a request, of which nothing is kept."""
-        turn = turn_of(self._gateway, self._face, call.caller, call.headers)
+        turn = ResponseTurn(self._gateway.keeping, call.caller.name)
         own = {**body, "store": False, "stream": False}
         own.pop("background", None)
         return msgspec.structs.replace(self._inbound(call), body=encode(own), turn=turn)

@@ -29,8 +29,7 @@ def turn_of(
 
     connection: the memory of the WebSocket that it came over.
     """
-    if face.name == STATEFUL:
-        return ResponseTurn(gateway.keeping, caller.name, connection)
+    turn = ResponseTurn(gateway.keeping, caller.name, connection) if face.name == STATEFUL else None
     if (id_ := headers.get("x-session-id")) is not None:
-        return SessionTurn(gateway.remembering, caller.name, session_id(id_))
-    return None
+        return SessionTurn(gateway.remembering, caller.name, session_id(id_), turn)
+    return turn
