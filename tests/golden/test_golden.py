@@ -28,6 +28,8 @@ CASES = FOLDER.parent / "cases"
 def request(case: Case, to: Dialect) -> dict[str, Any]:
     report = Report(to.name)
     try:
+        if case.dialect.portable is not None:
+            case.dialect.portable(case.wire_request)
         wire = to.encode_request(case.request, Target(report, model="the-model"))
     except WireError as error:
         return {"refused": str(error)}

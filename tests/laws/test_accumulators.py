@@ -38,7 +38,7 @@ EXCEPT = {
     "ai-3df6a059daf4": SEVERAL,
     "ai-fe7c84f67575": "the items have other ids in every event, which the accumulator takes for other items",
     "ai-57adf0da2ad7": "the sample's deltas were made up: they say something else than the text at its end",
-    "ai-cdff2633dd96": "the sample's deltas stop before its texts do: we tell the rest, the accumulator does not",
+    "ai-cdff2633dd96": "the sample's deltas stop before its texts do: we tell the rest, it does not",
     "pydantic-ai-91494029558e": "a chunk with usage null follows the one with usage, and it is forgotten",
     "pydantic-ai-bbfd620da790": "the vendor's finish reason is empty, which the accumulator takes for none",
 }
@@ -72,7 +72,8 @@ def openai_responses(frames: Sequence[bytes]) -> dict[str, Any]:
     for frame in frames:
         if frame != b"[DONE]":
             last = json.loads(frame)
-            state.handle_event(construct_type(type_=ResponseStreamEvent, value=last))
+            event: Any = construct_type(type_=ResponseStreamEvent, value=last)
+            state.handle_event(event)
     output = []
     grown: Any
     for index, grown in state._output_items.items():
