@@ -197,8 +197,6 @@ class Dialect(msgspec.Struct, frozen=True):
     (what the provider's own tools did); None = its requests hold nothing of that kind.
     stateless: the edits of a relayed request by which its provider stores nothing, from its body, what is
     known of the model and the vendor's quirks; None = nothing is ever stored there.
-    stateless: the edits by which a relayed request (body, the model's facts, the vendor's quirks) is stored
-    nowhere but here; None = its servers store nothing that a later request could name.
     portable: raises WireError for a request that only a server of the same protocol can be asked; None =
     every one may be translated.
     """
@@ -237,7 +235,6 @@ class Dialect(msgspec.Struct, frozen=True):
     native: Callable[[ir.Block], ir.Native] | None = None
     stateless: Callable[[Mapping[str, Any], Facts, Quirks], dict[str, Any]] | None = None
     portable: Callable[[WireRequest], None] | None = None
-    stateless: Callable[[Mapping[str, Any], Facts, Quirks], dict[str, Any]] | None = None
 
     def located(self, request: WireRequest) -> Callable[[str], str]:
         """`locate` for one request, which may tell which of several spellings its client used."""

@@ -30,7 +30,6 @@ from dragoman.dialects.dialect import EVERY_FEATURE, Dialect
 from dragoman.dialects.openai_responses.check import check
 from dragoman.dialects.openai_responses.errors import decode_error, encode_error
 from dragoman.dialects.openai_responses.include import stateless
-from dragoman.dialects.openai_responses.include import stateless
 from dragoman.dialects.openai_responses.items import native
 from dragoman.dialects.openai_responses.locate import locate, place
 from dragoman.dialects.openai_responses.parts import reads
@@ -83,7 +82,6 @@ DIALECT: Final = Dialect(
     reads=reads,
     seals=True,
     native=native,
-    stateless=stateless,
     stateless=stateless,
     portable=portable,
 )
