@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = {"aiohttp", "asyncio", "click", "cyllama", "sqlite3", "ssl", "uvicorn", "uvloop", "yaml"}
+HEAVY = {
+    *("aiohttp", "aiosqlite", "alembic", "asyncio", "click", "cyllama", "sqlalchemy", "sqlite3", "ssl"),
+    *("uvicorn", "uvloop", "yaml"),
+}
 
 
 def test_import_loads_no_server_database_model_or_command_line() -> None:

@@ -19,7 +19,8 @@ class Ready(NamedTuple):
 
     host, port: where it listens. base: the address to call it by, base path included. providers: in a few
     words each. models: how many names answer. model: one to try. access: who may call. made: the client
-    key that was just made, kept: where it lies. seconds: since the command began.
+    key that was just made, kept: where it lies. store: the file of what lasts between requests, None =
+    memory. seconds: since the command began.
     """
 
     host: str
@@ -32,6 +33,7 @@ class Ready(NamedTuple):
     access: Access
     made: str | None
     kept: Path | None
+    store: Path | None
     seconds: float
 
     @property
@@ -74,6 +76,7 @@ def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
     origin = clean(str(ready.file)) if ready.file else "none, from the environment"
     yield row("models", f"{ready.models}{example} · config: {origin}")
     yield row("access", _access(ready, channel))
+    yield row("store", clean(str(ready.store)) if ready.store else "memory, until this process ends")
     for name, line in ready.paste.items():
         yield row(name, clean(line))
     yield "Ctrl-C finishes what runs, Ctrl-C again stops now."
@@ -92,6 +95,7 @@ def for_programs(ready: Ready) -> dict[str, Any]:
         "providers": list(ready.providers),
         "models": ready.models,
         "access": ready.access,
+        "store": str(ready.store) if ready.store else "memory",
         "paste": ready._replace(made=None).paste,
     }
     if ready.made is not None:

@@ -18,6 +18,7 @@ from dragoman.cli.client_key import ClientKey, kept_or_made
 from dragoman.cli.command import Command
 from dragoman.cli.options import config_option, loaded
 from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure, Terminal
+from dragoman.errors import ConfigError
 from dragoman.seams import SYSTEM
 
 if TYPE_CHECKING:
@@ -191,11 +192,19 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _with_store(found: Loaded) -> Loaded:
-    """The configuration with a database in Dragoman's folder, where none is named and the extra is there."""
-    from dragoman.stores.open import installed
+    """The configuration with a database in Dragoman's folder, where none is named and the extra is there.
+
+    Raises Failure for a database that cannot be.
+    """
+    from dragoman.stores.open import installed, located
 
     config = found.config
     if config.stores.sql is not None:
+        try:
+            located(config.stores.sql, found.home)
+        except ConfigError as error:
+            (problem,) = error.problems
+            raise Failure(CONFIGURATION, str(problem._replace(hint=None)), hint=problem.hint) from None
         return found
     if not installed():
         if config.server.workers > 1:
@@ -228,6 +237,7 @@ def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
 def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, seconds: float) -> banner.Ready:
     from dragoman.accounts.keys import is_loopback
     from dragoman.assembly import needs_key
+    from dragoman.stores.open import located
 
     server = found.config.server
     access: banner.Access = "open here" if is_loopback(server.host) else "open to all"
@@ -242,6 +252,7 @@ def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, secon
         access="key" if needs_key(found.config) else access,
         made=key.key if key is not None and key.made else None,
         kept=key.file if key is not None else None,
+        store=located(found.config.stores.sql, found.home),
         seconds=seconds,
     )
 

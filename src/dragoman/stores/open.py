@@ -29,8 +29,23 @@ def open_store(where: str | None, home: Path, limits: Limits = STANDARD, seams: 
     where: `memory` or None, `sqlite` for a file in `home`, or a URL `sqlite:///path`. Raises ConfigError for
     what no store can be made of.
     """
-    if where in {None, "memory"}:
+    file = located(where, home)
+    if file is None:
         return MemoryStore(limits, seams)
+
+    async def open_file() -> Store:
+        await asyncio.to_thread(import_module, "dragoman.stores.sql.store")  # the loop does not wait for it
+        from dragoman.stores.sql.store import SqlStore
+
+        return await SqlStore.open(file, limits, seams)
+
+    return LazyStore("sqlite", open_file, seals=limits.seals)
+
+
+def located(where: str | None, home: Path) -> Path | None:
+    """The file of the database that a setting names, None for memory. Raises ConfigError, as `open_store`."""
+    if where in {None, "memory"}:
+        return None
     scheme, _, path = (where or "").partition("://")
     file = home / FILE_NAME if where == "sqlite" else Path(path.removeprefix("/")).expanduser()
     if scheme != "sqlite" or file.name in {"", ":memory:"}:
@@ -43,11 +58,4 @@ def open_store(where: str | None, home: Path, limits: Limits = STANDARD, seams: 
         raise ConfigError(
             Problem("stores.sql", "needs the extra sql", hint="pip install 'dragoman[sql]', or say memory")
         )
-
-    async def open_file() -> Store:
-        await asyncio.to_thread(import_module, "dragoman.stores.sql.store")  # the loop does not wait for it
-        from dragoman.stores.sql.store import SqlStore
-
-        return await SqlStore.open(file, limits, seams)
-
-    return LazyStore("sqlite", open_file, seals=limits.seals)
+    return file

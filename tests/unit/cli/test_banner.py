@@ -23,6 +23,7 @@ READY = Ready(
     access="open here",
     made=None,
     kept=None,
+    store=None,
     seconds=0.7142,
 )
 
@@ -51,7 +52,9 @@ def test_a_person_sees_who_answers_where() -> None:
     rows = shown(READY)
     assert rows["providers"] == "● openai 2 keys   ● local"
     assert rows["models"] == "43, for example gpt-5-mini · config: none, from the environment"
-    assert list(rows) == ["providers", "models", "access", "curl", "python", "list"]
+    assert rows["store"] == "memory, until this process ends"
+    assert shown(READY._replace(store=Path("/home/state.db")))["store"] == "/home/state.db"
+    assert list(rows) == ["providers", "models", "access", "store", "curl", "python", "list"]
 
 
 @pytest.mark.parametrize(

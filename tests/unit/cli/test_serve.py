@@ -107,6 +107,16 @@ def test_what_lasts_is_kept_in_a_file_where_that_is_possible(
     assert told == [("sqlite", 2), ("memory", 1), (None, 1)]
 
 
+def test_a_store_that_cannot_be_is_told_before_anything_listens(run: Run, folder: Path) -> None:
+    (folder / "team.yaml").write_text("stores: {sql: 'redis://here'}")
+    code, out, err = run("serve", "--config", "team.yaml")
+    assert (code, out) == (3, "")
+    assert err.splitlines() == [
+        "error: stores.sql: is neither memory nor sqlite",
+        " hint: for example sqlite:////var/lib/state.db",
+    ]
+
+
 def test_several_workers_need_a_database(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dragoman.stores.open.installed", lambda: False)
     code, out, err = run("serve", "--workers", "2")
