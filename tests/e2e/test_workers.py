@@ -58,10 +58,20 @@ def alive(pid: int) -> bool:
     return row.stdout.strip() not in {"", "Z"} and not row.stdout.startswith("Z")
 
 
-def health(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{url}/health", timeout=SECONDS) as answer:
+def get(url: str | urllib.request.Request) -> dict[str, Any]:
+    with urllib.request.urlopen(url, timeout=SECONDS) as answer:
         body: dict[str, Any] = json.load(answer)
     return body
+
+
+def health(url: str) -> dict[str, Any]:
+    return get(f"{url}/health")
+
+
+def ask(url: str, **fields: Any) -> dict[str, Any]:
+    """A response of the simulator, which says again what it was asked."""
+    body = json.dumps({"model": "simulate/echo", **fields}).encode()
+    return get(urllib.request.Request(f"{url}/v1/responses", body, {"content-type": "application/json"}))
 
 
 def seen(url: str) -> set[tuple[int, int]]:
@@ -126,6 +136,35 @@ def test_a_worker_that_is_killed_is_replaced_and_nobody_is_refused(two: Serving)
     told = [event["message"] for event in events if event["event"] == "log"]
     assert len(told) == 2
     assert all("has ended by SIGKILL; another one starts in " in message for message in told)
+
+
+def test_what_lasts_is_the_same_through_every_worker_and_outlives_them(two: Serving) -> None:
+    said = ask(two.url, input="the first thing")
+    ids = [said["id"]]
+    for turn in range(8):
+        ids.append(ask(two.url, input=f"turn {turn}", previous_response_id=ids[-1])["id"])
+    for worker in children(two.process.pid):
+        os.kill(worker, signal.SIGKILL)
+    assert all_answer(two.url)
+    for id_ in ids * 2:
+        assert get(f"{two.url}/v1/responses/{id_}")["status"] == "completed"
+    items = get(f"{two.url}/v1/responses/{ids[-1]}/input_items?order=asc")["data"]
+    assert items[0]["content"][0]["text"] == "the first thing"
+    assert len(items) == 17, "nine questions and eight answers"
+
+
+def test_lines_of_both_workers_stay_whole(two: Serving) -> None:
+    def many() -> None:
+        for _ in range(100):
+            health(two.url)
+
+    asking = [threading.Thread(target=many) for _ in range(8)]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    _, _, events = two.stop()  # which reads each line as JSON
+    assert len(events) == 800
 
 
 def test_a_log_that_nobody_reads_holds_up_no_replacement(two: Serving) -> None:
