@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dragoman import ir
-from dragoman.dialects.dialect import USUAL_FEATURES
+from dragoman.dialects.dialect import EVERY_FEATURE, USUAL_FEATURES
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.facts import UNKNOWN
 from dragoman.dialects.loss import Report
@@ -21,7 +21,7 @@ from dragoman.upstreams.upstream import Native
 
 NAME = r"[A-Za-z0-9_-]{1,64}"
 PLAIN = Native(USUAL_FEATURES, NAME)
-GROUPED = Native(USUAL_FEATURES | {"namespaces"}, NAME)
+GROUPED = Native(EVERY_FEATURE - {"builtins"}, NAME)
 CRM = ir.Namespace("crm", "Customers.")
 OPS = ir.Namespace("ops")
 

@@ -23,6 +23,15 @@ def group(name: str, *tools: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"type": "namespace", "name": name, "tools": list(tools), **more}
 
 
+def tool_of(tools: list[dict[str, Any]]) -> ir.ProviderTool:
+    """The only tool of a request, which is kept whole."""
+    decoded = read(tools=tools).tools
+    assert decoded is not None
+    assert len(decoded) == 1
+    assert isinstance(decoded[0], ir.ProviderTool)
+    return decoded[0]
+
+
 @pytest.mark.parametrize(
     "tools",
     [
@@ -49,8 +58,7 @@ def test_the_tools_of_a_namespace_are_the_clients() -> None:
 
 
 def test_what_no_client_runs_alone_is_kept_whole() -> None:
-    (tool,) = read(tools=[group("odd", LOOK, {"type": "web_search"})]).tools or ()
-    assert isinstance(tool, ir.ProviderTool)
+    tool = tool_of([group("odd", LOOK, {"type": "web_search"})])
     assert (tool.kind, tool.name, tool.function) == ("namespace", "odd", None)
 
 
@@ -99,10 +107,8 @@ def test_places_lead_into_namespaces(where: str, path: str) -> None:
 
 
 def test_a_search_of_what_is_indexed_alone_says_so() -> None:
-    (live,) = read(tools=[{"type": "web_search", "external_web_access": True}]).tools or ()
-    (indexed,) = read(tools=[{"type": "web_search", "external_web_access": False}]).tools or ()
-    assert isinstance(live, ir.ProviderTool)
-    assert isinstance(indexed, ir.ProviderTool)
+    live = tool_of([{"type": "web_search", "external_web_access": True}])
+    indexed = tool_of([{"type": "web_search", "external_web_access": False}])
     assert (live.options, indexed.options) == (None, {"live": False})
 
 
@@ -132,8 +138,7 @@ SEARCH = {
     ],
 )
 def test_what_the_client_runs_is_a_function_too(tool: dict[str, Any], name: str | None) -> None:
-    (decoded,) = read(tools=[tool]).tools or ()
-    assert isinstance(decoded, ir.ProviderTool)
+    decoded = tool_of([tool])
     assert (None if decoded.function is None else decoded.function.name) == name
     assert again(tools=[tool])["tools"] == [tool]
 
