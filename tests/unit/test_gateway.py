@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from dragoman.config.load import load
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.gateway import Gateway
+from dragoman.state.store import StoreFailed
+from dragoman.stores.memory import MemoryStore
 from dragoman.transport import Transport
 from tests.unit.server.test_app import Own, Visit
 
@@ -117,6 +120,67 @@ async def test_health_is_what_delivered_answers_tell(exchange: Exchange, healthy
         "healthy": healthy,
         "last_error": "server_error" if healthy is False else None,
     }
+    await gateway.close()
+
+
+async def test_health_tells_of_the_store(tmp_path: Path) -> None:
+    gateway = Gateway()
+    await gateway.start()
+    health = await gateway.health(details=True)
+    assert health["store"] == {"kind": "memory", "healthy": True, "last_error": None}
+    assert health["sessions"] == 0
+    assert "store" not in await gateway.health(details=False)
+    await gateway.close()
+
+
+async def test_health_opens_no_store_and_counts_what_an_open_one_holds(tmp_path: Path) -> None:
+    environ = {"DRAGOMAN_HOME": str(tmp_path), "DRAGOMAN_SQL": "sqlite"}
+    gateway = Gateway(load(None, environ, cwd=tmp_path))
+    await gateway.start()
+    health = await gateway.health(details=True)
+    assert health["store"] == {"kind": "sqlite", "healthy": None, "last_error": None}
+    assert health["sessions"] is None
+    assert os.listdir(tmp_path) == []
+    store = gateway._running.store
+    await store.sessions.append("t", "s", b"{}", now=0, expires=9e9)
+    health = await gateway.health(details=True)
+    assert (health["store"]["healthy"], health["sessions"]) == (True, 1)
+    await gateway.close()
+    with pytest.raises(StoreFailed):
+        await store.sessions.count()
+
+
+class Odd(MemoryStore):
+    """A store that counts as it is told: fails, or never answers."""
+
+    def __init__(self, fails: Exception | None) -> None:
+        super().__init__()
+        self.sessions: Any = self
+        self.healthy = fails is None
+        self.last_error = "lost" if fails else None
+        self._fails = fails
+
+    async def count(self) -> int:
+        if self._fails is not None:
+            raise self._fails
+        await asyncio.Event().wait()
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("fails", "told"), [(StoreFailed("lost"), "lost"), (None, "it does not answer")], ids=["lost", "hangs"]
+)
+async def test_a_store_that_is_ill_makes_health_neither_wait_nor_fail(
+    monkeypatch: pytest.MonkeyPatch, fails: Exception | None, told: str
+) -> None:
+    monkeypatch.setattr("dragoman.assembly.open_store", lambda *_: Odd(fails))
+    monkeypatch.setattr("dragoman.gateway._STORE_WAIT", 0.01)
+    gateway = Gateway()
+    await gateway.start()
+    health = await asyncio.wait_for(gateway.health(details=True), 5)
+    assert health["status"] == "healthy"
+    assert health["store"] == {"kind": "memory", "healthy": False, "last_error": told}
+    assert health["sessions"] is None
     await gateway.close()
 
 
