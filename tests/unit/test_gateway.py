@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +132,10 @@ async def test_health_tells_of_the_store(tmp_path: Path) -> None:
     await gateway.close()
 
 
+def names_in(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()]
+
+
 async def test_health_opens_no_store_and_counts_what_an_open_one_holds(tmp_path: Path) -> None:
     environ = {"DRAGOMAN_HOME": str(tmp_path), "DRAGOMAN_SQL": "sqlite"}
     gateway = Gateway(load(None, environ, cwd=tmp_path))
@@ -140,7 +143,7 @@ async def test_health_opens_no_store_and_counts_what_an_open_one_holds(tmp_path:
     health = await gateway.health(details=True)
     assert health["store"] == {"kind": "sqlite", "healthy": None, "last_error": None}
     assert health["sessions"] is None
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
     store = gateway._running.store
     await store.sessions.append("t", "s", b"{}", now=0, expires=9e9)
     health = await gateway.health(details=True)
