@@ -76,8 +76,8 @@ def responses(said: Said) -> Callable[[Seen], Answer]:
         begun = {**done, "status": "in_progress", "output": [], "usage": None}
         frames: list[dict[str, Any]] = [{"type": "response.created", "response": begun}]
         for place, item in enumerate(items):
-            begin: dict[str, Any] = {**item, "status": "in_progress"}
-            begin |= {"arguments": ""} if "arguments" in item else {"content": []}
+            empty: dict[str, Any] = {"arguments": ""} if "arguments" in item else {"content": []}
+            begin = {**item, "status": "in_progress", **empty}
             frames.append({"type": "response.output_item.added", "output_index": place, "item": begin})
             where = {"item_id": item["id"], "output_index": place}
             if "arguments" in item:
@@ -88,8 +88,8 @@ def responses(said: Said) -> Callable[[Seen], Answer]:
             else:
                 part = item["content"][0]
                 where["content_index"] = 0
-                empty = {**part, "text": ""}
-                frames.append({"type": "response.content_part.added", **where, "part": empty})
+                begin = {**part, "text": ""}
+                frames.append({"type": "response.content_part.added", **where, "part": begin})
                 delta = {"delta": part["text"], "logprobs": []}
                 frames.append({"type": "response.output_text.delta", **where, **delta})
                 text = {"text": part["text"], "logprobs": []}

@@ -294,7 +294,9 @@ class Provider(Section, frozen=True):
     headers: Annotated[
         dict[str, Secret], about("Headers to add to each request. Their values are never shown.")
     ] = {}
-    body: Annotated[Json, about("JSON to merge into each request's body, objects deeply.")] = {}
+    body: Annotated[
+        Json, about("JSON to merge into each request's body, objects deeply, whichever protocol it is in.")
+    ] = {}
     timeouts: Annotated[Timeouts, about("How long to wait.")] = Timeouts()
     pool: Annotated[Pool, about("Its connections.")] = Pool()
     proxy: Annotated[
