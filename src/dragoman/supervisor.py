@@ -253,8 +253,7 @@ class _Parent:
             self._failure = NotStarted(f"worker {place.number} could not start")
             self._stop()
             return
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
-        self._rest(place, f"worker {place.number} (process {pid}) has ended {how}")
+        self._rest(place, f"worker {place.number} (process {pid}) has ended {_how(code)}")
 
     def _rest(self, place: _Place, why: str) -> None:
         """Decide when the next one starts: at once, or after a pause that grows while they die young."""
@@ -280,6 +279,15 @@ class _Parent:
             if place.pid:
                 _say(logging.ERROR, f"worker {place.number} (process {place.pid}) does not end and is killed")
                 os.kill(place.pid, signal.SIGKILL)
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"with code {code}"
+    try:
+        return f"by {signal.Signals(-code).name}"
+    except ValueError:  # most real-time signals have no name
+        return f"by signal {-code}"
 
 
 def _say(level: int, message: str) -> None:

@@ -10,6 +10,9 @@ import time
 
 import pytest
 
+if sys.platform != "win32":
+    from dragoman.supervisor import _how
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are forks")
 
 PROGRAM = """
@@ -103,6 +106,15 @@ def test_who_has_lived_long_is_replaced_at_once() -> None:
         r"worker \d \(process \d+\) has ended with code 7; another one starts in 0 s", parent.line()
     )
     assert parent.end(signal.SIGTERM)[0] == 0
+
+
+def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    assert [_how(code) for code in (0, 3, -9, -40)] == [
+        "with code 0",
+        "with code 3",
+        "by SIGKILL",
+        "by signal 40",
+    ]
 
 
 STUBBORN = (
