@@ -195,8 +195,60 @@ GEMINI: dict[str, Shape] = {
     "leftovers": lambda n: {"contents": [{**CONTENT, "odd": i} for i in range(n)]},
 }
 
+# --- Responses -------------------------------------------------------------------------------------
+
+
+def responses_calls(n: int, step: int | None = 1) -> Body:
+    """Calls and their outputs in order, reversed (-1) or not at all (None)."""
+    ids = call_ids(n)
+    call = {"type": "function_call", "name": "f", "arguments": '{"a":1}'}
+    calls = [{**call, "call_id": id_} for id_ in ids]
+    answered = [] if step is None else ids[::step]
+    outputs = [{"type": "function_call_output", "call_id": id_, "output": "done"} for id_ in answered]
+    return {"input": [USER, *calls, *outputs]}
+
+
+def responses_turns(n: int) -> Body:
+    """A sealed thought, a call and its output in each of many turns."""
+    items: list[Body] = [USER]
+    for id_ in call_ids(n):
+        items.append({"type": "reasoning", "id": f"rs{id_}", "summary": [], "encrypted_content": "AAAA"})
+        items.append({"type": "function_call", "call_id": id_, "name": "f", "arguments": "{}"})
+        items.append({"type": "function_call_output", "call_id": id_, "output": "done"})
+    return {"input": items}
+
+
+def responses_tools(*schemas: Body) -> Body:
+    tools = [{"type": "function", "name": f"f{i}", "parameters": schema} for i, schema in enumerate(schemas)]
+    return {"input": "Hello", "tools": tools}
+
+
+def responses_allowed(n: int) -> Body:
+    body = responses_tools(*[{"type": "object"}] * n)
+    named = [{"type": "function", "name": f"f{i}"} for i in range(n)]
+    return {**body, "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": named}}
+
+
+RESPONSES: dict[str, Shape] = {
+    "parts": lambda n: {"input": [{"role": "user", "content": [{"type": "input_text", "text": "x"}] * n}]},
+    "messages": lambda n: {"input": [USER, {"role": "assistant", "content": "y"}] * n + [USER]},
+    "developer messages": lambda n: {"input": [USER, {"role": "developer", "content": "s"}] * n + [USER]},
+    "calls": responses_calls,
+    "calls answered backwards": lambda n: responses_calls(n, -1),
+    "calls without outputs": lambda n: responses_calls(n, None),
+    "turns": responses_turns,
+    "tools": lambda n: responses_tools(*[{"type": "object"}] * n),
+    "allowed tools": responses_allowed,
+    "properties": lambda n: responses_tools(properties(n)),
+    "definitions": lambda n: responses_tools(definitions(n)),
+    "leftovers": lambda n: {"input": [{**USER, "odd": i} for i in range(n)]},
+    "unknown items": lambda n: {"input": [USER, *({"type": "odd", "n": i} for i in range(n))]},
+    "text": lambda n: {"input": '\\"\né{[,' * 50 * n},
+}
+
 SHAPES: dict[str, tuple[Body, dict[str, Shape]]] = {
     "openai_chat": ({"model": "m"}, {**CHAT, "allowed tools": chat_allowed}),
+    "openai_responses": ({"model": "m"}, RESPONSES),
     "mistral": ({"model": "m"}, CHAT),
     "anthropic": ({"model": "m", "max_tokens": 100}, ANTHROPIC),
     "gemini": ({}, GEMINI),

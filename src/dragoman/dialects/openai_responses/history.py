@@ -7,7 +7,6 @@ call gets an output and every output has a call, or the API would refuse the req
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +24,7 @@ from dragoman.dialects.openai_responses.items import (
 from dragoman.dialects.openai_responses.parts import encode_part
 from dragoman.dialects.openai_responses.terms import restore
 from dragoman.dialects.openai_responses.tools import decode_tools
+from dragoman.dialects.waiting import Waiting
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
@@ -128,8 +128,7 @@ class _Foreign:
         self.report = draft.report
         self.items: list[_Wire] = []
         self.minted = 0
-        self.waiting: defaultdict[str, list[str]] = defaultdict(list)
-        self.open: set[str] = set()
+        self.waiting: Waiting[str] = Waiting()  # the ids of the calls that no output answers yet
         self._from = ""  # the message of the history that parts of the last item came from
 
     def write(self, messages: tuple[ir.Message, ...]) -> list[_Wire]:
@@ -164,7 +163,7 @@ class _Foreign:
         if isinstance(block, ir.ToolCall) and block.by != "provider":
             block = self._called(block)
         elif isinstance(block, ir.ToolResult) and block.by != "provider":
-            identity = self._found(block)
+            identity = self.waiting.take(block.id, block.name)
             if identity is None:
                 self._orphan(block, where)
                 return
@@ -190,27 +189,9 @@ class _Foreign:
         if identity is None:
             self.minted += 1
             identity = f"call_{self.minted}"
-        self.waiting[call.name].append(identity)
-        self.open.add(identity)
+        if not self.waiting.has(identity):  # one output answers all calls that share an id
+            self.waiting.add(identity, identity, call.name)
         return msgspec.structs.replace(call, id=identity)
-
-    def _found(self, result: ir.ToolResult) -> str | None:
-        """The id of the call that a result belongs to, by id, or by name and order; None = there is none."""
-        if result.id is not None:
-            if result.id not in self.open:
-                return None
-            self.open.discard(result.id)
-            for waiting in self.waiting.values():
-                if result.id in waiting:
-                    waiting.remove(result.id)
-            return result.id
-        names = [result.name] if result.name is not None else list(self.waiting)
-        for name in names:
-            if self.waiting[name]:
-                identity = self.waiting[name].pop(0)
-                self.open.discard(identity)
-                return identity
-        return None
 
     def _orphan(self, block: ir.ToolResult, where: str) -> None:
         """A result of no call in the history, which the API refuses: the user tells of it."""
@@ -237,13 +218,14 @@ class _Foreign:
 
     def _answered(self) -> list[_Wire]:
         """The items, every call with an output."""
-        if not self.open:
+        if not self.waiting:
             return self.items
+        unanswered = set(self.waiting)
         answered: list[_Wire] = []
         for item in self.items:
             answered.append(item)
             kind = item["type"]
-            if kind in _OUTPUTS and item["call_id"] in self.open:
+            if kind in _OUTPUTS and item["call_id"] in unanswered:
                 output = {"type": _OUTPUTS[kind], "call_id": item["call_id"], "output": CUT_OFF}
                 answered.append(output)
                 self.report.add("input", "a call without a result got one that says so")
