@@ -1,4 +1,4 @@
-"""How much a store keeps."""
+"""How much a store keeps, and for how long."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 STANDARD = Limits()
 """What the settings say where nobody says otherwise."""
+
+
+def later(end: float | None, other: float | None) -> float | None:
+    """The later of two ends, None = never."""
+    return None if end is None or other is None else max(end, other)

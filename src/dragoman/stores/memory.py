@@ -26,7 +26,7 @@ from dragoman.state.store import (
     StoreFailed,
     StoreFull,
 )
-from dragoman.stores.limits import STANDARD, Limits
+from dragoman.stores.limits import STANDARD, Limits, later
 from dragoman.stores.room import Place, Room
 
 replace = msgspec.structs.replace
@@ -71,11 +71,6 @@ def _vault(limits: Limits, seams: Seams) -> MemoryVault | None:
         return None
     secret = bytes.fromhex(seams.random_id() + seams.random_id())
     return MemoryVault(secret, ttl=limits.seals_ttl, max_size=limits.seals_size, now=seams.monotonic)
-
-
-def _lasting(old: float | None, new: float | None) -> float | None:
-    """The later of two ends, None = never."""
-    return None if old is None or new is None else max(old, new)
 
 
 def _weight(body: bytes, items: Sequence[Item]) -> int:
@@ -190,7 +185,7 @@ class MemoryResponses:
             chain.appendleft(answer)
             step = answer.response.previous
         for answer in chain:
-            until = _lasting(answer.expires, expires)
+            until = later(answer.expires, expires)
             if until != answer.expires:
                 answer.response = replace(answer.response, expires=until)
             self._room.touch(answer.place)
@@ -317,7 +312,7 @@ class MemoryConversations:
         self._room.check(size)
         thread.items.update(enumerate(items, thread.next))
         thread.next += len(items)
-        until = _lasting(thread.expires, expires)
+        until = later(thread.expires, expires)
         thread.conversation = replace(thread.conversation, expires=until)
         self._items.add(tenant, thread, items)
         self._room.resize(thread.place, size)

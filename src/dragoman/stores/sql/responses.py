@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Select, case, delete, insert, literal, or_, select, union_all, update
 
 from dragoman.state.store import UNSETTLED, Item, StoredResponse
+from dragoman.stores.limits import later
 from dragoman.stores.sql.database import Database
 from dragoman.stores.sql.rows import alive, bodies, check, chunks, lasting, weight
 from dragoman.stores.sql.schema import (
@@ -18,6 +20,7 @@ from dragoman.stores.sql.schema import (
     RESPONSES,
 )
 
+replace = msgspec.structs.replace
 _R, _I, _E = RESPONSES.c, RESPONSE_ITEMS.c, RESPONSE_EVENTS.c
 _UNSETTLED = _R.status.in_(sorted(UNSETTLED))
 _FACTS = (
@@ -114,7 +117,8 @@ class SqlResponses:
             found = _folded(rows)
         if not found or found[0].previous is not None:
             return None
-        if all(one.expires is None or (expires is not None and expires <= one.expires) for one in found):
+        lasting_now = [replace(one, expires=later(one.expires, expires)) for one in found]
+        if lasting_now == found:
             return found
         extended = (
             update(RESPONSES)
@@ -124,7 +128,7 @@ class SqlResponses:
         )
         async with self._database.write() as connection:
             there = len((await connection.execute(extended)).all())
-        return found if there == len(found) else None
+        return lasting_now if there == len(found) else None
 
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
         now, found = self._now(), dict[str, bytes]()
