@@ -66,6 +66,22 @@ def test_every_candidate_counts() -> None:
         assert double.output in range(2 * single.output - 1, 2 * single.output + 2)
 
 
+def test_blocks_that_come_whole_count_too() -> None:
+    def said(*blocks: ir.Block) -> tuple[int | None, int | None]:
+        step = EstimateUsage(ASKED, "gpt-4o")
+        events: list[ir.Event] = [ir.Start("there")]
+        for place, block in enumerate(blocks):
+            events += [ir.Open(place, block), ir.Close(place)]
+        usage = ir.fold(through([step], [*events, ir.Finish(ir.Stop("end")), ir.End()])).usage
+        assert usage is not None
+        return usage.output, usage.reasoning
+
+    words, _ = said(ir.Text(WORDS))
+    assert words is not None
+    assert 60 <= words <= 90
+    assert said(ir.Thinking(WORDS), ir.Text(WORDS), ir.Text(WORDS)) == (2 * words, words)
+
+
 def test_usage_at_the_start_is_usage() -> None:
     step = EstimateUsage(ASKED, "gpt-4o")
     events: list[ir.Event] = [ir.Start("there", usage=STATED), ir.End()]

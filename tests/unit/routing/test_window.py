@@ -41,7 +41,7 @@ def prompt(words: int, *, truncation: str | None = None, earlier: int = 0) -> ir
 def test_those_with_room_are_left_in_their_order(
     request_: ir.Request, deployments: tuple[Deployment, ...], able: tuple[Deployment, ...]
 ) -> None:
-    assert room(request_, deployments) == Room(able)
+    assert room(request_, deployments) == Room(able, shortened=False)
 
 
 @pytest.mark.parametrize(("words", "able"), [(4, (TINY, SMALL)), (40, (SMALL,))])
@@ -72,7 +72,7 @@ def test_a_history_is_refused_unless_it_may_be_shortened() -> None:
 def test_the_limit_itself_fits(tokens: int, fits: bool) -> None:
     deployment = Deployment("p", "gpt-4o", window=tokens)
     if fits:
-        assert room(prompt(900), (deployment,)) == Room((deployment,))
+        assert room(prompt(900), (deployment,)) == Room((deployment,), shortened=False)
         return
     with pytest.raises(RequestFailed, match="resulted in 907 tokens"):
         room(prompt(900), (deployment,))
@@ -85,5 +85,5 @@ def test_an_estimate_says_so() -> None:
 
 def test_nothing_is_counted_while_it_need_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dragoman.routing.window.count", lambda *_: pytest.fail("counted"))
-    assert room(prompt(900), (OPEN, OPEN)) == Room((OPEN, OPEN))
-    assert room(prompt(90), (LARGE, LARGE)) == Room((LARGE, LARGE))
+    assert room(prompt(900), (OPEN, OPEN)) == Room((OPEN, OPEN), shortened=False)
+    assert room(prompt(90), (LARGE, LARGE)) == Room((LARGE, LARGE), shortened=False)
