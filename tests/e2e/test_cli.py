@@ -134,7 +134,7 @@ def test_the_banner_at_a_terminal(environment: dict[str, str], tmp_path: Path) -
     assert code == 0
     assert shown.startswith(f"dragoman {__version__} · http://127.0.0.1:")
     rows = dict(re.findall(r"\n  \x1b\[2m(\w+) *\x1b\[0m (.*)", shown))
-    assert list(rows) == ["providers", "models", "access", "curl", "python", "list"]
+    assert list(rows) == ["providers", "models", "access", "store", "curl", "python", "list"]
     key = (tmp_path / "home" / "client-key").read_text().strip()
     assert rows["access"].startswith(f"this key, shown only now: \x1b[1m{key}\x1b[0m")
     assert f"Bearer {key}" in rows["curl"]

@@ -104,7 +104,7 @@ def kill_one(server: Serving) -> None:
 
 
 def test_each_worker_answers_and_the_parent_says_so_once(two: Serving) -> None:
-    assert two.ready["event"] == "ready"
+    assert (two.ready["event"], two.ready["workers"]) == ("ready", 2)
     assert all_answer(two.url)
     assert len(children(two.process.pid)) == 2
     code, out, events = two.stop()
@@ -207,6 +207,7 @@ def test_ctrl_c_drains_and_again_ends_at_once(environment: dict[str, str], tmp_p
     terminal = Terminal(environment, tmp_path, "serve", "--port", "0", "--workers", "2")
     banner = terminal.until("again stops now.")
     assert banner.count("dragoman 0") == 1
+    assert " · 2 workers · " in banner
     url = next(word for word in banner.split() if word.startswith("http://"))
     workers = children(terminal.process.pid)
     with chat(url, stream=True) as answer:

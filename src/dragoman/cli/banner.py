@@ -20,7 +20,7 @@ class Ready(NamedTuple):
     host, port: where it listens. base: the address to call it by, base path included. providers: in a few
     words each. models: how many names answer. model: one to try. access: who may call. made: the client
     key that was just made, kept: where it lies. store: the file of what lasts between requests, None =
-    memory. seconds: since the command began.
+    memory. seconds: since the command began. workers: processes that answer.
     """
 
     host: str
@@ -35,6 +35,7 @@ class Ready(NamedTuple):
     kept: Path | None
     store: Path | None
     seconds: float
+    workers: int = 1
 
     @property
     def paste(self) -> dict[str, str]:
@@ -70,7 +71,8 @@ def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
     def row(name: str, text: str) -> str:
         return f"  {channel.styled(f'{name:<10}', 'off')} {text}"
 
-    yield f"dragoman {__version__} · {ready.base} · ready in {ready.seconds:.2f} s"
+    many = f" · {ready.workers} workers" if ready.workers > 1 else ""
+    yield f"dragoman {__version__} · {ready.base}{many} · ready in {ready.seconds:.2f} s"
     yield row("providers", "   ".join(f"{channel.mark('ok')} {clean(words)}" for words in ready.providers))
     example = f", for example {clean(ready.model)}" if ready.model is not None else ""
     origin = clean(str(ready.file)) if ready.file else "none, from the environment"
@@ -90,6 +92,7 @@ def for_programs(ready: Ready) -> dict[str, Any]:
         "url": ready.base,
         "host": ready.host,
         "port": ready.port,
+        "workers": ready.workers,
         "seconds": round(ready.seconds, 3),
         "config": str(ready.file) if ready.file else None,
         "providers": list(ready.providers),

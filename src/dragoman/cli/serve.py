@@ -254,6 +254,7 @@ def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, secon
         kept=key.file if key is not None else None,
         store=located(found.config.stores.sql, found.home),
         seconds=seconds,
+        workers=server.workers,
     )
 
 
