@@ -37,10 +37,10 @@ class Link:
         self.watcher: asyncio.Task[None] | None = None
 
     def drop(self) -> None:
-        """The client has gone: whoever works for it is cancelled."""
-        self.lost = True
-        if self.task is not None:
+        """The client has gone: whoever works for it is cancelled, once."""
+        if not self.lost and self.task is not None:
             self.task.cancel()
+        self.lost = True
 
     def watch(self, receive: Receive) -> None:
         """Look out for the client's going away, under a server that put no Link into the scope."""

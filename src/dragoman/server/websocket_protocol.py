@@ -1,8 +1,9 @@
 """uvicorn's WebSocket protocol over `websockets`, which does no IO of its own, with four additions.
 
 Drain: when the server stops, whoever serves the socket is told, finishes what runs and closes it; uvicorn
-would cut it off. A Link in the scope, as for HTTP. JSON for a head that is larger than the parser takes,
-where uvicorn would say nothing. Silence about sockets that the application refuses.
+would cut it off. A Link in the scope, as for HTTP, and an end for whoever works when the connection is lost.
+JSON for a head that is larger than the parser takes, where uvicorn would say nothing. Silence about sockets
+that the application refuses.
 """
 
 from __future__ import annotations
@@ -42,6 +43,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.handshake_complete = (
                 self.close_sent
             )  # by an answer over HTTP, which uvicorn would log as a fault
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone, which its handler does not see while it takes no more messages."""
+        super().connection_lost(exc)
+        if self._link is not None:
+            self._link.drop()
 
     def shutdown(self) -> None:
         """The server stops."""
