@@ -18,6 +18,7 @@ from tests.unit.dialects.gemini.asking import wire
         ("messages[2].later", "$.contents[2].later"),
         ("system[1]", "$.systemInstruction.parts[1]"),
         ("max_output", "$.generationConfig.maxOutputTokens"),
+        ("messages", "$.contents"),
         ("sampling.top_p", "$.generationConfig.topP"),
         ("sampling.n", "$.generationConfig.candidateCount"),
         ("sampling.presence_penalty", "$.generationConfig.presencePenalty"),

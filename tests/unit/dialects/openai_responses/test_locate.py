@@ -17,6 +17,7 @@ from tests.unit.dialects.openai_responses.asking import wire
         ("messages[2].blocks[0].name", "$.input[2]"),
         ("messages[2]", "$.input[2]"),
         ("max_output", "$.max_output_tokens"),
+        ("messages", "$.input"),
         ("parallel", "$.parallel_tool_calls"),
         ("sampling.top_p", "$.top_p"),
         ("sampling.logprobs", "$.include"),
