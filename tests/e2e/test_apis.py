@@ -13,7 +13,7 @@ from openai import AsyncOpenAI
 
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
-from dragoman.testing.provider import Answer, FakeProvider, Seen, Streamed, Whole
+from dragoman.testing.provider import Answer, FakeProvider, Script, Seen, Streamed, Whole
 from dragoman.testing.serving import serving
 from tests.e2e.conftest import Provide, Visit
 from tests.e2e.stubs import Said, anthropic, openai_chat
@@ -105,7 +105,7 @@ def responses(said: Said) -> Callable[[Seen], Answer]:
 
 def speaking(said: Said, **refused: Whole) -> Callable[[Seen], Answer]:
     """A server with every protocol. refused: what some of them say instead."""
-    spoken: dict[str, Any] = {
+    spoken: dict[str, Script] = {
         "chat": openai_chat(said),
         "responses": responses(said),
         "messages": anthropic(said),
@@ -113,7 +113,7 @@ def speaking(said: Said, **refused: Whole) -> Callable[[Seen], Answer]:
 
     def answer(seen: Seen) -> Answer:
         api = seen.path.removesuffix("/completions").rpartition("/")[2]
-        script = refused.get(api, spoken[api])
+        script = refused.get(api) or spoken[api]
         return script(seen) if callable(script) else script
 
     return answer
@@ -278,14 +278,13 @@ async def test_a_model_that_chat_refuses_is_asked_over_responses_from_then_on(me
 async def test_a_model_that_takes_no_functions_with_thoughts_is_asked_for_the_rest_as_before(
     visit: Visit, provide: Provide
 ) -> None:
-    good = openai_chat(SAID)
+    speaks = speaking(SAID)
 
-    def chat(seen: Seen) -> Any:
-        assert callable(good)
-        return refusal(400, NO_TOOLS) if seen.body.get("tools") else good(seen)
+    def chat(seen: Seen) -> Answer:
+        refuses = "chat" in seen.path and seen.body.get("tools")
+        return refusal(400, NO_TOOLS) if refuses else speaks(seen)
 
-    script = speaking(SAID)
-    provider = await provide(lambda seen: chat(seen) if "chat" in seen.path else script(seen))
+    provider = await provide(chat)
     site = await visit(configured(provider.url))
     for fields in ({}, {"tools": CHAT_TOOLS}, {"tools": CHAT_TOOLS}, {}):
         answer = await site.ask("openai/m", **fields)

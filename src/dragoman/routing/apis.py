@@ -89,7 +89,7 @@ def taught(facts: Facts, offered: Sequence[str], lessons: Mapping[str, Lesson]) 
     if never:
         apis = offered if facts.apis is None else facts.apis
         facts = msgspec.structs.replace(facts, apis=tuple(api for api in apis if api not in never))
-    if never != lessons.keys():
+    if lessons.keys() - never:
         able = offered if facts.tool_apis is None else facts.tool_apis
         thinks = (
             True if facts.thinks is None else facts.thinks
