@@ -11,6 +11,7 @@ _CREDENTIALS = {
     "anthropic": ("x-api-key", ""),
     "gemini": ("x-goog-api-key", ""),
     "mistral": ("authorization", "Bearer "),
+    "openai_responses": ("authorization", "Bearer "),
 }
 _SETTINGS = {
     "gemini": {"temperature": "temperature", "limit": "maxOutputTokens", "stop": "stopSequences"},
@@ -62,6 +63,11 @@ class Sent:
             return _texts((self.body.get("systemInstruction") or {}).get("parts", []))
         if self.dialect == "anthropic":
             return _texts(self.body.get("system", []))
+        if self.dialect == "openai_responses":
+            opened = [
+                text for role, texts in _messages(self.body["input"]) for text in texts if role in _SYSTEM
+            ]
+            return _texts(self.body.get("instructions")) + opened
         return [text for m in self.body["messages"] if m["role"] in _SYSTEM for text in _texts(m["content"])]
 
     @property
@@ -70,6 +76,8 @@ class Sent:
         if self.dialect == "gemini":
             roles = {"user": "user", "model": "assistant"}
             return [(roles[c["role"]], _texts(c["parts"])) for c in self.body["contents"]]
+        if self.dialect == "openai_responses":
+            return _messages(self.body["input"])
         return [(m["role"], _texts(m.get("content"))) for m in self.body["messages"]]
 
     @property
@@ -77,10 +85,19 @@ class Sent:
         """How many results of tools the conversation holds."""
         if self.dialect == "gemini":
             return sum("functionResponse" in part for c in self.body["contents"] for part in c["parts"])
+        if self.dialect == "openai_responses":
+            return sum(item.get("type", "").endswith("_call_output") for item in self.body["input"])
         messages = self.body["messages"]
         blocks = [part for m in messages if isinstance(m.get("content"), list) for part in m["content"]]
         own = sum(message["role"] == "tool" for message in messages)
         return own + sum(block.get("type") == "tool_result" for block in blocks)
+
+
+def _messages(given: Any) -> list[tuple[str, list[str]]]:
+    """The messages of an input of the Responses API; calls and their results are no messages there."""
+    if isinstance(given, str):
+        return [("user", [given])]
+    return [(item["role"], _texts(item["content"])) for item in given if "role" in item]
 
 
 def _texts(content: Any) -> list[str]:

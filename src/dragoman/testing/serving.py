@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import uvicorn
 
@@ -15,12 +16,16 @@ from dragoman.server.serve import listen
 
 
 @asynccontextmanager
-async def serving(gateway: Gateway) -> AsyncIterator[str]:
-    """Serve this gateway as `dragoman serve` does; gives its origin, `http://127.0.0.1:PORT`."""
+async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = None) -> AsyncIterator[str]:
+    """Serve this gateway as `dragoman serve` does; gives its origin, `http://127.0.0.1:PORT`.
+
+    around: makes the ASGI application that is served of the gateway's, to overhear or to disturb it.
+    """
+    app = App(gateway)
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     config = uvicorn.Config(
-        App(gateway),
+        app if around is None else around(app),
         **protocols(gateway.config.server),
         lifespan="on",
         log_config=None,
