@@ -6,7 +6,7 @@ Message.form is "parts" where the content was a list, None where it was a string
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
@@ -122,6 +122,13 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     return out
 
 
+def _is_lost(out: Mapping[str, Any], blocks: Sequence[ir.Block]) -> bool:
+    """Whether nothing of a message could be written, which says nothing and is refused by some vendors."""
+    if out.get("content") or out.keys() - {"role", "content"} or not blocks:
+        return False
+    return not any(isinstance(block, ir.Text) for block in blocks)
+
+
 def _plain_text(message: ir.Message) -> str | None:
     """The text of a message that is a role and a text, as most are."""
     if len(message.blocks) != 1 or message.role not in _ALIKE:
@@ -197,7 +204,8 @@ class _History:
         out: dict[str, Any] = {"role": role}
         if blocks or parts or not self.draft.own:
             out["content"] = self._content(blocks, where + ".blocks", parts=parts)
-        self._finish(out, message, where)
+        if not _is_lost(out, blocks):
+            self._finish(out, message, where)
 
     def _content(
         self, blocks: tuple[ir.Block, ...], where: str, *, parts: bool
@@ -257,7 +265,8 @@ class _History:
         self._replay(out, where)
         for offset, message in enumerate(turn):
             self._mark(out, message, f"messages[{index + offset}]")
-        self.out.append(out)
+        if not _is_lost(out, [block for message in turn for block in message.blocks]):
+            self.out.append(out)
 
     def _replay(self, out: dict[str, Any], where: str) -> None:
         """A vendor that wants its reasoning back refuses a call without it; an empty one is accepted."""

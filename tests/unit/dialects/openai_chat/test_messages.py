@@ -238,11 +238,16 @@ def test_texts_of_one_message_are_joined_and_set_off_where_something_stood_betwe
     assert lost(report) == {"messages[0].blocks[2].sealed": "quality", "messages[0].blocks[2]": "quality"}
 
 
-def test_a_message_of_which_nothing_is_left_has_an_empty_content() -> None:
+def test_a_message_of_which_nothing_is_left_is_left_out() -> None:
     native = ir.Native("elsewhere", "odd", {})
     body, report = written(foreign(user(ir.Text("Hi")), assistant(native), user(native)))
-    assert [message["content"] for message in body["messages"]] == ["Hi", "", ""]
+    assert [message["content"] for message in body["messages"]] == ["Hi"]
     assert lost(report) == {"messages[1].blocks[0]": "quality", "messages[2].blocks[0]": "meaning"}
+
+
+def test_a_message_that_is_empty_itself_stays() -> None:
+    body, _ = written(foreign(user(), assistant(ir.Text("")), user(ir.Text("Hi"))))
+    assert [message["content"] for message in body["messages"]] == ["", "", "Hi"]
 
 
 def test_pictures_that_the_assistant_made_move_to_the_next_users_message() -> None:
