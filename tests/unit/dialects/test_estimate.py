@@ -79,7 +79,7 @@ def test_blocks_that_come_whole_count_too() -> None:
     words, _ = said(ir.Text(WORDS))
     assert words is not None
     assert 60 <= words <= 90
-    assert said(ir.Thinking(WORDS), ir.Text(WORDS), ir.Text(WORDS)) == (2 * words, words)
+    assert said(ir.Thinking(WORDS), *[ir.Text(WORDS)] * 3) == (3 * words, words)
 
 
 def test_usage_at_the_start_is_usage() -> None:
