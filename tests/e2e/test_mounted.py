@@ -35,7 +35,7 @@ class Parent:
         self._how = how
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        assert scope["type"] == "http"
+        assert scope["type"] in ("http", "websocket")
         for prefix, app in self._mounts.items():
             if scope["path"].startswith(prefix):
                 child = dict(scope)
@@ -54,7 +54,7 @@ async def hosting(app: Any, *gateways: Gateway) -> AsyncIterator[Site]:
     """This application under a plain uvicorn without a lifespan; the gateways are closed at the end."""
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    config = uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(app, http="httptools", ws="websockets-sansio", lifespan="off", log_config=None)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
@@ -107,6 +107,30 @@ async def test_a_stream_passes_through_the_parent(tmp_path: Any, provide: Provid
             stream = events(await response.read())
     assert said(stream) == "A longer answer."
     assert stream[-1] == "[DONE]"
+
+
+@pytest.mark.parametrize("how", HOWS)
+async def test_a_socket_of_a_mounted_gateway(tmp_path: Any, provide: Provide, how: How) -> None:
+    """0.15, 5.22: under a server that puts no link into the scope; a client that leaves is noticed."""
+    exchanges: list[Any] = []
+    provider = await provide(stubs.openai_chat(Said()), Whole({}, delay=30))
+    gateway = gateway_of(tmp_path, up(provider.url), observers=[exchanges.append])
+    body = json.dumps({"model": MODELS["openai_chat"], "messages": HELLO})
+    async with hosting(Parent({"/ai": gateway.asgi()}, how), gateway) as site:
+        async with site.session.ws_connect(f"{site.base}/ai{CHAT}") as socket:
+            await socket.send_str(body)
+            answer = await socket.receive_json(timeout=5)
+            assert answer["choices"][0]["message"]["content"] == "Hello there!"
+            await socket.send_str(body)
+            async with asyncio.timeout(5):
+                while not provider.open:  # noqa: ASYNC110 - what is waited for tells nobody
+                    await asyncio.sleep(0.005)
+        await cut_within_a_second(provider)
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await site.session.ws_connect(f"{site.base}/ai/v1/nope")
+        assert refused.value.status == 404
+        await asyncio.sleep(0.02)
+    assert [exchange.end for exchange in exchanges[:2]] == ["done", "client/connect"]
 
 
 async def test_two_gateways_share_a_process_and_nothing_else(tmp_path: Any, provide: Provide) -> None:

@@ -51,11 +51,13 @@ def allowed(origins: Origins, origin: str) -> str | None:
 @pytest.mark.parametrize("origin", LOCAL)
 def test_an_open_gateway_serves_the_pages_of_this_machine(origin: str) -> None:
     assert allowed(Origins(None, keyed=False), origin) == origin
+    assert Origins(None, keyed=False).admits(origin)
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
 def test_an_open_gateway_serves_no_other_pages(origin: str) -> None:
     origins = Origins(None, keyed=False)
+    assert not origins.admits(origin)
     assert allowed(origins, origin) is None
     assert origins.headers(origin) == ((b"vary", b"origin"),)
 
@@ -91,3 +93,11 @@ def test_what_no_browser_asks_has_no_headers() -> None:
 def test_the_headers_that_a_page_would_send_are_allowed_as_far_as_they_can_be_said() -> None:
     found = dict(Origins(("*",), keyed=False).preflight("https://a.example", "x-a, x-b\x01"))
     assert found[b"access-control-allow-headers"] == b"x-a, x-b%01"
+
+
+def test_whoever_is_no_browser_may_open_a_socket() -> None:
+    assert Origins((), keyed=False).admits(None)
+    assert not Origins((), keyed=True).admits("http://localhost")
+    assert Origins(("*",), keyed=False).admits("https://evil.example")
+    assert Origins(None, keyed=True).admits("https://evil.example")
+    assert Origins(LISTED, keyed=True).admits(LISTED[0])
