@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.sealing import Gathered, Sealing, begin, issues
 from dragoman.state.recall import Scope
 from dragoman.state.seals import MemoryVault
+from dragoman.stores.open import open_store
 from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.wire import WireUpstream
 
@@ -205,6 +207,38 @@ async def test_a_vault_that_fails_is_missing_and_nothing_else(caplog: pytest.Log
         for _ in range(2):
             assert await sealing.restored(SECOND, HERE, Report("anthropic")) is SECOND
     assert vault.asked == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_seals_in_a_database_outlive_the_process_that_kept_them(tmp_path: Path, stream: bool) -> None:
+    told: list[ir.Request] = []
+    for turn in (FIRST, SECOND):
+        request = msgspec.structs.replace(turn, stream=stream)
+        store = open_store("sqlite", tmp_path)
+        assert store.seals is not None
+        sealing = begin(store.seals, "t", wire(), request)
+        assert sealing is not None
+        told.append(await sealing.restored(request, HERE, Report("anthropic")))
+        keeper = sealing.keeper(wire(), HERE)
+        assert keeper is not None
+        await keeper.keep(ANSWER)
+        await store.close()
+    assert told[1].messages[1].blocks == (SIGNED, CALL)
+
+
+async def test_a_database_that_cannot_be_opened_is_a_vault_that_fails(tmp_path: Path) -> None:
+    store = open_store("sqlite", tmp_path / "file" / "home")
+    (tmp_path / "file").write_text("no folder")
+    assert store.seals is not None
+    sealing = begin(store.seals, "t", wire(), SECOND)
+    assert sealing is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging.getLogger("dragoman.sealing"), "disabled", True)
+        assert await sealing.restored(SECOND, HERE, Report("anthropic")) is SECOND
+        keeper = sealing.keeper(wire(), HERE)
+        assert keeper is not None
+        await keeper.keep(ANSWER)
+    assert store.healthy is False
 
 
 BLOCKS: list[ir.Block] = [

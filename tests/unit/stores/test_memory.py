@@ -1,0 +1,72 @@
+"""The store in memory: what it counts is what it takes, and sessions count too."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+import pytest
+
+from dragoman.state.store import Item, StoredResponse
+from dragoman.stores.limits import Limits
+from dragoman.stores.memory import MemoryStore
+from dragoman.stores.room import Place, Room
+
+
+@pytest.mark.parametrize(("items", "length"), [(0, 100), (2, 100), (50, 300), (2, 20_000)])
+async def test_the_limit_is_about_the_memory_that_is_taken(items: int, length: int) -> None:
+    limit = 3_000_000
+    store = MemoryStore(Limits(size=limit))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(2 * limit // (700 + (items + 1) * length)):
+            given = tuple(Item(f"item_{number:020}_{n:020}", bytes(length)) for n in range(items))
+            await store.responses.save(
+                StoredResponse(
+                    id=f"resp_{number:040}",
+                    tenant="t",
+                    created=number * 1.5,
+                    status="completed",
+                    body=bytes(length),
+                    input=given,
+                )
+            )
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 0.5 * limit < taken < 1.4 * limit
+    assert await store.responses.get("t", f"resp_{number:040}") is not None
+
+
+async def test_sessions_take_room_too() -> None:
+    store = MemoryStore(Limits(size=20_000))
+    await store.responses.save(StoredResponse(id="r", tenant="q", created=1, status="completed", body=b""))
+    for number in range(50):
+        await store.sessions.append("t", f"s{number}", bytes(2000), now=number, expires=9e9)
+    assert 5 <= await store.sessions.count() <= 8
+    assert await store.sessions.turns("t", "s49") == [bytes(2000)]
+    assert await store.responses.get("q", "r") is not None
+
+
+def test_room_is_made_by_others_even_where_they_take_less() -> None:
+    room, left = Room(100), list[str]()
+
+    def place(name: str, size: int) -> Place:
+        def leave() -> None:
+            left.append(name)
+            room.free(made)
+
+        made = Place(name, size, leave)
+        return made
+
+    room.take(place("a", 30))
+    room.take(place("b", 90))
+    assert (left, room.size) == (["a"], 90)
+    last = place("c", 100)
+    room.take(last)
+    assert (left, room.size) == (["a", "b"], 100)
+    room.resize(last, 40)
+    room.free(last)
+    assert room.size == 0
