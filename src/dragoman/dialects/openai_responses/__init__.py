@@ -9,7 +9,7 @@ nothing is stored sealed thoughts are asked for (`include`). Answers have every 
 requires.
 
 What it cannot say, and what becomes of it:
-- n > 1, video, sound by address: refused; so is a stored prompt for any other protocol;
+- n > 1, video, sound: refused; so is a stored prompt for any other protocol;
 - stop sequences, penalties, seed, top_k, min_p, logit_bias, predictions: losses;
 - thinking of another origin: dropped from requests; in answers its seal is tagged with its origin, so that it
   finds its way back;

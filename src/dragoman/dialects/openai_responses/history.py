@@ -120,6 +120,16 @@ def _own(message: ir.Message, draft: Draft, where: str) -> list[_Wire]:
     return items
 
 
+def _plain(parts: list[_Wire]) -> str | None:
+    """The words of a message of the model's, where they are all that it holds: as a string. Its parts are
+    specified together with the id of an answer, which servers that go by the types insist on.
+    """
+    if len(parts) != 1 or parts[0].keys() != {"type", "text", "annotations"} or parts[0]["annotations"]:
+        return None
+    text: str = parts[0]["text"]
+    return text
+
+
 class _Foreign:
     """Writes another dialect's history. Keeps the calls that wait for a result."""
 
@@ -135,6 +145,9 @@ class _Foreign:
         """The items of a whole history."""
         for index, message in enumerate(messages):
             self._message(message, f"messages[{index}]")
+        for item in self.items:
+            if item.get("role") == "assistant" and (text := _plain(item["content"])) is not None:
+                item["content"] = text
         return self._answered()
 
     def _message(self, message: ir.Message, where: str) -> None:
@@ -208,7 +221,7 @@ class _Foreign:
         """What an assistant showed: this protocol takes media from users alone."""
         parts = []
         for block, where in shown:
-            if block.kind == "video" or not (block.data or block.url or block.file):
+            if block.kind in {"audio", "video"} or not (block.data or block.url or block.file):
                 self.report.lose(where, f"this {block.kind} of an assistant cannot be sent", "meaning")
             elif (part := encode_part(block, self.draft, where)) is not None:
                 self.report.change(where, "input", "media of an assistant follow in a user's message")

@@ -362,10 +362,10 @@ def _write_document(block: ir.Media, draft: Draft, where: str) -> _Wire:
 
 
 def _write_audio(block: ir.Media, draft: Draft, where: str) -> _Wire:
+    if not draft.own or block.data is None:
+        raise WireError("sound cannot be sent", where, "unsupported_modality")
     if block.name is not None:
         draft.report.lose(where + ".name", "sounds have no names", "hint")
-    if block.data is None:
-        raise WireError("sound is sent by its bytes here", where, "unsupported_modality")
     mime = (block.mime or "audio/wav").partition(";")[0]
     word = _SOUND_WORDS.get(mime) or mime.removeprefix("audio/")
     return {"type": "input_audio", "input_audio": {"data": block.data, "format": word}}

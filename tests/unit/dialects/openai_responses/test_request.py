@@ -365,6 +365,39 @@ def test_a_file_gets_a_name() -> None:
     ]
 
 
+def test_what_the_model_said_is_a_string_where_it_is_words_alone() -> None:
+    """Its parts are specified with the id of an answer, which another protocol's history has not."""
+    cited = ir.Text("b", (ir.Citation("url", "https://x.example"),))
+    body, _ = write(
+        asked(
+            assistant(ir.Text("a")),
+            assistant(cited),
+            assistant(ir.Text("c"), ir.Text("d")),
+            assistant(ir.Refusal("no")),
+            user(ir.Text("Go.")),
+        )
+    )
+    contents = [item["content"] for item in body["input"]]
+    assert contents[0] == "a"
+    assert [[part["type"] for part in content] for content in contents[1:]] == [
+        ["output_text"],
+        ["output_text", "output_text"],
+        ["refusal"],
+        ["input_text"],
+    ]
+
+
+def test_sound_is_refused_and_what_the_model_spoke_is_written() -> None:
+    heard = ir.Media("audio", "audio/wav", "QQ==")
+    with pytest.raises(WireError, match="sound cannot be sent") as raised:
+        write(asked(user(heard)))
+    assert (raised.value.path, raised.value.code) == ("messages[0].blocks[0]", "unsupported_modality")
+    spoken = ir.Media("audio", "audio/wav", "QQ==", transcript="Good day.")
+    body, lost = write(asked(assistant(spoken), assistant(heard), user(ir.Text("Go."))))
+    assert [item["content"] for item in body["input"]][:-1] == ["Good day."]
+    assert lost == {"messages[1].blocks[0]": "meaning"}
+
+
 def test_video_is_refused() -> None:
     with pytest.raises(WireError) as raised:
         write(asked(user(ir.Media("video", url="https://x"))))
