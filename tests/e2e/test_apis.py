@@ -23,6 +23,7 @@ CALLS = Said("", calls=(("call_1", "weather", '{"city": "Oslo"}'),))
 TOOL = {"type": "object", "properties": {"city": {"type": "string"}}}
 CHAT_TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": TOOL}}]
 FLAT_TOOLS = [{"type": "function", "name": "weather", "parameters": TOOL, "strict": False}]
+CHAT = "/chat/completions"
 NOT_CHAT = "This model is only supported in v1/responses and not in v1/chat/completions."
 NO_TOOLS = (
     "Function tools with reasoning_effort are not supported for m in /v1/chat/completions. "
@@ -103,12 +104,21 @@ def responses(said: Said) -> Callable[[Seen], Answer]:
     return answer
 
 
+def completions(said: Said) -> Whole:
+    """The answer as OpenAI's legacy API gives it."""
+    choice = {"text": said.text, "index": 0, "logprobs": None, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    head = {"id": "cmpl-up", "object": "text_completion", "created": 1_700_000_000, "model": "m"}
+    return Whole({**head, "choices": [choice], "usage": usage})
+
+
 def speaking(said: Said, **refused: Whole) -> Callable[[Seen], Answer]:
     """A server with every protocol. refused: what some of them say instead."""
     spoken: dict[str, Script] = {
         "chat": openai_chat(said),
         "responses": responses(said),
         "messages": anthropic(said),
+        "v1": completions(said),
     }
 
     def answer(seen: Seen) -> Answer:
@@ -158,9 +168,9 @@ def paths(provider: FakeProvider) -> list[str]:
 @pytest.mark.parametrize(
     ("model", "chat", "respond"),
     [
-        ("gpt-4o", "/chat/completions", "/responses"),  # both, each relayed
+        ("gpt-4o", CHAT, "/responses"),  # both, each relayed
         ("gpt-5-pro", "/responses", "/responses"),
-        ("gpt-4o-audio-preview", "/chat/completions", "/chat/completions"),
+        ("gpt-4o-audio-preview", CHAT, CHAT),
     ],
 )
 async def test_both_faces_answer_whatever_the_model_is_asked_in(
@@ -199,10 +209,10 @@ async def test_both_faces_answer_whatever_the_model_is_asked_in(
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
-        ({"reasoning_effort": "low"}, "/chat/completions"),
+        ({"reasoning_effort": "low"}, CHAT),
         ({"reasoning_effort": "low", "tools": CHAT_TOOLS}, "/responses"),
-        ({"reasoning_effort": "none", "tools": CHAT_TOOLS}, "/chat/completions"),
-        ({"tools": CHAT_TOOLS}, "/chat/completions"),  # by default it does not think
+        ({"reasoning_effort": "none", "tools": CHAT_TOOLS}, CHAT),
+        ({"tools": CHAT_TOOLS}, CHAT),  # by default it does not think
     ],
 )
 async def test_functions_with_thoughts_go_where_the_model_takes_them(
@@ -213,6 +223,22 @@ async def test_functions_with_thoughts_go_where_the_model_takes_them(
         model="gpt-5.4", messages=[{"role": "user", "content": "Hi"}], **fields
     )
     assert paths(provider) == [path]
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [("gpt-3.5-turbo-instruct", "/completions"), ("ft:davinci-002:acme", "/completions"), ("gpt-4o", CHAT)],
+)
+async def test_legacy_completions_are_for_the_models_that_have_them(
+    meet: Meet, model: str, path: str
+) -> None:
+    """4.9: from both faces."""
+    client, provider = await meet(speaking(SAID))
+    text = await client.completions.create(model=model, prompt="Hi")
+    assert text.choices[0].text == "Good morning."
+    told = await client.chat.completions.create(model=model, messages=[{"role": "user", "content": "Hi"}])
+    assert told.choices[0].message.content == "Good morning."
+    assert paths(provider) == [path, path]
 
 
 async def test_a_protocol_may_lie_elsewhere_and_take_its_key_otherwise(
@@ -240,7 +266,7 @@ async def test_the_operators_word_goes_first(meet: Meet) -> None:
     )
     for name in ("m", "a", "openai/gpt-4o"):
         await client.chat.completions.create(model=name, messages=[{"role": "user", "content": "Hi"}])
-    assert paths(provider) == ["/responses", "/chat/completions", "/chat/completions"]
+    assert paths(provider) == ["/responses", CHAT, CHAT]
 
 
 async def test_a_model_registered_in_code_has_a_preferred_api(provide: Provide, tmp_path: Path) -> None:
@@ -272,7 +298,7 @@ async def test_a_model_that_chat_refuses_is_asked_over_responses_from_then_on(me
     client, provider = await meet(speaking(SAID, chat=refusal(404, NOT_CHAT)))
     await ask(client)
     await ask(client)
-    assert paths(provider) == ["/chat/completions", "/responses", "/responses"]
+    assert paths(provider) == [CHAT, "/responses", "/responses"]
 
 
 async def test_a_model_that_takes_no_functions_with_thoughts_is_asked_for_the_rest_as_before(
@@ -289,7 +315,7 @@ async def test_a_model_that_takes_no_functions_with_thoughts_is_asked_for_the_re
     for fields in ({}, {"tools": CHAT_TOOLS}, {"tools": CHAT_TOOLS}, {}):
         answer = await site.ask("openai/m", **fields)
         assert answer.status == 200
-    expected = ["/chat/completions", "/chat/completions", "/responses", "/responses", "/chat/completions"]
+    expected = [CHAT, CHAT, "/responses", "/responses", CHAT]
     assert paths(provider) == expected
 
 
@@ -298,7 +324,7 @@ async def test_a_server_without_an_endpoint_is_asked_at_another(meet: Meet) -> N
     for _ in range(2):
         response = await client.responses.create(model="openai/m", input="Hi")
         assert response.output_text == "Good morning."
-    assert paths(provider) == ["/responses", "/chat/completions", "/chat/completions"]
+    assert paths(provider) == ["/responses", CHAT, CHAT]
 
 
 async def test_what_every_protocol_refuses_is_told_once(visit: Visit, provide: Provide) -> None:
@@ -307,7 +333,7 @@ async def test_what_every_protocol_refuses_is_told_once(visit: Visit, provide: P
     site = await visit(configured(provider.url))
     answer = await site.ask("openai/m")
     assert answer.status == 404
-    assert paths(provider) == ["/chat/completions"]
+    assert paths(provider) == [CHAT]
 
 
 async def test_the_operators_word_holds_against_a_refusal(visit: Visit, provide: Provide) -> None:
@@ -316,7 +342,7 @@ async def test_the_operators_word_holds_against_a_refusal(visit: Visit, provide:
     site = await visit({**configured(provider.url), "models": models})
     answer = await site.ask("mine")
     assert answer.status == 502
-    assert paths(provider) == ["/chat/completions"]
+    assert paths(provider) == [CHAT]
 
 
 async def test_the_model_list_says_what_each_face_does(visit: Visit, provide: Provide) -> None:

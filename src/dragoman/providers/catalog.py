@@ -200,8 +200,7 @@ _CLOUD: Final = (
                 "o[1-9]-*",
                 "codex-*",
                 "computer-use-*",
-                "ft:gpt-*",
-                "ft:o[1-9]*",
+                *("ft:gpt-*", "ft:o[1-9]*", "ft:davinci-*", "ft:babbage-*"),
             ),
             *(
                 "davinci-*",

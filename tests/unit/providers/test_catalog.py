@@ -76,6 +76,7 @@ def test_no_variable_belongs_to_two_rows() -> None:
         ("o1x", []),
         ("omni-moderation-latest", ["openai"]),
         ("ft:gpt-4o-mini-2024-07-18:acme::abc123", ["openai"]),
+        ("ft:davinci-002:acme", ["openai"]),
         ("text-embedding-3-small", ["openai"]),
         ("gpt-oss-120b", []),
         ("claude-sonnet-4-5", ["anthropic"]),
