@@ -26,7 +26,7 @@ def kept_or_made(home: Path) -> ClientKey:
     file = home / "client-key"
     key = f"dgm_{SYSTEM.random_id()}{SYSTEM.random_id()}"
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return ClientKey(_read(file), file, made=False)

@@ -192,11 +192,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _with_store(found: Loaded) -> Loaded:
-    """The configuration with a database in Dragoman's folder, where none is named and the extra is there.
+    """The configuration with a database in Dragoman's folder, where none is named and there can be one.
 
     Raises Failure for a database that cannot be.
     """
-    from dragoman.stores.open import installed, located
+    from dragoman.stores.open import installed, located, writable
 
     config = found.config
     if config.stores.sql is not None:
@@ -206,12 +206,13 @@ def _with_store(found: Loaded) -> Loaded:
             (problem,) = error.problems
             raise Failure(CONFIGURATION, str(problem._replace(hint=None)), hint=problem.hint) from None
         return found
-    if not installed():
+    if not (has_extra := installed()) or not writable(found.home):
         if config.server.workers > 1:
+            hint = "give DRAGOMAN_HOME a folder to write to" if has_extra else "pip install 'dragoman[sql]'"
             raise Failure(
                 CONFIGURATION,
                 "server.workers: several workers share what lasts through a database",
-                hint="pip install 'dragoman[sql]', or run one worker",
+                hint=f"{hint}, or run one worker",
             )
         return found
     stores = msgspec.structs.replace(config.stores, sql="sqlite")

@@ -564,9 +564,13 @@ class Responses(Section, frozen=True):
     ttl: Annotated[
         Duration, about("How long an answer or a conversation is kept; what continues it extends that.")
     ] = Duration(30 * 86400)
-    max_size: Annotated[Size, about("Room for all of it; the oldest leave when it is short.")] = Size(
-        500_000_000
-    )
+    max_size: Annotated[
+        Size,
+        about(
+            "Room for all of it; the client that takes most makes room, the least recently used first. In "
+            "memory sessions take of it too."
+        ),
+    ] = Size(500_000_000)
 
 
 class Sessions(Section, frozen=True):

@@ -78,6 +78,7 @@ class Responses(Protocol):
         """Write how far an unsettled answer is: its status, body, output and deployment.
 
         A final status ends its lease. False = it was settled or deleted meanwhile: nothing is written.
+        Raises StoreFull as `save` does.
         """
         ...
 

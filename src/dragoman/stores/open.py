@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,12 @@ FILE_NAME = "state.db"
 def installed() -> bool:
     """Whether the extra `sql` is there."""
     return all(find_spec(name) is not None for name in ("sqlalchemy", "alembic", "aiosqlite"))
+
+
+def writable(folder: Path) -> bool:
+    """Whether a file can be made in a folder, which may have to be made too."""
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def open_store(where: str | None, home: Path, limits: Limits = STANDARD, seams: Seams = SYSTEM) -> Store:

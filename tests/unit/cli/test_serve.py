@@ -103,8 +103,12 @@ def test_what_lasts_is_kept_in_a_file_where_that_is_possible(
     monkeypatch.delenv("DRAGOMAN_SQL")
     monkeypatch.setattr("dragoman.stores.open.installed", lambda: False)
     assert run("serve").code == 0
+    monkeypatch.setattr("dragoman.stores.open.installed", lambda: True)
+    monkeypatch.setattr("dragoman.stores.open.writable", lambda _: False)
+    assert run("serve").code == 0
+    assert "give DRAGOMAN_HOME a folder to write to" in run("serve", "--workers", "2").err
     told = [(found.config.stores.sql, found.config.server.workers) for found, _ in started]
-    assert told == [("sqlite", 2), ("memory", 1), (None, 1)]
+    assert told == [("sqlite", 2), ("memory", 1), (None, 1), (None, 1)]
 
 
 def test_a_store_that_cannot_be_is_told_before_anything_listens(run: Run, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from dragoman.state.store import Store, StoreFailed, StoreFull
 from dragoman.stores import open as opening
 from dragoman.stores.lazy import LazyStore
 from dragoman.stores.memory import MemoryStore
-from dragoman.stores.open import open_store
+from dragoman.stores.open import open_store, writable
 
 UNUSED = """
 import sys
@@ -163,3 +164,12 @@ def test_a_database_needs_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         open_store("sqlite", tmp_path)
     assert open_store(None, tmp_path).kind == "memory"
     assert open_store("memory", tmp_path).kind == "memory"
+
+
+def test_where_a_file_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert writable(tmp_path)
+    assert writable(tmp_path / "to" / "be" / "made")
+    (tmp_path / "file").write_text("")
+    assert not writable(tmp_path / "file" / "home")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as on a file system that is read only
+    assert not writable(tmp_path)
