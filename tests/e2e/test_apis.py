@@ -327,7 +327,16 @@ async def test_a_server_without_an_endpoint_is_asked_at_another(meet: Meet) -> N
     assert paths(provider) == ["/responses", CHAT, CHAT]
 
 
-async def test_what_every_protocol_refuses_is_told_once(visit: Visit, provide: Provide) -> None:
+async def test_a_server_that_has_nothing_is_asked_once_in_each(visit: Visit, provide: Provide) -> None:
+    provider = await provide(Whole({"detail": "Not Found"}, 404))
+    site = await visit(configured(provider.url))
+    for _ in range(2):
+        answer = await site.ask("openai/mine")
+        assert answer.status == 404
+    assert paths(provider) == [CHAT, "/responses", CHAT]
+
+
+async def test_what_is_about_the_model_teaches_nothing(visit: Visit, provide: Provide) -> None:
     unknown = refusal(404, "The model `m` does not exist or you do not have access to it.")
     provider = await provide(speaking(SAID, chat=unknown))
     site = await visit(configured(provider.url))
