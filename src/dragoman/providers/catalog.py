@@ -344,7 +344,11 @@ _CLOUD: Final = (
             assistant_names=False,
             reasoning_tokens="outside",
         ),
-        also={"openai_responses": _USUAL, "openai_completions": _USUAL},
+        # Completions: "not supported by reasoning models", https://docs.x.ai/developers/rest-api-reference/inference
+        also={
+            "openai_responses": _USUAL,
+            "openai_completions": ApiRow(models=("grok-*-non-reasoning*",)),
+        },
         models=("grok-*",),
         known=("grok-4.3",),
     ),
