@@ -11,6 +11,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.config.load import load
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.gateway import Gateway
@@ -210,3 +211,43 @@ async def test_a_start_that_fails_half_way_closes_what_it_made(
     assert len(closed) == 1
     await gateway.close()
     assert len(closed) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "face", "mode"),
+    [
+        ("openai/gpt-4o", "openai_chat", "relay"),
+        ("openai/gpt-4o", "openai_responses", "relay"),
+        ("openai/gpt-4o", "anthropic", "translate"),
+        ("openai/gpt-5-pro", "openai_chat", "translate"),  # Responses alone
+        ("chat", "openai_responses", "translate"),  # the operator's word
+        ("vllm/qwen", "openai_chat", "translate"),  # no role `developer`: every body is looked at
+        ("vllm/qwen", "anthropic", "relay"),
+        ("simulate/echo", "openai_chat", "translate"),
+    ],
+)
+async def test_whether_a_face_relays_depends_on_the_model(
+    tmp_path: Path, model: str, face: str, mode: str
+) -> None:
+    file = tmp_path / "dragoman.yaml"
+    file.write_text(
+        "providers: {openai: {keys: key-012345}, vllm: {}, simulate: {enabled: true}}\n"
+        "models: {chat: {use: openai/gpt-4o, api: openai_chat}}\n"
+    )
+    gateway = Gateway(load(file, {}))
+    await gateway.start()
+    try:
+        assert gateway.mode(model, DIALECTS[face]) == mode
+    finally:
+        await gateway.close()
+
+
+async def test_a_registered_model_is_asked_in_the_api_that_it_prefers() -> None:
+    gateway = Gateway()
+    gateway.register("mine", "simulate", rewrite="echo", preferred_api="openai_responses")
+    await gateway.start()
+    try:
+        route = gateway.engine.table.resolve("mine")
+        assert (route.deployments[0].name, route.api) == ("simulate/echo", "openai_responses")
+    finally:
+        await gateway.close()
