@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.config.load import load
-from dragoman.dialects.dialect import Dialect
-from dragoman.dialects.table import DIALECTS
 from dragoman.exchange import Exchange
-from dragoman.gateway import Gateway
-from dragoman.testing.provider import FakeProvider
-from dragoman.work import Headers, Inbound
 from tests.e2e import stubs
-from tests.e2e.calls import MODELS
+from tests.e2e.calls import MODELS, Answered
 from tests.e2e.conftest import Provide, Visit, up
 from tests.e2e.sent import Sent
 from tests.e2e.stubs import Said
@@ -159,46 +151,6 @@ async def test_a_question_that_is_too_long_itself_is_refused(visit: Visit, provi
     assert provider.seen == []
 
 
-class Hears:
-    """A client in the same process."""
-
-    begun = False
-    status = 0
-    body = b""
-
-    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        self.status, self.body = status, body
-
-    def expect_stream(self) -> None:
-        raise AssertionError("no stream was asked for")
-
-    async def begin(self, status: int, headers: Headers) -> None:
-        raise AssertionError("no stream was asked for")
-
-    async def write(self, data: bytes) -> None:
-        raise AssertionError("no stream was asked for")
-
-    async def end(self, data: bytes = b"") -> None:
-        raise AssertionError("no stream was asked for")
-
-
-async def asked(gateway: Gateway, face: Dialect, body: dict[str, Any]) -> tuple[Exchange, Hears]:
-    exchange, client = Exchange("ex_1", "req_1", face.name, "POST", "/", began=0.0, created=0.0), Hears()
-    await gateway.engine.handle(exchange, Inbound(face, json.dumps(body).encode(), {}), client)
-    return exchange, client
-
-
-@pytest.fixture
-async def responses(provide: Provide, stack: AsyncExitStack, tmp_path: Path) -> tuple[Gateway, FakeProvider]:
-    provider = await provide(stubs.openai_chat(Said()))
-    file = tmp_path / "dragoman.yaml"
-    file.write_text(json.dumps(small(provider.url)))
-    gateway = Gateway(load(file, {}))
-    stack.push_async_callback(gateway.close)
-    await gateway.start()
-    return gateway, provider
-
-
 INPUT: Sequence[dict[str, Any]] = [
     {"role": "developer", "content": "Be brief."},
     {"role": "user", "content": LONG},
@@ -208,27 +160,49 @@ INPUT: Sequence[dict[str, Any]] = [
 ]
 
 
+@STREAMS
 async def test_responses_are_truncated_where_their_client_says_so(
-    responses: tuple[Gateway, FakeProvider],
+    visit: Visit, provide: Provide, stream: bool
 ) -> None:
     """4.7: auto is answered from what is left; disabled, and nothing said, is a 400 at `input`."""
-    gateway, provider = responses
-    face = DIALECTS["openai_responses"]
-    body = {"model": "small", "input": INPUT, "store": False}
+    provider = await provide(stubs.openai_chat(Said()))
+    site = await visit(small(provider.url))
+
+    async def respond(**members: Any) -> Answered:
+        body = {"model": "small", "input": INPUT, "stream": stream, **members}
+        headers = {"x-dragoman-report": "1"}
+        async with site.session.post(f"{site.base}/v1/responses", json=body, headers=headers) as response:
+            return Answered(response.status, response.headers, await response.read())
+
     for stated in ({}, {"truncation": "disabled"}):
-        _, client = await asked(gateway, face, {**body, **stated})
-        error = json.loads(client.body)["error"]
-        assert (client.status, error["code"], error["param"]) == (400, "context_length_exceeded", "input")
+        refused = await respond(**stated)
+        assert (refused.status, refused.body["error"]["code"]) == (400, "context_length_exceeded")
+        assert refused.body["error"]["param"] == "input"
     assert provider.seen == []
-    exchange, client = await asked(gateway, face, {**body, "truncation": "auto"})
-    assert client.status == 200
-    assert json.loads(client.body)["status"] == "completed"
-    assert [message["content"] for message in provider.last.body["messages"]] == [
-        "Be brief.",
-        "What did I say?",
-    ]
-    lost = [loss.path for loss in exchange.losses if "left out" in loss.reason]
-    assert lost == ["$.input[1]", "$.input[2]", "$.input[3]"]
+    answer = await respond(truncation="auto")
+    assert answer.status == 200
+    sent = [message["content"] for message in provider.last.body["messages"]]
+    assert sent == ["Be brief.", "What did I say?"]
+    told = json.loads(answer.headers["x-dragoman-report"])["losses"]
+    left_out = [loss for loss in told if "left out" in loss["reason"]]
+    assert [loss["path"] for loss in left_out] == ["$.input[1]", "$.input[2]", "$.input[3]"]
+    assert {loss["severity"] for loss in left_out} == {"quality"}
+
+
+async def test_what_a_response_continues_is_truncated_too(visit: Visit, provide: Provide) -> None:
+    provider = await provide(stubs.openai_chat(Said()))
+    site = await visit(small(provider.url))
+    body: dict[str, Any] = {"model": "small", "truncation": "auto"}
+    previous = None
+    for turn in range(4):
+        text = f"Turn {turn}: " + "word " * 50
+        asked = {**body, "input": text, "previous_response_id": previous}
+        async with site.session.post(f"{site.base}/v1/responses", json=asked) as response:
+            assert response.status == 200
+            previous = (await response.json())["id"]
+        sent = [message["content"] for message in provider.last.body["messages"]]
+        assert sent[-1] == text
+        assert len(sent) == 1
 
 
 async def test_an_alias_shows_its_window(visit: Visit, provide: Provide) -> None:
