@@ -197,6 +197,27 @@ async def test_every_event_of_a_lane_says_so(serve: Serve) -> None:
     assert [spoken(lane) for lane in lanes] == ["One.", "Two.", "", "Three."]
 
 
+@EVERY
+async def test_every_provider_answers(provide: Provide, serve: Serve, dialect: str) -> None:
+    """0.15: relayed or translated; a stream that breaks off fails in the client's protocol."""
+    exchanges: list[Exchange] = []
+    told = stubs.DIALECTS[dialect]
+    provider = await provide(told(Said("Hello\nthere!")), told(Said("Hello\nthere!", die=True)))
+    base = await serve(json.dumps(up(provider.url, dialect)), observers=[exchanges.append])
+    async with connect(at(base, RESPONSES)) as socket:
+        await socket.send(create(model=MODELS[dialect]))
+        events = await answer(socket)
+        assert spoken(events) == "Hello\nthere!"
+        numbers = [event["sequence_number"] for event in events]
+        assert numbers == sorted(set(numbers))
+        await socket.send(create(model=MODELS[dialect]))
+        broken = [await heard(socket)]
+        while broken[-1]["type"] != "response.failed":
+            broken.append(await heard(socket))
+        assert broken[-2]["type"] == "error"
+    assert [exchange.end for exchange in exchanges] == ["done", "upstream/stream/connection_broken"]
+
+
 # --- Chat --------------------------------------------------------------------------------------------
 
 
@@ -351,7 +372,9 @@ async def test_a_connection_that_has_served_http_becomes_a_socket(serve: Serve) 
     writer.close()
 
 
-async def test_a_socket_waits_for_no_answer_and_gets_into_none(provide: Provide, serve: Serve) -> None:
+async def test_a_socket_waits_for_no_answer_and_gets_into_none(
+    provide: Provide, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
     """A client that asks for one while an answer is owed would get both through each other."""
     provider = await provide(Whole({"choices": [], "model": "x"}, delay=0.1))
     base = await serve(json.dumps(up(provider.url)))
@@ -360,10 +383,12 @@ async def test_a_socket_waits_for_no_answer_and_gets_into_none(provide: Provide,
     head = (
         b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     )
-    writer.write(head % (CHAT.encode(), len(body)) + body + upgrade())
-    async with asyncio.timeout(5):
-        got = await reader.readuntil(b'"method_not_allowed"')
+    with caplog.at_level("WARNING"):
+        writer.write(head % (CHAT.encode(), len(body)) + body + upgrade())
+        async with asyncio.timeout(5):
+            got = await reader.readuntil(b'"method_not_allowed"')
     assert got.index(b"200 OK") < got.index(b"405 Method Not Allowed")
+    assert caplog.records == []
     writer.close()
 
 

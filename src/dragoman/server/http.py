@@ -81,6 +81,9 @@ class HttpProtocol(HttpToolsProtocol):
     def _should_upgrade_to_ws(self) -> bool:
         return not self._cycles  # an answer that is still owed would get into the socket's frames
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing: what cannot be upgraded is answered over HTTP/1.1, and any client may ask, curl for h2c."""
+
     def handle_websocket_upgrade(self) -> None:
         """The connection becomes a WebSocket."""
         from dragoman.server.websocket_protocol import SocketProtocol
