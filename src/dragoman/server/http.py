@@ -82,7 +82,7 @@ class HttpProtocol(HttpToolsProtocol):
         return not self._cycles  # an answer that is still owed would get into the socket's frames
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Nothing: what cannot be upgraded is answered over HTTP/1.1, and any client may ask, curl for h2c."""
+        """Nothing: what cannot be upgraded is answered over HTTP/1.1. Any client may ask, as curl does."""
 
     def handle_websocket_upgrade(self) -> None:
         """The connection becomes a WebSocket."""

@@ -8,7 +8,7 @@ server the scope has none, and `watch_for_disconnect` does with a task what the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
 from dragoman.tasks import spawn
@@ -18,21 +18,26 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
+Say: TypeAlias = Callable[[Sequence[bytes]], Awaitable[None]]
+"""Writes JSON messages. Waits while the client reads slowly, raises OSError once it has gone."""
+
 EXTENSION = "dragoman.link"
 
 
 class Link:
     """began: monotonic seconds of the request's first byte. complete: its body has arrived. lost: the
     connection is gone. drain: told that the server stops, where what uses the connection ends it by itself.
+    say: writes text messages to a WebSocket, all at once; None = ASGI's way, one after another.
     """
 
-    __slots__ = ("began", "complete", "drain", "lost", "task", "watcher")
+    __slots__ = ("began", "complete", "drain", "lost", "say", "task", "watcher")
 
     def __init__(self, began: float) -> None:
         self.began = began
         self.complete = False
         self.drain: Callable[[], None] | None = None
         self.lost = False
+        self.say: Say | None = None
         self.task: asyncio.Task[Any] | None = None
         self.watcher: asyncio.Task[None] | None = None
 

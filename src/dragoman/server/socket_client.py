@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from dragoman.exchange import Exchange
-from dragoman.server.link import Link, Send
+from dragoman.server.link import Link, Say, Send
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -24,10 +24,10 @@ class SocketClient:
     that every message begins with, `"stream_id":"a",`.
     """
 
-    __slots__ = ("_exchange", "_kind", "_lane", "_link", "_send", "begun")
+    __slots__ = ("_exchange", "_kind", "_lane", "_link", "_say", "begun")
 
-    def __init__(self, send: Send, link: Link, exchange: Exchange, kind: bytes, lane: bytes = b"") -> None:
-        self._send = send
+    def __init__(self, say: Say, link: Link, exchange: Exchange, kind: bytes, lane: bytes = b"") -> None:
+        self._say = say
         self._link = link
         self._exchange = exchange
         self._kind = kind
@@ -41,7 +41,7 @@ class SocketClient:
             named = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
             told = b'"status":%d,"headers":%b,' % (status, msgspec.json.encode(named))
             body = b"{" + self._kind + told + body[1:]
-        await self._say(body)
+        await self._tell([body])
 
     def expect_stream(self) -> None:
         """Nothing to prepare: pings keep a socket alive."""
@@ -53,18 +53,27 @@ class SocketClient:
 
     async def write(self, data: bytes) -> None:
         """More of a stream: whole lines, each a message."""
-        for line in data.split(b"\n"):
-            if line:
-                await self._say(line)
+        if messages := [line for line in data.split(b"\n") if line]:
+            await self._tell(messages)
 
     async def end(self, data: bytes = b"") -> None:
         """The last of a stream."""
         await self.write(data)
 
-    async def _say(self, message: bytes) -> None:
+    async def _tell(self, messages: Sequence[bytes]) -> None:
         if self._lane:
-            message = b"{" + self._lane + message[1:]
+            messages = [b"{" + self._lane + message[1:] for message in messages]
         try:
-            await self._send({"type": "websocket.send", "text": message.decode("utf-8", "replace")})
+            await self._say(messages)
         except OSError:  # so ASGI says that the client has gone (since version 2.4)
             self._link.drop()
+
+
+def say_by(send: Send) -> Say:
+    """How messages are written where the server offers nothing better than ASGI."""
+
+    async def say(messages: Sequence[bytes]) -> None:
+        for message in messages:
+            await send({"type": "websocket.send", "text": message.decode("utf-8", "replace")})
+
+    return say

@@ -28,7 +28,7 @@ from dragoman.server.faults import INTERNAL, STOPPING, standing
 from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send
 from dragoman.server.origins import Origins
-from dragoman.server.socket_client import SocketClient
+from dragoman.server.socket_client import SocketClient, say_by
 from dragoman.server.socket_messages import LANGUAGES, Asked, Language
 from dragoman.server.turns import turn_of
 from dragoman.tasks import spawn
@@ -151,6 +151,7 @@ class _Socket:
         self._visitor = visitor
         self._link = link
         self._send = send
+        self._say = link.say or say_by(send)
         self._inbox = _Inbox(gateway.config.server.max_body)
         self._expired = False
         self._connection = Connection()
@@ -238,7 +239,7 @@ class _Socket:
         await client.answer(status, [(name.encode(), value.encode()) for name, value in extra.items()], body)
 
     def _client(self, exchange: Exchange, lane: bytes = b"") -> SocketClient:
-        return SocketClient(self._send, self._link, exchange, self._visitor.language.error, lane)
+        return SocketClient(self._say, self._link, exchange, self._visitor.language.error, lane)
 
     def _exchange(self) -> Exchange:
         endpoint = self._visitor.endpoint

@@ -9,7 +9,7 @@ from typing import Any
 
 from dragoman.exchange import Exchange
 from dragoman.server.link import Link
-from dragoman.server.socket_client import SocketClient
+from dragoman.server.socket_client import SocketClient, say_by
 
 KIND = b'"type":"error",'
 
@@ -28,7 +28,7 @@ class Sent:
 
 def client(sent: Sent, lane: bytes = b"", link: Link | None = None) -> SocketClient:
     exchange = Exchange("ex_1", "req_1", "openai_responses", "WS", "/v1/responses", began=0.0, created=0.0)
-    return SocketClient(sent, link or Link(0.0), exchange, KIND, lane)
+    return SocketClient(say_by(sent), link or Link(0.0), exchange, KIND, lane)
 
 
 async def test_each_line_is_a_message() -> None:
