@@ -5,7 +5,8 @@ The model's name is the order: `answer` is one small answer, `stream-500-3` a st
 lists and sizes are those of the real services. Nothing here may depend on anything but the name.
 
 https://platform.openai.com/docs/api-reference/chat · https://docs.anthropic.com/en/api/messages-streaming ·
-https://ai.google.dev/api/generate-content · https://docs.mistral.ai/api
+https://platform.openai.com/docs/api-reference/responses · https://ai.google.dev/api/generate-content ·
+https://docs.mistral.ai/api
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ WORDS = (" some", " word", " flow", " past", " here", " then", " also", " last")
 
 ANSWER_WORDS = 40
 FLOOD_TEXT = "x" * 4_000
+FLOOD_EVENT = 240
+"""Bytes of a Responses event of one word, about. Such a stream says its text four times again at its end, so
+a large one is made of many small events, as real ones are."""
 BLOCK = 64 * 1024
 """Bytes that an unpaced stream writes at a time, so that a slow reader is noticed between two of them."""
 
-Dialect = Literal["openai_chat", "anthropic", "gemini", "mistral"]
+Dialect = Literal["openai_chat", "openai_responses", "anthropic", "gemini", "mistral"]
 Json = dict[str, Any]
 
 _ORDER = re.compile(r"answer|stream-(\d+)-(\d+)|flood-(\d+)")
@@ -88,6 +92,7 @@ _MISTRAL_HEADERS = (
 )
 _HEADERS: dict[Dialect, str] = {
     "openai_chat": _OPENAI_HEADERS,
+    "openai_responses": _OPENAI_HEADERS,
     "anthropic": _ANTHROPIC_HEADERS,
     "gemini": _GEMINI_HEADERS,
     "mistral": _MISTRAL_HEADERS,
@@ -129,7 +134,9 @@ def answer(dialect: Dialect, model: str, *, stream: bool, usage: bool) -> Answer
         return _whole(dialect, _BODIES[dialect](model))
     events, milliseconds, megabytes = order.groups()
     if megabytes is None:
-        texts = tuple(WORDS[i % len(WORDS)] for i in range(int(events)))
+        texts = _words(int(events))
+    elif dialect == "openai_responses":
+        texts = _words(int(megabytes) * 1_000_000 // FLOOD_EVENT)
     else:
         texts = (FLOOD_TEXT,) * (int(megabytes) * 1_000_000 // len(FLOOD_TEXT))
     return _streamed(dialect, frames(dialect, model, texts, usage=usage), int(milliseconds or 0) / 1000)
@@ -144,7 +151,11 @@ def frames(dialect: Dialect, model: str, texts: tuple[str, ...], *, usage: bool 
 
 def text_of(events: int) -> str:
     """The text that a stream of so many events carries."""
-    return "".join(WORDS[i % len(WORDS)] for i in range(events))
+    return "".join(_words(events))
+
+
+def _words(events: int) -> tuple[str, ...]:
+    return tuple(WORDS[i % len(WORDS)] for i in range(events))
 
 
 def _whole(dialect: Dialect, body: Json) -> Answer:
@@ -261,6 +272,111 @@ def _chat_frames(model: str, texts: tuple[str, ...], *, usage: bool) -> Frames:
         before=(delta({"role": "assistant", "content": "", "refusal": None}),),
         texts=tuple(made[text] for text in texts),
         after=(*last, b"data: [DONE]\n\n"),
+    )
+
+
+def _response_object(model: str, output: list[Json], usage: Json | None) -> Json:
+    return {
+        "id": "resp_033a256de3f2aada0068fe69c8e41c8198b0c3093f4a7c7fea",
+        "object": "response",
+        "created_at": 1784728648,
+        "status": "in_progress" if usage is None else "completed",
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": "You are a helpful assistant.",
+        "max_output_tokens": 512,
+        "max_tool_calls": None,
+        "model": model,
+        "output": output,
+        "parallel_tool_calls": True,
+        "previous_response_id": None,
+        "prompt_cache_key": None,
+        "reasoning": {"effort": None, "summary": None},
+        "safety_identifier": None,
+        "service_tier": "auto" if usage is None else "default",
+        "store": False,
+        "temperature": 0.7,
+        "text": {"format": {"type": "text"}, "verbosity": "medium"},
+        "tool_choice": "auto",
+        "tools": [],
+        "top_logprobs": 0,
+        "top_p": 1.0,
+        "truncation": "disabled",
+        "usage": usage,
+        "user": None,
+        "metadata": {},
+    }
+
+
+_RESPONSE_ITEM = "msg_033a256de3f2aada0068fe69c9778081989f4bc6a8ec444b97"
+
+
+def _response_part(text: str) -> Json:
+    return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+
+
+def _response_item(status: str, content: list[Json]) -> Json:
+    return {
+        "id": _RESPONSE_ITEM,
+        "type": "message",
+        "status": status,
+        "content": content,
+        "role": "assistant",
+    }
+
+
+def _response_usage(output: int) -> Json:
+    return {
+        "input_tokens": 13,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": output,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 13 + output,
+    }
+
+
+def _response_body(model: str) -> Json:
+    item = _response_item("completed", [_response_part(text_of(ANSWER_WORDS))])
+    return _response_object(model, [item], _response_usage(ANSWER_WORDS))
+
+
+def _response_frames(model: str, texts: tuple[str, ...]) -> Frames:
+    """Every event has a number, and what the deltas said is said again as text, part, item and answer."""
+    place = {"item_id": _RESPONSE_ITEM, "output_index": 0, "content_index": 0}
+    running = _response_object(model, [], None)
+    text = "".join(texts)
+    part = _response_part(text)
+    item = _response_item("completed", [part])
+
+    def frame(kind: str, number: int, members: Json) -> bytes:
+        kind = f"response.{kind}"
+        event = {"type": kind, "sequence_number": number, **members}
+        return b"event: %b\ndata: %b\n\n" % (kind.encode(), _json(event))
+
+    def delta(number: int, said: str) -> bytes:
+        members = {**place, "delta": said, "logprobs": [], "obfuscation": "CVQ55DocFW"}
+        return frame("output_text.delta", number, members)
+
+    end = 4 + len(texts)
+    return Frames(
+        before=(
+            frame("created", 0, {"response": running}),
+            frame("in_progress", 1, {"response": running}),
+            frame("output_item.added", 2, {"output_index": 0, "item": _response_item("in_progress", [])}),
+            frame("content_part.added", 3, {**place, "part": _response_part("")}),
+        ),
+        texts=tuple(delta(4 + i, said) for i, said in enumerate(texts)),
+        after=(
+            frame("output_text.done", end, {**place, "text": text, "logprobs": []}),
+            frame("content_part.done", end + 1, {**place, "part": part}),
+            frame("output_item.done", end + 2, {"output_index": 0, "item": item}),
+            frame(
+                "completed",
+                end + 3,
+                {"response": _response_object(model, [item], _response_usage(len(texts)))},
+            ),
+        ),
     )
 
 
@@ -396,11 +512,13 @@ def _mistral_frames(model: str, texts: tuple[str, ...]) -> Frames:
 
 _BODIES: dict[Dialect, Callable[[str], Json]] = {
     "openai_chat": _chat_body,
+    "openai_responses": _response_body,
     "anthropic": _message_body,
     "gemini": _generated_body,
     "mistral": _mistral_body,
 }
 _FRAMES: dict[Dialect, Callable[[str, tuple[str, ...]], Frames]] = {
+    "openai_responses": _response_frames,
     "anthropic": _message_frames,
     "gemini": _generated_frames,
     "mistral": _mistral_frames,

@@ -1,7 +1,7 @@
 """Requests, and whether an answer to one is right in every word.
 
 Before a run one answer is read here in full; the load generator then holds all others to its size, its number
-of events and its end. The client side is always OpenAI's chat dialect.
+of events and its end. The client speaks OpenAI's chat dialect, or Responses.
 """
 
 from __future__ import annotations
@@ -55,9 +55,30 @@ def shot(port: int, model: str, *, stream: bool = False, usage: bool = False) ->
         body["stream"] = True
     if usage:
         body["stream_options"] = {"include_usage": True}
+    return _posted(port, "/v1/chat/completions", body)
+
+
+def responses_shot(port: int, model: str, *, stream: bool = False, store: bool = False) -> Shot:
+    """The same words as `chat_request`'s, asked of the Responses API. store: the answer is to be kept."""
+    chat = chat_request(model)
+    system, user = (message["content"] for message in chat["messages"])
+    body = {
+        "input": [{"role": "user", "content": user}],
+        "instructions": system,
+        "model": model,
+        "max_output_tokens": chat["max_completion_tokens"],
+        "temperature": chat["temperature"],
+        "store": store,
+    }
+    if stream:
+        body["stream"] = True
+    return _posted(port, "/v1/responses", body)
+
+
+def _posted(port: int, path: str, body: Json) -> Shot:
     encoded = json.dumps(body, separators=(",", ":")).encode()
     head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n"
+        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n"
         f"{_CLIENT_HEADERS}authorization: Bearer {CLIENT_KEY}\r\ncontent-length: {len(encoded)}\r\n\r\n"
     )
     return Shot(port, head.encode() + encoded)
@@ -94,6 +115,37 @@ async def proven_stream(asked: Shot, names: set[str], events: int, *, usage: boo
     counted = [chunk["usage"]["completion_tokens"] for chunk in chunks if chunk.get("usage")]
     _same("usage", counted, [events] if usage else [])
     return _expecting(asked, reply)
+
+
+async def proven_response(asked: Shot, names: set[str], *, store: bool) -> Shot:
+    """As `proven_answer`, for the Responses API. store: whether the answer must say that it is kept."""
+    reply = await ask(asked)
+    _right(_parsed(reply), text_of(ANSWER_WORDS), ANSWER_WORDS, names, store=store)
+    return _expecting(asked, reply)
+
+
+async def proven_response_stream(asked: Shot, names: set[str], events: int, *, store: bool) -> Shot:
+    """As `proven_response`, for a stream of so many text events, with `[DONE]` at its end or without."""
+    reply = await ask(asked)
+    _same("status", reply.status, 200)
+    frames = [frame for frame in reply.body.decode().split("\n\n") if frame.startswith("event: ")]
+    told: list[Json] = [json.loads(frame.partition("\ndata: ")[2]) for frame in frames]
+    _same("numbers", [event["sequence_number"] for event in told], list(range(len(told))))
+    deltas = [event["delta"] for event in told if event["type"] == "response.output_text.delta"]
+    _same("text events", deltas, [text_of(i + 1)[len(text_of(i)) :] for i in range(events)])
+    _same("last event", told[-1]["type"], "response.completed")
+    _right(told[-1]["response"], text_of(events), events, names, store=store)
+    return _expecting(asked, reply)
+
+
+def _right(response: Json, text: str, tokens: int, names: set[str], *, store: bool) -> None:
+    """Raises LoadError unless a response object is the one that the provider gave."""
+    (item,) = response["output"]
+    _same("text", [part["text"] for part in item["content"]], [text])
+    _same("status", response["status"], "completed")
+    _same("output_tokens", response["usage"]["output_tokens"], tokens)
+    _same("store", response["store"], store)
+    _one_of("model", {response["model"]}, names)
 
 
 def _parsed(reply: Reply) -> Json:

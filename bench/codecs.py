@@ -25,7 +25,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.wire.sse import SSESplitter
 
-CODECS: tuple[Dialect, ...] = ("anthropic", "gemini", "mistral")
+CODECS: tuple[Dialect, ...] = ("anthropic", "gemini", "mistral", "openai_responses")
 EVENTS = 500
 REQUESTS = 200
 _CHAT = DIALECTS["openai_chat"]

@@ -37,7 +37,7 @@ class Floor:
     """An ASGI application that forwards every request to one provider."""
 
     def __init__(self, provider: str) -> None:
-        self._urls = {path: URL(provider + path) for path in ("/v1/chat/completions", "/v1/messages")}
+        self._urls = {path: URL(provider + path) for path in ("/v1/chat/completions", "/v1/responses")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the server's start and stop."""

@@ -30,13 +30,13 @@ from bench.scenarios import COMPARISONS, SCENARIOS, Comparison, Scenario
 from bench.stage import Stage, Target
 from bench.startup import cold_start, import_time
 from bench.stillness import stillness
-from bench.streams import flood, models_of, slow_streams
+from bench.streams import flood, flood_of_responses, models_of, slow_streams
 from bench.windows import FULL, QUICK, Effort, observe
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ROWS = (
     *(row.key for row in COMPARISONS),
-    *("codecs", "latency", "slow-streams", "flood", "import", "cold-start"),
+    *("codecs", "latency", "slow-streams", "flood", "flood-responses", "import", "cold-start"),
 )
 
 FAILURES = (LoadError, RuntimeError, OSError, TimeoutError)
@@ -71,6 +71,8 @@ class Run:
             await self._row("slow-streams", slow_streams(self.stage, tested, self.effort))
         if "flood" in self.rows:
             await self._row("flood", flood(self.stage, tested, self.effort))
+        if "flood-responses" in self.rows:
+            await self._row("flood-responses", flood_of_responses(self.stage, tested, self.effort))
         if "import" in self.rows and "gateway" in tested:
             await self._row("import", import_time(self.stage, self.effort))
         if "cold-start" in self.rows:
@@ -85,12 +87,12 @@ class Run:
         chosen = [row for row in COMPARISONS if row.key in self.rows]
         keys = {key for row in chosen for key in (row.gateway, row.floor)}
         keys |= {key.replace("floor", "direct") for key in keys}
-        small = [scenario for scenario in SCENARIOS if scenario.events == 0 and scenario.prefix == ""]
+        small = [one for one in SCENARIOS if one.events == 0 and one.prefix == "" and one.face == "chat"]
         if "latency" in self.rows:
             keys |= {scenario.key for scenario in small}
         if not keys:
             return
-        async with self._serving() as processes:
+        async with self._serving({one.target for one in SCENARIOS if one.key in keys}) as processes:
             shots = await self._shots(keys, processes)
             for turn in range(self.effort.rounds):
                 tell(f"loads, round {turn + 1} of {self.effort.rounds}")
@@ -131,17 +133,18 @@ class Run:
         return Figure(row.key, row.title, f"µs an {row.unit}", floor, gateway, "ratio", row.budget, row.note)
 
     @contextlib.asynccontextmanager
-    async def _serving(self) -> AsyncIterator[Processes]:
+    async def _serving(self, needed: set[Target]) -> AsyncIterator[Processes]:
+        """The targets of this run, and a forgetful gateway where a row asks for one."""
+        others: list[Target] = ["forgetful"] if "forgetful" in needed and "gateway" in self.targets else []
         processes: Processes = {"direct": self.stage.provider}
         try:
-            for target in self.targets[1:]:
+            for target in (*self.targets[1:], *others):
                 processes[target] = self.stage.start(target)
                 await processes[target].ready()
             yield processes
         finally:
-            for target in self.targets[1:]:
-                if target in processes:
-                    processes[target].stop()
+            for process in list(processes.values())[1:]:
+                process.stop()
 
     @contextlib.contextmanager
     def _failing(self, name: str) -> Iterator[None]:

@@ -10,7 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.checks import proven_answer, proven_stream, shot
+from bench.checks import (
+    proven_answer,
+    proven_response,
+    proven_response_stream,
+    proven_stream,
+    responses_shot,
+    shot,
+)
 from bench.load import Shot
 from bench.stage import Target
 
@@ -30,7 +37,9 @@ class Scenario:
     """One load on one target.
 
     model: what the provider is asked for, `{events}` being the run's length of a stream. prefix: of the name
-    that the client uses. events: of text in a stream, 0 for one answer, None for the run's length.
+    that the client uses. events: of text in a stream, 0 for one answer, None for the run's length. usage: the
+    client asks for the stream's usage chunk. face: what the client speaks. store: its answer is kept, which
+    Responses alone can.
     """
 
     key: str
@@ -40,6 +49,8 @@ class Scenario:
     events: int | None = 0
     usage: bool = False
     concurrency: int = IN_FLIGHT
+    face: Literal["chat", "responses"] = "chat"
+    store: bool = False
 
     @property
     def paced(self) -> bool:
@@ -54,16 +65,29 @@ class Scenario:
         model = self.model.format(events=length)
         name = self.prefix + model
         # A translated answer may carry either name, one that passes through the name that was asked for.
-        names = {name, model} if self.prefix in {"translated-", "gemini-"} else {name}
-        if self.events == 0:
-            return await proven_answer(shot(port, name), names)
+        names = {name} if self.prefix in {"", "renamed-"} else {name, model}
         events = length if self.events is None else self.events
+        if self.face == "responses":
+            wanted = responses_shot(port, name, stream=events > 0, store=self.store)
+            if events == 0:
+                return await proven_response(wanted, names, store=self.store)
+            return await proven_response_stream(wanted, names, events, store=self.store)
+        if events == 0:
+            return await proven_answer(shot(port, name), names)
         asked = shot(port, name, stream=True, usage=self.usage)
         return await proven_stream(asked, names, events, usage=self.usage)
 
 
 _PACED = f"stream-{{events}}-{PACE_MS}"
 _BURST = f"stream-{BURST_EVENTS}-0"
+
+
+def _responses(key: str, target: Target, model: str, prefix: str = "", *, store: bool = False) -> Scenario:
+    """A load of the Responses API: one answer, or a paced stream."""
+    if model == "answer":
+        return Scenario(key, target, model, prefix, face="responses", store=store)
+    return Scenario(key, target, model, prefix, None, concurrency=STREAMS, face="responses", store=store)
+
 
 SCENARIOS = (
     Scenario("direct-json", "direct", "answer"),
@@ -81,6 +105,17 @@ SCENARIOS = (
     Scenario("floor-burst", "floor", _BURST, "", BURST_EVENTS, usage=True),
     Scenario("relay-burst", "gateway", _BURST, "renamed-", BURST_EVENTS),
     Scenario("translate-burst", "gateway", _BURST, "translated-", BURST_EVENTS),
+    Scenario("responses-upstream-stream", "gateway", _PACED, "responses-", None, concurrency=STREAMS),
+    _responses("direct-responses-json", "direct", "answer"),
+    _responses("floor-responses-json", "floor", "answer"),
+    _responses("relay-responses-json", "gateway", "answer", "responses-"),
+    _responses("stored-responses-json", "gateway", "answer", "responses-", store=True),
+    _responses("remembered-responses-json", "forgetful", "answer", "responses-", store=True),
+    _responses("translate-responses-json", "gateway", "answer", "translated-"),
+    _responses("direct-responses-stream", "direct", _PACED),
+    _responses("floor-responses-stream", "floor", _PACED),
+    _responses("relay-responses-stream", "gateway", _PACED, "responses-"),
+    _responses("translate-responses-stream", "gateway", _PACED, "translated-"),
 )
 
 
@@ -128,5 +163,64 @@ COMPARISONS = (
         "answer",
         None,
         "as above",
+    ),
+    Comparison(
+        "responses-upstream-stream",
+        "translate chat to Responses, stream",
+        "responses-upstream-stream",
+        "floor-stream",
+        "event",
+        1.5,
+        "the floor passes the chat dialect's events, which are the smaller ones",
+    ),
+    Comparison(
+        "relay-responses-json",
+        "Responses: relay, JSON, not stored",
+        "relay-responses-json",
+        "floor-responses-json",
+        "answer",
+        1.5,
+    ),
+    Comparison(
+        "stored-responses-json",
+        "Responses: relay, JSON, stored in SQLite",
+        "stored-responses-json",
+        "floor-responses-json",
+        "answer",
+        None,
+        "the floor stores nothing: no budget, watch the figure itself",
+    ),
+    Comparison(
+        "remembered-responses-json",
+        "Responses: relay, JSON, stored in memory",
+        "remembered-responses-json",
+        "floor-responses-json",
+        "answer",
+        None,
+        "as above",
+    ),
+    Comparison(
+        "translate-responses-json",
+        "Responses: translate to Anthropic, JSON",
+        "translate-responses-json",
+        "floor-responses-json",
+        "answer",
+        1.7,
+    ),
+    Comparison(
+        "relay-responses-stream",
+        "Responses: relay, stream",
+        "relay-responses-stream",
+        "floor-responses-stream",
+        "event",
+        1.3,
+    ),
+    Comparison(
+        "translate-responses-stream",
+        "Responses: translate to Anthropic, stream",
+        "translate-responses-stream",
+        "floor-responses-stream",
+        "event",
+        1.5,
     ),
 )

@@ -16,7 +16,10 @@ import yaml
 from bench.checks import CLIENT_KEY
 from bench.processes import Cores, Process, free_port
 
-Target = Literal["direct", "floor", "gateway"]
+Target = Literal["direct", "floor", "gateway", "forgetful"]
+"""`forgetful`: a gateway whose answers are gone with its process. `gateway` has a file, as by default."""
+
+_STORES: dict[Target, str] = {"gateway": "sqlite", "forgetful": "memory"}
 
 
 @dataclass(slots=True)
@@ -24,7 +27,8 @@ class Stage:
     """The provider of a run, and where the others are started.
 
     models: every model name that the run asks the provider for; the gateway serves each under its own name,
-    by chat as `renamed-NAME`, by Anthropic's messages as `translated-NAME` and by Gemini as `gemini-NAME`.
+    by chat as `renamed-NAME`, by Anthropic's messages as `translated-NAME`, by Gemini as `gemini-NAME` and by
+    OpenAI's Responses as `responses-NAME`.
     """
 
     cores: Cores
@@ -42,23 +46,23 @@ class Stage:
         return cls(cores, folder, models, provider)
 
     def start(self, target: Target) -> Process:
-        """Start the floor or the gateway on the core under test; it is not ready yet."""
+        """Start the floor or a gateway on the core under test; it is not ready yet."""
         port = free_port()
         origin = f"http://127.0.0.1:{self.provider.port}"
         if target == "floor":
             arguments = ["-m", "bench.floor", "--port", str(port), "--provider", origin]
         else:
-            file = self.folder / "dragoman.yaml"
-            file.write_text(yaml.safe_dump(self._configuration(origin)))
+            file = self.folder / f"{target}.yaml"
+            file.write_text(yaml.safe_dump(self._configuration(origin, _STORES[target])))
             arguments = ["-m", "dragoman", "serve", "--config", str(file), "--port", str(port)]
         log = self.folder / f"{target}.log"
         return Process(arguments, port, self.cores.subject, log, _environment(self.folder))
 
-    def _configuration(self, origin: str) -> dict[str, object]:
+    def _configuration(self, origin: str, store: str) -> dict[str, object]:
         own = {model: {"use": f"up/{model}"} for model in self.models}
         translated = {
             f"{prefix}-{model}": {"use": f"{provider}/{model}"}
-            for prefix, provider in (("translated", "an"), ("gemini", "ge"))
+            for prefix, provider in (("translated", "an"), ("gemini", "ge"), ("responses", "re"))
             for model in self.models
         }
         return {
@@ -67,8 +71,14 @@ class Stage:
             "providers": {
                 "up": {"dialect": "openai_chat", "base_url": f"{origin}/v1", "keys": ["bench-provider-key"]},
                 "an": {"dialect": "anthropic", "base_url": origin, "keys": ["bench-provider-key"]},
+                "re": {
+                    "dialect": "openai_responses",
+                    "base_url": f"{origin}/v1",
+                    "keys": ["bench-provider-key"],
+                },
                 "ge": {"dialect": "gemini", "base_url": f"{origin}/v1beta", "keys": ["bench-provider-key"]},
             },
+            "stores": {"sql": store},
             "models": {**own, **translated},
             "aliases": {f"renamed-{model}": {"route": model} for model in self.models},
         }

@@ -6,11 +6,12 @@ Each starts a process of its own, so that memory is told from that of an unused 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from bench.checks import shot
+from bench.checks import responses_shot, shot
 from bench.figures import Figure
-from bench.load import Closed, LoadError, ask, slow_reader
+from bench.load import Closed, LoadError, Shot, ask, slow_reader
 from bench.stage import Stage, Target
 from bench.windows import Effort, observe
 
@@ -73,7 +74,41 @@ async def slow_streams(stage: Stage, targets: Iterable[Target], effort: Effort) 
 
 
 async def flood(stage: Stage, targets: Iterable[Target], effort: Effort) -> list[Figure]:
-    """A large stream to a reader slower than its source: how much the target's memory grows, in MB."""
+    """A large chat stream to a reader slower than its source: how much the target's memory grows, in MB."""
+    model = f"flood-{effort.flood}"
+    chat = _Flood("flood", "chat", lambda _, port: shot(port, model, stream=True), GROWTH_MB)
+    return [await _poured(chat, stage, targets, effort)]
+
+
+async def flood_of_responses(stage: Stage, targets: Iterable[Target], effort: Effort) -> list[Figure]:
+    """The same of Responses, whose last events hold all the text again, not stored and stored."""
+    model = f"flood-{effort.flood}"
+
+    def asked(target: Target, port: int) -> Shot:
+        return responses_shot(port, model if target == "floor" else f"responses-{model}", stream=True)
+
+    def stored(target: Target, port: int) -> Shot:
+        if target == "floor":
+            return asked(target, port)
+        return responses_shot(port, f"responses-{model}", stream=True, store=True)
+
+    return [
+        await _poured(_Flood("flood-responses", "Responses", asked), stage, targets, effort),
+        await _poured(_Flood("flood-stored", "stored Responses", stored), stage, targets, effort),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Flood:
+    """A large stream. what: in a word; asks: for it, at a port of a target; budget: MB of growth."""
+
+    key: str
+    what: str
+    asks: Callable[[Target, int], Shot]
+    budget: float | None = None
+
+
+async def _poured(large: _Flood, stage: Stage, targets: Iterable[Target], effort: Effort) -> Figure:
     growth: dict[Target, list[float]] = {"floor": [], "gateway": []}
     for target in targets:
         process = stage.start(target)
@@ -82,8 +117,7 @@ async def flood(stage: Stage, targets: Iterable[Target], effort: Effort) -> list
             await ask(shot(process.port, WARMING_MODEL, stream=True))
             before = process.resident()
             highest = 0.0
-            asked = shot(process.port, f"flood-{effort.flood}", stream=True)
-            reader = await slow_reader(asked, READER_MB * 1e6)
+            reader = await slow_reader(large.asks(target, process.port), READER_MB * 1e6)
             while not reader.done.done():
                 highest = max(highest, process.resident() or 0.0)
                 await asyncio.sleep(0.02)
@@ -94,19 +128,17 @@ async def flood(stage: Stage, targets: Iterable[Target], effort: Effort) -> list
         if (
             status != 200
             or reader.size < effort.flood * 1_000_000
-            or not reader.tail.endswith(b"data: [DONE]\n\n")
+            or not reader.tail.endswith((b"data: [DONE]\n\n", b"}}\n\n"))
         ):
             raise LoadError(f"{target}: status {status}, {reader.size} bytes, ending in {reader.tail!r}")
         if before is not None:
             growth[target].append(highest - before)
-    return [
-        Figure(
-            key="flood",
-            title=f"{effort.flood} MB stream to a slow reader: memory grows by",
-            unit="MB",
-            floor=tuple(growth["floor"]),
-            gateway=tuple(growth["gateway"]),
-            budget=GROWTH_MB,
-            note=f"read at {READER_MB:.0f} MB/s",
-        )
-    ]
+    return Figure(
+        key=large.key,
+        title=f"{effort.flood} MB stream of {large.what} to a slow reader: memory grows by",
+        unit="MB",
+        floor=tuple(growth["floor"]),
+        gateway=tuple(growth["gateway"]),
+        budget=large.budget,
+        note=f"read at {READER_MB:.0f} MB/s",
+    )

@@ -1,4 +1,4 @@
-"""The fake provider: prebuilt bytes of OpenAI chat, Anthropic and Gemini, as cheaply as Python allows.
+"""The fake provider: prebuilt bytes of OpenAI's two APIs, Anthropic and Gemini, as cheaply as Python allows.
 
 It shares a core with the load generator, so it does nothing but find the order in the request and write its
 bytes (see answers.py). It must keep and record nothing per request, and it refuses a body that it cannot
@@ -21,7 +21,11 @@ import uvloop
 
 from bench.answers import Answer, Dialect, answer
 
-PATHS: dict[bytes, Dialect] = {b"/v1/chat/completions": "openai_chat", b"/v1/messages": "anthropic"}
+PATHS: dict[bytes, Dialect] = {
+    b"/v1/chat/completions": "openai_chat",
+    b"/v1/responses": "openai_responses",
+    b"/v1/messages": "anthropic",
+}
 GENERATE = re.compile(rb"/v1beta/models/([^/:]+):(?:(generateContent)|streamGenerateContent\?alt=sse)")
 """Gemini's path, which has the model, and tells whether a stream is asked for."""
 
@@ -45,6 +49,15 @@ class Order(msgspec.Struct):
     messages: msgspec.Raw
     stream: bool = False
     stream_options: StreamOptions | None = None
+
+
+class Input(msgspec.Struct):
+    """What is read of a request's body in the dialect of Responses. store: nothing is ever kept here."""
+
+    model: str
+    input: msgspec.Raw
+    store: bool = True
+    stream: bool = False
 
 
 class Contents(msgspec.Struct):
@@ -90,6 +103,7 @@ class Provider(asyncio.Protocol):
         self._paces = paces
         self._parser = httptools.HttpRequestParser(self)
         self._decoder = msgspec.json.Decoder(Order)
+        self._input = msgspec.json.Decoder(Input)
         self._contents = msgspec.json.Decoder(Contents)
         self._url = b""
         self._body = b""
@@ -146,9 +160,17 @@ class Provider(asyncio.Protocol):
             if asked := GENERATE.fullmatch(self._url):
                 self._contents.decode(self._body)
                 return answer("gemini", asked[1].decode(), stream=asked[2] is None, usage=False)
+            dialect = PATHS[self._url.partition(b"?")[0]]
+            if dialect == "openai_responses":
+                given = self._input.decode(self._body)
+                return (
+                    _REFUSAL
+                    if given.store
+                    else answer(dialect, given.model, stream=given.stream, usage=False)
+                )
             order = self._decoder.decode(self._body)
             usage = order.stream_options is not None and order.stream_options.include_usage
-            return answer(PATHS[self._url.partition(b"?")[0]], order.model, stream=order.stream, usage=usage)
+            return answer(dialect, order.model, stream=order.stream, usage=usage)
         except (msgspec.MsgspecError, KeyError, ValueError):
             return _REFUSAL
 
