@@ -16,6 +16,7 @@ from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.state.recall import Marks, Question, Scope, ask, entry, matters, recall
 from dragoman.state.seals import Vault
+from dragoman.state.store import StoreFailed
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
 
@@ -83,6 +84,10 @@ class Sealing:
             if not self._found:
                 return request
             recalled = recall(request, self._questions, self._found, scope, self.marks)
+        except StoreFailed as failed:
+            log.warning("the seal vault failed to find: %s", failed)
+            self._found = {}
+            return request
         except Exception:
             log.exception("the seal vault failed to find")
             self._found = {}
@@ -148,6 +153,8 @@ class Keeper:
                 kept = entry(blocks, sealing.asked(), self._scope, marks, unsealed=unsealed, native=native)
                 if kept is not None:
                     await sealing.vault.keep(*kept, owner=marks.owner)
+            except StoreFailed as failed:
+                log.warning("the seal vault failed to keep: %s", failed)
             except Exception:
                 log.exception("the seal vault failed to keep")
 

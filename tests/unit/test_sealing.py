@@ -226,19 +226,22 @@ async def test_seals_in_a_database_outlive_the_process_that_kept_them(tmp_path: 
     assert told[1].messages[1].blocks == (SIGNED, CALL)
 
 
-async def test_a_database_that_cannot_be_opened_is_a_vault_that_fails(tmp_path: Path) -> None:
+async def test_a_database_that_cannot_be_opened_is_a_vault_that_fails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = open_store("sqlite", tmp_path / "file" / "home")
     (tmp_path / "file").write_text("no folder")
     assert store.seals is not None
     sealing = begin(store.seals, "t", wire(), SECOND)
     assert sealing is not None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logging.getLogger("dragoman.sealing"), "disabled", True)
+    with caplog.at_level(logging.WARNING, "dragoman.sealing"):
         assert await sealing.restored(SECOND, HERE, Report("anthropic")) is SECOND
         keeper = sealing.keeper(wire(), HERE)
         assert keeper is not None
         await keeper.keep(ANSWER)
     assert store.healthy is False
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "Traceback" not in caplog.text
 
 
 BLOCKS: list[ir.Block] = [
