@@ -52,15 +52,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """What the application says."""
         await super().send(message)
         if self.initial_response is not None:
-            self.handshake_complete = (
-                self.close_sent
-            )  # by an answer over HTTP, which uvicorn would log as a fault
+            # By an answer over HTTP, which uvicorn would log as a fault of the application.
+            self.handshake_complete = self.close_sent
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone, which its handler does not see while it takes no more messages."""
         super().connection_lost(exc)
         if self._link is not None:
             self._link.drop()
+            self._link = None  # else the two would hold each other
 
     def shutdown(self) -> None:
         """The server stops."""
