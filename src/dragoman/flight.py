@@ -31,7 +31,7 @@ from dragoman.errors import DragomanError, RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
 from dragoman.routing import attempts as machine
-from dragoman.routing.outcome import for_client
+from dragoman.routing.outcome import for_client, refuses_seals
 from dragoman.routing.route import Deployment
 from dragoman.runtime import Runtime
 from dragoman.sealing import Gathered, Keeper, Sealing
@@ -105,20 +105,24 @@ class Flight:
         ]
 
     async def _ask(self, candidate: Candidate) -> ir.Fault | None:
-        """One candidate in the protocol that suits; in another where a refusal says it was wrong.
+        """One candidate in the protocol that suits; again where a refusal says what was wrong with that.
 
         None = the answer is delivered.
         """
         asked: list[Upstream] = []
-        fault = None
-        while (upstream := self._upstream(candidate.deployment)) not in asked:
+        upstream = self._upstream(candidate.deployment)
+        while True:
             asked.append(upstream)
             fault = await self._attempt(candidate, upstream)
             if fault is None or self._committed or not isinstance(upstream, WireUpstream):
-                break
+                return fault
+            if refuses_seals(fault) and self._work.unseal():
+                continue
             if not upstream.learns(candidate.deployment.model, fault):
-                break
-        return fault
+                return fault
+            upstream = self._upstream(candidate.deployment)
+            if upstream in asked:
+                return fault
 
     def _upstream(self, deployment: Deployment) -> Upstream:
         upstream, work = self._runtime.upstreams[deployment.provider], self._work
@@ -273,7 +277,7 @@ class Flight:
         seals = self._seals(upstream)
         await self._fetch_media(upstream)
         request, self._keeper = work.readable(work.deployment.provider, call.report), None
-        if seals is not None:
+        if seals is not None and not work.unsealed:
             scope = Scope(work.deployment.provider, work.deployment.model)
             request = await seals.restored(request, scope, call.report)
             self._keeper = seals.keeper(upstream, scope)

@@ -122,6 +122,7 @@ class Work:
         "route",
         "sealed",
         "strict",
+        "unsealed",
         "wire",
     )
 
@@ -146,6 +147,8 @@ class Work:
         """The request's members as its client wrote them, where the answer repeats them."""
         self.sealed: tuple[Sealed, ...] = ()
         """Who made the seals in what the request continues."""
+        self.unsealed = False
+        """Whether what is sealed stays away, because a provider refused it."""
         self.ending: Callable[[ir.Fault], bytes] | None = None
         """How the stream that has begun tells that it has failed."""
         self._request: ir.Request | None = None
@@ -231,6 +234,12 @@ class Work:
     def turn(self) -> Turn | None:
         """What the request continues."""
         return self.inbound.turn
+
+    def unseal(self) -> bool:
+        """Ask without anything that is sealed from now on. False = that has been tried."""
+        tried, self.unsealed = self.unsealed, True
+        self.sealed = (Sealed(0, len(self.request.messages), ""),)
+        return not tried
 
     def readable(self, provider: str, report: Report) -> ir.Request:
         """The request without the seals that another provider made."""
@@ -329,10 +338,12 @@ def _unsealed(request: ir.Request, sealed: Sealed, report: Report) -> ir.Request
                 for block in message.blocks
             )
             messages[place] = msgspec.structs.replace(message, blocks=blocks)
-            report.lose(f"messages[{place}]", f"only {sealed.provider} can read what it sealed", "quality")
+            reason = f"only {sealed.provider} can read what it sealed" if sealed.provider else _REFUSED
+            report.lose(f"messages[{place}]", reason, "quality")
     return msgspec.structs.replace(request, messages=tuple(messages))
 
 
+_REFUSED = "the provider refused what is sealed here"
 _LONGEST_REPORT = 4000
 
 

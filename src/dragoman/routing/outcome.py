@@ -6,6 +6,7 @@ of the providers; the classes are those that every branch of `attempts` needs, n
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 from dragoman import ir
@@ -42,6 +43,23 @@ _BY_KIND: dict[ir.Kind, Outcome] = {
 def classify(fault: ir.Fault) -> Outcome:
     """The outcome class of a fault; kinds that are the caller's are not retried."""
     return _BY_KIND.get(fault.kind, Outcome.CALLER)
+
+
+_SEAL = re.compile(
+    r"invalid_encrypted_content|encrypted content .{0,200}could not be verified"
+    r"|(?:corrupted|invalid|malformed) thought.?signature|thought.?signature is (?:not valid|invalid)"
+    r"|invalid [`'\"]?signature[`'\"]? in [`'\"]?(?:redacted_)?thinking",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def refuses_seals(fault: ir.Fault) -> bool:
+    """Whether a refusal says that what is sealed in the history is not its own: made for another account or
+    model, or too long ago. Without the seals the request may well be answered.
+    """
+    if fault.kind not in {"invalid_request", "unsupported"}:
+        return False
+    return _SEAL.search(f"{fault.code or ''} {fault.message[:2000]}") is not None
 
 
 def for_client(fault: ir.Fault, *, named_by_client: bool = False) -> ir.Fault:

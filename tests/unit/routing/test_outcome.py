@@ -1,0 +1,37 @@
+"""What a refusal says about what was sealed."""
+
+from __future__ import annotations
+
+import pytest
+
+from dragoman import ir
+from dragoman.routing.outcome import refuses_seals
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("invalid_encrypted_content", "The encrypted content gAAA could not be verified."),
+        (None, "The encrypted content for item rs_1 could not be verified. Reason: it was not decrypted."),
+        (None, "Corrupted thought signature."),
+        (None, "messages.1.content.0: Invalid `signature` in `thinking` block"),
+        (None, "Invalid 'signature' in redacted_thinking block."),
+        ("INVALID_ARGUMENT", "Thought signature is not valid"),
+    ],
+)
+def test_seals_that_are_not_its_own(code: str | None, message: str) -> None:
+    assert refuses_seals(ir.Fault("invalid_request", message, code, blame="upstream"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("invalid_request", "Encrypted content is not supported with this model."),
+        ("invalid_request", "Function call is missing a thought_signature in functionCall parts."),
+        ("invalid_request", "Invalid 'messages': expected an array."),
+        ("authentication", "Corrupted thought signature."),
+        ("upstream", "Corrupted thought signature."),
+    ],
+)
+def test_every_other_refusal(kind: ir.Kind, message: str) -> None:
+    assert not refuses_seals(ir.Fault(kind, message, blame="upstream"))
