@@ -86,7 +86,9 @@ class Sent:
         if self.dialect == "gemini":
             return sum("functionResponse" in part for c in self.body["contents"] for part in c["parts"])
         if self.dialect == "openai_responses":
-            return sum(item.get("type", "").endswith("_call_output") for item in self.body["input"])
+            given = self.body["input"]
+            items = [] if isinstance(given, str) else given
+            return sum(item.get("type", "").endswith("_call_output") for item in items)
         messages = self.body["messages"]
         blocks = [part for m in messages if isinstance(m.get("content"), list) for part in m["content"]]
         own = sum(message["role"] == "tool" for message in messages)

@@ -23,8 +23,8 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.response import response_object
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.responses.items import kept
-from dragoman.responses.keeping import Keeping, decode, reachable, shown
+from dragoman.responses.items import decode, kept
+from dragoman.responses.keeping import Keeping, reachable, shown
 from dragoman.responses.turn import ResponseTurn
 from dragoman.state.store import UNSETTLED, Status, StoredResponse, StoreFailed
 from dragoman.tasks import spawn

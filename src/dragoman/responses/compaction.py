@@ -12,11 +12,11 @@ import binascii
 from collections.abc import Sequence
 from typing import Any, Final
 
-from dragoman.responses.items import Wire, kind
-from dragoman.responses.keeping import decode
+from dragoman.responses.items import Wire, decode, kind
 from dragoman.wire.json import encode
 
-_TAG: Final = "dgmc1."
+TAG: Final = b"dgmc1."
+"""What the content of a compaction of ours begins with."""
 _MOST_KEPT: Final = 80_000
 """Characters of the user's own words that are kept beside the summary, from the latest back."""
 
@@ -35,7 +35,7 @@ def asking(items: Sequence[Any]) -> list[Any]:
 
 def compacted(summary: str, id_: str) -> Wire:
     """The item that stands for a summary."""
-    sealed = _TAG + base64.urlsafe_b64encode(encode({"summary": summary})).decode()
+    sealed = (TAG + base64.urlsafe_b64encode(encode({"summary": summary}))).decode()
     return {"type": "compaction", "id": id_, "encrypted_content": sealed, "created_by": "dragoman"}
 
 
@@ -44,10 +44,10 @@ def opened(item: Wire) -> Wire | None:
     content = item.get("encrypted_content")
     if kind(item) not in {"compaction", "compaction_summary"} or not isinstance(content, str):
         return None
-    if not content.startswith(_TAG):
+    if not content.startswith(TAG.decode()):
         return None
     try:
-        summary = decode(base64.urlsafe_b64decode(content[len(_TAG) :]))["summary"]
+        summary = decode(base64.urlsafe_b64decode(content[len(TAG) :]))["summary"]
     except (binascii.Error, ValueError, KeyError, TypeError):
         return None
     part = {"type": "input_text", "text": _HEADING + str(summary)}

@@ -1,4 +1,6 @@
-"""Input and output items as they are kept: each with an id, each as its own JSON.
+"""Input and output items as they are kept: as they were said, each with an id beside it.
+
+What clients may leave out of an item is written where it is shown, so that providers get what was said.
 
 https://platform.openai.com/docs/api-reference/responses/create#responses-create-input. Pure.
 """
@@ -7,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
+
+import msgspec
 
 from dragoman.state.store import Item
 from dragoman.wire.json import encode
@@ -30,6 +34,8 @@ _PREFIXES: Final[Mapping[str, str]] = {
 
 Wire = dict[str, Any]
 
+decode: Final = msgspec.json.Decoder().decode
+
 
 def items_of(given: Any) -> list[Wire]:
     """A request's input as items. A text is one message of the user."""
@@ -48,17 +54,51 @@ def kind(item: Mapping[str, Any]) -> str:
     return "message" if "role" in item else "item_reference"
 
 
+def displayed(item: Item) -> dict[str, Any]:
+    """A kept item as the API shows it: what clients may leave out or write short is written out."""
+    body: Wire = decode(item.body)
+    sort = kind(body)
+    whole = {**body, "type": sort, "id": item.id}
+    if sort == "message":
+        whole["content"] = _parts(body)
+    if sort in _WITH_STATUS and not body.get("status"):
+        whole["status"] = "completed"
+    return whole
+
+
+_WITH_STATUS: Final = frozenset(
+    {
+        *("message", "function_call", "function_call_output", "computer_call", "computer_call_output"),
+        *("tool_search_call", "tool_search_output", "local_shell_call", "shell_call", "shell_call_output"),
+        *("apply_patch_call", "apply_patch_call_output", "web_search_call", "file_search_call"),
+        *("image_generation_call", "code_interpreter_call"),
+    }
+)
+"""The kinds of items whose status is always shown."""
+_PARTS: Final[Mapping[Any, Wire]] = {
+    "output_text": {"annotations": [], "logprobs": []},
+    "input_image": {"detail": "auto"},
+}
+"""What parts have that clients need not state."""
+
+
+def _parts(message: Mapping[str, Any]) -> list[Any]:
+    content = message.get("content")
+    if isinstance(content, str):
+        content = [
+            {"type": "output_text" if message["role"] == "assistant" else "input_text", "text": content}
+        ]
+    return [{**_PARTS.get(part.get("type"), {}), **part} for part in content or ()]
+
+
 def kept(items: Iterable[Wire], mint: Callable[[], str]) -> tuple[Item, ...]:
     """Items as they are kept, each with an id. mint: makes the random part of one."""
     made = []
     for item in items:
         stated = item.get("id")
-        if isinstance(stated, str) and stated:
-            made.append(Item(stated, encode(item)))
-            continue
-        sort = kind(item)
-        id_ = f"{_PREFIXES.get(sort, 'item')}_{mint()}"
-        made.append(Item(id_, encode({**item, "type": sort, "id": id_})))
+        if not (isinstance(stated, str) and stated):
+            stated = f"{_PREFIXES.get(kind(item), 'item')}_{mint()}"
+        made.append(Item(stated, encode(item)))
     return tuple(made)
 
 

@@ -11,20 +11,18 @@ import msgspec
 from dragoman import ir
 from dragoman.config.settings import Responses as Settings
 from dragoman.errors import RequestFailed
-from dragoman.responses.items import Wire
+from dragoman.responses.items import Wire, decode
 from dragoman.seams import Seams
 from dragoman.state.store import UNSETTLED, Item, Store, StoredResponse, StoreFailed
 
 log = logging.getLogger("dragoman.responses")
 _T = TypeVar("_T")
 
-decode: Final = msgspec.json.Decoder().decode
-
 
 class Piece(msgspec.Struct, frozen=True):
     """Some items of a history and who answered with them, None = nobody's seals are among them."""
 
-    items: Sequence[bytes]
+    items: Sequence[Item]
     deployment: str | None = None
 
     @property
@@ -65,7 +63,7 @@ class Keeping:
             raise RequestFailed(previous_missing(id_))
         if found[-1].status in UNSETTLED:
             raise RequestFailed(_unfinished(id_))
-        return [Piece((*bodies(one.input), *bodies(one.output)), one.deployment) for one in found]
+        return [Piece((*one.input, *one.output), one.deployment) for one in found]
 
     async def conversation(self, tenant: str, id_: str) -> Sequence[Item]:
         """The items of a conversation. Raises RequestFailed (404, 503)."""
@@ -101,11 +99,6 @@ async def reachable(asked: Awaitable[_T]) -> _T:
     except StoreFailed as error:
         log.exception("the store failed")
         raise RequestFailed(UNREACHABLE) from error
-
-
-def bodies(items: Sequence[Item]) -> tuple[bytes, ...]:
-    """Their JSON."""
-    return tuple(item.body for item in items)
 
 
 def shown(response: StoredResponse) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from dragoman import ir
 from dragoman.dialects.dialect import Reply, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed
-from dragoman.responses.compaction import opened
-from dragoman.responses.items import Wire, items_of, kept, kind, wanted
-from dragoman.responses.keeping import UNREACHABLE, Keeping, Piece, bodies, decode, previous_missing
+from dragoman.responses.compaction import TAG, opened
+from dragoman.responses.items import Wire, decode, items_of, kept, kind, wanted
+from dragoman.responses.keeping import UNREACHABLE, Keeping, Piece, previous_missing
 from dragoman.state.store import Item, Status, StoredResponse, StoreFailed
 from dragoman.wire.json import encode
 from dragoman.work import Client, Headers, Sealed, Work
@@ -95,14 +95,15 @@ class ResponseTurn:
         self._read(body)
         self._pieces = await self._continued()
         own = items_of(body.get("input"))
-        resolved = await self._resolved(own)
+        found = await self._found(own)
+        resolved = [opened(item) or item for item in found]
         if not (own or self._pieces):
             raise RequestFailed(_EMPTY)
         history: list[Any] = []
         sealed: list[Sealed] = []
         for piece in self._pieces:
             start = len(history)
-            history += map(msgspec.Raw, piece.items)
+            history += map(_raw, piece.items)
             if piece.provider is not None:
                 sealed.append(Sealed(start, len(history), piece.provider))
         work.sealed = tuple(sealed)
@@ -111,7 +112,7 @@ class ResponseTurn:
         if self.asks is not None:
             self.everything = [*map(decode, history), *resolved]
             changes["input"] = self.asks(self.everything)
-        elif history or resolved is not own:
+        elif history or resolved != own:
             changes["input"] = [*history, *resolved]
         hidden = {key: value for key, value in body.items() if key not in _STATE}
         decoded = changes
@@ -120,7 +121,7 @@ class ResponseTurn:
         work.wire = WireRequest("chat", {**hidden, **decoded}, continued=(0, len(history)), written=body)
         work.head = {**{key: value for key, value in work.head.items() if key not in _STATE}, **changes}
         work.changed = work.changed or _FOREIGN in encode(work.head.get("input", b""))
-        self.input = kept(own, self.keeping.seams.random_id) if self._keeps else ()
+        self.input = kept(found, self.keeping.seams.random_id) if self._keeps else ()
         if not self._background:
             work.client = Keeper(work.client, self, work)
 
@@ -149,29 +150,28 @@ class ResponseTurn:
                 raise RequestFailed(previous_missing(self.previous))
             return await self.keeping.history(self.tenant, self.previous)
         if self.conversation is not None:
-            return [Piece(bodies(await self.keeping.conversation(self.tenant, self.conversation)))]
+            return [Piece(await self.keeping.conversation(self.tenant, self.conversation))]
         return ()
 
-    async def _resolved(self, own: list[Wire]) -> list[Wire]:
-        """The request's items with references looked up, seals put back that the client was not shown, and
-        compactions of ours as what they stand for. Raises RequestFailed for an unknown reference.
+    async def _found(self, own: Sequence[Wire]) -> list[Wire]:
+        """The request's items with references looked up, and seals put back that the client was not shown.
+
+        Raises RequestFailed for an unknown reference.
         """
         known = await self.keeping.items(self.tenant, wanted(own))
-        resolved: list[Wire] = []
-        changed = False
-        for place, given in enumerate(own):
-            item = given
-            found = known.get(item["id"]) if isinstance(item.get("id"), str) else None
+        items: list[Wire] = []
+        for place, item in enumerate(own):
+            id_ = item.get("id")
+            found = known.get(id_) if isinstance(id_, str) else None
             if kind(item) == "item_reference":
                 if found is None:
-                    raise RequestFailed(_unknown_item(str(item.get("id")), place))
-                item = found
+                    raise RequestFailed(_unknown_item(str(id_), place))
+                items.append(found)
             elif found is not None and found.get("encrypted_content"):
-                item = {**item, "encrypted_content": found["encrypted_content"]}
-            item = opened(item) or item
-            changed = changed or item is not given
-            resolved.append(item)
-        return resolved if changed else own
+                items.append({**item, "encrypted_content": found["encrypted_content"]})
+            else:
+                items.append(item)
+        return items
 
     def _echo(self, body: Mapping[str, Any]) -> dict[str, Any]:
         echo = {key: value for key, value in body.items() if key != "input"}
@@ -215,7 +215,7 @@ class ResponseTurn:
         output = kept(response.get("output") or (), self.keeping.seams.random_id)
         status: Status = response.get("status") or "completed"
         if self._connection is not None and status != "failed":
-            piece = Piece((*bodies(self.input), *bodies(output)), deployment)
+            piece = Piece((*self.input, *output), deployment)
             self._connection.remember(response["id"], (*self._pieces, piece))
         kept_all = True
         if self.stores:
@@ -308,6 +308,12 @@ class Keeper:
         if await self._turn.keep(response, self._work.exchange.answered):
             return told
         return encode({**response, "store": False})
+
+
+def _raw(item: Item) -> msgspec.Raw:
+    """A kept item as it is sent: a compaction of ours is the message that it stands for."""
+    message = opened(decode(item.body)) if TAG in item.body else None
+    return msgspec.Raw(item.body if message is None else encode(message))
 
 
 def _last(data: bytes) -> bytes | None:

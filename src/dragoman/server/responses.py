@@ -17,13 +17,13 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.responses.background import Refused
 from dragoman.responses.compaction import asking, compacted, remembered
-from dragoman.responses.items import Wire, items_of, kept
-from dragoman.responses.keeping import bodies, conversation_missing, decode, reachable, shown
+from dragoman.responses.items import Wire, decode, displayed, items_of, kept
+from dragoman.responses.keeping import conversation_missing, reachable, shown
 from dragoman.responses.turn import ResponseTurn
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
 from dragoman.server.turns import turn_of
-from dragoman.state.store import Conversation
+from dragoman.state.store import Conversation, Item
 from dragoman.tokens import count
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
 from dragoman.work import Headers, Inbound
@@ -142,11 +142,11 @@ class ResponsesApi:
         """What an answer was made from: all that it continued, and its own input."""
         keeping, tenant, id_ = self._gateway.keeping, call.caller.name, call.params["id"]
         record = await keeping.get(tenant, id_)
-        earlier: list[bytes] = []
+        earlier: list[Item] = []
         if record.previous is not None:
             for piece in await keeping.history(tenant, record.previous):
                 earlier += piece.items
-        await client.answer(200, (), _page([*earlier, *bodies(record.input)], call.query))
+        await client.answer(200, (), _page([*earlier, *record.input], call.query))
 
     async def input_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """How many tokens a request's input is, without asking anybody."""
@@ -179,8 +179,7 @@ class ResponsesApi:
             return
         response = decode(answered.body)
         mint = gateway.seams.random_id
-        stayed = [decode(item.body) for item in kept(remembered(turn.everything), mint)]
-        stayed = [{"status": "completed", **item} for item in stayed]
+        stayed = [displayed(item) for item in kept(remembered(turn.everything), mint)]
         told = {
             "id": exchange.id.replace("ex_", "resp_", 1),
             "object": "response.compaction",
@@ -248,7 +247,7 @@ class ResponsesApi:
     async def conversation_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Its items, a page at a time."""
         items = await self._gateway.keeping.conversation(call.caller.name, call.params["id"])
-        await client.answer(200, (), _page(bodies(items), call.query))
+        await client.answer(200, (), _page(items, call.query))
 
     async def add_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Add items at its end."""
@@ -260,14 +259,14 @@ class ResponsesApi:
         append = keeping.store.conversations.append
         if not await reachable(append(found.tenant, found.id, items, expires=keeping.expires())):
             raise RequestFailed(conversation_missing(found.id, None))
-        await client.answer(200, (), _page(bodies(items), {"order": "asc", "limit": str(_MOST_LISTED)}))
+        await client.answer(200, (), _page(items, {"order": "asc", "limit": str(_MOST_LISTED)}))
 
     async def conversation_item(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """One of its items."""
         items = await self._gateway.keeping.conversation(call.caller.name, call.params["id"])
         for item in items:
             if item.id == call.params["item"]:
-                await client.answer(200, (), item.body)
+                await client.answer(200, (), encode(displayed(item)))
                 return
         raise RequestFailed(_no_item(call.params["item"]))
 
@@ -333,35 +332,28 @@ def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
     return head if bytes(head.get("background", b"")).strip() == b"true" else None
 
 
-def _page(items: Sequence[bytes], query: Mapping[str, str]) -> bytes:
+def _page(items: Sequence[Item], query: Mapping[str, str]) -> bytes:
     """A page of a list. Raises RequestFailed for odd parameters."""
     limit = _number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
     order = query.get("order", "desc")
     if order not in {"asc", "desc"}:
         raise RequestFailed(_invalid("order", "'asc' or 'desc'"))
-    named = [(decode_id(item).id, item) for item in (items if order == "asc" else reversed(items))]
+    ordered = list(items if order == "asc" else reversed(items))
     if (after := query.get("after")) is not None:
-        place = next((place for place, (id_, _) in enumerate(named) if id_ == after), None)
+        place = next((place for place, item in enumerate(ordered) if item.id == after), None)
         if place is None:
             raise RequestFailed(_invalid("after", "the id of an item of this list"))
-        named = named[place + 1 :]
-    page = named[:limit]
+        ordered = ordered[place + 1 :]
+    page = ordered[:limit]
     return encode(
         {
             "object": "list",
-            "data": [msgspec.Raw(item) for _, item in page],
-            "first_id": page[0][0] if page else None,
-            "last_id": page[-1][0] if page else None,
-            "has_more": len(named) > limit,
+            "data": [displayed(item) for item in page],
+            "first_id": page[0].id if page else None,
+            "last_id": page[-1].id if page else None,
+            "has_more": len(ordered) > limit,
         }
     )
-
-
-class _Id(msgspec.Struct):
-    id: str = ""
-
-
-decode_id: Final = msgspec.json.Decoder(_Id).decode
 
 
 def _conversation(conversation: Conversation) -> bytes:

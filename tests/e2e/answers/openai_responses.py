@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from itertools import count
 from typing import Any
 
 from dragoman.testing.provider import Answer, Script, Seen, Streamed, Whole
 from tests.e2e.answers.said import Said, pieces
 
+_ANSWERS = count(1)
 _REASONS = {"length": "max_output_tokens", "filter": "content_filter"}
 
 
@@ -24,6 +27,7 @@ class _Speaks:
     def __init__(self, said: Said, body: dict[str, Any]) -> None:
         self.said = said
         self.body = body
+        self.id = f"up{next(_ANSWERS)}"
         self.sealed = "reasoning.encrypted_content" in (body.get("include") or ())
         self.thinks = bool(said.thought) or bool(said.seal and self.sealed)
         self.kinds = {tool.get("name"): tool["type"] for tool in body.get("tools") or ()}
@@ -41,7 +45,7 @@ class _Speaks:
     def response(self, output: list[dict[str, Any]], status: str | None = None) -> dict[str, Any]:
         body, reason = self.body, _REASONS.get(self.said.stop)
         return {
-            "id": "resp_up",
+            "id": f"resp_{self.id}",
             "object": "response",
             "created_at": 1_700_000_000,
             "completed_at": None if status else 1_700_000_001,
@@ -56,7 +60,7 @@ class _Speaks:
             "tool_choice": body.get("tool_choice") or "auto",
             "truncation": body.get("truncation") or "disabled",
             "parallel_tool_calls": body.get("parallel_tool_calls") is not False,
-            "text": {"format": {"type": "text"}, **(body.get("text") or {})},
+            "text": {"format": _form((body.get("text") or {}).get("format") or {"type": "text"})},
             "top_p": 1.0,
             "presence_penalty": 0.0,
             "frequency_penalty": 0.0,
@@ -80,16 +84,20 @@ class _Speaks:
         if self.thinks:
             summary = [{"type": "summary_text", "text": said.thought}] if said.thought else []
             seal = {"encrypted_content": said.seal} if said.seal and self.sealed else {}
-            made.append({"id": "rs_up", "type": "reasoning", "summary": summary, **seal})
+            made.append({"id": f"rs_{self.id}", "type": "reasoning", "summary": summary, **seal})
+        for place, image in enumerate(said.images):
+            head = {"id": f"ig_{self.id}_{place}", "type": "image_generation_call", "status": "completed"}
+            made.append({**head, "result": b64encode(image).decode()})
         if said.text:
-            part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}
-            head = {"id": "msg_up", "type": "message", "status": "completed", "role": "assistant"}
+            logprobs = self.logprobs(said.text)
+            part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": logprobs}
+            head = {"id": f"msg_{self.id}", "type": "message", "status": "completed", "role": "assistant"}
             made.append({**head, "content": [part]})
         for place, (id_, name, arguments) in enumerate(said.calls):
             custom = self.kinds.get(name) == "custom"
             made.append(
                 {
-                    "id": f"{'ctc' if custom else 'fc'}_up_{place}",
+                    "id": f"{'ctc' if custom else 'fc'}_{self.id}_{place}",
                     "type": "custom_tool_call" if custom else "function_call",
                     "status": "completed",
                     "call_id": id_,
@@ -98,6 +106,12 @@ class _Speaks:
                 }
             )
         return made
+
+    def logprobs(self, text: str) -> list[dict[str, Any]]:
+        if "message.output_text.logprobs" not in (self.body.get("include") or ()):
+            return []
+        others = self.body.get("top_logprobs") or 0
+        return [_token(piece, others) for piece in pieces(text)]
 
     def stream(self) -> Streamed:
         said = self.said
@@ -116,6 +130,16 @@ class _Speaks:
         return Streamed(numbered, named=True, pause=said.pause, die=said.die)
 
 
+def _token(piece: str, others: int) -> dict[str, Any]:
+    token = {"token": piece, "logprob": -0.25, "bytes": list(piece.encode())}
+    top = [token, *({**token, "token": f"{piece}{n}", "logprob": -2.0 - n} for n in range(1, others))]
+    return {**token, "top_logprobs": top[:others]}
+
+
+def _form(form: dict[str, Any]) -> dict[str, Any]:
+    return {"description": None, "strict": False, **form} if form["type"] == "json_schema" else form
+
+
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
     whole = {"description": None, "parameters": None, "strict": True}
     return {**whole, **tool} if tool["type"] == "function" else tool
@@ -128,6 +152,8 @@ def _told(place: int, item: dict[str, Any]) -> list[dict[str, Any]]:
     if kind == "reasoning":
         first = {**item, "summary": []}
         inner = [event for n, part in enumerate(item["summary"]) for event in _summary(here, n, part)]
+    elif kind == "image_generation_call":
+        first, inner = {**item, "status": "in_progress", "result": None}, []
     elif kind == "message":
         first = {**item, "status": "in_progress", "content": []}
         inner = _text({**here, "content_index": 0}, item["content"][0])
@@ -164,13 +190,14 @@ def _summary(here: dict[str, Any], number: int, part: dict[str, Any]) -> list[di
 
 
 def _text(at: dict[str, Any], part: dict[str, Any]) -> list[dict[str, Any]]:
+    told = [[token] for token in part["logprobs"]]
     deltas = [
-        {"type": "response.output_text.delta", **at, "delta": piece, "logprobs": []}
-        for piece in pieces(part["text"])
+        {"type": "response.output_text.delta", **at, "delta": piece, "logprobs": told[n] if told else []}
+        for n, piece in enumerate(pieces(part["text"]))
     ]
     return [
-        {"type": "response.content_part.added", **at, "part": {**part, "text": ""}},
+        {"type": "response.content_part.added", **at, "part": {**part, "text": "", "logprobs": []}},
         *deltas,
-        {"type": "response.output_text.done", **at, "text": part["text"], "logprobs": []},
+        {"type": "response.output_text.done", **at, "text": part["text"], "logprobs": part["logprobs"]},
         {"type": "response.content_part.done", **at, "part": part},
     ]

@@ -25,6 +25,14 @@ APART = {
     "response.custom_tool_call_input.done": "of custom tools, which Open Responses has not",
 }
 """Events that only OpenAI's description has, and why. Its clients know no other names."""
+LOOSER = (
+    ("openai", "Response", ("allOf", 2, "properties", "usage")),
+    ("openai", "TextResponseFormatJsonSchema", ("properties", "description")),
+    ("open", "JsonSchemaResponseFormat", ("properties", "schema")),
+)
+"""Members that may be null although the description forgets it, because OpenAI's server says so and the other
+description demands it; and one that Open Responses only has as null, which no server can mean.
+"""
 
 
 class Described:
@@ -35,6 +43,11 @@ class Described:
             name: nullable(json.loads((folder / file).read_text("utf-8"))["components"])
             for name, file in FILES.items()
         }
+        for description, name, path in LOOSER:
+            member: Any = self._of(description, name)
+            for step in path[:-1]:
+                member = member[step]
+            member[path[-1]] = {"anyOf": [member[path[-1]], {"type": ["null", "object"]}]}
         self._events = {
             "openai": dict(self._kinds("openai", self._of("openai", EVENTS)["anyOf"])),
             "open": dict(self._kinds("open", [{"$ref": name} for name in self._of_events()])),

@@ -1,4 +1,4 @@
-"""The official Python client, unchanged but for its base URL, over every upstream (2.11, 3.3, 3.11 to 3.13)."""
+"""The official Python client, unchanged but for its base URL, over every upstream (2.11, 3.11 to 3.13)."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ async def settled(gate: Gate, answer: Any) -> Any:
     return answer
 
 
-def shown(answer: Any) -> Any:
+def shown(answer: Any) -> dict[str, Any]:
     """An answer as it was sent, without what the client's helpers add to it."""
-    body = answer.model_dump(mode="json", exclude_unset=True)
+    body: dict[str, Any] = answer.model_dump(mode="json", exclude_unset=True, warnings=False)
     for item in body["output"]:
         for part in [item, *(item.get("content") or ())]:
             part.pop("parsed", None)
@@ -216,7 +216,7 @@ async def test_a_socket(gate: Gate) -> None:
             previous = event.response.id
         await socket.response.create(model=gate.models.text, input="x", previous_response_id="resp_none")
         event = await socket.recv()
-        assert (event.type, event.model_extra["status"]) == ("error", 404)
+        assert (event.type, event.to_dict()["status"]) == ("error", 404)
     with pytest.raises(openai.NotFoundError):
         await gate.client.responses.retrieve(previous)
     if gate.dialect is not None:

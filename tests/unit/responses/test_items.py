@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dragoman.responses.compaction import compacted, opened, remembered
-from dragoman.responses.items import items_of, kept, kind, wanted
+from dragoman.responses.items import displayed, items_of, kept, kind, wanted
+from dragoman.state.store import Item
 
 
 def test_a_text_is_a_message_of_the_user() -> None:
@@ -18,7 +19,7 @@ def test_a_text_is_a_message_of_the_user() -> None:
     assert items_of([{"a": 1}]) == [{"a": 1}]
 
 
-def test_what_has_no_id_gets_one_and_a_type() -> None:
+def test_what_has_no_id_gets_one_beside_it() -> None:
     given: list[dict[str, Any]] = [
         {"role": "user", "content": "a"},
         {"type": "function_call", "id": "fc_1", "call_id": "c"},
@@ -26,8 +27,32 @@ def test_what_has_no_id_gets_one_and_a_type() -> None:
     ]
     items = kept(given, iter("12").__next__)
     assert [item.id for item in items] == ["msg_1", "fc_1", "item_2"]
-    assert json.loads(items[0].body) == {"role": "user", "content": "a", "type": "message", "id": "msg_1"}
-    assert json.loads(items[1].body) == given[1]
+    assert [json.loads(item.body) for item in items] == given
+
+
+def test_what_clients_may_leave_out_is_shown() -> None:
+    def shown(**body: Any) -> dict[str, Any]:
+        return displayed(Item("a_1", json.dumps(body).encode()))
+
+    text = {"type": "input_text", "text": "Hi"}
+    said = {"type": "output_text", "text": "Hi", "annotations": [], "logprobs": []}
+    assert shown(role="user", content="Hi") == {
+        "type": "message",
+        "id": "a_1",
+        "status": "completed",
+        "role": "user",
+        "content": [text],
+    }
+    assert shown(role="assistant", content="Hi")["content"] == [said]
+    assert shown(role="assistant", content=[{**said, "annotations": [1]}])["content"][0]["annotations"] == [1]
+    assert (
+        shown(role="user", content=[{"type": "input_image", "detail": "low"}])["content"][0]["detail"]
+        == "low"
+    )
+    assert shown(role="user", content=[{"type": "input_image"}])["content"][0]["detail"] == "auto"
+    assert shown(type="function_call", status="incomplete")["status"] == "incomplete"
+    assert shown(type="function_call_output", status=None)["status"] == "completed"
+    assert shown(type="reasoning", summary=[]) == {"type": "reasoning", "id": "a_1", "summary": []}
 
 
 def test_references_and_unsealed_thoughts_are_looked_up() -> None:

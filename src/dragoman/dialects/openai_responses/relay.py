@@ -35,8 +35,10 @@ _SILENT: Final = frozenset({"response.created", "response.queued", "response.in_
 _DELTA: Final = b'{"type":"response.output_text.delta","'
 _DELTA_HEAD: Final = b"event: response.output_text.delta\ndata: "
 _ID: Final = "resp_"
-_SHOWN: Final = ("previous_response_id", "store", "background")
+_SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
 """What the gateway resolves: the client is shown what it asked for."""
+_ADDED: Final = frozenset({"conversation"})
+"""What no provider states, because it was not told of it."""
 ENDED: Final = "The provider's stream ended before its answer was complete."
 
 
@@ -61,7 +63,7 @@ class Relay:
             raise RequestFailed(fault_of(_decode(body)))
         if not bytes(head.get("output", b"")).lstrip().startswith(b"["):
             raise WireError("an answer must have `output`, an array", "output")
-        edits = {key: value for key, value in _edits(reply).items() if key in head}
+        edits = _fitting(_edits(reply), head)
         return encode_head({**head, **edits}) if edits else body, _usage(head)
 
     def stream(self, reply: Reply) -> StreamRelay:
@@ -91,6 +93,11 @@ def _usage(head: _Head) -> ir.Usage | None:
         return decode_usage(stated) if stated else None
     except (TypeError, AttributeError):
         return None
+
+
+def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
+    """The edits of what this response object states."""
+    return {key: value for key, value in edits.items() if key in response or key in _ADDED}
 
 
 class StreamRelay:
@@ -141,7 +148,7 @@ class StreamRelay:
         if kind == "response.failed" or _failed(response):
             raise RequestFailed(fault_of({"error": _decode(response.get("error", msgspec.Raw(b"{}"))) or {}}))
         self.done = kind in _TERMINAL
-        edits = {key: value for key, value in self._edits.items() if key in response}
+        edits = _fitting(self._edits, response)
         self._response = response = {**response, **edits}
         return encode_head({**head, "response": response}) if edits else frame
 
