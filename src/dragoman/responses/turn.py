@@ -18,7 +18,7 @@ from dragoman.dialects.dialect import Reply, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed
 from dragoman.responses.compaction import TAG, opened
-from dragoman.responses.items import Wire, decode, items_of, kept, kind, wanted
+from dragoman.responses.items import Wire, decode, items_of, kept, kind, unanswerable, wanted
 from dragoman.responses.keeping import UNREACHABLE, Keeping, Piece, previous_missing
 from dragoman.state.store import Item, Status, StoredResponse, StoreFailed
 from dragoman.wire.json import encode
@@ -79,6 +79,8 @@ class ResponseTurn:
         self._background = background
         self._pieces: Sequence[Piece] = ()
         self._generates = True
+        self.whole = True
+        """Whether nothing but this turn puts anything before the input."""
         self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
         """What is asked about the whole input, in the place of the input itself."""
         self.everything: list[Wire] = []
@@ -118,6 +120,9 @@ class ResponseTurn:
         decoded = changes
         if "input" in changes:
             decoded = {**changes, "input": decode(encode(changes["input"]))}
+        if self.whole and (orphan := unanswerable(decoded.get("input", own))) is not None:
+            place, call = orphan
+            raise RequestFailed(_no_call(call, place - len(history)))
         work.wire = WireRequest("chat", {**hidden, **decoded}, continued=(0, len(history)), written=body)
         work.head = {**{key: value for key, value in work.head.items() if key not in _STATE}, **changes}
         work.changed = work.changed or _FOREIGN in encode(work.head.get("input", b""))
@@ -330,6 +335,11 @@ class _Kind(msgspec.Struct):
 
 
 decode_kind = msgspec.json.Decoder(_Kind).decode
+
+
+def _no_call(call: str, place: int) -> ir.Fault:
+    text = f"No tool call found for function call output with call_id {call[:128]}."
+    return ir.Fault("invalid_request", text, code="invalid_value", param=f"input[{max(place, 0)}].call_id")
 
 
 def _unknown_item(id_: str, place: int) -> ir.Fault:

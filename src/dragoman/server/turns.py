@@ -31,5 +31,7 @@ def turn_of(
     """
     turn = ResponseTurn(gateway.keeping, caller.name, connection) if face.name == STATEFUL else None
     if (id_ := headers.get("x-session-id")) is not None:
+        if turn is not None:
+            turn.whole = False
         return SessionTurn(gateway.remembering, caller.name, session_id(id_), turn)
     return turn

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dragoman.responses.compaction import compacted, opened, remembered
-from dragoman.responses.items import displayed, items_of, kept, kind, wanted
+from dragoman.responses.items import displayed, items_of, kept, kind, unanswerable, wanted
 from dragoman.state.store import Item
 
 
@@ -91,3 +91,13 @@ def test_the_users_latest_words_are_remembered() -> None:
     items = [said("a" * 79_000), said("b" * 900), said("no", "assistant"), said("c")]
     assert [item["content"][0] for item in remembered(items)] == ["b", "c"]
     assert remembered([said("a" * 90_000)]) == []
+
+
+def test_an_output_needs_its_call_before_it() -> None:
+    call = {"type": "function_call", "call_id": "c"}
+    output = {"type": "function_call_output", "call_id": "c", "output": ""}
+    other = {"type": "custom_tool_call_output", "call_id": "d", "output": ""}
+    assert unanswerable([call, output]) is None
+    assert unanswerable([output, call]) == (0, "c")
+    assert unanswerable([call, output, other]) == (2, "d")
+    assert unanswerable([{"type": "compaction", "encrypted_content": "x"}, other]) is None

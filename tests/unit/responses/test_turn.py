@@ -161,3 +161,13 @@ async def test_a_gateway_that_retains_nothing_says_so(tmp_path: Path) -> None:
     refused = await asker.respond("a", background=True)
     assert (refused.status, refused.error["param"]) == (400, "background")
     await asker.close()
+
+
+async def test_an_output_without_its_call_is_refused_at_its_place(asker: Asker) -> None:
+    first = (await asker.respond("one")).body
+    odd = {"type": "function_call_output", "call_id": "call_0", "output": "x"}
+    given = [{"role": "user", "content": "a"}, odd]
+    refused = await asker.respond(given, previous_response_id=first["id"])
+    assert (refused.status, refused.error["param"]) == (400, "input[1].call_id")
+    assert "call_0" in refused.error["message"]
+    assert len(asker.upstream.asked) == 1
