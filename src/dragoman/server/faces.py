@@ -186,7 +186,7 @@ class PathTable:
 
     def _listed(self, entry: Entry) -> dict[str, Any]:
         gateway = self._gateway
-        modes = {name: gateway.mode(entry.id, face) for name, face in self._faces.items()}
+        modes: dict[str, Mode] = {name: gateway.mode(entry.id, face) for name, face in self._faces.items()}
         return _listed(entry, modes, gateway.performance.of(entry.deployment))
 
     async def _health(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
