@@ -138,12 +138,12 @@ def page() -> str:
         ),
         _PROVIDERS,
         *_table(
-            ("name", "vendor", "dialect", "base URL", "keys", "moves the base URL", "its own model names"),
+            ("name", "vendor", "dialects", "base URL", "keys", "moves the base URL", "its own model names"),
             (
                 (
                     f"`{vendor.name}`",
                     f"[{vendor.title}]({vendor.page})",
-                    f"`{vendor.dialect}`",
+                    " ".join(f"`{name}`" for name in (vendor.dialect, *vendor.also)),
                     vendor.base_url,
                     " or ".join(f"`{name}`" for name in vendor.keys),
                     f"`{vendor.base_var}`" if vendor.base_var else "",
