@@ -1,7 +1,6 @@
 """Errors: what OpenAI and its compatible vendors answer with, and what our face answers with.
 
-https://platform.openai.com/docs/guides/error-codes. Status first, then the body's own codes, message
-patterns only where a status stands for many things.
+https://platform.openai.com/docs/guides/error-codes
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
+from dragoman.dialects.diagnosis import keeps_code, kind_of
 from dragoman.dialects.failure import (
     Body,
     blame_of,
-    kind_of_status,
     read_body,
     redact,
     retry_after,
@@ -22,101 +21,6 @@ from dragoman.dialects.failure import (
 )
 from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.ir import STATUS, Fault, Kind
-
-_CODES: Final[dict[str, Kind]] = {
-    "unsupported_parameter": "unsupported",
-    "unsupported_value": "unsupported",
-    "unsupported_modality": "unsupported",
-    "untranslatable": "untranslatable",
-    "context_length_exceeded": "context_length",
-    "exceed_context_size_error": "context_length",
-    "token_limit_exceeded": "context_length",
-    "max_tokens_exceeded": "context_length",
-    "content_filter": "content_policy",
-    "content_policy_violation": "content_policy",
-    "moderation_blocked": "content_policy",
-    "invalid_prompt": "content_policy",
-    "data_inspection_failed": "content_policy",
-    "refusal": "content_policy",
-    "invalid_api_key": "authentication",
-    "invalidapikey": "authentication",
-    "authentication_error": "authentication",
-    "insufficient_permissions": "permission",
-    "permission_error": "permission",
-    "unsupported_country_region_territory": "permission",
-    "insufficient_quota": "quota",
-    "credit_balance_exhausted": "quota",
-    "billing_hard_limit_reached": "quota",
-    "arrearage": "quota",
-    "not_found": "not_found",
-    "model_not_found": "model_not_found",
-    "deploymentnotfound": "model_not_found",
-    "method_not_allowed": "method_not_allowed",
-    "conflict": "conflict",
-    "request_too_large": "too_large",
-    "unsupported_media_type": "media_type",
-    "rate_limit_exceeded": "rate_limit",
-    "rate_limit_error": "rate_limit",
-    "too_many_requests_error": "rate_limit",
-    "slow_down": "rate_limit",
-    "ratelimitreached": "rate_limit",
-    "dynamic_request_limited": "overloaded",
-    "dynamic_token_limited": "overloaded",
-    "server_is_overloaded": "overloaded",
-    "overloaded_error": "overloaded",
-    "provider_overloaded": "overloaded",
-    "capacity_exceeded": "overloaded",
-    "timeout": "timeout",
-    "request_cancelled": "cancelled",
-    "upstream_error": "upstream",
-    "server_error": "upstream",
-    "provider_unavailable": "unavailable",
-    "service_unavailable": "unavailable",
-    "not_implemented": "not_implemented",
-    "internal_error": "internal",
-    "invalid_request_error": "invalid_request",
-}
-"""Codes and types, lower case. They refine a status of the same family (`_REFINES`) and stand alone where
-there is no status."""
-
-_REFINES: Final[dict[Kind, frozenset[Kind]]] = {
-    "invalid_request": frozenset(
-        {
-            *("unsupported", "untranslatable", "context_length", "content_policy", "authentication"),
-            *("permission", "quota", "model_not_found"),
-        }
-    ),
-    "permission": frozenset({"content_policy", "quota"}),
-    "not_found": frozenset({"model_not_found"}),
-    "too_large": frozenset({"context_length"}),
-    "rate_limit": frozenset({"quota", "overloaded"}),
-    "quota": frozenset(),
-    "overloaded": frozenset({"unavailable"}),
-    "upstream": frozenset({"internal", "overloaded", "timeout", "unavailable"}),
-}
-
-_TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
-    ("maximum context length", "context_length"),
-    ("exceeds the context window", "context_length"),
-    ("longer than the maximum model length", "context_length"),
-    ("prompt is too long", "context_length"),
-    ("exceed context limit", "context_length"),
-    ("reduce the length of the messages", "context_length"),
-    ("current length is", "context_length"),
-    ("inputs tokens + max_new_tokens", "context_length"),
-    ("maximum prompt length is", "context_length"),
-    ("exceeds the available context size", "context_length"),
-    ("greater than the context length", "context_length"),
-    ("range of input length should be", "context_length"),
-    ("too many tokens", "context_length"),
-    ("incorrect api key provided", "authentication"),
-    ("api key not valid", "authentication"),
-    ("credit balance is too low", "quota"),
-)
-"""Fragments of messages, lower case, for the statuses in `_VAGUE`."""
-_SPENT: Final = ("used all available credits", "monthly spending limit", "exceeded your current quota")
-"""Fragments that tell a spent quota, which waiting does not mend, from a rate limit."""
-_VAGUE: Final = frozenset({400, 413, 422})
 
 _SHOWN: Final = frozenset({"innererror", "failed_generation"})
 """Members beside the usual four that clients read: Azure's filter results, Groq's failed output."""
@@ -169,32 +73,6 @@ def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
         blame=blame_of(kind),
         extra={NAME: said.rest} if said.rest else None,
     )
-
-
-def kind_of(said: Body, status: int | None) -> Kind:
-    """The kind of a failure by its status, codes and words. status: None where the error came without one."""
-    metadata = said.rest.get("metadata")
-    words = (said.code, said.type, metadata.get("error_type") if isinstance(metadata, dict) else None)
-    named = [kind for word in words if isinstance(word, str) and (kind := _CODES.get(word.lower()))]
-    text = said.message.lower()
-    if status is None:
-        specific = next((kind for kind in named if kind != "invalid_request"), None)
-        stated = specific or _by_text(text) or (named[0] if named else None)
-        return stated or "upstream"
-    kind = kind_of_status(status)
-    refined = next((found for found in named if found in _REFINES.get(kind, ())), None)
-    if refined is not None:
-        return refined
-    if status in _VAGUE:
-        return _by_text(text) or kind
-    limited = _CODES.get((said.code or "").lower()) == "rate_limit"
-    if kind == "rate_limit" and not limited and any(fragment in text for fragment in _SPENT):
-        return "quota"
-    return kind
-
-
-def _by_text(text: str) -> Kind | None:
-    return next((kind for fragment, kind in _TEXTS if fragment in text), None)
 
 
 def _message(said: Body) -> str:
@@ -264,14 +142,8 @@ def error_member(fault: Fault) -> dict[str, Any]:
         "message": redact(fault.message),
         "type": kind,
         "param": fault.param,
-        "code": fault.code if fault.code is not None and _keeps(fault) else code,
+        "code": fault.code if fault.code is not None and keeps_code(fault) else code,
     }
     kept = (fault.extra or {}).get(NAME, {})
     error.update({key: value for key, value in kept.items() if key in _SHOWN})
     return error
-
-
-def _keeps(fault: Fault) -> bool:
-    """Whether the fault's own code says the same kind or a closer one, or leaves it to the status."""
-    said = _CODES.get((fault.code or "").lower(), fault.kind)
-    return fault.kind == "untranslatable" or said in {fault.kind, "invalid_request"}

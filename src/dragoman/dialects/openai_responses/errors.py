@@ -1,7 +1,6 @@
 """Errors: what the Responses API and its compatible servers answer with, and what our face answers with.
 
-https://www.openresponses.org/specification#errors, https://platform.openai.com/docs/guides/error-codes.
-Status first, then the body's own codes, message patterns only where a status stands for many things.
+https://www.openresponses.org/specification#errors, https://platform.openai.com/docs/guides/error-codes
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
+from dragoman.dialects.diagnosis import CODES, keeps_code, kind_of
 from dragoman.dialects.failure import (
     Body,
     blame_of,
-    kind_of_status,
     read_body,
     redact,
     retry_after,
@@ -22,103 +21,6 @@ from dragoman.dialects.failure import (
 )
 from dragoman.dialects.openai_responses.terms import NAME
 from dragoman.ir import STATUS, Fault, Kind
-
-_CODES: Final[dict[str, Kind]] = {
-    "unsupported_parameter": "unsupported",
-    "unsupported_value": "unsupported",
-    "unsupported_modality": "unsupported",
-    "untranslatable": "untranslatable",
-    "context_length_exceeded": "context_length",
-    "exceed_context_size_error": "context_length",
-    "content_filter": "content_policy",
-    "content_policy_violation": "content_policy",
-    "moderation_blocked": "content_policy",
-    "invalid_prompt": "content_policy",
-    "bio_policy": "content_policy",
-    "cyber_policy": "content_policy",
-    "misalignment_policy_violation": "content_policy",
-    "image_content_policy_violation": "content_policy",
-    "invalid_api_key": "authentication",
-    "authentication_error": "authentication",
-    "insufficient_permissions": "permission",
-    "permission_error": "permission",
-    "unsupported_country_region_territory": "permission",
-    "data_residency_mismatch": "permission",
-    "insufficient_quota": "quota",
-    "credit_balance_exhausted": "quota",
-    "billing_hard_limit_reached": "quota",
-    "not_found": "not_found",
-    "previous_response_not_found": "not_found",
-    "model_not_found": "model_not_found",
-    "deploymentnotfound": "model_not_found",
-    "method_not_allowed": "method_not_allowed",
-    "conflict": "conflict",
-    "request_too_large": "too_large",
-    "unsupported_media_type": "media_type",
-    "rate_limit_exceeded": "rate_limit",
-    "rate_limit_error": "rate_limit",
-    "too_many_requests": "rate_limit",
-    "slow_down": "overloaded",
-    "server_is_overloaded": "overloaded",
-    "overloaded_error": "overloaded",
-    "service_unavailable_error": "overloaded",
-    "timeout": "timeout",
-    "vector_store_timeout": "timeout",
-    "request_cancelled": "cancelled",
-    "upstream_error": "upstream",
-    "server_error": "upstream",
-    "model_error": "upstream",
-    "service_unavailable": "unavailable",
-    "not_implemented": "not_implemented",
-    "internal_error": "internal",
-    "invalid_request_error": "invalid_request",
-    "invalid_request": "invalid_request",
-    "invalid_image": "invalid_request",
-    "invalid_image_format": "invalid_request",
-    "invalid_base64_image": "invalid_request",
-    "invalid_image_url": "invalid_request",
-    "image_too_large": "invalid_request",
-    "image_too_small": "invalid_request",
-    "image_parse_error": "invalid_request",
-    "invalid_image_mode": "invalid_request",
-    "image_file_too_large": "invalid_request",
-    "unsupported_image_media_type": "invalid_request",
-    "empty_image_file": "invalid_request",
-    "failed_to_download_image": "invalid_request",
-    "image_file_not_found": "invalid_request",
-}
-"""Codes and types, lower case. They refine a status of the same family (`_REFINES`) and stand alone where
-there is no status."""
-
-_REFINES: Final[dict[Kind, frozenset[Kind]]] = {
-    "invalid_request": frozenset(
-        {
-            *("unsupported", "untranslatable", "context_length", "content_policy", "authentication"),
-            *("permission", "quota", "not_found", "model_not_found"),
-        }
-    ),
-    "permission": frozenset({"content_policy", "quota"}),
-    "not_found": frozenset({"model_not_found"}),
-    "too_large": frozenset({"context_length"}),
-    "rate_limit": frozenset({"quota", "overloaded"}),
-    "overloaded": frozenset({"unavailable"}),
-    "upstream": frozenset({"internal", "overloaded", "timeout", "unavailable"}),
-}
-
-_TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
-    ("maximum context length", "context_length"),
-    ("exceeds the context window", "context_length"),
-    ("prompt is too long", "context_length"),
-    ("maximum prompt length is", "context_length"),
-    ("exceeds the available context size", "context_length"),
-    ("greater than the context length", "context_length"),
-    ("incorrect api key provided", "authentication"),
-    ("exceeded your current quota", "quota"),
-)
-"""Fragments of messages, lower case, for the statuses in `_VAGUE`."""
-_SPENT: Final = ("used all available credits", "monthly spending limit", "exceeded your current quota")
-"""Fragments that tell a spent quota, which waiting does not mend, from a rate limit."""
-_VAGUE: Final = frozenset({400, 413, 422})
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
@@ -146,7 +48,7 @@ def broken(message: str) -> Fault:
 
 
 def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
-    kind = _kind(said, status)
+    kind = kind_of(said, status)
     return Fault(
         kind,
         said.message,
@@ -158,27 +60,6 @@ def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
         blame=blame_of(kind),
         extra={NAME: said.rest} if said.rest else None,
     )
-
-
-def _kind(said: Body, status: int | None) -> Kind:
-    """The kind of a failure by its status, codes and words. status: None where the error came without one."""
-    named = [kind for word in (said.code, said.type) if word and (kind := _CODES.get(word.lower()))]
-    text = said.message.lower()
-    by_text = next((found for fragment, found in _TEXTS if fragment in text), None)
-    if status is None:
-        vague = {"invalid_request", "upstream"}
-        specific = next((kind for kind in named if kind not in vague), None)
-        return specific or by_text or (named[0] if named else "upstream")
-    kind = kind_of_status(status)
-    refined = next((found for found in named if found in _REFINES.get(kind, ())), None)
-    if refined is not None:
-        return refined
-    if status in _VAGUE:
-        return by_text or kind
-    limited = _CODES.get((said.code or "").lower()) == "rate_limit"
-    if kind == "rate_limit" and not limited and any(fragment in text for fragment in _SPENT):
-        return "quota"
-    return kind
 
 
 # --- Our face ------------------------------------------------------------------------------------
@@ -225,7 +106,7 @@ def error_member(fault: Fault) -> dict[str, Any]:
         "message": redact(fault.message),
         "type": kind,
         "param": fault.param,
-        "code": fault.code if fault.code is not None and _keeps(fault) else code,
+        "code": fault.code if fault.code is not None and keeps_code(fault) else code,
     }
 
 
@@ -240,15 +121,9 @@ def failure_member(fault: Fault) -> dict[str, Any]:
     """The `error` of a response that failed. Its code is one that agents decide by, and never null."""
     member = error_member(fault)
     code = member["code"]
-    known = code in _CODES and (STATUS[fault.kind] < 500 or code in _FAILURES)
+    known = code in CODES and (STATUS[fault.kind] < 500 or code in _FAILURES)
     return {"code": code if known else "server_error", "message": member["message"]}
 
 
 _FAILURES: Final = frozenset({"server_error", "vector_store_timeout", "server_is_overloaded", "slow_down"})
 """The codes of failures that are the server's. Whatever else broke there is a `server_error` to a client."""
-
-
-def _keeps(fault: Fault) -> bool:
-    """Whether the fault's own code says the same kind or a closer one, or leaves it to the status."""
-    said = _CODES.get((fault.code or "").lower(), fault.kind)
-    return fault.kind == "untranslatable" or said in {fault.kind, "invalid_request"}

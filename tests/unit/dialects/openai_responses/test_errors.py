@@ -24,7 +24,7 @@ from dragoman.ir import STATUS, Fault, Kind
         (404, {"code": "DeploymentNotFound", "message": "no"}, "model_not_found"),
         (429, {"code": "rate_limit_exceeded", "message": "no"}, "rate_limit"),
         (429, {"message": "You exceeded your current quota"}, "quota"),
-        (429, {"code": "slow_down", "message": "no"}, "overloaded"),
+        (429, {"code": "slow_down", "message": "no"}, "rate_limit"),
         (500, {"code": "server_error", "message": "no"}, "upstream"),
         (503, {"message": "no"}, "overloaded"),
     ],
