@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.efforts import EFFORT_BUDGETS, effort_of
 from dragoman.dialects.openai_chat.draft import Draft
-from dragoman.dialects.openai_chat.terms import EFFORT_BUDGETS, NAME, leftovers, restore
+from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
 
 MEMBERS: Final = frozenset(
     {"reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget", "include_reasoning"}
@@ -148,7 +149,7 @@ def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> No
         if reasoning.mode != "off" and reasoning.effort != "none":
             draft.report.lose("reasoning", "the model does not reason", "hint")
         return
-    if (effort := effort_of(reasoning, draft)) is not None:
+    if (effort := effort_of(reasoning, draft.facts, draft.report, "reasoning_effort")) is not None:
         body["reasoning_effort"] = effort
     lose_visibility(reasoning, draft)
 
@@ -165,7 +166,7 @@ def _by_object(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> N
 def _by_thinking(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
     off = reasoning.mode == "off" or reasoning.effort == "none"
     body["thinking"] = {"type": "disabled" if off else "enabled"}
-    effort = None if off else effort_of(reasoning, draft)
+    effort = None if off else effort_of(reasoning, draft.facts, draft.report, "reasoning_effort")
     if effort is not None:
         known = draft.facts.efforts or ("low", "high", "max")
         word = effort if effort in known else _DEEPSEEK_EFFORTS.get(effort, effort)
@@ -193,45 +194,6 @@ _WAYS: Final[dict[str, Callable[[dict[str, Any], ir.Reasoning, Draft], None]]] =
     "thinking": _by_thinking,
     "enable_thinking": _by_switch,
 }
-
-
-def effort_of(reasoning: ir.Reasoning, draft: Draft) -> str | None:
-    """The effort in the field's words, as near to what was asked as the model can."""
-    effort = reasoning.effort or _implied(reasoning, draft)
-    if reasoning.effort is not None and reasoning.budget is not None:
-        draft.report.lose("reasoning.budget", "the effort is asked for instead", "hint")
-    efforts = draft.facts.efforts
-    if effort is None or not efforts or effort in efforts:
-        return effort
-    thinking = [word for word in efforts if word != "none"]  # who asks to think is not told not to
-    nearest = min(thinking or efforts, key=lambda word: abs(_rank(word) - _rank(effort)))
-    draft.report.lose("reasoning.effort", f"the model knows no {effort}, {nearest} is asked for", "quality")
-    return nearest
-
-
-def _implied(reasoning: ir.Reasoning, draft: Draft) -> str | None:
-    """The effort of a request that states a budget, or only whether to think."""
-    report = draft.report
-    if reasoning.mode == "off":
-        return "none"
-    if (budget := reasoning.budget) is not None:
-        words = [word for word in EFFORT_BUDGETS if budget == 0 or word != "none"]
-        effort = min(words, key=lambda word: abs(EFFORT_BUDGETS[word] - budget))
-        report.change("reasoning.budget", "reasoning_effort", f"{budget} tokens come nearest to {effort}")
-        return effort
-    if reasoning.mode == "on":
-        report.change("reasoning.mode", "reasoning_effort", "reasoning is asked for by its effort")
-        return "medium"
-    if reasoning.mode is not None:
-        report.lose("reasoning.mode", "the model's own default decides how much it thinks", "hint")
-    return None
-
-
-_RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-
-
-def _rank(effort: str) -> int:
-    return _RANKS.index(effort) if effort in _RANKS else _RANKS.index("medium")
 
 
 def lose_visibility(reasoning: ir.Reasoning, draft: Draft) -> None:

@@ -51,16 +51,6 @@ STOPS_LOST: Final[dict[str, str]] = {
 
 TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
 
-EFFORT_BUDGETS: Final[dict[str, int]] = {
-    "none": 0,
-    "low": 1024,
-    "medium": 2048,
-    "high": 4096,
-    "xhigh": 8192,
-    "max": 16384,
-}
-"""Thinking budgets in tokens that come nearest to OpenAI's words. No vendor publishes an equivalence."""
-
 SEALS: Final = "gemini"
 """Who can read the signatures that `extra_content.google` carries beside a call.
 https://ai.google.dev/gemini-api/docs/thought-signatures

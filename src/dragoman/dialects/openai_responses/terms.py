@@ -19,17 +19,6 @@ ENCRYPTED: Final = "reasoning.encrypted_content"
 LOGPROBS: Final = "message.output_text.logprobs"
 """The `include` word for log probabilities."""
 
-EFFORT_BUDGETS: Final = {
-    "none": 0,
-    "minimal": 1024,
-    "low": 2048,
-    "medium": 8192,
-    "high": 16384,
-    "xhigh": 32768,
-    "max": 65536,
-}
-"""Tokens that an effort stands for where another protocol states a budget; the nearest one is chosen."""
-
 _TAG: Final = "dgm1."
 
 

@@ -181,7 +181,7 @@ FOREIGN: list[tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = [
         {"reasoning": {"effort": "high", "summary": "auto"}},
         {},
     ),
-    ({"reasoning": ir.Reasoning(budget=9000)}, {"reasoning": {"effort": "medium"}}, {}),
+    ({"reasoning": ir.Reasoning(budget=2000)}, {"reasoning": {"effort": "medium"}}, {}),
     ({"reasoning": ir.Reasoning(mode="off")}, {"reasoning": {"effort": "none"}}, {}),
     ({"output": ir.Output("json")}, {"text": {"format": {"type": "json_object"}}}, {}),
     (

@@ -1,0 +1,62 @@
+"""How much a model is to think, in the words of OpenAI's protocols: the nearest that it knows. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman import ir
+from dragoman.dialects.facts import Facts
+from dragoman.dialects.loss import Report
+
+EFFORT_BUDGETS: Final[dict[str, int]] = {
+    "none": 0,
+    "low": 1024,
+    "medium": 2048,
+    "high": 4096,
+    "xhigh": 8192,
+    "max": 16384,
+}
+"""Thinking budgets in tokens that come nearest to OpenAI's words. No vendor publishes an equivalence."""
+_RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
+def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:
+    """The effort to ask for, as near to the wish as the model can; None = the model decides.
+
+    member: where it is written, for the report.
+    """
+    effort = wish.effort or _implied(wish, report, member)
+    if wish.effort is not None and wish.budget is not None:
+        report.lose("reasoning.budget", "the effort is asked for instead", "hint")
+    efforts = facts.efforts
+    if effort is None or not efforts or effort in efforts:
+        return effort
+    thinking = [word for word in efforts if word != "none"]  # who asks to think is not told not to
+    nearest = min(thinking or efforts, key=lambda word: abs(_rank(word) - _rank(effort)))
+    report.lose("reasoning.effort", f"the model knows no {effort}, {nearest} is asked for", "quality")
+    return nearest
+
+
+def _implied(wish: ir.Reasoning, report: Report, member: str) -> str | None:
+    """The effort of a request that states a budget, or only whether to think."""
+    if wish.mode == "off":
+        report.change("reasoning.mode", member, "not to think is an effort here")
+        return "none"
+    if (budget := wish.budget) is not None:
+        if budget < 0:
+            report.change("reasoning.budget", "", "the model decides how much it thinks")
+            return None
+        words = [word for word in EFFORT_BUDGETS if budget == 0 or word != "none"]
+        effort = min(words, key=lambda word: abs(EFFORT_BUDGETS[word] - budget))
+        report.change("reasoning.budget", member, f"{budget} tokens come nearest to {effort}")
+        return effort
+    if wish.mode == "on":
+        report.change("reasoning.mode", member, "reasoning is asked for by its effort")
+        return "medium"
+    if wish.mode is not None:
+        report.lose("reasoning.mode", "the model's own default decides how much it thinks", "hint")
+    return None
+
+
+def _rank(effort: str) -> int:
+    return _RANKS.index(effort) if effort in _RANKS else _RANKS.index("medium")
