@@ -34,7 +34,7 @@ class Gate:
         self.dialect = dialect
         self.exchanges: list[Exchange] = []
         self._provider = provider
-        self.client: AsyncOpenAI
+        self.client: Any  # AsyncOpenAI; its types would have every test tell dozens of items apart
         self.session: aiohttp.ClientSession
         self.gateway: Gateway
 

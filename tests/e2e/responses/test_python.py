@@ -78,17 +78,13 @@ async def test_a_stream(gate: Gate, prompt: str) -> None:
         fields["tools"] = [WEATHER]
     if gate.models.bound:
         fields = {}
-    deltas: list[str] = []
     async with gate.client.responses.stream(
         model=gate.models.text, input=prompt, **gate.models.bound, **fields
     ) as stream:
-        kinds = []
-        async for event in stream:
-            kinds.append(event.type)
-            if event.type == "response.output_text.delta":
-                deltas.append(event.delta)
-            last = event
+        events = [event async for event in stream]
         final = await stream.get_final_response()
+    kinds, last = [event.type for event in events], events[-1]
+    deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
     assert kinds[:2] == ["response.created", "response.in_progress"]
     assert kinds[-1] in {"response.completed", "response.incomplete"}
     assert "".join(deltas) == final.output_text
@@ -152,7 +148,7 @@ async def test_what_is_kept(gate: Gate) -> None:
     await responses.delete(second.id)
     for call in (responses.retrieve, responses.delete, responses.cancel):
         with pytest.raises(openai.NotFoundError):
-            await call(second.id)  # type: ignore[operator]
+            await call(second.id)
     assert shown(await responses.retrieve(first.id)) == shown(first)
 
 
@@ -204,7 +200,7 @@ async def test_a_background_answer_is_cancelled(gate: Gate) -> None:
 async def test_a_socket(gate: Gate) -> None:
     """One connection, turn after turn, of which nothing is stored."""
     async with gate.client.responses.connect() as socket:
-        previous = None
+        previous = ""
         for prompt in ("One.", "Two."):
             more = {"previous_response_id": previous} if previous else {}
             await socket.response.create(
