@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from dragoman.state.store import StoreFailed
+from dragoman.stores.sql.driver import connect
 
 _PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
@@ -73,10 +75,10 @@ def sqlite_engine(file: Path) -> AsyncEngine:
     """The engine of a SQLite file."""
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(file)),
+        async_creator=partial(connect, file, _PATIENCE),
         pool_size=_CONNECTIONS,
         max_overflow=0,
         hide_parameters=True,
-        connect_args={"timeout": _PATIENCE},
     )
     event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "begin", begin)
@@ -87,7 +89,6 @@ def connected(connection: Any, _record: Any) -> None:
     """Prepare a new SQLite connection. WAL: readers and a writer do not wait for each other, and with NORMAL
     what is committed survives the end of the process.
     """
-    connection.isolation_level = None  # otherwise the driver begins transactions as it likes
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -95,8 +96,6 @@ def connected(connection: Any, _record: Any) -> None:
 
 
 def begin(connection: Any) -> None:
-    """Begin a SQLite transaction that will write: it takes its turn now, later it could only fail. A read is
-    one statement, which sees one state anyway, and a BEGIN costs three ways to the driver's thread and back.
-    """
+    """Begin a SQLite transaction that will write. A read is one statement, which sees one state anyway."""
     if connection.get_execution_options().get("writes", False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.connection.driver_connection.begin()
