@@ -1,4 +1,4 @@
-"""`make matrix`: run every cell and write what they came to into docs/chat-matrix.md."""
+"""`make matrix`: run every cell and write what they came to into docs/matrix.md."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.matrix import page, permitted
-from tests.matrix.features import FEATURES
-from tests.matrix.permitted import Outcome
+from tests.matrix.asked import ASKED
+from tests.matrix.permitted import Cell, Outcome
 from tests.matrix.upstreams import UPSTREAMS
 
 
@@ -18,27 +18,32 @@ class Collector:
     """Keeps what each cell came to, also when other processes run them."""
 
     def __init__(self) -> None:
-        self.outcomes: dict[tuple[str, str], Outcome] = {}
+        self.outcomes: dict[Cell, Outcome] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and report.passed:
             for name, value in report.user_properties:
                 if name == "cell":
                     told: Any = value
-                    upstream, feature, outcome = told
-                    self.outcomes[upstream, feature] = permitted.read(outcome)
+                    face, upstream, feature, outcome = told
+                    self.outcomes[face, upstream, feature] = permitted.read(outcome)
 
 
 def main() -> int:
     collector = Collector()
     folder = str(Path(__file__).parent)
     status = pytest.main([folder, "-q", "-n", "auto", "--update", *sys.argv[1:]], plugins=[collector])
-    every = {(upstream.name, feature.name) for upstream in UPSTREAMS for feature in FEATURES}
+    every = {
+        (face, upstream.name, feature)
+        for face, features in ASKED.items()
+        for upstream in UPSTREAMS
+        for feature in features
+    }
     if missing := every - collector.outcomes.keys():
-        named = ", ".join(sorted(f"{upstream}: {feature}" for upstream, feature in missing))
+        named = ", ".join(sorted(": ".join(one) for one in missing))
         print(f"{page.PAGE.name} is as it was, because these cells did not pass: {named}", file=sys.stderr)
         return int(status) or 1
-    page.PAGE.write_text(page.render(collector.outcomes, permitted.load()[1]), encoding="utf-8")
+    page.PAGE.write_text(page.render(collector.outcomes, permitted.load()), encoding="utf-8")
     return int(status)
 
 

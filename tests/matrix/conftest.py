@@ -1,5 +1,48 @@
-"""The running gateways of the end-to-end tests."""
+"""One gateway for the whole matrix, before a strict fake provider of every dialect."""
 
-from tests.e2e.conftest import provide, serve, stack, visit
+from __future__ import annotations
 
-__all__ = ["provide", "serve", "stack", "visit"]
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from openai import AsyncOpenAI
+
+from dragoman.config.load import load
+from dragoman.exchange import Exchange
+from dragoman.gateway import Gateway
+from dragoman.testing.provider import FakeProvider, Whole
+from dragoman.testing.serving import serving
+from tests.matrix.upstreams import UPSTREAMS
+
+
+class Bench:
+    """What runs. providers: by dialect. exchanges: of the cell that is looked at."""
+
+    def __init__(self) -> None:
+        self.client: AsyncOpenAI
+        self.providers: dict[str, FakeProvider] = {}
+        self.exchanges: list[Exchange] = []
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
+    """Everything that the cells ask, started once."""
+    made = Bench()
+    async with AsyncExitStack() as opened:
+        config: dict[str, Any] = {"retries": {"attempts": 1}, "providers": {"simulate": {"enabled": True}}}
+        for upstream in UPSTREAMS:
+            if upstream.dialect is not None:
+                provider = await opened.enter_async_context(FakeProvider(Whole({}, 500)))
+                made.providers[upstream.dialect] = provider
+                config["providers"] |= upstream.providers(provider.url)
+        file = tmp_path_factory.mktemp("matrix") / "dragoman.yaml"
+        file.write_text(json.dumps(config), encoding="utf-8")
+        gateway = Gateway(load(file, {}), observers=[made.exchanges.append])
+        base = await opened.enter_async_context(serving(gateway))
+        client = AsyncOpenAI(base_url=f"{base}/v1", api_key="any", max_retries=0, timeout=60)
+        made.client = await opened.enter_async_context(client)
+        yield made

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 FILE = Path(__file__).with_name("refusals.toml")
+Cell: TypeAlias = tuple[str, str, str]
+"""Face, upstream, feature."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -31,19 +33,30 @@ Outcome: TypeAlias = Refused | Done
 class Permission(msgspec.Struct, frozen=True):
     """A cell that may not work, and why."""
 
-    upstream: str
-    feature: str
     outcome: Outcome
     reason: str
 
 
-def load() -> tuple[int, dict[tuple[str, str], Permission]]:
-    """The ceiling, and the permissions by cell (upstream, feature)."""
+class Permitted(msgspec.Struct, frozen=True):
+    """The file. ceilings: of the permissions, by face. absent: why a face cannot ask for a feature."""
+
+    ceilings: dict[str, int]
+    absent: dict[tuple[str, str], str]
+    cells: dict[Cell, Permission]
+
+
+def load() -> Permitted:
+    """The file as it is."""
     stated = tomllib.loads(FILE.read_text(encoding="utf-8"))
-    permissions = [_permission(cell) for cell in stated["cell"]]
-    by_cell = {(one.upstream, one.feature): one for one in permissions}
-    assert len(by_cell) == len(permissions), "a cell is named twice"
-    return stated["ceiling"], by_cell
+    absent = {(one["face"], name): one["reason"] for one in stated["absent"] for name in one["features"]}
+    cells = {
+        (face, one["upstream"], name): Permission(read(one), one["reason"])
+        for face in stated["ceilings"]
+        for one in stated[face]
+        for name in one["features"]
+    }
+    assert len(cells) == sum(len(one["features"]) for face in stated["ceilings"] for one in stated[face])
+    return Permitted(stated["ceilings"], absent, cells)
 
 
 def read(outcome: dict[str, Any]) -> Outcome:
@@ -56,7 +69,3 @@ def written(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, Done):
         return {"losses": outcome.losses}
     return {"refused": msgspec.to_builtins(outcome)}
-
-
-def _permission(cell: dict[str, Any]) -> Permission:
-    return Permission(cell["upstream"], cell["feature"], read(cell), cell["reason"])

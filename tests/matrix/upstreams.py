@@ -11,8 +11,8 @@ class Upstream(msgspec.Struct, frozen=True):
     """One column.
 
     dialect: of the strict fake provider behind it, None = it answers by itself. model: to ask, and models:
-    for the features that need another; `provider/model`, where a provider is a known vendor.
-    fields: that every request has (a bound for what is computed here).
+    for the features that need another; `provider/model`, where a provider is a known vendor, or `row` names it.
+    limit: of tokens, where each is computed here.
     """
 
     name: str
@@ -20,10 +20,16 @@ class Upstream(msgspec.Struct, frozen=True):
     dialect: str | None
     model: str
     models: dict[str, str] = {}
-    fields: dict[str, Any] = {}
+    row: dict[str, Any] = {}
+    limit: int | None = None
 
     def model_for(self, feature: str) -> str:
         return self.models.get(feature, self.model)
+
+    def providers(self, url: str) -> dict[str, dict[str, Any]]:
+        """The configuration of its providers, each of which speaks this one protocol alone."""
+        names = {model.partition("/")[0] for model in (self.model, *self.models.values())}
+        return {name: {"base_url": url, "keys": ["up-key"], "apis": [], **self.row} for name in names}
 
 
 UPSTREAMS = (
@@ -39,6 +45,21 @@ UPSTREAMS = (
             # Images in answers are OpenRouter's addition to this dialect.
             "image out": "openrouter/google/gemini-2.5-flash-image",
         },
+    ),
+    Upstream(
+        "openai_responses",
+        "OpenAI Responses",
+        "openai_responses",
+        "responses/gpt-4o",
+        {"reasoning": "responses/gpt-5"},
+        {"dialect": "openai_responses"},
+    ),
+    Upstream(
+        "openai_completions",
+        "OpenAI completions",
+        "openai_completions",
+        "completions/gpt-3.5-turbo-instruct",
+        row={"dialect": "openai_completions"},
     ),
     Upstream("anthropic", "Anthropic", "anthropic", "anthropic/claude-sonnet-4-5"),
     Upstream(
@@ -58,7 +79,7 @@ UPSTREAMS = (
         "mistral/mistral-large-latest",
         {"reasoning": "mistral/mistral-small-latest", "audio in": "mistral/voxtral-small-latest"},
     ),
-    Upstream("local", "Embedded model", None, "local/smollm2:135m", fields={"max_completion_tokens": 48}),
+    Upstream("local", "Embedded model", None, "local/smollm2:135m", limit=48),
     Upstream(
         "simulate", "Simulator", None, "simulate/echo", {"stream": "simulate/lorem", "seed": "simulate/lorem"}
     ),

@@ -60,7 +60,7 @@ class _Speaks:
                 {
                     "candidates": [
                         one,
-                        *({**one, "logProbability": -2.0 - n, "tokenId": 7 + n} for n in range(1, others)),
+                        *(_other(one, n) for n in range(1, others)),
                     ]
                 }
                 for one in chosen
@@ -129,3 +129,12 @@ class _Speaks:
 
 def _inline(mime: str, data: bytes) -> dict[str, Any]:
     return {"inlineData": {"mimeType": mime, "data": b64encode(data).decode()}}
+
+
+def _other(token: dict[str, Any], number: int) -> dict[str, Any]:
+    """What could have stood in a token's place."""
+    return {
+        "token": f"{token['token']}{number}",
+        "tokenId": token["tokenId"] + number,
+        "logProbability": -2.0 - number,
+    }
