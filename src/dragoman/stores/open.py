@@ -21,7 +21,7 @@ FILE_NAME = "state.db"
 
 def installed() -> bool:
     """Whether the extra `sql` is there."""
-    return all(find_spec(name) is not None for name in ("sqlalchemy", "alembic", "aiosqlite"))
+    return all(find_spec(name) is not None for name in ("sqlalchemy", "alembic"))
 
 
 def writable(folder: Path) -> bool:

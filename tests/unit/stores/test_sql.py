@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -24,9 +24,10 @@ from sqlalchemy.schema import CreateTable
 from dragoman.seams import SYSTEM
 from dragoman.state.store import Conversation, Item, StoredResponse, StoreFailed
 from dragoman.stores.limits import STANDARD
-from dragoman.stores.sql import database as databases
+from dragoman.stores.sql import sqlite as databases
 from dragoman.stores.sql.migrate import FOLDER, HEAD, upgrade
 from dragoman.stores.sql.schema import METADATA, RESPONSE_ITEMS, RESPONSES
+from dragoman.stores.sql.sqlite import SqliteDatabase
 from dragoman.stores.sql.store import SqlStore
 
 WORKER = """
@@ -126,7 +127,7 @@ class Statements(list[str]):
 
     def __init__(self, store: SqlStore) -> None:
         super().__init__()
-        engine = store._database._engine.sync_engine
+        engine = cast("SqliteDatabase", store._database)._engine
         event.listen(engine, "before_cursor_execute", lambda *call: self.append(call[2]))
 
     def of(self, kind: str) -> int:
@@ -143,9 +144,12 @@ async def bring(store: SqlStore, turns: int, end: float) -> None:
         for n in range(turns)
         for place in (0, 1)
     ]
-    async with store._database.write() as connection:
-        await connection.execute(RESPONSES.insert(), rows)
-        await connection.execute(RESPONSE_ITEMS.insert(), items)
+
+    def fill(connection: Connection) -> None:
+        connection.execute(RESPONSES.insert(), rows)
+        connection.execute(RESPONSE_ITEMS.insert(), items)
+
+    await store._database.write(fill)
 
 
 @pytest.mark.parametrize("turns", [10, 2000])
@@ -198,13 +202,16 @@ async def test_lookups_use_an_index(store: SqlStore) -> None:
     assert store.seals is not None
     await store.seals.find([b"k"])
     assert len(statements) == 8
-    async with store._database.read() as connection:
+
+    def explain(connection: Connection) -> None:
         for statement in list(statements):
             values: tuple[Any, ...] = (None,) * statement.count("?")
-            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
             steps = [row["detail"] for row in plan.mappings()]
             scans = [step for step in steps if step.startswith("SCAN") and not step.startswith("SCAN anon")]
             assert scans == [], (statement, steps)
+
+    await store._database.read(explain)
 
 
 # --- Sharing the file ----------------------------------------------------------------------------

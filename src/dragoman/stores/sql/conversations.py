@@ -5,14 +5,51 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from dragoman.state.store import Conversation, Item
 from dragoman.stores.sql.database import Database
-from dragoman.stores.sql.rows import alive, bodies, check, lasting, weight
+from dragoman.stores.sql.rows import BODY, ID, NOW, TENANT, alive, bodies, check, lasting, weight
 from dragoman.stores.sql.schema import CONVERSATION_ITEMS, CONVERSATIONS
 
 _C, _I = CONVERSATIONS.c, CONVERSATION_ITEMS.c
+_IS = and_(_C.id == ID, _C.tenant == TENANT, alive(CONVERSATIONS))
+_CREATE = insert(CONVERSATIONS)
+_ADD = insert(CONVERSATION_ITEMS)
+_GET = select(_C.id, _C.tenant, _C.created, _C.metadata, _C.expires).where(_IS)
+_UPDATE = update(CONVERSATIONS).where(_IS).values(metadata=BODY)
+_DELETE = delete(CONVERSATIONS).where(_IS)
+_GROW = (
+    update(CONVERSATIONS)
+    .where(_IS)
+    .values(
+        next=_C.next + bindparam("count_", type_=Integer),
+        size=_C.size + bindparam("more_", type_=BigInteger),
+        used=NOW,
+        expires=lasting(CONVERSATIONS),
+    )
+    .returning(_C.next, _C.size)
+)
+_ITEMS = (
+    select(_I.id, _I.body)
+    .select_from(CONVERSATIONS.outerjoin(CONVERSATION_ITEMS, _I.conversation == _C.id))
+    .where(_IS)
+    .order_by(_I.place)
+)
+_REMOVE = delete(CONVERSATION_ITEMS).where(
+    _I.conversation.in_(select(_C.id).where(_IS)), _I.id == bindparam("item_", type_=String)
+)
 
 
 class SqlConversations:
@@ -36,68 +73,62 @@ class SqlConversations:
             "used": self._now(),
             "size": size,
         }
-        async with self._database.write() as connection:
-            await connection.execute(insert(CONVERSATIONS), row)
-            if items:
-                rows = _rows(conversation.tenant, conversation.id, items, 0)
-                await connection.execute(insert(CONVERSATION_ITEMS), rows)
+        rows = _rows(conversation.tenant, conversation.id, items, 0)
+
+        def create(connection: Connection) -> None:
+            connection.execute(_CREATE, row)
+            if rows:
+                connection.execute(_ADD, rows)
+
+        await self._database.write(create)
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
-        one = select(_C.id, _C.tenant, _C.created, _C.metadata, _C.expires).where(self._is(tenant, id_))
-        async with self._database.read() as connection:
-            row = (await connection.execute(one)).mappings().first()
+        named = self._named(tenant, id_)
+        row = await self._database.read(lambda connection: connection.execute(_GET, named).mappings().first())
         return None if row is None else Conversation(**row)
 
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
         check(weight(metadata), self._max_size)
-        written = update(CONVERSATIONS).where(self._is(tenant, id_)).values(metadata=metadata)
-        async with self._database.write() as connection:
-            return bool((await connection.execute(written)).rowcount)
+        values = {**self._named(tenant, id_), "body_": metadata}
+        return bool(
+            await self._database.write(lambda connection: connection.execute(_UPDATE, values).rowcount)
+        )
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        async with self._database.write() as connection:
-            gone = await connection.execute(delete(CONVERSATIONS).where(self._is(tenant, id_)))
-            return bool(gone.rowcount)
+        named = self._named(tenant, id_)
+        return bool(
+            await self._database.write(lambda connection: connection.execute(_DELETE, named).rowcount)
+        )
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
         more = weight(*bodies(items))
         check(more, self._max_size)
-        grown = (
-            update(CONVERSATIONS)
-            .where(self._is(tenant, id_))
-            .values(
-                next=_C.next + len(items),
-                size=_C.size + more,
-                used=self._now(),
-                expires=lasting(CONVERSATIONS, expires),
-            )
-            .returning(_C.next, _C.size)
-        )
-        async with self._database.write() as connection:
-            row = (await connection.execute(grown)).first()
+        values = {**self._named(tenant, id_), "count_": len(items), "more_": more, "until_": expires}
+
+        def append(connection: Connection) -> bool:
+            row = connection.execute(_GROW, values).first()
             if row is None:
                 return False
             check(row.size, self._max_size)
             if items:
-                rows = _rows(tenant, id_, items, row.next - len(items))
-                await connection.execute(insert(CONVERSATION_ITEMS), rows)
-        return True
+                connection.execute(_ADD, _rows(tenant, id_, items, row.next - len(items)))
+            return True
+
+        return await self._database.write(append)
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
-        of_it = CONVERSATIONS.outerjoin(CONVERSATION_ITEMS, _I.conversation == _C.id)
-        wanted = select(_I.id, _I.body).select_from(of_it).where(self._is(tenant, id_)).order_by(_I.place)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(wanted)).all()
+        named = self._named(tenant, id_)
+        rows = await self._database.read(lambda connection: connection.execute(_ITEMS, named).all())
         return [Item(row.id, row.body) for row in rows if row.id is not None] if rows else None
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
-        there = select(_C.id).where(self._is(tenant, id_))
-        gone = delete(CONVERSATION_ITEMS).where(_I.conversation.in_(there), _I.id == item)
-        async with self._database.write() as connection:
-            return bool((await connection.execute(gone)).rowcount)
+        values = {**self._named(tenant, id_), "item_": item}
+        return bool(
+            await self._database.write(lambda connection: connection.execute(_REMOVE, values).rowcount)
+        )
 
-    def _is(self, tenant: str, id_: str) -> ColumnElement[bool]:
-        return and_(_C.id == id_, _C.tenant == tenant, alive(CONVERSATIONS, self._now()))
+    def _named(self, tenant: str, id_: str) -> dict[str, Any]:
+        return {"tenant_": tenant, "id_": id_, "now_": self._now()}
 
 
 def _rows(tenant: str, id_: str, items: Sequence[Item], first: int) -> list[dict[str, Any]]:

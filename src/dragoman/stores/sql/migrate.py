@@ -23,12 +23,10 @@ FOLDER = Path(__file__).parent / "migrations"
 
 async def migrate(database: Database) -> None:
     """Run the migrations that are missing. Several processes may do so at once. Raises StoreFailed."""
-    async with database.read() as connection:
-        if await connection.run_sync(_version) == HEAD:
-            return
+    if await database.read(_version) == HEAD:
+        return
     await asyncio.to_thread(import_module, "alembic.command")  # takes long, and holds up nobody
-    async with database.write() as connection:  # whoever comes second waits here, and finds it done
-        await connection.run_sync(upgrade)
+    await database.write(upgrade)  # whoever comes second waits here, and finds it done
 
 
 def upgrade(connection: Connection) -> None:

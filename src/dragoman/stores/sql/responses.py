@@ -6,12 +6,41 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, case, delete, insert, literal, or_, select, union_all, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Double,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from dragoman.state.store import UNSETTLED, Item, StoredResponse
 from dragoman.stores.limits import later
 from dragoman.stores.sql.database import Database
-from dragoman.stores.sql.rows import alive, bodies, check, chunks, lasting, weight
+from dragoman.stores.sql.rows import (
+    BODY,
+    ID,
+    IDS,
+    NOW,
+    TENANT,
+    alive,
+    bodies,
+    check,
+    chunks,
+    lasting,
+    weight,
+)
 from dragoman.stores.sql.schema import (
     CONVERSATION_ITEMS,
     CONVERSATIONS,
@@ -21,8 +50,7 @@ from dragoman.stores.sql.schema import (
 )
 
 replace = msgspec.structs.replace
-_R, _I, _E = RESPONSES.c, RESPONSE_ITEMS.c, RESPONSE_EVENTS.c
-_UNSETTLED = _R.status.in_(sorted(UNSETTLED))
+_R, _I, _E, _T = RESPONSES.c, RESPONSE_ITEMS.c, RESPONSE_EVENTS.c, CONVERSATION_ITEMS.c
 _FACTS = (
     _R.id,
     _R.tenant,
@@ -35,6 +63,7 @@ _FACTS = (
     _R.expires,
     _R.lease,
 )
+_NAMES = tuple(column.name for column in _FACTS)
 _WHOLE = (
     *_FACTS,
     _R.inputs,
@@ -44,6 +73,78 @@ _WHOLE = (
     _I.id.label("item"),
     _I.body.label("item_body"),
 )
+_COUNT = bindparam("count_", type_=Integer)
+_MORE = bindparam("more_", type_=BigInteger)
+_IS = and_(_R.id == ID, _R.tenant == TENANT, alive(RESPONSES))
+_UNSETTLED = _R.status.in_(sorted(UNSETTLED))
+
+
+def _whole(source: Any = RESPONSES) -> Select[Any]:
+    """Answers with their items, a row for each item."""
+    return select(*_WHOLE).select_from(source.outerjoin(RESPONSE_ITEMS, _I.response == _R.id))
+
+
+def _chain() -> Any:
+    """An answer and all that it continues, with how far away each is."""
+    start = select(_R.id, _R.previous, literal(0).label("depth")).where(_IS).cte(recursive=True)
+    older = RESPONSES.alias()
+    return start.union_all(
+        select(older.c.id, older.c.previous, start.c.depth + 1).where(
+            older.c.id == start.c.previous, older.c.tenant == TENANT, alive(older)
+        )
+    )
+
+
+_CHAIN = _chain()
+_SAVE = insert(RESPONSES)
+_ADD_ITEMS = insert(RESPONSE_ITEMS)
+_ADD_EVENTS = insert(RESPONSE_EVENTS)
+_PROGRESS = (
+    update(RESPONSES)
+    .where(_IS, _UNSETTLED)
+    .values(
+        status=bindparam("status_", type_=String),
+        body=BODY,
+        deployment=bindparam("deployment_", type_=String),
+        used=NOW,
+        size=_R.size + _MORE,
+    )
+    .returning(_R.inputs)
+)
+_SETTLE = _PROGRESS.values(lease=None)
+_DROP_OUTPUT = delete(RESPONSE_ITEMS).where(_I.response == ID, _I.place >= _COUNT)
+_GET = _whole().where(_IS).order_by(_I.place)
+_HISTORY = _whole(_CHAIN.join(RESPONSES, _R.id == _CHAIN.c.id)).order_by(_CHAIN.c.depth.desc(), _I.place)
+_EXTEND = (
+    update(RESPONSES)
+    .where(_R.id.in_(select(_CHAIN.c.id)))
+    .values(expires=lasting(RESPONSES), used=NOW)
+    .returning(_R.id)
+)
+_ITEMS = union_all(
+    select(_I.id, _I.body)
+    .join(RESPONSES, _R.id == _I.response)
+    .where(_I.tenant == TENANT, _I.id.in_(IDS), alive(RESPONSES)),
+    select(_T.id, _T.body)
+    .join(CONVERSATIONS, CONVERSATIONS.c.id == _T.conversation)
+    .where(_T.tenant == TENANT, _T.id.in_(IDS), alive(CONVERSATIONS)),
+)
+_DELETE = delete(RESPONSES).where(_IS)
+_GROW = update(RESPONSES).where(_R.id == ID).values(size=_R.size + _MORE, used=NOW)
+_EVENTS = (
+    select(_E.number, _E.body)
+    .join(RESPONSES, _R.id == _E.response)
+    .where(_E.number > bindparam("after_", type_=Integer), _IS)
+    .order_by(_E.number)
+    .limit(_COUNT)
+)
+_RENEW = (
+    update(RESPONSES)
+    .where(_R.id.in_(IDS), _UNSETTLED)
+    .values(lease=bindparam("lease_", type_=Double))
+    .returning(_R.id)
+)
+_ORPHANS = _whole().where(_R.lease <= NOW, _UNSETTLED).order_by(_R.created, _R.id, _I.place)
 
 
 class SqlResponses:
@@ -58,144 +159,118 @@ class SqlResponses:
         items = (*response.input, *response.output)
         size = weight(response.body, *bodies(items))
         check(size, self._max_size)
-        row = {column.name: getattr(response, column.name) for column in _FACTS}
+        row = {name: getattr(response, name) for name in _NAMES}
         row |= {"body": response.body, "inputs": len(response.input), "used": self._now(), "size": size}
-        async with self._database.write() as connection:
-            await connection.execute(insert(RESPONSES), row)
-            if items:
-                await connection.execute(insert(RESPONSE_ITEMS), _rows(response, items, 0))
+        rows = _rows(response, items, 0)
+
+        def save(connection: Connection) -> None:
+            connection.execute(_SAVE, row)
+            if rows:
+                connection.execute(_ADD_ITEMS, rows)
+
+        await self._database.write(save)
 
     async def settle(self, response: StoredResponse) -> bool:
         more = weight(response.body, *bodies(response.output))
         check(more, self._max_size)
-        written = (
-            update(RESPONSES)
-            .where(_R.id == response.id, _R.tenant == response.tenant, _UNSETTLED)
-            .where(alive(RESPONSES, self._now()))
-            .values(
-                status=response.status,
-                body=response.body,
-                deployment=response.deployment,
-                lease=_R.lease if response.status in UNSETTLED else None,
-                used=self._now(),
-                size=_R.size + more,
-            )
-            .returning(_R.inputs)
-        )
-        async with self._database.write() as connection:
-            inputs = (await connection.execute(written)).scalar()
+        statement = _PROGRESS if response.status in UNSETTLED else _SETTLE
+        values = {
+            **self._named(response.tenant, response.id),
+            "status_": response.status,
+            "body_": response.body,
+            "deployment_": response.deployment,
+            "more_": more,
+        }
+
+        def settle(connection: Connection) -> bool:
+            inputs = connection.execute(statement, values).scalar()
             if inputs is None:
                 return False
-            await connection.execute(
-                delete(RESPONSE_ITEMS).where(_I.response == response.id, _I.place >= inputs)
-            )
+            connection.execute(_DROP_OUTPUT, {"id_": response.id, "count_": inputs})
             if response.output:
-                await connection.execute(insert(RESPONSE_ITEMS), _rows(response, response.output, inputs))
-        return True
+                connection.execute(_ADD_ITEMS, _rows(response, response.output, inputs))
+            return True
+
+        return await self._database.write(settle)
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
-        one = _whole().where(_R.id == id_, _R.tenant == tenant, alive(RESPONSES, self._now()))
-        async with self._database.read() as connection:
-            found = _folded(await connection.execute(one.order_by(_I.place)))
+        named = self._named(tenant, id_)
+        found = await self._database.read(lambda connection: _folded(connection.execute(_GET, named)))
         return found[0] if found else None
 
     async def history(
         self, tenant: str, id_: str, *, expires: float | None
     ) -> Sequence[StoredResponse] | None:
-        now = self._now()
-        start = select(_R.id, _R.previous, literal(0).label("depth"))
-        chain = start.where(_R.id == id_, _R.tenant == tenant, alive(RESPONSES, now)).cte(recursive=True)
-        older = RESPONSES.alias()
-        chain = chain.union_all(
-            select(older.c.id, older.c.previous, chain.c.depth + 1).where(
-                older.c.id == chain.c.previous, older.c.tenant == tenant, alive(older, now)
-            )
-        )
-        whole = _whole(chain.join(RESPONSES, _R.id == chain.c.id))
-        async with self._database.read() as connection:
-            rows = await connection.execute(whole.order_by(chain.c.depth.desc(), _I.place))
-            found = _folded(rows)
+        named = self._named(tenant, id_)
+        found = await self._database.read(lambda connection: _folded(connection.execute(_HISTORY, named)))
         if not found or found[0].previous is not None:
             return None
-        lasting_now = [replace(one, expires=later(one.expires, expires)) for one in found]
-        if lasting_now == found:
+        ends = [later(one.expires, expires) for one in found]
+        if ends == [one.expires for one in found]:
             return found
-        extended = (
-            update(RESPONSES)
-            .where(_R.id.in_(select(chain.c.id)))
-            .values(expires=lasting(RESPONSES, expires), used=now)
-            .returning(_R.id)
-        )
-        async with self._database.write() as connection:
-            there = len((await connection.execute(extended)).all())
-        return lasting_now if there == len(found) else None
+        values = {**named, "until_": expires}
+        there = await self._database.write(lambda connection: len(connection.execute(_EXTEND, values).all()))
+        if there < len(found):
+            return None
+        return [replace(one, expires=end) for one, end in zip(found, ends, strict=True)]
 
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
-        now, found = self._now(), dict[str, bytes]()
-        turns = CONVERSATION_ITEMS.c
-        async with self._database.read() as connection:
+        now = self._now()
+
+        def items(connection: Connection) -> dict[str, bytes]:
+            found: dict[str, bytes] = {}
             for some in chunks(ids):
-                answered = (
-                    select(_I.id, _I.body)
-                    .join(RESPONSES, _R.id == _I.response)
-                    .where(_I.tenant == tenant, _I.id.in_(some), alive(RESPONSES, now))
-                )
-                added = (
-                    select(turns.id, turns.body)
-                    .join(CONVERSATIONS, CONVERSATIONS.c.id == turns.conversation)
-                    .where(turns.tenant == tenant, turns.id.in_(some), alive(CONVERSATIONS, now))
-                )
-                rows = await connection.execute(union_all(answered, added))
+                rows = connection.execute(_ITEMS, {"tenant_": tenant, "ids_": some, "now_": now})
                 found.update((row.id, row.body) for row in rows)
-        return found
+            return found
+
+        return await self._database.read(items)
 
     async def delete(self, tenant: str, id_: str) -> bool:
-        gone = delete(RESPONSES).where(_R.id == id_, _R.tenant == tenant, alive(RESPONSES, self._now()))
-        async with self._database.write() as connection:
-            return bool((await connection.execute(gone)).rowcount)
+        named = self._named(tenant, id_)
+        return bool(
+            await self._database.write(lambda connection: connection.execute(_DELETE, named).rowcount)
+        )
 
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
+        if not events:
+            return
         more = weight(*events)
         check(more, self._max_size)
-        grown = update(RESPONSES).where(_R.id == id_).values(size=_R.size + more, used=self._now())
+        grown = {"id_": id_, "more_": more, "now_": self._now()}
         rows = [
             {"response": id_, "number": number, "body": event} for number, event in enumerate(events, first)
         ]
-        async with self._database.write() as connection:
-            if rows and (await connection.execute(grown)).rowcount:
-                await connection.execute(insert(RESPONSE_EVENTS), rows)
+
+        def append(connection: Connection) -> None:
+            if connection.execute(_GROW, grown).rowcount:
+                connection.execute(_ADD_EVENTS, rows)
+
+        await self._database.write(append)
 
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
     ) -> Sequence[tuple[int, bytes]]:
-        wanted = (
-            select(_E.number, _E.body)
-            .join(RESPONSES, _R.id == _E.response)
-            .where(_E.response == id_, _E.number > after)
-            .where(_R.tenant == tenant, alive(RESPONSES, self._now()))
-            .order_by(_E.number)
-            .limit(limit)
-        )
-        async with self._database.read() as connection:
-            return [(row.number, row.body) for row in await connection.execute(wanted)]
+        values = {**self._named(tenant, id_), "after_": after, "count_": limit}
+        rows = await self._database.read(lambda connection: connection.execute(_EVENTS, values).all())
+        return [(row.number, row.body) for row in rows]
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
-        renewed: set[str] = set()
-        async with self._database.write() as connection:
+        def renew(connection: Connection) -> set[str]:
+            renewed: set[str] = set()
             for some in chunks(ids):
-                written = update(RESPONSES).where(_R.id.in_(some), _UNSETTLED).values(lease=lease)
-                renewed.update((await connection.execute(written.returning(_R.id))).scalars())
-        return renewed
+                renewed.update(connection.execute(_RENEW, {"ids_": some, "lease_": lease}).scalars())
+            return renewed
+
+        return await self._database.write(renew)
 
     async def orphans(self, now: float) -> Sequence[StoredResponse]:
-        left = _whole().where(_R.lease <= now, _UNSETTLED).order_by(_R.created, _R.id, _I.place)
-        async with self._database.read() as connection:
-            return _folded(await connection.execute(left))
+        return await self._database.read(
+            lambda connection: _folded(connection.execute(_ORPHANS, {"now_": now}))
+        )
 
-
-def _whole(source: Any = RESPONSES) -> Select[Any]:
-    """Answers with their items, a row for each item."""
-    return select(*_WHOLE).select_from(source.outerjoin(RESPONSE_ITEMS, _I.response == _R.id))
+    def _named(self, tenant: str, id_: str) -> dict[str, Any]:
+        return {"tenant_": tenant, "id_": id_, "now_": self._now()}
 
 
 def _rows(response: StoredResponse, items: Sequence[Item], first: int) -> list[dict[str, Any]]:
@@ -221,7 +296,7 @@ def _folded(rows: Iterable[Any]) -> list[StoredResponse]:
             answers[-1][1].append(Item(row.item, row.item_body))
     return [
         StoredResponse(
-            **{column.name: getattr(row, column.name) for column in _FACTS},
+            **dict(zip(_NAMES, row, strict=False)),
             body=row.body,
             input=tuple(items[: row.inputs]),
             output=tuple(items[row.inputs :]),

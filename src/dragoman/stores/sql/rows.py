@@ -1,4 +1,8 @@
-"""What several tables have in common: what is alive, how long it lasts, how much is too much."""
+"""What several tables have in common: what is alive, how long it lasts, how much is too much.
+
+Statements are built once, so that SQLAlchemy compiles them once. What differs from call to call is a
+parameter, whose name ends in `_` because a column's own name would say what is written to it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, FromClause, case, null, or_
+from sqlalchemy import ColumnElement, Double, FromClause, LargeBinary, String, bindparam, case, null, or_
 
 from dragoman.state.store import Item, StoreFull
 
@@ -17,16 +21,23 @@ _ROW = 200
 """Bytes that a row takes beside its content, about."""
 
 
-def alive(table: FromClause, now: float) -> ColumnElement[bool]:
-    """Whether a row has not expired."""
-    return or_(table.c.expires.is_(None), table.c.expires > now)
+ID = bindparam("id_", type_=String)
+IDS = bindparam("ids_", type_=String, expanding=True)
+TENANT = bindparam("tenant_", type_=String)
+NOW = bindparam("now_", type_=Double)
+UNTIL = bindparam("until_", type_=Double)
+"""The end that is asked for, None = never."""
+BODY = bindparam("body_", type_=LargeBinary)
 
 
-def lasting(table: FromClause, expires: float | None) -> ColumnElement[Any]:
-    """The later end of the row's own and `expires`, NULL and None = never."""
-    if expires is None:
-        return null()
-    return case((table.c.expires < expires, expires), else_=table.c.expires)
+def alive(table: FromClause) -> ColumnElement[bool]:
+    """Whether a row has not expired at NOW."""
+    return or_(table.c.expires.is_(None), table.c.expires > NOW)
+
+
+def lasting(table: FromClause) -> ColumnElement[Any]:
+    """The later end of the row's own and UNTIL."""
+    return case((UNTIL.is_(None), null()), (table.c.expires < UNTIL, UNTIL), else_=table.c.expires)
 
 
 def chunks(values: Iterable[T]) -> Iterator[list[T]]:

@@ -5,19 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
-from sqlalchemy import delete, exists, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Connection, LargeBinary, bindparam, delete, exists, insert, select, update
 
 from dragoman.state.store import StoreFailed
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database, upsert
-from dragoman.stores.sql.rows import chunks, weight
+from dragoman.stores.sql.rows import NOW, UNTIL, chunks, weight
 from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS
 
 _S, _K = SEALS.c, SEAL_KEYS.c
 _NAME = "seals"
 _PRECISION = 1 / 16
 """The part of its time by which an entry may leave too early: finding one would be a write every time."""
+_GLANCE = 256
+"""Keys to look up at once; with more than that, everybody else would wait too long."""
+
+_KEYS = bindparam("keys_", type_=LargeBinary, expanding=True)
+_NUMBERS = bindparam("numbers_", type_=BigInteger, expanding=True)
+_FIND = (
+    select(_K.key, _S.number, _S.entry, _S.until)
+    .join(SEALS, _S.number == _K.seal)
+    .where(_K.key.in_(_KEYS), _S.until > NOW)
+)
+_LAST = update(SEALS).where(_S.number.in_(_NUMBERS)).values(until=UNTIL)
+_DROP_KEYS = delete(SEAL_KEYS).where(_K.key.in_(_KEYS)).returning(_K.seal)
+_DROP_UNLED = delete(SEALS).where(_S.number.in_(_NUMBERS), ~exists().where(_K.seal == _S.number))
+_KEEP = insert(SEALS).returning(_S.number)
+_ADD_KEYS = upsert(SEAL_KEYS)
+_LEAD = _ADD_KEYS.on_conflict_do_update(index_elements=[_K.key], set_={"seal": _ADD_KEYS.excluded.seal})
 
 
 class SqlVault:
@@ -40,51 +55,60 @@ class SqlVault:
     async def keep(self, keys: Iterable[bytes], entry: bytes, *, owner: bytes) -> None:
         """Keep an entry under each of these keys. One that is larger than the vault is not kept."""
         named = sorted(set(keys))
+        if not named:
+            return
         size = weight(entry, *named)
         row = {"owner": owner, "entry": entry, "size": size, "until": self._now() + self._limits.seals_ttl}
-        async with self._database.write() as connection:
-            await self._forget(connection, named)
-            if not named or size > self._limits.seals_size:
-                return
-            seal = (await connection.execute(insert(SEALS).returning(_S.number), row)).scalar_one()
-            mine = upsert(SEAL_KEYS)
-            mine = mine.on_conflict_do_update(index_elements=[_K.key], set_={"seal": seal})
-            await connection.execute(mine, [{"key": key, "seal": seal} for key in named])
 
-    async def _forget(self, connection: AsyncConnection, keys: list[bytes]) -> None:
-        """Keys are about to mean another entry: those that nothing leads to any more go."""
-        for some in chunks(keys):
-            dropped = delete(SEAL_KEYS).where(_K.key.in_(some)).returning(_K.seal)
-            left = sorted(set((await connection.execute(dropped)).scalars()))
-            if left:
-                led_to = exists().where(_K.seal == _S.number)
-                await connection.execute(delete(SEALS).where(_S.number.in_(left), ~led_to))
+        def keep(connection: Connection) -> None:
+            _forget(connection, named)
+            if size <= self._limits.seals_size:
+                seal = connection.execute(_KEEP, row).scalar_one()
+                connection.execute(_LEAD, [{"key": key, "seal": seal} for key in named])
+
+        await self._database.write(keep)
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
         """The entries of these keys, as far as they are still there."""
+        wanted = list(keys)
         now, ttl = self._now(), self._limits.seals_ttl
-        found: dict[bytes, bytes] = {}
-        fading: set[int] = set()
-        async with self._database.read() as connection:
-            for some in chunks(keys):
-                wanted = select(_K.key, _S.number, _S.entry, _S.until).join(SEALS, _S.number == _K.seal)
-                for row in await connection.execute(wanted.where(_K.key.in_(some), _S.until > now)):
-                    found[row.key] = row.entry
-                    if row.until < now + ttl * (1 - _PRECISION):
-                        fading.add(row.number)
+
+        def find(connection: Connection) -> list[tuple[bytes, int, bytes, float]]:
+            return [
+                tuple(row)
+                for some in chunks(wanted)
+                for row in connection.execute(_FIND, {"keys_": some, "now_": now})
+            ]
+
+        look = self._database.glance if len(wanted) <= _GLANCE else self._database.read
+        rows = await look(find)
+        fading = {number for _, number, _, until in rows if until < now + ttl * (1 - _PRECISION)}
         if fading:
+
+            def last(connection: Connection) -> None:
+                for numbers in chunks(fading):
+                    connection.execute(_LAST, {"numbers_": numbers, "until_": now + ttl})
+
             with suppress(StoreFailed):  # what was found is found
-                async with self._database.write() as connection:
-                    for numbers in chunks(fading):
-                        lasts = update(SEALS).where(_S.number.in_(numbers)).values(until=now + ttl)
-                        await connection.execute(lasts)
-        return found
+                await self._database.write(last)
+        return {key: entry for key, _, entry, _ in rows}
+
+
+def _forget(connection: Connection, keys: list[bytes]) -> None:
+    """Keys are about to mean another entry: those that nothing leads to any more go."""
+    for some in chunks(keys):
+        left = set(connection.execute(_DROP_KEYS, {"keys_": some}).scalars())
+        if left:
+            connection.execute(_DROP_UNLED, {"numbers_": sorted(left)})
 
 
 async def secret(database: Database, made: bytes) -> bytes:
     """The secret that all processes share: `made` where there is none yet."""
+    new = upsert(SECRETS).values(name=_NAME, value=made).on_conflict_do_nothing()
     own = select(SECRETS.c.value).where(SECRETS.c.name == _NAME)
-    async with database.write() as connection:
-        new = upsert(SECRETS).values(name=_NAME, value=made)
-        await connection.execute(new.on_conflict_do_nothing())
-        return bytes((await connection.execute(own)).scalar_one())
+
+    def share(connection: Connection) -> bytes:
+        connection.execute(new)
+        return bytes(connection.execute(own).scalar_one())
+
+    return await database.write(share)

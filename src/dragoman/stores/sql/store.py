@@ -5,24 +5,39 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Table, delete, func, literal, select, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    delete,
+    func,
+    literal,
+    not_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 
 from dragoman.seams import Seams
 from dragoman.state.seals import Vault
-from dragoman.state.store import Conversations, Responses, Sessions
+from dragoman.state.store import UNSETTLED, Conversations, Responses, Sessions
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.conversations import SqlConversations
-from dragoman.stores.sql.database import Database, failed, sqlite_engine
+from dragoman.stores.sql.database import Database, failed
 from dragoman.stores.sql.migrate import migrate
 from dragoman.stores.sql.responses import SqlResponses
 from dragoman.stores.sql.rows import excess
 from dragoman.stores.sql.schema import CONVERSATIONS, RESPONSES, SEALS, SESSIONS
 from dragoman.stores.sql.seals import SqlVault, secret
 from dragoman.stores.sql.sessions import SqlSessions, drop_least_used
+from dragoman.stores.sql.sqlite import SqliteDatabase
 
 _BATCH = 500
 """Rows that one transaction of a sweep removes, so that nobody who writes waits long for it."""
@@ -52,7 +67,7 @@ class SqlStore:
             await asyncio.to_thread(_make, file)
         except OSError as error:
             raise failed(error) from error
-        database = Database(sqlite_engine(file))
+        database = SqliteDatabase(file)
         try:
             await migrate(database)
             made = bytes.fromhex(seams.random_id() + seams.random_id())
@@ -65,10 +80,12 @@ class SqlStore:
         """Forget what has expired, and the least recently used of what is too much."""
         for end in (RESPONSES.c.expires, CONVERSATIONS.c.expires, SESSIONS.c.expires, SEALS.c.until):
             await self._remove(end <= now, end.table)
-        await self._fit((RESPONSES, CONVERSATIONS), "tenant", "used", self._limits.size)
-        await self._fit((SEALS,), "owner", "until", self._limits.seals_size)
-        async with self._database.write() as connection:
-            await drop_least_used(connection, self._limits.session_count)
+        running = and_(RESPONSES.c.status.in_(sorted(UNSETTLED)), RESPONSES.c.lease > now)
+        leaving = {RESPONSES: not_(running), CONVERSATIONS: true()}
+        await self._fit(leaving, "tenant", "used", self._limits.size)
+        await self._fit({SEALS: true()}, "owner", "until", self._limits.seals_size)
+        most = self._limits.session_count
+        await self._database.write(lambda connection: drop_least_used(connection, most))
 
     async def close(self) -> None:
         """Let go of the file."""
@@ -80,21 +97,29 @@ class SqlStore:
         some = delete(table).where(key.in_(select(*table.primary_key).where(condition).limit(_BATCH)))
         removed = _BATCH
         while removed == _BATCH:
-            async with self._database.write() as connection:
-                removed = (await connection.execute(some)).rowcount
+            removed = await self._database.write(lambda connection: connection.execute(some).rowcount)
 
-    async def _fit(self, tables: Sequence[Table], share: str, used: str, limit: int) -> None:
-        """Make what some tables hold fit together: whoever takes most loses what was used longest ago."""
-        totals: Counter[Any] = Counter()
-        async with self._database.read() as connection:
-            for table in tables:
-                sums = select(table.c[share], func.sum(table.c.size)).group_by(table.c[share])
-                for owner, size in await connection.execute(sums):
+    async def _fit(
+        self, tables: Mapping[Table, ColumnElement[bool]], share: str, used: str, limit: int
+    ) -> None:
+        """Make what some tables hold fit together: whoever takes most loses what was used longest ago.
+        tables: each with what may leave.
+        """
+        sums = [select(table.c[share], func.sum(table.c.size)).group_by(table.c[share]) for table in tables]
+
+        def total(connection: Connection) -> Counter[Any]:
+            totals: Counter[Any] = Counter()
+            for one in sums:
+                for owner, size in connection.execute(one):
                     totals[owner] += int(size)
-        for owner, more in excess(totals, limit).items():
-            await self._shrink(
-                [_Aged(table, table.c[share] == owner, table.c[used]) for table in tables], more
-            )
+            return totals
+
+        for owner, more in excess(await self._database.read(total), limit).items():
+            shares = [
+                _Aged(table, and_(table.c[share] == owner, leaves), table.c[used])
+                for table, leaves in tables.items()
+            ]
+            await self._shrink(shares, more)
 
     async def _shrink(self, shares: Sequence[_Aged], more: int) -> None:
         """Remove the least recently used rows of an owner, until they are at least so many bytes."""
@@ -108,19 +133,23 @@ class SqlStore:
             for place, aged in enumerate(shares)
         ]
         oldest = union_all(*rows).order_by("last").limit(_BATCH)
-        while more > 0:
+
+        def shrink(connection: Connection, more: int) -> int | None:
+            """How much is still too much, None when nothing is left that may leave."""
             leaving: list[list[Any]] = [[] for _ in shares]
-            async with self._database.write() as connection:
-                for place, key, size, _ in await connection.execute(oldest):
-                    if more <= 0:
-                        break
-                    leaving[place].append(key)
-                    more -= size
-                for aged, keys in zip(shares, leaving, strict=True):
-                    (key,) = aged.table.primary_key
-                    await connection.execute(delete(aged.table).where(key.in_(keys)))
-            if not any(leaving):
-                return
+            for place, key, size, _ in connection.execute(oldest).all():
+                if more <= 0:
+                    break
+                leaving[place].append(key)
+                more -= size
+            for aged, keys in zip(shares, leaving, strict=True):
+                (key,) = aged.table.primary_key
+                connection.execute(delete(aged.table).where(key.in_(keys)))
+            return more if any(leaving) else None
+
+        left: int | None = more
+        while left is not None and left > 0:
+            left = await self._database.write(partial(shrink, more=left))
 
 
 class _Aged(NamedTuple):
