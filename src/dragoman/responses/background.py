@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -43,7 +43,16 @@ _FLUSH: Final = 0.05
 """Seconds for which events are gathered before they are kept together."""
 _POLL: Final = 0.25
 """Seconds between two looks at an answer that another process runs."""
-_TERMINAL: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_LATE: Final = 2.0
+"""Seconds for which the last event of an answer that has ended is waited for: it is kept a moment later."""
+_ENDINGS: Final[Mapping[Status, str]] = {
+    "completed": "response.completed",
+    "incomplete": "response.incomplete",
+    "failed": "response.failed",
+    "cancelled": "response.failed",
+}
+"""The last event by how an answer has ended. There is none for what was cancelled; see its status."""
+_TERMINAL: Final = frozenset(_ENDINGS.values())
 
 Run = Callable[[Exchange, Inbound, Client], Awaitable[None]]
 
@@ -73,16 +82,20 @@ class Refused(msgspec.Struct, frozen=True):
 class Writer:
     """Where a flight in the background writes to. Implements `work.Client`, framing "ndjson"."""
 
-    def __init__(self, background: Background) -> None:
+    def __init__(self, background: Background, exchange: Exchange) -> None:
         self._background = background
+        self._exchange = exchange
         self._turn: ResponseTurn
         self._record: StoredResponse
         self._buffer: list[bytes] = []
-        self._next = 0
+        self._next = self._kept = 0
         self._flusher: asyncio.Task[None] | None = None
-        self._over = False
+        self._flushing = asyncio.Lock()
+        """Events are kept in order, however slow the store is."""
         self._work: Work
         self.begun = False
+        self.over = False
+        """Whether the last event is there: what is complete is kept, and stopped by nobody."""
         self.accepted: asyncio.Future[StoredResponse | Refused] = asyncio.get_running_loop().create_future()
 
     async def accept(self, turn: ResponseTurn, work: Work) -> None:
@@ -106,12 +119,13 @@ class Writer:
         self._background.running[record.id] = self
         for word in ("created", "queued"):
             self._add({"type": f"response.{word}", "response": response})
-        await self.flush()
+        await reachable(self.flush())
         self.begun = True  # from now on a failure is part of the answer
         self.accepted.set_result(record)
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A failure before the answer existed."""
+        self._exchange.status = status
         self.accepted.set_result(Refused(status, headers, body))
 
     def expect_stream(self) -> None:
@@ -119,6 +133,7 @@ class Writer:
 
     async def begin(self, status: int, headers: Headers) -> None:
         """There are no headers."""
+        self._exchange.status = status
 
     async def write(self, data: bytes) -> None:
         """More events, a line each."""
@@ -133,7 +148,7 @@ class Writer:
 
     def _take(self, data: bytes) -> None:
         for line in data.splitlines():
-            if line and not self._over:
+            if line and not self.over:
                 self._add(decode(line))
 
     def _add(self, event: dict[str, Any]) -> None:
@@ -142,33 +157,40 @@ class Writer:
         self._buffer.append(encode({**event, "sequence_number": self._next}))
         self._next += 1
         if event["type"] in _TERMINAL:
-            self._over = True
+            self.over = True
 
     async def _later(self) -> None:
         await asyncio.sleep(_FLUSH)
         self._flusher = None
         try:
             await self.flush()
-        except StoreFailed:
+        except (StoreFailed, RequestFailed):
             log.exception("events of %s could not be kept", self._record.id)
 
     async def flush(self) -> None:
-        """Keep what has been gathered."""
-        events, self._buffer = self._buffer, []
+        """Keep what has been gathered. Raises StoreFailed: it is gathered still."""
+        async with self._flushing:
+            events, self._buffer = self._buffer, []
+            try:
+                await self._keep(events)
+            except StoreFailed:
+                self._buffer[:0] = events
+                raise
+
+    async def _keep(self, events: Sequence[bytes]) -> None:
         if not events:
             return
-        responses, first = self._turn.keeping.store.responses, self._next - len(events)
-        if self._over:
+        responses, first = self._turn.keeping.store.responses, self._kept
+        if self.over:
             if not await self._settle(decode(events[-1])["response"]):
                 return  # it was cancelled or deleted meanwhile, so it has another end
         elif self._record.status == "queued" and first > 1:
-            self._record = msgspec.structs.replace(
-                self._record,
-                status="in_progress",
-                body=encode({**decode(self._record.body), "status": "in_progress"}),
-            )
-            await responses.settle(self._record)
+            body = encode({**decode(self._record.body), "status": "in_progress"})
+            running = msgspec.structs.replace(self._record, status="in_progress", body=body)
+            await responses.settle(running)
+            self._record = running
         await responses.append(self._record.id, first, events)
+        self._kept += len(events)
         self._background.wake(self._record.id)
 
     async def _settle(self, response: Mapping[str, Any]) -> bool:
@@ -186,7 +208,7 @@ class Writer:
         """The flight ends without an answer."""
         if not self.accepted.done():
             self.accepted.set_exception(RequestFailed(fault))
-        elif self.begun and not self._over:
+        elif self.begun and not self.over:
             await self.end(self._work.failing(fault))
 
 
@@ -216,7 +238,6 @@ class Background:
         asked: the exchange that asks for it; the answer gets one of its own. inbound: a stream, framed
         "ndjson".
         """
-        writer = Writer(self)
         seams = self._keeping.seams
         exchange = Exchange(
             f"ex_{seams.random_id()}",
@@ -228,6 +249,7 @@ class Background:
             created=seams.now(),
         )
         exchange.client = asked.client
+        writer = Writer(self, exchange)
         turn = BackgroundTurn(self._keeping, tenant, writer)
         flight = self._flight(exchange, msgspec.structs.replace(inbound, turn=turn), writer)
         task = spawn(flight, f"background {exchange.id}")
@@ -267,6 +289,7 @@ class Background:
     async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[bytes]:
         """The events of an answer behind a number, kept and to come, until the last."""
         responses = self._keeping.store.responses
+        late = 0.0
         while True:
             news = self._news.setdefault(id_, asyncio.Event()) if id_ in self.running else None
             events = await reachable(responses.events(tenant, id_, after=after))
@@ -279,25 +302,19 @@ class Background:
                 continue
             record = await self.look(tenant, id_)
             if record.status not in UNSETTLED:
-                if await reachable(responses.events(tenant, id_, after=after, limit=1)):
+                around = await reachable(responses.events(tenant, id_, after=after - 1, limit=2))
+                if any(number > after for number, _ in around):
                     continue
-                if (ending := await self._ending(record, after)) is not None:
-                    yield ending
-                return
+                if around and decode(around[0][1])["type"] in _TERMINAL:
+                    return  # it has been read before
+                if record.status == "cancelled" or (news is None and late >= _LATE):
+                    yield _ending(record, after + 1)
+                    return
+                late += _POLL
             if news is None:
                 await asyncio.sleep(_POLL)
             else:
                 await news.wait()
-
-    async def _ending(self, record: StoredResponse, after: int) -> bytes | None:
-        """The last event of an answer that ended without one: cancelled, or its process died."""
-        known = await reachable(
-            self._keeping.store.responses.events(record.tenant, record.id, after=-1, limit=1_000_000)
-        )
-        if known and decode(known[-1][1])["type"] in _TERMINAL:
-            return None  # it has been read
-        number = max(after, known[-1][0] if known else -1) + 1
-        return encode({"type": "response.failed", "sequence_number": number, "response": shown(record)})
 
     async def look(self, tenant: str, id_: str) -> StoredResponse:
         """One answer as it is now; one whose process has gone has failed. Raises RequestFailed (404, 503)."""
@@ -332,7 +349,7 @@ class Background:
     def _stop(self, id_: str) -> None:
         writer = self.running.get(id_)
         for task, at in list(self._tasks.items()):
-            if at is writer and writer is not None:
+            if at is writer and not at.over:
                 task.cancel()
 
     async def _renew(self) -> None:
@@ -388,9 +405,16 @@ class Background:
                 own.cancel()
 
     def stop(self) -> None:
-        """End what runs, without waiting for it."""
-        for task in list(self._tasks):
-            task.cancel()
+        """End what runs, without waiting for it. What is complete is only being kept, and ends by itself."""
+        for task, writer in list(self._tasks.items()):
+            if not writer.over:
+                task.cancel()
+
+
+def _ending(record: StoredResponse, number: int) -> bytes:
+    """The last event of an answer that ended without one: cancelled, or its process died."""
+    event = {"type": _ENDINGS[record.status], "sequence_number": number, "response": shown(record)}
+    return encode(event)
 
 
 _NOT_BACKGROUND: Final = ir.Fault(
