@@ -165,6 +165,7 @@ _GPT_4O: Final = Facts(
     max_output=16_384,
     tools=True,
     images=True,
+    audio=False,
     documents=True,
     structured=True,
     reasoning=False,

@@ -200,7 +200,7 @@ def _call_out(block: ir.ToolCall, scope: Scope, where: str) -> _Wire | None:
         scope.report.lose(where, f"a call that the {block.by} ran cannot be replayed here", "quality")
         return None
     if block.kind == "custom" and not scope.answer:
-        raise WireError("calls of free-text tools have no form here", to_path(where), "unsupported_value")
+        raise WireError("calls of free-text tools have no form here", where, "unsupported_value")
     arguments, wrapped = parse_arguments(block.arguments)
     if wrapped:
         scope.report.change(where, "input._raw", "arguments that are no JSON object are wrapped")
@@ -252,7 +252,7 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
             out["encrypted_content"] = block.sealed.data
         return _finish(out, block, scope, where)
     if block.kind not in {"image", "document"}:
-        raise WireError(f"{block.kind} input is not supported", to_path(where), "unsupported_modality")
+        raise WireError(f"{block.kind} input is not supported", where, "unsupported_modality")
     out = {"type": block.kind}
     if block.form == "search_result":
         out |= {"type": "search_result", "source": block.context, "title": block.name}
@@ -287,9 +287,9 @@ def _source_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
     if block.blocks is not None:
         return {"type": "content", "content": encode_blocks(block.blocks, scope, f"{where}.blocks")}
     if block.file is None:
-        raise WireError(f"the {block.kind} has no content", to_path(where), "invalid_value")
+        raise WireError(f"the {block.kind} has no content", where, "invalid_value")
     if not scope.own:
-        raise WireError("a file id of another provider is unknown here", to_path(where), "unsupported_value")
+        raise WireError("a file id of another provider is unknown here", where, "unsupported_value")
     return {"type": "file", "file_id": block.file}
 
 
@@ -306,11 +306,11 @@ def _inline(block: ir.Media, data: str, scope: Scope, where: str) -> _Wire:
     if scope.own or mime == "application/pdf":
         return {"type": "base64", "media_type": mime, "data": data}
     if not mime.startswith("text/") and mime != "application/json":
-        raise WireError(f"documents of type {mime} are not supported", to_path(where), "unsupported_value")
+        raise WireError(f"documents of type {mime} are not supported", where, "unsupported_value")
     try:
         text = base64.b64decode(data, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
-        raise WireError("the document is not base64 of UTF-8 text", to_path(where), "invalid_value") from None
+        raise WireError("the document is not base64 of UTF-8 text", where, "invalid_value") from None
     scope.report.change(where, "source.data", f"a document of type {mime} is written as plain text")
     return {"type": "text", "media_type": "text/plain", "data": text}
 
@@ -346,8 +346,3 @@ _ENCODE: dict[type, Callable[[Any, Scope, str], _Wire | None]] = {
     ir.Json: _json_out,
     ir.Native: _native_out,
 }
-
-
-def to_path(where: str) -> str:
-    """A place in IR terms in the notation that errors use (`messages[0].content[1]`)."""
-    return where.replace(".blocks[", ".content[")

@@ -78,7 +78,7 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
 def _refuse_media(output: ir.Output) -> None:
     for kind in output.modalities or ():
         if kind != "text":
-            raise WireError(f"answers cannot hold {kind} here", "modalities", "unsupported_modality")
+            raise WireError(f"answers cannot hold {kind} here", "output.modalities", "unsupported_modality")
 
 
 def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str, Any]:

@@ -172,7 +172,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """
     own = request.dialect == NAME
     if request.sampling.n is not None and request.sampling.n > 1:
-        raise WireError("only one answer can be asked for", "n", "unsupported_value")
+        raise WireError("only one answer can be asked for", "sampling.n", "unsupported_value")
     scope = Scope(target.report, own, signatures=target.quirks.signatures)
     thoughts: list[str] = []
     body: dict[str, Any] = {"model": target.model or request.model}

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Severity
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_completions.terms import (
@@ -158,7 +159,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if "echo" in forms:
         body["echo"] = forms["echo"] == "true"
     if request.max_output is None:
-        body["max_tokens"] = target.facts.max_output or _ENOUGH
+        body["max_tokens"] = _room(body["prompt"], target.facts)
         draft.report.add("max_tokens", f"without it an answer ends after {_MAX_TOKENS} tokens")
     elif forms.get("max_output") != "default":
         body["max_tokens"] = request.max_output
@@ -171,6 +172,17 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if request.extra is not None:
         restore(body, request.extra, draft.report, "")
     return WireRequest("chat", body, path=PATH)
+
+
+def _room(prompt: str, facts: Facts) -> int:
+    """The tokens for an answer of any length: prompt and bound together must fit the model's window.
+
+    No text has more tokens than bytes; a long one has far fewer, so there is always a quarter of the window.
+    """
+    most = facts.max_output or _ENOUGH
+    if facts.context is None:
+        return most
+    return min(most, max(facts.context - len(prompt.encode()), facts.context // 4))
 
 
 def _encode_prompt(body: dict[str, Any], request: ir.Request, forms: Mapping[str, str], draft: Draft) -> None:

@@ -15,7 +15,6 @@ from dragoman.dialects.anthropic.block_encoder import (
     encode_block,
     native,
     parse_arguments,
-    to_path,
 )
 from dragoman.dialects.loss import Report
 from dragoman.errors import WireError
@@ -297,8 +296,12 @@ def test_a_mark_of_unknown_length_becomes_the_longest() -> None:
     assert lost(report) == [("here.cache.mode", "hint")]
 
 
-def test_a_place_in_the_words_of_errors() -> None:
-    assert to_path("messages[0].blocks[1].content[2]") == "messages[0].content[1].content[2]"
+def test_what_has_no_block_is_refused_where_the_ir_has_it() -> None:
+    """The client's dialect makes it a place of its own."""
+    scope = Scope(Report("anthropic"), own=False)
+    with pytest.raises(WireError) as caught:
+        encode_block(ir.Media("audio", "audio/wav", "AAAA"), scope, "messages[0].blocks[1]")
+    assert (caught.value.path, caught.value.code) == ("messages[0].blocks[1]", "unsupported_modality")
 
 
 @pytest.mark.parametrize(

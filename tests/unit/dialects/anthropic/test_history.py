@@ -348,7 +348,7 @@ def test_an_assistant_s_sound_leaves_its_transcript() -> None:
 def test_sound_from_the_user_is_refused() -> None:
     with pytest.raises(WireError) as caught:
         written(foreign(user("Listen.", ir.Media("audio", "audio/wav", data="AA=="))))
-    assert (caught.value.code, caught.value.path) == ("unsupported_modality", "messages[0].content[1]")
+    assert (caught.value.code, caught.value.path) == ("unsupported_modality", "messages[0].blocks[1]")
 
 
 def test_foreign_reasoning_refusals_and_seals() -> None:
@@ -388,7 +388,7 @@ def test_what_another_provider_ran_is_lost_by_name() -> None:
 def test_free_text_calls_are_refused() -> None:
     with pytest.raises(WireError) as caught:
         written(foreign(user("Hi"), assistant(ir.ToolCall("c", "f", "x", "custom"))))
-    assert (caught.value.code, caught.value.path) == ("unsupported_value", "messages[1].content[0]")
+    assert (caught.value.code, caught.value.path) == ("unsupported_value", "messages[1].blocks[0]")
 
 
 def test_the_same_history_gives_the_same_bytes() -> None:

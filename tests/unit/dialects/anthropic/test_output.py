@@ -150,4 +150,4 @@ def test_forms_that_do_not_exist_are_named(
 def test_answers_in_sound_or_pictures_are_refused(kind: str) -> None:
     with pytest.raises(WireError) as caught:
         written(foreign(output=ir.Output(modalities=("text", kind))))
-    assert (caught.value.code, caught.value.path) == ("unsupported_modality", "modalities")
+    assert (caught.value.code, caught.value.path) == ("unsupported_modality", "output.modalities")

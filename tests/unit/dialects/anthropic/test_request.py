@@ -324,7 +324,7 @@ def test_a_thinking_model_draws_with_its_own_temperature() -> None:
 def test_several_answers_are_refused_not_made_one() -> None:
     with pytest.raises(WireError) as caught:
         written(foreign(sampling=ir.Sampling(n=2)))
-    assert (caught.value.code, caught.value.path) == ("unsupported_value", "n")
+    assert (caught.value.code, caught.value.path) == ("unsupported_value", "sampling.n")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_completions import DIALECT
 from dragoman.dialects.openai_completions.terms import NAME
@@ -91,6 +92,22 @@ def test_texts_of_others_become_one_prompt_with_room_for_an_answer() -> None:
         (None, "max_tokens"),
     ]
     assert report.losses == []
+
+
+@pytest.mark.parametrize(
+    ("prompt", "facts", "bound"),
+    [
+        ("Hi", Facts(max_output=4096, context=4096), 4094),
+        ("Grüße", Facts(max_output=4096, context=4096), 4089),
+        ("Hi", Facts(max_output=1000, context=4096), 1000),
+        ("Hi", Facts(context=100_000), 4096),
+        ("x" * 5000, Facts(max_output=4096, context=4096), 1024),
+    ],
+)
+def test_prompt_and_answer_fit_the_window_together(prompt: str, facts: Facts, bound: int) -> None:
+    """Servers refuse a bound that the prompt leaves no room for."""
+    wire = DIALECT.encode_request(asked(prompt), Target(Report(NAME), model="m", facts=facts))
+    assert wire.body["max_tokens"] == bound
 
 
 HELLO = ir.Message("user", (ir.Text("Hi"),))
