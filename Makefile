@@ -54,6 +54,7 @@ check-layers: $(DEV)
 check-docs: $(DEV)
 	@echo "docs"; $(PY) -m dragoman.config.schema --check
 	@$(PY) -m tests.unit.dialects.chat_fields.page --check
+	@$(PY) -m tests.matrix --check
 check-locks: $(DEV)
 	@echo "locks"; $(PY) scripts/check_locks.py
 check-tree: $(DEV)
@@ -65,7 +66,7 @@ bench: $(RUN)  ## measure against the hand-written floor, write bench/RESULTS.md
 golden: $(DEV)  ## write the golden files; then read the diff
 	@$(PY) -m pytest -q -n auto tests/golden --update
 
-matrix: $(DEV)  ## run every feature of a chat over every upstream, write docs/chat-matrix.md
+matrix: $(DEV)  ## run every feature of every face over every upstream, write docs/matrix.md
 	@$(PY) -m tests.matrix $(ARGS)
 
 laws: $(DEV)  ## hold every codec to its laws over recorded traffic (WIRE=folder)

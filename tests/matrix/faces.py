@@ -24,7 +24,7 @@ WITH_USAGE: Fields = {"stream_options": {"include_usage": True}}
 
 
 class Face(msgspec.Struct, frozen=True):
-    """One protocol that clients speak to us. ways: how it is asked, by name. limit: its bound of an answer."""
+    """One protocol that clients speak to us. ways: how it is asked. limit: its bound of an answer."""
 
     name: str
     title: str

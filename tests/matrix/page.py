@@ -1,72 +1,77 @@
-"""docs/matrix.md: what the matrix came to. Written by `make matrix`, checked by the tests."""
+"""docs/matrix.md: what the matrix came to. Written by `make matrix`, compared by `make check`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.matrix.asked import ASKED
 from tests.matrix.faces import FACES, Face
 from tests.matrix.features import FEATURES
-from tests.matrix.permitted import Cell, Done, Outcome, Permitted
+from tests.matrix.permitted import FREE, Cell, Done, Outcome, Permitted
 from tests.matrix.upstreams import UPSTREAMS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "matrix.md"
 _HEAD = """\
 # What works where
 
-Every client protocol over every provider's, feature by feature. Each cell is a run, whole, streamed and, where
-the protocol has them, over a WebSocket: the official `openai` client asks the gateway, and behind the gateway
-stands a fake provider that refuses what the real one refuses, the embedded model, or the simulator. What
-arrived on both sides is looked at. `make matrix` runs them all and writes this page.
+Every client protocol over every provider's, feature by feature. Each cell is a run, whole, streamed and over a
+WebSocket where the client's protocol has one: the official `openai` client asks the gateway, and behind the
+gateway stands a fake provider that refuses what the real one refuses, the embedded model (which is not asked
+over WebSockets), or the simulator. What arrived on both sides is looked at. `make matrix` runs them all and
+writes this page.
 
 *yes*: it works, and nothing of the request is lost. A number: the status and code that the client gets,
 before anything is sent. *loses*: it works without what is named below the table; `x-dragoman-losses` counts
 it, and strict mode refuses what would change the meaning. A dash: the client's protocol has no words for it.
 """
-_ASKED = "## Asked through "
-_REASONS = "### Why not"
 _TITLES = {upstream.name: upstream.title for upstream in UPSTREAMS}
 _NONE = "–"
 
 
-def render(outcomes: Mapping[Cell, Outcome], permitted: Permitted) -> str:
-    """The whole page."""
-    parts = [_HEAD, *_summary(outcomes)]
+def render(permitted: Permitted) -> str:
+    """The whole page. Every cell comes to what it may come to, or its test fails."""
+    outcomes = {key: permitted.outcome(key) for key in cells()}
+    parts = [_HEAD, *_summary(list(outcomes.values()))]
     for face in FACES:
-        parts += [f"{_ASKED}{face.title}", "", *_table(_rows(face, outcomes)), ""]
-        parts += [_REASONS, "", *_table(_reasons(face, outcomes, permitted)), ""]
+        parts += [f"## Asked through {face.title}", "", *_table(_rows(face, outcomes)), ""]
+        parts += ["### Why not", "", *_table(_reasons(face, permitted)), ""]
     return "\n".join(parts)
 
 
-def _summary(outcomes: Mapping[Cell, Outcome]) -> list[str]:
-    told = list(outcomes.values())
-    fine = told.count(Done())
-    refused = sum(not isinstance(outcome, Done) for outcome in told)
-    losing = len(told) - fine - refused
-    return [f"Of {len(told)} cells {fine} work, {losing} work with a stated loss, {refused} are refused.", ""]
+def cells() -> Iterator[Cell]:
+    """Every cell that can be asked, in the order of the page."""
+    for face in FACES:
+        for upstream in _TITLES:
+            for feature in FEATURES:
+                if feature.name in ASKED[face.name]:
+                    yield face.name, upstream, feature.name
+
+
+def _summary(outcomes: Sequence[Outcome]) -> list[str]:
+    fine = outcomes.count(FREE)
+    refused = sum(not isinstance(outcome, Done) for outcome in outcomes)
+    losing = len(outcomes) - fine - refused
+    told = f"Of {len(outcomes)} cells {fine} work, {losing} work with a stated loss, {refused} are refused."
+    return [told, ""]
 
 
 def _rows(face: Face, outcomes: Mapping[Cell, Outcome]) -> list[list[str]]:
     rows = [["", *_TITLES.values()]]
     for feature in FEATURES:
         keys = [(face.name, upstream, feature.name) for upstream in _TITLES]
-        possible = feature.name in ASKED[face.name]
-        rows.append([feature.name, *(cell(outcomes[key]) if possible else _NONE for key in keys)])
+        rows.append([feature.name, *(cell(outcomes[key]) if key in outcomes else _NONE for key in keys)])
     return rows
 
 
-def _reasons(face: Face, outcomes: Mapping[Cell, Outcome], permitted: Permitted) -> list[list[str]]:
+def _reasons(face: Face, permitted: Permitted) -> list[list[str]]:
     rows = [["provider", "what", "outcome", "reason"]]
-    rows += [
-        ["any", feature, _NONE, reason] for (name, feature), reason in permitted.absent.items() if name == face.name
-    ]
-    rows += [
-        [_TITLES[key[1]], key[2], _full(outcomes[key]), permission.reason]
-        for key, permission in permitted.cells.items()
-        if key[0] == face.name
-    ]
+    for (name, feature), reason in permitted.absent.items():
+        if name == face.name:
+            rows.append(["any", feature, _NONE, reason])
+    for (name, upstream, feature), permission in permitted.cells.items():
+        if name == face.name:
+            rows.append([_TITLES[upstream], feature, _full(permission.outcome), permission.reason])
     return rows
 
 
@@ -93,16 +98,3 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-@cache
-def documented() -> dict[Cell, str]:
-    """The cells of the page as it lies in the repository."""
-    found: dict[Cell, str] = {}
-    sections = PAGE.read_text(encoding="utf-8").split(_ASKED)[1:]
-    for face, section in zip(FACES, sections, strict=True):
-        table, _, _ = section.partition(_REASONS)
-        rows = [line[2:-2].split(" | ") for line in table.splitlines() if line.startswith("|")]
-        for name, *cells in rows[2:]:
-            found |= {(face.name, up, name): told for up, told in zip(_TITLES, cells, strict=True)}
-    return found

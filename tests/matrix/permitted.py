@@ -28,6 +28,8 @@ class Done(msgspec.Struct, frozen=True):
 
 
 Outcome: TypeAlias = Refused | Done
+FREE = Done()
+"""What nobody has to permit."""
 
 
 class Permission(msgspec.Struct, frozen=True):
@@ -44,13 +46,18 @@ class Permitted(msgspec.Struct, frozen=True):
     absent: dict[tuple[str, str], str]
     cells: dict[Cell, Permission]
 
+    def outcome(self, cell: Cell) -> Outcome:
+        """What a cell must come to."""
+        permission = self.cells.get(cell)
+        return FREE if permission is None else permission.outcome
+
 
 def load() -> Permitted:
     """The file as it is."""
     stated = tomllib.loads(FILE.read_text(encoding="utf-8"))
     absent = {(one["face"], name): one["reason"] for one in stated["absent"] for name in one["features"]}
     cells = {
-        (face, one["upstream"], name): Permission(read(one), one["reason"])
+        (face, one["upstream"], name): Permission(_read(one), one["reason"])
         for face in stated["ceilings"]
         for one in stated[face]
         for name in one["features"]
@@ -59,13 +66,5 @@ def load() -> Permitted:
     return Permitted(stated["ceilings"], absent, cells)
 
 
-def read(outcome: dict[str, Any]) -> Outcome:
-    """An outcome as it stands in the file, or comes from another process."""
-    return Refused(**outcome["refused"]) if "refused" in outcome else Done(outcome["losses"])
-
-
-def written(outcome: Outcome) -> dict[str, Any]:
-    """What `read` reads."""
-    if isinstance(outcome, Done):
-        return {"losses": outcome.losses}
-    return {"refused": msgspec.to_builtins(outcome)}
+def _read(cell: dict[str, Any]) -> Outcome:
+    return Refused(**cell["refused"]) if "refused" in cell else Done(cell["losses"])

@@ -18,16 +18,15 @@ from tests.e2e.answers.openai_completions import openai_completions
 from tests.e2e.answers.openai_responses import openai_responses
 from tests.e2e.answers.said import Said
 from tests.e2e.strict import held
-from tests.matrix import permitted
+from tests.matrix import page, permitted
 from tests.matrix.asked import ASKED, asked
 from tests.matrix.conftest import Bench
 from tests.matrix.faces import FACES, Face, Fields, Way
 from tests.matrix.features import FEATURES, Feature
 from tests.matrix.heard import Heard
 from tests.matrix.native import holds
-from tests.matrix.page import cell, documented
-from tests.matrix.permitted import Done, Outcome, Refused
-from tests.matrix.upstreams import BY_NAME, UPSTREAMS, Upstream
+from tests.matrix.permitted import FREE, Done, Outcome, Refused
+from tests.matrix.upstreams import UPSTREAMS, Upstream
 
 ANSWERS: dict[str, Callable[[Said], Script]] = {
     **stubs.DIALECTS,
@@ -36,30 +35,25 @@ ANSWERS: dict[str, Callable[[Said], Script]] = {
 }
 PERMITTED = permitted.load()
 MOST = {"openai_chat": 31, "openai_responses": 17, "openai_completions": 6}
-FREE = Done()
 CELLS = [
     pytest.param(
-        face,
-        upstream,
-        feature,
-        id="-".join((face.name, upstream.name, feature.name.replace(" ", "_"))),
-        marks=[pytest.mark.local_model] if upstream.name == "local" else [],
+        *place,
+        id="-".join(place).replace(" ", "_"),
+        marks=[pytest.mark.local_model] if place[1] == "local" else [],
     )
-    for face in FACES
-    for upstream in UPSTREAMS
-    for feature in FEATURES
-    if feature.name in ASKED[face.name]
+    for place in page.cells()
 ]
+_FACES = {face.name: face for face in FACES}
+_UPSTREAMS = {upstream.name: upstream for upstream in UPSTREAMS}
+_FEATURES = {feature.name: feature for feature in FEATURES}
 
 
 def test_permissions_only_become_fewer() -> None:
     """A ceiling is lowered with each that goes; each names a cell that exists, and says why."""
     for face, ceiling in PERMITTED.ceilings.items():
         assert len([key for key in PERMITTED.cells if key[0] == face]) == ceiling <= MOST[face]
-    for (face, upstream, feature), permission in PERMITTED.cells.items():
-        assert upstream in BY_NAME
-        assert feature in ASKED[face]
-        assert permission.reason
+    assert PERMITTED.cells.keys() <= set(page.cells())
+    assert all(permission.reason for permission in PERMITTED.cells.values())
 
 
 def test_what_a_face_cannot_ask_has_a_reason() -> None:
@@ -69,17 +63,19 @@ def test_what_a_face_cannot_ask_has_a_reason() -> None:
     assert all(PERMITTED.absent.values())
 
 
+def test_the_page_is_as_the_cells_are() -> None:
+    assert page.PAGE.read_text(encoding="utf-8") == page.render(PERMITTED), "make matrix"
+
+
 @pytest.mark.asyncio(loop_scope="session")
-@pytest.mark.parametrize(("face", "upstream", "feature"), CELLS)
-async def test_a_cell(
-    bench: Bench, record_property: Any, update: bool, face: Face, upstream: Upstream, feature: Feature
-) -> None:
+@pytest.mark.parametrize(("asks", "answers", "what"), CELLS)
+async def test_a_cell(bench: Bench, record_property: Any, asks: str, answers: str, what: str) -> None:
+    face, upstream, feature = _FACES[asks], _UPSTREAMS[answers], _FEATURES[what]
     provider = None
     if upstream.dialect is not None:
         provider = bench.providers[upstream.dialect]
         provider.answers = deque([held(upstream.dialect, ANSWERS[upstream.dialect](feature.said))])
-    permission = PERMITTED.cells.get((face.name, upstream.name, feature.name))
-    expected = FREE if permission is None else permission.outcome
+    expected = PERMITTED.outcome((asks, answers, what))
     texts: set[str] = set()
     for way in feature.ways:
         if way not in face.ways or (upstream.limit and way == "socket"):
@@ -95,8 +91,7 @@ async def test_a_cell(
         if provider is not None and upstream.dialect is not None:
             holds(provider.last.body, upstream.dialect, feature.name)
     assert len(texts) <= 1 or feature.name != "seed"
-    record_property("cell", [face.name, upstream.name, feature.name, permitted.written(expected)])
-    assert update or documented()[face.name, upstream.name, feature.name] == cell(expected)
+    record_property("cell", (asks, answers, what))
 
 
 async def _asked(

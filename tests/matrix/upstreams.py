@@ -11,7 +11,8 @@ class Upstream(msgspec.Struct, frozen=True):
     """One column.
 
     dialect: of the strict fake provider behind it, None = it answers by itself. model: to ask, and models:
-    for the features that need another; `provider/model`, where a provider is a known vendor, or `row` names it.
+    for the features that need another; `provider/model`, where a provider is a known vendor, or has the
+    dialect in its `row`.
     limit: of tokens, where each is computed here.
     """
 
@@ -84,4 +85,3 @@ UPSTREAMS = (
         "simulate", "Simulator", None, "simulate/echo", {"stream": "simulate/lorem", "seed": "simulate/lorem"}
     ),
 )
-BY_NAME = {upstream.name: upstream for upstream in UPSTREAMS}
