@@ -15,6 +15,7 @@ from openai import AsyncOpenAI
 from dragoman.config.load import load
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
+from dragoman.seams import SYSTEM, Seams
 from dragoman.testing.provider import FakeProvider
 from dragoman.testing.serving import serving
 from tests.e2e.conftest import Provide, up
@@ -75,11 +76,12 @@ def served(tap: Tap, stack: AsyncExitStack, tmp_path: Path) -> Callable[..., Awa
         provider: FakeProvider | None = None,
         dialect: str | None = None,
         key: str = "dummy-key",
+        seams: Seams = SYSTEM,
     ) -> Gate:
         file = tmp_path / "dragoman.yaml"
         file.write_text(json.dumps(configuration), encoding="utf-8")
         gate = Gate("", models, provider, dialect)
-        gate.gateway = Gateway(load(file, {}), observers=[gate.exchanges.append])
+        gate.gateway = Gateway(load(file, {}), observers=[gate.exchanges.append], seams=seams)
         gate.base = await stack.enter_async_context(serving(gate.gateway, around=tap.around))
         client = AsyncOpenAI(base_url=f"{gate.base}/v1", api_key=key, max_retries=0, timeout=15)
         gate.client = await stack.enter_async_context(client)
