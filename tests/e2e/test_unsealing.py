@@ -10,7 +10,7 @@ from dragoman.testing.provider import Answer, Script, Seen, Whole
 from tests.e2e.calls import Answered, Site
 from tests.e2e.conftest import Provide, Visit
 from tests.e2e.stubs import anthropic
-from tests.e2e.test_apis import SAID, configured, refusal, responses
+from tests.e2e.test_apis import SAID, configured, paths, refusal, responses
 
 SEALED = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "made elsewhere"}
 ASKED = {"role": "user", "content": "Hi"}
@@ -73,3 +73,44 @@ async def test_a_translated_history(visit: Visit, provide: Provide) -> None:
     assert len(provider.seen) == 2
     assert '"signature"' in json.dumps(provider.seen[0].body)
     assert '"signature"' not in json.dumps(provider.seen[1].body)
+
+
+def stateless(seen: Seen) -> Answer:
+    """OpenAI, where nothing is stored: of a thought without its seal it knows nothing."""
+    for item in seen.body["input"]:
+        if item.get("type") == "reasoning" and not item.get("encrypted_content"):
+            missing = refusal(404, f"Item with id '{item['id']}' not found.")
+            assert isinstance(missing, Whole)
+            missing.body["error"]["param"] = "input"
+            return missing
+    answer = responses(SAID)
+    return picky(b"made elsewhere", "", "invalid_encrypted_content", answer)(seen)
+
+
+async def test_without_its_seal_a_thought_is_not_sent(visit: Visit, provide: Provide) -> None:
+    provider = await provide(stateless)
+    site = await visit(configured(provider.url))
+    unsealed = {key: value for key, value in SEALED.items() if key != "encrypted_content"}
+    for thought, asked in ((unsealed, 1), (SEALED, 2)):
+        provider.seen.clear()
+        answer = await respond(site, "gpt-5.1", [ASKED, thought, ASKED])
+        assert (answer.status, len(provider.seen)) == (200, asked)
+        assert json.loads(answer.headers["x-dragoman-report"])["losses"][0]["path"] == "$.input[1]"
+
+
+async def test_what_is_not_there_is_the_clients_to_mend(visit: Visit, provide: Provide) -> None:
+    search = {"type": "web_search_call", "id": "ws_1", "status": "completed"}
+
+    def answer(seen: Seen) -> Answer:
+        if search not in seen.body["input"]:
+            return responses(SAID)(seen)
+        missing = refusal(404, "Item with id 'ws_1' not found.")
+        assert isinstance(missing, Whole)
+        missing.body["error"]["param"] = "input"
+        return missing
+
+    provider = await provide(answer)
+    site = await visit(configured(provider.url))
+    assert (await respond(site, "gpt-5.1", [ASKED, search, ASKED])).status == 404
+    assert (await respond(site, "gpt-5.1", [ASKED])).status == 200
+    assert paths(provider) == ["/responses", "/responses"]  # nothing was learnt of the API

@@ -57,6 +57,9 @@ class Quirks(Value, frozen=True):
     # --- OpenAI chat: the response --------------------------------------------------------------
     reasoning_tokens: Literal["inside", "outside"] = "inside"
     """Whether `completion_tokens` includes the reasoning tokens."""
+    # --- OpenAI Responses -----------------------------------------------------------------------
+    open_thoughts: bool = True
+    """Whether a reasoning item without its seal may be sent back: where models with open weights think."""
     # --- Anthropic ------------------------------------------------------------------------------
     signatures: bool = True
     """Whether thinking signatures are real and must be replayed (compatible servers send none or fakes)."""
@@ -75,6 +78,8 @@ class Quirks(Value, frozen=True):
         The fields in `_BY_KEY` matter only to bodies that hold their key; any other one needs the codec.
         """
         if not self.answer_images and _sends_images_back(body):
+            return False
+        if not self.open_thoughts and _thinks_openly(body):
             return False
         if self is STANDARD:
             return True
@@ -96,7 +101,11 @@ _BY_KEY = {
     "reasoning_request": "reasoning_effort",
 }
 _FOREIGN = ("cache_marks", "extensions")  # they concern only what another dialect says
-_LOOKED_FOR = ("answer_images", "refuses")  # they concern only bodies that hold what they are about
+_LOOKED_FOR = (
+    "answer_images",
+    "open_thoughts",
+    "refuses",
+)  # they concern only bodies that hold what they are about
 _NEED_CODEC = tuple(
     field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR}
 )
@@ -112,3 +121,12 @@ def _sends_images_back(body: Mapping[str, Any]) -> bool:
         return False
     shown = [message for message in messages if type(message) is dict and "images" in message]
     return bool(shown) and any(message.get("role") == "assistant" for message in shown)
+
+
+def _thinks_openly(body: Mapping[str, Any]) -> bool:
+    """Whether the input holds a reasoning item without its seal. Asked of every relayed attempt, too."""
+    items = body.get("input")
+    if type(items) is not list:
+        return False
+    thoughts = [item for item in items if type(item) is dict and item.get("type") == "reasoning"]
+    return any(not thought.get("encrypted_content") for thought in thoughts)

@@ -70,7 +70,8 @@ _ABSENT: Final = frozenset({404, 405})
 def lesson_of(fault: ir.Fault) -> Lesson | None:
     """What a refusal tells about the API that was asked; None = it is about something else.
 
-    A server that does not have an endpoint at all says 404 or 405, and nothing about a model.
+    A server that does not have an endpoint at all says 404 or 405, and nothing about a model or any other
+    part of the request: an item or a file that is not there is no reason to ask elsewhere.
     """
     if fault.status not in {400, *_ABSENT}:
         return None
@@ -79,8 +80,9 @@ def lesson_of(fault: ir.Fault) -> Lesson | None:
         return "tools"
     if any(sentence in said for sentence in _NEVER):
         return "never"
-    absent = fault.status in _ABSENT and fault.kind != "model_not_found" and "model" not in said
-    return "never" if absent else None
+    if fault.status not in _ABSENT or fault.kind == "model_not_found" or fault.param is not None:
+        return None
+    return None if "model" in said else "never"
 
 
 def taught(facts: Facts, offered: Sequence[str], lessons: Mapping[str, Lesson]) -> Facts:

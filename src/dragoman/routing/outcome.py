@@ -67,7 +67,8 @@ def for_client(fault: ir.Fault, *, named_by_client: bool = False) -> ir.Fault:
 
     A refused credential or a misconfigured deployment is the gateway's, not the client's: it becomes a
     502 in our words, because the upstream's text may name accounts. A model that the client named
-    itself (`provider/model`) and that the provider does not know is the client's 404. The rest passes.
+    itself (`provider/model`) and that the provider does not know is the client's 404, and so is whatever
+    else the request refers to and nobody knows. The rest passes.
     """
     if fault.kind in {"authentication", "permission"} and fault.blame != "client":
         return ir.Fault(
@@ -77,6 +78,8 @@ def for_client(fault: ir.Fault, *, named_by_client: bool = False) -> ir.Fault:
             status=fault.status,
             blame="gateway",
         )
+    if fault.kind == "not_found" and fault.param not in {None, "model"}:
+        return fault
     if fault.kind in {"not_found", "model_not_found", "method_not_allowed"} and fault.blame != "client":
         if named_by_client:
             return ir.Fault("model_not_found", fault.message, "model_not_found", "model", status=fault.status)

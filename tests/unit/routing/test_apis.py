@@ -150,6 +150,11 @@ def test_what_a_refusal_tells(status: int | None, kind: ir.Kind, message: str, l
     assert lesson_of(ir.Fault(kind, message, status=status)) == lesson
 
 
+def test_a_part_of_the_request_that_is_not_there_tells_nothing_of_the_api() -> None:
+    fault = ir.Fault("not_found", "Item with id 'rs_1' not found.", param="input", status=404)
+    assert lesson_of(fault) is None
+
+
 @pytest.mark.parametrize(
     ("face", "request_", "lessons", "expected"),
     [

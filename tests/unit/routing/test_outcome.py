@@ -1,11 +1,11 @@
-"""What a refusal says about what was sealed."""
+"""What a refusal says about what was sealed, and what a client is told of one."""
 
 from __future__ import annotations
 
 import pytest
 
 from dragoman import ir
-from dragoman.routing.outcome import refuses_seals
+from dragoman.routing.outcome import for_client, refuses_seals
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,11 @@ def test_seals_that_are_not_its_own(code: str | None, message: str) -> None:
 )
 def test_every_other_refusal(kind: ir.Kind, message: str) -> None:
     assert not refuses_seals(ir.Fault(kind, message, blame="upstream"))
+
+
+@pytest.mark.parametrize(
+    ("param", "kind"), [("input", "not_found"), ("model", "upstream"), (None, "upstream")]
+)
+def test_whose_it_is_that_something_is_not_there(param: str | None, kind: ir.Kind) -> None:
+    missing = ir.Fault("not_found", "There is no such thing.", param=param, status=404, blame="gateway")
+    assert for_client(missing).kind == kind

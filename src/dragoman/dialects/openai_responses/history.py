@@ -19,6 +19,7 @@ from dragoman.dialects.openai_responses.items import (
     encode_head,
     encode_item,
     encode_items,
+    is_open,
     is_part,
 )
 from dragoman.dialects.openai_responses.parts import encode_part
@@ -81,8 +82,19 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
     items: list[_Wire] = []
     for index, message in enumerate(messages):
         items += _own(message, draft, f"messages[{index}]")
+    if not draft.quirks.open_thoughts and any(is_open(b) for message in messages for b in message.blocks):
+        _part_from_thoughts(items)
     if items or forms.get("input") != "none":
         body["input"] = items
+
+
+def _part_from_thoughts(items: list[_Wire]) -> None:
+    """Take away the ids of what followed thoughts that are gone. By its id OpenAI knows that an item came
+    with a thought, and it refuses the one without the other (openai/openai-dotnet#1050).
+    """
+    for item in items:
+        if item.get("role") == "assistant" or item.get("type") in _OUTPUTS:
+            item.pop("id", None)
 
 
 def _instructions(system: tuple[ir.Block, ...], draft: Draft) -> str:

@@ -12,7 +12,7 @@ from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.history import CUT_OFF
 from dragoman.dialects.openai_responses.terms import ENCRYPTED, LOGPROBS
-from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from tests.unit.dialects.openai_responses.asking import again, asked, assistant, read, user, write
@@ -427,3 +427,49 @@ def test_a_failure_is_told_in_the_results_text(content: tuple[ir.Block, ...], ou
     body, lost = write(asked(assistant(ir.ToolCall("c", "f")), user(ir.ToolResult("c", content, error=True))))
     assert body["input"][1]["output"] == output
     assert lost == {}
+
+
+# Thoughts without their seals --------------------------------------------------------------------------
+
+SEALED = {"type": "reasoning", "id": "rs_0", "summary": [], "encrypted_content": "gAAA"}
+UNTOLD = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}]}
+TOLD = {
+    "type": "reasoning",
+    "id": "rs_2",
+    "summary": [],
+    "content": [{"type": "reasoning_text", "text": "Hm."}],
+}
+SAID = {
+    "type": "message",
+    "id": "msg_1",
+    "role": "assistant",
+    "content": [{"type": "output_text", "text": "Yes.", "annotations": []}],
+}
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "id": "fco_1", "call_id": "call_1", "output": "1"}
+OPENAI = Quirks(open_thoughts=False)
+
+
+@pytest.mark.parametrize("thought", [UNTOLD, TOLD, {**UNTOLD, "encrypted_content": ""}])
+def test_a_thought_without_its_seal_stays_away_from_who_refuses_it(thought: dict[str, Any]) -> None:
+    given = [SEALED, thought, SAID, CALL, OUTPUT]
+    body, lost = write(read(input=given), quirks=OPENAI)
+    said, call = ({key: value for key, value in item.items() if key != "id"} for item in (SAID, CALL))
+    assert body["input"] == [SEALED, said, call, OUTPUT]  # an id would tell that a thought is missing
+    assert lost == {"messages[1].blocks[0]": "quality"}
+    assert not OPENAI.relays({"input": given})
+
+
+def test_any_other_vendor_gets_it_back() -> None:
+    given = [UNTOLD, TOLD, SAID]
+    body, lost = write(read(input=given))
+    assert (body["input"], lost) == (given, {})
+    assert STANDARD.relays({"input": given})
+
+
+def test_sealed_thoughts_keep_their_ids_everywhere() -> None:
+    given = [SEALED, SAID, CALL, OUTPUT]
+    body, lost = write(read(input=given), quirks=OPENAI)
+    assert (body["input"], lost) == (given, {})
+    assert OPENAI.relays({"input": given})
+    assert OPENAI.relays({"input": "Hello"})
