@@ -10,11 +10,13 @@ from collections.abc import Callable
 
 from dragoman.testing.provider import Answer, Script, Seen, Whole
 from tests.e2e import stubs
-from tests.e2e.strict import anthropic, gemini, mistral, openai_chat
+from tests.e2e.strict import anthropic, gemini, mistral, openai_chat, openai_completions, openai_responses
 from tests.e2e.strict.typed import Refused
 
 JUDGES: dict[str, Callable[[Seen], None]] = {
     "openai_chat": openai_chat.judge,
+    "openai_responses": openai_responses.judge,
+    "openai_completions": openai_completions.judge,
     "anthropic": anthropic.judge,
     "gemini": gemini.judge,
     "mistral": mistral.judge,
@@ -37,7 +39,7 @@ def held(dialect: str, script: Script) -> Script:
 def worded(dialect: str, refused: Refused) -> Whole:
     """A refusal as this provider states it."""
     place = f"{refused.path}: " if refused.path else ""
-    if dialect == "openai_chat":
+    if dialect in {"openai_chat", "openai_responses", "openai_completions"}:
         code = refused.code or "invalid_value"
         return stubs.refusal(dialect, refused.status, code, refused.message, refused.path or None)
     if dialect == "mistral" and refused.code is None and refused.status == 400:
