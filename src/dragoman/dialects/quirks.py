@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from dragoman.dialects.replay import is_strange
 from dragoman.ir.blocks import Value
 
 
@@ -58,8 +59,8 @@ class Quirks(Value, frozen=True):
     reasoning_tokens: Literal["inside", "outside"] = "inside"
     """Whether `completion_tokens` includes the reasoning tokens."""
     # --- OpenAI Responses -----------------------------------------------------------------------
-    open_thoughts: bool = True
-    """Whether a reasoning item without its seal may be sent back: where models with open weights think."""
+    strange_items: bool = True
+    """Whether items may be sent back as other servers made them, see `replay`."""
     # --- Anthropic ------------------------------------------------------------------------------
     signatures: bool = True
     """Whether thinking signatures are real and must be replayed (compatible servers send none or fakes)."""
@@ -79,7 +80,7 @@ class Quirks(Value, frozen=True):
         """
         if not self.answer_images and _sends_images_back(body):
             return False
-        if not self.open_thoughts and _thinks_openly(body):
+        if not self.strange_items and _has_strange_items(body):
             return False
         if self is STANDARD:
             return True
@@ -103,8 +104,8 @@ _BY_KEY = {
 _FOREIGN = ("cache_marks", "extensions")  # they concern only what another dialect says
 _LOOKED_FOR = (
     "answer_images",
-    "open_thoughts",
     "refuses",
+    "strange_items",
 )  # they concern only bodies that hold what they are about
 _NEED_CODEC = tuple(
     field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR}
@@ -123,10 +124,6 @@ def _sends_images_back(body: Mapping[str, Any]) -> bool:
     return bool(shown) and any(message.get("role") == "assistant" for message in shown)
 
 
-def _thinks_openly(body: Mapping[str, Any]) -> bool:
-    """Whether the input holds a reasoning item without its seal. Asked of every relayed attempt, too."""
+def _has_strange_items(body: Mapping[str, Any]) -> bool:
     items = body.get("input")
-    if type(items) is not list:
-        return False
-    thoughts = [item for item in items if type(item) is dict and item.get("type") == "reasoning"]
-    return any(not thought.get("encrypted_content") for thought in thoughts)
+    return type(items) is list and any(map(is_strange, items))

@@ -186,9 +186,7 @@ _CLOUD: Final = (
         keys=("OPENAI_API_KEY",),
         base_var="OPENAI_BASE_URL",
         also={
-            # Of a thought without its seal it takes no text (400), and it looks in vain for one that was not
-            # stored (404): vercel/ai#13234, musistudio/claude-code-router#1783.
-            "openai_responses": ApiRow(quirks=Quirks(open_thoughts=False)),
+            "openai_responses": ApiRow(quirks=Quirks(strange_items=False)),  # `dialects.replay` says why
             "openai_completions": ApiRow(
                 models=("gpt-3.5-turbo-instruct*", "davinci-*", "babbage-*", "ft:davinci-*", "ft:babbage-*")
             ),

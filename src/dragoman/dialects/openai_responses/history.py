@@ -19,12 +19,12 @@ from dragoman.dialects.openai_responses.items import (
     encode_head,
     encode_item,
     encode_items,
-    is_open,
     is_part,
 )
 from dragoman.dialects.openai_responses.parts import encode_part
 from dragoman.dialects.openai_responses.terms import restore
 from dragoman.dialects.openai_responses.tools import decode_tools
+from dragoman.dialects.replay import has_strange_id, is_open_thought
 from dragoman.dialects.waiting import Waiting
 from dragoman.errors import WireError
 
@@ -79,22 +79,39 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
     if not draft.own:
         body["input"] = _Foreign(draft).write(messages)
         return
-    items: list[_Wire] = []
+    placed: list[tuple[str, _Wire]] = []
     for index, message in enumerate(messages):
-        items += _own(message, draft, f"messages[{index}]")
-    if not draft.quirks.open_thoughts and any(is_open(b) for message in messages for b in message.blocks):
-        _part_from_thoughts(items)
+        where = f"messages[{index}]"
+        placed += [(where, item) for item in _own(message, draft, where)]
+    if not draft.quirks.strange_items:
+        placed = _familiar(placed, draft)
+    items = [item for _, item in placed]
     if items or forms.get("input") != "none":
         body["input"] = items
 
 
-def _part_from_thoughts(items: list[_Wire]) -> None:
-    """Take away the ids of what followed thoughts that are gone. By its id OpenAI knows that an item came
-    with a thought, and it refuses the one without the other (openai/openai-dotnet#1050).
+def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, _Wire]]:
+    """Items, each with its message, as a server takes them that knows only its own.
+
+    By the id of what was said or called OpenAI knows that a thought came before it, and it refuses the one
+    without the other (openai/openai-dotnet#1050): where a thought is gone, so are these ids.
     """
-    for item in items:
-        if item.get("role") == "assistant" or item.get("type") in _OUTPUTS:
-            item.pop("id", None)
+    left: list[tuple[str, _Wire]] = []
+    parted = False
+    for where, item in placed:
+        if is_open_thought(item):
+            draft.report.lose(where, "a thought without its seal is not taken back", "quality")
+            parted = True
+            continue
+        if has_strange_id(item) or (parted and _is_output(item)):
+            del item["id"]
+            draft.report.change(where, "", "its id would not be taken back")
+        left.append((where, item))
+    return left
+
+
+def _is_output(item: _Wire) -> bool:
+    return "id" in item and (item.get("role") == "assistant" or item.get("type") in _OUTPUTS)
 
 
 def _instructions(system: tuple[ir.Block, ...], draft: Draft) -> str:

@@ -327,9 +327,6 @@ def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> _Wire | Non
     if not draft.answer and (foreign or not draft.own):
         draft.report.lose(where, "thinking of another origin is not sent back", "quality")
         return None
-    if not draft.answer and not draft.quirks.open_thoughts and is_open(block):
-        draft.report.lose(where, "a thought without its seal is not taken back", "quality")
-        return None
     out = draft.item("reasoning", "rs", block.item, where, status=False)
     out["summary"] = [{"type": "summary_text", "text": text} for text in block.summary]
     if block.text:
@@ -337,11 +334,6 @@ def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> _Wire | Non
     if sealed is not None:
         out["encrypted_content"] = tag_seal(sealed.origin, sealed.data) if foreign else sealed.data
     return draft.finish(out, block.cache, block.extra, where)
-
-
-def is_open(block: ir.Block) -> bool:
-    """Whether a block is a thought without its seal."""
-    return isinstance(block, ir.Thinking) and (block.sealed is None or not block.sealed.data)
 
 
 def _write_picture(block: ir.Media, draft: Draft, where: str) -> _Wire | None:

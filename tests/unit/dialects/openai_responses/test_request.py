@@ -429,7 +429,7 @@ def test_a_failure_is_told_in_the_results_text(content: tuple[ir.Block, ...], ou
     assert lost == {}
 
 
-# Thoughts without their seals --------------------------------------------------------------------------
+# Items that OpenAI would not have made ----------------------------------------------------------------
 
 SEALED = {"type": "reasoning", "id": "rs_0", "summary": [], "encrypted_content": "gAAA"}
 UNTOLD = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}]}
@@ -447,7 +447,7 @@ SAID = {
 }
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}"}
 OUTPUT = {"type": "function_call_output", "id": "fco_1", "call_id": "call_1", "output": "1"}
-OPENAI = Quirks(open_thoughts=False)
+OPENAI = Quirks(strange_items=False)
 
 
 @pytest.mark.parametrize("thought", [UNTOLD, TOLD, {**UNTOLD, "encrypted_content": ""}])
@@ -456,7 +456,7 @@ def test_a_thought_without_its_seal_stays_away_from_who_refuses_it(thought: dict
     body, lost = write(read(input=given), quirks=OPENAI)
     said, call = ({key: value for key, value in item.items() if key != "id"} for item in (SAID, CALL))
     assert body["input"] == [SEALED, said, call, OUTPUT]  # an id would tell that a thought is missing
-    assert lost == {"messages[1].blocks[0]": "quality"}
+    assert lost == {"messages[1]": "quality"}
     assert not OPENAI.relays({"input": given})
 
 
@@ -473,3 +473,45 @@ def test_sealed_thoughts_keep_their_ids_everywhere() -> None:
     assert (body["input"], lost) == (given, {})
     assert OPENAI.relays({"input": given})
     assert OPENAI.relays({"input": "Hello"})
+
+
+def foreign_ids(*ids: str | None) -> list[dict[str, Any]]:
+    """An answer with a call and its output, under these ids."""
+    items: list[dict[str, Any]] = [SEALED, SAID, CALL, OUTPUT]
+    return [
+        {**{key: value for key, value in item.items() if key != "id"}, **({"id": id_} if id_ else {})}
+        for item, id_ in zip(items, ids, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        ("18165b2d-ce78", "e755f44f-d4d5", "0-0", "1-1"),  # DeepSeek
+        ("rs_" + "0" * 62, "msg_" + "0" * 61, "fc_" + "0" * 62, "fco_" + "0" * 61),  # xAI
+        ("msg_1", "item_1", "call_1", "call_1"),
+        ("rs_a.b", "msg_a:b", "fc_/", "fc "),
+    ],
+)
+def test_ids_of_other_makers_stay_away_from_who_refuses_them(ids: tuple[str, ...]) -> None:
+    given = foreign_ids(*ids)
+    body, lost = write(read(input=given), quirks=OPENAI)
+    assert (body["input"], lost) == (foreign_ids(None, None, None, None), {})
+    assert not OPENAI.relays({"input": given})
+    assert write(read(input=given))[0]["input"] == given
+    assert STANDARD.relays({"input": given})
+
+
+@pytest.mark.parametrize("ids", [("rs_" + "0" * 61, "msg_1-2", "fc_1", "fco_1"), (None, None, None, None)])
+def test_ids_that_could_be_its_own_are_relayed(ids: tuple[str | None, ...]) -> None:
+    assert OPENAI.relays({"input": foreign_ids(*ids)})
+
+
+@pytest.mark.parametrize("bare", [{"role": "user", "content": "Hi", "id": "1"}, {"id": 1, "role": "user"}])
+def test_odd_ids_are_looked_at(bare: dict[str, Any]) -> None:
+    assert OPENAI.relays({"input": [bare]}) is (bare["id"] == 1)
+
+
+def test_an_item_that_needs_its_id_keeps_it() -> None:
+    search = {"type": "web_search_call", "id": "ws_" + "0" * 80, "status": "completed"}
+    assert write(read(input=[search]), quirks=OPENAI)[0]["input"] == [search]
