@@ -200,7 +200,7 @@ async def test_lookups_use_an_index(store: SqlStore) -> None:
     await store.conversations.items("t", "c")
     await store.sessions.turns("t", "s")
     assert store.seals is not None
-    await store.seals.find([b"k"])
+    await store.seals.find([b"%d" % number for number in range(300)])
     assert len(statements) == 8
 
     def explain(connection: Connection) -> None:

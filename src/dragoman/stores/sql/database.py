@@ -6,10 +6,10 @@ matter, so the same steps serve every one. Whatever a driver raises leaves a dat
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -28,8 +28,12 @@ class Database(Protocol):
         """What a step reads; each of its statements sees one state of the database. Raises StoreFailed."""
         ...
 
-    async def glance(self, step: Callable[[Connection], T]) -> T:
-        """The same for a step that looks up a few rows by their key. Raises StoreFailed."""
+    async def look_up(
+        self, wanted: Select[Any], keys: Sequence[Any], values: Mapping[str, Any]
+    ) -> Sequence[Sequence[Any]]:
+        """The rows that a SELECT finds by an index, where its parameter `keys_` is these keys, and the others
+        are these values. Raises StoreFailed.
+        """
         ...
 
     async def write(self, step: Callable[[Connection], T]) -> T:

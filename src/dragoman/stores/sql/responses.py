@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Double,
     Integer,
+    Result,
     Select,
     String,
     and_,
@@ -69,7 +70,6 @@ _WHOLE = (
     _R.inputs,
     # One row for each item, but the answer's own body only once.
     case((or_(_I.place.is_(None), _I.place == 0), _R.body), else_=None).label("body"),
-    _I.place,
     _I.id.label("item"),
     _I.body.label("item_body"),
 )
@@ -286,20 +286,23 @@ def _rows(response: StoredResponse, items: Sequence[Item], first: int) -> list[d
     ]
 
 
-def _folded(rows: Iterable[Any]) -> list[StoredResponse]:
+def _folded(result: Result[Any]) -> list[StoredResponse]:
     """The answers that some rows tell of; those of one stand together, its items in order."""
-    answers: list[tuple[Any, list[Item]]] = []
-    for row in rows:
-        if not answers or answers[-1][0].id != row.id:
-            answers.append((row, []))
-        if row.item is not None:
-            answers[-1][1].append(Item(row.item, row.item_body))
+    answers: list[tuple[list[Any], bytes, int, list[Item]]] = []
+    latest, items = None, list[Item]()
+    for row in result.all():
+        *facts, inputs, body, item, item_body = tuple(row)
+        if facts[0] != latest:
+            latest, items = facts[0], []
+            answers.append((facts, body, inputs, items))
+        if item is not None:
+            items.append(Item(item, item_body))
     return [
         StoredResponse(
-            **dict(zip(_NAMES, row, strict=False)),
-            body=row.body,
-            input=tuple(items[: row.inputs]),
-            output=tuple(items[row.inputs :]),
+            **dict(zip(_NAMES, facts, strict=True)),
+            body=body,
+            input=tuple(items[:inputs]),
+            output=tuple(items[inputs:]),
         )
-        for row, items in answers
+        for facts, body, inputs, items in answers
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import cast
 
 from sqlalchemy import BigInteger, Connection, LargeBinary, bindparam, delete, exists, insert, select, update
 
@@ -17,8 +18,6 @@ _S, _K = SEALS.c, SEAL_KEYS.c
 _NAME = "seals"
 _PRECISION = 1 / 16
 """The part of its time by which an entry may leave too early: finding one would be a write every time."""
-_GLANCE = 256
-"""Keys to look up at once; with more than that, everybody else would wait too long."""
 
 _KEYS = bindparam("keys_", type_=LargeBinary, expanding=True)
 _NUMBERS = bindparam("numbers_", type_=BigInteger, expanding=True)
@@ -30,7 +29,7 @@ _FIND = (
 _LAST = update(SEALS).where(_S.number.in_(_NUMBERS)).values(until=UNTIL)
 _DROP_KEYS = delete(SEAL_KEYS).where(_K.key.in_(_KEYS)).returning(_K.seal)
 _DROP_UNLED = delete(SEALS).where(_S.number.in_(_NUMBERS), ~exists().where(_K.seal == _S.number))
-_KEEP = insert(SEALS).returning(_S.number)
+_KEEP = insert(SEALS)
 _ADD_KEYS = upsert(SEAL_KEYS)
 _LEAD = _ADD_KEYS.on_conflict_do_update(index_elements=[_K.key], set_={"seal": _ADD_KEYS.excluded.seal})
 
@@ -63,25 +62,17 @@ class SqlVault:
         def keep(connection: Connection) -> None:
             _forget(connection, named)
             if size <= self._limits.seals_size:
-                seal = connection.execute(_KEEP, row).scalar_one()
+                (seal,) = cast("tuple[int]", connection.execute(_KEEP, row).inserted_primary_key)
                 connection.execute(_LEAD, [{"key": key, "seal": seal} for key in named])
 
         await self._database.write(keep)
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
         """The entries of these keys, as far as they are still there."""
-        wanted = list(keys)
         now, ttl = self._now(), self._limits.seals_ttl
-
-        def find(connection: Connection) -> list[tuple[bytes, int, bytes, float]]:
-            return [
-                tuple(row)
-                for some in chunks(wanted)
-                for row in connection.execute(_FIND, {"keys_": some, "now_": now})
-            ]
-
-        look = self._database.glance if len(wanted) <= _GLANCE else self._database.read
-        rows = await look(find)
+        rows = [
+            row for some in chunks(keys) for row in await self._database.look_up(_FIND, some, {"now_": now})
+        ]
         fading = {number for _, number, _, until in rows if until < now + ttl * (1 - _PRECISION)}
         if fading:
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, NullPool, create_engine, event
+from sqlalchemy import Connection, NullPool, Select, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from dragoman.stores.sql.database import failed
@@ -28,6 +29,8 @@ _PATIENCE = 5.0
 """Seconds to wait for another process that writes."""
 _READERS = 4
 """Reads at the same time."""
+_GLANCE = 250
+"""Keys to look up at once; with more than that, whoever else is there would wait too long."""
 
 
 class SqliteDatabase:
@@ -46,22 +49,42 @@ class SqliteDatabase:
         self._readers = ThreadPoolExecutor(_READERS, "dragoman-store-reader")
         self._threads = threading.local()
         self._connections: list[Connection] = []
-        self._glancing: Connection | None = None
+        self._glancing: sqlite3.Connection | None = None
+        self._lookups: dict[tuple[Select[Any], int], tuple[str, Sequence[str]]] = {}
 
     async def read(self, step: Callable[[Connection], T]) -> T:
         """What a step reads, in one of the threads for it."""
         return await self._run(self._readers, self._read, step)
 
-    async def glance(self, step: Callable[[Connection], T]) -> T:
-        """What a step looks up, at once: the way to a thread and back takes longer than a lookup does. It
-        waits for no lock; where there is one, a thread does.
+    async def look_up(
+        self, wanted: Select[Any], keys: Sequence[Any], values: Mapping[str, Any]
+    ) -> Sequence[Sequence[Any]]:
+        """The rows that a SELECT finds by an index.
+
+        At once: to a thread and back, or through SQLAlchemy, is ten times the work that a lookup is. It waits
+        for no lock; where there is one, or there are many keys, a thread does.
         """
-        if self._glancing is None:
-            self._glancing = await self._run(self._readers, self._open, 0)
-        try:
-            return step(self._glancing)
-        except SQLAlchemyError:
-            return await self.read(step)
+        everything = {**values, "keys_": keys}
+        if len(keys) <= _GLANCE:
+            if self._glancing is None:
+                self._glancing = _driver(await self._run(self._readers, self._open, 0))
+            text, names = self._lookup(wanted, everything)
+            everything.update((f"keys__{place}", key) for place, key in enumerate(keys, 1))
+            with suppress(sqlite3.Error):
+                return self._glancing.execute(text, [everything[name] for name in names]).fetchall()
+        return await self.read(lambda connection: connection.execute(wanted, everything).all())
+
+    def _lookup(self, wanted: Select[Any], values: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
+        """A SELECT as SQLite reads it, for so many keys, and the names of its parameters in order."""
+        count = len(values["keys_"])
+        known = self._lookups.get((wanted, count))
+        if known is None:
+            compiled = wanted.params(values).compile(
+                dialect=self._engine.dialect, compile_kwargs={"render_postcompile": True}
+            )
+            known = str(compiled), compiled.positiontup or ()
+            self._lookups[wanted, count] = known
+        return known
 
     async def write(self, step: Callable[[Connection], T]) -> T:
         """What a step gives that writes, after its commit."""
