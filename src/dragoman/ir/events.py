@@ -29,6 +29,7 @@ class Start(Value, frozen=True):
     usage: Usage | None = None
     status: str | None = None
     extra: Extra = None
+    echo: dict[str, Any] | None = None
 
 
 class Open(Value, frozen=True):
@@ -123,11 +124,12 @@ class Tally(Value, frozen=True):
 
 
 class More(Value, frozen=True):
-    """Late facts about the answer: leftover keys (merged), tier, model (replace)."""
+    """Late facts about the answer: leftover keys and echo (merged), tier, model (replace)."""
 
     extra: Extra = None
     tier: str | None = None
     model: str | None = None
+    echo: dict[str, Any] | None = None
 
 
 class Raw(Value, frozen=True):

@@ -147,12 +147,15 @@ class Fold:
     def _more(self, event: ev.More) -> None:
         late = self._late
         self._late = ev.More(
-            merge(late.extra, event.extra), event.tier or late.tier, event.model or late.model
+            merge(late.extra, event.extra),
+            event.tier or late.tier,
+            event.model or late.model,
+            _joined(late.echo, event.echo),
         )
 
     def _end(self, event: ev.End) -> None:
         self._status, self._fault = event.status, event.error
-        self._late = ev.More(merge(self._late.extra, event.extra), self._late.tier, self._late.model)
+        self._late = msgspec.structs.replace(self._late, extra=merge(self._late.extra, event.extra))
 
     def _finish(self, event: ev.Finish) -> None:
         self._stops[event.candidate] = (event.stop, event.extra)
@@ -200,7 +203,12 @@ class Fold:
             tier=self._late.tier or start.tier,
             error=self._fault,
             extra=merge(start.extra, self._late.extra),
+            echo=_joined(start.echo, self._late.echo),
         )
+
+
+def _joined(one: dict[str, Any] | None, other: dict[str, Any] | None) -> dict[str, Any] | None:
+    return {**one, **other} if one and other else other or one
 
 
 _TAKE: dict[type, Callable[[Fold, Any], None]] = {
@@ -241,6 +249,7 @@ def unfold(response: Response) -> Iterator[ev.Event]:
         None,
         None,
         response.extra,
+        response.echo,
     )
     for candidate in response.candidates:
         for index, block in enumerate(candidate.blocks):

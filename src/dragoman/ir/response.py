@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from dragoman.ir.blocks import Block, Extra, Value
 from dragoman.ir.fault import Fault
@@ -51,6 +51,7 @@ class Response(Value, frozen=True):
     id, model, created: as the upstream stated them; created is Unix seconds or RFC 3339 text.
     usage: None = the upstream gave none, which is not 0. status: an item-based dialect's word
     (completed, incomplete, failed, queued). error: the failure that an answer with status "failed" carries.
+    echo: what it repeats of its request; no loss elsewhere, because every client knows what it asked.
     """
 
     dialect: str
@@ -63,3 +64,4 @@ class Response(Value, frozen=True):
     tier: str | None = None
     error: Fault | None = None
     extra: Extra = None
+    echo: dict[str, Any] | None = None

@@ -1,6 +1,6 @@
 """Whole answers: a response object to ir.Response and back, and what the object repeats of its request.
 
-An answer of this protocol keeps what its provider restated in `extra`, under the one key `echo`. For the
+An answer of this protocol keeps what its provider restated as its `echo`. For the
 answers of others it is written from `Reply.echo`, with the specification's defaults for what the request left
 out: clients demand every member. https://platform.openai.com/docs/api-reference/responses/object
 """
@@ -58,6 +58,7 @@ _ECHO: Final = DEFAULTS.keys() | {
     "conversation",
     "prompt_cache_retention",
     "prompt_cache_options",
+    "billing",
 }
 _GATEWAYS: Final = ("previous_response_id", "store", "background", "conversation")
 """What the gateway resolves before a provider sees the request: only the client's own words are true."""
@@ -124,6 +125,7 @@ def read_response(body: Mapping[str, Any], blocks: tuple[ir.Block, ...]) -> ir.R
         body.get("service_tier"),
         fault_of({"error": error or {}}) if failed else None,
         decode_extra(body),
+        decode_echo(body),
     )
 
 
@@ -132,17 +134,19 @@ _SETTLED: Final = frozenset({"completed", "incomplete", None})
 
 
 def decode_extra(body: Mapping[str, Any]) -> ir.Extra:
-    """The members that no field carries; what restates the request is one leftover."""
-    kept: dict[str, Any] = {}
-    echo: dict[str, Any] = {}
-    for key, value in body.items():
-        if key in _ECHO:
-            echo[key] = value
-        elif key not in _KNOWN and value is not None:
-            kept[key] = value
-    if any(value is not None for value in echo.values()):
-        kept["echo"] = echo
+    """The members that no field carries."""
+    kept = {
+        key: value
+        for key, value in body.items()
+        if key not in _KNOWN and key not in _ECHO and value is not None
+    }
     return {NAME: kept} if kept else None
+
+
+def decode_echo(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What an answer restates of its request and its account."""
+    echo = {key: value for key, value in body.items() if key in _ECHO}
+    return echo if any(value is not None for value in echo.values()) else None
 
 
 def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
@@ -240,14 +244,14 @@ def response_object(
     }
     if not running:
         _settle(out, response, candidate.stop, report, own=own)
-    out.update(_echo(response.extra, reply, own=own))
+    out.update(_echo(response.echo, reply, own=own))
     if (tier := _tier(response.tier, report, own=own)) is not None:
         out["service_tier"] = tier
     out["usage"] = None if running else encode_usage(response.usage, report, own=own)
     if candidate.extra is not None:
         restore(out, candidate.extra, report, "candidates[0]")
     if response.extra is not None:
-        restore(out, _without_echo(response.extra), report, "")
+        restore(out, response.extra, report, "")
     return out
 
 
@@ -299,21 +303,14 @@ def _settle(
         report.lose("status", "has no counterpart here", "hint")
 
 
-def _echo(extra: ir.Extra, reply: Reply, *, own: bool) -> dict[str, Any]:
+def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[str, Any]:
     """What an answer restates of its request."""
     asked = reply.echo
     mine = {key: asked[key] for key in _GATEWAYS if asked.get(key) is not None}
     if own:
-        return {**(extra or {}).get(NAME, {}).get("echo", {}), **mine}
+        return {**(stated or {}), **mine}
     said = {key: value for key, value in asked.items() if key in _ECHO and value is not None}
     return {**DEFAULTS, **{key: _COMPLETE.get(key, _same)(value) for key, value in said.items()}}
-
-
-def _without_echo(extra: dict[str, dict[str, Any]]) -> ir.Extra:
-    mine = extra.get(NAME)
-    if mine is None or "echo" not in mine:
-        return extra
-    return {**extra, NAME: {key: value for key, value in mine.items() if key != "echo"}}
 
 
 def _same(value: Any) -> Any:

@@ -20,7 +20,12 @@ from dragoman import ir
 from dragoman.dialects.openai_responses.errors import broken, fault_of
 from dragoman.dialects.openai_responses.items import decode_item
 from dragoman.dialects.openai_responses.parts import decode_citation, decode_logprobs, decode_part
-from dragoman.dialects.openai_responses.response import decode_extra, output_blocks, read_response
+from dragoman.dialects.openai_responses.response import (
+    decode_echo,
+    decode_extra,
+    output_blocks,
+    read_response,
+)
 from dragoman.dialects.openai_responses.terms import NAME
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import WireError
@@ -133,6 +138,7 @@ class StreamDecoder:
                 response.get("created_at"),
                 response.get("service_tier"),
                 extra=decode_extra(response),
+                echo=decode_echo(response),
             )
         ]
 
@@ -151,7 +157,7 @@ class StreamDecoder:
         if not self._said and (output := told.get("output")):  # some tell the items only here
             events += self._whole(output_blocks(output))
         response = read_response(told, tuple(self._said))
-        events.append(ir.More(response.extra, response.tier, response.model))
+        events.append(ir.More(response.extra, response.tier, response.model, response.echo))
         if response.usage is not None:
             events.append(ir.Tally(response.usage))
         if response.error is not None:

@@ -60,7 +60,8 @@ def test_what_is_restated_comes_back_as_it_was() -> None:
     )
     response = read(value)
     echo = {"temperature": 0.3, "tools": [], "tool_choice": "auto", "parallel_tool_calls": True}
-    assert response.extra == {NAME: {"echo": echo, "billing": {"payer": "x"}}}
+    assert response.echo == {**echo, "billing": {"payer": "x"}}
+    assert response.extra is None
     assert written(response, reply(id="answer-1")) == value
 
 
