@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from dragoman.accounts.keys import ClientKeys, is_loopback
+from dragoman.accounts.keys import ClientKeys, is_loopback, unnamed
 from dragoman.config.load import Loaded
 from dragoman.config.settings import Config, ModelTimeouts, Timeouts
 from dragoman.config.settings import Model as ModelSettings
@@ -295,10 +295,7 @@ def _timers(timeouts: Timeouts) -> Timers:
 
 
 def _client_keys(config: Config) -> ClientKeys:
-    keys = [
-        (key.name or f"key {place}", key.key.reveal(), key.models)
-        for place, key in enumerate(config.auth.keys, start=1)
-    ]
+    keys = [(key.name or unnamed(key.key.reveal()), key.key.reveal(), key.models) for key in config.auth.keys]
     return ClientKeys(keys, required=needs_key(config), any_host=config.auth.open)
 
 

@@ -21,7 +21,9 @@ _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """An authenticated client. models: the names it may use, None = all."""
+    """An authenticated client. name: for logs, and whose state it finds. models: the names it may use, None =
+    all.
+    """
 
     name: str
     models: frozenset[str] | None = None
@@ -83,6 +85,13 @@ def _read_host(host: str) -> tuple[str, bool]:
     except ValueError:
         return name, False
     return name, True
+
+
+def unnamed(key: str) -> str:
+    """What the owner of a key is called whom nobody has named: the same wherever the key stands in a list,
+    so that no owner finds another's state once a key is added or removed.
+    """
+    return f"key {_digest('name of ' + key).hex()[:8]}"
 
 
 def presented(headers: Mapping[str, str]) -> str | None:

@@ -132,9 +132,14 @@ class ClientKey(Section, frozen=True):
     shorthand: ClassVar[str | None] = "key"
 
     key: Annotated[Secret, about("The key itself.")]
-    name: Annotated[str | None, about("What logs and usage call its owner.", default="key 1, key 2, …")] = (
-        None
-    )
+    name: Annotated[
+        str | None,
+        about(
+            "What logs and usage call its owner, to whom answers, conversations and sessions belong: a new "
+            "key under the old name finds them.",
+            default="key and eight digits that it gives",
+        ),
+    ] = None
     models: Annotated[
         tuple[str, ...] | None, about("The only models and aliases that it may use.", default="all")
     ] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragoman import ir
-from dragoman.accounts.keys import ANYONE, Caller, ClientKeys, is_loopback, presented
+from dragoman.accounts.keys import ANYONE, Caller, ClientKeys, is_loopback, presented, unnamed
 
 KEYS = ClientKeys([("ann", "key-a", None), ("bob", "key-b", ["m"])], required=True)
 OPEN = ClientKeys(required=False, hosts=["gateway.lan", "Other.LAN:8080", "]"])
@@ -107,3 +107,8 @@ def test_an_open_gateway_refuses_names_that_may_rebind(host: str) -> None:
 )
 def test_only_loopback_is_loopback(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
+
+
+def test_whom_nobody_named_is_called_by_the_key_alone() -> None:
+    assert unnamed("key-a") == unnamed("key-a") != unnamed("key-b")
+    assert "key-a" not in unnamed("key-a")
