@@ -41,7 +41,8 @@ class PathTable:
         self._default_face = DIALECTS["openai_chat"]
         self._exact: dict[str, Endpoint] = {}
         self._faces: dict[str, Dialect] = {}
-        self._prefixes: list[tuple[str, str, Endpoint]] = []  # what stands before and after a model's name
+        self._prefixes: list[tuple[str, str, str, Endpoint]] = []
+        """What stands before and after a name that may hold slashes, and what the name is called."""
         self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
         self._base = gateway.config.server.base_path.rstrip("/")
         self._fill()
@@ -59,13 +60,15 @@ class PathTable:
             (
                 "/v1/engines/",
                 "/completions",
+                "model",
                 Endpoint("/v1/engines/{model}/completions", completions, engine),
             )
         )
         self._add_stateful()
         for path in ("/v1/models", "/models"):
             self._add(path, models)
-            self._prefixes.append((f"{path}/", "", Endpoint(f"{path}/{{model}}", self._default_face, model)))
+            named = Endpoint(f"{path}/{{model}}", self._default_face, model)
+            self._prefixes.append((f"{path}/", "", "model", named))
         for path, answer in (
             ("/health", self._health),
             ("/health/live", self._live),
@@ -80,7 +83,11 @@ class PathTable:
             for path in ("/v1" + below, below):
                 self._add_endpoint(Endpoint(path, face, methods))
         for path, methods in SessionsApi(self._gateway).paths():
-            self._add_endpoint(Endpoint(path, self._default_face, methods))
+            endpoint = Endpoint(path, self._default_face, methods)
+            if (before := path.removesuffix("{id}")) == path:
+                self._add_endpoint(endpoint)
+            else:  # clients choose these ids
+                self._prefixes.append((before, "", "id", endpoint))
 
     def _add_endpoint(self, endpoint: Endpoint) -> None:
         if "{" in endpoint.template:
@@ -107,10 +114,10 @@ class PathTable:
             path = path.rstrip("/")
         if (endpoint := self._exact.get(path)) is not None:
             return endpoint, {}
-        for prefix, suffix, endpoint in self._prefixes:
-            model = path.removeprefix(prefix).removesuffix(suffix)
-            if model and path == prefix + model + suffix:
-                return endpoint, {"model": model}
+        for prefix, suffix, what, endpoint in self._prefixes:
+            name = path.removeprefix(prefix).removesuffix(suffix)
+            if name and path == prefix + name + suffix:
+                return endpoint, {what: name}
         for pattern, endpoint in self._patterns:
             if (found := pattern.fullmatch(path)) is not None:
                 return endpoint, found.groupdict()

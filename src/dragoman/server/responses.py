@@ -13,11 +13,12 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Dialect, WireRequest
+from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.responses.background import Refused
 from dragoman.responses.compaction import asking, compacted, remembered
-from dragoman.responses.items import Wire, decode, displayed, items_of, kept
+from dragoman.responses.items import Wire, decode, displayed, kept, kind, wanted
 from dragoman.responses.keeping import conversation_missing, reachable, shown
 from dragoman.responses.turn import ResponseTurn
 from dragoman.server.client import AsgiClient
@@ -87,6 +88,8 @@ class ResponsesApi:
             turn = turn_of(gateway, self._face, call.caller, call.headers)
             await gateway.engine.handle(exchange, msgspec.structs.replace(inbound, turn=turn), client)
             return
+        if "x-session-id" in call.headers:
+            raise RequestFailed(_NO_SESSION)
         streamed = bytes(head.get("stream", b"")) == b"true"
         body = encode_head({**head, "stream": True})
         inbound = msgspec.structs.replace(inbound, body=body, framing="ndjson")
@@ -95,7 +98,7 @@ class ResponsesApi:
             exchange.fault = begun.fault
             await client.answer(begun.status, begun.headers, begun.body)
         elif streamed:
-            await self._follow(call.caller.name, begun.id, -1, client)
+            await self._follow(call, begun.id, -1, exchange, client)
         else:
             await client.answer(200, (), encode(shown(begun)))
 
@@ -107,8 +110,8 @@ class ResponsesApi:
 
     async def retrieve(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """One answer as it is now, or its events from a number on."""
-        tenant, id_ = call.caller.name, call.params["id"]
-        record = await self._gateway.background.look(tenant, id_)
+        id_ = call.params["id"]
+        record = await self._gateway.background.look(call.caller.name, id_)
         if call.query.get("stream") not in {"true", "1"}:
             await client.answer(200, (), encode(shown(record)))
             return
@@ -117,14 +120,21 @@ class ResponsesApi:
         after = _number(call.query, "starting_after", -1, at_least=-1)
         heartbeat = self._gateway.config.server.heartbeat or None
         client.streams_as(self._face.stream_type.encode(), self._face.ping, heartbeat)
-        await self._follow(tenant, id_, after, client)
+        await self._follow(call, id_, after, exchange, client)
 
-    async def _follow(self, tenant: str, id_: str, after: int, client: AsgiClient) -> None:
+    async def _follow(self, call: Call, id_: str, after: int, exchange: Exchange, client: AsgiClient) -> None:
+        tenant = call.caller.name
         client.expect_stream()
         await client.begin(200, ())
-        async for event in self._gateway.background.follow(tenant, id_, after):
-            kind = decode(event)["type"].encode()
-            await client.write(b"event: %b\ndata: %b\n\n" % (kind, event))
+        try:
+            async for event in self._gateway.background.follow(tenant, id_, after):
+                told = decode(event)
+                after = told["sequence_number"]
+                await client.write(_framed(told["type"], event))
+        except RequestFailed as failed:  # it was deleted meanwhile, or the store has failed
+            exchange.fault = failed.fault
+            error = {"type": "error", "sequence_number": after + 1, **error_event(failed.fault)}
+            await client.write(_framed("error", encode(error)))
         await client.end(b"data: [DONE]\n\n")
 
     async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
@@ -211,7 +221,7 @@ class ResponsesApi:
             metadata=encode(_metadata(body)),
             expires=keeping.expires(),
         )
-        items = kept(self._items(body), self._gateway.seams.random_id)
+        items = await self._items(call, body)
         await reachable(keeping.store.conversations.create(made, items))
         await client.answer(200, (), _conversation(made))
 
@@ -252,10 +262,9 @@ class ResponsesApi:
     async def add_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Add items at its end."""
         keeping, found = self._gateway.keeping, await self._conversation(call)
-        given = self._items(self._object(call))
-        if not given:
+        items = await self._items(call, self._object(call))
+        if not items:
             raise RequestFailed(_missing("items"))
-        items = kept(given, self._gateway.seams.random_id)
         append = keeping.store.conversations.append
         if not await reachable(append(found.tenant, found.id, items, expires=keeping.expires())):
             raise RequestFailed(conversation_missing(found.id, None))
@@ -278,20 +287,29 @@ class ResponsesApi:
             raise RequestFailed(_no_item(item))
         await client.answer(200, (), _conversation(found))
 
-    def _items(self, body: Mapping[str, Any]) -> list[Wire]:
-        """The items of a body, checked as an input is. Raises RequestFailed."""
+    async def _items(self, call: Call, body: Mapping[str, Any]) -> tuple[Item, ...]:
+        """The items of a body, checked as an input is, references looked up. Raises RequestFailed."""
         given = body.get("items")
-        if not given:
-            return []
-        if isinstance(given, list) and len(given) > _MOST_ITEMS:
-            raise RequestFailed(_invalid("items", f"at most {_MOST_ITEMS} items"))
+        if given is None:
+            return ()
+        if not isinstance(given, list) or len(given) > _MOST_ITEMS:
+            raise RequestFailed(_invalid("items", f"a list of at most {_MOST_ITEMS} items"))
         try:
             self._face.check(WireRequest("chat", {"model": "", "input": given}))
         except WireError as error:
             param = "items" + error.path.removeprefix("input")
             message = error.message.replace("'input", "'items")
             raise RequestFailed(ir.Fault("invalid_request", message, error.code, param)) from error
-        return items_of(given)
+        known = await self._gateway.keeping.items(call.caller.name, wanted(given))
+        items: list[Wire] = []
+        for item in given:
+            if kind(item) != "item_reference":
+                items.append(item)
+            elif (found := known.get(item["id"])) is not None:
+                items.append(found)
+            else:
+                raise RequestFailed(_no_item(item["id"]))
+        return kept(items, self._gateway.seams.random_id)
 
 
 class _Answered:
@@ -368,7 +386,9 @@ def _conversation(conversation: Conversation) -> bytes:
 
 
 def _metadata(body: Mapping[str, Any]) -> dict[str, str]:
-    stated = body.get("metadata") or {}
+    stated = body.get("metadata")
+    if stated is None:
+        return {}
     if not (
         isinstance(stated, dict)
         and len(stated) <= _MOST_METADATA
@@ -403,6 +423,10 @@ def _text(response: Mapping[str, Any]) -> str:
     )
 
 
+def _framed(kind: str, event: bytes) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), event)
+
+
 def _invalid(param: str, expected: str) -> ir.Fault:
     return ir.Fault("invalid_request", f"Invalid '{param}': expected {expected}.", "invalid_value", param)
 
@@ -421,6 +445,12 @@ _NOT_STREAMED: Final = ir.Fault(
     "Only answers that were asked for with 'background': true can be streamed again.",
     code="invalid_value",
     param="stream",
+)
+_NO_SESSION: Final = ir.Fault(
+    "unsupported",
+    "An answer in the background cannot be part of a session: leave out 'X-Session-Id' or 'background'.",
+    code="unsupported_value",
+    param="X-Session-Id",
 )
 _NOTHING_RETAINED: Final = ir.Fault(
     "unsupported", "This gateway keeps no conversations.", code="unsupported_value"

@@ -1,0 +1,91 @@
+"""The paths of the Responses API that are no question and its answer: what they refuse, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from dragoman.state.store import StoreFailed
+from tests.unit.responses.asking import Asker, Paced
+
+
+async def test_whoever_follows_what_is_deleted_is_told_so() -> None:
+    asker = Asker(upstream := Paced("one "))
+    path = f"/v1/responses/{(await asker.respond('a', background=True)).body['id']}"
+    follower = asker.talk("GET", f"{path}?stream=true")
+    await follower.until(b"one ")
+    assert (await asker.ask("DELETE", path)).body["deleted"] is True
+    told = await follower.answer()
+    numbers = [event["sequence_number"] for event in told.events]
+    assert numbers == list(range(len(numbers)))
+    assert (told.events[-1]["type"], told.events[-1]["code"]) == ("error", "response_not_found")
+    assert told.data.endswith(b"\n\ndata: [DONE]\n\n")
+    await asyncio.wait_for(upstream.left.wait(), 5)
+    await asker.close()
+
+
+async def test_whoever_follows_is_told_that_the_store_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    asker = Asker(Paced("one "))
+    id_ = (await asker.respond("a", background=True)).body["id"]
+    follower = asker.talk("GET", f"/v1/responses/{id_}?stream=true")
+    await follower.until(b"one ")
+
+    async def failing(*given: Any, **more: Any) -> Any:
+        raise StoreFailed("gone")
+
+    monkeypatch.setattr(asker.gateway.keeping.store.responses, "events", failing)
+    asker.gateway.background.wake(id_)
+    last = (await follower.answer()).events[-1]
+    assert (last["type"], last["code"]) == ("error", "store_unavailable")
+    await asker.close()
+
+
+async def test_a_session_is_not_forgotten_in_silence() -> None:
+    asker = Asker(upstream := Paced())
+    body = {"model": "own/m", "input": "a", "background": True}
+    refused = await asker.ask("POST", "/v1/responses", body, x_session_id="s")
+    assert (refused.status, refused.error["param"]) == (400, "X-Session-Id")
+    assert not upstream.asked
+    await asker.close()
+
+
+async def test_the_id_of_a_session_may_hold_slashes() -> None:
+    asker = Asker(Paced("Hi.", "end"))
+    chat = {"model": "own/m", "messages": [{"role": "user", "content": "a"}]}
+    assert (await asker.ask("POST", "/chat", chat, x_session_id="team/42")).status == 200
+    assert (await asker.ask("GET", "/admin/sessions/team/42")).body["id"] == "team/42"
+    assert (await asker.ask("DELETE", "/admin/sessions/team/42")).body["deleted"] is True
+    assert (await asker.ask("GET", "/admin/sessions/team/42")).status == 404
+    await asker.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({"items": "a"}, 400, "items"),
+        ({"items": [{"role": "user", "content": "a"}] * 21}, 400, "items"),
+        ({"items": [{"role": "user"}]}, 400, "items[0].content"),
+        ({"items": [{"type": "item_reference", "id": "msg_nobody"}]}, 404, None),
+        ({"metadata": []}, 400, "metadata"),
+        ({"metadata": {"a": 1}}, 400, "metadata"),
+    ],
+)
+async def test_what_no_conversation_can_be_made_of_is_refused(
+    body: dict[str, Any], status: int, param: str | None
+) -> None:
+    asker = Asker(Paced())
+    refused = await asker.ask("POST", "/v1/conversations", body)
+    assert (refused.status, refused.error["param"]) == (status, param)
+    await asker.close()
+
+
+async def test_a_conversation_holds_what_is_referred_to() -> None:
+    asker = Asker(Paced("Hi.", "end"))
+    (said,) = (await asker.respond("a")).body["output"]
+    reference = {"type": "item_reference", "id": said["id"]}
+    made = (await asker.ask("POST", "/v1/conversations", {"items": [reference]})).body
+    (held,) = (await asker.ask("GET", f"/v1/conversations/{made['id']}/items")).body["data"]
+    assert (held["type"], held["content"][0]["text"]) == ("message", "Hi.")
+    await asker.close()
