@@ -118,15 +118,19 @@ class ResponseTurn:
             changes["input"] = [*history, *resolved]
         hidden = {key: value for key, value in body.items() if key not in _STATE}
         decoded = changes
+        sent = work.head.get("input", b"")
         if "input" in changes:
-            decoded = {**changes, "input": decode(encode(changes["input"]))}
+            sent = changes["input"] = msgspec.Raw(encode(changes["input"]))
+            decoded = {**changes, "input": decode(sent)}
         if self.whole and (orphan := unanswerable(decoded.get("input", own))) is not None:
             place, call = orphan
             raise RequestFailed(_no_call(call, place - len(history)))
         work.wire = WireRequest("chat", {**hidden, **decoded}, continued=(0, len(history)), written=body)
         work.head = {**{key: value for key, value in work.head.items() if key not in _STATE}, **changes}
-        work.changed = work.changed or _FOREIGN in encode(work.head.get("input", b""))
-        self.input = kept(found, self.keeping.seams.random_id) if self._keeps else ()
+        work.changed = work.changed or _FOREIGN in bytes(sent)
+        if not self._keeps:
+            return
+        self.input = kept(found, self.keeping.seams.random_id)
         if not self._background:
             work.client = Keeper(work.client, self, work)
 
