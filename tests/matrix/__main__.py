@@ -1,4 +1,4 @@
-"""`make matrix`: run every cell, then write docs/matrix.md. With `--check`: compare the page, running nothing."""
+"""`make matrix`: run every cell, then write docs/matrix.md. `--check` only compares the page."""
 
 from __future__ import annotations
 

@@ -33,7 +33,9 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
     """Everything that the cells ask, started once."""
     made = Bench()
     async with AsyncExitStack() as opened:
-        config: dict[str, Any] = {"retries": {"attempts": 1}, "providers": {"simulate": {"enabled": True}}}
+        # One thread, because every process that runs tests has an embedded model of its own.
+        answering = {"simulate": {"enabled": True}, "local": {"threads": 1}}
+        config: dict[str, Any] = {"retries": {"attempts": 1}, "providers": answering}
         for upstream in UPSTREAMS:
             if upstream.dialect is not None:
                 provider = await opened.enter_async_context(FakeProvider(Whole({}, 500)))

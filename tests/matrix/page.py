@@ -15,11 +15,11 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "matrix.md"
 _HEAD = """\
 # What works where
 
-Every client protocol over every provider's, feature by feature. Each cell is a run, whole, streamed and over a
-WebSocket where the client's protocol has one: the official `openai` client asks the gateway, and behind the
-gateway stands a fake provider that refuses what the real one refuses, the embedded model (which is not asked
-over WebSockets), or the simulator. What arrived on both sides is looked at. `make matrix` runs them all and
-writes this page.
+Every client protocol over every provider's, feature by feature. Each cell is a run, whole, streamed and over
+a WebSocket where the client's protocol has one: the official `openai` client asks the gateway, and behind the
+gateway stands a fake provider that refuses what the real one refuses, the embedded model (which is asked in
+fewer ways), or the simulator. What arrived on both sides is looked at. `make matrix` runs them all and writes
+this page.
 
 *yes*: it works, and nothing of the request is lost. A number: the status and code that the client gets,
 before anything is sent. *loses*: it works without what is named below the table; `x-dragoman-losses` counts
