@@ -21,7 +21,7 @@ from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.openai_responses.items import encode_head, encode_item, is_part, item_of_block
-from dragoman.dialects.openai_responses.parts import encode_logprobs, encode_part
+from dragoman.dialects.openai_responses.parts import encode_citation, encode_logprobs, encode_part
 from dragoman.dialects.openai_responses.response import (
     Mint,
     incomplete,
@@ -93,6 +93,7 @@ class StreamEncoder:
         self._state = "new"
         self._blocks: dict[int, _Block] = {}
         self._message: _Item | None = None
+        self._told: dict[int, _Block] = {}  # the texts of that message whose ends have been written
         self._output: dict[int, _Wire] = {}
         self._items = 0
         self._unfinished = False  # whether the answer ended before it was complete
@@ -331,11 +332,24 @@ class StreamEncoder:
     def _cite(self, event: ir.Cite) -> bytes:
         if event.candidate:
             return b""
-        if event.index not in self._blocks:
-            where = f"candidates[0].blocks[{event.index}].citations"
+        if event.index in self._blocks:
+            return self._keep(event)
+        where, told = f"candidates[0].blocks[{event.index}].citations", self._told.get(event.index)
+        if told is None:
             self._report.lose(where, "a citation cannot follow its message here", "quality")
             return b""
-        return self._keep(event)
+        return self._cite_late(told, event.citation, where)
+
+    def _cite_late(self, told: _Block, citation: ir.Citation, where: str) -> bytes:
+        """A source of a part whose end is written, while its message goes on: the item tells it again."""
+        assert told.item is not None
+        part = told.item.parts[told.place["content_index"]]
+        annotation = encode_citation(citation, part["text"], self._draft, where)
+        if annotation is None:
+            return b""
+        part["annotations"].append(annotation)
+        members = {"annotation_index": len(part["annotations"]) - 1, "annotation": annotation}
+        return self._event("response.output_text.annotation.added", {**told.place, **members})
 
     # --- Blocks end --------------------------------------------------------------------------------
 
@@ -355,6 +369,7 @@ class StreamEncoder:
         if following is not None and is_part(following) and _same_item(item_of_block(following), message.of):
             return out
         self._message = None
+        self._told.clear()
         return out + self._end_message(message)
 
     def _end_block(self, index: int, *, last: bool) -> bytes:
@@ -363,6 +378,8 @@ class StreamEncoder:
         final = self._fold.block(index)
         if state.item is None:
             return self._end_whole(final, where)
+        if isinstance(final, ir.Text):
+            self._told[index] = state
         return _ENDS[type(state.block)](self, state, final, where)
 
     def _end_text(self, state: _Block, final: Any, where: str) -> bytes:

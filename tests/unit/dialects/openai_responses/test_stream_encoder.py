@@ -260,3 +260,40 @@ def test_another_candidate_is_named_as_lost() -> None:
     )
     assert payloads(streamed(START, *said, *END, for_=to))[-1]["response"]["output"] == []
     assert to.report.losses[0].path == "candidates[1]"
+
+
+SOURCE = ir.Citation("url", "https://a.example/", "A")
+LATE = (
+    *(ir.Open(0, ir.Text("")), ir.TextDelta(0, "Hello"), ir.Close(0)),
+    *(ir.Open(1, ir.Text("")), ir.Cite(0, SOURCE), ir.Close(1)),
+)
+
+
+def test_a_source_that_is_named_when_its_text_has_ended() -> None:
+    """Gemini names its sources in the last chunk, behind an empty text that holds a seal."""
+    values = between(*LATE)
+    (cited,) = [value for value in values if value["type"] == "response.output_text.annotation.added"]
+    assert (cited["content_index"], cited["annotation_index"]) == (0, 0)
+    told = values[-1]["item"]["content"][0]
+    assert told["annotations"] == [cited["annotation"]]
+    assert (cited["annotation"]["url"], cited["annotation"]["end_index"]) == ("https://a.example/", 5)
+
+
+def test_a_source_of_a_message_that_has_ended_is_named_as_lost() -> None:
+    answer = reply()
+    call = ir.ToolCall("call_1", "f", "{}")
+    said = (*LATE[:3], ir.Open(1, call), ir.Cite(0, SOURCE), ir.Close(1, call))
+    encoder = StreamEncoder(answer)
+    for event in (START, *said, *END):
+        encoder.feed(event)
+    assert [loss.path for loss in answer.report.losses] == ["candidates[0].blocks[0].citations"]
+
+
+def test_a_source_that_has_no_word_is_lost_however_late() -> None:
+    answer = reply()
+    encoder = StreamEncoder(answer)
+    data = b"".join(
+        map(encoder.feed, (START, *LATE[:4], ir.Cite(0, ir.Citation("page", title="B")), *LATE[5:], *END))
+    )
+    assert b"annotation.added" not in data
+    assert [loss.path for loss in answer.report.losses] == ["candidates[0].blocks[0].citations"]
