@@ -39,8 +39,7 @@ async def read(gate: Gate, method: str, path: str, body: Any = None) -> tuple[by
     async with gate.session.request(method, f"{gate.base}/v1{path}", json=body) as answer:
         assert answer.status == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
-        async for part in answer.content.iter_any():
-            parts.append(part)
+        parts.extend([part async for part in answer.content.iter_any()])
     return b"".join(parts), parts
 
 
@@ -50,9 +49,8 @@ async def test_a_silent_provider(served: Served, provide: Provide, dialect: str)
     provider = await provide(late(dialect))
     config = {**up(provider.url, dialect), "server": {"heartbeat": "0.2s"}}
     gate = await served(config, Models(MODELS[dialect]), provider, dialect)
-    raw, parts = await read(
-        gate, "POST", "/responses", {"model": MODELS[dialect], "input": "x", "stream": True}
-    )
+    body = {"model": MODELS[dialect], "input": "x", "stream": True}
+    raw, parts = await read(gate, "POST", "/responses", body)
     assert parts[0].startswith(PING)
     assert raw.index(b"event: ") >= 2 * len(PING)
     assert PING in raw[raw.index(b"event: ") :]
@@ -77,10 +75,10 @@ async def test_an_answer_in_the_background(served: Served, provide: Provide) -> 
 
 
 async def test_silence_where_heartbeats_are_switched_off(served: Served, provide: Provide) -> None:
-    provider = await provide(late("anthropic"))
-    config = {**up(provider.url, "anthropic"), "server": {"heartbeat": "0s"}}
-    gate = await served(config, Models(MODELS["anthropic"]), provider, "anthropic")
-    body = {"model": MODELS["anthropic"], "input": "x", "stream": True}
+    provider = await provide(late("openai_chat"))
+    config = {**up(provider.url, "openai_chat"), "server": {"heartbeat": "0s"}}
+    gate = await served(config, Models(MODELS["openai_chat"]), provider, "openai_chat")
+    body = {"model": MODELS["openai_chat"], "input": "x", "stream": True}
     raw, _ = await read(gate, "POST", "/responses", body)
     assert PING not in raw
     assert events(raw)[-1]["type"] == "response.completed"

@@ -35,6 +35,14 @@ async def say(gate: Gate, text: str, client: Any = None, **fields: Any) -> Any:
     )
 
 
+async def read(gate: Gate, text: str, *, stream: bool) -> None:
+    """One turn of chat, read to its end."""
+    answer = await say(gate, text, stream=stream)
+    if stream:
+        async for _ in answer:
+            pass
+
+
 async def gate_before(
     served: Served, provide: Provide, dialect: str = "openai_chat", **more: Any
 ) -> tuple[Gate, FakeProvider]:
@@ -126,10 +134,7 @@ async def test_a_turn_that_failed_is_not_kept(served: Served, provide: Provide, 
     broken = stubs.openai_chat(stubs.Said("breaks", die=True))
     provider.answers.append(broken if stream else stubs.refusal("openai_chat", 500, "server_error", "No."))
     with pytest.raises(openai.APIError):
-        answer = await say(gate, "Broken.", stream=stream)
-        if stream:
-            async for _ in answer:
-                pass
+        await read(gate, "Broken.", stream=stream)
     with pytest.raises(openai.BadRequestError):
         await say(gate, "Refused.", temperature=9)
     provider.answers.clear()
@@ -162,7 +167,7 @@ async def test_turns_at_the_same_time_are_kept_in_one_order(served: Served, prov
 
 @pytest.mark.skipif(find_spec("sqlalchemy") is None, reason="a database is shared: extra `sql`")
 async def test_two_servers_keep_one_order(served: Served, provide: Provide, tmp_path: Path) -> None:
-    database = {"stores": {"sql": f"sqlite:///{tmp_path}/shared.db"}}
+    database: dict[str, Any] = {"stores": {"sql": f"sqlite:///{tmp_path}/shared.db"}}
     one, _ = await gate_before(served, provide, **database)
     other, _ = await gate_before(served, provide, "anthropic", **database)
     await asyncio.gather(*(say(gate, f"{n}.") for n in range(3) for gate in (one, other)))
