@@ -83,7 +83,7 @@ class Gateway:
         self._loaded = loaded or load(None, {}, cwd=Path(os.devnull))
         self.config = self._loaded.config
         self.seams = seams
-        self.draining = False
+        self._stopping: float | None = None
         self.worker = self.workers = 1
         """Which process this is, and of how many that share the work."""
         self.closed = False
@@ -156,11 +156,23 @@ class Gateway:
             self._background = Background(self._keeping, self._engine.handle, self.observe)
             self._background.open()
 
+    @property
+    def draining(self) -> bool:
+        """Whether the server stops: it finishes what runs, and readiness says no."""
+        return self._stopping is not None
+
+    def stopping(self) -> None:
+        """Begin to drain. Everything that runs shares the time from the first call on."""
+        if self._stopping is None:
+            self._stopping = self.seams.monotonic()
+
     async def drain(self) -> None:
-        """Let what runs in the background end, for as long as the configuration says."""
-        self.draining = True
+        """Let what runs in the background end, for as long as the configuration says and is left of it."""
+        self.stopping()
+        assert self._stopping is not None
         if self._background is not None:
-            await self._background.drain(float(self.config.server.drain))
+            gone = self.seams.monotonic() - self._stopping
+            await self._background.drain(max(0.0, self.config.server.drain - gone))
 
     def hurry(self) -> None:
         """Wait no longer for what runs in the background."""
@@ -169,7 +181,8 @@ class Gateway:
 
     async def close(self) -> None:
         """Close connections and the model process, for good. Running requests get a 503, or are cut off."""
-        self.closed = self.draining = True
+        self.closed = True
+        self.stopping()
         running = self.requests - {asyncio.current_task()}
         for task in running:
             task.cancel()

@@ -84,7 +84,7 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._orders is not None and sig == signal.SIGINT:
             return  # Ctrl-C reaches the parent as well, which decides what it means
-        self._gateway.draining = True
+        self._gateway.stopping()
         super().handle_exit(sig, frame)
         if self.force_exit and self._loop is not None:
             self._loop.call_soon_threadsafe(self._gateway.hurry)
@@ -94,7 +94,8 @@ class _Server(uvicorn.Server):
         said = orders.recv(16)
         if not said:
             asyncio.get_running_loop().remove_reader(orders)
-        self._gateway.draining = self.should_exit = True
+        self._gateway.stopping()
+        self.should_exit = True
         self.force_exit |= END in said
         if self.force_exit:
             self._gateway.hurry()

@@ -185,3 +185,14 @@ async def test_deleting_stops_what_runs() -> None:
     await asyncio.wait_for(upstream.left.wait(), 5)
     assert (await asker.ask("GET", f"/v1/responses/{told['id']}")).status == 404
     await asker.close()
+
+
+async def test_connections_and_the_background_share_the_time_to_drain(tmp_path: Path) -> None:
+    asker = Asker(Paced("one "), tmp_path, "server: {drain: 0.5}\n")
+    await begun(asker)
+    asker.gateway.stopping()
+    await asyncio.sleep(0.4)  # so long the server waits for connections
+    began = asyncio.get_running_loop().time()
+    await asker.gateway.drain()
+    assert asyncio.get_running_loop().time() - began < 0.4
+    await asker.close()

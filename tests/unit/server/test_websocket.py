@@ -258,7 +258,7 @@ async def test_a_stop_by_the_server_is_passed_on() -> None:
 
 async def test_a_draining_gateway_opens_no_socket() -> None:
     gateway = Gateway()
-    gateway.draining = True
+    gateway.stopping()
     socket = Socket(gateway.asgi())
     await socket.task
     assert socket.sent[0]["status"] == 503
