@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 HEAVY = {
-    *("aiohttp", "aiosqlite", "alembic", "asyncio", "click", "cyllama", "sqlalchemy", "sqlite3", "ssl"),
+    *("aiohttp", "alembic", "asyncio", "click", "cyllama", "sqlalchemy", "sqlite3", "ssl"),
     *("uvicorn", "uvloop", "yaml"),
 }
 

@@ -52,7 +52,6 @@ def test_an_unused_store_loads_no_database(tmp_path: Path) -> None:
     assert {name.partition(".")[0] for name in loaded} & {
         "sqlalchemy",
         "alembic",
-        "aiosqlite",
         "sqlite3",
     } == set()
     assert list(tmp_path.iterdir()) == []
