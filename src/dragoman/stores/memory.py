@@ -47,7 +47,7 @@ class MemoryStore:
     last_error: str | None = None
 
     def __init__(self, limits: Limits = STANDARD, seams: Seams = SYSTEM) -> None:
-        room, items = Room(limits.size), _Items(seams.now)
+        room, items = Room(limits.size, seams.now), _Items(seams.now)
         responses = MemoryResponses(room, items, seams.now)
         conversations = MemoryConversations(room, items, seams.now)
         sessions = MemorySessions(room, limits, seams.now)
@@ -144,7 +144,7 @@ class MemoryResponses:
             raise StoreFailed(f"{response.id} is there already")
         size = _weight(response.body, (*response.input, *response.output))
         self._room.check(size)
-        place = Place(response.tenant, size, lambda: self._drop(response.id))
+        place = Place(response.tenant, size, lambda: self._drop(response.id), _running(response))
         answer = self._answers[response.id] = _Answer(response, place)
         self._items.add(response.tenant, answer, (*response.input, *response.output))
         self._room.take(place)
@@ -166,6 +166,7 @@ class MemoryResponses:
         )
         self._items.drop(old.tenant, answer, old.output)
         self._items.add(old.tenant, answer, (*old.input, *output))
+        answer.place.stays = _running(answer.response)
         self._room.resize(answer.place, size)
         return True
 
@@ -225,6 +226,7 @@ class MemoryResponses:
             answer = self._answers.get(id_)
             if answer is not None and answer.response.status in UNSETTLED:
                 answer.response = replace(answer.response, lease=lease)
+                answer.place.stays = lease
                 renewed.add(id_)
         return renewed
 
@@ -253,6 +255,11 @@ class MemoryResponses:
         response = answer.response
         self._items.drop(response.tenant, answer, (*response.input, *response.output))
         self._room.free(answer.place)
+
+
+def _running(response: StoredResponse) -> float:
+    """Until when a worker is known to be at it."""
+    return response.lease or 0.0 if response.status in UNSETTLED else 0.0
 
 
 def _is_over(expires: float | None, now: float) -> bool:

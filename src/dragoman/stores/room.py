@@ -11,11 +11,14 @@ from dragoman.state.store import StoreFull
 
 
 class Place(msgspec.Struct, eq=False):
-    """What one entry takes. size: bytes, about. leave: forgets the entry, and frees its place."""
+    """What one entry takes. size: bytes, about. leave: forgets the entry, and frees its place. stays: until
+    when others do not make it leave.
+    """
 
     tenant: str
     size: int
     leave: Callable[[], None]
+    stays: float = 0.0
 
 
 class _Share(msgspec.Struct):
@@ -26,11 +29,12 @@ class _Share(msgspec.Struct):
 
 
 class Room:
-    """The places of all entries. max_size: bytes for all of them together, about."""
+    """The places of all entries. max_size: bytes for all of them together, about. now: Unix seconds."""
 
-    def __init__(self, max_size: int) -> None:
+    def __init__(self, max_size: int, now: Callable[[], float]) -> None:
         self.size = 0
         self._max_size = max_size
+        self._now = now
         self._shares: dict[str, _Share] = {}
 
     def check(self, size: int) -> None:
@@ -68,12 +72,16 @@ class Room:
             del self._shares[place.tenant]
 
     def _fit(self, spared: Place) -> None:
-        """Make room; the entry that it is made for stays."""
+        """Make room; the entry that it is made for stays. Where all others do too, it is too much a while."""
+        now = self._now()
         while self.size > self._max_size:
-            others = [share for share in self._shares.values() if next(iter(share.places)) is not spared]
-            if not others:
+            for share in sorted(self._shares.values(), key=_size, reverse=True):
+                place = next((one for one in share.places if one is not spared and one.stays <= now), None)
+                if place is not None:
+                    place.leave()
+                    break
+            else:
                 return
-            next(iter(max(others, key=_size).places)).leave()
 
 
 def _size(share: _Share) -> int:

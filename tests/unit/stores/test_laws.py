@@ -361,6 +361,28 @@ async def test_whoever_takes_most_makes_room(make: Make, clock: Clock) -> None:
     assert 0 <= len(talks) - len(there) <= 1
 
 
+async def test_what_runs_makes_no_room(make: Make, clock: Clock) -> None:
+    """Its worker would find nothing to settle; without a worker it leaves like any other."""
+    store = make(size=100_000)
+    body = items("i", size=30_000)
+    await store.responses.save(replace(RUNNING, id="running", input=body, lease=NOW + 60))
+    await store.responses.save(replace(RUNNING, id="orphan", input=body, lease=NOW))
+    await store.responses.save(answer("settled", input=body, lease=NOW + 60))
+    clock.now += 1
+    await store.responses.save(answer("new", input=body))
+    await store.responses.save(answer("newer", input=body))
+    await store.sweep(clock.now)
+    names = ("running", "orphan", "settled", "new", "newer")
+    there = [name for name in names if await store.responses.get("t", name)]
+    assert there == ["running", "new", "newer"]
+    assert await store.responses.settle(replace(DONE, id="running"))
+    for number in range(3):
+        clock.now += 1
+        await store.responses.save(answer(f"r{number}", input=body))
+    await store.sweep(clock.now)
+    assert await store.responses.get("t", "running") is None
+
+
 async def test_what_is_too_large_alone_is_refused(make: Make) -> None:
     store = make(size=10_000)
     await store.responses.save(RUNNING)

@@ -11,6 +11,7 @@ from dragoman.state.store import Item, StoredResponse
 from dragoman.stores.limits import Limits
 from dragoman.stores.memory import MemoryStore
 from dragoman.stores.room import Place, Room
+from tests.unit.stores.conftest import NOW, Clock
 
 
 @pytest.mark.parametrize(("items", "length"), [(0, 100), (2, 100), (50, 300), (2, 20_000)])
@@ -51,7 +52,7 @@ async def test_sessions_take_room_too() -> None:
 
 
 def test_room_is_made_by_others_even_where_they_take_less() -> None:
-    room, left = Room(100), list[str]()
+    room, left = Room(100, lambda: 0.0), list[str]()
 
     def place(name: str, size: int) -> Place:
         def leave() -> None:
@@ -70,3 +71,19 @@ def test_room_is_made_by_others_even_where_they_take_less() -> None:
     room.resize(last, 40)
     room.free(last)
     assert room.size == 0
+
+
+def test_room_is_too_small_for_a_while_where_all_stay(clock: Clock) -> None:
+    room, left = Room(100, clock), list[str]()
+
+    def leave() -> None:
+        left.append("first")
+        room.free(first)
+
+    first = Place("a", 80, leave, NOW + 5)
+    room.take(first)
+    room.take(Place("b", 60, lambda: None))
+    assert (left, room.size) == ([], 140)
+    clock.now += 5
+    room.take(Place("c", 10, lambda: None))
+    assert (left, room.size) == (["first"], 70)
