@@ -23,9 +23,11 @@ def command(terminal: Terminal, file: Path | None) -> None:
     environment count as they do for `dragoman serve`.
     """
     from dragoman.config.load import load
+    from dragoman.stores.open import located
 
     try:
         found = load(file, os.environ)
+        located(found.config.stores.sql, found.home)
     except ConfigError as error:
         many = len(error.problems)
         raise Failure(

@@ -93,3 +93,10 @@ def test_a_file_that_is_not_there_needs_no_list_of_settings(run: Run) -> None:
         " ✕ none.yaml: cannot be read: No such file or directory",
         "error: the configuration cannot be used: 1 problem",
     ]
+
+
+def test_a_store_that_serve_would_not_open_is_a_problem(run: Run, folder: Path) -> None:
+    (folder / "store.yaml").write_text("stores:\n  sql: redis\n")
+    code, out, err = run("check", "store.yaml")
+    assert (code, out) == (3, "")
+    assert err.splitlines()[0].startswith(" ✕ stores.sql: is neither memory nor sqlite")
