@@ -11,7 +11,7 @@ https://platform.openai.com/docs/api-reference/responses-streaming
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -49,6 +49,8 @@ _decode_delta = msgspec.json.Decoder(_TextDelta).decode
 _TEXT_DELTA: Final = b'{"type":"response.output_text.delta","'
 _GROWING: Final = frozenset({"function_call", "custom_tool_call", "reasoning"})
 """Items of one block that grows. A message's blocks are its parts; other items come whole."""
+_UNTOLD: Final = {"function_call": "arguments", "custom_tool_call": "input"}
+"""The member of a call that its deltas tell, whatever it held when the call began."""
 
 
 class _Open:
@@ -151,10 +153,11 @@ class StreamDecoder:
 
     def _terminal(self, value: _Value) -> _Events:
         events = self._created(value)
-        for number in sorted({item for item, _ in self._open} | self._items.keys()):
-            events += self._end_item(number, None)
         told = value["response"]
-        if not self._said and (output := told.get("output")):  # some tell the items only here
+        output = told.get("output") or ()
+        for number in sorted({item for item, _ in self._open} | self._items.keys()):
+            events += self._end_item(number, _found(output, number, self._items.get(number)))
+        if not self._said:  # some tell the items only here
             events += self._whole(output_blocks(output))
         response = read_response(told, tuple(self._said))
         events.append(ir.More(response.extra, response.tier, response.model, response.echo))
@@ -188,10 +191,9 @@ class StreamDecoder:
             return []
         if kind not in _GROWING:
             return [ir.Raw(NAME, value)]
-        block = decode_item(item)[1][0]
-        if isinstance(block, ir.ToolCall):
-            block = msgspec.structs.replace(block, arguments="")
-        elif isinstance(block, ir.Thinking):
+        untold = _UNTOLD.get(kind)
+        block = decode_item(item if untold is None else {**item, untold: ""})[1][0]
+        if isinstance(block, ir.Thinking):
             block = msgspec.structs.replace(block, text="", summary=(), sealed=None, extra=None)
         return self._begin((number, 0), block)
 
@@ -274,24 +276,25 @@ class StreamDecoder:
         events, state = self._at(value, ir.Text, _PARTS)
         logprobs = decode_logprobs(value.get("logprobs"))
         state.logprobs += logprobs or ()
-        state.words.append(value["delta"])
-        return [*events, ir.TextDelta(state.index, value["delta"], logprobs=logprobs)]
+        words = _words(value)
+        state.words.append(words)
+        return [*events, ir.TextDelta(state.index, words, logprobs=logprobs)]
 
     def _refusal(self, value: _Value) -> _Events:
         events, state = self._at(value, ir.Refusal, _PARTS)
-        return [*events, ir.RefusalDelta(state.index, value["delta"])]
+        return [*events, ir.RefusalDelta(state.index, _words(value))]
 
     def _arguments(self, value: _Value) -> _Events:
         _, state = self._at(value, ir.ToolCall, {})
-        return [ir.ArgsDelta(state.index, value["delta"])]
+        return [ir.ArgsDelta(state.index, _words(value))]
 
     def _reasoning(self, value: _Value) -> _Events:
         _, state = self._at(value, ir.Thinking, {})
-        return [ir.ThinkDelta(state.index, value["delta"])]
+        return [ir.ThinkDelta(state.index, _words(value))]
 
     def _summary(self, value: _Value) -> _Events:
         _, state = self._at(value, ir.Thinking, {})
-        return [ir.ThinkDelta(state.index, value["delta"], part=value["summary_index"])]
+        return [ir.ThinkDelta(state.index, _words(value), part=value["summary_index"])]
 
     def _annotation(self, value: _Value) -> _Events:
         events, state = self._at(value, ir.Text, _PARTS)
@@ -313,6 +316,23 @@ def _read(frame: bytes) -> _Value | None:
     if type(value) is not dict:
         raise WireError("an event must be an object")
     return value
+
+
+def _words(value: _Value) -> str:
+    """The words of a delta; some say null for none. Raises TypeError for what are no words."""
+    words = value["delta"]
+    if words is not None and type(words) is not str:
+        raise TypeError("delta")
+    return words or ""
+
+
+def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Value | None:
+    """An item that did not end before its answer did, as the whole answer has it."""
+    item = output[number] if announced is not None and number < len(output) else None
+    if type(item) is not dict or announced is None:
+        return None
+    same = item.get("type") == announced.get("type") and item.get("id") == announced.get("id")
+    return item if same else None
 
 
 def _as_announced(item: _Value, announced: _Value | None) -> _Value:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.openai_responses.items import decode_item
 from dragoman.errors import WireError
 from dragoman.testing.case import check_grammar
 from dragoman.wire.sse import ErrorFrame
@@ -28,7 +29,7 @@ def item(kind: str, number: int, value: dict[str, Any]) -> dict[str, Any]:
     return sent(f"output_item.{kind}", output_index=number, item=value)
 
 
-def delta(kind: str, words: str, number: int = 0, **more: Any) -> dict[str, Any]:
+def delta(kind: str, words: Any, number: int = 0, **more: Any) -> dict[str, Any]:
     """More of an item."""
     return sent(f"{kind}.delta", output_index=number, item_id="i", delta=words, **more)
 
@@ -47,6 +48,11 @@ def told(*values: dict[str, Any] | bytes) -> ir.Response:
     found = events(*values)
     check_grammar(found)
     return ir.fold(found)
+
+
+def block(item: dict[str, Any]) -> ir.Block:
+    """The one block of an item."""
+    return decode_item(item)[1][0]
 
 
 def test_a_message() -> None:
@@ -256,3 +262,52 @@ def test_most_frames_take_the_short_way_to_the_same_event() -> None:
     )
     long = b" " + short
     assert events(*BEGUN, short) == events(*BEGUN, long)
+
+
+# Streams of servers that are less exact ----------------------------------------------------------------
+
+SEARCH = {"type": "web_search_call", "id": "ws_1", "status": "completed"}
+
+
+@pytest.mark.parametrize(
+    ("announced", "deltas", "whole"),
+    [
+        (message(status="in_progress"), (), message("Hello")),
+        (call(""), (), call('{"a":1}')),
+        (call(""), (delta("function_call_arguments", '{"a"'),), call('{"a":1}')),
+        (SEARCH, (), SEARCH),
+    ],
+)
+def test_an_item_that_ends_with_its_answer_alone(
+    announced: dict[str, Any], deltas: tuple[dict[str, Any], ...], whole: dict[str, Any]
+) -> None:
+    answer = told(CREATED, item("added", 0, announced), *deltas, ended(whole))
+    assert answer.candidates[0].blocks == (block(whole),)
+
+
+@pytest.mark.parametrize("whole", [(), ({**call("{}"), "id": "fc_2"},), (SEARCH,), ("odd",)])
+def test_an_item_that_never_ends_is_what_was_told_of_it(whole: tuple[Any, ...]) -> None:
+    told_so_far = (CREATED, item("added", 0, call("")), delta("function_call_arguments", "{}"))
+    (found,) = told(*told_so_far, ended(*whole)).candidates[0].blocks
+    assert isinstance(found, ir.ToolCall)
+    assert (found.id, found.arguments) == (call()["call_id"], "{}")
+
+
+@pytest.mark.parametrize("nothing", [{"arguments": None}, {}])
+def test_a_call_that_begins_without_arguments(nothing: dict[str, Any]) -> None:
+    begun = {key: value for key, value in call().items() if key != "arguments"} | nothing
+    words = delta("function_call_arguments", '{"a":1}')
+    whole = call('{"a":1}')
+    answer = told(CREATED, item("added", 0, begun), words, item("done", 0, whole), ended(whole))
+    assert answer.candidates[0].blocks == (block(whole),)
+
+
+def test_no_words_are_no_fault() -> None:
+    done = message("Hello")
+    nothing = delta("output_text", None, content_index=0)
+    answer = told(
+        *BEGUN, nothing, delta("output_text", "Hello", content_index=0), item("done", 0, done), ended(done)
+    )
+    assert answer.candidates[0].blocks == (block(done),)
+    with pytest.raises(WireError):
+        events(*BEGUN, delta("output_text", 1, content_index=0))
