@@ -107,7 +107,10 @@ def test_what_runs_is_finished_after_ctrl_c(environment: dict[str, str], tmp_pat
     assert json.loads(err.splitlines()[-1])["end"] == "done"
 
 
-def test_ctrl_c_twice_stops_at_once_and_quietly(environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_stops_at_once_and_quietly(
+    environment: dict[str, str], tmp_path: Path, number: signal.Signals
+) -> None:
     (tmp_path / "dragoman.yaml").write_text("providers: {simulate: {token_interval: 10s}}")
     terminal = Terminal(environment, tmp_path, "serve", "--port", "0")
     banner = terminal.until("again stops now.")
@@ -116,10 +119,10 @@ def test_ctrl_c_twice_stops_at_once_and_quietly(environment: dict[str, str], tmp
     with chat(found[0], stream=True) as answer:
         assert answer.readline().startswith(b"data: ")
         began = time.monotonic()
-        os.killpg(terminal.process.pid, signal.SIGINT)
+        os.killpg(terminal.process.pid, number)
         time.sleep(0.5)
         assert terminal.process.poll() is None, "it waits for the stream"
-        os.killpg(terminal.process.pid, signal.SIGINT)
+        os.killpg(terminal.process.pid, number)
         code, shown = terminal.end()
     assert (code, time.monotonic() - began < 8) == (0, True)
     assert "Traceback" not in shown

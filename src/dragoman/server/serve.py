@@ -84,6 +84,7 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._orders is not None and sig == signal.SIGINT:
             return  # Ctrl-C reaches the parent as well, which decides what it means
+        self.force_exit |= self.should_exit  # whichever signal: uvicorn takes a second SIGTERM for the first
         self._gateway.stopping()
         super().handle_exit(sig, frame)
         if self.force_exit and self._loop is not None:
