@@ -81,5 +81,5 @@ def speaking(dialect: str) -> Script:
 
 
 def told(sent: Sent) -> list[str]:
-    """The messages of a request as "role: text", without those that hold none."""
-    return [f"{role}: {' '.join(texts)}" for role, texts in sent.turns if any(texts)]
+    """The messages of a request as "role: text", without the empty texts that seals may hang on."""
+    return [f"{role}: {' '.join(filter(None, texts))}" for role, texts in sent.turns if any(texts)]

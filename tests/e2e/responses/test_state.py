@@ -27,7 +27,8 @@ async def ask(client: Any, input: Any, **fields: Any) -> Any:
     return await client.responses.create(**{"model": ECHO, "input": input, **fields})
 
 
-async def test_a_turn_goes_on_at_another_provider(served: Served, provide: Provide) -> None:
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_turn_goes_on_at_another_provider(served: Served, provide: Provide, stream: bool) -> None:
     """And on at a third, with the whole history each time."""
     dialects = ("anthropic", "gemini", "openai_responses", "mistral")
     providers = {dialect: await provide(speaking(dialect)) for dialect in dialects}
@@ -40,8 +41,11 @@ async def test_a_turn_goes_on_at_another_provider(served: Served, provide: Provi
     expected: list[str] = []
     for place, dialect in enumerate((*dialects, "anthropic")):
         model = MODELS[dialect].replace("up/", f"{dialect}/")
-        answer = await ask(gate.client, f"think: {place}", model=model, **previous)
-        assert answer.output_text == f"think: {place}"
+        answer = await ask(gate.client, f"think: {place}", model=model, stream=stream, **previous)
+        if stream:
+            answer = [event async for event in answer][-1].response
+        said = [part.text for item in answer.output if item.type == "message" for part in item.content]
+        assert "".join(said) == f"think: {place}"
         expected += [f"user: think: {place}"]
         assert told(Sent(dialect, providers[dialect].last)) == expected
         expected += [f"assistant: think: {place}"]
