@@ -14,7 +14,7 @@ from tests.e2e import stubs
 from tests.e2e.conftest import Converse, Provide
 from tests.e2e.media import RATE, pixels, png, samples, wav
 from tests.e2e.stubs import Said
-from tests.matrix.heard import streamed, whole
+from tests.matrix.heard import chat, chat_chunks
 
 STREAMS = pytest.mark.parametrize("stream", [False, True])
 PNG = png((255, 0, 0), (0, 255, 0), (0, 0, 255))
@@ -55,7 +55,7 @@ async def test_a_picture_arrives_byte_for_byte(converse: Converse, dialect: str,
     talk = await converse(dialect, stubs.DIALECTS[dialect](Said()), model=MODELS[dialect])
     told = await talk.ask(messages=looking(f"data:image/png;base64,{PNG_64}"), stream=stream)
     if stream:
-        assert streamed([chunk async for chunk in told]).first.text == "Hello there!"
+        assert chat_chunks([chunk async for chunk in told]).first.text == "Hello there!"
     assert _HELD[dialect](talk.provider.last.body) == _AS_DATA[dialect]
     assert talk.losses == {}
 
@@ -131,7 +131,7 @@ async def test_a_picture_is_drawn_and_edited_in_the_next_turn(converse: Converse
 async def _drawn(talk: Any, messages: list[Any], fields: dict[str, Any]) -> bytes:
     """Ask, keep the answer as clients of OpenRouter do, and give its picture."""
     told = await talk.ask(messages=messages, **fields)
-    first = (streamed([chunk async for chunk in told]) if fields["stream"] else whole(told)).first
+    first = (chat_chunks([chunk async for chunk in told]) if fields["stream"] else chat(told)).first
     (url,) = first.images
     images = [{"type": "image_url", "image_url": {"url": url}}]
     messages.append({"role": "assistant", "content": first.text, "images": images})
@@ -259,6 +259,6 @@ async def test_openai_speaks_for_itself(converse: Converse, stream: bool) -> Non
     form = "pcm16" if stream else "wav"
     asked = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": form}}
     told = await talk.ask(stream=stream, **asked)
-    first = (streamed([chunk async for chunk in told]) if stream else whole(told)).first
+    first = (chat_chunks([chunk async for chunk in told]) if stream else chat(told)).first
     assert first.transcript == "Good morning."
     assert (first.sound if stream else samples(first.sound)) == SOUND

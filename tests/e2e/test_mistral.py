@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.answers.mistral import mistral
 from tests.e2e.answers.said import Said
 from tests.e2e.conftest import Converse
-from tests.matrix.heard import streamed, whole
+from tests.matrix.heard import chat, chat_chunks
 
 STREAMS = pytest.mark.parametrize("stream", [False, True])
 MODEL = "mistral/mistral-large-latest"
@@ -29,7 +29,7 @@ async def test_a_request_has_mistrals_own_words(converse: Converse, stream: bool
         stream=stream, tools=[LOOK], tool_choice="required", seed=7, max_completion_tokens=50
     )
     if stream:
-        assert streamed([chunk async for chunk in told]).first.text == "Hello there!"
+        assert chat_chunks([chunk async for chunk in told]).first.text == "Hello there!"
     sent = talk.provider.last
     assert (sent.method, sent.path) == ("POST", "/v1/chat/completions")
     assert sent.headers["authorization"] == "Bearer up-key"
@@ -130,7 +130,7 @@ async def test_its_own_ids_are_the_clients(converse: Converse) -> None:
 async def test_histories_that_openai_takes_are_taken(converse: Converse, messages: list[Any]) -> None:
     """0.5: 3230, 3240 and 3280 are what a careless translation earns."""
     talk = await converse("mistral", mistral(Said()), model=MODEL)
-    assert whole(await talk.ask(messages=messages, tools=[LOOK])).first.text == "Hello there!"
+    assert chat(await talk.ask(messages=messages, tools=[LOOK])).first.text == "Hello there!"
 
 
 @STREAMS
@@ -139,5 +139,5 @@ async def test_thinking_in_lists_is_shown_as_reasoning(converse: Converse, strea
     said = Said("Four.", thought="Two and two.")
     talk = await converse("mistral", mistral(said), model="mistral/mistral-small-latest")
     told = await talk.ask(reasoning_effort="high", stream=stream)
-    first = (streamed([chunk async for chunk in told]) if stream else whole(told)).first
+    first = (chat_chunks([chunk async for chunk in told]) if stream else chat(told)).first
     assert (first.reasoning, first.text) == ("Two and two.", "Four.")

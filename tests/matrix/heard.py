@@ -32,12 +32,13 @@ class Choice(msgspec.Struct):
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """The usage. thought: a part of output."""
+    """The usage, in tokens. cached: a part of input; thought: of output."""
 
     input: int
+    cached: int
     output: int
-    total: int
     thought: int
+    total: int
 
 
 class Heard(msgspec.Struct):
@@ -109,9 +110,14 @@ def _count(choice: Choice, logprobs: Any) -> None:
 def _spent(usage: Any) -> Spent | None:
     if usage is None:
         return None
-    details = usage.completion_tokens_details
-    thought = (details.reasoning_tokens or 0) if details else 0
-    return Spent(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, thought)
+    read, said = usage.prompt_tokens_details, usage.completion_tokens_details
+    return Spent(
+        input=usage.prompt_tokens,
+        cached=(read.cached_tokens or 0) if read else 0,
+        output=usage.completion_tokens,
+        thought=(said.reasoning_tokens or 0) if said else 0,
+        total=usage.total_tokens,
+    )
 
 
 # Completions --------------------------------------------------------------------------------------
@@ -158,8 +164,13 @@ def response(told: Any) -> Heard:
     if choice.calls and choice.finish == "stop":
         choice.finish = "tool_calls"
     usage = told.usage
-    thought = usage.output_tokens_details.reasoning_tokens
-    spent = Spent(usage.input_tokens, usage.output_tokens, usage.total_tokens, thought)
+    spent = Spent(
+        input=usage.input_tokens,
+        cached=usage.input_tokens_details.cached_tokens,
+        output=usage.output_tokens,
+        thought=usage.output_tokens_details.reasoning_tokens,
+        total=usage.total_tokens,
+    )
     return Heard([choice], spent, told.id)
 
 

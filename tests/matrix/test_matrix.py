@@ -94,10 +94,11 @@ async def test_a_cell(bench: Bench, record_property: Any, asks: str, answers: st
 
 def _ways(face: Face, upstream: Upstream, feature: Feature) -> list[Way]:
     """A real model takes its time: it is asked in two ways through the first face, else in one."""
-    ways = [way for way in feature.ways if way in face.ways]
+    ways: list[Way] = [way for way in feature.ways if way in face.ways]
     if upstream.limit is None:
         return ways
-    return [way for way in ways if way != "socket"] if face is FACES[0] else ways[:2][-1:]
+    ways = ways[:2] if "whole" in ways else ways[:1]
+    return ways if face is FACES[0] else ways[-1:]
 
 
 async def _asked(
