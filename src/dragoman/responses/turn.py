@@ -30,6 +30,8 @@ _FOREIGN: Final = b'"dgm1.'
 """What a seal begins with that another protocol's provider made: no server of this one can read it."""
 _REMEMBERED: Final = 8
 """Answers that a WebSocket holds."""
+_ROOM: Final = 64_000_000
+"""Bytes that they may hold together; the latest is held in any case."""
 _ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
@@ -48,8 +50,13 @@ class Connection:
     def remember(self, id_: str, pieces: Sequence[Piece]) -> None:
         """Hold an answer, as one of the latest: a client may carry on several conversations."""
         self._answers[id_] = pieces
-        if len(self._answers) > _REMEMBERED:
+        while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
             self._answers.popitem(last=False)
+
+    def _size(self) -> int:
+        """Bytes of what is held. What one answer continues of another is there once."""
+        pieces = {id(piece): piece for answer in self._answers.values() for piece in answer}
+        return sum(len(item.body) for piece in pieces.values() for item in piece.items)
 
     def forget(self, id_: str | None) -> None:
         """An answer that could not be continued is not offered again."""
@@ -95,6 +102,8 @@ class ResponseTurn:
         """
         body = work.wire.body
         self._read(body)
+        if self._keeps and not self._background:
+            work.client = Keeper(work.client, self, work)
         self._pieces = await self._continued()
         own = items_of(body.get("input"))
         found = await self._found(own)
@@ -128,11 +137,8 @@ class ResponseTurn:
         work.wire = WireRequest("chat", {**hidden, **decoded}, continued=(0, len(history)), written=body)
         work.head = {**{key: value for key, value in work.head.items() if key not in _STATE}, **changes}
         work.changed = work.changed or _FOREIGN in bytes(sent)
-        if not self._keeps:
-            return
-        self.input = kept(found, self.keeping.seams.random_id)
-        if not self._background:
-            work.client = Keeper(work.client, self, work)
+        if self._keeps:
+            self.input = kept(found, self.keeping.seams.random_id)
 
     def _read(self, body: Mapping[str, Any]) -> None:
         """What the request says about state. Raises RequestFailed for what does not go together."""

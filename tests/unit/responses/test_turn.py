@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.state.store import StoreFailed
+from dragoman.responses import turn
+from dragoman.responses.keeping import Piece
+from dragoman.responses.turn import Connection
+from dragoman.state.store import Item, StoreFailed
 from tests.unit.responses.asking import Asker, Paced
 
 
@@ -171,3 +174,18 @@ async def test_an_output_without_its_call_is_refused_at_its_place(asker: Asker) 
     assert (refused.status, refused.error["param"]) == (400, "input[1].call_id")
     assert "call_0" in refused.error["message"]
     assert len(asker.upstream.asked) == 1
+
+
+def test_a_socket_holds_its_latest_answers_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "_ROOM", 1000)
+    connection = Connection()
+    chain: list[Piece] = []
+    for number in range(10):  # each continues the one before, which is there once
+        chain.append(Piece((Item(f"msg_{number}", bytes(90)),)))
+        connection.remember(str(number), tuple(chain))
+    assert [number for number in range(10) if connection.find(str(number))] == [2, 3, 4, 5, 6, 7, 8, 9]
+    connection.remember("large", (Piece((Item("msg_large", bytes(850)),)),))
+    assert connection.find("9") is None
+    connection.remember("huge", (Piece((Item("msg_huge", bytes(5000)),)),))
+    assert connection.find("large") is None
+    assert connection.find("huge") is not None

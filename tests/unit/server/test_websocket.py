@@ -256,6 +256,31 @@ async def test_a_stop_by_the_server_is_passed_on() -> None:
     await gateway.close()
 
 
+@pytest.mark.parametrize(
+    "failing",
+    [
+        {"model": "nobody/x"},
+        {"input": [{"type": "function_call_output", "call_id": "call_0", "output": "x"}]},
+        {"input": [{"type": "item_reference", "id": "msg_nobody"}]},
+    ],
+)
+async def test_what_could_not_be_continued_is_forgotten(failing: dict[str, Any]) -> None:
+    socket = Socket(Gateway(upstreams={"own": Own()}).asgi(), path="/v1/responses")
+    ask: dict[str, Any] = {"type": "response.create", "model": "own/x", "input": "a", "store": False}
+    socket.said.put_nowait({"type": "websocket.receive", "text": json.dumps(ask)})
+    async with asyncio.timeout(5):
+        while not socket.texts or (last := json.loads(socket.texts[-1]))["type"] != "response.completed":
+            socket.news.clear()
+            await socket.news.wait()
+    ask["previous_response_id"], before = last["response"]["id"], len(socket.texts)
+    for said in ({**ask, **failing}, ask):
+        socket.said.put_nowait({"type": "websocket.receive", "text": json.dumps(said)})
+    first, second = (await socket.told(before + 2))[before:]
+    assert first["status"] in {400, 404}
+    assert second["error"]["code"] == "previous_response_not_found"
+    await socket.leave()
+
+
 async def test_a_draining_gateway_opens_no_socket() -> None:
     gateway = Gateway()
     gateway.stopping()
