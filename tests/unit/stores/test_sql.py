@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -212,6 +213,103 @@ async def test_lookups_use_an_index(store: SqlStore) -> None:
             assert scans == [], (statement, steps)
 
     await store._database.read(explain)
+
+
+# --- Writing together ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many steps each transaction is tried with."""
+    sizes: list[int] = []
+    transact = SqliteDatabase._transact
+
+    def counted(database: SqliteDatabase, steps: Any) -> list[Any]:
+        sizes.append(len(steps))
+        return transact(database, steps)
+
+    monkeypatch.setattr(SqliteDatabase, "_transact", counted)
+    return sizes
+
+
+async def test_what_waits_is_written_together(store: SqlStore, together: list[int]) -> None:
+    await asyncio.gather(*[store.responses.save(answer(f"r{number}")) for number in range(100)])
+    assert together == [1, 64, 35]
+    for number in range(100):
+        assert await store.responses.get("t", f"r{number}") is not None
+
+
+async def test_a_write_that_fails_fails_alone(store: SqlStore, together: list[int]) -> None:
+    saves = [store.responses.save(answer(id_)) for id_ in ("first", "a", "first", "b")]
+    outcomes = await asyncio.gather(*saves, return_exceptions=True)
+    assert [type(one) for one in outcomes] == [type(None), type(None), StoreFailed, type(None)]
+    assert together == [1, 3, 1, 1, 1]
+    assert [await store.responses.get("t", id_) for id_ in ("a", "b")] == [answer("a"), answer("b")]
+
+
+async def test_a_write_that_nobody_waits_for_any_more_is_not_begun(
+    store: SqlStore, together: list[int]
+) -> None:
+    saves = [asyncio.ensure_future(store.responses.save(answer(id_))) for id_ in ("a", "b", "c")]
+    await asyncio.sleep(0)
+    saves[1].cancel()
+    await asyncio.wait(saves)
+    assert together == [1, 1]
+    assert [await store.responses.get("t", id_) for id_ in "abc"] == [answer("a"), None, answer("c")]
+
+
+async def test_a_locked_database_fails_all_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: list[int]
+) -> None:
+    monkeypatch.setattr(databases, "_PATIENCE", 0.05)
+    store = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    together.clear()
+    saves = [store.responses.save(answer(f"r{number}")) for number in range(20)]
+    outcomes = await asyncio.gather(*saves, return_exceptions=True)
+    assert {str(one) for one in outcomes} == {"the database: database is locked"}
+    assert together == [1, 19]
+    other.execute("COMMIT")
+    other.close()
+    await store.responses.save(answer("r"))
+    await store.close()
+
+
+async def test_closing_waits_for_writes_and_ends_the_threads(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    store = await SqlStore.open(tmp_path / "state.db", STANDARD, SYSTEM)
+    saves = [asyncio.ensure_future(store.responses.save(answer(f"r{number}"))) for number in range(100)]
+    await asyncio.sleep(0)
+    await store.close()
+    assert [save.exception() for save in saves if save.done()] == [None] * 100
+    assert not [one for one in set(threading.enumerate()) - before if one.name.startswith("dragoman-store")]
+    assert store.seals is not None
+    for late in (store.responses.save(answer("r")), store.responses.get("t", "r"), store.seals.find([b"k"])):
+        with pytest.raises(StoreFailed, match="closed"):
+            await late
+
+
+# --- Lookups -------------------------------------------------------------------------------------
+
+
+async def test_many_keys_and_a_lookup_that_fails_go_to_a_thread(store: SqlStore) -> None:
+    vault = store.seals
+    assert vault is not None
+    names = [b"%d" % number for number in range(600)]
+    await vault.keep(names[:2], b"entry", owner=b"me")
+    found = {names[0]: b"entry", names[1]: b"entry"}
+    statements = Statements(store)
+    assert await vault.find(names[:1]) == {names[0]: b"entry"}
+    assert await vault.find(names[:250]) == found
+    assert len(statements) == 0
+    assert await vault.find(names) == found
+    assert len(statements) == 1  # for 500; the last 100 are looked up at once
+    glancing = cast("SqliteDatabase", store._database)._glancing
+    assert glancing is not None
+    glancing.close()
+    assert await vault.find(names[:2]) == found
+    assert len(statements) == 2
 
 
 # --- Sharing the file ----------------------------------------------------------------------------

@@ -37,7 +37,9 @@ class Database(Protocol):
         ...
 
     async def write(self, step: Callable[[Connection], T]) -> T:
-        """What a step gives that writes, in one transaction; it is durable by then. Raises StoreFailed."""
+        """What a step gives that writes, in one transaction; it is durable by then. A step may be run again
+        after one that was rolled back, so all that it changes is in the database. Raises StoreFailed.
+        """
         ...
 
     async def close(self) -> None:
