@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from openai import AsyncOpenAI
 
@@ -368,3 +370,11 @@ async def test_the_model_list_says_what_each_face_does(visit: Visit, provide: Pr
         "gpt-5-pro": {"openai_responses"},
         "davinci-002": {"openai_completions"},
     }
+
+
+async def test_those_who_were_asking_when_it_was_learnt_are_answered_too(meet: Meet) -> None:
+    late = refusal(404, NOT_CHAT)
+    assert isinstance(late, Whole)
+    client, provider = await meet(speaking(SAID, chat=msgspec.structs.replace(late, delay=0.1)))
+    await asyncio.gather(*(ask(client) for _ in range(3)))
+    assert sorted(paths(provider)) == [CHAT] * 3 + ["/responses"] * 3

@@ -148,11 +148,13 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Whether a failure tells something new about asking for this model in this dialect; it is kept."""
+        """Whether a failure tells something about asking for this model in this dialect; it is kept. It need not
+        be new: others may have been told the same in the meantime.
+        """
         lesson = lesson_of(fault)
-        if lesson is None or self._lessons.get(model) == lesson:
+        if lesson is None:
             return False
-        if len(self._lessons) >= _MOST_MET:
+        if len(self._lessons) >= _MOST_MET and model not in self._lessons:
             self._lessons.clear()
         self._lessons[model] = lesson
         return True

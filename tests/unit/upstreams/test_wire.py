@@ -60,7 +60,7 @@ def test_a_dialect_may_be_for_some_models_only() -> None:
 def test_a_refusal_counts_for_its_model_and_dialect() -> None:
     up = provider()
     assert up.learns("m", NOT_CHAT)
-    assert not up.learns("m", NOT_CHAT)
+    assert up.learns("m", NOT_CHAT)  # somebody who asked before it was known
     assert not up.learns("other", TOO_LONG)
     assert (asked(up, CHAT), asked(up, RESPONSES), asked(up, CHAT, "other")) == (RESPONSES, RESPONSES, CHAT)
     assert up.spoken(RESPONSES, "m", UNKNOWN, request).learns("m", NOT_CHAT)
@@ -69,7 +69,10 @@ def test_a_refusal_counts_for_its_model_and_dialect() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     up = provider()
-    for number in range(1025):
+    for number in range(1024):
         assert up.learns(f"m{number}", NOT_CHAT)
+    assert up.learns("m0", NOT_CHAT)
+    assert asked(up, CHAT, "m1023") == RESPONSES
+    assert up.learns("m1024", NOT_CHAT)
     assert asked(up, CHAT, "m0") == CHAT
     assert asked(up, CHAT, "m1024") == RESPONSES
