@@ -148,8 +148,8 @@ class WireUpstream:
         return self._spoken[choose(face, offered, facts, asked, preferred)]
 
     def learns(self, model: str, fault: ir.Fault) -> bool:
-        """Whether a failure tells something about asking for this model in this dialect; it is kept. It need not
-        be new: others may have been told the same in the meantime.
+        """Whether a failure tells something about asking for this model in this dialect; it is kept. It need
+        not be new: others may have been told the same in the meantime.
         """
         lesson = lesson_of(fault)
         if lesson is None:
