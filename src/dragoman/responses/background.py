@@ -96,7 +96,9 @@ class Writer:
         self.begun = False
         self.over = False
         """Whether the last event is there: what is complete is kept, and stopped by nobody."""
-        self.accepted: asyncio.Future[StoredResponse | Refused] = asyncio.get_running_loop().create_future()
+        self.accepted: asyncio.Future[StoredResponse | Refused | ir.Fault]
+        """What the client is told first. A fault as a result: perhaps nobody waits for it any more."""
+        self.accepted = asyncio.get_running_loop().create_future()
 
     async def accept(self, turn: ResponseTurn, work: Work) -> None:
         """Keep the answer as queued, with its first two events."""
@@ -164,7 +166,7 @@ class Writer:
         self._flusher = None
         try:
             await self.flush()
-        except (StoreFailed, RequestFailed):
+        except StoreFailed:
             log.exception("events of %s could not be kept", self._record.id)
 
     async def flush(self) -> None:
@@ -200,14 +202,17 @@ class Writer:
         record = turn.record(response, status, output, self._work.exchange.answered)
         settled = await turn.keeping.store.responses.settle(record)
         if settled and turn.conversation is not None and status != "failed":
-            await turn.converse(output)
+            try:
+                await turn.converse(output)
+            except RequestFailed:  # logged, because the answer itself is whole and kept
+                log.exception("the conversation %s lacks the answer %s", turn.conversation, record.id)
         self._record = record
         return settled
 
     async def abandon(self, fault: ir.Fault) -> None:
         """The flight ends without an answer."""
         if not self.accepted.done():
-            self.accepted.set_exception(RequestFailed(fault))
+            self.accepted.set_result(fault)
         elif self.begun and not self.over:
             await self.end(self._work.failing(fault))
 
@@ -258,6 +263,8 @@ class Background:
         if self._renewal is None or self._renewal.done():
             self._renewal = spawn(self._renew(), "leases")
         begun = await asyncio.shield(writer.accepted)
+        if isinstance(begun, ir.Fault):
+            raise RequestFailed(begun)
         return msgspec.structs.replace(begun, fault=exchange.fault) if isinstance(begun, Refused) else begun
 
     async def _flight(self, exchange: Exchange, inbound: Inbound, writer: Writer) -> None:

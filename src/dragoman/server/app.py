@@ -117,6 +117,8 @@ class App:
             if handler.takes_body:
                 _check_content_type(headers)
                 body = await self._body(arrival, exchange)
+            if EXTENSION not in (arrival.scope.get("extensions") or ()):
+                arrival.link.watch(arrival.receive)
             query = _query(arrival.scope)
             await handler.run(Call(body, headers, arrival.params, caller, query), exchange, client)
         except RequestFailed as failed:
@@ -135,8 +137,6 @@ class App:
         deadline = self._gateway.deadlines.within(PATIENCE)
         body = await read_body(receive, length, self._settings.max_body, deadline)
         exchange.waited += self._seams.monotonic() - since
-        if EXTENSION not in (arrival.scope.get("extensions") or ()):
-            link.watch(receive)
         return body
 
     async def _fail(

@@ -90,14 +90,15 @@ class ResponsesApi:
             return
         if "x-session-id" in call.headers:
             raise RequestFailed(_NO_SESSION)
-        streamed = bytes(head.get("stream", b"")) == b"true"
-        body = encode_head({**head, "stream": True})
-        inbound = msgspec.structs.replace(inbound, body=body, framing="ndjson")
+        stream = bytes(head.get("stream", b"null"))
+        if stream in {b"null", b"false"}:  # everything else is checked where all bodies are
+            head["stream"] = msgspec.Raw(b"true")
+        inbound = msgspec.structs.replace(inbound, body=encode_head(head), framing="ndjson")
         begun = await gateway.background.start(exchange, inbound, call.caller.name)
         if isinstance(begun, Refused):
             exchange.fault = begun.fault
             await client.answer(begun.status, begun.headers, begun.body)
-        elif streamed:
+        elif stream == b"true":
             await self._follow(call, begun.id, -1, exchange, client)
         else:
             await client.answer(200, (), encode(shown(begun)))

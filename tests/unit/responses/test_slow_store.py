@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -146,4 +147,39 @@ async def test_an_answer_whose_beginning_cannot_be_kept_is_refused() -> None:
         refused = await asker.respond("a", background=True)
     assert (refused.status, refused.error["code"]) == (503, "store_unavailable")
     assert not upstream.asked
+    await asker.close()
+
+
+async def test_nobody_misses_an_answer_that_is_stopped_before_it_exists(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asker = Asker(Paced())
+    await asker.gateway.start()
+    slowed(asker, monkeypatch, "save")
+    body = {"model": "own/m", "input": "a", "background": True}
+    one, other = (asker.talk("POST", "/v1/responses", body) for _ in range(2))
+    await asyncio.sleep(_SLOW / 2)
+    one.leave()
+    await asyncio.sleep(0)
+    asker.gateway.hurry()
+    assert (await other.answer()).error["code"] == "stopped"
+    await asker.close()
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+
+
+async def test_without_its_conversation_an_answer_is_whole_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asker = Asker(upstream := Paced("one "))
+    made = (await asker.ask("POST", "/v1/conversations", {})).body
+    id_ = (await begun(asker, conversation=made["id"]))["id"]
+
+    async def failing(*given: Any, **more: Any) -> None:
+        raise StoreFailed("gone")
+
+    monkeypatch.setattr(asker.gateway.keeping.store.conversations, "append", failing)
+    upstream.words.put_nowait("end")
+    assert (await settled(asker, id_))["status"] == "completed"
+    check_whole((await asker.ask("GET", f"/v1/responses/{id_}?stream=true")).events)
     await asker.close()

@@ -42,6 +42,24 @@ async def test_whoever_follows_is_told_that_the_store_fails(monkeypatch: pytest.
     await asker.close()
 
 
+async def test_whoever_follows_under_any_server_may_leave() -> None:
+    asker = Asker(Paced("one "))
+    id_ = (await asker.respond("a", background=True)).body["id"]
+    follower = asker.talk("GET", f"/v1/responses/{id_}?stream=true")
+    await follower.until(b"one ")
+    follower.leave()
+    assert (await follower.answer()).events[-1]["type"] == "response.output_text.delta"
+    await asker.close()
+
+
+async def test_what_is_no_word_about_streaming_is_refused() -> None:
+    asker = Asker(upstream := Paced())
+    refused = await asker.respond("a", background=True, stream="yes")
+    assert (refused.status, refused.error["param"]) == (400, "stream")
+    assert not upstream.asked
+    await asker.close()
+
+
 async def test_a_session_is_not_forgotten_in_silence() -> None:
     asker = Asker(upstream := Paced())
     body = {"model": "own/m", "input": "a", "background": True}
