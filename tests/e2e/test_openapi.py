@@ -13,6 +13,7 @@ from openapi_schema_validator import OAS31Validator
 from tests.e2e import stubs
 from tests.e2e.calls import HELLO, MODELS, Answered
 from tests.e2e.conftest import Provide, Visit, up
+from tests.e2e.responses.described import nullable
 from tests.e2e.stubs import Said
 
 pytestmark = pytest.mark.spec
@@ -44,16 +45,6 @@ def check(specifications: Path) -> Check:
         assert errors == []
 
     return hold
-
-
-def nullable(schema: Any) -> Any:
-    """The schema with the word `nullable`, which its version no longer knows, as the null type."""
-    if isinstance(schema, list):
-        return [nullable(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    inner = {key: nullable(value) for key, value in schema.items() if key != "nullable"}
-    return {"anyOf": [inner, {"type": "null"}]} if schema.get("nullable") is True else inner
 
 
 def hold_answer(check: Check, answer: Answered) -> None:

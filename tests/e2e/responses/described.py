@@ -53,7 +53,6 @@ class Described:
             "open": dict(self._kinds("open", [{"$ref": name} for name in self._of_events()])),
         }
         self._items = dict(self._kinds("open", self._of("open", "ItemField")["oneOf"]))
-        self._tools = {"function"}
 
     def _of(self, description: str, name: str) -> Wire:
         schema: Wire = self._schemas[description]["schemas"][name]
@@ -79,11 +78,11 @@ class Described:
         )
 
     def mistakes(self, name: str, value: Any, description: str = "openai") -> list[str]:
-        """What a named schema finds wrong, "" = nothing."""
+        """What a named schema finds wrong."""
         errors = self._validator(description, name).iter_errors(value)
         return [f"{description} {name}: {_deepest(error)}" for error in errors]
 
-    def response(self, value: Wire, *, error: str = "") -> list[str]:
+    def response(self, value: Wire) -> list[str]:
         """What is wrong with a response object."""
         found = self.mistakes("Response", value)
         if self._is_open(value):
@@ -94,7 +93,7 @@ class Described:
         """Whether Open Responses has the kinds of items and tools of this response."""
         kinds = {item.get("type") for item in response.get("output", ())}
         tools = {tool.get("type") for tool in response.get("tools", ())}
-        return kinds <= self._items.keys() and tools <= self._tools
+        return kinds <= self._items.keys() and tools <= {"function"}
 
     def event(self, value: Wire) -> list[str]:
         """What is wrong with one event of a stream."""

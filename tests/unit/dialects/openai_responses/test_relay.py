@@ -55,6 +55,14 @@ def test_deltas_pass_as_they_are() -> None:
     assert (before, relay.content) == (False, True)
 
 
+def test_the_conversation_is_named_which_no_provider_was_told_of() -> None:
+    relay = StreamRelay(reply(echo={"conversation": {"id": "conv_1"}}))
+    told = msgspec.json.decode(relay.feed(frame(CREATED)).split(b"data: ")[1])
+    assert told["response"]["conversation"] == {"id": "conv_1"}
+    told = msgspec.json.decode(StreamRelay(reply()).feed(frame(CREATED)).split(b"data: ")[1])
+    assert "conversation" not in told["response"]
+
+
 def test_the_response_object_is_shown_as_the_client_knows_it() -> None:
     relay = StreamRelay(
         reply("shown", echo={"store": True, "previous_response_id": "resp_b", "temperature": 1})
