@@ -29,7 +29,7 @@ class Database(Protocol):
         ...
 
     async def look_up(
-        self, wanted: Select[Any], keys: Sequence[Any], values: Mapping[str, Any]
+        self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
         """The rows that a SELECT finds by an index, where its parameter `keys_` is these keys, and the others
         are these values. Raises StoreFailed.

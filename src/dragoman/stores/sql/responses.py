@@ -79,7 +79,7 @@ _IS = and_(_R.id == ID, _R.tenant == TENANT, alive(RESPONSES))
 _UNSETTLED = _R.status.in_(sorted(UNSETTLED))
 
 
-def _whole(source: Any = RESPONSES) -> Select[Any]:
+def _whole(source: Any = RESPONSES) -> Select[*tuple[Any, ...]]:
     """Answers with their items, a row for each item."""
     return select(*_WHOLE).select_from(source.outerjoin(RESPONSE_ITEMS, _I.response == _R.id))
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -73,7 +73,7 @@ class SqliteDatabase:
         self._threads = threading.local()
         self._connections: list[Connection] = []
         self._glancing: sqlite3.Connection | None = None
-        self._lookups: dict[tuple[Select[Any], int], tuple[str, Sequence[str]]] = {}
+        self._lookups: dict[tuple[Select[*tuple[Any, ...]], int], tuple[str, Sequence[str]]] = {}
         self._closed = False
 
     async def read(self, step: Callable[[Connection], T]) -> T:
@@ -81,7 +81,7 @@ class SqliteDatabase:
         return await self._run(self._read, step)
 
     async def look_up(
-        self, wanted: Select[Any], keys: Sequence[Any], values: Mapping[str, Any]
+        self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
         """The rows that a SELECT finds by an index.
 
@@ -98,7 +98,9 @@ class SqliteDatabase:
                 return self._glancing.execute(text, [everything[name] for name in names]).fetchall()
         return await self.read(lambda connection: connection.execute(wanted, everything).all())
 
-    def _lookup(self, wanted: Select[Any], values: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
+    def _lookup(
+        self, wanted: Select[*tuple[Any, ...]], values: Mapping[str, Any]
+    ) -> tuple[str, Sequence[str]]:
         """A SELECT as SQLite reads it, for so many keys, and the names of its parameters in order."""
         count = len(values["keys_"])
         known = self._lookups.get((wanted, count))
@@ -201,7 +203,7 @@ class SqliteDatabase:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told() -> Generator[None]:
     """Tells of a driver's errors as everybody else knows them."""
     try:
         yield

@@ -137,9 +137,10 @@ class SqlStore:
         def shrink(connection: Connection, more: int) -> int | None:
             """How much is still too much, None when nothing is left that may leave."""
             leaving: list[list[Any]] = [[] for _ in shares]
-            for place, key, size, _ in connection.execute(oldest).all():
+            for row in connection.execute(oldest).all():
                 if more <= 0:
                     break
+                place, key, size, _ = tuple(row)
                 leaving[place].append(key)
                 more -= size
             for aged, keys in zip(shares, leaving, strict=True):
