@@ -20,6 +20,7 @@ from tests.matrix.permitted import Refused
 Way: TypeAlias = Literal["whole", "streamed", "socket"]
 Fields: TypeAlias = dict[str, Any]
 Ask: TypeAlias = Callable[[AsyncOpenAI, Fields], Awaitable[Heard | Refused]]
+_PATIENCE = 60  # seconds, for a real model on a busy machine
 WITH_USAGE: Fields = {"stream_options": {"include_usage": True}}
 
 
@@ -66,7 +67,7 @@ async def _chat_socket(client: AsyncOpenAI, fields: Fields) -> Heard | Refused:
     """No official client does this; its types read the messages. The usage comes last."""
     address = str(client.base_url).replace("http", "ws", 1) + "chat/completions"
     chunks: list[ChatCompletionChunk] = []
-    async with connect(address) as socket:
+    async with asyncio.timeout(_PATIENCE), connect(address) as socket:
         await socket.send(json.dumps({**fields, **WITH_USAGE, "stream": True}))
         while not chunks or chunks[-1].choices or not chunks[-1].usage:
             message = json.loads(await socket.recv())
@@ -81,7 +82,7 @@ async def _chat_socket(client: AsyncOpenAI, fields: Fields) -> Heard | Refused:
 
 async def _respond(client: AsyncOpenAI, fields: Fields) -> Heard:
     told = await client.responses.create(**fields)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(_PATIENCE):
         while told.status in {"queued", "in_progress"}:
             await asyncio.sleep(0.02)
             told = await client.responses.retrieve(told.id)
@@ -95,7 +96,7 @@ async def _respond_stream(client: AsyncOpenAI, fields: Fields) -> Heard:
 
 async def _respond_socket(client: AsyncOpenAI, fields: Fields) -> Heard | Refused:
     events: list[Any] = []
-    async with client.responses.connect() as connection:
+    async with asyncio.timeout(_PATIENCE), client.responses.connect() as connection:
         await connection.response.create(**fields)
         async for event in connection:
             if event.type == "error":
