@@ -47,19 +47,23 @@ def facts_for(vendor: str | None, model: str, overrides: Facts = UNKNOWN) -> Fac
 
 @lru_cache(maxsize=1024)
 def _known(vendor: str | None, model: str) -> Facts:
-    spelled = {model, _SNAPSHOT.sub("", model)}
+    tuned = _TUNED.match(model)
+    name = model if tuned is None else tuned[1]
+    spelled = {name, _SNAPSHOT.sub("", name)}
     best: tuple[bool, int] | None = None
     facts = UNKNOWN
     for row in ROWS:
         if row.vendor is not None and row.vendor != vendor:
             continue
-        for name in row.names:
-            rank = (row.vendor is not None, len(name) - name.count("*"))
-            if (best is None or rank > best) and any(fnmatchcase(one, name) for one in spelled):
+        for known in row.names:
+            rank = (row.vendor is not None, len(known) - known.count("*"))
+            if (best is None or rank > best) and any(fnmatchcase(one, known) for one in spelled):
                 best, facts = rank, row.facts
     return facts
 
 
+_TUNED: Final = pattern(r"ft:([^:]+):")
+"""A fine-tuned model, which can do what the one can that it was made from."""
 _SNAPSHOT: Final = pattern(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d|latest)\Z")
 
 # Anthropic ----------------------------------------------------------------------------------------
@@ -214,7 +218,7 @@ _OPENAI: Final = (
     Row(("gpt-3.5-turbo*", "gpt-35-turbo*"), _but(_GPT_4, context=16_385, max_output=4096), _OPENAI_DOCS),
     Row(("gpt-3.5-turbo-instruct*", "gpt-35-turbo-instruct*"), _INSTRUCT, _OPENAI_CLIENT),
     Row(
-        ("davinci-002", "babbage-002", "ft:davinci-002:*", "ft:babbage-002:*"),
+        ("davinci-002", "babbage-002"),
         _but(_INSTRUCT, context=16_384, max_output=16_384),
         _OPENAI_CLIENT,
     ),

@@ -197,6 +197,9 @@ def test_what_a_name_means_at_mistral_it_means_there_alone() -> None:
         *((model, True) for model in ("gpt-5-pro", "gpt-5-codex", "gpt-5.4-nano", "gpt-6-astra")),
         ("gpt-5.1-chat-latest", None),
         ("gpt-9", None),
+        *((f"ft:{made_from}:acme::7p4lURel", False) for made_from in ("gpt-4o-2024-08-06", "gpt-4.1-mini")),
+        ("ft:o4-mini-2025-04-16:acme:name:7p4lURel", True),
+        ("ft:gpt-4o", None),
     ],
 )
 def test_which_models_of_openai_reason(model: str, reasons: bool | None) -> None:
