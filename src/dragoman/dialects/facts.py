@@ -23,8 +23,8 @@ class Facts(Value, frozen=True):
     mixed_tools: whether the provider's own tools may stand beside functions. media_results: whether a tool's
     result may hold media. thinking_budget: the smallest and the largest budget, in tokens. thinks: whether it
     thinks when nothing is said of it. bound_thinking: whether earlier thoughts are refused where anything
-    before them has changed. apis: the names of the only protocols that it can be asked in, None = all that its
-    provider speaks; tool_apis: those of them in which it may think while it has functions to call.
+    before them has changed. apis: the names of the only protocols that it can be asked in, None = all that
+    its provider speaks; tool_apis: those of them in which it may think while it has functions to call.
     """
 
     context: int | None = None

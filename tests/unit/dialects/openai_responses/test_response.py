@@ -10,7 +10,6 @@ from dragoman import ir
 from dragoman.dialects.openai_responses.response import DEFAULTS
 from dragoman.errors import RequestFailed, WireError
 from tests.unit.dialects.openai_responses.answering import (
-    NAME,
     body,
     call,
     foreign,
