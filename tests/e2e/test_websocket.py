@@ -397,6 +397,7 @@ async def test_a_socket_waits_for_no_answer_and_gets_into_none(
     [
         (upgrade(CHAT, "authorization: Bearer " + "x" * 9000), b"431"),
         (upgrade(CHAT, *(f"x-{n}: y" for n in range(200))), b"431"),
+        (upgrade(CHAT, "content-length: 2") + b"{}", b"400"),
         (upgrade().replace(b"sec-websocket-key", b"sec-websocket-kex"), b"400"),
         (upgrade().replace(b"version: 13", b"version: 8"), b"400"),
     ],

@@ -3,8 +3,8 @@
 Drain: when the server stops, whoever serves the socket is told, finishes what runs and closes it; uvicorn
 would cut it off. A Link in the scope, as for HTTP, and an end for whoever works when the connection is lost.
 Several messages in one write, without ASGI's and the library's work on each, which is most of what an event
-costs. JSON for a head that is larger than the parser takes, where uvicorn would say nothing. Silence about
-sockets that the application refuses.
+costs. JSON for a head that is larger than the parser takes or has a body, where uvicorn would say nothing.
+Silence about sockets that the application refuses.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidMessage
 from websockets.http11 import Request
 from websockets.protocol import State
 
@@ -31,7 +32,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """More of what the client says; the first is its whole head."""
         super().data_received(data)
         if not self.handshake_initiated:
-            self.transport.write(refusal(431, "The headers are too large.", "headers_too_large"))
+            if isinstance(self.conn.handshake_exc, InvalidMessage):
+                told = refusal(400, "A WebSocket is opened by a GET without a body.", "invalid_http")
+            else:
+                told = refusal(431, "The headers are too large.", "headers_too_large")
+            self.transport.write(told)
             self.transport.close()
 
     def handle_connect(self, event: Request) -> None:
