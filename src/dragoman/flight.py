@@ -110,7 +110,8 @@ class Flight:
         None = the answer is delivered.
         """
         asked: list[Upstream] = []
-        upstream = self._upstream(candidate.deployment)
+        upstream, model = self._upstream(candidate.deployment), candidate.deployment.model
+        plain = False  # whether the model has been asked again because it has nothing to seal
         while True:
             asked.append(upstream)
             fault = await self._attempt(candidate, upstream)
@@ -118,7 +119,10 @@ class Flight:
                 return fault
             if refuses_seals(fault) and self._work.unseal():
                 continue
-            if not upstream.learns(candidate.deployment.model, fault):
+            if not plain and upstream.learns_thoughtless(model, fault):
+                plain = True
+                continue
+            if not upstream.learns(model, fault):
                 return fault
             upstream = self._upstream(candidate.deployment)
             if upstream in asked:
@@ -135,7 +139,10 @@ class Flight:
     async def _attempt(self, candidate: Candidate, upstream: Upstream) -> ir.Fault | None:
         """One call. None = the answer is delivered; a fault = it failed, whether or not content went out."""
         work, exchange, deployment = self._work, self._exchange, candidate.deployment
-        relayed = work.can_relay(upstream, deployment.facts)
+        facts = deployment.facts
+        if isinstance(upstream, WireUpstream):
+            facts = upstream.facts(deployment.model, facts)
+        relayed = work.can_relay(upstream, facts)
         record = AttemptRecord(
             f"{exchange.id}-{len(exchange.attempts) + 1}",
             deployment.name,
@@ -153,7 +160,7 @@ class Flight:
             report=Report(upstream.dialect.name if isinstance(upstream, WireUpstream) else upstream.name),
             watch=(watch := Stopwatch(self._now)),
             timers=deployment.timers,
-            facts=deployment.facts,
+            facts=facts,
             account=candidate.account,
             headers=deployment.headers,
             body=deployment.body,

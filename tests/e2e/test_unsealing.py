@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from dragoman.testing.provider import Answer, Script, Seen, Whole
 from tests.e2e.calls import Answered, Site
@@ -114,3 +117,29 @@ async def test_what_is_not_there_is_the_clients_to_mend(visit: Visit, provide: P
     assert (await respond(site, "gpt-5.1", [ASKED, search, ASKED])).status == 404
     assert (await respond(site, "gpt-5.1", [ASKED])).status == 200
     assert paths(provider) == ["/responses", "/responses"]  # nothing was learnt of the API
+
+
+async def test_a_model_that_does_not_think_is_asked_for_nothing_sealed(
+    visit: Visit, provide: Provide
+) -> None:
+    def answer(seen: Seen) -> Answer:
+        if "include" in seen.body:
+            refused = refusal(400, "Encrypted content is not supported with this model.")
+            assert isinstance(refused, Whole)
+            return msgspec.structs.replace(refused, delay=0.1)
+        return responses(SAID)(seen)
+
+    provider = await provide(answer)
+    site = await visit(configured(provider.url))
+    asking = [respond(site, "openai/my-deployment", [ASKED]) for _ in range(2)]
+    assert [answer.status for answer in await asyncio.gather(*asking)] == [200, 200]
+    provider.seen.clear()
+    assert (await respond(site, "openai/my-deployment", [ASKED])).status == 200
+    assert paths(provider) == ["/responses"]  # it has been learnt
+
+
+async def test_a_model_that_refuses_all_the_same_is_asked_twice(visit: Visit, provide: Provide) -> None:
+    provider = await provide(refusal(400, "Encrypted content is not supported with this model."))
+    site = await visit(configured(provider.url))
+    assert (await respond(site, "openai/my-deployment", [ASKED])).status == 400
+    assert len(provider.seen) == 2

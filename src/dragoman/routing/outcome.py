@@ -62,6 +62,11 @@ def refuses_seals(fault: ir.Fault) -> bool:
     return _SEAL.search(f"{fault.code or ''} {fault.message[:2000]}") is not None
 
 
+def refuses_sealing(fault: ir.Fault) -> bool:
+    """Whether a refusal says that a model, asked for its thoughts under seal, has none."""
+    return fault.status == 400 and "encrypted content is not supported" in fault.message.lower()
+
+
 def for_client(fault: ir.Fault, *, named_by_client: bool = False) -> ir.Fault:
     """The same fault as the client may see it.
 

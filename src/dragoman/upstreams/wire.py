@@ -26,6 +26,7 @@ from dragoman.dialects.facts import Facts
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
 from dragoman.routing.apis import Lesson, choose, lesson_of, taught
+from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.route import deep_merge
 from dragoman.transport import Answer, Transport
 from dragoman.upstreams.upstream import Batches, Call, collected
@@ -124,6 +125,7 @@ class WireUpstream:
         self._serves = None if models is None else re.compile("|".join(map(fnmatch.translate, models)))
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
         self._lessons: dict[str, Lesson] = {}
+        self._thoughtless: set[str] = set()  # models that were found not to think
 
     def spoken(
         self,
@@ -157,6 +159,19 @@ class WireUpstream:
         if len(self._lessons) >= _MOST_MET and model not in self._lessons:
             self._lessons.clear()
         self._lessons[model] = lesson
+        return True
+
+    def facts(self, model: str, known: Facts) -> Facts:
+        """What is known of a model, with what a refusal told."""
+        return msgspec.structs.replace(known, reasoning=False) if model in self._thoughtless else known
+
+    def learns_thoughtless(self, model: str, fault: ir.Fault) -> bool:
+        """Whether a failure tells that a model does not think, so that nothing sealed may be asked of it."""
+        if not refuses_sealing(fault):
+            return False
+        if len(self._thoughtless) >= _MOST_MET and model not in self._thoughtless:
+            self._thoughtless.clear()
+        self._thoughtless.add(model)
         return True
 
     async def send(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragoman import ir
-from dragoman.routing.outcome import for_client, refuses_seals
+from dragoman.routing.outcome import for_client, refuses_sealing, refuses_seals
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,15 @@ def test_every_other_refusal(kind: ir.Kind, message: str) -> None:
 def test_whose_it_is_that_something_is_not_there(param: str | None, kind: ir.Kind) -> None:
     missing = ir.Fault("not_found", "There is no such thing.", param=param, status=404, blame="gateway")
     assert for_client(missing).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "refuses"),
+    [
+        (400, "Encrypted content is not supported with this model.", True),
+        (500, "Encrypted content is not supported with this model.", False),
+        (400, "The encrypted content gAAA could not be verified.", False),
+    ],
+)
+def test_a_model_without_thoughts_refuses_to_seal_them(status: int, message: str, refuses: bool) -> None:
+    assert refuses_sealing(ir.Fault("invalid_request", message, status=status)) is refuses

@@ -76,3 +76,18 @@ def test_what_is_remembered_is_bounded() -> None:
     assert up.learns("m1024", NOT_CHAT)
     assert asked(up, CHAT, "m0") == CHAT
     assert asked(up, CHAT, "m1024") == RESPONSES
+
+
+NO_THOUGHTS = ir.Fault("invalid_request", "Encrypted content is not supported with this model.", status=400)
+
+
+def test_that_a_model_does_not_think_is_learnt() -> None:
+    up = provider()
+    assert not up.learns_thoughtless("m", NOT_CHAT)
+    assert up.facts("m", UNKNOWN) is UNKNOWN
+    assert up.learns_thoughtless("m", NO_THOUGHTS)
+    assert up.facts("m", Facts(reasoning=True, context=7)) == Facts(reasoning=False, context=7)
+    assert up.facts("other", UNKNOWN) is UNKNOWN
+    for number in range(1024):
+        assert up.learns_thoughtless(f"m{number}", NO_THOUGHTS)
+    assert up.facts("m", UNKNOWN) is UNKNOWN
