@@ -27,7 +27,7 @@ from dragoman.server.turns import turn_of
 from dragoman.state.store import Conversation, Item
 from dragoman.tokens import count
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
-from dragoman.work import Headers, Inbound
+from dragoman.work import Headers, Inbound, Turn
 
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
@@ -161,15 +161,16 @@ class ResponsesApi:
 
     async def input_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """How many tokens a request's input is, without asking anybody."""
-        work = await self._gateway.engine.understood(exchange, self._asking(call, self._object(call)), client)
+        turn = turn_of(self._gateway, self._face, call.caller, call.headers)
+        inbound = self._asking(call, self._object(call), turn)
+        work = await self._gateway.engine.understood(exchange, inbound, client)
         counted = count(work.request, work.deployment.model)
         told = {"object": "response.input_tokens", "input_tokens": counted.tokens}
         headers: Headers = () if counted.exact else ((b"x-dragoman-estimated", b"1"),)
         await client.answer(200, headers, encode(told))
 
-    def _asking(self, call: Call, body: Mapping[str, Any]) -> Inbound:
+    def _asking(self, call: Call, body: Mapping[str, Any], turn: Turn | None) -> Inbound:
         """A question about a request, of which nothing is kept."""
-        turn = ResponseTurn(self._gateway.keeping, call.caller.name)
         own = {**body, "store": False, "stream": False}
         own.pop("background", None)
         return msgspec.structs.replace(self._inbound(call), body=encode(own), turn=turn)
@@ -179,12 +180,12 @@ class ResponsesApi:
         gateway, body = self._gateway, self._object(call)
         if not isinstance(body.get("model"), str):
             raise RequestFailed(_missing("model"))
-        inbound = self._asking(call, body)
-        turn = inbound.turn
-        assert isinstance(turn, ResponseTurn)
+        if "x-session-id" in call.headers:
+            raise RequestFailed(_NO_SESSION)
+        turn = ResponseTurn(gateway.keeping, call.caller.name)
         turn.asks = asking
         answered = _Answered()
-        await gateway.engine.handle(exchange, inbound, answered)
+        await gateway.engine.handle(exchange, self._asking(call, body, turn), answered)
         if answered.status >= 400:
             await client.answer(answered.status, answered.headers, answered.body)
             return
@@ -449,7 +450,7 @@ _NOT_STREAMED: Final = ir.Fault(
 )
 _NO_SESSION: Final = ir.Fault(
     "unsupported",
-    "An answer in the background cannot be part of a session: leave out 'X-Session-Id' or 'background'.",
+    "An answer in the background or a compaction cannot be part of a session: leave out 'X-Session-Id'.",
     code="unsupported_value",
     param="X-Session-Id",
 )

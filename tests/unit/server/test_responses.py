@@ -60,12 +60,25 @@ async def test_what_is_no_word_about_streaming_is_refused() -> None:
     await asker.close()
 
 
-async def test_a_session_is_not_forgotten_in_silence() -> None:
+@pytest.mark.parametrize(("path", "more"), [("", {"background": True}), ("/compact", {})])
+async def test_a_session_is_not_forgotten_in_silence(path: str, more: dict[str, Any]) -> None:
     asker = Asker(upstream := Paced())
-    body = {"model": "own/m", "input": "a", "background": True}
-    refused = await asker.ask("POST", "/v1/responses", body, x_session_id="s")
+    body = {"model": "own/m", "input": "a", **more}
+    refused = await asker.ask("POST", f"/v1/responses{path}", body, x_session_id="s")
     assert (refused.status, refused.error["param"]) == (400, "X-Session-Id")
     assert not upstream.asked
+    await asker.close()
+
+
+async def test_what_a_session_adds_is_counted_and_nothing_of_it_kept() -> None:
+    asker = Asker(Paced("Hi.", "end"))
+    body = {"model": "own/m", "input": "word " * 100}
+    assert (await asker.ask("POST", "/v1/responses", body, x_session_id="s")).status == 200
+    path, short = "/v1/responses/input_tokens", {"model": "own/m", "input": "a"}
+    alone = (await asker.ask("POST", path, short)).body["input_tokens"]
+    counted = (await asker.ask("POST", path, short, x_session_id="s")).body["input_tokens"]
+    assert counted > alone + 50
+    assert (await asker.ask("GET", "/admin/sessions/s")).body["turns"] == 1
     await asker.close()
 
 
