@@ -26,6 +26,7 @@ _FIND = (
     .join(SEALS, _S.number == _K.seal)
     .where(_K.key.in_(_KEYS), _S.until > NOW)
 )
+_LED = select(_K.seal).where(_K.key.in_(_KEYS))
 _LAST = update(SEALS).where(_S.number.in_(_NUMBERS)).values(until=UNTIL)
 _DROP_KEYS = delete(SEAL_KEYS).where(_K.key.in_(_KEYS)).returning(_K.seal)
 _DROP_UNLED = delete(SEALS).where(_S.number.in_(_NUMBERS), ~exists().where(_K.seal == _S.number))
@@ -59,8 +60,12 @@ class SqlVault:
         size = weight(entry, *named)
         row = {"owner": owner, "entry": entry, "size": size, "until": self._now() + self._limits.seals_ttl}
 
+        # Nearly always all keys are new. What somebody else keeps under them right now lasts out its time.
+        replaces = await self._database.look_up(_LED, named, {})
+
         def keep(connection: Connection) -> None:
-            _forget(connection, named)
+            if replaces:
+                _forget(connection, named)
             if size <= self._limits.seals_size:
                 (seal,) = cast("tuple[int]", connection.execute(_KEEP, row).inserted_primary_key)
                 connection.execute(_LEAD, [{"key": key, "seal": seal} for key in named])
