@@ -119,9 +119,9 @@ class StreamRelay:
         """The bytes for one frame. Raises RequestFailed for an error, WireError for what is no frame."""
         if self.done:
             return b""
-        self._last = frame
         if frame.startswith(_DELTA) and 10 not in frame:  # no line feed: a number is found by a bare memchr
             self.content = True
+            self._last = frame
             return frame + b"\n" if self._ndjson else b"%b%b\n\n" % (_DELTA_HEAD, frame)
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))
@@ -131,6 +131,7 @@ class StreamRelay:
             if frame.strip() == b"[DONE]":
                 return b""
             raise WireError(f"an event that cannot be read: {error}") from None
+        self._last = frame  # the latest that could be read: a stream that fails is numbered behind it
         return self._framed(kind.encode(), self._look(kind, frame))
 
     def _look(self, kind: str, frame: bytes) -> bytes:
@@ -177,5 +178,9 @@ class StreamRelay:
 
 
 def _number(frame: bytes) -> int:
-    stated = _decode(frame).get("sequence_number")
+    """The number of an event. Words may have passed that were cut off before theirs."""
+    try:
+        stated = _decode(frame).get("sequence_number")
+    except _UNREADABLE:
+        return 0
     return stated if type(stated) is int else 0

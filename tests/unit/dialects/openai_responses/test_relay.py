@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
 import pytest
 
+from dragoman import ir
 from dragoman.dialects.openai_responses.relay import Relay, StreamRelay
 from dragoman.errors import RequestFailed, WireError
 from tests.unit.dialects.openai_responses.answering import CREATED, body, message, reply, sent
@@ -133,3 +135,27 @@ def test_edits_of_a_request() -> None:
     head = {"model": msgspec.Raw(b'"a"'), "input": msgspec.Raw(b"[ 1.0 ]"), "gone": msgspec.Raw(b"1")}
     assert Relay().request(head, {"model": "b", "gone": msgspec.UNSET}) == b'{"model":"b","input":[ 1.0 ]}'
     assert Relay().ask_usage({"stream": True}) == {}
+
+
+@pytest.mark.parametrize(
+    ("last", "number"),
+    [
+        (b"{broken", 5),
+        (b"[1]", 5),
+        (b'{"type":5}', 5),
+        (b"[DONE]", 5),
+        (b'{"type":"response.output_text.delta","delta":"cut', 1),
+    ],
+)
+def test_a_stream_that_broke_in_its_middle_is_told_to_have_failed(last: bytes, number: int) -> None:
+    relay = StreamRelay(reply())
+    relay.feed(frame(CREATED))
+    relay.feed(frame(sent("output_text.delta", delta="a", output_index=0, sequence_number=4)))
+    with contextlib.suppress(WireError):
+        relay.feed(last)
+    told = relay.fail(ir.Fault("upstream", "It broke.")).split(b"\n")
+    error, failed = [
+        msgspec.json.decode(line.removeprefix(b"data: ")) for line in told if line.startswith(b"data: {")
+    ]
+    assert [error["sequence_number"], failed["sequence_number"]] == [number, number + 1]
+    assert failed["response"]["status"] == "failed"
