@@ -286,7 +286,9 @@ class StreamDecoder:
 
     def _arguments(self, value: _Value) -> _Events:
         _, state = self._at(value, ir.ToolCall, {})
-        return [ir.ArgsDelta(state.index, _words(value))]
+        words = _words(value)
+        state.words.append(words)
+        return [ir.ArgsDelta(state.index, words)]
 
     def _reasoning(self, value: _Value) -> _Events:
         _, state = self._at(value, ir.Thinking, {})
@@ -357,10 +359,15 @@ _PARTS: Final[dict[type, ir.Block]] = {ir.Text: ir.Text(""), ir.Refusal: ir.Refu
 # What the deltas had not told, before the block is closed: translators that stream look at deltas alone.
 
 
+def _rest(state: _Open, whole: str) -> str:
+    """What follows the words that were told; nothing where they began otherwise."""
+    told = "".join(state.words)
+    return whole[len(told) :] if whole.startswith(told) else ""
+
+
 def _owed_text(state: _Open, final: ir.Text) -> _Events:
     events: _Events = []
-    told = "".join(state.words)
-    text = final.text[len(told) :] if final.text.startswith(told) else ""
+    text = _rest(state, final.text)
     logprobs = None if state.logprobs else final.logprobs
     if text or logprobs is not None:
         events.append(ir.TextDelta(state.index, text, logprobs=logprobs))
@@ -372,7 +379,8 @@ def _owed_refusal(state: _Open, final: ir.Refusal) -> _Events:
 
 
 def _owed_call(state: _Open, final: ir.ToolCall) -> _Events:
-    return [] if state.said or not final.arguments else [ir.ArgsDelta(state.index, final.arguments)]
+    rest = _rest(state, final.arguments)
+    return [ir.ArgsDelta(state.index, rest)] if rest else []
 
 
 def _owed_thinking(state: _Open, final: ir.Thinking) -> _Events:

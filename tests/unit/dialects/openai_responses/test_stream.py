@@ -311,3 +311,11 @@ def test_no_words_are_no_fault() -> None:
     assert answer.candidates[0].blocks == (block(done),)
     with pytest.raises(WireError):
         events(*BEGUN, delta("output_text", 1, content_index=0))
+
+
+def test_arguments_that_the_deltas_told_in_part() -> None:
+    whole = call('{"a":1}')
+    begun = (CREATED, item("added", 0, call("")), delta("function_call_arguments", '{"a"'))
+    found = events(*begun, item("done", 0, whole), ended(whole))
+    words = [event.text for event in found if isinstance(event, ir.ArgsDelta)]
+    assert words == ['{"a"', ":1}"]
