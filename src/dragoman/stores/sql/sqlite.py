@@ -34,8 +34,6 @@ _READERS = 4
 """Reads at the same time."""
 _GLANCE = 250
 """Keys to look up at once; with more than that, whoever else is there would wait too long."""
-
-
 _TOGETHER = 64
 """Writes in one transaction: the first of them waits for the last."""
 
