@@ -44,7 +44,8 @@ class Engine:
 
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
         """Answer one request, whatever happens. Only the client's own going away leaves through here."""
-        work = Work(exchange, inbound, client, always_usage=self._runtime.always_usage)
+        runtime = self._runtime
+        work = Work(exchange, inbound, client, now=runtime.seams.now, always_usage=runtime.always_usage)
         try:
             self._decode(work)
             await self._expand(work)
@@ -64,7 +65,7 @@ class Engine:
 
     async def understood(self, exchange: Exchange, inbound: Inbound, client: Client) -> Work:
         """A request that is decoded, expanded and routed, to be looked at. Raises RequestFailed."""
-        work = Work(exchange, inbound, client)
+        work = Work(exchange, inbound, client, now=self._runtime.seams.now)
         self._decode(work)
         await self._expand(work)
         self._route(work)

@@ -119,6 +119,7 @@ class Work:
         "form",
         "head",
         "inbound",
+        "now",
         "route",
         "sealed",
         "strict",
@@ -127,13 +128,21 @@ class Work:
     )
 
     def __init__(
-        self, exchange: Exchange, inbound: Inbound, client: Client, *, always_usage: bool = False
+        self,
+        exchange: Exchange,
+        inbound: Inbound,
+        client: Client,
+        *,
+        now: Callable[[], float],
+        always_usage: bool = False,
     ) -> None:
         self._always_usage = always_usage
         self.exchange = exchange
         self.inbound = inbound
         self.face = inbound.face
         self.client = client
+        self.now = now
+        """Unix seconds."""
         self.head: dict[str, msgspec.Raw]
         self.wire: WireRequest
         self.route: Route
@@ -275,6 +284,7 @@ class Work:
             self.route.shown(self.deployment),
             self.inbound.framing,
             self.echo,
+            self.now,
         )
 
     @property

@@ -80,7 +80,8 @@ class Reply(msgspec.Struct, frozen=True):
     request: the client's request (usage in the stream asked for, legacy forms, n). id, created (Unix
     seconds): used where the upstream stated none, so that they stay constant. model: the name to show,
     None = the upstream's own. framing: how the client wants its stream cut, where its dialect has a choice.
-    echo: the request's body as its client wrote it, for dialects whose answers repeat it.
+    echo: the request's body as its client wrote it, for dialects whose answers repeat it. now: Unix seconds,
+    for dialects that say when an answer was complete; None = they do not say it.
     """
 
     request: ir.Request
@@ -90,6 +91,7 @@ class Reply(msgspec.Struct, frozen=True):
     model: str | None = None
     framing: Framing = "sse"
     echo: Mapping[str, Any] = {}
+    now: Callable[[], float] | None = None
 
 
 class StreamDecoder(Protocol):

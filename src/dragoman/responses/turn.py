@@ -207,6 +207,7 @@ class ResponseTurn:
             work.exchange.asked,
             work.inbound.framing,
             work.echo,
+            work.now,
         )
         nothing = ir.Response("", None, None, None, (ir.Candidate((), ir.Stop("end")),), ir.Usage())
         if work.streams:

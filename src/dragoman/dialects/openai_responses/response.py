@@ -245,6 +245,8 @@ def response_object(
     if not running:
         _settle(out, response, candidate.stop, report, own=own)
     out.update(_echo(response.echo, reply, own=own))
+    if out["status"] == "completed" and reply.now is not None and out.get("completed_at") is None:
+        out["completed_at"] = int(reply.now())
     if (tier := _tier(response.tier, report, own=own)) is not None:
         out["service_tier"] = tier
     out["usage"] = None if running else encode_usage(response.usage, report, own=own)

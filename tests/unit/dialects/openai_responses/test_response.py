@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman import ir
@@ -188,3 +189,12 @@ def test_errors_inside_a_200_are_failures(value: dict[str, Any]) -> None:
 def test_what_is_no_answer_is_refused(value: dict[str, Any]) -> None:
     with pytest.raises(WireError):
         read(value)
+
+
+def test_an_answer_that_is_complete_says_since_when() -> None:
+    asked = msgspec.structs.replace(reply(), now=lambda: 1_700_000_009.7)
+    assert written(foreign(ir.Text("a")), asked)["completed_at"] == 1_700_000_009
+    cut = msgspec.structs.replace(
+        foreign(ir.Text("a")), candidates=(ir.Candidate((ir.Text("a"),), ir.Stop("length")),)
+    )
+    assert written(cut, asked)["completed_at"] is None
