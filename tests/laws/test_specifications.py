@@ -157,6 +157,8 @@ def whole(item: Wire) -> Wire:
     """What the model said, with what its answer had."""
     if item.get("role") != "assistant":
         return item
+    if isinstance(item["content"], str):
+        return item
     parts = [{"logprobs": []} | part if part["type"] == "output_text" else part for part in item["content"]]
     return {"id": "msg_1", "status": "completed", **item, "content": parts}
 
