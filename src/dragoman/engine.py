@@ -84,13 +84,20 @@ class Engine:
             body, work.head = decode_both(inbound.body, inbound.max_depth)
             if not body.keys() <= work.face.maps:
                 refuse_case_variants(body, work.face.maps)
-            work.wire = WireRequest("chat", body)
+            work.wire = WireRequest(
+                "chat",
+                body,
+                path=inbound.path,
+                params=dict(inbound.params),
+                headers=work.passed_headers,
+            )
             work.face.check(work.wire)
-            _check_model(body.get("model"))
+            brief = work.brief
+            _check_model(brief.model)
         except WireError as error:
             raise RequestFailed(work.blamed(error)) from error
-        work.exchange.asked = body.get("model")
-        if body.get("stream") is True:
+        work.exchange.asked = brief.model
+        if brief.stream:
             work.exchange.streamed = True
             work.client.expect_stream()
 

@@ -81,7 +81,8 @@ class Inbound(msgspec.Struct, frozen=True):
 
     headers: lower-case names. max_depth: how deeply the JSON may be nested. models: the names that the
     caller is granted, None = all. max_values: how many values the JSON may hold. framing: how the client
-    wants its stream cut. turn: None = the request stands for itself.
+    wants its stream cut. turn: None = the request stands for itself. path, params: where the face's protocol
+    says in its path what is asked for, as in `WireRequest`.
     """
 
     face: Dialect
@@ -92,6 +93,8 @@ class Inbound(msgspec.Struct, frozen=True):
     max_values: int = MAX_VALUES
     framing: Framing = "sse"
     turn: Turn | None = None
+    path: str = ""
+    params: Mapping[str, str] = {}
 
 
 class Sealed(msgspec.Struct, frozen=True):
