@@ -43,8 +43,6 @@ _FLUSH: Final = 0.05
 """Seconds for which events are gathered before they are kept together."""
 _POLL: Final = 0.25
 """Seconds between two looks at an answer that another process runs."""
-_LATE: Final = 2.0
-"""Seconds for which the last event of an answer that has ended is waited for: it is kept a moment later."""
 _ENDINGS: Final[Mapping[Status, str]] = {
     "completed": "response.completed",
     "incomplete": "response.incomplete",
@@ -184,30 +182,32 @@ class Writer:
             return
         responses, first = self._turn.keeping.store.responses, self._kept
         if self.over:
-            if not await self._settle(decode(events[-1])["response"]):
-                return  # it was cancelled or deleted meanwhile, so it has another end
-        elif self._record.status == "queued" and first > 1:
+            await self._settle(decode(events[-1])["response"], events)
+            return
+        if self._record.status == "queued" and first > 1:
             body = encode({**decode(self._record.body), "status": "in_progress"})
             running = msgspec.structs.replace(self._record, status="in_progress", body=body)
-            await responses.settle(running)
+            await responses.settle(running, first, events)
             self._record = running
-        await responses.append(self._record.id, first, events)
+        else:
+            await responses.append(self._record.id, first, events)
         self._kept += len(events)
         self._background.wake(self._record.id)
 
-    async def _settle(self, response: Mapping[str, Any]) -> bool:
+    async def _settle(self, response: Mapping[str, Any], events: Sequence[bytes]) -> None:
+        """Write the answer with its last events; nothing where it was cancelled or deleted meanwhile."""
         turn = self._turn
         output = kept(response.get("output") or (), turn.keeping.seams.random_id)
         status: Status = response["status"]
         record = turn.record(response, status, output, self._work.exchange.answered)
-        settled = await turn.keeping.store.responses.settle(record)
+        settled = await turn.keeping.store.responses.settle(record, self._kept, events)
         if settled and turn.conversation is not None and status != "failed":
             try:
                 await turn.converse(output)
             except RequestFailed:  # logged, because the answer itself is whole and kept
                 log.exception("the conversation %s lacks the answer %s", turn.conversation, record.id)
         self._record = record
-        return settled
+        self._background.wake(record.id)
 
     async def abandon(self, fault: ir.Fault) -> None:
         """The flight ends without an answer."""
@@ -296,7 +296,6 @@ class Background:
     async def follow(self, tenant: str, id_: str, after: int) -> AsyncIterator[bytes]:
         """The events of an answer behind a number, kept and to come, until the last."""
         responses = self._keeping.store.responses
-        late = 0.0
         while True:
             news = self._news.setdefault(id_, asyncio.Event()) if id_ in self.running else None
             events = await reachable(responses.events(tenant, id_, after=after))
@@ -314,10 +313,8 @@ class Background:
                     continue
                 if around and decode(around[0][1])["type"] in _TERMINAL:
                     return  # it has been read before
-                if record.status == "cancelled" or (news is None and late >= _LATE):
-                    yield _ending(record, after + 1)
-                    return
-                late += _POLL
+                yield _ending(record, after + 1)  # it was cancelled, or its process is gone
+                return
             if news is None:
                 await asyncio.sleep(_POLL)
             else:

@@ -74,8 +74,9 @@ class Responses(Protocol):
         """
         ...
 
-    async def settle(self, response: StoredResponse) -> bool:
-        """Write how far an unsettled answer is: its status, body, output and deployment.
+    async def settle(self, response: StoredResponse, first: int = 0, events: Sequence[bytes] = ()) -> bool:
+        """Write how far an unsettled answer is: its status, body, output and deployment; with it the events
+        that say so, numbered from `first`, so that nobody sees the one without the other.
 
         A final status ends its lease. False = it was settled or deleted meanwhile: nothing is written.
         Raises StoreFull as `save` does.

@@ -149,13 +149,16 @@ class MemoryResponses:
         self._items.add(response.tenant, answer, (*response.input, *response.output))
         self._room.take(place)
 
-    async def settle(self, response: StoredResponse) -> bool:
+    async def settle(self, response: StoredResponse, first: int = 0, events: Sequence[bytes] = ()) -> bool:
         answer = self._live(response.tenant, response.id)
         if answer is None or answer.response.status not in UNSETTLED:
             return False
         old, output = answer.response, response.output
-        size = _weight(response.body, (*old.input, *output)) + answer.events_size
+        more = sum(_PIECE + len(event) for event in events)
+        size = _weight(response.body, (*old.input, *output)) + answer.events_size + more
         self._room.check(size)
+        answer.events.extend(enumerate(events, first))
+        answer.events_size += more
         answer.response = replace(
             old,
             status=response.status,

@@ -65,29 +65,6 @@ async def test_whoever_follows_waits_for_the_last_events_of_what_is_settled(
     await asker.close()
 
 
-async def test_without_its_last_event_a_complete_answer_ends_complete(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(background, "_LATE", 0.0)
-    asker = Asker(upstream := Paced("one "))
-    id_ = (await begun(asker))["id"]
-    responses = asker.gateway.keeping.store.responses
-
-    async def lost(*given: Any) -> None:
-        """What a process does whose end comes between the two writes."""
-
-    await asyncio.sleep(0.1)
-    monkeypatch.setattr(responses, "append", lost)
-    upstream.words.put_nowait("end")
-    await settled(asker, id_)
-    last = (await asker.ask("GET", f"/v1/responses/{id_}?stream=true")).events[-1]
-    assert (last["type"], last["response"]["output"][0]["content"][0]["text"]) == (
-        "response.completed",
-        "one ",
-    )
-    await asker.close()
-
-
 async def test_batches_of_events_are_kept_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     asker = Asker(upstream := Paced())
     id_ = (await begun(asker))["id"]

@@ -70,6 +70,15 @@ async def test_settling_replaces_what_it_said_before(store: Store) -> None:
     assert set(await store.responses.items("t", ["in", "out", "x", "y"])) == {"in", "out"}
 
 
+async def test_an_answer_is_settled_with_its_last_events_or_not_at_all(store: Store) -> None:
+    await store.responses.save(RUNNING)
+    await store.responses.append(RUNNING.id, 0, [b"0", b"1"])
+    assert await store.responses.settle(DONE, 2, [b"2", b"3"])
+    assert not await store.responses.settle(DONE, 4, [b"4"])
+    kept = await store.responses.events(RUNNING.tenant, RUNNING.id, after=0)
+    assert kept == [(1, b"1"), (2, b"2"), (3, b"3")]
+
+
 async def test_what_was_cancelled_deleted_or_is_over_is_not_settled(store: Store, clock: Clock) -> None:
     for id_ in ("cancelled", "deleted", "over"):
         await store.responses.save(replace(RUNNING, id=id_))

@@ -170,8 +170,8 @@ class SqlResponses:
 
         await self._database.write(save)
 
-    async def settle(self, response: StoredResponse) -> bool:
-        more = weight(response.body, *bodies(response.output))
+    async def settle(self, response: StoredResponse, first: int = 0, events: Sequence[bytes] = ()) -> bool:
+        more = weight(response.body, *bodies(response.output), *events)
         check(more, self._max_size)
         statement = _PROGRESS if response.status in UNSETTLED else _SETTLE
         values = {
@@ -189,6 +189,8 @@ class SqlResponses:
             connection.execute(_DROP_OUTPUT, {"id_": response.id, "count_": inputs})
             if response.output:
                 connection.execute(_ADD_ITEMS, _rows(response, response.output, inputs))
+            if events:
+                connection.execute(_ADD_EVENTS, _numbered(response.id, first, events))
             return True
 
         return await self._database.write(settle)
@@ -238,9 +240,7 @@ class SqlResponses:
         more = weight(*events)
         check(more, self._max_size)
         grown = {"id_": id_, "more_": more, "now_": self._now()}
-        rows = [
-            {"response": id_, "number": number, "body": event} for number, event in enumerate(events, first)
-        ]
+        rows = _numbered(id_, first, events)
 
         def append(connection: Connection) -> None:
             if connection.execute(_GROW, grown).rowcount:
@@ -271,6 +271,10 @@ class SqlResponses:
 
     def _named(self, tenant: str, id_: str) -> dict[str, Any]:
         return {"tenant_": tenant, "id_": id_, "now_": self._now()}
+
+
+def _numbered(id_: str, first: int, events: Sequence[bytes]) -> list[dict[str, Any]]:
+    return [{"response": id_, "number": number, "body": event} for number, event in enumerate(events, first)]
 
 
 def _rows(response: StoredResponse, items: Sequence[Item], first: int) -> list[dict[str, Any]]:
