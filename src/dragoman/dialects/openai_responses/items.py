@@ -17,7 +17,8 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses import builtins
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.parts import decode_parts, encode_part, leave_seal
-from dragoman.dialects.openai_responses.terms import NAME, leftovers, tag_seal, untag_seal
+from dragoman.dialects.openai_responses.terms import NAME, leftovers
+from dragoman.dialects.seals import read_seal, tag_seal
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
@@ -150,7 +151,7 @@ def _read_reasoning(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
         ir.Thinking(
             "".join(part.get("text") or "" for part in content),
             tuple(part.get("text") or "" for part in summary),
-            None if sealed is None else ir.Sealed(*untag_seal(sealed)),
+            None if sealed is None else read_seal(sealed, NAME),
             item=_head(value, _REASONING),
             extra={NAME: kept} if kept else None,
         ),
@@ -332,7 +333,7 @@ def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> _Wire | Non
     if block.text:
         out["content"] = [{"type": "reasoning_text", "text": block.text}]
     if sealed is not None:
-        out["encrypted_content"] = tag_seal(sealed.origin, sealed.data) if foreign else sealed.data
+        out["encrypted_content"] = tag_seal(sealed) if foreign else sealed.data
     return draft.finish(out, block.cache, block.extra, where)
 
 

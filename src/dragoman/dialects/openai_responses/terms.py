@@ -19,8 +19,6 @@ ENCRYPTED: Final = "reasoning.encrypted_content"
 LOGPROBS: Final = "message.output_text.logprobs"
 """The `include` word for log probabilities."""
 
-_TAG: Final = "dgm1."
-
 
 def leftovers(wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
     """The members of one wire object that no field carries, as `extra`. A null says nothing and is left out.
@@ -49,17 +47,3 @@ def restore(out: dict[str, Any], extra: Extra, report: Report, where: str) -> No
                 out[holder] = {member: value}
             else:
                 out[key] = value
-
-
-def tag_seal(origin: str, data: str) -> str:
-    """Another origin's seal as `encrypted_content` (`dgm1.<origin>.<payload>`), to be brought back."""
-    return f"{_TAG}{origin.replace('%', '%25').replace('.', '%2E')}.{data}"
-
-
-def untag_seal(content: str) -> tuple[str, str]:
-    """(origin, payload) of an `encrypted_content`."""
-    if content.startswith(_TAG):
-        origin, dot, data = content[len(_TAG) :].partition(".")
-        if dot:
-            return origin.replace("%2E", ".").replace("%25", "%"), data
-    return NAME, content
