@@ -217,6 +217,7 @@ def _spoken(
         quirks=api.quirks,
         models=api.models,
         further=further,
+        yields=api.fixed.keys() - extra.keys(),
     )
 
 

@@ -24,9 +24,9 @@ from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
 
-Operation = Literal["chat", "models"]
-"""One thing that an endpoint does. "chat" is unary or streamed and counted in tokens; "models" is unary
-and free."""
+Operation = Literal["chat", "embed", "models"]
+"""One thing that an endpoint does. "chat" is unary or streamed and counted in tokens; "embed" is unary and
+counted in tokens; "models" is unary and free."""
 
 
 Feature = Literal["schema", "json", "custom_tools", "forced_thinking", "namespaces", "builtins"]
@@ -173,6 +173,52 @@ class Relay(Protocol):
         ...
 
 
+class EmbedReply(msgspec.Struct, frozen=True):
+    """What vectors are encoded for. request: the client's request. model: the name to show, None = the
+    upstream's own.
+    """
+
+    request: ir.EmbedRequest
+    model: str | None = None
+
+
+class EmbedRelay(Protocol):
+    """Same dialect on both sides: the named edits on raw values."""
+
+    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
+        """The body to send to the dialect's embedding path. head, edits: as for `Relay.request`."""
+        ...
+
+    def response(
+        self, wire: WireRequest, body: bytes, model: str | None
+    ) -> tuple[bytes, ir.Usage | None] | None:
+        """The body to send to the client, and the usage that it states; None = it is not what was asked for and
+        has to be translated. model: the name to show, None = the upstream's own. Raises RequestFailed for an
+        error inside a 200, WireError for what is no answer.
+        """
+        ...
+
+
+class Embedding(msgspec.Struct, frozen=True):
+    """How a dialect asks for vectors, both directions. `Dialect.paths["embed"]` says where.
+
+    model: the name that is asked for. locate: a place in IR terms to a JSON path of the request. most_inputs,
+    most_tokens: what one request may hold; more is asked for in several. The rest as in `Dialect`.
+    """
+
+    check: Callable[[WireRequest], None]
+    model: Callable[[WireRequest], str | None]
+    decode_request: Callable[[WireRequest], ir.EmbedRequest]
+    encode_request: Callable[[ir.EmbedRequest, Target], WireRequest]
+    decode_response: Callable[[bytes], ir.EmbedResponse]
+    encode_response: Callable[[ir.EmbedResponse, EmbedReply], bytes]
+    locate: Callable[[ir.EmbedRequest, str], str]
+    relay: EmbedRelay
+    maps: frozenset[str]
+    most_inputs: int
+    most_tokens: int | None = None
+
+
 class Dialect(msgspec.Struct, frozen=True):
     """One protocol, both directions.
 
@@ -189,7 +235,8 @@ class Dialect(msgspec.Struct, frozen=True):
     encode_error: status, extra headers, body; `request_id` where the envelope carries it.
     request_headers, response_headers: lower-case names that may pass in each direction.
     maps: top-level request keys that the IR carries; they must never land in `extra`.
-    id_prefix: what ids of answers begin with, where the gateway makes them. features: what it says
+    id_prefix: what ids of answers begin with, where the gateway makes them. id_header: where its clients look
+    for the id of a request, if not in `x-request-id`. features: what it says
     natively. tool_name: the pattern that a tool's whole name must match.
     place: `locate` with the request at hand, where a dialect has several words for one thing.
     reads: which media that are named by an address its servers read themselves, None = all; the gateway
@@ -201,6 +248,7 @@ class Dialect(msgspec.Struct, frozen=True):
     known of the model and the vendor's quirks; None = nothing is ever stored there.
     portable: raises WireError for a request that only a server of the same protocol can be asked; None =
     every one may be translated.
+    embedding: how it asks for vectors; None = it cannot.
     """
 
     name: str
@@ -224,6 +272,7 @@ class Dialect(msgspec.Struct, frozen=True):
     brief: Callable[[WireRequest], ir.Request]
     ping: bytes = b": ping\n\n"
     id_prefix: str = ""
+    id_header: bytes = b""
     request_headers: frozenset[str] = frozenset()
     response_headers: frozenset[str] = frozenset()
     maps: frozenset[str] = frozenset()
@@ -237,6 +286,7 @@ class Dialect(msgspec.Struct, frozen=True):
     native: Callable[[ir.Block], ir.Native] | None = None
     stateless: Callable[[Mapping[str, Any], Facts, Quirks], dict[str, Any]] | None = None
     portable: Callable[[WireRequest], None] | None = None
+    embedding: Embedding | None = None
 
     def located(self, request: WireRequest) -> Callable[[str], str]:
         """`locate` for one request, which may tell which of several spellings its client used."""

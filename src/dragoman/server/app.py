@@ -19,6 +19,7 @@ from dragoman import ir
 from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.assembly import needs_key
 from dragoman.deadlines import UNLIMITED
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.seams import SYSTEM
@@ -82,6 +83,7 @@ class App:
         client = AsgiClient(
             send, exchange, self._seams.monotonic, self._origins.headers(headers.get("origin"))
         )
+        client.id_header = DIALECTS[exchange.face].id_header
         link.task = task = asyncio.current_task()
         assert task is not None
         self._gateway.requests.add(task)
@@ -146,7 +148,7 @@ class App:
         exchange.fault = fault
         if client.begun:
             return
-        status, extra, body = self._paths.face(endpoint).encode_error(fault, exchange.request_id)
+        status, extra, body = DIALECTS[exchange.face].encode_error(fault, exchange.request_id)
         named = [(name.encode(), header_value(value)) for name, value in extra.items()]
         await client.answer(status, [*named, *standing(fault, endpoint)], body)
 
@@ -167,7 +169,7 @@ class App:
         return Exchange(
             f"ex_{id_}",
             stated if stated is not None and _REQUEST_ID.match(stated) else f"req_{id_}",
-            self._paths.face(endpoint).name,
+            self._paths.face(endpoint, arrival.headers).name,
             scope["method"],
             endpoint.template if endpoint is not None else scope["path"],
             began=arrival.link.began if self._stamped else self._seams.monotonic(),

@@ -47,6 +47,7 @@ class AsgiClient:
         "_type",
         "_writing",
         "begun",
+        "id_header",
     )
 
     def __init__(self, send: Send, exchange: Exchange, now: Callable[[], float], base: Headers) -> None:
@@ -63,6 +64,8 @@ class AsgiClient:
         self._loop: asyncio.AbstractEventLoop
         self._writing = False
         self.begun = False
+        self.id_header = b""
+        """Where the client looks for the request's id beside `x-request-id`."""
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer, JSON."""
@@ -125,6 +128,8 @@ class AsgiClient:
         sent = [*headers, *self._base]
         if status < 400 or not any(name == b"x-request-id" for name, _ in headers):
             sent.append((b"x-request-id", exchange.request_id.encode("latin-1")))
+        if self.id_header and not any(name == self.id_header for name, _ in headers):
+            sent.append((self.id_header, exchange.request_id.encode("latin-1")))
         if timed:
             sent.append((b"x-dragoman-overhead-ms", b"%.3f" % (exchange.overhead(self._now()) * 1000)))
         await self._send({"type": "http.response.start", "status": status, "headers": sent})

@@ -1,7 +1,8 @@
 """Which path means what: the table of endpoints, and the handlers that are no model calls.
 
 An OpenAI path is served under /v1 and without it. Ids of models may hold "/" and ":", percent-encoded or
-not, so model paths are prefixes. Each endpoint belongs to a face, whose envelope its errors wear.
+not, so model paths are prefixes. Each endpoint belongs to a face, whose envelope its errors wear; on paths
+that several protocols have, or none, the request's headers tell which one its client speaks.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -22,6 +23,7 @@ from dragoman.exchange import Exchange, Mode
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler
+from dragoman.server.messages import NAME, PREFIXES, VERSION_HEADER, MessagesApi
 from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
 from dragoman.server.turns import turn_of
@@ -45,6 +47,7 @@ class PathTable:
         """What stands before and after a name that may hold slashes, and what the name is called."""
         self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
         self._base = gateway.config.server.base_path.rstrip("/")
+        self._messages = MessagesApi(gateway, partial(self._inbound, DIALECTS[NAME]))
         self._fill()
 
     def _fill(self) -> None:
@@ -65,11 +68,13 @@ class PathTable:
             )
         )
         self._add_stateful()
+        self._add_messages()
         for path in ("/v1/models", "/models"):
             self._add(path, models)
             named = Endpoint(f"{path}/{{model}}", self._default_face, model)
             self._prefixes.append((f"{path}/", "", "model", named))
         for path, answer in (
+            ("/", self._live),  # agents look here first whether there is a server at all
             ("/health", self._health),
             ("/health/live", self._live),
             ("/health/ready", self._ready),
@@ -88,6 +93,18 @@ class PathTable:
                 self._add_endpoint(endpoint)
             else:  # clients choose these ids
                 self._prefixes.append((before, "", "id", endpoint))
+
+    def _add_messages(self) -> None:
+        face = DIALECTS[NAME]
+        api = self._messages
+        for prefix in PREFIXES:
+            self._add_face(f"{prefix}/messages", face)
+            counting = {"POST": Handler(api.count_tokens, takes_body=True)}
+            self._add_endpoint(Endpoint(f"{prefix}/messages/count_tokens", face, counting))
+        path = f"{PREFIXES[1]}/models"
+        self._add_endpoint(Endpoint(path, face, {"GET": Handler(api.models)}))
+        named = Endpoint(f"{path}/{{model}}", face, {"GET": Handler(api.model)})
+        self._prefixes.append((f"{path}/", "", "model", named))
 
     def _add_endpoint(self, endpoint: Endpoint) -> None:
         if "{" in endpoint.template:
@@ -123,9 +140,13 @@ class PathTable:
                 return endpoint, found.groupdict()
         return None, {}
 
-    def face(self, endpoint: Endpoint | None) -> Dialect:
-        """Whose envelope the errors of this endpoint wear."""
-        return self._default_face if endpoint is None else endpoint.face
+    def face(self, endpoint: Endpoint | None, headers: Mapping[str, str]) -> Dialect:
+        """Whose envelope the errors of this endpoint wear. headers: the request's, which decide between
+        protocols that share the path, and where there is nothing at the path.
+        """
+        if endpoint is None or endpoint.template in _SHARED:
+            return DIALECTS[NAME] if VERSION_HEADER in headers else self._default_face
+        return endpoint.face
 
     def handler(self, endpoint: Endpoint | None, method: str, path: str) -> Handler:
         """The handler of a method. Raises RequestFailed (404, 405)."""
@@ -148,21 +169,21 @@ class PathTable:
     # Handlers -------------------------------------------------------------------------------------------
 
     async def _ask(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        heartbeat = self._gateway.config.server.heartbeat
+        client.streams_as(face.stream_type.encode(), face.ping, heartbeat or None)
+        await self._gateway.engine.handle(exchange, self._inbound(face, call), client)
+
+    def _inbound(self, face: Dialect, call: Call) -> Inbound:
         gateway = self._gateway
         settings = gateway.config.server
-        client.streams_as(face.stream_type.encode(), face.ping, settings.heartbeat or None)
-        await gateway.engine.handle(
-            exchange,
-            Inbound(
-                face,
-                call.body,
-                call.headers,
-                settings.max_depth,
-                call.caller.models,
-                settings.max_values,
-                turn=turn_of(gateway, face, call.caller, call.headers),
-            ),
-            client,
+        return Inbound(
+            face,
+            call.body,
+            call.headers,
+            settings.max_depth,
+            call.caller.models,
+            settings.max_values,
+            turn=turn_of(gateway, face, call.caller, call.headers),
         )
 
     async def _engine(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> None:
@@ -174,12 +195,18 @@ class PathTable:
         await self._ask(face, msgspec.structs.replace(call, body=body), exchange, client)
 
     async def _models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        if VERSION_HEADER in call.headers:
+            await self._messages.models(call, exchange, client)
+            return
         entries = [entry for entry in self._gateway.entries() if call.caller.may_use(entry.id)]
         await client.answer(
             200, (), encode({"object": "list", "data": [self._listed(entry) for entry in entries]})
         )
 
     async def _model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        if VERSION_HEADER in call.headers:
+            await self._messages.model(call, exchange, client)
+            return
         name = call.params["model"]
         exchange.asked = name
         if not call.caller.may_use(name):
@@ -207,6 +234,10 @@ class PathTable:
     async def _ready(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         ready = not self._gateway.draining
         await client.answer(200 if ready else 503, (), encode({"status": "ready" if ready else "draining"}))
+
+
+_SHARED: Final = frozenset({"/v1/models", "/models", "/v1/models/{model}", "/models/{model}"})
+"""Paths, as their endpoints are named, that several protocols have."""
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dragoman import ir
 from dragoman.accounts.keys import Caller
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.responses.turn import Connection
@@ -97,7 +98,7 @@ class Sockets:
         gateway, headers = self._gateway, Headers(scope["headers"])
         endpoint, _ = self._paths.find(scope["path"], scope.get("root_path", ""))
         path = scope["path"] if endpoint is None else endpoint.template
-        exchange = _exchange(gateway, self._paths.face(endpoint).name, path)
+        exchange = _exchange(gateway, self._paths.face(endpoint, headers).name, path)
         try:
             if gateway.draining:
                 raise RequestFailed(STOPPING)
@@ -126,7 +127,7 @@ class Sockets:
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, scope: Scope, send: Send
     ) -> None:
         """Answer over HTTP, where the server can (ASGI's extension "websocket.http.response")."""
-        status, extra, body = self._paths.face(endpoint).encode_error(fault, exchange.request_id)
+        status, extra, body = DIALECTS[exchange.face].encode_error(fault, exchange.request_id)
         exchange.fault, exchange.status = fault, fault.status or status
         try:
             if "websocket.http.response" not in (scope.get("extensions") or ()):

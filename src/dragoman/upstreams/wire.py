@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
 from urllib.parse import quote
@@ -98,7 +98,7 @@ class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
     models: patterns of the only names that can be asked for here, None = all. further: the same provider in
-    its other dialects, the best first.
+    its other dialects, the best first. yields: headers of the accounts that give way to a request's own.
     """
 
     def __init__(
@@ -113,6 +113,7 @@ class WireUpstream:
         quirks: Quirks = STANDARD,
         models: Sequence[str] | None = None,
         further: Sequence[WireUpstream] = (),
+        yields: Collection[str] = (),
     ) -> None:
         self.name = name
         self.dialect = dialect
@@ -122,6 +123,7 @@ class WireUpstream:
         self._chat = Address(urls["chat"])
         self._streamed_chat = Address((stream_urls or urls)["chat"])
         self._headers = [_prepared(account.headers) for account in self.accounts]
+        self._yields = frozenset(yields)
         self._serves = None if models is None else re.compile("|".join(map(fnmatch.translate, models)))
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
         self._lessons: dict[str, Lesson] = {}
@@ -177,16 +179,17 @@ class WireUpstream:
     async def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool
     ) -> Answer:
-        """POST a chat body as it is. headers: the client's, already reduced to what may pass; the provider's
-        own go before them, and what the configuration adds for the model before both. stream: whether the
-        body asks for one, where that is said in the path.
+        """POST a chat body as it is. headers: the client's, already reduced to what may pass; the operator's
+        own for the provider go before them, and what the configuration adds for the model before both.
+        stream: whether the body asks for one, where that is said in the path.
         """
         prepared = self._headers[call.account]
         if headers or call.headers:
             prepared = prepared.copy()
             if headers:
                 for key, value in headers.items():
-                    prepared.setdefault(key, value)
+                    if key in self._yields or key not in prepared:
+                        prepared[key] = value
             if call.headers:
                 prepared.update(call.headers)
         url = (self._streamed_chat if stream else self._chat).of(call.model)

@@ -17,18 +17,18 @@ LONGEST = {"openai_chat": 64, "anthropic": 128, "mistral": 64}
 
 
 @pytest.mark.parametrize(
-    ("name", "chat", "models", "prefix"),
+    ("name", "chat", "models", "prefix", "ping"),
     [
-        ("openai_chat", "/chat/completions", "/models", "chatcmpl-"),
-        ("anthropic", "/messages", "/models", "msg_"),
-        ("mistral", "/chat/completions", "/models", ""),
+        ("openai_chat", "/chat/completions", "/models", "chatcmpl-", b": ping\n\n"),
+        ("anthropic", "/messages", "/models", "msg_", b'event: ping\ndata: {"type":"ping"}\n\n'),
+        ("mistral", "/chat/completions", "/models", "", b": ping\n\n"),
     ],
 )
-def test_addresses_and_ids(name: str, chat: str, models: str, prefix: str) -> None:
+def test_addresses_and_ids(name: str, chat: str, models: str, prefix: str, ping: bytes) -> None:
     dialect = DIALECTS[name]
     assert dialect.name == name
     assert dialect.paths == {"chat": chat, "models": models}
-    assert (dialect.id_prefix, dialect.stream_type, dialect.ping) == (prefix, SSE, b": ping\n\n")
+    assert (dialect.id_prefix, dialect.stream_type, dialect.ping) == (prefix, SSE, ping)
 
 
 def test_providers_are_called_where_the_dialects_say() -> None:

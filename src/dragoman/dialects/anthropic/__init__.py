@@ -39,7 +39,7 @@ from dragoman.dialects.anthropic.request import (
 )
 from dragoman.dialects.anthropic.response import decode_response, encode_response
 from dragoman.dialects.anthropic.stream import StreamDecoder
-from dragoman.dialects.anthropic.stream_encoder import StreamEncoder
+from dragoman.dialects.anthropic.stream_encoder import PING, StreamEncoder
 from dragoman.dialects.anthropic.terms import BETA_HEADER, NAME, VERSION_HEADER
 from dragoman.dialects.dialect import Dialect
 
@@ -69,7 +69,9 @@ DIALECT = Dialect(
     locate=locate,
     relay=Relay(),
     brief=brief,
+    ping=PING,
     id_prefix="msg_",
+    id_header=b"request-id",
     request_headers=frozenset({VERSION_HEADER, BETA_HEADER}),
     response_headers=frozenset({"request-id", "retry-after", "x-should-retry"}) | _RATE_LIMITS,
     maps=MAPPED,

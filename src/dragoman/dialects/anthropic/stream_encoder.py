@@ -23,7 +23,6 @@ from dragoman.dialects.dialect import Reply
 _dumps = msgspec.json.Encoder().encode
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
-_COMMENT = b": ping\n\n"
 _END = b"}}\n\n"
 _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b":'
 _BLOCK_STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
@@ -92,8 +91,8 @@ class StreamEncoder:
         return _TAKE[type(event)](self, event)
 
     def ping(self) -> bytes:
-        """A heartbeat: an event of the protocol once the message has begun, a comment before."""
-        return PING if self._state == "begun" else _COMMENT
+        """A heartbeat: an event of the protocol, which may come before any other."""
+        return PING
 
     # --- The message -----------------------------------------------------------------------------
 

@@ -422,11 +422,12 @@ def test_an_error_ends_the_stream_without_a_fake_finish() -> None:
     assert payloads(failed)[-1]["type"] == "error"
 
 
-def test_heartbeats_are_comments_until_the_message_has_begun() -> None:
+def test_heartbeats_are_events_even_before_the_message_has_begun() -> None:
     encoder = DIALECT.stream_encoder(reply())
-    assert (encoder.ping(), encoder.feed(ir.Ping())) == (b": ping\n\n", b": ping\n\n")
+    told = b'event: ping\ndata: {"type":"ping"}\n\n'
+    assert (encoder.ping(), encoder.feed(ir.Ping()), DIALECT.ping) == (told, told, told)
     encoder.feed(START)
-    assert (encoder.ping(), encoder.feed(ir.Ping())) == (b'event: ping\ndata: {"type":"ping"}\n\n',) * 2
+    assert (encoder.ping(), encoder.feed(ir.Ping())) == (told, told)
 
 
 def test_own_streams_keep_what_only_anthropic_says() -> None:
