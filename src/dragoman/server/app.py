@@ -31,6 +31,7 @@ from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send
 from dragoman.server.origins import Origins
 from dragoman.server.websocket import Sockets
+from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
 
 if TYPE_CHECKING:
@@ -160,6 +161,8 @@ class App:
         if isinstance(caller, ir.Fault):
             raise RequestFailed(caller)
         exchange.client = caller.name
+        if (stated := headers.get(hops.HEADER)) is not None and (loop := hops.arrived(stated)) is not None:
+            raise RequestFailed(loop)
         return caller
 
     def _exchange(self, arrival: _Arrival) -> Exchange:

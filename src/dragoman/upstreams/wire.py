@@ -29,6 +29,7 @@ from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.route import deep_merge
 from dragoman.transport import Answer, Transport
+from dragoman.upstreams import hops
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode
@@ -192,6 +193,9 @@ class WireUpstream:
                         prepared[key] = value
             if call.headers:
                 prepared.update(call.headers)
+        if passed := hops.passed():
+            prepared = CIMultiDict(prepared)
+            prepared[hops.HEADER] = str(passed + 1)
         url = (self._streamed_chat if stream else self._chat).of(call.model)
         call.watch.start()
         return await self._transport.send("POST", url, prepared, body, call.timers)
@@ -316,5 +320,6 @@ def _prepared(headers: Mapping[str, str]) -> CIMultiDict[str]:
         "accept": "*/*",
         "accept-encoding": "identity",  # a compressed stream would come in lumps
         "user-agent": f"dragoman/{__version__}",
+        hops.HEADER: "1",
     }
     return CIMultiDict({**fixed, **headers})
