@@ -192,9 +192,9 @@ class EmbedRelay(Protocol):
     def response(
         self, wire: WireRequest, body: bytes, model: str | None
     ) -> tuple[bytes, ir.Usage | None] | None:
-        """The body to send to the client, and the usage that it states; None = it is not what was asked for and
-        has to be translated. model: the name to show, None = the upstream's own. Raises RequestFailed for an
-        error inside a 200, WireError for what is no answer.
+        """The body to send to the client, and the usage that it states; None = it is not what was asked for
+        and has to be translated. model: the name to show, None = the upstream's own. Raises RequestFailed
+        for an error inside a 200, WireError for what is no answer.
         """
         ...
 

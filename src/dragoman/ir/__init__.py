@@ -22,6 +22,7 @@ from dragoman.ir.blocks import (
     ToolResult,
     Value,
 )
+from dragoman.ir.embedding import EmbedRequest, EmbedResponse, Input, Parts, Tokens
 from dragoman.ir.events import (
     CONTENT,
     GRAMMAR,
@@ -78,6 +79,8 @@ __all__ = [
     "Citation",
     "Cite",
     "Close",
+    "EmbedRequest",
+    "EmbedResponse",
     "End",
     "Error",
     "Event",
@@ -87,6 +90,7 @@ __all__ = [
     "Fold",
     "Function",
     "GrammarError",
+    "Input",
     "Item",
     "Json",
     "Kind",
@@ -99,6 +103,7 @@ __all__ = [
     "Native",
     "Open",
     "Output",
+    "Parts",
     "Ping",
     "ProviderTool",
     "Raw",
@@ -118,6 +123,7 @@ __all__ = [
     "TextDelta",
     "ThinkDelta",
     "Thinking",
+    "Tokens",
     "Tool",
     "ToolCall",
     "ToolChoice",

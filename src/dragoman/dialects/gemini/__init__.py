@@ -34,6 +34,7 @@ from __future__ import annotations
 
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gemini.check import check
+from dragoman.dialects.gemini.embedding import BATCH_PATH, EMBEDDING
 from dragoman.dialects.gemini.errors import decode_error, encode_error
 from dragoman.dialects.gemini.locate import locate, place
 from dragoman.dialects.gemini.parts import native, reads
@@ -59,7 +60,7 @@ DIALECT = Dialect(
     framing="sse",
     json_framing="json_array",
     stream_type="text/event-stream",
-    paths={"chat": PATH, "models": "/models"},
+    paths={"chat": PATH, "embed": BATCH_PATH, "models": "/models"},
     stream_paths={"chat": STREAM_PATH},
     check=check,
     decode_request=decode_request,
@@ -82,4 +83,5 @@ DIALECT = Dialect(
     reads=reads,
     seals=True,
     native=native,
+    embedding=EMBEDDING,
 )

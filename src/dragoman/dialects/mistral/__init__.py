@@ -32,6 +32,7 @@ from typing import Final
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.mistral.check import check
 from dragoman.dialects.mistral.decoder import PADDING, Decoder
+from dragoman.dialects.mistral.embedding import EMBEDDING
 from dragoman.dialects.mistral.encoder import Encoder
 from dragoman.dialects.mistral.errors import decode_error, encode_error, fault_of
 from dragoman.dialects.mistral.places import locate, place
@@ -56,7 +57,7 @@ DIALECT: Final = Dialect(
     version="3.7.0",
     framing="sse",
     stream_type="text/event-stream; charset=utf-8",
-    paths={"chat": PATH, "models": "/models"},
+    paths={"chat": PATH, "embed": "/embeddings", "models": "/models"},
     check=check,
     decode_request=decode_request,
     encode_request=encode_request,
@@ -75,4 +76,5 @@ DIALECT: Final = Dialect(
     # Nothing is documented that forbids a forced call to a model that reasons.
     features=frozenset({"schema", "json", "forced_thinking"}),
     place=place,
+    embedding=EMBEDDING,
 )

@@ -23,6 +23,7 @@ from typing import Final
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.openai_chat.check import check
 from dragoman.dialects.openai_chat.decoder import Decoder
+from dragoman.dialects.openai_chat.embedding import EMBEDDING
 from dragoman.dialects.openai_chat.encoder import Encoder
 from dragoman.dialects.openai_chat.errors import decode_error, encode_error
 from dragoman.dialects.openai_chat.places import locate, place
@@ -39,7 +40,7 @@ DIALECT: Final = Dialect(
     framing="sse",
     id_prefix="chatcmpl-",
     stream_type="text/event-stream; charset=utf-8",
-    paths={"chat": PATH, "models": "/models"},
+    paths={"chat": PATH, "embed": "/embeddings", "models": "/models"},
     check=check,
     decode_request=decode_request,
     encode_request=encode_request,
@@ -63,4 +64,5 @@ DIALECT: Final = Dialect(
     ),
     maps=MAPS,
     place=place,
+    embedding=EMBEDDING,
 )

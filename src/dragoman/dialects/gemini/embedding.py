@@ -1,0 +1,274 @@
+"""Embeddings as Gemini speaks them, both directions: embedContent (one) and batchEmbedContents (up to 100).
+
+Specification: https://ai.google.dev/api/embeddings, read in the form of the client google-genai 3.4.0. A
+batch repeats the model and every option in each of its requests; through the IR they must be the same in all
+of them. Gemini itself is always asked for batches. Answers are lists of numbers and, but for the newest
+models, tell no usage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Embedding, EmbedReply, Target, WireRequest
+from dragoman.dialects.gemini.errors import fault_of
+from dragoman.dialects.gemini.terms import NAME, camel, leftovers, listed, restore, spelled
+from dragoman.dialects.rules import a_string, an_object, empty_array, integer, missing, objects, wrong_type
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_object, encode
+from dragoman.wire.vectors import from_floats, to_floats
+
+PATH: Final = "/models/{model}:embedContent"
+BATCH_PATH: Final = "/models/{model}:batchEmbedContents"
+MOST_INPUTS: Final = 100
+""""at most 100 requests can be in one batch": https://github.com/geldata/gel/issues/9032"""
+_OPTIONS: Final = frozenset({"model", "content", "taskType", "title", "outputDimensionality"})
+_CONFIG: Final = "embedContentConfig"
+"""Where newer models take the same options."""
+_UNSPECIFIED: Final = "TASK_TYPE_UNSPECIFIED"
+
+
+class _Vector(msgspec.Struct):
+    values: list[float]
+
+
+class _Usage(msgspec.Struct, rename="camel"):
+    prompt_token_count: int | None = None
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    embedding: _Vector | None = None
+    embeddings: list[_Vector] | None = None
+    usage_metadata: _Usage | None = None
+
+
+_read: Final = msgspec.json.Decoder(_Answer).decode
+
+
+# --- Requests ----------------------------------------------------------------------------------
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    if request.path == PATH:
+        _check(request.body, "")
+        return
+    requests = request.body.get("requests")
+    if requests is None:
+        missing("requests")
+    objects(requests, "requests")
+    if not requests:
+        empty_array("requests")
+    for index, one in enumerate(requests):
+        _check(one, f"requests[{index}].")
+
+
+def _check(written: dict[str, Any], within: str) -> None:
+    body = spelled(written)
+    content = body.get("content")
+    if content is None:
+        missing(f"{within}content")
+    an_object(content, f"{within}content")
+    parts = content.get("parts")
+    if parts is None:
+        missing(f"{within}content.parts")
+    if not isinstance(parts, list | dict):
+        wrong_type(f"{within}content.parts", "an array", parts)
+    if not parts:
+        empty_array(f"{within}content.parts")
+    for index, part in enumerate(listed(parts)):
+        an_object(part, f"{within}content.parts[{index}]")
+        if part.get("text") is not None:
+            a_string(part["text"], f"{within}content.parts[{index}].text")
+    if (config := body.get(_CONFIG)) is not None:
+        an_object(config, f"{within}{_CONFIG}")
+        _check_options(spelled(config), f"{within}{_CONFIG}.")
+    _check_options(body, within)
+
+
+def _check_options(options: Mapping[str, Any], within: str) -> None:
+    for key, rule in (("taskType", a_string), ("title", a_string), ("outputDimensionality", integer(1))):
+        if (value := options.get(key)) is not None:
+            rule(value, within + key)
+
+
+def model_of(wire: WireRequest) -> str | None:
+    """The model that is asked for: it is in the path."""
+    return wire.params.get("model")
+
+
+def decode_request(wire: WireRequest) -> ir.EmbedRequest:
+    """A checked request. Raises WireError for what only Gemini takes: media, options that differ."""
+    one = wire.path == PATH
+    written = [spelled(body) for body in ([wire.body] if one else wire.body["requests"])]
+    options = [_options(body) for body in written]
+    for index, other in enumerate(options):
+        if other != options[0]:
+            message = "Only Gemini itself takes a batch whose requests have different options."
+            raise WireError(message, f"requests[{index}]", "unsupported_value")
+    stated = options[0]
+    task = stated.get("taskType")
+    return ir.EmbedRequest(
+        NAME,
+        model_of(wire),
+        tuple(
+            _input(body["content"], "content" if one else f"requests[{index}].content")
+            for index, body in enumerate(written)
+        ),
+        dimensions=stated.get("outputDimensionality"),
+        task=None if task in {None, _UNSPECIFIED} else task.lower(),
+        title=stated.get("title"),
+        form="one" if one else None,
+        extra=leftovers(stated, _OPTIONS),
+    )
+
+
+def _options(body: dict[str, Any]) -> dict[str, Any]:
+    """What is asked of one vector, wherever it stands."""
+    merged = {**body, **spelled(body.get(_CONFIG) or {})}
+    return {
+        key: value
+        for key, value in merged.items()
+        if value is not None and key not in {"model", "content", _CONFIG}
+    }
+
+
+def _input(content: Mapping[str, Any], where: str) -> ir.Input:
+    parts = listed(content["parts"])
+    for index, part in enumerate(parts):
+        if part.get("text") is None:
+            message = "Only Gemini itself embeds anything but texts."
+            raise WireError(message, f"{where}.parts[{index}]", "unsupported_value")
+    texts = tuple(part["text"] for part in parts)
+    return texts[0] if len(texts) == 1 else ir.Parts(texts)
+
+
+def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
+    """The request in this dialect's words, as a batch. Raises WireError for tokens."""
+    model = target.model if target.model is not None else request.model
+    options: dict[str, Any] = {}
+    if request.task is not None:
+        options["taskType"] = request.task.upper()
+    if request.title is not None:
+        options["title"] = request.title
+    if request.dimensions is not None:
+        options["outputDimensionality"] = request.dimensions
+    if request.user is not None:
+        target.report.lose("user", "Google is not told of end users", "hint")
+    restore(options, request.extra, target.report, "")
+    requests = [
+        {"model": _full(model), "content": {"parts": _parts(item, index)}, **options}
+        for index, item in enumerate(request.inputs)
+    ]
+    params = {} if model is None else {"model": model}
+    return WireRequest("embed", {"requests": requests}, path=BATCH_PATH, params=params)
+
+
+def _parts(item: ir.Input, index: int) -> list[dict[str, str]]:
+    if isinstance(item, ir.Tokens):
+        message = "Gemini takes texts, not tokens of another model's vocabulary."
+        raise WireError(message, f"inputs[{index}]", "unsupported_value")
+    texts: Sequence[str] = (item,) if isinstance(item, str) else item.texts
+    return [{"text": text} for text in texts]
+
+
+def _full(model: str | None) -> str:
+    return f"models/{(model or '').removeprefix('models/')}"
+
+
+def locate(request: ir.EmbedRequest, where: str) -> str:
+    """A place in IR terms as a JSON path of a request; of a batch, in the first that has it."""
+    if where.startswith("inputs["):
+        where = "content" if request.form == "one" else f"requests{where.removeprefix('inputs')}.content"
+        return "$." + where
+    where = {"dimensions": "outputDimensionality", "task": "taskType"}.get(where, where)
+    return f"$.{where}" if request.form == "one" else f"$.requests[0].{where}"
+
+
+# --- Answers -----------------------------------------------------------------------------------
+
+
+def decode_response(body: bytes) -> ir.EmbedResponse:
+    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    answer = _answer(body)
+    return ir.EmbedResponse(
+        tuple(from_floats(vector.values) for vector in _vectors(answer)), usage=_usage(answer)
+    )
+
+
+def _answer(body: bytes) -> _Answer:
+    try:
+        answer = _read(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise WireError(str(error)) from error
+    if answer.embedding is None and answer.embeddings is None:
+        written = decode_object(body)
+        if "error" in written:
+            raise RequestFailed(fault_of(written))
+        raise WireError("expected an array", "embeddings")
+    return answer
+
+
+def _vectors(answer: _Answer) -> Sequence[_Vector]:
+    return (answer.embedding,) if answer.embedding is not None else answer.embeddings or ()
+
+
+def _usage(answer: _Answer) -> ir.Usage | None:
+    told = answer.usage_metadata
+    return (
+        None if told is None or told.prompt_token_count is None else ir.Usage(input=told.prompt_token_count)
+    )
+
+
+def encode_response(response: ir.EmbedResponse, reply: EmbedReply) -> bytes:
+    """The answer as the client asked for it. Usage is stated where it is known, not where it is estimated."""
+    vectors = [{"values": to_floats(vector)} for vector in response.vectors]
+    body: dict[str, Any] = (
+        {"embedding": vectors[0]} if reply.request.form == "one" else {"embeddings": vectors}
+    )
+    if (usage := response.usage) is not None and not usage.estimated:
+        body["usageMetadata"] = {
+            "promptTokenCount": usage.input_total,
+            "totalTokenCount": usage.input_total,
+        }
+    return encode(body)
+
+
+class Relay:
+    """Passes a request, as a batch in any case, and its answer."""
+
+    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
+        """The body to send upstream. What the configuration adds goes into each request of the batch."""
+        named = {**edits, "model": _full(edits["model"])}
+        requests = [head] if wire.path == PATH else msgspec.json.decode(head["requests"], type=_Heads)
+        return encode({"requests": [{**one, **named} for one in requests]})
+
+    def response(
+        self, wire: WireRequest, body: bytes, model: str | None
+    ) -> tuple[bytes, ir.Usage | None] | None:
+        """The body to send to the client; None where one vector was asked for, not a list."""
+        if wire.path == PATH:
+            return None
+        return body, _usage(_answer(body))
+
+
+_Heads = list[dict[str, msgspec.Raw]]
+
+_KEYS: Final = ("model", "content", "task_type", "title", "output_dimensionality", "embed_content_config")
+
+EMBEDDING: Final = Embedding(
+    check=check,
+    model=model_of,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    decode_response=decode_response,
+    encode_response=encode_response,
+    locate=locate,
+    relay=Relay(),
+    maps=frozenset({"requests", *_KEYS, *map(camel, _KEYS)}),
+    most_inputs=MOST_INPUTS,
+)

@@ -1,0 +1,111 @@
+"""Embeddings as Mistral speaks them, both directions: POST /embeddings, which descends from OpenAI's.
+
+Specification: https://docs.mistral.ai/api/#tag/embeddings. What differs: `output_dimension`, numbers of other
+kinds than floats (`output_dtype`), ids of answers, and smaller requests.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Embedding, EmbedReply, Target, WireRequest
+from dragoman.dialects.mistral.terms import NAME
+from dragoman.dialects.openai_chat import embedding as family
+from dragoman.dialects.openai_chat.terms import leftovers, restore
+from dragoman.dialects.rules import Rule, a_string, an_object, integer, one_of, wrong_type
+from dragoman.errors import WireError
+from dragoman.wire.json import encode_head
+
+MOST_INPUTS: Final = 512
+"""More are refused with code 3210: https://github.com/raphaelmansuy/edgequake-llm/pull/74"""
+MOST_TOKENS: Final = 16_384
+"""Of all inputs together: https://github.com/aurelio-labs/semantic-router/issues/297"""
+MAPS: Final = frozenset({"model", "input", "output_dimension", "encoding_format"})
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    family.check_members(request.body, _RULES)
+
+
+def _input(value: Any, path: str) -> None:
+    family.check_input(value, path)
+    if type(value) is list and type(value[0]) is not str:
+        wrong_type(f"{path}[0]", "a string", value[0])
+
+
+_RULES: Final[dict[str, Rule]] = {
+    "model": a_string,
+    "input": _input,
+    "output_dimension": integer(1),
+    "output_dtype": one_of("float", "int8", "uint8", "binary", "ubinary"),
+    "encoding_format": one_of("float", "base64"),
+    "metadata": an_object,
+}
+
+
+def decode_request(wire: WireRequest) -> ir.EmbedRequest:
+    """A checked request. Raises WireError for numbers that are no floats: only Mistral has those."""
+    body = wire.body
+    if body.get("output_dtype") not in {None, "float"}:
+        raise WireError("Only Mistral itself answers in this type.", "output_dtype", "unsupported_value")
+    inputs, form = family.decode_input(body["input"])
+    return ir.EmbedRequest(
+        NAME,
+        family.model_of(wire),
+        inputs,
+        dimensions=body.get("output_dimension"),
+        encoding=body.get("encoding_format"),
+        form=form,
+        extra=leftovers(body, MAPS, dialect=NAME),
+    )
+
+
+def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
+    """The request in this dialect's words."""
+    report = target.report
+    texts = [family.text_of(item, index, report) for index, item in enumerate(request.inputs)]
+    body: dict[str, Any] = {
+        "model": target.model if target.model is not None else request.model,
+        "input": texts[0] if request.form == "one" else texts,
+    }
+    if request.dimensions is not None:
+        body["output_dimension"] = request.dimensions
+    if request.encoding is not None and request.dialect == NAME:
+        body["encoding_format"] = request.encoding
+    family.lose_purpose(request, report)
+    if request.user is not None:
+        report.lose("user", "Mistral is not told of end users", "hint")
+    restore(body, request.extra, report, "", NAME)
+    return WireRequest("embed", body, path=family.PATH)
+
+
+def locate(request: ir.EmbedRequest, where: str) -> str:
+    """A place in IR terms as a JSON path of a request."""
+    return "$.output_dimension" if where == "dimensions" else family.locate(request, where)
+
+
+def encode_response(response: ir.EmbedResponse, reply: EmbedReply) -> bytes:
+    """The answer as the client asked for it, with an id where one is known."""
+    body = family.encode_response(response, reply)
+    if response.id is None:
+        return body
+    return encode_head({"id": response.id, **msgspec.json.decode(body, type=dict[str, msgspec.Raw])})
+
+
+EMBEDDING: Final = Embedding(
+    check=check,
+    model=family.model_of,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    decode_response=family.decode_response,
+    encode_response=encode_response,
+    locate=locate,
+    relay=family.Relay(),
+    maps=MAPS | {"output_dtype", "metadata"},
+    most_inputs=MOST_INPUTS,
+    most_tokens=MOST_TOKENS,
+)

@@ -1,0 +1,64 @@
+"""Vectors as bytes: little-endian 32-bit floats, which is what OpenAI's base64 holds.
+
+What this module must never do: loop over floats in Python (a batch holds millions), or hand on a vector that
+holds no finite numbers.
+
+Spec: https://platform.openai.com/docs/api-reference/embeddings/create#embeddings-create-encoding_format
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from base64 import b64decode, b64encode
+from binascii import Error
+from collections.abc import Sequence
+from math import isfinite
+
+from dragoman.errors import WireError
+
+WIDTH = 4
+"""Bytes of one number."""
+
+
+def from_floats(numbers: Sequence[float]) -> bytes:
+    """A vector from its numbers, each rounded to the nearest 32-bit float. Raises WireError for none, and for
+    what no such float holds.
+    """
+    return _bytes(array("f", numbers))
+
+
+def to_floats(vector: bytes) -> list[float]:
+    """The numbers, exactly as the bytes have them."""
+    return _array(vector).tolist()
+
+
+def from_base64(text: str) -> bytes:
+    """A vector from base64. Raises WireError for anything else."""
+    try:
+        data = b64decode(text, validate=True)
+    except (Error, ValueError):
+        raise WireError("expected 32-bit floats in base64") from None
+    if len(data) % WIDTH:
+        raise WireError(f"expected 32-bit floats in base64, got {len(data)} bytes")
+    return _bytes(_array(data))
+
+
+def to_base64(vector: bytes) -> str:
+    """The vector in base64."""
+    return b64encode(vector).decode()
+
+
+def _array(vector: bytes) -> array[float]:
+    numbers = array("f", vector)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
+
+
+def _bytes(numbers: array[float]) -> bytes:
+    if not numbers or not isfinite(sum(numbers)):  # 32-bit floats cannot add up to more than a double holds
+        raise WireError("expected a vector of finite numbers")
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()
