@@ -240,6 +240,7 @@ class Work:
             and upstream.quirks.relays(self.wire.body)
             and (facts.structured is not False or self.request.output is None)
             and all(sealed.provider == upstream.name for sealed in self.sealed)
+            and not any(mark in self.inbound.body for mark in self.face.foreign)
         )
 
     @property

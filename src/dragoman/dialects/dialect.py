@@ -241,7 +241,8 @@ class Dialect(msgspec.Struct, frozen=True):
     place: `locate` with the request at hand, where a dialect has several words for one thing.
     reads: which media that are named by an address its servers read themselves, None = all; the gateway
     fetches the others.
-    seals: whether its answers hold seals that its requests must bring back.
+    seals: whether its answers hold seals that its requests must bring back. foreign: what stands in a body
+    of its clients that brings back reasoning of another origin, which its own servers refuse.
     native: a block of its answers as it stands in one of its requests, for what no other protocol can say
     (what the provider's own tools did); None = its requests hold nothing of that kind.
     stateless: the edits of a relayed request by which its provider stores nothing, from its body, what is
@@ -283,6 +284,7 @@ class Dialect(msgspec.Struct, frozen=True):
     stream_paths: Mapping[Operation, str] = {}
     json_framing: Framing | None = None
     seals: bool = False
+    foreign: tuple[bytes, ...] = ()
     native: Callable[[ir.Block], ir.Native] | None = None
     stateless: Callable[[Mapping[str, Any], Facts, Quirks], dict[str, Any]] | None = None
     portable: Callable[[WireRequest], None] | None = None

@@ -17,7 +17,8 @@ What it cannot say, and what becomes of it:
 - system text in the middle, for most models: tagged user text;
 - penalties, min_p, seed, logit_bias, logprobs, names of authors, metadata: losses;
 - JSON without a schema: emulated before it comes here;
-- reasoning of other providers: dropped from requests, shown in answers without a signature.
+- reasoning of other providers: dropped from requests, shown in answers; their seals travel as signatures with
+  a tag, by which they return to their origin.
 
 Files: terms (words) · block_decoder, block_encoder · usage · check · request, with history, tools, reasoning,
 thoughts and output · response · stream (decoder), stream_encoder · errors · relay · locate.
@@ -40,7 +41,7 @@ from dragoman.dialects.anthropic.request import (
 from dragoman.dialects.anthropic.response import decode_response, encode_response
 from dragoman.dialects.anthropic.stream import StreamDecoder
 from dragoman.dialects.anthropic.stream_encoder import PING, StreamEncoder
-from dragoman.dialects.anthropic.terms import BETA_HEADER, NAME, VERSION_HEADER
+from dragoman.dialects.anthropic.terms import BETA_HEADER, FOREIGN, NAME, VERSION_HEADER
 from dragoman.dialects.dialect import Dialect
 
 _RATE_LIMITS = frozenset(
@@ -79,5 +80,6 @@ DIALECT = Dialect(
     tool_name=r"[A-Za-z0-9_-]{1,128}",
     place=place,
     seals=True,
+    foreign=FOREIGN,
     native=native,
 )

@@ -12,6 +12,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import CITATIONS, NAME, leftovers
+from dragoman.dialects.seals import read_seal
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
@@ -191,7 +192,7 @@ def _thinking(value: _Wire) -> ir.Block:
     signature = value.get("signature")
     return ir.Thinking(
         _string(value, "thinking"),
-        sealed=ir.Sealed(NAME, signature) if signature else None,
+        sealed=read_seal(signature, NAME) if signature else None,
         cache=decode_mark(value),
         extra=leftovers(value, _THINKING),
     )
@@ -199,7 +200,7 @@ def _thinking(value: _Wire) -> ir.Block:
 
 def _redacted(value: _Wire) -> ir.Block:
     return ir.Thinking(
-        sealed=ir.Sealed(NAME, value["data"]),
+        sealed=read_seal(value["data"], NAME),
         redacted=True,
         cache=decode_mark(value),
         extra=leftovers(value, _REDACTED),

@@ -1,6 +1,6 @@
 """Content blocks, IR to wire: of requests, answers and streams alike.
 
-Never writes a block that only another provider could verify: foreign seals stay here.
+Never sends a provider a block that only another one could verify: foreign seals reach clients alone, tagged.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import CITATIONS, NAME, restore
 from dragoman.dialects.loss import Report
+from dragoman.dialects.seals import tag_seal
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
@@ -161,26 +162,32 @@ def _refusal_out(block: ir.Refusal, scope: Scope, where: str) -> _Wire | None:
     return out
 
 
+def encode_seal(sealed: ir.Sealed, *, answer: bool) -> str | None:
+    """A thought's signature. A client keeps and returns another origin's, tagged; Anthropic refuses it."""
+    if sealed.origin == NAME:
+        return sealed.data
+    return tag_seal(sealed) if answer else None
+
+
 def _thinking_out(block: ir.Thinking, scope: Scope, where: str) -> _Wire | None:
     sealed = block.sealed
-    own_seal = sealed.data if sealed is not None and sealed.origin == NAME else None
+    seal = None if sealed is None else encode_seal(sealed, answer=scope.answer)
     if block.redacted:
-        if own_seal is None:
+        if seal is None:
             scope.report.lose(
                 where, "withheld reasoning of another provider cannot be carried here", "quality"
             )
             return None
-        return _finish({"type": "redacted_thinking", "data": own_seal}, block, scope, where)
+        return _finish({"type": "redacted_thinking", "data": seal}, block, scope, where)
     text = block.text or "\n\n".join(block.summary)
     if scope.answer:
-        _lose_seal(sealed, scope, where)
-        if not text and own_seal is None and not scope.own:
+        if not text and seal is None and not scope.own:
             scope.report.lose(where, "reasoning without words cannot be shown", "hint")
             return None
-    elif not own_seal and scope.signatures:
+    elif not seal and scope.signatures:
         scope.report.lose(where, "reasoning without Anthropic's signature cannot be replayed", "quality")
         return None
-    out = {"type": "thinking", "thinking": text, "signature": own_seal or ""}
+    out = {"type": "thinking", "thinking": text, "signature": seal or ""}
     return _finish(out, block, scope, where)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.anthropic.block_encoder import Scope, encode_block, encode_citation
+from dragoman.dialects.anthropic.block_encoder import Scope, encode_block, encode_citation, encode_seal
 from dragoman.dialects.anthropic.errors import error_body
 from dragoman.dialects.anthropic.response import encode_stop, encode_tier, with_id
 from dragoman.dialects.anthropic.terms import NAME, restore
@@ -276,13 +276,13 @@ class StreamEncoder:
         state = self._current
         if state is None or state.index != event.index or event.candidate:
             return self._elsewhere(event)
-        if event.sealed.origin != NAME or not isinstance(state.block, ir.Thinking):
+        if not isinstance(state.block, ir.Thinking):
             where = f"candidates[0].blocks[{event.index}].sealed"
             self._report.lose(where, "a seal of another provider cannot be carried here", "quality")
             return b""
         if not state.started:
             return self._begin_with(state, sealed=event.sealed)
-        return self._signature(state, event.sealed.data)
+        return self._signature(state, encode_seal(event.sealed, answer=True) or "")
 
     def _signature(self, state: _Block, signature: str) -> bytes:
         state.sealed = True

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dragoman.dialects.loss import Report
+from dragoman.dialects.seals import TAG
 from dragoman.ir import Extra, Stop
 
 NAME = "anthropic"
@@ -13,6 +14,10 @@ VERSION_HEADER = "anthropic-version"
 BETA_HEADER = "anthropic-beta"
 VERSION = "2023-06-01"
 """The version asked for unless the client names one. 2026-10-21 refuses every sampling parameter."""
+FOREIGN = (f'"{TAG}'.encode(), b'"signature":""', b'"signature": ""')
+"""What stands in a client's body that brings back thoughts of another protocol's provider: a tagged
+signature, or the empty one of a thought that nobody signed.
+"""
 
 STOPS: dict[str, Stop] = {
     "end_turn": Stop("end"),

@@ -229,11 +229,21 @@ def test_what_cannot_be_sent_is_refused_with_its_place(block: ir.Block, code: st
         (ir.Thinking("Hm."), {"type": "thinking", "thinking": "Hm.", "signature": ""}, []),
         (
             ir.Thinking(summary=("A", "B"), sealed=SEAL),
-            {"type": "thinking", "thinking": "A\n\nB", "signature": ""},
-            [("here.sealed", "quality")],
+            {"type": "thinking", "thinking": "A\n\nB", "signature": "dgm1.elsewhere.blob"},
+            [],
         ),
-        (ir.Thinking(sealed=SEAL), None, [("here.sealed", "quality"), ("here", "hint")]),
-        (ir.Thinking(sealed=SEAL, redacted=True), None, [("here", "quality")]),
+        (
+            ir.Thinking(sealed=SEAL),
+            {"type": "thinking", "thinking": "", "signature": "dgm1.elsewhere.blob"},
+            [],
+        ),
+        (ir.Thinking(), None, [("here", "hint")]),
+        (
+            ir.Thinking(sealed=SEAL, redacted=True),
+            {"type": "redacted_thinking", "data": "dgm1.elsewhere.blob"},
+            [],
+        ),
+        (ir.Thinking(redacted=True), None, [("here", "quality")]),
         (
             ir.ToolCall("c", "f", "", sealed=SEAL),
             {"type": "tool_use", "id": "c", "name": "f", "input": {}},

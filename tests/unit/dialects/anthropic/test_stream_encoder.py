@@ -157,7 +157,6 @@ def test_reasoning_is_closed_with_a_signature_before_the_text() -> None:
     found = blocks(
         ir.Open(0, ir.Thinking()),
         ir.ThinkDelta(0, "Hm."),
-        ir.SealDelta(0, ir.Sealed(FOREIGN, "blob")),
         ir.Close(0),
         ir.Open(1, ir.Text("")),
         ir.TextDelta(1, "Hi"),
@@ -175,13 +174,27 @@ def test_reasoning_is_closed_with_a_signature_before_the_text() -> None:
     ]
 
 
-def test_a_foreign_seal_is_named() -> None:
-    _, report = streamed(
+@pytest.mark.parametrize("words", ["Hm.", ""])
+def test_a_foreign_seal_is_a_tagged_signature(words: str) -> None:
+    data, report = streamed(
         START,
         ir.Open(0, ir.Thinking()),
-        ir.ThinkDelta(0, "Hm."),
+        ir.ThinkDelta(0, words),
         ir.SealDelta(0, ir.Sealed(FOREIGN, "blob")),
-        ir.Close(0, ir.Thinking("Hm.", sealed=ir.Sealed(FOREIGN, "blob"))),
+        ir.Close(0, ir.Thinking(words, sealed=ir.Sealed(FOREIGN, "blob"))),
+    )
+    signed = [frame["delta"].get("signature") for frame in payloads(data) if "delta" in frame]
+    assert signed == [*([None] if words else []), "dgm1.elsewhere.blob"]
+    assert lost(report) == []
+
+
+def test_a_foreign_seal_of_anything_but_thoughts_is_named() -> None:
+    _, report = streamed(
+        START,
+        ir.Open(0, ir.Text("")),
+        ir.TextDelta(0, "Hi"),
+        ir.SealDelta(0, ir.Sealed(FOREIGN, "blob")),
+        ir.Close(0),
     )
     assert lost(report) == [("candidates[0].blocks[0].sealed", "quality")]
 
@@ -346,7 +359,7 @@ def test_what_has_no_form_is_skipped_by_name() -> None:
         ir.Close(1),
         ir.Open(2, ir.Native(FOREIGN, "thing", {})),
         ir.Close(2, ir.Native(FOREIGN, "thing", {"x": 1})),
-        ir.Open(3, ir.Thinking(sealed=ir.Sealed(FOREIGN, "b"), redacted=True)),
+        ir.Open(3, ir.Thinking(redacted=True)),
         ir.Close(3),
         ir.Raw(FOREIGN, {"type": "progress"}),
         ir.Open(4, ir.Text("")),
