@@ -23,11 +23,11 @@ What it cannot say, and what becomes of it:
 - serial calls only, logit_bias, min_p, repetition penalties, marks for prompt caching, authors' names,
   metadata, ids of end users: losses;
 - voices and formats of other providers: a voice of Google's, PCM at 24 kHz;
-- reasoning of other providers: dropped from requests, shown in answers without a signature.
+- reasoning of other providers: dropped from requests, shown in answers with its seal as a tagged signature.
 
-Files: terms (words) · parts (blocks) · schema with references, openapi · check · request, with history,
-tools, reasoning and output · response, with stops, usage, logprobs and grounding · stream (decoder) with
-patches, stream_encoder · errors · relay · locate.
+Files: terms (words) · parts (blocks) · signatures · schema with references, openapi · check · request, with
+history, tools, reasoning and output · response, with stops, usage, logprobs and grounding · stream (decoder)
+with patches, stream_encoder · errors · relay · locate.
 """
 
 from __future__ import annotations

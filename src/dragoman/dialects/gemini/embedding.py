@@ -242,10 +242,13 @@ class Relay:
     """Passes a request, as a batch in any case, and its answer."""
 
     def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body to send upstream. What the configuration adds goes into each request of the batch."""
-        named = {**edits, "model": _full(edits["model"])}
-        requests = [head] if wire.path == PATH else msgspec.json.decode(head["requests"], type=_Heads)
-        return encode({"requests": [{**one, **named} for one in requests]})
+        """The body to send upstream."""
+        further = dict(edits)
+        model = _full(further.pop("model"))
+        one = wire.path == PATH
+        requests = [head] if one else msgspec.json.decode(head["requests"], type=_Heads)
+        named = [{**each, "model": model} for each in requests]
+        return encode({**({} if one else head), "requests": named, **further})
 
     def response(
         self, wire: WireRequest, body: bytes, model: str | None

@@ -15,6 +15,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.dialects.gemini.signatures import read_signature, write_signature
 from dragoman.dialects.gemini.terms import NAME, inner, leftovers, restore, spelled
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
@@ -80,7 +81,7 @@ def _native(part: _Wire) -> ir.Native:
 
 def _sealed(part: _Wire) -> ir.Sealed | None:
     signature = part.get(_SIGNATURE)
-    return None if signature is None else ir.Sealed(NAME, signature)
+    return None if signature is None else read_signature(signature)
 
 
 def _words(part: _Wire) -> ir.Block:
@@ -336,8 +337,8 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
 def _finish(out: _Wire, block: Any, draft: Draft, where: str) -> _Wire:
     """What every part may carry beside its data."""
     if (sealed := getattr(block, "sealed", None)) is not None:
-        if sealed.origin == NAME:
-            out[_SIGNATURE] = sealed.data
+        if draft.answer or sealed.origin == NAME:
+            out[_SIGNATURE] = write_signature(sealed)
         else:
             draft.report.lose(f"{where}.sealed", "only its origin can read a seal", "quality")
     if block.cache is not None:
@@ -380,7 +381,7 @@ def _thinking_out(block: ir.Thinking, draft: Draft, where: str) -> _Wire | None:
         if not draft.answer and not known:
             draft.report.lose(where, "reasoning of another provider cannot be replayed here", "quality")
             return None
-        if draft.answer and not text and not known:
+        if draft.answer and not known and (block.redacted or not (text or sealed)):
             draft.report.lose(where, "reasoning without words cannot be shown", "hint")
             return None
     out: _Wire = {} if draft.own and block.form == "bare" else {"text": text}

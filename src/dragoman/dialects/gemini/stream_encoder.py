@@ -22,6 +22,7 @@ from dragoman.dialects.gemini.grounding import GROUNDING, Sources
 from dragoman.dialects.gemini.logprobs import RESULT, encode_logprobs
 from dragoman.dialects.gemini.parts import Draft, encode_part
 from dragoman.dialects.gemini.response import are_derived, identity
+from dragoman.dialects.gemini.signatures import write_signature
 from dragoman.dialects.gemini.stops import encode_stop, feedback_of
 from dragoman.dialects.gemini.terms import NAME, restore
 from dragoman.dialects.gemini.usage import encode_usage
@@ -298,12 +299,12 @@ class StreamEncoder:
     def _seal(self, event: ir.SealDelta) -> bytes:
         state = self._blocks[event.candidate, event.index]
         state.sealed = event.sealed
-        if event.sealed.origin != NAME:
-            self._report.lose(f"{state.where}.sealed", "only its origin can read a seal", "quality")
-            return b""
         if not isinstance(state.block, ir.Text | ir.Thinking):
             return b""  # written with the whole of it
-        part: dict[str, Any] = {"text": "", "thoughtSignature": event.sealed.data}
+        if isinstance(state.block, ir.Thinking) and state.block.redacted and event.sealed.origin != NAME:
+            self._report.lose(state.where, "reasoning without words cannot be shown", "hint")
+            return b""
+        part: dict[str, Any] = {"text": "", "thoughtSignature": write_signature(event.sealed)}
         if isinstance(state.block, ir.Thinking):
             part["thought"] = True
         state.said = True

@@ -252,6 +252,10 @@ def test_leftovers_of_another_protocol_are_named() -> None:
 # --- For clients of Gemini -----------------------------------------------------------------------
 
 
+TAGGED = "ZGdtMS5lbHNld2hlcmUueHl6"
+"""`dgm1.elsewhere.xyz` in base64."""
+
+
 def test_an_answer_of_another_protocol() -> None:
     response = foreign(
         ir.Thinking(summary=("First.", "Second."), sealed=ir.Sealed("elsewhere", "xyz")),
@@ -268,7 +272,7 @@ def test_an_answer_of_another_protocol() -> None:
             {
                 "content": {
                     "parts": [
-                        {"text": "First.\n\nSecond.", "thought": True},
+                        {"text": "First.\n\nSecond.", "thought": True, "thoughtSignature": TAGGED},
                         {"text": "Hello."},
                         {"text": "No."},
                         {"functionCall": {"id": "call_1", "name": "look_up", "args": {"word": "loss"}}},
@@ -284,7 +288,7 @@ def test_an_answer_of_another_protocol() -> None:
         "createTime": "2023-11-14T22:13:20Z",
         "responseId": "f-1",
     }
-    assert lost(report) == {"candidates[0].blocks[0].sealed": "quality"}
+    assert not report.losses
     assert [change.path for change in report.changes] == ["candidates[0].blocks[2]"]
 
 

@@ -88,6 +88,10 @@ def test_there_is_no_heartbeat() -> None:
     assert encoder.ping() == encoder.feed(ir.Ping()) == encoder.feed(ir.Raw("elsewhere", {})) == b""
 
 
+TAGGED = "ZGdtMS5lbHNld2hlcmUueA=="
+"""`dgm1.elsewhere.x` in base64."""
+
+
 def test_thoughts() -> None:
     assert said(
         ir.Open(0, ir.Thinking()),
@@ -97,7 +101,10 @@ def test_thoughts() -> None:
         ir.ThinkDelta(0, ""),
         ir.SealDelta(0, ir.Sealed("elsewhere", "x")),
         ir.Close(0),
-    ) == [{"text": text, "thought": True} for text in ("a", "b", "\n\nc")]
+    ) == [
+        *({"text": text, "thought": True} for text in ("a", "b", "\n\nc")),
+        {"text": "", "thought": True, "thoughtSignature": TAGGED},
+    ]
 
 
 def test_refusals_are_words() -> None:
@@ -204,19 +211,23 @@ def test_signatures() -> None:
     ]
 
 
-def test_seals_of_others_are_lost() -> None:
+def test_seals_of_others_are_tagged_unless_they_are_all_that_there_is() -> None:
     to = reply()
+    sealed = ir.Sealed("elsewhere", "x")
     given = [
         START,
         ir.Open(0, ir.Text("")),
-        ir.SealDelta(0, ir.Sealed("elsewhere", "x")),
+        ir.SealDelta(0, sealed),
         ir.Close(0),
-        ir.Open(1, ir.Thinking(sealed=ir.Sealed("elsewhere", "x"), redacted=True)),
+        ir.Open(1, ir.Thinking(sealed=sealed, redacted=True)),
         ir.Close(1),
+        ir.Open(2, ir.Thinking(redacted=True)),
+        ir.SealDelta(2, sealed),
+        ir.Close(2),
         *END,
     ]
-    assert parts(streamed(given, to)) == []
-    assert lost(to.report) == {"candidates[0].blocks[0].sealed": "quality", "candidates[0].blocks[1]": "hint"}
+    assert parts(streamed(given, to)) == [{"text": "", "thoughtSignature": TAGGED}]
+    assert lost(to.report) == {"candidates[0].blocks[1]": "hint", "candidates[0].blocks[2]": "hint"}
 
 
 def test_pictures_are_whole_and_sounds_are_not() -> None:
