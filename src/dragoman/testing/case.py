@@ -15,13 +15,14 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, Reply, StreamDecoder, WireRequest
+from dragoman.dialects.dialect import Dialect, Framing, Reply, StreamDecoder, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed
 from dragoman.providers.catalog import CATALOG
 from dragoman.testing.canonical import CANON
 from dragoman.testing.corpus import Exchange
+from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
 APIS: dict[str, tuple[str, ...]] = {
@@ -134,7 +135,7 @@ class Case:
         if response is not None:
             if response.status >= 400:
                 found.add("error")
-            elif response.sse is not None or self._values is not None:
+            elif response.stream is not None or self._values is not None:
                 found.add("stream")
             elif type(response.body) is dict:
                 found.add("response" if self._answered else "error")
@@ -231,8 +232,8 @@ class Case:
         """The frames of a streamed answer."""
         response = self.exchange.response
         assert response is not None
-        if response.sse is not None:
-            return split(response.sse.encode())
+        if response.stream is not None:
+            return split(response.stream.encode(), framing=self.dialect.framing)
         frames = [msgspec.json.encode(event) for event in self._values or ()]
         return frames if self.canon.terminator is None else [*frames, self.canon.terminator]
 
@@ -252,9 +253,9 @@ class Case:
 # --- Streams as values -------------------------------------------------------------------------
 
 
-def split(*chunks: bytes) -> list[bytes]:
+def split(*chunks: bytes, framing: Framing = "sse") -> list[bytes]:
     """The frames of a stream that comes in these chunks."""
-    splitter = SSESplitter()
+    splitter = NDJSONSplitter() if framing == "ndjson" else SSESplitter()
     frames = [frame for chunk in chunks for frame in splitter.feed(chunk)]
     return frames + splitter.close()
 
@@ -268,7 +269,7 @@ def events_of(decoder: StreamDecoder, frames: Sequence[bytes]) -> list[ir.Event]
 def streamed(events: Sequence[ir.Event], face: Dialect, reply: Reply) -> list[ir.Event]:
     """The events that a client of `face` reads when these are encoded for it, each write whole frames."""
     encoder = face.stream_encoder(reply)
-    frames = [frame for event in events for frame in split(encoder.feed(event))]
+    frames = [frame for event in events for frame in split(encoder.feed(event), framing=face.framing)]
     return events_of(face.stream_decoder(STANDARD), frames)
 
 

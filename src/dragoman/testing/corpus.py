@@ -5,12 +5,12 @@ request), or a whole `*.json` file, at any depth below the folder:
 
     {"id", "provider", "api", "model", "features": [...], "note",
      "request":  null or {"method", "url", "headers", "body"},
-     "response": null or {"status", "headers", and one of "body", "sse", "events", "body_text"}}
+     "response": null or {"status", "headers", and one of "body", "sse", "ndjson", "events", "body_text"}}
 
-`api` says whose wire format it is and who serves it (`openai.chat`, `groq.chat`). `sse` is the raw text of
-a stream, `events` its JSON values without framing. `note` says why a hand-written case exists. Other
-members (where a recording comes from, forms that are not JSON) are ignored. This module never judges
-what it reads; a file that does not fit raises WireError with its name and line.
+`api` says whose wire format it is and who serves it (`openai.chat`, `groq.chat`). `sse` and `ndjson`
+are the raw text of a stream, `events` its JSON values without framing. `note` says why a hand-written case
+exists. Other members (where a recording comes from, forms that are not JSON) are ignored. This module never
+judges what it reads; a file that does not fit raises WireError with its name and line.
 """
 
 from __future__ import annotations
@@ -35,14 +35,20 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """What the provider answered. Of body, sse, events and body_text at most one is set."""
+    """What the provider answered. Of body, sse, ndjson, events and body_text at most one is set."""
 
     status: int = 200
     headers: dict[str, str] = {}
     body: Any = None
     sse: str | None = None
+    ndjson: str | None = None
     events: tuple[Any, ...] | None = None
     body_text: str | None = None
+
+    @property
+    def stream(self) -> str | None:
+        """The raw text of a stream, None where there is none."""
+        return self.sse if self.sse is not None else self.ndjson
 
     @property
     def raw(self) -> bytes:

@@ -203,14 +203,14 @@ def response_relay(case: Case) -> Iterator[str]:
 def stream_split(case: Case) -> Iterator[str]:
     """Any byte split gives the same frames: byte by byte, and in seeded random chunks."""
     response = case.exchange.response
-    if response is None or response.sse is None:
+    if response is None or response.stream is None:
         return
-    stream = response.sse.encode()
-    if split(*(stream[i : i + 1] for i in range(len(stream)))) != case.frames:
+    stream, framing = response.stream.encode(), case.dialect.framing
+    if split(*(stream[i : i + 1] for i in range(len(stream))), framing=framing) != case.frames:
         yield "other frames when fed byte by byte"
     for number in range(3):
         seed = f"{case.exchange.id}-{number}"
-        if split(*cuts(stream, seed)) != case.frames:
+        if split(*cuts(stream, seed), framing=framing) != case.frames:
             yield f"other frames when cut with the seed {seed}"
 
 
@@ -267,7 +267,7 @@ def stream_relay(case: Case) -> Iterator[str]:
     for event in (*told, *decoder.close()):
         folded.add(event)
     try:
-        relayed = split(*map(relay.feed, case.frames), relay.close())
+        relayed = split(*map(relay.feed, case.frames), relay.close(), framing=case.dialect.framing)
     except RequestFailed as failed:
         yield from _same_fault(folded.fault, failed.fault)
         return

@@ -1,0 +1,70 @@
+"""Ollama's own protocol, both directions: POST /api/chat.
+
+Specification: https://docs.ollama.com/api/chat, read at ollama/ollama fb307609 (api/types.go,
+server/routes.go). Streams are JSON values, one a line, and a request that says nothing of it gets one.
+
+Canonical form, up to which a body comes back as it was: a member that is null, "", or an empty list or map
+where it lists or maps nothing is absent; `stream` is always written; roles are in lower case; `type:
+"function"` of a tool or a call goes without saying, and so does a call's `index`; the lines of a stream have
+one `created_at`, and may cut its words elsewhere.
+
+What it cannot say, and what becomes of it:
+- forcing a call, serial calls only: losses; a subset of the tools: only those are offered;
+- the order of words and pictures in one message: pictures stand beside the words;
+- media that are named by an address: fetched before they come here; files of other providers, PDF: refused;
+- free-text tools: emulated before they come here;
+- budgets of thinking: a level; seals, sources, refusals as such, marks for prompt caching: losses;
+- several answers to one question, logit_bias, authors' names, end users, metadata, tiers: losses;
+- an id of an answer, counts of cached and of reasoning tokens: losses.
+
+Options and members that only this server has (`num_ctx`, `keep_alive`, …) stay with it, and are a hint of a
+loss elsewhere. `generate` is the older endpoint, in terms of this one.
+
+Files: terms (words) · options · saying (an assistant's message) · history · tools · check · request ·
+response · stream (decoder) · stream_encoder · errors · relay · locate · generate.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.ollama.check import check
+from dragoman.dialects.ollama.errors import decode_error, encode_error
+from dragoman.dialects.ollama.history import reads
+from dragoman.dialects.ollama.locate import locate, place
+from dragoman.dialects.ollama.relay import Relay
+from dragoman.dialects.ollama.request import MAPS, brief, decode_request, encode_request
+from dragoman.dialects.ollama.response import decode_response, encode_response
+from dragoman.dialects.ollama.stream import Decoder
+from dragoman.dialects.ollama.stream_encoder import Encoder
+from dragoman.dialects.ollama.terms import NAME, PATH
+
+DIALECT: Final = Dialect(
+    name=NAME,
+    title="Ollama",
+    spec="https://docs.ollama.com/api/chat",
+    version="fb307609",
+    framing="ndjson",
+    stream_type="application/x-ndjson",
+    paths={"chat": PATH, "models": "/api/tags"},
+    check=check,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    decode_response=decode_response,
+    encode_response=encode_response,
+    stream_decoder=Decoder,
+    stream_encoder=Encoder,
+    decode_error=decode_error,
+    encode_error=encode_error,
+    locate=locate,
+    relay=Relay(),
+    brief=brief,
+    ping=b"",
+    response_headers=frozenset({"retry-after"}),
+    maps=MAPS,
+    # A call cannot be forced at all, so nothing about forcing one forbids to think.
+    features=frozenset({"schema", "json", "forced_thinking"}),
+    place=place,
+    reads=reads,
+)

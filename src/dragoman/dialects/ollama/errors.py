@@ -1,0 +1,86 @@
+"""Errors: what Ollama answers with, and what our face answers with: `{"error": "text"}`.
+
+The text and the status are all that a client knows. Where they do not tell the kind of a failure, as in a
+line of a stream, which has no status, our face adds it as `code`, which Ollama's clients ignore.
+
+Specification: https://docs.ollama.com/api/errors
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, get_args
+
+import msgspec
+
+from dragoman.dialects.diagnosis import kind_of
+from dragoman.dialects.failure import Body, blame_of, read_body, redact, retry_after, retry_headers
+from dragoman.ir import STATUS, Fault, Kind
+
+_KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind)}
+_TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
+    ("input length exceeds the context length", "context_length"),
+    ("exceeds the context length", "context_length"),
+    ("maximum pending requests exceeded", "overloaded"),
+    ("unexpectedly stopped", "upstream"),
+)
+"""Fragments of messages, lower case, for statuses that say little and where there is none."""
+_VAGUE: Final = frozenset({400, 413, 422, 500, 503})
+_NO_MODEL: Final = ("model ", " not found")
+
+
+def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+    """The fault of an error answer. Never fails: whatever the body is, the status says something."""
+    said = read_body(body, f"The provider answered with status {status}.")
+    return _fault(said, status, retry_after(headers))
+
+
+def fault_of(frame: dict[str, Any] | bytes) -> Fault:
+    """The fault of an error inside an answer or a stream, which has no status."""
+    return _fault(read_body(frame), None, None)
+
+
+def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
+    kind = _KINDS.get(said.code or "") or _kind(said, status)
+    return Fault(
+        kind,
+        said.message,
+        code=None if said.code in _KINDS else said.code,
+        param=said.param,
+        type=said.type,
+        status=status,
+        retry_after=wait,
+        blame=blame_of(kind),
+    )
+
+
+def _kind(said: Body, status: int | None) -> Kind:
+    text = said.message.lower()
+    if status is None or status in _VAGUE:
+        told = next((kind for fragment, kind in _TEXTS if fragment in text), None)
+        if told is not None:
+            return told
+    begin, end = _NO_MODEL
+    if status in {None, 404} and text.startswith(begin) and end in text:
+        return "model_not_found"
+    return kind_of(said, status)
+
+
+# --- Our face ------------------------------------------------------------------------------------
+
+
+def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an error answer."""
+    headers = retry_headers(fault)
+    if request_id is not None:
+        headers["x-request-id"] = request_id
+    status = STATUS[fault.kind]
+    return status, headers, msgspec.json.encode(error_members(fault, status))
+
+
+def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
+    """The members of an error. status: as which it is answered, None = inside of a stream."""
+    out: dict[str, Any] = {"error": redact(fault.message)}
+    if _kind(read_body(out), status) != fault.kind:
+        out["code"] = fault.kind
+    return out

@@ -1,0 +1,131 @@
+"""The map `options`: how tokens are drawn and how many, and whatever else the server's engine takes.
+
+Types are those of the server, with its own words for what is wrong. An option that it does not know it
+ignores, with a warning in its log.
+
+Specification: https://docs.ollama.com/modelfile#valid-parameters-and-values, api/types.go
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.loss import Report, Severity
+from dragoman.dialects.ollama.terms import NAME
+from dragoman.errors import WireError
+
+_FIELDS: Final[dict[str, str]] = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "seed": "seed",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "repeat_penalty": "repetition_penalty",
+    "stop": "stop",
+}
+"""Options that are a field of the sampling."""
+PLACES: Final[dict[str, str]] = {
+    **{f"sampling.{field}": f"options.{option}" for option, field in _FIELDS.items()},
+    "max_output": "options.num_predict",
+}
+"""Where a place in IR terms lies in the body."""
+_LIMIT: Final = "num_predict"
+_FLOATS: Final = frozenset(
+    {
+        *("temperature", "top_p", "min_p", "typical_p", "repeat_penalty", "presence_penalty"),
+        *("frequency_penalty", "mirostat_tau", "mirostat_eta", "tfs_z"),
+    }
+)
+_INTEGERS: Final = frozenset(
+    {
+        *("top_k", "seed", "num_predict", "num_keep", "repeat_last_n", "mirostat", "num_ctx", "num_batch"),
+        *("num_gpu", "main_gpu", "num_thread"),
+    }
+)
+_BOOLEANS: Final = frozenset({"use_mmap", "use_mlock", "numa", "low_vram", "penalize_newline"})
+_WHOLE: Final = frozenset({"top_k", "seed"})
+
+
+def check_options(options: Any, path: str) -> None:
+    """Raise WireError for an option of another type."""
+    if type(options) is not dict:
+        raise WireError(f"'{path}' must be an object", path, "invalid_type")
+    for option, value in options.items():
+        if value is None:
+            continue
+        if option in _FLOATS:
+            _demand(option, "of type float32", path, kept=type(value) in _NUMBERS)
+        elif option in _INTEGERS:
+            _demand(option, "of type integer", path, kept=type(value) in _NUMBERS)
+        elif option in _BOOLEANS:
+            _demand(option, "of type boolean", path, kept=type(value) is bool)
+        elif option == "stop":
+            _demand(option, "of type array", path, kept=type(value) is list)
+            strings = all(type(word) is str for word in value)
+            _demand(option, "of an array of strings", path, kept=strings)
+
+
+_NUMBERS: Final = frozenset({int, float})
+
+
+def _demand(option: str, kind: str, path: str, *, kept: bool) -> None:
+    if not kept:
+        raise WireError(f'option "{option}" must be {kind}', f"{path}.{option}", "invalid_type")
+
+
+def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:
+    """Read the options into a request's fields; the others, under their dotted names, are left over."""
+    stated: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for option, value in options.items():
+        if value is None:
+            continue
+        whole = int(value) if type(value) is float and value.is_integer() else value
+        if option == _LIMIT and type(whole) is int and whole > 0:
+            fields["max_output"] = whole
+        elif option == "stop":
+            stated["stop"] = tuple(value)
+        elif option in _WHOLE and (type(whole) is not int or whole < 0):
+            rest[f"options.{option}"] = value  # a seed below zero is none
+        elif option in _FIELDS:
+            stated[_FIELDS[option]] = whole if option in _WHOLE else value
+        else:
+            rest[f"options.{option}"] = value
+    if stated:
+        fields["sampling"] = ir.Sampling(**stated)
+    return {NAME: rest} if rest else None
+
+
+_LOST: Final[dict[str, tuple[str, Severity]]] = {
+    "logit_bias": ("single tokens cannot be weighed here", "meaning"),
+    "n": ("there is one answer to a question here", "meaning"),
+}
+
+
+def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
+    """The options of a request. bound: the most tokens that the model can give, None = not known."""
+    sampling = request.sampling
+    out: dict[str, Any] = {
+        option: value for option, field in _FIELDS.items() if (value := getattr(sampling, field)) is not None
+    }
+    if "stop" in out:
+        out["stop"] = list(out["stop"])
+    for field, (reason, severity) in _LOST.items():
+        value = getattr(sampling, field)
+        if value and value != 1:
+            report.lose(f"sampling.{field}", reason, severity)
+    if (seed := out.get("seed")) is not None and seed < 0:
+        del out["seed"]
+        report.lose("sampling.seed", "a seed is not negative here", "hint")
+    if request.max_output is not None:
+        most = request.max_output
+        if bound is not None and most > bound and request.dialect != NAME:
+            report.change("max_output", f"options.{_LIMIT}", f"lowered to {bound}, the most that it can give")
+            report.lose("max_output", f"limited to {bound}", "quality")
+            most = bound
+        out[_LIMIT] = most
+    return out

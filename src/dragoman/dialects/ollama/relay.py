@@ -1,0 +1,131 @@
+"""Relay: the same protocol on both sides. Named edits on raw values; nested bytes stay as they are.
+
+A line that holds nothing but more words passes after a few searches. They look for what cannot stand inside
+of a JSON string, where quotes are escaped; a line that may hold more is decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.ollama.errors import fault_of
+from dragoman.dialects.ollama.response import decode_usage
+from dragoman.dialects.openai_chat.chunks import BROKEN
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_head, encode_head
+from dragoman.wire.ndjson import line
+from dragoman.wire.sse import ErrorFrame
+
+_NOT_DONE: Final = b'"done":false'
+_MORE: Final = (b'"tool_calls"', b'"error"')
+"""What a line has that must be looked into: calls may have an argument `done`."""
+_MODEL: Final = b'{"model":'
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+_UNREADABLE: Final = (
+    *(msgspec.MsgspecError, UnicodeDecodeError, RecursionError),  # no JSON
+    *(KeyError, TypeError, AttributeError),  # JSON of an unknown shape
+)
+
+
+class Relay:
+    """The edits of requests and answers. Holds no state: one value serves all."""
+
+    def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
+        """The body with its top-level keys set, replaced or, for UNSET, removed."""
+        body = {**head, **edits}
+        return encode_head({key: value for key, value in body.items() if value is not msgspec.UNSET})
+
+    def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Nothing: every stream tells its usage."""
+        return {}
+
+    def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
+        """The body with the model's name that the client knows, and its usage."""
+        try:
+            answer = _decode(body)
+            if "message" not in answer:
+                if "error" in answer:
+                    raise RequestFailed(fault_of(answer))
+                raise WireError("an answer must have `message`, an object", "message")
+            usage = decode_usage(answer)
+        except _UNREADABLE as error:
+            raise WireError(f"an answer that cannot be read: {error}") from None
+        return _renamed(body, reply.model), usage
+
+    def stream(self, reply: Reply) -> StreamRelay:
+        """A relay for one stream."""
+        return StreamRelay(reply)
+
+
+def _renamed(body: bytes, model: str | None) -> bytes:
+    return body if model is None else encode_head({**decode_head(body), "model": model})
+
+
+class StreamRelay:
+    """One stream: lines pass as they are, but for the model's name."""
+
+    __slots__ = ("_before", "_head", "_model", "content", "done", "usage")
+
+    def __init__(self, reply: Reply) -> None:
+        self.content = False
+        self.done = False
+        self.usage: ir.Usage | None = None
+        self._model = reply.model
+        self._before = b""  # how the stream's lines begin, its name included
+        self._head = b""  # how they begin for the client
+
+    def feed(self, frame: bytes) -> bytes:
+        """The bytes for one line. Raises RequestFailed for an error, WireError for what is no line."""
+        plain = self.content and _NOT_DONE in frame and not any(word in frame for word in _MORE)
+        if not plain:
+            self._see(frame)
+        if self._model is None:
+            return line(frame)
+        if self._before and frame.startswith(self._before):
+            return line(self._head + frame[len(self._before) :])
+        return line(self._rename(frame))
+
+    def _see(self, frame: bytes) -> None:
+        """Take from a line what must be known."""
+        if type(frame) is ErrorFrame:
+            raise RequestFailed(fault_of(bytes(frame)))
+        try:
+            value = _decode(frame)
+            message = value.get("message")
+            if message is None and "error" in value:
+                raise RequestFailed(fault_of(value))
+            if message:
+                said = any(kept for key, kept in message.items() if key != "role")
+                self.content = self.content or said
+            if value.get("done"):
+                self.done = True
+                self.usage = decode_usage(value)
+        except _UNREADABLE as error:
+            raise WireError(f"a line of the stream that cannot be read: {error}") from None
+
+    def _rename(self, frame: bytes) -> bytes:
+        """The line under the name that the client knows. Servers write it first, in every line alike."""
+        try:
+            head = decode_head(frame)
+        except WireError as error:
+            raise WireError(f"a line of the stream that cannot be read: {error}") from None
+        if "model" not in head:
+            return frame
+        before = _MODEL + bytes(head["model"]) + b","
+        if frame.startswith(before):
+            self._before = before
+            self._head = _MODEL + _encode(self._model) + b","
+            return self._head + frame[len(before) :]
+        return encode_head({**head, "model": self._model})
+
+    def close(self) -> bytes:
+        """The bytes have ended. Raises RequestFailed when the answer has not."""
+        if not self.done:
+            raise RequestFailed(BROKEN)
+        return b""

@@ -1,0 +1,197 @@
+"""Requests, both directions. A request that says nothing of it is answered by a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.efforts import effort_of
+from dragoman.dialects.loss import Severity
+from dragoman.dialects.ollama.history import decode_messages, encode_messages
+from dragoman.dialects.ollama.options import decode_options, encode_options
+from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
+from dragoman.dialects.ollama.tools import decode_tools, encode_tools
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.reasoning import lose_visibility
+from dragoman.errors import WireError
+
+MAPS: Final = frozenset(
+    {
+        *("model", "messages", "stream", "format", "tools", "options", "think", "truncate"),
+        *("logprobs", "top_logprobs"),
+    }
+)
+"""The members that the IR carries; `extra` never holds them, but for options that it does not name."""
+LEVELS: Final = ("low", "medium", "high", "max")
+"""The words of `think`."""
+_LEVELS: Final = {"minimal": "low", "xhigh": "max"}
+_TOKENS: Final = ("logprobs", "top_logprobs")
+_TRUNCATIONS: Final = {True: "auto", False: "disabled"}
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_request(wire: WireRequest) -> ir.Request:
+    """A checked request. Raises WireError where the messages have no known form. "" is absent."""
+    body = wire.body
+    get = body.get
+    fields: dict[str, Any] = {}
+    extra = leftovers(body, MAPS)
+    if options := get("options"):
+        extra = ir.merge(extra, decode_options(options, fields))
+    if told := {member: get(member) for member in _TOKENS if get(member) is not None}:
+        fields["sampling"] = msgspec.structs.replace(fields.get("sampling", ir.Sampling()), **told)
+    if tools := get("tools"):
+        fields["tools"] = decode_tools(tools)
+    if wish := get("format"):
+        fields["output"] = ir.Output("json") if wish == "json" else ir.Output("schema", wish)
+    if (think := get("think")) is not None and think != "":
+        level = think if isinstance(think, str) else None
+        fields["reasoning"] = ir.Reasoning(effort=level) if level else ir.Reasoning("on" if think else "off")
+    if (truncate := get("truncate")) is not None:
+        fields["truncation"] = _TRUNCATIONS[truncate]
+    if _streams(body):
+        fields["stream"] = fields["stream_usage"] = True
+    return ir.Request(NAME, get("model"), decode_messages(get("messages") or ()), extra=extra, **fields)
+
+
+def brief(wire: WireRequest) -> ir.Request:
+    """What an answer's form depends on, without the messages."""
+    stream = _streams(wire.body)
+    return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=True if stream else None)
+
+
+def _streams(body: Mapping[str, Any]) -> bool:
+    return body.get("stream") is not False
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_request(request: ir.Request, target: Target) -> WireRequest:
+    """The request as this dialect's server reads it.
+
+    Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that is not written
+    out or that no model reads, a tool with free text, an answer that is no text.
+    """
+    draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
+    body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
+    body["messages"] = encode_messages(request, draft)
+    if request.tools is not None or request.tool_choice is not None or request.parallel is not None:
+        encode_tools(body, request, draft)
+    body["options"] = encode_options(request, target.facts.max_output, target.report)
+    if not draft.own and target.facts.sampling is False:
+        _lose_steering(body["options"], draft)
+    for member in _TOKENS:
+        if (value := getattr(request.sampling, member)) is not None:
+            body[member] = value
+    if request.output is not None:
+        _encode_output(body, request.output, draft)
+    if request.reasoning is not None:
+        _encode_reasoning(body, request.reasoning, draft)
+    if request.truncation is not None:
+        body["truncate"] = request.truncation != "disabled"
+    body["stream"] = request.stream
+    if not draft.own:
+        _lose_foreign(request, draft)
+    if request.extra is not None:
+        restore(body, request.extra, draft.report, "")
+    if not body["options"]:
+        del body["options"]
+    return WireRequest("chat", body, path=PATH)
+
+
+def _lose_steering(options: dict[str, Any], draft: Draft) -> None:
+    for option in ("temperature", "top_p", "top_k"):
+        if options.pop(option, None) is not None:
+            draft.report.lose(f"sampling.{option}", "the model refuses sampling parameters", "quality")
+
+
+def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
+    report = draft.report
+    if output.kind == "schema" and output.schema is not None:
+        body["format"] = output.schema
+        if output.strict:
+            report.change("output.strict", "format", "every schema is enforced here")
+    elif output.kind != "text":
+        body["format"] = "json"
+    for field, severity in _LOST_OUTPUT:
+        if getattr(output, field) is not None:
+            report.lose(f"output.{field}", f"{field} cannot be said of an answer here", severity)
+    if any(kind != "text" for kind in output.modalities or ()):
+        raise WireError("answers are text here", "output.modalities", "unsupported_modality")
+    if output.extra is not None:
+        restore({}, output.extra, report, "output")
+
+
+_LOST_OUTPUT: Final[tuple[tuple[str, Severity], ...]] = (
+    ("name", "hint"),
+    ("description", "quality"),
+    ("verbosity", "quality"),
+    ("audio", "meaning"),
+)
+
+
+def _encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> None:
+    report = draft.report
+    if draft.own:
+        body["think"] = wish.effort if wish.effort is not None else wish.mode == "on"
+        return
+    if wish.extra is not None:
+        restore({}, wish.extra, report, "reasoning")
+    off = wish.mode == "off" or wish.effort == "none" or wish.budget == 0
+    if draft.facts.reasoning is False:
+        if not off:
+            report.lose("reasoning", "the model does not think", "hint")
+        return
+    if off:
+        body["think"] = False
+        report.change("reasoning", "think", "not to think is `false` here")
+    elif wish.mode == "on" and wish.effort is None and wish.budget is None:
+        body["think"] = True
+    elif (effort := effort_of(wish, draft.facts, report, "think")) is not None:
+        body["think"] = _level(effort, draft)
+    lose_visibility(wish, draft)
+
+
+def _level(effort: str, draft: Draft) -> str:
+    if effort in LEVELS:
+        return effort
+    level = _LEVELS.get(effort, "medium")
+    draft.report.change("reasoning.effort", "think", f"{effort} is written as {level}")
+    return level
+
+
+_FOREIGN: Final[tuple[tuple[str, str, Severity], ...]] = (
+    ("previous", "this protocol keeps no earlier answers", "meaning"),
+    ("conversation", "this protocol keeps no conversations", "meaning"),
+    ("background", "this protocol has no background mode", "quality"),
+    ("store", "answers are not stored here", "hint"),
+    ("moderation", "nothing is moderated as OpenAI does", "meaning"),
+    ("user", "this protocol has no end user", "hint"),
+    ("safety_identifier", "this protocol has no end user", "hint"),
+    ("prediction", "an answer cannot be predicted here", "hint"),
+)
+
+
+def _lose_foreign(request: ir.Request, draft: Draft) -> None:
+    """What other dialects' requests say and this one cannot."""
+    report = draft.report
+    for field, reason, severity in _FOREIGN:
+        if getattr(request, field):
+            report.lose(field, reason, severity)
+    for key in request.metadata or ():
+        report.lose(f"metadata.{key}", "a request has no metadata here", "hint")
+    if request.tier not in {None, "auto", "default"}:
+        report.lose("tier", "there is one tier here", "hint")
+    if (cache := request.cache) is not None:
+        for field in ("key", "mode", "ttl", "retention", "mark"):
+            if getattr(cache, field) is not None:
+                report.lose(f"cache.{field}", "the prompt cache cannot be steered here", "hint")
+        if cache.extra is not None:
+            restore({}, cache.extra, report, "cache")

@@ -1,0 +1,222 @@
+"""Whole answers, both directions: the object that is also the last line of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.loss import Report
+from dragoman.dialects.ollama.errors import fault_of
+from dragoman.dialects.ollama.saying import Saying, decode_saying
+from dragoman.dialects.ollama.terms import (
+    NAME,
+    STOP_WORDS,
+    STOPS,
+    STOPS_LOST,
+    dated,
+    leftovers,
+    restore,
+)
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.response import lose_stop, shown_model
+from dragoman.dialects.quirks import Quirks
+from dragoman.errors import RequestFailed, WireError
+
+ANSWER: Final = frozenset({"model", "created_at", "message", "done", "done_reason", "logprobs"})
+COUNTS: Final = frozenset({"prompt_eval_count", "eval_count"})
+_KNOWN: Final = ANSWER | COUNTS
+MESSAGE: Final = frozenset({"role", "content", "thinking", "images", "tool_calls"})
+_TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
+_DURATION: Final = "total_duration"
+_NANOSECONDS: Final = 1_000_000_000
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
+    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    if "error" in body and "message" not in body:
+        raise RequestFailed(fault_of(body))
+    try:
+        return _decode(body)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise WireError(f"the answer has another shape: {error}") from error
+
+
+def _decode(body: dict[str, Any]) -> ir.Response:
+    message = body["message"]
+    blocks = decode_saying(message)
+    known = _KNOWN
+    if (tokens := body.get("logprobs")) and not _take_logprobs(tokens, blocks):
+        known -= {"logprobs"}
+    called = any(isinstance(block, ir.ToolCall) for block in blocks)
+    candidate = ir.Candidate(
+        tuple(blocks), decode_stop(body, called=called), extra=leftovers(message, MESSAGE, "message")
+    )
+    return ir.Response(
+        NAME,
+        None,
+        body.get("model"),
+        body.get("created_at"),
+        (candidate,),
+        decode_usage(body),
+        extra=leftovers(body, known),
+    )
+
+
+def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
+    """Why the answer ended, None while it has not. called: it holds calls, which no reason tells."""
+    if not body.get("done"):
+        return None
+    word = body.get("done_reason") or ""  # which older servers do not tell
+    stop = STOPS.get(word) or ir.Stop("other" if word else "end", word)
+    return ir.Stop("tool", stop.raw) if called and stop.reason == "end" else stop
+
+
+def decode_usage(body: Mapping[str, Any]) -> ir.Usage | None:
+    """The counts of an answer; a prompt that was in the cache may not be counted."""
+    asked, answered = body.get("prompt_eval_count"), body.get("eval_count")
+    return None if asked is None and answered is None else ir.Usage(asked, output=answered)
+
+
+def _take_logprobs(tokens: Sequence[dict[str, Any]], blocks: list[ir.Block]) -> bool:
+    """Give log probabilities to the text that they belong to; False where there is none."""
+    place = next((index for index, block in enumerate(blocks) if isinstance(block, ir.Text)), None)
+    if place is None:
+        return False
+    blocks[place] = msgspec.structs.replace(blocks[place], logprobs=decode_logprobs(tokens))
+    return True
+
+
+def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
+    """Tokens with their log probabilities."""
+    return tuple([_token(token) for token in tokens])
+
+
+def _token(token: dict[str, Any]) -> ir.Logprob:
+    spelled, top = token.get("bytes"), token.get("top_logprobs")
+    return ir.Logprob(
+        token["token"],
+        token["logprob"],
+        tuple(spelled) if spelled is not None else None,
+        decode_logprobs(top) if top is not None else None,
+        extra=leftovers(token, _TOKEN),
+    )
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
+    """The answer as a client of this dialect reads it. Raises RequestFailed for one that is a failure."""
+    if response.error is not None:
+        raise RequestFailed(response.error)
+    report = reply.report
+    draft = Draft(report, own=response.dialect == NAME, answer=True)
+    lose_beside(response, draft)
+    for candidate in response.candidates[1:]:
+        report.lose(f"candidates[{candidate.index}]", "there is one answer to a question here")
+    chosen = response.candidates[0] if response.candidates else ir.Candidate()
+    where = f"candidates[{chosen.index}]"
+    saying = Saying(draft, lambda stated, position: stated if stated is not None else mint(reply, position))
+    saying.add(chosen.blocks, where)
+    out: dict[str, Any] = {
+        "model": shown_model(response.model, reply),
+        "created_at": dated(response.created, reply.created),
+        "message": saying.done(),
+    }
+    if tokens := _encode_tokens(chosen.blocks, draft, where):
+        out["logprobs"] = tokens
+    out |= ending(chosen.stop, response.usage, draft, reply, where)
+    if chosen.extra is not None:
+        restore(out, chosen.extra, report, where)
+    if response.extra is not None:
+        restore(out, response.extra, report, "")
+    return out
+
+
+def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
+    """Name what is told of an answer elsewhere."""
+    for field in ("id", "status", "tier"):
+        if getattr(answer, field) is not None:
+            draft.report.lose(field, f"an answer has no {field} here", "hint")
+
+
+def mint(reply: Reply, position: int) -> str:
+    """An id for a call that came without one, the same whenever the same answer is written."""
+    return f"call_{reply.id.rpartition('-')[2]}_{position}"
+
+
+def ending(
+    stop: ir.Stop | None, usage: ir.Usage | None, draft: Draft, reply: Reply, where: str
+) -> dict[str, Any]:
+    """What is told when an answer ends: why, how long it took and what it cost. where: the candidate."""
+    out: dict[str, Any] = {"done": stop is not None or not draft.own}
+    if stop is None:
+        word = "" if draft.own else "stop"
+    elif draft.own:
+        word = STOP_WORDS[stop.reason] if stop.raw is None else stop.raw
+    else:
+        lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
+        word = STOP_WORDS[stop.reason]
+    if word:
+        out["done_reason"] = word
+    if not draft.own and reply.now is not None and (passed := reply.now() - reply.created) > 0:
+        out[_DURATION] = round(passed * _NANOSECONDS)
+    return out | encode_usage(usage, draft)
+
+
+def encode_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any]:
+    """The counts."""
+    if usage is None:
+        return {}
+    out: dict[str, Any] = {}
+    if not draft.own or usage.input is not None:
+        out["prompt_eval_count"] = usage.input_total
+    if not draft.own or usage.output is not None:
+        out["eval_count"] = usage.output_total
+    if not draft.own:
+        _lose_counts(usage, draft.report)
+    if usage.extra is not None:
+        restore(out, usage.extra, draft.report, "usage")
+    return out
+
+
+def _lose_counts(usage: ir.Usage, report: Report) -> None:
+    for field in ("cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input", "reasoning"):
+        if getattr(usage, field):
+            report.lose(f"usage.{field}", "told as part of a larger count", "hint")
+    for key, value in (usage.detail or {}).items():
+        if value:
+            report.lose(f"usage.detail.{key}", "this protocol has no such count", "hint")
+    for index in range(len(usage.others)):
+        report.lose(f"usage.others[{index}]", "work on other models is not told", "hint")
+
+
+def _encode_tokens(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[dict[str, Any]]:
+    out: list[dict[str, Any]] = []
+    for index, block in enumerate(blocks):
+        if isinstance(block, ir.Text | ir.Refusal) and block.logprobs is not None:
+            out += encode_logprobs(block.logprobs, draft.report, f"{where}.blocks[{index}]")
+    return out
+
+
+def encode_logprobs(tokens: Sequence[ir.Logprob], report: Report, where: str) -> list[dict[str, Any]]:
+    """Tokens with their log probabilities; where: their text in IR terms."""
+    return [_encode_token(token, report, where) for token in tokens]
+
+
+def _encode_token(token: ir.Logprob, report: Report, where: str) -> dict[str, Any]:
+    out: dict[str, Any] = {"token": token.token, "logprob": token.logprob}
+    if token.bytes is not None:
+        out["bytes"] = list(token.bytes)
+    if token.top is not None:
+        out["top_logprobs"] = encode_logprobs(token.top, report, where)
+    if token.extra is not None:
+        restore(out, token.extra, report, where + ".logprobs")
+    return out

@@ -1,0 +1,255 @@
+"""One message of the assistant, in answers and in the history of requests, both directions.
+
+A message has one text, one thinking before it, pictures and whole calls; their order among each other is not
+told. Arguments of calls are objects, never their text.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.ollama.terms import leftovers, restore
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.saying import lose_unsaid, separated
+from dragoman.dialects.openai_chat.terms import text_of
+from dragoman.dialects.restore import INPUT
+from dragoman.errors import WireError
+from dragoman.wire.sniff import media_type
+
+_CALL: Final = frozenset({"id", "type", "function"})
+_CALLED: Final = frozenset({"name", "arguments"})
+_INDEXED: Final = _CALLED | {"index"}
+_SNIFFED: Final = 64
+"""Characters of base64 that tell what a file is; a multiple of four."""
+SENT: Final = frozenset({"image", "audio"})
+"""What models read. Sounds travel as pictures do: the server looks at the bytes."""
+_decode = msgspec.json.Decoder().decode
+
+
+# --- Decoding ----------------------------------------------------------------------------------
+
+
+def decode_saying(message: Mapping[str, Any]) -> list[ir.Block]:
+    """The blocks of an assistant's message: thinking, text, pictures, calls. "" is none."""
+    blocks: list[ir.Block] = []
+    if thinking := message.get("thinking"):
+        blocks.append(ir.Thinking(thinking))
+    if content := message.get("content"):
+        blocks.append(ir.Text(content))
+    blocks.extend(decode_images(message))
+    if calls := message.get("tool_calls"):
+        blocks.extend([decode_call(call, position) for position, call in enumerate(calls)])
+    return blocks
+
+
+def decode_images(message: Mapping[str, Any]) -> list[ir.Block]:
+    """The pictures of a message, each of the kind that its bytes tell."""
+    return [_medium(data) for data in message.get("images") or ()]
+
+
+def _medium(data: str) -> ir.Media:
+    try:
+        mime = media_type(base64.b64decode(data[:_SNIFFED]))
+    except (binascii.Error, ValueError):
+        mime = None
+    if mime is not None and mime.startswith("audio/"):
+        return ir.Media("audio", mime, data)
+    return ir.Media("image", mime, data)
+
+
+def decode_call(call: Mapping[str, Any], position: int) -> ir.ToolCall:
+    """One entry of `tool_calls`. position: its place among them, which `index` repeats."""
+    function = call["function"]
+    known = _INDEXED if function.get("index") in {None, position} else _CALLED
+    extra = ir.merge(leftovers(call, _CALL), leftovers(function, known, "function"))
+    arguments = function.get("arguments")
+    text = "{}" if arguments is None else msgspec.json.encode(arguments).decode()
+    return ir.ToolCall(call.get("id") or None, function["name"], text, extra=extra)
+
+
+# --- Encoding ----------------------------------------------------------------------------------
+
+
+class Saying:
+    """One message while blocks are being written into it.
+
+    mint: the id to write for a call (its own, its place among the calls); None = none is written. first: how
+    many calls of the answer were written before. moved: media of the assistant's that only a user's message
+    can hold, each with its place.
+    """
+
+    __slots__ = ("calls", "draft", "first", "images", "mint", "moved", "spaced", "text", "thinking")
+
+    def __init__(self, draft: Draft, mint: Callable[[str | None, int], str | None], first: int = 0) -> None:
+        self.draft = draft
+        self.mint = mint
+        self.first = first
+        self.thinking = ""
+        self.text = ""
+        self.images: list[str] = []
+        self.calls: list[dict[str, Any]] = []
+        self.moved: list[tuple[ir.Media, str]] = []
+        self.spaced = False  # something else came after the last text
+
+    def add(self, blocks: Sequence[ir.Block], where: str) -> None:
+        """Some blocks of the message. where: their owner in IR terms."""
+        self.spaced = bool(self.text)
+        for index, block in enumerate(blocks):
+            self.say(block, f"{where}.blocks[{index}]")
+
+    def say(self, block: ir.Block, where: str) -> None:
+        """One block of the message. where: its own place."""
+        _SAY[type(block)](self, block, where)
+
+    def done(self) -> dict[str, Any]:
+        """The message of all that was added."""
+        wire: dict[str, Any] = {"role": "assistant", "content": self.text}
+        if self.thinking:
+            wire["thinking"] = self.thinking
+        if self.images:
+            wire["images"] = self.images
+        if self.calls:
+            wire["tool_calls"] = self.calls
+        return wire
+
+    def _text(self, block: ir.Text | ir.Refusal | ir.Json, where: str) -> None:
+        text = words(block, self.draft, where)
+        self.text += separated(self.text, text) if self.spaced else text
+        self.spaced = False
+
+    def _thinking(self, block: ir.Thinking, where: str) -> None:
+        self.spaced = True
+        text = thoughts(block, self.draft, where)
+        self.thinking += separated(self.thinking, text)
+
+    def _call(self, block: ir.ToolCall, where: str) -> None:
+        self.spaced = True
+        if block.by != "client":
+            lose_unsaid(block, self.draft, where)
+            return
+        position = self.first + len(self.calls)
+        self.calls.append(encode_call(block, self.mint(block.id, position), position, self.draft, where))
+
+    def _media(self, block: ir.Media, where: str) -> None:
+        self.spaced = True
+        if self.draft.own and block.data is not None:
+            self.images.append(block.data)
+        elif self.draft.answer:
+            self._shown(block, where)
+        elif block.kind in SENT and (block.data is not None or block.url is not None):
+            self.moved.append((block, where))
+        else:
+            self._shown(block, where)
+
+    def _shown(self, block: ir.Media, where: str) -> None:
+        """A medium that the assistant made: pictures as they are, sounds as their words."""
+        shed(block, self.draft, where)
+        if block.kind == "image" and block.data is not None:
+            self.images.append(block.data)
+            return
+        lose_unsaid(block, self.draft, where)
+        if block.transcript:
+            self.text += separated(self.text, block.transcript)
+
+    def _other(self, block: ir.ToolResult | ir.Native, where: str) -> None:
+        self.spaced = True
+        lose_unsaid(block, self.draft, where)
+
+
+def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> str:
+    """What a block says as text; what a text cannot hold is named."""
+    if isinstance(block, ir.Json):
+        text = text_of(block.value)
+    else:
+        text = block.text
+        if isinstance(block, ir.Refusal):
+            draft.report.change(where, "message.content", "a refusal is told as text")
+    shed(block, draft, where)
+    if not draft.own and draft.answer is False and getattr(block, "logprobs", None):
+        draft.report.lose(where + ".logprobs", "earlier log probabilities are not sent back", "hint")
+    for index in range(len(getattr(block, "citations", ()))):
+        lose_source(draft, f"{where}.citations[{index}]")
+    return text
+
+
+def thoughts(block: ir.Thinking, draft: Draft, where: str) -> str:
+    """What a thinking says as text."""
+    shed(block, draft, where)
+    text = block.text or "\n\n".join(block.summary)
+    if not text and not draft.own:
+        draft.report.lose(where, "thinking without words is not shown", "hint")
+    return text
+
+
+def lose_source(draft: Draft, where: str) -> None:
+    """Name a citation as lost."""
+    draft.report.lose(where, "a text has no sources here", "quality")
+
+
+def shed(block: Any, draft: Draft, where: str) -> None:
+    """Name what no block has here: seals, cache marks, leftovers of other dialects."""
+    if getattr(block, "sealed", None) is not None:
+        draft.leave_seal(where)
+    lose_mark(getattr(block, "cache", None), draft, where)
+    if block.extra is not None:
+        restore({}, block.extra, draft.report, where)
+
+
+def lose_mark(mark: ir.CacheMark | None, draft: Draft, where: str) -> None:
+    """Name a cache mark as lost, with all that it says."""
+    if mark is not None:
+        draft.report.lose(where + ".cache", "the prompt cache takes no marks here", "hint")
+
+
+def encode_call(
+    block: ir.ToolCall, stated: str | None, position: int, draft: Draft, where: str
+) -> dict[str, Any]:
+    """One entry of `tool_calls`. stated: the id to write.
+
+    Raises WireError for a call of a free-text tool in a history, which emulation makes a function before it
+    comes here. In an answer its text becomes a member.
+    """
+    out: dict[str, Any] = {} if stated is None else {"id": stated}
+    out["function"] = {"index": position} if draft.answer else {}
+    out["function"] |= {"name": block.name, "arguments": _arguments(block, draft, where)}
+    if block.sealed is not None:
+        draft.leave_seal(where)
+    lose_mark(block.cache, draft, where)
+    if block.extra is not None:
+        restore(out, block.extra, draft.report, where)
+    return out
+
+
+def _arguments(block: ir.ToolCall, draft: Draft, where: str) -> Any:
+    """Arguments as the object that they must be; anything else becomes a member of one."""
+    if block.kind == "custom":
+        if not draft.answer:
+            raise WireError("calls of free-text tools have no form here", where, "unsupported_value")
+    else:
+        try:
+            value = _decode(block.arguments or "{}")
+        except (msgspec.DecodeError, RecursionError):
+            value = None
+        if type(value) is dict:
+            return value
+    to = f"message.tool_calls[].function.arguments.{INPUT}"
+    draft.report.change(where, to, "arguments are an object here")
+    return {INPUT: block.arguments}
+
+
+_SAY: Final[dict[type, Callable[[Saying, Any, str], None]]] = {
+    ir.Text: Saying._text,
+    ir.Refusal: Saying._text,
+    ir.Json: Saying._text,
+    ir.Thinking: Saying._thinking,
+    ir.ToolCall: Saying._call,
+    ir.Media: Saying._media,
+    ir.ToolResult: Saying._other,
+    ir.Native: Saying._other,
+}

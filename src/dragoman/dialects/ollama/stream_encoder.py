@@ -1,0 +1,267 @@
+"""Streams, written: events as the lines that this dialect's clients read.
+
+A line of words is a constant head, the words as JSON, and a constant tail. A call is sent whole when it is
+complete. Only the first answer to a question is told. After an error nothing follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.ollama.errors import error_members
+from dragoman.dialects.ollama.response import encode_logprobs, ending, lose_beside, mint
+from dragoman.dialects.ollama.saying import Saying, lose_source, shed
+from dragoman.dialects.ollama.terms import NAME, dated, restore
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.response import shown_model
+from dragoman.dialects.openai_chat.saying import separated
+from dragoman.ir.fold import Fold
+
+_json = msgspec.json.Encoder().encode
+_PROSE: Final = frozenset({ir.Text, ir.Refusal, ir.Thinking})
+_TEXT: Final = b'"message":{"role":"assistant","content":'
+_THINKING: Final = b'"message":{"role":"assistant","content":"","thinking":'
+_TAIL: Final = b'},"done":false}\n'
+_STARTED: Final = ir.Start(NAME)
+
+
+class _Out:
+    """One block: words are sent as they come, anything else whole at its end.
+
+    fold: what has come of a block that is sent whole; said: words went out; parts: of a thinking's summary
+    that have begun; cites: citations named as lost.
+    """
+
+    __slots__ = ("block", "cites", "fold", "head", "parts", "said", "where")
+
+    def __init__(self, block: ir.Block, where: str) -> None:
+        self.block = block
+        self.where = where
+        self.head = _THINKING if isinstance(block, ir.Thinking) else _TEXT
+        self.fold: Fold | None = None
+        self.said = False
+        self.parts = 1
+        self.cites = 0
+
+
+class Encoder:
+    """The bytes of one stream."""
+
+    __slots__ = (
+        *("_calls", "_draft", "_head", "_once", "_outs", "_prose"),
+        *("_reply", "_stop", "_usage", "_where"),
+    )
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._draft = Draft(reply.report, answer=True)
+        self._head = b""
+        self._outs: list[_Out] = []
+        self._prose: dict[
+            bytes, str
+        ] = {}  # the last words of each kind: another block's are set off from them
+        self._calls = 0
+        self._once: dict[str, Any] = {}  # leftovers that the last line takes along
+        self._stop: ir.Stop | None = None
+        self._usage: ir.Usage | None = None
+        self._where = "candidates[0]"
+
+    def feed(self, event: ir.Event) -> bytes:
+        """The bytes for one event."""
+        number = getattr(event, "candidate", 0)
+        if number:
+            reason = "there is one answer to a question here"
+            self._draft.report.lose(f"candidates[{number}]", reason)
+            return b""
+        return _WRITE[type(event)](self, event)
+
+    def ping(self) -> bytes:
+        """Nothing: the clients take every line for a value."""
+        return b""
+
+    # The frame -----------------------------------------------------------------------------------
+
+    def _start(self, event: ir.Start) -> bytes:
+        reply = self._reply
+        self._draft = Draft(reply.report, own=event.dialect == NAME, answer=True)
+        self._usage = event.usage
+        lose_beside(event, self._draft)
+        if event.extra is not None:
+            restore(self._once, event.extra, reply.report, "")
+        members = {
+            "model": shown_model(event.model, reply),
+            "created_at": dated(event.created, reply.created),
+        }
+        self._head = _json(members)[:-1] + b","
+        return b""
+
+    def _words(self, out: _Out, text: str, tokens: tuple[ir.Logprob, ...] | None = None) -> bytes:
+        if not out.said:
+            out.said = True
+            before = self._prose.get(out.head, "")
+            if not self._draft.own and before:
+                text = separated(before, text)
+        if text:
+            self._prose[out.head] = text
+        if tokens is None:
+            return self._head + out.head + _json(text) + _TAIL
+        told = _json(encode_logprobs(tokens, self._draft.report, out.where))
+        return b'%b%b%b},"logprobs":%b,"done":false}\n' % (self._head, out.head, _json(text), told)
+
+    def _line(self, message: dict[str, Any]) -> bytes:
+        return b'%b"message":%b,"done":false}\n' % (self._head, _json(message))
+
+    # Blocks --------------------------------------------------------------------------------------
+
+    def _open(self, event: ir.Open) -> bytes:
+        block = event.block
+        out = _Out(block, f"{self._where}.blocks[{event.index}]")
+        self._outs.append(out)
+        if type(block) not in _PROSE:
+            out.fold = Fold()
+            out.fold.add(_STARTED)
+            out.fold.add(ir.Open(0, block))
+            return b""
+        shed(block, self._draft, out.where)
+        if isinstance(block, ir.Refusal):
+            self._draft.report.change(out.where, "message.content", "a refusal is told as text")
+        self._cited(out, block)
+        return self._whole(out, block)
+
+    def _whole(self, out: _Out, block: Any) -> bytes:
+        """What a block of words says by itself."""
+        if isinstance(block, ir.Thinking):
+            out.parts = max(len(block.summary), out.parts)
+            text = block.text or "\n\n".join(block.summary)
+            return self._words(out, text) if text else b""
+        return self._words(out, block.text, block.logprobs) if block.text or block.logprobs else b""
+
+    def _cited(self, out: _Out, block: ir.Block) -> None:
+        """Name the sources of a text as lost, unless they have been already."""
+        for index in range(out.cites, len(getattr(block, "citations", ()))):
+            lose_source(self._draft, f"{out.where}.citations[{index}]")
+            out.cites += 1
+
+    def _text(self, event: ir.TextDelta | ir.RefusalDelta) -> bytes:
+        return self._words(self._outs[event.index], event.text, event.logprobs)
+
+    def _think(self, event: ir.ThinkDelta) -> bytes:
+        out = self._outs[event.index]
+        if event.part is not None and event.part >= out.parts:  # a part that begins
+            out.parts = event.part + 1
+            return self._words(out, "\n\n") + self._words(out, event.text)
+        return self._words(out, event.text)
+
+    def _piece(self, event: ir.ArgsDelta | ir.MediaDelta) -> bytes:
+        """More of what is sent whole."""
+        if (grown := self._outs[event.index].fold) is not None:
+            grown.add(msgspec.structs.replace(event, index=0))
+        return b""
+
+    def _seal(self, event: ir.SealDelta) -> bytes:
+        self._draft.leave_seal(self._outs[event.index].where)
+        return b""
+
+    def _cite(self, event: ir.Cite) -> bytes:
+        out = self._outs[event.index]
+        lose_source(self._draft, f"{out.where}.citations[{out.cites}]")
+        out.cites += 1
+        return b""
+
+    def _close(self, event: ir.Close) -> bytes:
+        out = self._outs[event.index]
+        grown, out.fold = out.fold, None
+        if grown is not None:
+            return self._settled(out, event.block or grown.block(0))
+        sent = b""
+        if event.block is not None:
+            self._cited(out, event.block)
+            if not out.said:
+                sent = self._whole(out, event.block)
+        if isinstance(out.block, ir.Thinking) and not (out.said or self._draft.own):
+            self._draft.report.lose(out.where, "thinking without words is not shown", "hint")
+        return sent
+
+    def _settled(self, out: _Out, block: ir.Block) -> bytes:
+        """A block that is sent whole, as a message that holds nothing else."""
+        reply = self._reply
+        saying = Saying(
+            self._draft,
+            lambda stated, position: stated if stated is not None else mint(reply, position),
+            self._calls,
+        )
+        saying.say(block, out.where)
+        self._calls += len(saying.calls)
+        message = saying.done()
+        return self._line(message) if len(message) > 2 or message["content"] else b""
+
+    # The end -------------------------------------------------------------------------------------
+
+    def _finish(self, event: ir.Finish) -> bytes:
+        self._stop = event.stop
+        if event.extra is not None:
+            message = self._once.setdefault("message", {"role": "assistant", "content": ""})
+            restore({"message": message}, event.extra, self._draft.report, self._where)
+        return b""
+
+    def _tally(self, event: ir.Tally) -> bytes:
+        self._usage = event.usage
+        return b""
+
+    def _more(self, event: ir.More) -> bytes:
+        if event.tier is not None:
+            self._draft.report.lose("tier", "an answer has no tier here", "hint")
+        if event.extra is not None:
+            restore(self._once, event.extra, self._draft.report, "")
+        return b""
+
+    def _raw(self, event: ir.Raw) -> bytes:
+        self._draft.report.lose("events", f"only {event.dialect} knows such progress", "hint")
+        return b""
+
+    def _end(self, event: ir.End) -> bytes:
+        if event.error is not None:
+            return self._error(ir.Error(event.error))
+        draft = self._draft
+        if event.status is not None:
+            draft.report.lose("status", "an answer has no status here", "hint")
+        if event.extra is not None:
+            restore(self._once, event.extra, draft.report, "")
+        members: dict[str, Any] = {"message": {"role": "assistant", "content": ""}}
+        members |= ending(self._stop, self._usage, draft, self._reply, self._where)
+        return self._head + _json(members | self._once)[1:] + b"\n"
+
+    def _error(self, event: ir.Error) -> bytes:
+        for out in self._outs:
+            if out.fold is not None:
+                self._draft.report.lose(out.where, "the stream broke before it was whole")
+        return _json(error_members(event.fault)) + b"\n"
+
+    def _nothing(self, _: ir.Event) -> bytes:
+        return b""
+
+
+_WRITE: Final[dict[type, Callable[[Encoder, Any], bytes]]] = {
+    ir.Start: Encoder._start,
+    ir.Open: Encoder._open,
+    ir.TextDelta: Encoder._text,
+    ir.ArgsDelta: Encoder._piece,
+    ir.ThinkDelta: Encoder._think,
+    ir.RefusalDelta: Encoder._text,
+    ir.SealDelta: Encoder._seal,
+    ir.MediaDelta: Encoder._piece,
+    ir.Cite: Encoder._cite,
+    ir.Close: Encoder._close,
+    ir.Finish: Encoder._finish,
+    ir.Tally: Encoder._tally,
+    ir.More: Encoder._more,
+    ir.Raw: Encoder._raw,
+    ir.End: Encoder._end,
+    ir.Error: Encoder._error,
+    ir.Ping: Encoder._nothing,
+}

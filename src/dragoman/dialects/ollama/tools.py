@@ -1,0 +1,83 @@
+"""Tools, both directions. There is no word for the choice among them: models call what they are offered."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.ollama.saying import lose_mark
+from dragoman.dialects.ollama.terms import leftovers, restore
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.errors import WireError
+
+_TOOL: Final = frozenset({"type", "function"})
+_FUNCTION: Final = frozenset({"name", "description", "parameters"})
+
+
+def decode_tools(tools: list[dict[str, Any]]) -> tuple[ir.Tool, ...]:
+    """The tools that the model may call."""
+    return tuple([_tool(tool) for tool in tools])
+
+
+def _tool(tool: dict[str, Any]) -> ir.Tool:
+    function = tool["function"]
+    extra = ir.merge(leftovers(tool, _TOOL), leftovers(function, _FUNCTION, "function"))
+    return ir.Function(function["name"], function.get("description"), function.get("parameters"), extra=extra)
+
+
+def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
+    """Write the tools that may be called into a request's body."""
+    choice = request.tool_choice
+    allowed = _offered(choice, draft)
+    tools: list[dict[str, Any]] = []
+    for index, tool in enumerate(request.tools or ()):
+        where = f"tools[{index}]"
+        if allowed is not None and tool.name not in allowed:
+            draft.report.change(where, "tools", "left out: it may not be called")
+        elif (written := _encode(tool, draft, where)) is not None:
+            tools.append(written)
+    if tools:
+        body["tools"] = tools
+    if request.parallel is False:
+        draft.report.lose("parallel", "calls cannot be held to one at a time here", "quality")
+    if choice is not None and choice.extra is not None:
+        restore({}, choice.extra, draft.report, "tool_choice")
+
+
+def _offered(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
+    """The only tools that are offered for this choice, None = all."""
+    report = draft.report
+    if choice is None:
+        return None
+    if choice.mode in {"any", "tool"}:
+        report.lose("tool_choice", "a call cannot be forced here: the model may answer without one")
+    elif choice.mode == "native":
+        report.lose("tool_choice", "this choice of tools cannot be said here")
+    elif choice.mode == "none":
+        report.change("tool_choice", "tools", "no tools are offered, so that none is called")
+        return frozenset()
+    elif choice.names:
+        report.change("tool_choice", "tools", "only the allowed tools are offered")
+    return frozenset(choice.names) if choice.names else None
+
+
+def _encode(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | None:
+    if isinstance(tool, ir.ProviderTool):
+        draft.report.lose(where, f"this protocol offers no {tool.kind} tool")
+        return None
+    if tool.kind == "custom":
+        raise WireError("free-text tools have no form here", where, "unsupported_value")
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description is not None:
+        function["description"] = tool.description
+    if tool.parameters is not None:
+        function["parameters"] = tool.parameters
+    elif not draft.own:  # templates expect a schema
+        function["parameters"] = {"type": "object", "properties": {}}
+    if tool.strict:
+        draft.report.lose(where + ".strict", "calls are not held to their schema here", "quality")
+    lose_mark(tool.cache, draft, where)
+    out = {"type": "function", "function": function}
+    if tool.extra is not None:
+        restore(out, tool.extra, draft.report, where)
+    return out

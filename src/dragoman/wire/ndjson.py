@@ -1,0 +1,59 @@
+"""A stream of JSON values, one a line: its lines out of a byte stream.
+
+What the splitter must never do: give other frames for another split of the same bytes, or hold more of an
+unfinished line than its limit.
+
+Lines end in LF; a CR before it and blank lines are white space. A last line without its end is returned by
+`close`; if the cut went through the JSON, its decoder says so.
+
+Specification: https://github.com/ndjson/ndjson-spec
+"""
+
+from __future__ import annotations
+
+from dragoman.errors import WireError
+from dragoman.wire.sse import MAX_EVENT
+
+
+class NDJSONSplitter:
+    """Cuts one stream into its lines; the same lines for any split of the bytes.
+
+    max_event: bytes; a line with more raises WireError as soon as they are seen.
+    """
+
+    __slots__ = ("_held", "_max_event", "_partial")
+
+    def __init__(self, max_event: int = MAX_EVENT) -> None:
+        self._max_event = max_event
+        self._partial: list[bytes] = []  # pieces of the unfinished line, joined only when it ends
+        self._held = 0  # their bytes
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Every line that `chunk` completes, in order, without white space round it.
+
+        Raises WireError for a line larger than the limit; the splitter is then of no more use.
+        """
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        if lines and self._held:
+            self._partial.append(lines[0])
+            lines[0] = b"".join(self._partial)
+            self._partial.clear()
+            self._held = 0
+        if rest:
+            self._partial.append(rest)
+            self._held += len(rest)
+        if max(self._held, *map(len, lines), 0) > self._max_event:
+            raise WireError(f"a line of the stream is larger than {self._max_event} bytes")
+        return [line for piece in lines if (line := piece.strip())]
+
+    def close(self) -> list[bytes]:
+        """The bytes have ended: the line that was not ended, if there is one."""
+        return self.feed(b"\n")
+
+
+def line(payload: bytes) -> bytes:
+    """A value as a line. payload: JSON, in which line ends are nothing but white space."""
+    if b"\n" in payload:
+        payload = payload.replace(b"\n", b" ")
+    return payload + b"\n"
