@@ -1,0 +1,106 @@
+"""The way of an answer to its client: what is committed, and what is noted of it on the way.
+
+Two commits. *Content* commits an answer to its attempt: until the first of it, anything may still fail over.
+*Headers* are committed by the first content, or by the client's heartbeat when nothing came for too long;
+from there a final failure is told in-band. This decides neither which attempt is next nor how an answer is
+passed on, and never waits for anything but the client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.loss import Report
+from dragoman.exchange import AttemptRecord
+from dragoman.routing.attempts import Attempts, FirstContent
+from dragoman.steps import Step, whole
+from dragoman.upstreams.upstream import Call
+from dragoman.wire.json import encode
+from dragoman.work import Headers, Work
+
+_CONTENT = FirstContent()
+_SAYS_MORE = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
+"""What nearly all events of a stream are."""
+_SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
+
+
+class Delivery:
+    """What the client of one exchange gets. All its attempts share it.
+
+    round_: the attempts, which are told of a stream's first content. now: the monotonic clock.
+    """
+
+    def __init__(self, work: Work, round_: Attempts[Any], now: Callable[[], float]) -> None:
+        self._work = work
+        self._exchange = work.exchange
+        self._round = round_
+        self._now = now
+        self.committed = False
+        """Whether the answer is the running attempt's for good."""
+
+    async def begin(self, call: Call, record: AttemptRecord, passed: Headers) -> None:
+        """A stream's headers, because its first content is there. passed: the upstream's that may pass."""
+        self.committed = True
+        exchange = self._exchange
+        exchange.phase = "stream"
+        self._round.on(_CONTENT, self._now())
+        exchange.waited += call.watch.take()
+        record.first = exchange.first = self._now()
+        await self._work.client.begin(200, [*self._work.headers(), *passed])
+        self._work.forget()
+
+    async def body(self, body: bytes, call: Call, passed: Headers) -> None:
+        """A whole answer as bytes."""
+        self.committed = True
+        self._exchange.waited += call.watch.take()
+        await self._work.client.answer(200, [*self._work.headers(), *passed], body)
+
+    async def response(self, response: ir.Response, call: Call, record: AttemptRecord) -> None:
+        """A whole answer in IR terms, in the client's."""
+        record.first = self._now()
+        face, reply = self._work.face, self._work.reply(Report(self._work.face.name, "response"))
+        body = encode(face.encode_response(response, reply))
+        self._exchange.usage = response.usage
+        self.lost(reply.report)
+        await self.body(body, call, ())
+
+    async def streamed(
+        self, response: ir.Response, steps: Sequence[Step], reply: Reply, call: Call, record: AttemptRecord
+    ) -> None:
+        """A whole answer in IR terms to a client that asked for a stream. Raises RequestFailed: a step
+        refuses it.
+        """
+        encoder = self._work.face.stream_encoder(reply)
+        self._work.ending = lambda fault: encoder.feed(ir.Error(fault))
+        events = list(ir.unfold(whole(steps, response)))
+        self.note(events)
+        await self.begin(call, record, ())
+        await self._work.client.end(b"".join([encoder.feed(event) for event in events]))
+
+    def note(self, batch: Sequence[ir.Event]) -> tuple[Sequence[ir.Event], bool, ir.Fault | None]:
+        """Note what a batch tells: the events before an in-stream error, whether they hold something worth
+        committing to, and the error.
+        """
+        speaks = False
+        for place, event in enumerate(batch):
+            kind = type(event)
+            if kind in _SAYS_MORE:
+                speaks = True
+            elif isinstance(event, ir.Error):
+                return batch[:place], speaks, event.fault
+            elif isinstance(event, (ir.Tally, ir.Start)):
+                self._exchange.usage = event.usage or self._exchange.usage
+            elif kind not in _SAYS_NOTHING and not (
+                isinstance(event, ir.Open) and isinstance(event.block, ir.Text)
+            ):
+                speaks = True
+        return batch, speaks, None
+
+    def lost(self, report: Report) -> None:
+        """Note what the client's own protocol could not carry."""
+        losses, changes = report.located(str)
+        self._exchange.losses += losses
+        self._exchange.changes += changes

@@ -1,0 +1,139 @@
+"""Relaying: an attempt in the client's own dialect. Frames pass with named edits, and nothing is decoded that
+does not have to be. An answer that comes otherwise than it was asked for, streamed or whole, is translated.
+
+One task reads and writes, so that the client's reading pace reaches the upstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dragoman.delivery import Delivery
+from dragoman.dialects.dialect import Reply, StreamRelay, TellsFailure
+from dragoman.errors import RequestFailed, WireError
+from dragoman.exchange import AttemptRecord
+from dragoman.steps import whole
+from dragoman.translating import client_steps
+from dragoman.transport import Answer
+from dragoman.upstreams.upstream import Call
+from dragoman.upstreams.wire import SPLITTERS, WireUpstream, streams, unreadable
+from dragoman.work import Work
+
+
+class Relaying:
+    """One attempt that passes bytes. now: the monotonic clock."""
+
+    def __init__(
+        self,
+        work: Work,
+        delivery: Delivery,
+        *,
+        upstream: WireUpstream,
+        call: Call,
+        record: AttemptRecord,
+        now: Callable[[], float],
+    ) -> None:
+        self._work = work
+        self._delivery = delivery
+        self._upstream = upstream
+        self._call = call
+        self._record = record
+        self._now = now
+
+    async def run(self) -> None:
+        """Ask, and deliver the answer. Raises RequestFailed."""
+        work, face = self._work, self._work.face
+        streamed = work.streams
+        upstream, call, record = self._upstream, self._call, self._record
+        edits = work.edits(call)
+        if streamed:
+            edits = {**face.relay.ask_usage(work.wire.body), **edits}
+        if face.stateless is not None:
+            edits |= face.stateless(work.wire.body, call.facts, upstream.quirks)
+        body = face.relay.request(work.head, edits)
+        answer = await upstream.send(body, call, work.passed_headers, stream=streamed)
+        try:
+            record.status = answer.status
+            if answer.status >= 400:
+                raise await upstream.refused(answer)
+            reply = work.reply(call.report, relayed=True)
+            if streamed and not answer.headers.get("content-type", "").startswith("application/json"):
+                await self._stream(answer, reply)
+                return
+            if not streamed and streams(answer):
+                response = await upstream.collect(answer)
+                call.watch.stop()
+                steps = client_steps(work, self._now)
+                await self._delivery.response(whole(steps, response), call, record)
+                return
+            raw = await answer.read()
+            call.watch.stop()
+            record.first = self._now()
+            try:
+                data, usage = face.relay.response(raw, reply)
+            except WireError as error:
+                raise unreadable(upstream.name, error) from error
+            if streamed:
+                response, steps = upstream.decode(data), client_steps(work, self._now)
+                await self._delivery.streamed(response, steps, reply, call, record)
+                return
+            work.exchange.usage = usage
+            await self._delivery.body(data, call, face.passes(answer.headers))
+        finally:
+            answer.close()
+
+    async def _stream(self, answer: Answer, reply: Reply) -> None:
+        work, delivery = self._work, self._delivery
+        relay = work.face.relay.stream(reply)
+        work.ending = relay.fail if isinstance(relay, TellsFailure) else None
+        splitter, client = SPLITTERS[self._upstream.dialect.framing](), work.client
+        passed = work.face.passes(answer.headers)
+        held = b""
+        try:
+            while True:
+                chunk = await answer.chunk()
+                data, broken = _passed(relay, splitter.feed(chunk) if chunk else splitter.close())
+                if not chunk and broken is None:
+                    data, broken = _closed(relay, data)
+                if not delivery.committed:
+                    held += data
+                    data = b""
+                    # Content counts although an error came in the same read: reads are no boundaries.
+                    if relay.content or (broken is None and (relay.done or not chunk)):
+                        await delivery.begin(self._call, self._record, passed)
+                        data = held
+                if broken is not None:
+                    if data:
+                        await client.write(data)
+                    raise broken
+                if relay.done or not chunk:
+                    break
+                if data:
+                    await client.write(data)
+        except WireError as error:
+            raise unreadable(self._upstream.name, error) from error
+        finally:
+            work.exchange.usage = relay.usage
+        await client.end(data)
+        await answer.finish()  # what may follow the protocol's own end is of no account
+
+
+def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | None]:
+    """These bytes and the relay's last ones, and the fault of a stream that broke off."""
+    try:
+        return data + relay.close(), None
+    except RequestFailed as failed:
+        return data, failed
+
+
+def _passed(relay: StreamRelay, frames: list[bytes]) -> tuple[bytes, RequestFailed | WireError | None]:
+    """The bytes to send for these frames, and the error that ended them: the upstream's own, or a frame that
+    cannot be read.
+    """
+    pieces: list[bytes] = []
+    try:
+        for frame in frames:
+            pieces.append(relay.feed(frame))  # noqa: PERF401  (what came before an error must survive it)
+    except (RequestFailed, WireError) as failed:
+        return b"".join(pieces), failed
+    return b"".join(pieces), None

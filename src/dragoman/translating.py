@@ -1,0 +1,221 @@
+"""Translating: an attempt in which both codecs meet at the IR.
+
+On the way there: seals of earlier turns, media that the provider does not read itself, truncation, emulation,
+the provider's encoder. On the way back: its decoder, the steps, the hooks, those who keep something of the
+answer, the client's encoder. One task does both ways, so that the client's reading pace reaches the upstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from dragoman import ir
+from dragoman.delivery import Delivery
+from dragoman.dialects.emulate import Emulation, emulate
+from dragoman.dialects.estimate import EstimateUsage
+from dragoman.dialects.identify import Identify
+from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.shorten import shortened
+from dragoman.errors import RequestFailed, WireError
+from dragoman.exchange import AttemptRecord
+from dragoman.runtime import Runtime
+from dragoman.sealing import Gathered, Keeper, Sealing
+from dragoman.state.recall import Scope
+from dragoman.steps import Step, through, whole
+from dragoman.upstreams.upstream import Call, Upstream, collected, native
+from dragoman.upstreams.wire import WireUpstream
+from dragoman.verify.check import CheckOutput
+from dragoman.work import Work
+
+_STREAM = {"stream": True}
+
+
+class Translating:
+    """One attempt that goes through the IR. seals: what remembers those of the exchange, None = nothing."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        work: Work,
+        delivery: Delivery,
+        *,
+        upstream: Upstream,
+        call: Call,
+        record: AttemptRecord,
+        seals: Sealing | None,
+    ) -> None:
+        self._runtime = runtime
+        self._now = runtime.seams.monotonic
+        self._work = work
+        self._delivery = delivery
+        self._upstream = upstream
+        self._call = call
+        self._record = record
+        self._seals = seals
+        self._keeper: Keeper | None = None
+        self._heard: Gathered | None = None
+
+    async def run(self) -> None:
+        """Ask, and deliver the answer. Raises RequestFailed."""
+        work, upstream, call, seals = self._work, self._upstream, self._call, self._seals
+        await self._fetch_media()
+        request = work.readable(work.deployment.provider, call.report)
+        if seals is not None and not work.unsealed:
+            scope = Scope(work.deployment.provider, work.deployment.model)
+            request = await seals.restored(request, scope, call.report)
+            self._keeper = seals.keeper(upstream, scope)
+        window = work.deployment.window or work.deployment.facts.context
+        request = shortened(request, window, work.deployment.model, call.report)
+        emulation = self._emulate(request)
+        try:
+            own = isinstance(upstream, WireUpstream) and upstream.dialect is work.face
+            if work.face.portable is not None and not own:
+                work.face.portable(work.wire)
+            if isinstance(upstream, WireUpstream):
+                encoded = upstream.encode(emulation.request, call)
+                self._call = call = msgspec.structs.replace(call, encoded=encoded)
+        except WireError as error:
+            # Another deployment may be able to say it; if none is, the client is told where it is.
+            locate = self._locate()
+            fault = work.located(work.blamed(error), lambda where: locate(call.report.placed(where)))
+            fault = msgspec.structs.replace(fault, kind="untranslatable")
+            raise RequestFailed(fault) from error
+        self._account()
+        work.exchange.phase = "connect"
+        if not isinstance(upstream, WireUpstream):
+            call.watch.start()
+        translate = self._stream if work.streams else self._whole
+        steps = [*self._counted(emulation.request), *client_steps(work, self._now, emulation)]
+        await translate(emulation.request, steps)
+
+    def _counted(self, request: ir.Request) -> Sequence[Step]:
+        """What fills in the usage of an answer that may come without it, where its client is to be told."""
+        work, upstream = self._work, self._upstream
+        if work.streams:
+            sure = isinstance(upstream, WireUpstream) and not upstream.dialect.relay.ask_usage(_STREAM)
+            if sure or not work.brief.stream_usage:
+                return ()
+        return (EstimateUsage(request, work.deployment.model),)
+
+    def _account(self) -> None:
+        """Note what has been lost by now, and refuse it in strict mode.
+
+        A provider's encoder knows before anything is sent. An upstream of our own may know only once it
+        has looked at the request, which is before it has computed anything.
+        """
+        exchange, work = self._work.exchange, self._work
+        exchange.losses, exchange.changes = self._call.report.located(self._locate())
+        work.hold_strict()
+
+    def _locate(self) -> Callable[[str], str]:
+        """A place of the request that is sent, in the client's own words."""
+        locate = self._work.face.located(self._work.wire)
+        return locate if self._seals is None else self._seals.located(locate)
+
+    async def _fetch_media(self) -> None:
+        """Media named by an address become bytes, where the provider does not read them there itself."""
+        work, upstream = self._work, self._upstream
+        if not isinstance(upstream, WireUpstream):
+            return
+        reads = upstream.dialect.reads
+        if reads is None and upstream.quirks.media_urls:
+            return
+        try:
+            work.request = await self._runtime.fetcher.inline(work.request, reads)
+        except RequestFailed as failed:
+            raise RequestFailed(work.located(failed.fault)) from failed
+
+    def _emulate(self, request: ir.Request) -> Emulation:
+        upstream, call = self._upstream, self._call
+        if not isinstance(upstream, WireUpstream):
+            return emulate(request, native(upstream), call.facts, STANDARD, call.report)
+        if request.stream and not request.stream_usage and upstream.quirks.stream_options:
+            # For the exchange's record; whether the client is told is decided where its answer is written.
+            request = msgspec.structs.replace(request, stream_usage=True)
+        return emulate(request, upstream.dialect, call.facts, upstream.quirks, call.report)
+
+    async def _whole(self, request: ir.Request, steps: Sequence[Step]) -> None:
+        work, upstream, call = self._work, self._upstream, self._call
+        if isinstance(upstream, WireUpstream):
+            response = await upstream.complete(request, call)
+        else:
+            async with upstream.chat(request, call) as batches:
+                self._account()
+                response = await collected(batches)
+        call.watch.stop()
+        if response.error is not None and not response.candidates:
+            raise RequestFailed(response.error)
+        response = await self._runtime.hooks.after(work.exchange, whole(steps, response))
+        if self._keeper is not None:
+            await self._keeper.keep(response)
+        if work.turn is not None and work.turn.hears:
+            await work.turn.heard(work, response)
+        await self._delivery.response(response, call, self._record)
+
+    async def _stream(self, request: ir.Request, steps: Sequence[Step]) -> None:
+        work, hooks, delivery, call = self._work, self._runtime.hooks, self._delivery, self._call
+        reply = work.reply(Report(work.face.name, "response"))
+        feed = work.face.stream_encoder(reply).feed
+        work.ending = lambda fault: feed(ir.Error(fault))
+        watched = hooks.need_events
+        if work.turn is not None and work.turn.hears:
+            self._heard = Gathered()
+        listening = self._keeper is not None or self._heard is not None
+        held = b""
+        async with self._upstream.chat(request, call) as batches:
+            self._account()
+            async for arrived in batches:
+                batch = through(steps, arrived) if steps else arrived
+                if watched:
+                    batch = await hooks.events(work.exchange, batch)
+                if listening:
+                    await self._listen(batch)
+                batch, speaks, fault = delivery.note(batch)
+                data = b"".join(map(feed, batch))
+                if not delivery.committed:
+                    held += data
+                    data = b""
+                    if speaks:
+                        await delivery.begin(call, self._record, ())
+                        data = held
+                if fault is not None:
+                    if data:
+                        await work.client.write(data)
+                    raise RequestFailed(fault)
+                if delivery.committed and batch and isinstance(batch[-1], ir.End):
+                    delivery.lost(reply.report)
+                    await work.client.end(data)  # what may follow the end is of no account
+                    return
+                if data:
+                    await work.client.write(data)
+        delivery.lost(reply.report)
+        if not delivery.committed:
+            raise RequestFailed(
+                ir.Fault("upstream", "The upstream ended its answer without any content.", blame="upstream")
+            )
+        await work.client.end()
+
+    async def _listen(self, batch: Sequence[ir.Event]) -> None:
+        """Let those follow who keep something of the answer, before its client gets the last of it."""
+        keeper, heard, turn = self._keeper, self._heard, self._work.turn
+        if keeper is not None and keeper.watch(batch):
+            await keeper.keep_streamed()
+        if heard is not None and turn is not None:
+            heard.add(batch)
+            if batch and isinstance(batch[-1], ir.End):
+                await turn.heard(self._work, heard.response())
+
+
+def client_steps(work: Work, now: Callable[[], float], emulation: Emulation | None = None) -> Sequence[Step]:
+    """What happens to the answer of an attempt, in order. Most answers need none of it. now: monotonic."""
+    steps: list[Step] = []
+    if emulation is not None and (restorer := emulation.restorer()) is not None:
+        steps.append(restorer)
+    if work.request.tools:
+        steps.append(Identify(work.exchange.id.removeprefix("ex_")))
+    if work.form is not None:
+        steps.append(CheckOutput(work.form, now))
+    return steps
