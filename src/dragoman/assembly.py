@@ -19,6 +19,7 @@ from dragoman.config.settings import Config, ModelTimeouts, Timeouts
 from dragoman.config.settings import Model as ModelSettings
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.deadlines import Deadlines
+from dragoman.dialects.dialect import Operation
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.table import DIALECTS
 from dragoman.fetch import Fetcher
@@ -211,7 +212,7 @@ def _spoken(
         provider.name,
         DIALECTS[api.dialect],
         transport,
-        urls={"chat": url},
+        urls=_urls(api),
         stream_urls={"chat": api.stream_url},
         accounts=accounts,
         quirks=api.quirks,
@@ -219,6 +220,15 @@ def _spoken(
         further=further,
         yields=api.fixed.keys() - extra.keys(),
     )
+
+
+def _urls(api: Api) -> dict[Operation, str]:
+    """Where a provider is asked for what. An odd address of chat tells of no other."""
+    paths = DIALECTS[api.dialect].paths
+    urls: dict[Operation, str] = {"chat": api.chat_url}
+    if "embed" in paths and api.chat_url.endswith(paths["chat"]):
+        urls["embed"] = api.chat_url.removesuffix(paths["chat"]) + paths["embed"]
+    return urls
 
 
 def _transport(name: str, settings: ProviderSettings, deadlines: Deadlines) -> Transport:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -131,4 +131,13 @@ class Upstream(Protocol):
 
     def chat(self, request: ir.Request, call: Call) -> AbstractAsyncContextManager[Batches]:
         """Answer one chat request as events, streamed when `request.stream` is true."""
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """An upstream that speaks no dialect and gives vectors too."""
+
+    async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
+        """One vector for each input, in order. Raises RequestFailed. Usage of None is estimated."""
         ...

@@ -21,7 +21,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, Framing, Operation, Target, WireRequest
+from dragoman.dialects.dialect import Dialect, Embedding, Framing, Operation, Target, WireRequest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
@@ -123,6 +123,7 @@ class WireUpstream:
         self._transport = transport
         self._chat = Address(urls["chat"])
         self._streamed_chat = Address((stream_urls or urls)["chat"])
+        self._embed = Address(urls["embed"]) if "embed" in urls and dialect.embedding else None
         self._headers = [_prepared(account.headers) for account in self.accounts]
         self._yields = frozenset(yields)
         self._serves = None if models is None else re.compile("|".join(map(fnmatch.translate, models)))
@@ -177,12 +178,33 @@ class WireUpstream:
         self._thoughtless.add(model)
         return True
 
+    def embedder(self, face: str) -> WireUpstream | None:
+        """This provider in a dialect in which it can be asked for vectors, that of the face if it can; None = it
+        has none.
+        """
+        offered = {name: one for name, one in self._spoken.items() if one._embed is not None}
+        return offered.get(face) or next(iter(offered.values()), None)
+
+    @property
+    def embedding(self) -> Embedding:
+        """How vectors are asked for here. Only an `embedder` has it."""
+        codec = self.dialect.embedding
+        assert codec is not None
+        return codec
+
     async def send(
-        self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool
+        self,
+        body: bytes,
+        call: Call,
+        headers: Mapping[str, str] | None = None,
+        *,
+        stream: bool = False,
+        operation: Operation = "chat",
     ) -> Answer:
-        """POST a chat body as it is. headers: the client's, already reduced to what may pass; the operator's
+        """POST a body as it is. headers: the client's, already reduced to what may pass; the operator's
         own for the provider go before them, and what the configuration adds for the model before both.
-        stream: whether the body asks for one, where that is said in the path.
+        stream: whether the body asks for one, where that is said in the path. operation: "chat", or "embed"
+        for an `embedder`.
         """
         prepared = self._headers[call.account]
         if headers or call.headers:
@@ -196,7 +218,9 @@ class WireUpstream:
         if passed := hops.passed():
             prepared = CIMultiDict(prepared)
             prepared[hops.HEADER] = str(passed + 1)
-        url = (self._streamed_chat if stream else self._chat).of(call.model)
+        address = self._embed if operation == "embed" else self._streamed_chat if stream else self._chat
+        assert address is not None
+        url = address.of(call.model)
         call.watch.start()
         return await self._transport.send("POST", url, prepared, body, call.timers)
 
@@ -207,6 +231,24 @@ class WireUpstream:
         if call.body:
             wire.body = deep_merge(wire.body, call.body)
         return wire
+
+    def encode_vectors(self, request: ir.EmbedRequest, call: Call) -> WireRequest:
+        """The same for a request for vectors."""
+        target = Target(call.report, call.model, self.quirks, call.facts)
+        wire = self.embedding.encode_request(request, target)
+        if call.body:
+            wire.body = deep_merge(wire.body, call.body)
+        return wire
+
+    def decode_vectors(self, body: bytes, count: int) -> ir.EmbedResponse:
+        """A whole answer of so many vectors; what is none is the upstream's fault."""
+        try:
+            response = self.embedding.decode_response(body)
+            if len(response.vectors) != count:
+                raise WireError(f"expected {count} vectors, got {len(response.vectors)}")
+        except WireError as error:
+            raise unreadable(self.name, error) from error
+        return response
 
     async def _post(self, request: ir.Request, call: Call) -> Answer:
         wire = call.encoded or self.encode(request, call)

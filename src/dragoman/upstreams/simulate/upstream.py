@@ -17,6 +17,8 @@ from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.upstreams.simulate.answer import answer
 from dragoman.upstreams.simulate.plan import Plan, told
+from dragoman.upstreams.simulate.plan import plan as planned
+from dragoman.upstreams.simulate.vectors import LENGTH, MOST, vector
 from dragoman.upstreams.upstream import Batches, Call
 
 _DAY: Final = 86_400.0
@@ -91,6 +93,36 @@ class SimulateUpstream:
         size = len(events) if not request.stream else 1 if interval else _BATCH
         async with aclosing(self._batches(events, plan, size, interval, call)) as batches:
             yield batches
+
+    async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
+        """Vectors of inputs, after the time or with the failure that the model's name tells. Raises
+        RequestFailed.
+        """
+        length = request.dimensions or LENGTH
+        if length > MOST:
+            raise RequestFailed(
+                ir.Fault(
+                    "invalid_request",
+                    f"{self.name} has vectors of at most {MOST} numbers.",
+                    code="integer_above_max_value",
+                    param="dimensions",
+                )
+            )
+        plan = self._planned(call.model)
+        wait = self._first_token if plan.wait is None else plan.wait
+        await self._begin(math.inf if plan.silence == 0 else wait, call)
+        if plan.status is not None:
+            raise RequestFailed(_refusal(plan.status, plan.retry_after, self.name))
+        vectors = tuple(vector(item, length, self._seed) for item in request.inputs)
+        return ir.EmbedResponse(vectors, model=call.model)
+
+    def _planned(self, model: str) -> Plan:
+        try:
+            return planned(model)
+        except ValueError as error:
+            raise RequestFailed(
+                ir.Fault("model_not_found", str(error), code="model_not_found", param="model")
+            ) from error
 
     async def _begin(self, wait: float, call: Call) -> None:
         limit = call.timers.first_byte

@@ -1,0 +1,75 @@
+"""More inputs than a provider takes at once: asked for in several requests, in order, and joined. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Embedding
+from dragoman.tokens import Counter
+from dragoman.tokens.vocabulary import size
+
+_FILLED: Final = 0.75
+"""How much of a limit of tokens is used where they are estimated: a request that is too long is refused."""
+
+
+def batches(request: ir.EmbedRequest, codec: Embedding, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
+    """The request, or several with a part of its inputs each and the place where they begin. model: the
+    upstream's name of it, by which tokens are counted.
+    """
+    inputs = request.inputs
+    most_tokens, weights = _weighed(inputs, codec.most_tokens, model)
+    start = held = 0
+    for place, weight in enumerate(weights):
+        full = place - start == codec.most_inputs or (held + weight > most_tokens and place > start)
+        if full:
+            yield start, msgspec.structs.replace(request, inputs=inputs[start:place])
+            start, held = place, 0
+        held += weight
+    yield start, msgspec.structs.replace(request, inputs=inputs[start:]) if start else request
+
+
+def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:
+    """The most tokens of a batch, and those of each input; all 0 where the limit cannot be reached."""
+    if most is None or sum(map(_ceiling, inputs)) <= most:
+        return 0, [0] * len(inputs)
+    counter = Counter(model)
+    weights = [_tokens(item, counter) for item in inputs]
+    return (most if counter.exact else most * _FILLED), weights
+
+
+def _ceiling(item: ir.Input) -> int:
+    return len(item.ids) if isinstance(item, ir.Tokens) else sum(map(size, _texts(item)))
+
+
+def _tokens(item: ir.Input, counter: Counter) -> int:
+    return len(item.ids) if isinstance(item, ir.Tokens) else counter.blocks(map(ir.Text, _texts(item)))
+
+
+def _texts(item: str | ir.Parts) -> tuple[str, ...]:
+    return (item,) if isinstance(item, str) else item.texts
+
+
+def estimated(request: ir.EmbedRequest, model: str) -> ir.Usage:
+    """What a request costs whose provider does not say it."""
+    counter = Counter(model)
+    return ir.Usage(input=sum(_tokens(item, counter) for item in request.inputs), estimated=True)
+
+
+def joined(answers: Sequence[ir.EmbedResponse], request: ir.EmbedRequest, model: str) -> ir.EmbedResponse:
+    """One answer of those to the batches, in order; usage is estimated where one of them does not tell it."""
+    usages = [answer.usage for answer in answers]
+    told = [usage.input_total for usage in usages if usage is not None]
+    if len(told) < len(usages):
+        usage = estimated(request, model)
+    else:
+        usage = ir.Usage(input=sum(told), estimated=any(one is not None and one.estimated for one in usages))
+    return ir.EmbedResponse(
+        tuple(vector for answer in answers for vector in answer.vectors),
+        model=answers[0].model,
+        usage=usage,
+        id=answers[0].id,
+    )

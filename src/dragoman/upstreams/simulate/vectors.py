@@ -1,0 +1,43 @@
+"""Vectors that need no model: of unit length, the same for the same text, and the nearer the more words two
+texts share, so that a ranking means something.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from hashlib import shake_256
+from math import hypot
+from typing import Final
+
+from dragoman import ir
+from dragoman.wire.vectors import from_floats
+
+LENGTH: Final = 384
+"""Numbers of a vector where none are wished for."""
+MOST: Final = 4096
+_WORDS: Final = 256
+"""Words of a text that count; a vector takes time in proportion to them."""
+_MIDDLE: Final = 127.5
+"""Of a byte, so that numbers lie on both sides of 0."""
+_WORD: Final = re.compile(r"\w+")
+
+
+def vector(item: ir.Input, length: int, seed: int) -> bytes:
+    """The vector of one input."""
+    words = _words(item)[:_WORDS] or [""]
+    summed = [sum(column) for column in zip(*(_direction(word, length, seed) for word in words), strict=True)]
+    norm = hypot(*summed)
+    return from_floats([number / norm for number in summed])
+
+
+def _words(item: ir.Input) -> Sequence[str]:
+    if isinstance(item, ir.Tokens):
+        return [str(token) for token in item.ids]
+    text = item if isinstance(item, str) else "\n".join(item.texts)
+    return _WORD.findall(text.casefold())
+
+
+def _direction(word: str, length: int, seed: int) -> list[float]:
+    """Where one word points."""
+    return [byte - _MIDDLE for byte in shake_256(f"{seed}/{word}".encode()).digest(length)]
