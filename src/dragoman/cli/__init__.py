@@ -26,7 +26,7 @@ from dragoman.errors import DragomanError
 from dragoman.version import __version__
 
 _GROUPS: Final[dict[str, dict[str, str]]] = {
-    "start": {"serve": "Answer requests."},
+    "start": {"serve": "Answer requests.", "setup": "Set up a client or a coding agent."},
     "try": {
         "test": "Check a running gateway, or any base URL.",
         "translate": "Show what a provider would get.",

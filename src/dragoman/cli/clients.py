@@ -1,0 +1,257 @@
+"""What each client needs to know of a gateway: variables of its shell, and settings in its own files. Data.
+
+Each row says where its facts stand. A key that a client can read from a variable is not written into a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from dragoman.cli.merging import dotenv_with, json_with, toml_with, yaml_with, yaml_with_item
+
+KEY_VARIABLE: Final = "DRAGOMAN_API_KEY"
+OPEN_KEY: Final = "any"
+"""What a client sends to a gateway that asks for no key, as most insist on some."""
+
+
+class Gateway(NamedTuple):
+    """What a client is set up for. base: the address without an API's version. model: None = not known."""
+
+    base: str
+    model: str | None
+    key: str = OPEN_KEY
+
+    @property
+    def keyed(self) -> bool:
+        """Whether a real key is needed."""
+        return self.key != OPEN_KEY
+
+
+class Setting(NamedTuple):
+    """A client's file, and what its text becomes. merged: raises Unmergeable."""
+
+    path: Path
+    merged: Callable[[str], str]
+
+
+class Places(NamedTuple):
+    """Where a person's files lie. environ: variables by which clients move them."""
+
+    home: Path
+    environ: Mapping[str, str]
+
+    def folder(self, variable: str, usual: str) -> Path:
+        """The folder that a variable names, else the usual one below the home folder."""
+        named = self.environ.get(variable)
+        return Path(named) if named else self.home / usual
+
+
+Variables: TypeAlias = Callable[[Gateway], dict[str, str]]
+Files: TypeAlias = Callable[[Gateway, Places], list[Setting]]
+
+
+class Client(NamedTuple):
+    """A client that can be set up.
+
+    title: as its makers write it. dialect: what it speaks. run: how it is started. clashes: variables that
+    would lead it elsewhere. docs: where its settings are described.
+    """
+
+    title: str
+    dialect: str
+    variables: Variables
+    files: Files
+    run: str | None
+    clashes: tuple[str, ...]
+    docs: str
+
+
+def _no_variables(_gateway: Gateway) -> dict[str, str]:
+    return {}
+
+
+def _key_variable(gateway: Gateway) -> dict[str, str]:
+    return {KEY_VARIABLE: gateway.key} if gateway.keyed else {}
+
+
+def _no_files(_gateway: Gateway, _places: Places) -> list[Setting]:
+    return []
+
+
+def _codex(gateway: Gateway, places: Places) -> list[Setting]:
+    first = {"model": str(gateway.model), "model_provider": "dragoman"}
+    table: dict[str, str | bool] = {
+        "name": "Dragoman",
+        "base_url": f"{gateway.base}/v1",
+        "wire_api": "responses",
+        "supports_websockets": True,
+    }
+    if gateway.keyed:
+        table["env_key"] = KEY_VARIABLE
+    path = places.folder("CODEX_HOME", ".codex") / "config.toml"
+    return [Setting(path, lambda text: toml_with(text, first, "model_providers.dragoman", table))]
+
+
+def _opencode(gateway: Gateway, places: Places) -> list[Setting]:
+    model = str(gateway.model)
+    options = {
+        "baseURL": f"{gateway.base}/v1",
+        "apiKey": f"{{env:{KEY_VARIABLE}}}" if gateway.keyed else OPEN_KEY,
+    }
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "Dragoman",
+        "options": options,
+        "models": {model: {"name": model}},
+    }
+    settings = {
+        "$schema": "https://opencode.ai/config.json",
+        "model": f"dragoman/{model}",
+        "provider": {"dragoman": provider},
+    }
+    path = places.folder("XDG_CONFIG_HOME", ".config") / "opencode" / "opencode.json"
+    return [Setting(path, lambda text: json_with(text, settings))]
+
+
+def _aider_variables(gateway: Gateway) -> dict[str, str]:
+    return {"OPENAI_API_KEY": gateway.key} if gateway.keyed else {}
+
+
+def _aider(gateway: Gateway, places: Places) -> list[Setting]:
+    settings = {"model": f"openai/{gateway.model}", "openai-api-base": f"{gateway.base}/v1"}
+    if not gateway.keyed:
+        settings["openai-api-key"] = OPEN_KEY
+    return [Setting(places.home / ".aider.conf.yml", lambda text: yaml_with(text, settings))]
+
+
+def _continue(gateway: Gateway, places: Places) -> list[Setting]:
+    model = {
+        "name": "Dragoman",
+        "provider": "openai",
+        "model": str(gateway.model),
+        "apiBase": f"{gateway.base}/v1",
+        "apiKey": f"${{{{ secrets.{KEY_VARIABLE} }}}}" if gateway.keyed else OPEN_KEY,
+        "roles": ["chat", "edit", "apply"],
+        "capabilities": ["tool_use"],
+    }
+    opening = {"name": "Local Assistant", "version": "1.0.0", "schema": "v1"}
+    folder = places.folder("CONTINUE_GLOBAL_DIR", ".continue")
+
+    def merged(text: str) -> str:
+        return yaml_with_item(text, "models", model, name="name", opening=opening)
+
+    files = [Setting(folder / "config.yaml", merged)]
+    if gateway.keyed:
+        files.append(Setting(folder / ".env", lambda text: dotenv_with(text, {KEY_VARIABLE: gateway.key})))
+    return files
+
+
+def _claude_code(gateway: Gateway, places: Places) -> list[Setting]:
+    sizes = ("OPUS", "SONNET", "HAIKU")
+    env: dict[str, Any] = {
+        "ANTHROPIC_BASE_URL": gateway.base,
+        "ANTHROPIC_AUTH_TOKEN": gateway.key,
+        "ANTHROPIC_MODEL": str(gateway.model),
+        **{f"ANTHROPIC_DEFAULT_{size}_MODEL": str(gateway.model) for size in sizes},
+    }
+    path = places.folder("CLAUDE_CONFIG_DIR", ".claude") / "settings.json"
+    return [Setting(path, lambda text: json_with(text, {"env": env}))]
+
+
+def _gemini_cli(gateway: Gateway, places: Places) -> list[Setting]:
+    folder = places.folder("GEMINI_CLI_HOME", "") / ".gemini"
+    settings = {
+        "security": {"auth": {"selectedType": "gemini-api-key"}},
+        "model": {"name": str(gateway.model)},
+    }
+    variables = {"GOOGLE_GEMINI_BASE_URL": gateway.base, "GEMINI_API_KEY": gateway.key}
+    return [
+        Setting(folder / "settings.json", lambda text: json_with(text, settings)),
+        Setting(folder / ".env", lambda text: dotenv_with(text, variables)),
+    ]
+
+
+def _openai(gateway: Gateway) -> dict[str, str]:
+    return {"OPENAI_BASE_URL": f"{gateway.base}/v1", "OPENAI_API_KEY": gateway.key}
+
+
+def _anthropic(gateway: Gateway) -> dict[str, str]:
+    return {"ANTHROPIC_BASE_URL": gateway.base, "ANTHROPIC_API_KEY": gateway.key}
+
+
+CLIENTS: Final[Mapping[str, Client]] = {
+    "codex": Client(
+        "Codex",
+        "openai_responses",
+        _key_variable,
+        _codex,
+        "codex",
+        (),
+        "https://developers.openai.com/codex/config-reference",
+    ),
+    "claude-code": Client(
+        "Claude Code",
+        "anthropic",
+        _no_variables,
+        _claude_code,
+        "claude",
+        ("ANTHROPIC_API_KEY",),
+        "https://code.claude.com/docs/en/settings",
+    ),
+    "gemini-cli": Client(
+        "Gemini CLI",
+        "gemini",
+        _no_variables,
+        _gemini_cli,
+        "gemini",
+        ("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
+        "https://geminicli.com/docs/reference/configuration",
+    ),
+    "opencode": Client(
+        "opencode",
+        "openai_chat",
+        _key_variable,
+        _opencode,
+        "opencode",
+        (),
+        "https://opencode.ai/docs/providers",
+    ),
+    "aider": Client(
+        "aider",
+        "openai_chat",
+        _aider_variables,
+        _aider,
+        "aider",
+        ("OPENAI_API_BASE", "AIDER_MODEL"),
+        "https://aider.chat/docs/config/aider_conf.html",
+    ),
+    "continue": Client(
+        "Continue",
+        "openai_chat",
+        _no_variables,
+        _continue,
+        None,
+        (),
+        "https://docs.continue.dev/reference",
+    ),
+    "openai": Client(
+        "Any program that uses OpenAI's clients",
+        "openai_chat",
+        _openai,
+        _no_files,
+        None,
+        (),
+        "https://github.com/openai/openai-python",
+    ),
+    "anthropic": Client(
+        "Any program that uses Anthropic's clients",
+        "anthropic",
+        _anthropic,
+        _no_files,
+        None,
+        ("ANTHROPIC_AUTH_TOKEN",),
+        "https://github.com/anthropics/anthropic-sdk-python",
+    ),
+}

@@ -1,0 +1,182 @@
+"""What a client's own files look like with our settings in them. Text in, text out: no file is touched. Pure.
+
+What is there stays, comments included; only the named settings change. TOML and YAML have no writer here that
+keeps comments, so their text is edited line by line. The outcome is read again and must be exactly what was
+meant: an unusual file is refused and never damaged.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import yaml
+
+_TABLE: Final = re.compile(r"\s*\[")
+_DASH: Final = re.compile(r"( *)- ")
+
+
+class Unmergeable(Exception):
+    """A file that cannot be changed safely; the text says why."""
+
+
+def json_with(text: str, settings: Mapping[str, Any]) -> str:
+    """A JSON object with these settings; an object is merged into one that is there."""
+    try:
+        there = json.loads(text) if text.strip() else {}
+    except ValueError as error:
+        raise Unmergeable(f"it is no plain JSON: {error}") from None
+    if not isinstance(there, dict):
+        raise Unmergeable("it holds no JSON object")
+    return json.dumps(_merged(there, settings), indent=2, ensure_ascii=False) + "\n"
+
+
+def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping[str, str | bool]) -> str:
+    """A TOML file with these settings before all tables, and this whole table (`outer.inner`)."""
+    there = _toml(text)
+    lines = text.splitlines()
+    head = next((n for n, line in enumerate(lines) if _TABLE.match(line)), len(lines))
+    kept = [line for line in lines[:head] if not _assigns(line, first)]
+    rest = _without_table(lines[head:], table)
+    opening = [f"{key} = {_toml_value(value)}" for key, value in first.items()]
+    added = [f"[{table}]", *(f"{key} = {_toml_value(value)}" for key, value in settings.items())]
+    outcome = "\n".join([*opening, *kept, *rest]).rstrip("\n") + "\n\n" + "\n".join(added) + "\n"
+    outer, _, inner = table.partition(".")
+    meant = {**copy.deepcopy(there), **first}
+    beside = meant.setdefault(outer, {})
+    if not isinstance(beside, dict):
+        raise Unmergeable(f"{outer} is no table there")
+    beside[inner] = dict(settings)
+    if _toml(outcome) != meant:
+        raise Unmergeable(f"it sets {', '.join(first)} or {table} in a form that is not known here")
+    return outcome
+
+
+def yaml_with(text: str, settings: Mapping[str, str]) -> str:
+    """A YAML file with these settings on its outermost level."""
+    there = _yaml(text)
+    lines = text.splitlines()
+    for key, value in settings.items():
+        line = f"{key}: {_yaml_value(value)}"
+        places = [n for n, old in enumerate(lines) if re.match(rf"{re.escape(key)}\s*:", old)]
+        if places:
+            lines[places[0]] = line
+        else:
+            lines.append(line)
+    return _proved("\n".join(lines) + "\n", {**there, **settings})
+
+
+def yaml_with_item(
+    text: str, key: str, item: Mapping[str, Any], *, name: str, opening: Mapping[str, str]
+) -> str:
+    """A YAML file whose list `key` holds this item; an item of the same `name` gives way to it.
+
+    opening: the settings of a file that was not there.
+    """
+    there = _yaml(text)
+    items = there.get(key) or []
+    if not isinstance(items, list):
+        raise Unmergeable(f"{key} is no list there")
+    kept = [old for old in items if not (isinstance(old, dict) and old.get(name) == item[name])]
+    meant = {**there, key: [dict(item), *kept]}
+    if not there:
+        meant = {**opening, **meant}
+        return _proved(text + yaml.safe_dump(meant, sort_keys=False, allow_unicode=True), meant)
+    lines = text.splitlines()
+    place = next((n for n, line in enumerate(lines) if re.match(rf"{re.escape(key)}\s*:", line)), None)
+    if place is None:
+        return _proved("\n".join([*lines, f"{key}:", *_item_lines(item, "  ")]) + "\n", meant)
+    body = lines[place + 1 :]
+    found = next((match for line in body if (match := _DASH.match(line))), None)
+    indent = found[1] if found is not None else "  "
+    body = _without_item(body, indent, f"{name}: {item[name]}")
+    return _proved("\n".join([*lines[:place], f"{key}:", *_item_lines(item, indent), *body]) + "\n", meant)
+
+
+def dotenv_with(text: str, settings: Mapping[str, str]) -> str:
+    """A file of `NAME=value` lines with these."""
+    lines = [line for line in text.splitlines() if not _assigns(line.removeprefix("export "), settings)]
+    return "\n".join([*lines, *(f"{key}={value}" for key, value in settings.items())]) + "\n"
+
+
+def _merged(there: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(there)
+    for key, value in settings.items():
+        old = merged.get(key)
+        merged[key] = (
+            _merged(old if isinstance(old, dict) else {}, value) if isinstance(value, dict) else value
+        )
+    return merged
+
+
+def _assigns(line: str, keys: Mapping[str, Any]) -> bool:
+    """Whether a line gives one of these keys a value."""
+    key, equals, _ = line.partition("=")
+    return bool(equals) and key.strip().strip("\"'") in keys
+
+
+def _toml(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Unmergeable(f"it is no TOML: {error}") from None
+
+
+def _toml_value(value: str | bool) -> str:  # noqa: FBT001 - a value of either kind
+    return json.dumps(value, ensure_ascii=False).replace(
+        "\x7f", "\\u007f"
+    )  # TOML has JSON's strings and words
+
+
+def _without_table(lines: list[str], table: str) -> list[str]:
+    kept = []
+    inside = False
+    for line in lines:
+        if _TABLE.match(line):
+            inside = line.partition("#")[0].strip() == f"[{table}]"
+        if not inside:
+            kept.append(line)
+    return kept
+
+
+def _yaml(text: str) -> dict[str, Any]:
+    try:
+        there = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise Unmergeable(f"it is no YAML: {error}") from None
+    if there is None:
+        return {}
+    if not isinstance(there, dict):
+        raise Unmergeable("it holds no YAML mapping")
+    return there
+
+
+def _yaml_value(value: str) -> str:
+    return yaml.safe_dump(value, allow_unicode=True, width=10_000).removesuffix("...\n").strip()
+
+
+def _item_lines(item: Mapping[str, Any], indent: str) -> list[str]:
+    dumped = yaml.safe_dump([dict(item)], sort_keys=False, allow_unicode=True, width=10_000)
+    return [indent + line for line in dumped.splitlines()]
+
+
+def _without_item(lines: list[str], indent: str, first: str) -> list[str]:
+    """Without the item that begins with this setting: up to the next line that is not deeper."""
+    kept = []
+    inside = False
+    for line in lines:
+        if line.strip() and len(line) - len(line.lstrip()) <= len(indent):
+            inside = line.rstrip() == f"{indent}- {first}"
+        if not inside:
+            kept.append(line)
+    return kept
+
+
+def _proved(outcome: str, meant: dict[str, Any]) -> str:
+    if _yaml(outcome) != meant:
+        raise Unmergeable("it is written in a form that is not known here")
+    return outcome

@@ -1,0 +1,260 @@
+"""`dragoman setup`: what a client needs to talk to a gateway; shown, written into its files, tried."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import click
+
+from dragoman.cli.banner import address
+from dragoman.cli.clients import CLIENTS, KEY_VARIABLE, OPEN_KEY, Client, Gateway, Places, Setting
+from dragoman.cli.command import Command
+from dragoman.cli.merging import Unmergeable
+from dragoman.cli.options import config_option, loaded
+from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, UNREACHABLE, Failure, Terminal, clean
+
+_KEPT: Final = ".before-dragoman"
+"""Behind the name of the copy of a file that is changed."""
+
+
+class _Written(NamedTuple):
+    """One file. kept: the copy of what it held before, None where nothing was lost."""
+
+    path: Path
+    changed: bool
+    kept: Path | None
+
+
+class _Plan(NamedTuple):
+    """What setting up a client takes. variables: of its shell. written: None = nothing was to be."""
+
+    name: str
+    client: Client
+    gateway: Gateway
+    variables: Mapping[str, str]
+    files: Sequence[Setting]
+    written: Sequence[_Written] | None = None
+
+    def report(self, answer: str | None) -> dict[str, Any]:
+        """All of it for programs. A written file's text is not repeated: it holds other settings too."""
+        files: list[dict[str, Any]]
+        if self.written is None:
+            files = [{"path": str(one.path), "text": one.merged("")} for one in self.files]
+        else:
+            files = [
+                {"path": str(one.path), "changed": one.changed, "kept": str(one.kept) if one.kept else None}
+                for one in self.written
+            ]
+        return {
+            "name": self.name,
+            "title": self.client.title,
+            "dialect": self.client.dialect,
+            "url": self.gateway.base,
+            "model": self.gateway.model,
+            "environment": dict(self.variables),
+            "files": files,
+            "written": self.written is not None,
+            "answer": answer,
+        }
+
+
+@click.command(
+    "setup",
+    cls=Command,
+    examples=("dragoman setup", "dragoman setup codex --model anthropic/claude-sonnet-4-5 --write --check"),
+    epilog="docs/clients.md has a section for each.",
+)
+@click.argument("name", required=False)
+@config_option
+@click.option("--model", help="The model that the client is to use; else the gateway's default or first.")
+@click.option("--key", envvar=KEY_VARIABLE, help=f"The gateway's key for this client; else {KEY_VARIABLE}.")
+@click.option("--url", envvar="DRAGOMAN_URL", help="The gateway; else host and port of the configuration.")
+@click.option("--write", is_flag=True, help="Write it into the client's files; what was there is kept.")
+@click.option("--check", "tries", is_flag=True, help="Ask the gateway a question as this client would.")
+@click.pass_obj
+def command(
+    terminal: Terminal,
+    name: str | None,
+    *,
+    file: Path | None,
+    model: str | None,
+    key: str | None,
+    url: str | None,
+    write: bool,
+    tries: bool,
+) -> None:
+    """Set up a client: the lines for a shell and for its own files. Without NAME, list the clients.
+
+    Nothing is changed without --write. A key is written only into files that the client reads it from.
+    """
+    if name is None:
+        _list(terminal)
+        return
+    client = _client(name)
+    base, default = _where(terminal, url, file)
+    gateway = Gateway(base, model or default, (key or "").partition(",")[0].strip() or OPEN_KEY)
+    gateway = _known(terminal, client, gateway, needed=tries)
+    plan = _Plan(
+        name,
+        client,
+        gateway,
+        client.variables(gateway),
+        client.files(gateway, Places(Path.home(), os.environ)),
+    )
+    if write and not plan.files:
+        raise Failure(
+            MISUSE,
+            f"{name} has no file of its own to write to",
+            hint=f'eval "$(dragoman setup {name})" sets this shell; its profile takes the same lines',
+        )
+    if write:
+        plan = plan._replace(written=[_write(setting) for setting in plan.files])
+    if not terminal.as_json:
+        _show(terminal, plan)
+    answer = asyncio.run(_answer(client, gateway)) if tries else None
+    if terminal.as_json:
+        terminal.result(plan.report(answer))
+    elif answer is not None:
+        terminal.say(f"{terminal.err.mark('ok')} {gateway.model} answers: {clean(answer)[:60]}")
+
+
+def _list(terminal: Terminal) -> None:
+    rows = [(name, client.dialect, client.title) for name, client in CLIENTS.items()]
+    if terminal.as_json:
+        terminal.result([{"name": name, "dialect": spoken, "title": title} for name, spoken, title in rows])
+    else:
+        terminal.table(("name", "dialect", "client"), rows)
+
+
+def _client(name: str) -> Client:
+    if name not in CLIENTS:
+        near = difflib.get_close_matches(name, CLIENTS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(CLIENTS)}"
+        raise Failure(MISUSE, f"there is no client {name!r}", hint=hint)
+    return CLIENTS[name]
+
+
+def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str, str | None]:
+    """The gateway's address and the model that it is configured to answer with."""
+    if url is None:
+        config = loaded(terminal, file).config  # refuses a provider that is this gateway itself
+        server = config.server
+        return address(server.host, server.port, server.base_path), config.default_model
+    from dragoman.providers.address import base_url
+
+    try:
+        spelled = url if "://" in url else f"http://{url}"
+        return base_url(spelled, endpoint="/chat/completions").removesuffix("/v1"), None
+    except ValueError as error:
+        raise Failure(MISUSE, f"{url}: {error}", hint="--url http://127.0.0.1:8080") from None
+
+
+def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool) -> Gateway:
+    """The gateway with a model to use. Raises Failure where none is known, and where one does not answer."""
+    from dragoman.cli.asking import NotThere, models
+
+    for variable in client.clashes:
+        if os.environ.get(variable):
+            clash = f"{variable} is set in this shell and may lead {client.title} elsewhere: unset {variable}"
+            terminal.say(f"{terminal.err.mark('warn')} {clash}")
+    try:
+        names = asyncio.run(models(gateway))
+    except NotThere as error:
+        if needed or gateway.model is None:
+            hint = "dragoman serve starts one; --url names another"
+            raise Failure(UNREACHABLE, f"no gateway answers at {gateway.base}: {error}", hint=hint) from None
+        terminal.say(f"{terminal.err.mark('warn')} no gateway answers at {gateway.base} yet")
+        return gateway
+    except PermissionError as error:
+        hint = f"--key KEY, or {KEY_VARIABLE}=KEY"
+        raise Failure(NO_RIGHT, f"{gateway.base} refused the key: {error}", hint=hint) from None
+    if gateway.model is None:
+        if not names:
+            raise Failure(ANSWER_IS_NO, f"{gateway.base} offers no model", hint="--model NAME")
+        return gateway._replace(model=names[0])
+    if gateway.model not in names and "/" not in gateway.model:
+        near = difflib.get_close_matches(gateway.model, names, n=1)
+        more = f"; did you mean {near[0]}?" if near else ""
+        terminal.say(f"{terminal.err.mark('warn')} {gateway.base} does not list {gateway.model}{more}")
+    return gateway
+
+
+def _write(setting: Setting) -> _Written:
+    """Change one file, in one step. What was there is copied beside it first."""
+    path = setting.path.resolve()  # a link to somebody's collection of settings stays one
+    try:
+        old = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = setting.merged(old)
+        if text == old:
+            return _Written(path, changed=False, kept=None)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept = _copy(path, old) if old else None
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600  # there may be a key in it
+        fresh = path.with_name(f"{path.name}.new")
+        _put(fresh, text, mode)
+        fresh.replace(path)
+    except Unmergeable as error:
+        hint = "without --write it shows what to put there"
+        raise Failure(ANSWER_IS_NO, f"{path} was left as it is: {error}", hint=hint) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise Failure(ANSWER_IS_NO, f"{path} cannot be written: {reason}") from None
+    return _Written(path, changed=True, kept=kept)
+
+
+def _copy(path: Path, text: str) -> Path:
+    """A copy under a name that is free: the first one stays what was there before all changes."""
+    for number in range(1, 1000):
+        kept = path.with_name(f"{path.name}{_KEPT}{'' if number == 1 else number}")
+        try:
+            _put(kept, text, 0o600)
+        except FileExistsError:
+            continue
+        return kept
+    raise Failure(ANSWER_IS_NO, f"{path} has a thousand copies", hint=f"rm {path}{_KEPT}*")
+
+
+def _put(path: Path, text: str, mode: int) -> None:
+    """Write a new file that nobody else may read meanwhile."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(text)
+
+
+def _show(terminal: Terminal, plan: _Plan) -> None:
+    """Lines for a shell on stdout, so that it can read them; files only where they were not written."""
+    inherited = os.environ.get(KEY_VARIABLE, "").partition(",")[0].strip()
+    for variable, value in plan.variables.items():
+        if value != inherited:
+            terminal.result(f"export {variable}={shlex.quote(value)}")
+        elif variable != KEY_VARIABLE:  # the shell knows the key: it is not printed again
+            terminal.result(f'export {variable}="${KEY_VARIABLE}"')
+    if plan.written is None:
+        for setting in plan.files:
+            terminal.result(f"# {clean(str(setting.path))}\n{setting.merged('').rstrip()}")
+    for done in plan.written or ():
+        state = "is written" if done.changed else "is as it should be"
+        kept = f"; what it was is in {clean(done.kept.name)}" if done.kept is not None else ""
+        terminal.say(f"{terminal.err.mark('ok')} {clean(str(done.path))} {state}{kept}")
+    if plan.client.run is not None:
+        terminal.say(f"run: {plan.client.run} · its settings: {plan.client.docs}")
+
+
+async def _answer(client: Client, gateway: Gateway) -> str:
+    """What the model says in the client's own protocol."""
+    from dragoman.cli.asking import NotThere, Refused, ask
+
+    try:
+        return await ask(client.dialect, gateway)
+    except NotThere as error:
+        raise Failure(UNREACHABLE, f"{gateway.base} did not answer: {error}") from None
+    except Refused as error:
+        code = NO_RIGHT if error.status in {401, 403} else ANSWER_IS_NO
+        hint = f"dragoman test {gateway.base} --model {gateway.model} says more"
+        raise Failure(code, f"{client.title} would get: {error}", hint=hint) from None
