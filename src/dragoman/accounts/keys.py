@@ -59,11 +59,13 @@ class ClientKeys:
         self.required = required
         self._hosts = {"localhost", *(name for host in hosts if (name := _read_host(host)[0]))}
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller | ir.Fault:
-        """The caller, or the fault to answer with. headers: lower-case names."""
+    def authenticate(self, headers: Mapping[str, str], key: str | None = None) -> Caller | ir.Fault:
+        """The caller, or the fault to answer with. headers: lower-case names. key: what the request's address
+        holds, where its protocol puts it there; a header is believed before it.
+        """
         if not self.required:
             return ANYONE if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
-        key = presented(headers)
+        key = presented(headers) or key
         if not key:
             return _MISSING
         return self._callers.get(_digest(key)) or _WRONG
@@ -95,12 +97,12 @@ def unnamed(key: str) -> str:
 
 
 def presented(headers: Mapping[str, str]) -> str | None:
-    """The key that a request carries: `Authorization: Bearer` or `x-api-key`."""
+    """The key that a request's headers carry: `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`."""
     authorization = headers.get("authorization")
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
         return token.strip() if scheme.lower() == "bearer" else None
-    return headers.get("x-api-key")
+    return headers.get("x-api-key") or headers.get("x-goog-api-key")
 
 
 def is_loopback(host: str) -> bool:

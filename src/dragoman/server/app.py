@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -114,7 +115,8 @@ class App:
             return
         try:
             await self._gateway.start()
-            caller = self._admit(endpoint, headers, exchange)
+            query = _query(arrival.scope)
+            caller = self._admit(endpoint, headers, query, exchange)
             handler = self._paths.handler(endpoint, exchange.method, exchange.path)
             body = b""
             if handler.takes_body:
@@ -122,7 +124,6 @@ class App:
                 body = await self._body(arrival, exchange)
             if EXTENSION not in (arrival.scope.get("extensions") or ()):
                 arrival.link.watch(arrival.receive)
-            query = _query(arrival.scope)
             await handler.run(Call(body, headers, arrival.params, caller, query), exchange, client)
         except RequestFailed as failed:
             await self._fail(failed.fault, endpoint, exchange, client)
@@ -153,11 +154,14 @@ class App:
         named = [(name.encode(), header_value(value)) for name, value in extra.items()]
         await client.answer(status, [*named, *standing(fault, endpoint)], body)
 
-    def _admit(self, endpoint: Endpoint | None, headers: Headers, exchange: Exchange) -> Caller:
+    def _admit(
+        self, endpoint: Endpoint | None, headers: Headers, query: Mapping[str, str], exchange: Exchange
+    ) -> Caller:
         """Authentication comes first, on every path but health, so that an outsider learns nothing."""
         if endpoint is not None and endpoint.public:
             return ANYONE
-        caller = self._gateway.client_keys.authenticate(headers)
+        key = query.get("key") if endpoint is not None and endpoint.key_in_query else None
+        caller = self._gateway.client_keys.authenticate(headers, key)
         if isinstance(caller, ir.Fault):
             raise RequestFailed(caller)
         exchange.client = caller.name

@@ -36,9 +36,12 @@ class Handler(msgspec.Struct, frozen=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One path. template: how logs and metrics name it. public: needs no key."""
+    """One path. template: how logs and metrics name it. methods: none = there is nothing at the path. public:
+    needs no key. key_in_query: its protocol's clients may put their key behind the `?`, as `key`.
+    """
 
     template: str
     face: Dialect
     methods: Mapping[str, Handler]
     public: bool = False
+    key_in_query: bool = False

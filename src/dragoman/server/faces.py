@@ -21,8 +21,10 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange, Mode
 from dragoman.routing.route import Entry
+from dragoman.server import generate_content
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler
+from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.messages import NAME, PREFIXES, VERSION_HEADER, MessagesApi
 from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
@@ -48,6 +50,8 @@ class PathTable:
         self._patterns: list[tuple[re.Pattern[str], Endpoint]] = []
         self._base = gateway.config.server.base_path.rstrip("/")
         self._messages = MessagesApi(gateway, partial(self._inbound, DIALECTS[NAME]))
+        self._gemini = DIALECTS[generate_content.NAME]
+        self._generate_content = GenerateContentApi(gateway, partial(self._inbound, self._gemini))
         self._fill()
 
     def _fill(self) -> None:
@@ -69,6 +73,7 @@ class PathTable:
         )
         self._add_stateful()
         self._add_messages()
+        self._add_generate_content()
         for path in ("/v1/models", "/models"):
             self._add(path, models)
             named = Endpoint(f"{path}/{{model}}", self._default_face, model)
@@ -106,6 +111,22 @@ class PathTable:
         named = Endpoint(f"{path}/{{model}}", face, {"GET": Handler(api.model)})
         self._prefixes.append((f"{path}/", "", "model", named))
 
+    def _add_generate_content(self) -> None:
+        face, api = self._gemini, self._generate_content
+        self._faces[face.name] = face
+
+        def add(before: str, after: str, methods: Mapping[str, Handler]) -> None:
+            endpoint = Endpoint(f"{before}{{model}}{after}", face, methods, key_in_query=True)
+            self._prefixes.append((before, after, "model", endpoint))
+
+        for version in (*generate_content.VERSIONS, "/v1"):
+            for before, after, methods in api.asking():
+                add(version + before, after, methods)
+        for version in generate_content.VERSIONS:
+            path = f"{version}/models"
+            self._add_endpoint(Endpoint(path, face, {"GET": Handler(api.models)}, key_in_query=True))
+            add(f"{path}/", "", {"GET": Handler(api.model)})
+
     def _add_endpoint(self, endpoint: Endpoint) -> None:
         if "{" in endpoint.template:
             self._patterns.append((_pattern(endpoint.template), endpoint))
@@ -138,19 +159,23 @@ class PathTable:
         for pattern, endpoint in self._patterns:
             if (found := pattern.fullmatch(path)) is not None:
                 return endpoint, found.groupdict()
+        if path.startswith(generate_content.VERSIONS):
+            return Endpoint(path, self._gemini, {}, key_in_query=True), {}
         return None, {}
 
     def face(self, endpoint: Endpoint | None, headers: Mapping[str, str]) -> Dialect:
         """Whose envelope the errors of this endpoint wear. headers: the request's, which decide between
         protocols that share the path, and where there is nothing at the path.
         """
-        if endpoint is None or endpoint.template in _SHARED:
-            return DIALECTS[NAME] if VERSION_HEADER in headers else self._default_face
-        return endpoint.face
+        if endpoint is not None and endpoint.template not in _SHARED:
+            return endpoint.face
+        if VERSION_HEADER in headers:
+            return DIALECTS[NAME]
+        return self._gemini if _is_googles(headers) else self._default_face
 
     def handler(self, endpoint: Endpoint | None, method: str, path: str) -> Handler:
         """The handler of a method. Raises RequestFailed (404, 405)."""
-        if endpoint is None:
+        if endpoint is None or not endpoint.methods:
             raise RequestFailed(
                 ir.Fault("not_found", f"There is nothing at {method} {path[:200]}.", code="unknown_url")
             )
@@ -198,6 +223,9 @@ class PathTable:
         if VERSION_HEADER in call.headers:
             await self._messages.models(call, exchange, client)
             return
+        if _is_googles(call.headers):
+            await self._generate_content.models(call, exchange, client)
+            return
         entries = [entry for entry in self._gateway.entries() if call.caller.may_use(entry.id)]
         await client.answer(
             200, (), encode({"object": "list", "data": [self._listed(entry) for entry in entries]})
@@ -206,6 +234,9 @@ class PathTable:
     async def _model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         if VERSION_HEADER in call.headers:
             await self._messages.model(call, exchange, client)
+            return
+        if _is_googles(call.headers):
+            await self._generate_content.model(call, exchange, client)
             return
         name = call.params["model"]
         exchange.asked = name
@@ -238,6 +269,10 @@ class PathTable:
 
 _SHARED: Final = frozenset({"/v1/models", "/models", "/v1/models/{model}", "/models/{model}"})
 """Paths, as their endpoints are named, that several protocols have."""
+
+
+def _is_googles(headers: Mapping[str, str]) -> bool:
+    return any(name in headers for name in generate_content.CLIENT_HEADERS)
 
 
 def _pattern(path: str) -> re.Pattern[str]:

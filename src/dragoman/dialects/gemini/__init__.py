@@ -48,6 +48,7 @@ from dragoman.dialects.gemini.request import (
     encode_request,
 )
 from dragoman.dialects.gemini.response import decode_response, encode_response
+from dragoman.dialects.gemini.signatures import FOREIGN
 from dragoman.dialects.gemini.stream import StreamDecoder
 from dragoman.dialects.gemini.stream_encoder import StreamEncoder
 from dragoman.dialects.gemini.terms import NAME
@@ -82,6 +83,7 @@ DIALECT = Dialect(
     place=place,
     reads=reads,
     seals=True,
+    foreign=(FOREIGN,),
     native=native,
     embedding=EMBEDDING,
 )

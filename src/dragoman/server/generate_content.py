@@ -1,0 +1,168 @@
+"""Gemini's protocol over HTTP: asking a model, counting tokens, and its own form of the model list.
+
+https://ai.google.dev/api/generate-content, https://ai.google.dev/api/tokens, https://ai.google.dev/api/models.
+The model and the wish to stream stand in the path. A stream is a JSON array, or server-sent events with
+`alt=sse`. No heartbeat goes into the latter, because some of Google's clients take every line for data;
+between the elements of an array white space means nothing. Counts are the gateway's own, and say so
+where they are estimates.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.gemini.request import PATH, STREAM_PATH
+from dragoman.errors import RequestFailed, WireError
+from dragoman.exchange import Exchange
+from dragoman.routing.route import Entry
+from dragoman.server.client import AsgiClient
+from dragoman.server.endpoint import Call, Handler
+from dragoman.tokens import count
+from dragoman.wire.json import decode_head, encode
+from dragoman.work import Inbound
+
+if TYPE_CHECKING:
+    from dragoman.gateway import Gateway
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+NAME: Final = "gemini"
+VERSIONS: Final = ("/v1beta", "/v1alpha")
+"""Where only this protocol is served; what asks a model is also under /v1."""
+CLIENT_HEADERS: Final = ("x-goog-api-key", "x-goog-api-client")
+"""Google's clients send one of them at least, no other does."""
+
+_PREFIX: Final = "models/"
+_TUNED: Final = "tunedModels/"
+_USUAL, _MOST = 50, 1000
+"""Models on one page, as the API has it."""
+_METHODS: Final = ("generateContent", "streamGenerateContent", "countTokens")
+_ASKED: Final = ("generateContentRequest", "generate_content_request")
+_SPACE: Final = b"\r\n"
+"""A heartbeat between the elements of a JSON array."""
+
+
+class GenerateContentApi:
+    """The handlers of one gateway. inbound: a call as the engine takes it, for this face."""
+
+    def __init__(self, gateway: Gateway, inbound: Callable[[Call], Inbound]) -> None:
+        self._gateway = gateway
+        self._inbound = inbound
+
+    def asking(self) -> Iterator[tuple[str, str, Mapping[str, Handler]]]:
+        """What stands before and after a model's name below a version, with the methods there."""
+        runs = {
+            "generateContent": self.generate,
+            "streamGenerateContent": self.stream,
+            "countTokens": self.count_tokens,
+        }
+        for before, named in (("/models/", ""), ("/tunedModels/", _TUNED)):
+            for method, run in runs.items():
+                yield before, f":{method}", {"POST": Handler(partial(_named, run, named), takes_body=True)}
+
+    async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer one request at once."""
+        await self._gateway.engine.handle(exchange, self._asking(call, PATH), client)
+
+    async def stream(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer one request piece by piece."""
+        inbound = self._asking(call, STREAM_PATH)
+        if call.query.get("alt", call.query.get("$alt")) == "sse":
+            client.streams_as(b"text/event-stream", b"", None)
+        else:
+            heartbeat = self._gateway.config.server.heartbeat or None
+            client.streams_as(b"application/json; charset=UTF-8", _SPACE, heartbeat)
+            inbound = msgspec.structs.replace(inbound, framing="json_array")
+        await self._gateway.engine.handle(exchange, inbound, client)
+
+    def _asking(self, call: Call, path: str) -> Inbound:
+        return msgspec.structs.replace(self._inbound(call), path=path, params={"model": call.params["model"]})
+
+    async def count_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """How many tokens a request's prompt is, without asking anybody."""
+        inbound = msgspec.structs.replace(self._asking(call, PATH), body=_counted(call.body))
+        work = await self._gateway.engine.understood(exchange, inbound, client)
+        counted = count(work.request, work.deployment.model)
+        headers: Headers = () if counted.exact else ((b"x-dragoman-estimated", b"1"),)
+        await client.answer(200, headers, encode({"totalTokens": counted.tokens}))
+
+    async def models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """One page of the models that the caller may use."""
+        entries = [entry for entry in self._gateway.entries() if call.caller.may_use(entry.id)]
+        size = _size(call.query.get("pageSize", call.query.get("page_size")))
+        token = call.query.get("pageToken", call.query.get("page_token"))
+        start = _start([entry.id for entry in entries], token) if token else 0
+        page = entries[start : start + size]
+        listed: dict[str, Any] = {"models": [listing(entry) for entry in page]}
+        if page and start + size < len(entries):
+            listed["nextPageToken"] = urlsafe_b64encode(page[-1].id.encode()).decode()
+        await client.answer(200, (), encode(listed))
+
+    async def model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """One model. Raises RequestFailed (404)."""
+        name = call.params["model"].removeprefix(_PREFIX)
+        exchange.asked = name
+        if not call.caller.may_use(name):
+            text = f"models/{name[:128]} is not found."
+            raise RequestFailed(ir.Fault("model_not_found", text, "model_not_found"))
+        await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name))))
+
+
+async def _named(run: Any, before: str, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    """Run a handler with the model's name as the configuration knows it. before: what belongs to the name."""
+    name = before + call.params["model"].removeprefix(_PREFIX)
+    await run(msgspec.structs.replace(call, params={"model": name}), exchange, client)
+
+
+def listing(entry: Entry) -> dict[str, Any]:
+    """One model as Google lists it."""
+    listed: dict[str, Any] = {
+        "name": _PREFIX + entry.id,
+        "displayName": entry.id,
+        "supportedGenerationMethods": _METHODS,
+    }
+    if entry.context_window is not None:
+        listed["inputTokenLimit"] = entry.context_window
+    if entry.max_output_tokens is not None:
+        listed["outputTokenLimit"] = entry.max_output_tokens
+    if "reasoning" in entry.capabilities:
+        listed["thinking"] = True
+    return listed
+
+
+def _counted(body: bytes) -> bytes:
+    """What is counted: a whole request inside of the body, or the body. What is no JSON stays, for the engine
+    to refuse.
+    """
+    try:
+        head = decode_head(body)
+    except WireError:
+        return body
+    return next((bytes(head[key]) for key in _ASKED if key in head), body)
+
+
+def _size(stated: str | None) -> int:
+    """Models on a page. The API takes 0 for unstated, and more than it gives for the most that it gives."""
+    if stated is None:
+        return _USUAL
+    if not (stated.isascii() and stated.isdigit()):
+        raise RequestFailed(_odd("pageSize", "must be a whole number, 0 or more"))
+    return min(int(stated[:9]), _MOST) or _USUAL
+
+
+def _start(names: Sequence[str], token: str) -> int:
+    """The place after the model that a page ended with."""
+    try:
+        return names.index(urlsafe_b64decode(token).decode()) + 1
+    except ValueError:
+        raise RequestFailed(_odd("pageToken", "is of no page of this list")) from None
+
+
+def _odd(param: str, text: str) -> ir.Fault:
+    return ir.Fault("invalid_request", f"{param}: {text}", "invalid_value", param)
