@@ -16,6 +16,7 @@ from dragoman import ir
 from dragoman.dialects.capabilities import refuse
 from dragoman.dialects.defaults import with_defaults
 from dragoman.dialects.dialect import WireRequest
+from dragoman.embed import NO_EMBEDDINGS, embedder
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.flight import Flight
@@ -50,10 +51,13 @@ class Engine:
             self._decode(work)
             await self._expand(work)
             self._route(work)
-            await self._before(work)
-            self._allow(work)
-            self._make_room(work)
-            self._hold_to_form(work)
+            if work.operation == "chat":
+                await self._before(work)
+                self._allow(work)
+                self._make_room(work)
+                self._hold_to_form(work)
+            else:
+                self._keep_embedders(work)
             if work.turn is None or await work.turn.admitted(work):
                 await Flight(self._runtime, work).run()
             exchange.phase = "done"
@@ -82,22 +86,23 @@ class Engine:
         try:
             refuse_many_values(inbound.body, inbound.max_values)
             body, work.head = decode_both(inbound.body, inbound.max_depth)
-            if not body.keys() <= work.face.maps:
-                refuse_case_variants(body, work.face.maps)
+            codec = work.face if work.operation == "chat" else work.embedding
+            if not body.keys() <= codec.maps:
+                refuse_case_variants(body, codec.maps)
             work.wire = WireRequest(
-                "chat",
+                work.operation,
                 body,
                 path=inbound.path,
                 params=dict(inbound.params),
                 headers=work.passed_headers,
             )
-            work.face.check(work.wire)
-            brief = work.brief
-            _check_model(brief.model)
+            codec.check(work.wire)
+            model, streamed = work.asked
+            _check_model(model)
         except WireError as error:
             raise RequestFailed(work.blamed(error)) from error
-        work.exchange.asked = brief.model
-        if brief.stream:
+        work.exchange.asked = model
+        if streamed:
             work.exchange.streamed = True
             work.client.expect_stream()
 
@@ -122,7 +127,7 @@ class Engine:
             raise RequestFailed(_not_granted(route.asked))
         wished = work.inbound.headers.get("x-dragoman-strict")
         work.strict = route.strict if wished is None else _stricter(wished, route.strict)
-        if route.defaults or route.system_prompt is not None:
+        if work.operation == "chat" and (route.defaults or route.system_prompt is not None):
             work.request = with_defaults(work.request, route.defaults, route.system_prompt)
             work.changed = True
 
@@ -144,6 +149,14 @@ class Engine:
         able = tuple(d for d, fault in zip(deployments, refused, strict=True) if fault is None)
         if not able and (fault := refused[0]) is not None:
             raise RequestFailed(work.located(fault))
+        work.route = msgspec.structs.replace(work.route, deployments=able)
+
+    def _keep_embedders(self, work: Work) -> None:
+        """Leave out the deployments whose provider has no vectors; refuse when none is left."""
+        upstreams, face = self._runtime.upstreams, work.face.name
+        able = tuple(d for d in work.route.deployments if embedder(upstreams[d.provider], face) is not None)
+        if not able:
+            raise RequestFailed(NO_EMBEDDINGS)
         work.route = msgspec.structs.replace(work.route, deployments=able)
 
     def _make_room(self, work: Work) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from dragoman import ir, sealing
 from dragoman.delivery import Delivery
 from dragoman.dialects.loss import Report
+from dragoman.embed import Embed, embedder
 from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
@@ -92,6 +93,8 @@ class Flight:
         """
         asked: list[Upstream] = []
         upstream, model = self._upstream(candidate.deployment), candidate.deployment.model
+        if self._work.operation == "embed":
+            return await self._attempt(candidate, upstream)
         plain = False  # whether the model has been asked again because it has nothing to seal
         while True:
             asked.append(upstream)
@@ -111,6 +114,8 @@ class Flight:
 
     def _upstream(self, deployment: Deployment) -> Upstream:
         upstream, work = self._runtime.upstreams[deployment.provider], self._work
+        if work.operation == "embed":
+            return embedder(upstream, work.face.name) or upstream
         if not isinstance(upstream, WireUpstream):
             return upstream
         return upstream.spoken(
@@ -150,8 +155,18 @@ class Flight:
         limit = self._runtime.deadlines.within(deployment.timers.total)
         try:
             with limit:
-                if relayed and isinstance(upstream, WireUpstream):
-                    passing: Relaying | Translating = Relaying(
+                if work.operation == "embed":
+                    passing: Relaying | Translating | Embed = Embed(
+                        work,
+                        delivery,
+                        upstream=upstream,
+                        call=call,
+                        record=record,
+                        relayed=relayed,
+                        now=self._now,
+                    )
+                elif relayed and isinstance(upstream, WireUpstream):
+                    passing = Relaying(
                         work, delivery, upstream=upstream, call=call, record=record, now=self._now
                     )
                 else:

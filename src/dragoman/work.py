@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, Framing, Reply, WireRequest
+from dragoman.dialects.dialect import Dialect, Embedding, Framing, Operation, Reply, WireRequest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
@@ -82,7 +83,7 @@ class Inbound(msgspec.Struct, frozen=True):
     headers: lower-case names. max_depth: how deeply the JSON may be nested. models: the names that the
     caller is granted, None = all. max_values: how many values the JSON may hold. framing: how the client
     wants its stream cut. turn: None = the request stands for itself. path, params: where the face's protocol
-    says in its path what is asked for, as in `WireRequest`.
+    says in its path what is asked for, as in `WireRequest`. operation: what is asked for, "chat" or "embed".
     """
 
     face: Dialect
@@ -95,6 +96,7 @@ class Inbound(msgspec.Struct, frozen=True):
     turn: Turn | None = None
     path: str = ""
     params: Mapping[str, str] = {}
+    operation: Operation = "chat"
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -112,6 +114,7 @@ class Work:
         "_always_usage",
         "_brief",
         "_request",
+        "_vectors",
         "changed",
         "client",
         "deployment",
@@ -165,6 +168,36 @@ class Work:
         """How the stream that has begun tells that it has failed."""
         self._request: ir.Request | None = None
         self._brief: ir.Request | None = None
+        self._vectors: ir.EmbedRequest | None = None
+
+    @property
+    def operation(self) -> Operation:
+        """What is asked for. Of what follows, `request` and what is made of it are chat's."""
+        return self.inbound.operation
+
+    @property
+    def embedding(self) -> Embedding:
+        """How the face is asked for vectors; it is, so it can be."""
+        codec = self.face.embedding
+        assert codec is not None
+        return codec
+
+    @property
+    def vectors(self) -> ir.EmbedRequest:
+        """The request for vectors in IR terms, decoded when it is first needed: a plain relay never does."""
+        if self._vectors is None:
+            try:
+                self._vectors = self.embedding.decode_request(self.wire)
+            except WireError as error:
+                raise RequestFailed(self.blamed(error)) from error
+        return self._vectors
+
+    @property
+    def asked(self) -> tuple[str | None, bool]:
+        """The model's name, and whether the answer is to be a stream."""
+        if self.operation == "embed":
+            return self.embedding.model(self.wire), False
+        return self.brief.model, self.brief.stream
 
     @property
     def brief(self) -> ir.Request:
@@ -228,8 +261,14 @@ class Work:
         """A fault whose parameter is a place in IR terms, with the place in the client's own words."""
         if fault.param is None:
             return fault
-        path = (locate or self.face.located(self.wire))(fault.param)
+        path = (locate or self.locate())(fault.param)
         return msgspec.structs.replace(fault, param=path.removeprefix("$."))
+
+    def locate(self) -> Callable[[str], str]:
+        """A place of the request in IR terms, in the client's own words."""
+        if self.operation == "embed":
+            return partial(self.embedding.locate, self.vectors)
+        return self.face.located(self.wire)
 
     def can_relay(self, upstream: Upstream, facts: Facts) -> bool:
         """Whether this attempt may pass bytes: same dialect, nothing changed but names, nothing emulated."""
@@ -237,7 +276,12 @@ class Work:
             not self.changed
             and isinstance(upstream, WireUpstream)
             and upstream.dialect is self.face
-            and upstream.quirks.relays(self.wire.body)
+            and (self.operation == "embed" or self._can_relay_chat(upstream, facts))
+        )
+
+    def _can_relay_chat(self, upstream: WireUpstream, facts: Facts) -> bool:
+        return (
+            upstream.quirks.relays(self.wire.body)
             and (facts.structured is not False or self.request.output is None)
             and all(sealed.provider == upstream.name for sealed in self.sealed)
             and not any(mark in self.inbound.body for mark in self.face.foreign)

@@ -23,6 +23,7 @@ from dragoman.exchange import Exchange, Mode
 from dragoman.routing.route import Entry
 from dragoman.server import generate_content
 from dragoman.server.client import AsgiClient
+from dragoman.server.embeddings import EmbeddingsApi
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.messages import NAME, PREFIXES, VERSION_HEADER, MessagesApi
@@ -71,6 +72,7 @@ class PathTable:
                 Endpoint("/v1/engines/{model}/completions", completions, engine),
             )
         )
+        self._add_embeddings()
         self._add_stateful()
         self._add_messages()
         self._add_generate_content()
@@ -98,6 +100,15 @@ class PathTable:
                 self._add_endpoint(endpoint)
             else:  # clients choose these ids
                 self._prefixes.append((before, "", "id", endpoint))
+
+    def _add_embeddings(self) -> None:
+        face = self._default_face
+        for before, after, methods in EmbeddingsApi(self._gateway, face).paths():
+            if after:
+                named = Endpoint(f"{before}{{model}}{after}", face, methods)
+                self._prefixes.append((before, after, "model", named))
+            else:
+                self._add(before, methods)
 
     def _add_messages(self) -> None:
         face = DIALECTS[NAME]

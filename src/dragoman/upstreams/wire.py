@@ -34,6 +34,7 @@ from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode
 from dragoman.wire.jsonarray import JSONArraySplitter
+from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
 _TELLING = 8
@@ -56,7 +57,11 @@ class Splitter(Protocol):
         ...
 
 
-SPLITTERS: Mapping[str, Callable[[], Splitter]] = {"sse": SSESplitter, "json_array": JSONArraySplitter}
+SPLITTERS: Mapping[str, Callable[[], Splitter]] = {
+    "sse": SSESplitter,
+    "json_array": JSONArraySplitter,
+    "ndjson": NDJSONSplitter,
+}
 """What cuts a stream into frames, by a dialect's framing."""
 
 
@@ -179,8 +184,8 @@ class WireUpstream:
         return True
 
     def embedder(self, face: str) -> WireUpstream | None:
-        """This provider in a dialect in which it can be asked for vectors, that of the face if it can; None = it
-        has none.
+        """This provider in a dialect in which it can be asked for vectors, that of the face if it can; None =
+        it has none.
         """
         offered = {name: one for name, one in self._spoken.items() if one._embed is not None}
         return offered.get(face) or next(iter(offered.values()), None)
@@ -335,9 +340,12 @@ class WireUpstream:
             yield [*batch, ir.Error(unreadable(self.name, error).fault)]
 
 
+_STREAMS = ("text/event-stream", "application/x-ndjson")
+
+
 def streams(answer: Answer) -> bool:
     """Whether an answer says of itself that it is a stream."""
-    return answer.headers.get("content-type", "").startswith("text/event-stream")
+    return answer.headers.get("content-type", "").startswith(_STREAMS)
 
 
 async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], None]:

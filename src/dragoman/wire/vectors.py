@@ -8,7 +8,6 @@ Spec: https://platform.openai.com/docs/api-reference/embeddings/create#embedding
 
 from __future__ import annotations
 
-import sys
 from array import array
 from base64 import b64decode, b64encode
 from binascii import Error
@@ -19,6 +18,8 @@ from dragoman.errors import WireError
 
 WIDTH = 4
 """Bytes of one number."""
+_BIG = array("H", [1]).tobytes() == b"\0\1"
+"""Whether this machine writes numbers from the other end."""
 
 
 def from_floats(numbers: Sequence[float]) -> bytes:
@@ -51,7 +52,7 @@ def to_base64(vector: bytes) -> str:
 
 def _array(vector: bytes) -> array[float]:
     numbers = array("f", vector)
-    if sys.byteorder == "big":
+    if _BIG:
         numbers.byteswap()
     return numbers
 
@@ -59,6 +60,6 @@ def _array(vector: bytes) -> array[float]:
 def _bytes(numbers: array[float]) -> bytes:
     if not numbers or not isfinite(sum(numbers)):  # 32-bit floats cannot add up to more than a double holds
         raise WireError("expected a vector of finite numbers")
-    if sys.byteorder == "big":
+    if _BIG:
         numbers.byteswap()
     return numbers.tobytes()

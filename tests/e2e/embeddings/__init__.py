@@ -1,0 +1,1 @@
+"""Vectors through a running gateway, for official clients and plain HTTP."""
