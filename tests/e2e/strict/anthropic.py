@@ -8,13 +8,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from anthropic.types.message_create_params import MessageCreateParams
+from anthropic.types import message_create_params as plain
+from anthropic.types.beta import message_create_params as beta
 
 from dragoman.testing.provider import Seen
 from tests.e2e.strict.media import base64_of
 from tests.e2e.strict.typed import Types, demand, within
 
-TYPES = Types(MessageCreateParams)
+TYPES = Types(plain.MessageCreateParams)
+_BETA = (
+    beta.MessageCreateParamsBase.__annotations__.keys() - plain.MessageCreateParamsBase.__annotations__.keys()
+)
+"""Members that are taken of those alone who name a beta."""
 NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 ID = re.compile(r"[A-Za-z0-9_-]+")
 VERSIONS = {"2023-06-01", "2026-10-21"}
@@ -37,7 +42,8 @@ def judge(seen: Seen) -> None:
     for key, (least, most) in _SAMPLING.items():
         within(body, key, least, most)
     old = version == "2023-06-01"  # the newer version has no sampling parameters, and so have the types
-    TYPES.hold({key: value for key, value in body.items() if not (old and key in _SAMPLING)})
+    taken = {*(_SAMPLING if old else ()), *(_BETA if "anthropic-beta" in seen.headers else ())}
+    TYPES.hold({key: value for key, value in body.items() if key not in taken})
     within(body, "max_tokens", 0, 128_000)
     for index, text in enumerate(body.get("stop_sequences") or ()):
         demand(text.strip(), "each stop sequence must contain non-whitespace", f"stop_sequences[{index}]")

@@ -43,15 +43,21 @@ def judge(seen: Seen) -> None:
 
 def _typed(body: dict[str, Any]) -> dict[str, Any]:
     """The body without the ids of its messages: the API lists them with ids and takes them back, which the
-    types of messages do not know.
+    types of messages do not know. Thoughts that are sealed need none, as Codex shows; the types demand it.
     """
     if isinstance(body.get("input"), str):
         return body
     items = [
-        {key: value for key, value in item.items() if key != "id"} if item.get("role") == "user" else item
+        {key: value for key, value in item.items() if key != "id"}
+        if item.get("role") == "user"
+        else _named(item)
         for item in body.get("input") or ()
     ]
     return {**body, "input": items}
+
+
+def _named(item: dict[str, Any]) -> dict[str, Any]:
+    return {"id": "rs_1", **item} if item.get("type") == "reasoning" and "encrypted_content" in item else item
 
 
 def _model(body: dict[str, Any]) -> None:

@@ -37,6 +37,7 @@ from dragoman.dialects.anthropic.request import (
     brief,
     decode_request,
     encode_request,
+    portable,
 )
 from dragoman.dialects.anthropic.response import decode_response, encode_response
 from dragoman.dialects.anthropic.stream import StreamDecoder
@@ -82,4 +83,5 @@ DIALECT = Dialect(
     seals=True,
     foreign=FOREIGN,
     native=native,
+    portable=portable,
 )

@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from dragoman.dialects.anthropic.terms import NAME
+from dragoman.dialects.anthropic.terms import NAME, THREADS
 from dragoman.dialects.failure import Body, blame_of, kind_of_status, read_body, retry_after, retry_headers
 from dragoman.ir import STATUS, Fault, Kind
 
@@ -187,6 +187,8 @@ def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
         error["param"] = fault.param
     if fault.kind in _UNTOLD and not (fault.kind == "model_not_found" and _names_model(fault)):
         error["details"] = {"error_code": fault.kind}
+    if fault.code == THREADS:
+        error["details"] = {"error_code": THREADS, "unsupported": [fault.param]}
     error.update((key, value) for key, value in kept.items() if key != "request_id")
     out: dict[str, Any] = {"type": "error", "error": error}
     if (named := request_id if request_id is not None else kept.get("request_id")) is not None:

@@ -14,6 +14,7 @@ from dragoman.dialects.anthropic.reasoning import decode_reasoning, encode_reaso
 from dragoman.dialects.anthropic.terms import (
     BETA_HEADER,
     NAME,
+    THREADS,
     TIER_WORDS,
     TIERS,
     VERSION,
@@ -109,6 +110,14 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
         fields["tier"] = TIERS.get(tier, tier)
     fields["sampling"] = _sampling(body)
     fields["extra"] = leftovers(body, MAPPED)
+
+
+def portable(wire: WireRequest) -> None:
+    """Refuse what only Anthropic's own servers hold: a thread. Clients that are told so go on without one,
+    and send the whole conversation. Raises WireError.
+    """
+    if wire.body.get("thread") is not None:
+        raise WireError("a thread is held by Anthropic's own servers only", "thread", THREADS)
 
 
 def brief(wire: WireRequest) -> ir.Request:

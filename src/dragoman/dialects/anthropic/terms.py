@@ -14,6 +14,8 @@ VERSION_HEADER = "anthropic-version"
 BETA_HEADER = "anthropic-beta"
 VERSION = "2023-06-01"
 """The version asked for unless the client names one. 2026-10-21 refuses every sampling parameter."""
+THREADS = "thread_unsupported_request"
+"""The error code by which clients know that a conversation cannot be kept for them."""
 FOREIGN = (f'"{TAG}'.encode(), b'"signature":""', b'"signature": ""')
 """What stands in a client's body that brings back thoughts of another protocol's provider: a tagged
 signature, or the empty one of a thought that nobody signed.

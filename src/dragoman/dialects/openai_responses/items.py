@@ -325,12 +325,15 @@ def _encode_output(block: ir.ToolResult, draft: Draft, where: str) -> Any:
 def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> _Wire | None:
     sealed = block.sealed
     foreign = sealed is not None and sealed.origin != NAME
-    if not draft.answer and (foreign or not draft.own):
+    if not draft.answer and (foreign or (sealed is None and not draft.own)):
         draft.report.lose(where, "thinking of another origin is not sent back", "quality")
         return None
     out = draft.item("reasoning", "rs", block.item, where, status=False)
-    out["summary"] = [{"type": "summary_text", "text": text} for text in block.summary]
-    if block.text:
+    summary = block.summary
+    if sealed is not None and not draft.answer and not draft.own and block.text:
+        summary = (*summary, block.text)  # ours, brought back in a protocol whose thoughts are one text
+    out["summary"] = [{"type": "summary_text", "text": text} for text in summary]
+    if block.text and summary is block.summary:
         out["content"] = [{"type": "reasoning_text", "text": block.text}]
     if sealed is not None:
         out["encrypted_content"] = tag_seal(sealed) if foreign else sealed.data
