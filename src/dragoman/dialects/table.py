@@ -6,12 +6,13 @@ from dragoman.dialects.anthropic import DIALECT as anthropic
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gemini import DIALECT as gemini
 from dragoman.dialects.mistral import DIALECT as mistral
+from dragoman.dialects.ollama import DIALECT as ollama
 from dragoman.dialects.openai_chat import DIALECT as openai_chat
 from dragoman.dialects.openai_completions import DIALECT as openai_completions
 from dragoman.dialects.openai_responses import DIALECT as openai_responses
 
 DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect
-    for dialect in (openai_chat, openai_responses, anthropic, gemini, mistral, openai_completions)
+    for dialect in (openai_chat, openai_responses, anthropic, gemini, mistral, ollama, openai_completions)
 }
 """By name, in the order that documentation shows them."""

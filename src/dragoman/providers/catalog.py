@@ -19,7 +19,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.providers.auth import Scheme
 
 DialectName: TypeAlias = Literal[
-    "openai_chat", "openai_responses", "anthropic", "gemini", "mistral", "openai_completions"
+    "openai_chat", "openai_responses", "anthropic", "gemini", "mistral", "ollama", "openai_completions"
 ]
 
 CHAT_PATHS: Final[Mapping[str, str]] = MappingProxyType(
@@ -29,6 +29,7 @@ CHAT_PATHS: Final[Mapping[str, str]] = MappingProxyType(
         "anthropic": "/messages",
         "gemini": "/models/{model}:generateContent",
         "mistral": "/chat/completions",
+        "ollama": "/api/chat",
         "openai_completions": "/completions",
     }
 )
@@ -46,6 +47,7 @@ BASE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
         "anthropic": "/v1",
         "gemini": "/v1beta",
         "mistral": "/v1",
+        "ollama": "",
         "openai_completions": "/v1",
     }
 )
@@ -63,6 +65,7 @@ DIALECT_HEADERS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "anthropic": {"anthropic-version": "2023-06-01"},
         "gemini": {},
         "mistral": {},
+        "ollama": {},
         "openai_completions": {},
     }
 )
@@ -76,6 +79,7 @@ DIALECT_AUTH: Final[Mapping[str, Scheme]] = MappingProxyType(
         "anthropic": "x-api-key",
         "gemini": "x-goog-api-key",
         "mistral": "bearer",
+        "ollama": "bearer",
         "openai_completions": "bearer",
     }
 )
@@ -494,6 +498,20 @@ _CLOUD: Final = (
 )
 
 _OWN_MACHINE: Final = (
+    Vendor(
+        name="ollama",
+        title="Ollama",
+        base_url="http://localhost:11434/v1",
+        page="https://docs.ollama.com/api/openai-compatibility",
+        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False, media_urls=False),
+        # Its own protocol lies beside those that it speaks for others' clients.
+        also={
+            "openai_responses": _USUAL,
+            "anthropic": _USUAL,
+            "ollama": ApiRow(drops="/v1"),
+            "openai_completions": _USUAL,
+        },
+    ),
     Vendor(
         name="vllm",
         title="vLLM",

@@ -201,6 +201,24 @@ def _gemini_tools(value: Any) -> Any:
     return [{key: tool} for key, tools in entries for tool in (tools if type(tools) is list else [tools])]
 
 
+def _lower(value: Any) -> Any:
+    return value.lower() if type(value) is str else value
+
+
+def _ollama_calls(value: Any) -> Any:
+    """A list of calls without the position and the type, which go without saying."""
+    if type(value) is not list:
+        return value
+    calls: list[Any] = []
+    for position, call in enumerate(value):
+        function = dict(call["function"])
+        if function.get("index") == position:
+            del function["index"]
+        plain = {key: kept for key, kept in call.items() if (key, kept) != ("type", "function")}
+        calls.append({**plain, "function": function})
+    return calls
+
+
 def _upper(value: Any) -> Any:
     return value.upper() if type(value) is str else value
 
@@ -409,6 +427,29 @@ CANON: dict[str, Canon] = {
             },
         ),
         terminator=b"[DONE]",
+    ),
+    "ollama": Canon(
+        Form(
+            exact=frozenset(
+                {"format", "tools[].function.parameters", "messages[].tool_calls[].function.arguments"}
+            ),
+            defaults={
+                "stream": True,
+                "tools[].type": "function",
+                # What the command line sends where nothing is said.
+                **dict.fromkeys(("format", "think", "keep_alive"), ""),
+                **{name: [] for name in ("tools", "messages[].images", "messages[].tool_calls")},
+                **{f"messages[].{name}": "" for name in ("content", "thinking", "tool_name", "tool_call_id")},
+                "options": {},
+            },
+            spellings={"messages[].role": _lower, "messages[].tool_calls": _ollama_calls},
+        ),
+        Form(
+            exact=frozenset({"message.tool_calls[].function.arguments"}),
+            may_add=frozenset({"model", "created_at", "done"}),
+            defaults={"message.content": "", "message.thinking": "", "message.tool_calls": []},
+            spellings={"message.tool_calls": _ollama_calls},
+        ),
     ),
     "openai_completions": Canon(
         Form(defaults={"stream": False}),

@@ -68,6 +68,7 @@ APIS: dict[str, tuple[str, ...]] = {
         "vertex.streamGenerateContent",
     ),
     "mistral": ("mistral.chat",),
+    "ollama": ("ollama.chat",),
     "openai_completions": (
         "openai.completions",
         "azure.completions",

@@ -16,8 +16,14 @@ LOSSY = {"model": "claude-sonnet-4-5", "messages": QUESTION, "logit_bias": {"502
 CLEAN = {"model": "claude-sonnet-4-5", "messages": QUESTION, "max_tokens": 50}
 GEMINI = {"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": {"maxOutputTokens": 50}}
 COMPLETIONS = {"model": "davinci-002", "prompt": "Hi", "max_tokens": 50}
+OLLAMA = {"model": "qwen3", "messages": QUESTION, "stream": False, "options": {"num_predict": 50}}
 RESPONSES = {"model": "gpt-5", "input": "Hi", "max_output_tokens": 50, "store": False}
-BODIES = {"gemini": GEMINI, "openai_completions": COMPLETIONS, "openai_responses": RESPONSES}
+BODIES = {
+    "gemini": GEMINI,
+    "ollama": OLLAMA,
+    "openai_completions": COMPLETIONS,
+    "openai_responses": RESPONSES,
+}
 PAIR = ("translate", "--from", "openai_chat", "--to", "anthropic")
 
 
@@ -120,7 +126,7 @@ def test_an_error_for_programs_names_the_parameter(run: Run) -> None:
         (
             ("--from", "openai_chat", "--to", "x"),
             "there is no dialect 'x'",
-            "one of: anthropic, gemini, mistral, openai_chat, openai_completions, openai_responses",
+            "one of: anthropic, gemini, mistral, ollama, openai_chat, openai_completions, openai_responses",
         ),
         ((*PAIR[1:], "--vendor", "anthropc"), "there is no vendor 'anthropc'", "did you mean anthropic?"),
         ((*PAIR[1:], "--vendor", "groq"), "groq does not speak anthropic", "--to openai_chat"),

@@ -47,14 +47,14 @@ def test_what_a_row_speaks_beside_its_dialect_is_consistent(vendor: Vendor) -> N
         assert api.path != CHAT_PATHS[dialect]
         assert api.path is None or api.path.startswith("/")
         assert api.auth != vendor.auth
-        assert not api.drops or (api.path is not None and not vendor.base_url.endswith(api.drops))
+        assert not api.drops or (api.path is None) == vendor.base_url.endswith(api.drops)
         assert api.models is None or api.models
 
 
 def test_the_tables_know_the_same_dialects() -> None:
     assert set(CHAT_PATHS) == set(DIALECT_AUTH) == set(DIALECT_HEADERS)
     assert set(CHAT_PATHS) == set(BASE_PATHS) > set(STREAM_PATHS)
-    spoken_beside = {"openai_completions", "openai_responses"}
+    spoken_beside = {"openai_completions", "openai_responses", "ollama"}
     assert {vendor.dialect for vendor in CATALOG.values()} == set(CHAT_PATHS) - spoken_beside
     assert all(vendor.appends for vendor in CATALOG.values() if vendor.dialect in APPENDING)
 

@@ -128,6 +128,11 @@ class _History:
             for offset, one in enumerate(turn):
                 self._lose_head(one, f"messages[{index + offset}]")
         self._settle()
+        if self.out and all(message["role"] == "system" for message in self.out):
+            self.out[-1]["role"] = "user"
+            where = f"messages[{len(messages) - 1}]" if messages else "system"
+            reason = "instructions alone ask for nothing: the last of them is asked"
+            self.draft.report.change(where, f"messages[{len(self.out) - 1}].role", reason)
 
     def _lose_head(self, message: ir.Message, where: str) -> None:
         """Report what a message is beside its content."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -123,7 +123,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         report.lose(f"candidates[{candidate.index}]", "there is one answer to a question here")
     chosen = response.candidates[0] if response.candidates else ir.Candidate()
     where = f"candidates[{chosen.index}]"
-    saying = Saying(draft, lambda stated, position: stated if stated is not None else mint(reply, position))
+    saying = Saying(draft, minting(draft, reply))
     saying.add(chosen.blocks, where)
     out: dict[str, Any] = {
         "model": shown_model(response.model, reply),
@@ -147,9 +147,15 @@ def lose_beside(answer: ir.Response | ir.Start, draft: Draft) -> None:
             draft.report.lose(field, f"an answer has no {field} here", "hint")
 
 
-def mint(reply: Reply, position: int) -> str:
-    """An id for a call that came without one, the same whenever the same answer is written."""
-    return f"call_{reply.id.rpartition('-')[2]}_{position}"
+def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | None]:
+    """What gives a call of an answer its id: its own, or one that stays the same; our own server has none."""
+
+    def mint(stated: str | None, position: int) -> str | None:
+        if stated is not None or draft.own:
+            return stated
+        return f"call_{reply.id.rpartition('-')[2]}_{position}"
+
+    return mint
 
 
 def ending(

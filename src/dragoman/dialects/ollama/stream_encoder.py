@@ -14,7 +14,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.ollama.errors import error_members
-from dragoman.dialects.ollama.response import encode_logprobs, ending, lose_beside, mint
+from dragoman.dialects.ollama.response import encode_logprobs, ending, lose_beside, minting
 from dragoman.dialects.ollama.saying import Saying, lose_source, shed
 from dragoman.dialects.ollama.terms import NAME, dated, restore
 from dragoman.dialects.openai_chat.draft import Draft
@@ -189,12 +189,7 @@ class Encoder:
 
     def _settled(self, out: _Out, block: ir.Block) -> bytes:
         """A block that is sent whole, as a message that holds nothing else."""
-        reply = self._reply
-        saying = Saying(
-            self._draft,
-            lambda stated, position: stated if stated is not None else mint(reply, position),
-            self._calls,
-        )
+        saying = Saying(self._draft, minting(self._draft, self._reply), self._calls)
         saying.say(block, out.where)
         self._calls += len(saying.calls)
         message = saying.done()
