@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dragoman.accounts.keys import Caller
 from dragoman.dialects.dialect import Dialect
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 STATEFUL = "openai_responses"
 """The face whose protocol has state of its own."""
+_AFFINITY: Final = "x-session-affinity"
+"""A client that sends this beside the session's id (opencode does, with each request of a conversation) wants its
+requests to reach the same place. It keeps its own history, and would get everything twice.
+"""
 
 
 def turn_of(
@@ -30,7 +34,7 @@ def turn_of(
     connection: the memory of the WebSocket that it came over.
     """
     turn = ResponseTurn(gateway.keeping, caller.name, connection) if face.name == STATEFUL else None
-    if (id_ := headers.get("x-session-id")) is not None:
+    if (id_ := headers.get("x-session-id")) is not None and _AFFINITY not in headers:
         if turn is not None:
             turn.whole = False
         return SessionTurn(gateway.remembering, caller.name, session_id(id_), turn)

@@ -197,3 +197,16 @@ async def test_a_session_ends_after_its_time(served: Served, provide: Provide) -
     await asyncio.sleep(1.2)
     await say(gate, "Two.")
     assert heard(gate) == ["user: Two."]
+
+
+async def test_a_client_that_only_names_its_conversation_keeps_its_own_history(
+    served: Served, provide: Provide
+) -> None:
+    """As opencode does; what it asks besides (a title) is no turn of the conversation."""
+    gate, _ = await gate_before(served, provide)
+    named = {**SESSION, "x-session-affinity": "session-1"}
+    for text in ("A title.", "One."):
+        await say(gate, text, extra_headers=named)
+        assert heard(gate) == [text]
+    await say(gate, "Two.")
+    assert heard(gate) == ["Two."], "nothing was kept"
