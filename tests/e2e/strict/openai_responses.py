@@ -43,7 +43,8 @@ def judge(seen: Seen) -> None:
 
 def _typed(body: dict[str, Any]) -> dict[str, Any]:
     """The body without the ids of its messages: the API lists them with ids and takes them back, which the
-    types of messages do not know. Thoughts that are sealed need none, as Codex shows; the types demand it.
+    types of messages do not know. Thoughts that are sealed and an assistant's words need none, as Codex and
+    Vercel's client show; the types demand it.
     """
     if isinstance(body.get("input"), str):
         return body
@@ -57,7 +58,11 @@ def _typed(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _named(item: dict[str, Any]) -> dict[str, Any]:
-    return {"id": "rs_1", **item} if item.get("type") == "reasoning" and "encrypted_content" in item else item
+    if item.get("type") == "reasoning" and "encrypted_content" in item:
+        return {"id": "rs_1", **item}
+    if item.get("role") == "assistant" and isinstance(item.get("content"), list):
+        return {"id": "msg_1", "status": "completed", **item}
+    return item
 
 
 def _model(body: dict[str, Any]) -> None:
