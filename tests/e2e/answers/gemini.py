@@ -32,7 +32,10 @@ class _Speaks:
         self.said = said
         self.config = config
         self.about = {"modelVersion": "gemini-2.5-flash", "responseId": "resp-up"}
-        shown = config.get("thinkingConfig", {}).get("includeThoughts")
+        thinking = config.get("thinkingConfig", {})
+        shown = thinking.get("includeThoughts") or thinking.get(
+            "include_thoughts"
+        )  # as Google's client writes
         self.thought = said.thought if shown else ""
 
     def usage(self, *, done: bool = True) -> dict[str, Any]:
