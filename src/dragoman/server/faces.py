@@ -103,7 +103,7 @@ class PathTable:
 
     def _add_embeddings(self) -> None:
         face = self._default_face
-        for before, after, methods in EmbeddingsApi(self._gateway, face).paths():
+        for before, after, methods in EmbeddingsApi(self._gateway, partial(self._inbound, face)).paths():
             if after:
                 named = Endpoint(f"{before}{{model}}{after}", face, methods)
                 self._prefixes.append((before, after, "model", named))

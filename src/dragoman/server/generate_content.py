@@ -1,4 +1,4 @@
-"""Gemini's protocol over HTTP: asking a model, counting tokens, and its own form of the model list.
+"""Gemini's protocol over HTTP: asking a model, counting tokens, vectors, and its own form of the model list.
 
 https://ai.google.dev/api/generate-content, https://ai.google.dev/api/tokens, https://ai.google.dev/api/models.
 The model and the wish to stream stand in the path. A stream is a JSON array, or server-sent events with
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.gemini import embedding
 from dragoman.dialects.gemini.request import PATH, STREAM_PATH
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
@@ -61,6 +62,8 @@ class GenerateContentApi:
             "generateContent": self.generate,
             "streamGenerateContent": self.stream,
             "countTokens": self.count_tokens,
+            "embedContent": partial(self.embed, embedding.PATH),
+            "batchEmbedContents": partial(self.embed, embedding.BATCH_PATH),
         }
         for before, named in (("/models/", ""), ("/tunedModels/", _TUNED)):
             for method, run in runs.items():
@@ -79,6 +82,11 @@ class GenerateContentApi:
             heartbeat = self._gateway.config.server.heartbeat or None
             client.streams_as(b"application/json; charset=UTF-8", _SPACE, heartbeat)
             inbound = msgspec.structs.replace(inbound, framing="json_array")
+        await self._gateway.engine.handle(exchange, inbound, client)
+
+    async def embed(self, path: str, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with vectors."""
+        inbound = msgspec.structs.replace(self._asking(call, path), operation="embed", turn=None)
         await self._gateway.engine.handle(exchange, inbound, client)
 
     def _asking(self, call: Call, path: str) -> Inbound:

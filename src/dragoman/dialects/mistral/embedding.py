@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
 from dragoman import ir
-from dragoman.dialects.dialect import Embedding, EmbedReply, Target, WireRequest
+from dragoman.dialects.dialect import Embedding, Target, WireRequest
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.openai_chat import embedding as family
 from dragoman.dialects.openai_chat.terms import leftovers, restore
 from dragoman.dialects.rules import Rule, a_string, an_object, integer, one_of, wrong_type
 from dragoman.errors import WireError
-from dragoman.wire.json import encode_head
 
 MOST_INPUTS: Final = 512
 """More are refused with code 3210: https://github.com/raphaelmansuy/edgequake-llm/pull/74"""
@@ -88,21 +85,13 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
     return "$.output_dimension" if where == "dimensions" else family.locate(request, where)
 
 
-def encode_response(response: ir.EmbedResponse, reply: EmbedReply) -> bytes:
-    """The answer as the client asked for it, with an id where one is known."""
-    body = family.encode_response(response, reply)
-    if response.id is None:
-        return body
-    return encode_head({"id": response.id, **msgspec.json.decode(body, type=dict[str, msgspec.Raw])})
-
-
 EMBEDDING: Final = Embedding(
     check=check,
     model=family.model_of,
     decode_request=decode_request,
     encode_request=encode_request,
     decode_response=family.decode_response,
-    encode_response=encode_response,
+    encode_response=family.encode_response,
     locate=locate,
     relay=family.Relay(),
     maps=MAPS | {"output_dtype", "metadata"},

@@ -252,6 +252,8 @@ def encode_response(response: ir.EmbedResponse, reply: EmbedReply) -> bytes:
         ],
         "model": reply.model or response.model or reply.request.model,
     }
+    if response.id is not None:  # OpenAI has none; clients of others that have one insist on it
+        body["id"] = response.id
     if response.usage is not None:
         tokens = response.usage.input_total
         body["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
