@@ -57,7 +57,7 @@ def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
 def _kind(said: Body, status: int | None) -> Kind:
     text = said.message.lower()
     if status is None or status in _VAGUE:
-        told = next((kind for fragment, kind in _TEXTS if fragment in text), None)
+        told: Kind | None = next((kind for fragment, kind in _TEXTS if fragment in text), None)
         if told is not None:
             return told
     begin, end = _NO_MODEL

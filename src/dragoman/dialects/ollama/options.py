@@ -84,7 +84,7 @@ def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Ext
     for option, value in options.items():
         if value is None:
             continue
-        whole = int(value) if type(value) is float and value.is_integer() else value
+        whole = _as_integer(value)
         if option == _LIMIT and type(whole) is int and whole > 0:
             fields["max_output"] = whole
         elif option == "stop":
@@ -98,6 +98,11 @@ def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Ext
     if stated:
         fields["sampling"] = ir.Sampling(**stated)
     return {NAME: rest} if rest else None
+
+
+def _as_integer(value: Any) -> Any:
+    """A number that is written as a decimal and is none."""
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
 _LOST: Final[dict[str, tuple[str, Severity]]] = {

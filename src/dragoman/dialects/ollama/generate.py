@@ -1,0 +1,103 @@
+"""The older endpoint, POST /api/generate, in terms of /api/chat: one question, one answer.
+
+Pure functions on bodies. A prompt is a user's message, `system` the system's before it; an answer's text
+lies at the top instead of in a message. `context`, the tokens of an earlier answer, is left out in both
+directions: only the server that made them can read them. What has no form in a conversation is refused.
+
+Specification: https://docs.ollama.com/api/generate
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from dragoman.errors import WireError
+
+PATH: Final = "/api/generate"
+_OWN: Final = frozenset({"prompt", "system", "images", "context", "raw", "suffix", "template"})
+_TEXTS: Final = ("prompt", "system", "suffix", "template")
+_MESSAGE: Final = b'"message"'
+_IN_MESSAGE: Final = re.compile(r"(\$\.|)messages\[\d+\]\.?(.*)")
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of /api/chat that asks the same.
+
+    Raises WireError for members of another type, and for what a conversation cannot ask: a prompt that is to
+    be taken as it is (`raw`), a text to be filled in before another (`suffix`), a template of one's own.
+    """
+    for member in _TEXTS:
+        _demand(body, member, str, "a string")
+    _demand(body, "images", list, "an array")
+    _demand(body, "raw", bool, "a boolean")
+    if body.get("raw"):
+        if body.get("template") or body.get("system") or body.get("context"):
+            _refuse("raw mode does not support template, system, or context", "raw")
+        _refuse("a raw prompt cannot be asked as a conversation", "raw")
+    if body.get("suffix"):
+        _refuse(f'"{body.get("model", "")}" does not support insert', "suffix")
+    if body.get("template"):
+        _refuse("a conversation has its model's template", "template")
+    messages: list[dict[str, Any]] = []
+    if system := body.get("system"):
+        messages.append({"role": "system", "content": system})
+    asked: dict[str, Any] = {"role": "user", "content": body.get("prompt") or ""}
+    if images := body.get("images"):
+        asked["images"] = images
+    messages.append(asked)
+    rest = {key: value for key, value in body.items() if key not in _OWN}
+    return {**rest, "messages": messages}
+
+
+def _demand(body: Mapping[str, Any], member: str, kind: type, words: str) -> None:
+    value = body.get(member)
+    if value is not None and type(value) is not kind:
+        raise WireError(f"'{member}' must be {words}", member, "invalid_type")
+
+
+def _refuse(reason: str, member: str) -> NoReturn:
+    raise WireError(reason, member, "unsupported_value")
+
+
+def is_load(body: Mapping[str, Any]) -> bool:
+    """Whether a request asks nothing: its model is to be loaded, or unloaded where it is not to be kept."""
+    return not (body.get("prompt") or body.get("images"))
+
+
+def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer of /api/chat, or a line of its stream, as this endpoint gives it. An error stays as it is."""
+    message = answer.get("message")
+    if type(message) is not dict:
+        return dict(answer)
+    out: dict[str, Any] = {}
+    for key, value in answer.items():
+        if key != "message":
+            out[key] = value
+            continue
+        out["response"] = message.get("content") or ""
+        if thinking := message.get("thinking"):
+            out["thinking"] = thinking
+    return out
+
+
+def generated_lines(lines: bytes) -> bytes:
+    """Whole lines of a stream of /api/chat as this endpoint's."""
+    if _MESSAGE not in lines:
+        return lines
+    return b"".join([_encode(generated(_decode(line))) + b"\n" for line in lines.splitlines() if line])
+
+
+def place(body: Mapping[str, Any], where: str) -> str:
+    """A JSON path of the body of /api/chat as one of this endpoint's body."""
+    found = _IN_MESSAGE.match(where)
+    if found is None:
+        return where
+    if found[2].startswith("images"):
+        return f"{found[1]}images"
+    return f"{found[1]}system" if body.get("system") and "[0]" in found[0] else f"{found[1]}prompt"
