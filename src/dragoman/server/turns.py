@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 STATEFUL = "openai_responses"
 """The face whose protocol has state of its own."""
 _AFFINITY: Final = "x-session-affinity"
-"""A client that sends this beside the session's id (opencode does, with each request of a conversation) wants its
-requests to reach the same place. It keeps its own history, and would get everything twice.
+"""A client that sends this beside the session's id wants them to reach the same place (opencode does). It
+keeps its own history, and would get everything twice.
 """
 
 

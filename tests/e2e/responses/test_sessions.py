@@ -207,6 +207,6 @@ async def test_a_client_that_only_names_its_conversation_keeps_its_own_history(
     named = {**SESSION, "x-session-affinity": "session-1"}
     for text in ("A title.", "One."):
         await say(gate, text, extra_headers=named)
-        assert heard(gate) == [text]
+        assert heard(gate) == [f"user: {text}"]
     await say(gate, "Two.")
-    assert heard(gate) == ["Two."], "nothing was kept"
+    assert heard(gate) == ["user: Two."], "nothing was kept"
