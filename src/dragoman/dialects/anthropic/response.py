@@ -117,6 +117,18 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
     return out
 
 
+def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
+    """The id of an answer. Agents take messages of one id for one message, and not every provider's ids
+    are unique (Ollama draws `chatcmpl-` and three digits): only Anthropic's own are shown.
+    """
+    if stated is None:
+        return reply.id
+    if not own:
+        reply.report.change("id", "id", "the gateway's own, which no other answer has")
+        return reply.id
+    return stated
+
+
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     """A Message for a client. Raises RequestFailed for an answer that is a failure."""
     if response.error is not None:
@@ -139,7 +151,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     usage = encode_usage(response.usage, report)
     encode_tier(response.tier, usage, report, own=own)
     out: dict[str, Any] = {
-        "id": response.id if response.id is not None else reply.id,
+        "id": answer_id(response.id, reply, own=own),
         "type": "message",
         "role": "assistant",
         "model": reply.model or response.model or reply.request.model or "",

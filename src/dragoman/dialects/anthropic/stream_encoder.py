@@ -15,7 +15,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.anthropic.block_encoder import Scope, encode_block, encode_citation, encode_seal
 from dragoman.dialects.anthropic.errors import error_body
-from dragoman.dialects.anthropic.response import encode_stop, encode_tier, with_id
+from dragoman.dialects.anthropic.response import answer_id, encode_stop, encode_tier, with_id
 from dragoman.dialects.anthropic.terms import NAME, restore
 from dragoman.dialects.anthropic.usage import encode_usage
 from dragoman.dialects.dialect import Reply
@@ -107,7 +107,7 @@ class StreamEncoder:
             usage = encode_usage(event.usage, self._report)
         encode_tier(event.tier, usage, self._report, own=self._own)
         message: dict[str, Any] = {
-            "id": event.id if event.id is not None else reply.id,
+            "id": answer_id(event.id, reply, own=self._own),
             "type": "message",
             "role": "assistant",
             "model": reply.model or event.model or reply.request.model or "",

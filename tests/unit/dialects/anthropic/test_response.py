@@ -109,7 +109,7 @@ def test_an_answer_of_another_provider() -> None:
         asked,
     )
     assert body == {
-        "id": "id-1",
+        "id": "answer-1",
         "type": "message",
         "role": "assistant",
         "model": "shown",
