@@ -20,8 +20,8 @@ END: list[ir.Event] = [ir.Tally(ir.Usage(input=3, output=2)), ir.End()]
 DELTA = b'{"type":"content_block_delta","index":0,"delta":{"type":"%b":'
 HEAD = (
     b"event: message_start\n"
-    b'data: {"type":"message_start","message":{"id":"answer-1","type":"message","role":"assistant","model":"gpt",'
-    b'"content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"output_tokens":0}}}\n\n'
+    b'data: {"type":"message_start","message":{"id":"answer-1","type":"message","role":"assistant",'
+    b'"model":"gpt","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"output_tokens":0}}}\n\n'
 )
 TAIL = (
     b"event: message_delta\n"
