@@ -219,7 +219,7 @@ async def test_every_version_of_the_api(opened: Opened, dialect: str, version: s
         model=f"models/{gate.models.text}", contents=HELLO, config=config
     )
     assert answer.text == HELLO
-    listed = await gate.client.aio.models.list(config={"http_options": options})
+    listed = await gate.client.aio.models.list(config=types.ListModelsConfig(http_options=options))
     assert listed[0].name
 
 
