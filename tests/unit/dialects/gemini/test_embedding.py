@@ -1,0 +1,188 @@
+"""Embeddings in Gemini's words: one or many, options wherever they stand, and exact errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from dragoman import ir
+from dragoman.dialects.dialect import EmbedReply, Target, WireRequest
+from dragoman.dialects.gemini.embedding import BATCH_PATH, EMBEDDING, PATH
+from dragoman.dialects.loss import Report
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_head, encode
+from dragoman.wire.vectors import from_floats
+
+HI: dict[str, Any] = {"parts": [{"text": "Hi"}]}
+VECTOR = from_floats([0.5, -1.0])
+
+
+def one(**body: Any) -> WireRequest:
+    return WireRequest("embed", body, path=PATH, params={"model": "m"})
+
+
+def many(*requests: Any) -> WireRequest:
+    return WireRequest("embed", {"requests": list(requests)}, path=BATCH_PATH, params={"model": "m"})
+
+
+def test_one_content_with_its_options() -> None:
+    wire = one(
+        content=HI, taskType="RETRIEVAL_DOCUMENT", title="T", outputDimensionality=2, autoTruncate=True
+    )
+    request = EMBEDDING.decode_request(wire)
+    assert request == ir.EmbedRequest(
+        "gemini",
+        "m",
+        ("Hi",),
+        dimensions=2,
+        task="retrieval_document",
+        title="T",
+        form="one",
+        extra={"gemini": {"autoTruncate": True}},
+    )
+    written = EMBEDDING.encode_request(request, Target(Report("gemini"), "other"))
+    assert written.body == {"requests": [{"model": "models/other", **wire.body}]}
+    assert (written.path, written.params) == (BATCH_PATH, {"model": "other"})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"output_dimensionality": 2, "task_type": "CLUSTERING"},
+        {"embedContentConfig": {"outputDimensionality": 2, "taskType": "CLUSTERING"}},
+        {"embed_content_config": {"output_dimensionality": 2, "task_type": "CLUSTERING"}},
+    ],
+)
+def test_options_are_found_in_either_spelling_and_place(options: dict[str, Any]) -> None:
+    wire = many({"model": "models/m", "content": HI, **options})
+    EMBEDDING.check(wire)
+    request = EMBEDDING.decode_request(wire)
+    assert (request.dimensions, request.task, request.extra) == (2, "clustering", None)
+
+
+def test_an_unspecified_task_is_none() -> None:
+    assert EMBEDDING.decode_request(one(content=HI, taskType="TASK_TYPE_UNSPECIFIED")).task is None
+
+
+def test_a_content_of_several_texts_is_one_input() -> None:
+    content = {"parts": [{"text": "a"}, {"text": "b"}]}
+    request = EMBEDDING.decode_request(many({"content": content}, {"content": HI}))
+    assert request.inputs == (ir.Parts(("a", "b")), "Hi")
+    written = EMBEDDING.encode_request(request, Target(Report("gemini")))
+    assert [one["content"] for one in written.body["requests"]] == [content, HI]
+
+
+@pytest.mark.parametrize(
+    ("wire", "path", "code"),
+    [
+        (one(), "content", "missing_required_parameter"),
+        (one(content="Hi"), "content", "invalid_type"),
+        (one(content={}), "content.parts", "missing_required_parameter"),
+        (one(content={"parts": "Hi"}), "content.parts", "invalid_type"),
+        (one(content={"parts": []}), "content.parts", "empty_array"),
+        (one(content={"parts": [{"text": 5}]}), "content.parts[0].text", "invalid_type"),
+        (one(content=HI, outputDimensionality=0), "outputDimensionality", "integer_below_min_value"),
+        (
+            one(content=HI, embedContentConfig={"taskType": 5}),
+            "embedContentConfig.taskType",
+            "invalid_type",
+        ),
+        (WireRequest("embed", {}, path=BATCH_PATH), "requests", "missing_required_parameter"),
+        (many(), "requests", "empty_array"),
+        (many({"content": HI}, 5), "requests[1]", "invalid_type"),
+        (many({"content": HI}, {}), "requests[1].content", "missing_required_parameter"),
+    ],
+)
+def test_a_mistake_is_named(wire: WireRequest, path: str, code: str) -> None:
+    with pytest.raises(WireError) as refused:
+        EMBEDDING.check(wire)
+    assert (refused.value.path, refused.value.code) == (path, code)
+
+
+@pytest.mark.parametrize(
+    ("wire", "path"),
+    [
+        (one(content={"parts": [{"text": "a"}, {"inlineData": {}}]}), "content.parts[1]"),
+        (many({"content": HI}, {"content": {"parts": [{"inlineData": {}}]}}), "requests[1].content.parts[0]"),
+        (many({"content": HI}, {"content": HI, "title": "T"}), "requests[1]"),
+    ],
+)
+def test_what_only_gemini_takes_is_not_translated(wire: WireRequest, path: str) -> None:
+    EMBEDDING.check(wire)
+    with pytest.raises(WireError) as refused:
+        EMBEDDING.decode_request(wire)
+    assert (refused.value.path, refused.value.code) == (path, "unsupported_value")
+
+
+def test_it_is_relayed_all_the_same() -> None:
+    body = {"requests": [{"model": "models/m", "content": {"parts": [{"inlineData": {}}]}, "x": 1}], "y": 2}
+    sent = EMBEDDING.relay.request(
+        WireRequest("embed", body, path=BATCH_PATH), decode_head(encode(body)), {"model": "n", "z": 3}
+    )
+    requests = [{**body["requests"][0], "model": "models/n"}]  # type: ignore[index]
+    assert msgspec.json.decode(sent) == {"requests": requests, "y": 2, "z": 3}
+    answer = encode({"embeddings": [{"values": [0.5]}], "usageMetadata": {"promptTokenCount": 3}})
+    told = EMBEDDING.relay.response(WireRequest("embed", body, path=BATCH_PATH), answer, "shown")
+    assert told == (answer, ir.Usage(input=3))
+
+
+def test_one_content_is_relayed_as_a_batch_of_one() -> None:
+    wire = one(content=HI)
+    sent = EMBEDDING.relay.request(wire, decode_head(encode(wire.body)), {"model": "n"})
+    assert msgspec.json.decode(sent) == {"requests": [{"model": "models/n", "content": HI}]}
+    assert EMBEDDING.relay.response(wire, encode({"embeddings": [{"values": [0.5]}]}), None) is None
+
+
+@pytest.mark.parametrize("form", ["one", None])
+def test_an_answer_is_what_was_asked_for(form: str | None) -> None:
+    request = ir.EmbedRequest("gemini", "m", ("Hi",), form=form)
+    response = ir.EmbedResponse((VECTOR,), usage=ir.Usage(input=3))
+    body = EMBEDDING.encode_response(response, EmbedReply(request))
+    vector = {"values": [0.5, -1.0]}
+    usage = {"promptTokenCount": 3, "totalTokenCount": 3}
+    expected = {"embedding": vector} if form else {"embeddings": [vector]}
+    assert msgspec.json.decode(body) == {**expected, "usageMetadata": usage}
+    assert EMBEDDING.decode_response(body) == response
+
+
+def test_an_estimate_is_not_told() -> None:
+    response = ir.EmbedResponse((VECTOR,), usage=ir.Usage(input=3, estimated=True))
+    body = EMBEDDING.encode_response(response, EmbedReply(ir.EmbedRequest("gemini", "m", ("Hi",))))
+    assert b"usage" not in body
+
+
+def test_an_error_inside_of_an_answer_is_one() -> None:
+    body = encode({"error": {"code": 429, "message": "slowly", "status": "RESOURCE_EXHAUSTED"}})
+    with pytest.raises(RequestFailed) as failed:
+        EMBEDDING.decode_response(body)
+    assert failed.value.fault.kind == "rate_limit"
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"embeddings":[{"values":["x"]}]}', b"\xff"])
+def test_what_is_no_answer_is_refused(body: bytes) -> None:
+    with pytest.raises(WireError):
+        EMBEDDING.decode_response(body)
+
+
+@pytest.mark.parametrize(
+    ("form", "where", "path"),
+    [
+        ("one", "inputs[0]", "$.content"),
+        (None, "inputs[7]", "$.requests[7].content"),
+        ("one", "dimensions", "$.outputDimensionality"),
+        (None, "task", "$.requests[0].taskType"),
+    ],
+)
+def test_places(form: str | None, where: str, path: str) -> None:
+    assert EMBEDDING.locate(ir.EmbedRequest("gemini", "m", ("Hi",), form=form), where) == path
+
+
+def test_tokens_and_users_are_not_googles() -> None:
+    report = Report("gemini")
+    request = ir.EmbedRequest("openai_chat", "m", ("Hi", ir.Tokens((1,))), user="u", extra={"x": {"y": 1}})
+    with pytest.raises(WireError) as refused:
+        EMBEDDING.encode_request(request, Target(report))
+    assert refused.value.path == "inputs[1]"
+    assert [(loss.path, loss.severity) for loss in report.losses] == [("user", "hint"), ("y", "hint")]
