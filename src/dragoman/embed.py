@@ -16,6 +16,7 @@ from dragoman.dialects.dialect import EmbedReply, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
+from dragoman.routing.apis import lesson_of
 from dragoman.upstreams.upstream import Call, Embeds, Upstream
 from dragoman.upstreams.wire import WireUpstream, unreadable
 from dragoman.wire.json import encode
@@ -122,7 +123,8 @@ class Embed:
         try:
             self._record.status = answer.status
             if answer.status >= 400:
-                raise await upstream.refused(answer)
+                failed = await upstream.refused(answer)
+                raise RequestFailed(_NO_ENDPOINT) if lesson_of(failed.fault) == "never" else failed
             raw = await answer.read()
         finally:
             answer.close()
@@ -163,6 +165,14 @@ NO_EMBEDDINGS: Final = ir.Fault(
     code="unsupported_value",
     param="model",
 )
+_NO_ENDPOINT: Final = ir.Fault(
+    "not_implemented",
+    "This model's provider has no endpoint for embeddings.",
+    code="not_implemented",
+    param="model",
+    blame="upstream",
+)
+"""What a server says with a 404 that names nothing: another deployment may have one."""
 
 
 def embedder(upstream: Upstream, face: str) -> Upstream | None:

@@ -93,6 +93,23 @@ async def test_a_provider_that_only_chats_is_refused(visit: Visit, provide: Prov
     assert provider.seen == []
 
 
+async def test_a_server_without_the_endpoint_is_told_as_that(visit: Visit, provide: Provide) -> None:
+    """4.17: many servers that speak OpenAI's chat have nothing else."""
+    provider = await provide(Whole({"detail": "Not Found"}, 404))
+    site = await visit(up(provider.url))
+    told = await ask(site, model=MODEL, input="Hi")
+    assert told.status == 501
+    assert (told.error["param"], told.error["code"]) == ("model", "not_implemented")
+
+
+async def test_a_model_that_is_not_there_is_told_as_that(visit: Visit, provide: Provide) -> None:
+    refused = {"message": "The model `x` does not exist", "type": "invalid_request_error"}
+    provider = await provide(Whole({"error": {**refused, "param": None, "code": "model_not_found"}}, 404))
+    site = await visit(up(provider.url))
+    told = await ask(site, model=MODEL, input="Hi")
+    assert (told.status, told.error["code"]) == (404, "model_not_found")
+
+
 @pytest.mark.parametrize("path", ["/v1/embeddings", "/embeddings"])
 async def test_there_is_nothing_to_get(visit: Visit, path: str) -> None:
     site = await visit(up("http://127.0.0.1:9"))
