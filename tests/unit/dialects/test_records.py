@@ -27,8 +27,23 @@ LONGEST = {"openai_chat": 64, "anthropic": 128, "mistral": 64}
 def test_addresses_and_ids(name: str, chat: str, models: str, prefix: str, ping: bytes) -> None:
     dialect = DIALECTS[name]
     assert dialect.name == name
-    assert dialect.paths == {"chat": chat, "models": models}
+    assert (dialect.paths["chat"], dialect.paths["models"]) == (chat, models)
     assert (dialect.id_prefix, dialect.stream_type, dialect.ping) == (prefix, SSE, ping)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("openai_chat", "/embeddings"),
+        ("mistral", "/embeddings"),
+        ("gemini", "/models/{model}:batchEmbedContents"),
+        ("anthropic", None),
+    ],
+)
+def test_vectors_are_asked_for_where_there_is_a_codec(name: str, path: str | None) -> None:
+    dialect = DIALECTS[name]
+    assert dialect.paths.get("embed") == path
+    assert (dialect.embedding is None) is (path is None)
 
 
 def test_providers_are_called_where_the_dialects_say() -> None:
