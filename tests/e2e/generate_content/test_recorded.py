@@ -1,7 +1,7 @@
 """Requests that clients really sent, through a running gateway to strict providers of every other dialect.
 
-Each is answered, or refused before anything is sent with a place in it; the gateway itself never fails, and the
-provider never refuses what it is sent. Whatever the protocol can say and another one cannot is a loss.
+Each is answered, or refused before anything is sent with a place in it; the gateway itself never fails, and
+the provider never refuses what it is sent. Whatever the protocol can say and another one cannot is a loss.
 """
 
 from __future__ import annotations

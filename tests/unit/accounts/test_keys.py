@@ -12,7 +12,13 @@ OPEN = ClientKeys(required=False, hosts=["gateway.lan", "Other.LAN:8080", "]"])
 
 
 @pytest.mark.parametrize(
-    "headers", [{"authorization": "Bearer key-a"}, {"authorization": "bearer  key-a"}, {"x-api-key": "key-a"}]
+    "headers",
+    [
+        {"authorization": "Bearer key-a"},
+        {"authorization": "bearer  key-a"},
+        {"x-api-key": "key-a"},
+        {"x-goog-api-key": "key-a"},
+    ],
 )
 def test_a_known_key_names_its_caller(headers: dict[str, str]) -> None:
     assert KEYS.authenticate(headers) == Caller("ann")
@@ -43,6 +49,13 @@ def test_a_key_may_be_granted_some_models_only() -> None:
 
 def test_an_authorization_header_counts_before_the_other() -> None:
     assert presented({"authorization": "Bearer one", "x-api-key": "two"}) == "one"
+
+
+@pytest.mark.parametrize("header", ["x-api-key", "x-goog-api-key"])
+def test_a_header_is_believed_before_the_address(header: str) -> None:
+    assert KEYS.authenticate({}, "key-a") == Caller("ann")
+    assert KEYS.authenticate({header: "key-b"}, "key-a") == Caller("bob", frozenset({"m"}))
+    assert isinstance(KEYS.authenticate({header: "key-c"}, "key-a"), ir.Fault)
 
 
 @pytest.mark.parametrize(
