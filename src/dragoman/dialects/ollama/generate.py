@@ -21,7 +21,7 @@ PATH: Final = "/api/generate"
 _OWN: Final = frozenset({"prompt", "system", "images", "context", "raw", "suffix", "template"})
 _TEXTS: Final = ("prompt", "system", "suffix", "template")
 _MESSAGE: Final = b'"message"'
-_IN_MESSAGE: Final = re.compile(r"(\$\.|)messages\[\d+\]\.?(.*)")
+_IN_MESSAGE: Final = re.compile(r"(\$\.|)messages\[(\d+)\]\.?(.*)")
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -98,6 +98,7 @@ def place(body: Mapping[str, Any], where: str) -> str:
     found = _IN_MESSAGE.match(where)
     if found is None:
         return where
-    if found[2].startswith("images"):
-        return f"{found[1]}images"
-    return f"{found[1]}system" if body.get("system") and "[0]" in found[0] else f"{found[1]}prompt"
+    root, index, rest = found.groups()
+    if rest.startswith("images"):
+        return root + rest
+    return root + ("system" if index == "0" and body.get("system") else "prompt")

@@ -44,6 +44,6 @@ def place(request: WireRequest, where: str) -> str:
     """A place as a JSON path of this request, as near as the request has it."""
     body: dict[str, Any] = request.body
     path = locate(where).removeprefix("$.")
-    if _TOOL.fullmatch(where) is not None and not has(body, path):
+    if not has(body, path) and has(body, where):
         path = where
     return "$." + nearest(body, path, path)

@@ -148,11 +148,8 @@ class Saying:
             self._shown(block, where)
 
     def _shown(self, block: ir.Media, where: str) -> None:
-        """A medium that the assistant made: pictures as they are, sounds as their words."""
+        """A medium that the assistant made: sounds as their words. Clients fail at a picture in an answer."""
         shed(block, self.draft, where)
-        if block.kind == "image" and block.data is not None:
-            self.images.append(block.data)
-            return
         lose_unsaid(block, self.draft, where)
         if block.transcript:
             self.text += separated(self.text, block.transcript)

@@ -68,7 +68,7 @@ def line(**message: Any) -> bytes:
 
 
 def last(**members: Any) -> bytes:
-    return json.dumps(answer({"content": ""}, **members)).encode()
+    return json.dumps(answer({"content": ""}) | members).encode()
 
 
 def events(*frames: bytes) -> list[ir.Event]:

@@ -244,7 +244,7 @@ def test_what_messages_cannot_say_is_named() -> None:
 
 
 def test_our_own_clients_get_their_own_back() -> None:
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "system", "content": "s"},
         {"role": "user", "content": "u", "images": [PNG], "mood": "calm"},
         {

@@ -115,7 +115,8 @@ def test_what_is_no_answer() -> None:
     with pytest.raises(RequestFailed) as caught:
         read({"error": "model 'x' not found"})
     assert caught.value.fault.kind == "model_not_found"
-    for body in ({}, {"message": "Hi"}, {"message": {"tool_calls": [{}]}}):
+    bodies: list[dict[str, Any]] = [{}, {"message": "Hi"}, {"message": {"tool_calls": [{}]}}]
+    for body in bodies:
         with pytest.raises(WireError):
             read(body)
 
@@ -222,7 +223,7 @@ def test_what_an_answer_cannot_say_is_named() -> None:
         usage=ir.Usage(1, output=1, detail={"input_image": 1}, others=(("m", ir.Usage(1)),)),
     )
     message = written(response, report)["message"]
-    assert message == {"role": "assistant", "content": "No.a\n\nb", "images": [PNG]}
+    assert message == {"role": "assistant", "content": "No.a\n\nb"}
     assert lost(report) == {
         "id": "hint",
         "status": "hint",
@@ -231,6 +232,7 @@ def test_what_an_answer_cannot_say_is_named() -> None:
         "candidates[0].blocks[1].citations[0]": "quality",
         "candidates[0].blocks[2]": "hint",
         "candidates[0].blocks[3]": "meaning",
+        "candidates[0].blocks[4]": "meaning",
         "candidates[0].blocks[5]": "hint",
         "usage.detail.input_image": "hint",
         "usage.others[0]": "hint",
