@@ -193,6 +193,15 @@ def _without_length(seen: Seen) -> Seen:
     return Seen(seen.method, seen.path, seen.query, seen.headers, json.dumps(body).encode())
 
 
+async def test_a_session_has_no_vectors(visit: Visit, provide: Provide) -> None:
+    """The header is for conversations; a client that sends it with everything still gets its vectors."""
+    provider = await provide(openai)
+    site = await visit(up(provider.url))
+    told = await ask(site, headers={"x-session-id": "s1"}, model=MODEL, input="Hi")
+    assert told.status == 200
+    assert provider.last.body["input"] == "Hi"
+
+
 async def test_a_key_is_needed_where_chat_needs_one(visit: Visit, provide: Provide) -> None:
     provider = await provide(openai)
     site = await visit(
