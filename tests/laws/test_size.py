@@ -140,6 +140,28 @@ CHAT: dict[str, Shape] = {
     },
 }
 
+# --- Ollama's chat ---------------------------------------------------------------------------------
+
+
+def ollama_calls(n: int, step: int = 1, *, ids: bool = True) -> Body:
+    """ids: whether results name their calls; else they belong to them by name and order."""
+    named = [({"id": id_}, {"tool_call_id": id_}) if ids else ({}, {}) for id_ in call_ids(n)]
+    calls = [{**call, "function": {"name": "f", "arguments": {"a": 1}}} for call, _ in named]
+    results = [{"role": "tool", "content": "done", "tool_name": "f", **result} for _, result in named[::step]]
+    return {"messages": [USER, {"role": "assistant", "tool_calls": calls}, *results]}
+
+
+OLLAMA: dict[str, Shape] = {
+    **{name: CHAT[name] for name in ("messages", "system messages", "tools", "properties", "definitions")},
+    **{name: CHAT[name] for name in ("leftovers", "top-level leftovers", "text")},
+    "calls": ollama_calls,
+    "calls answered backwards": lambda n: ollama_calls(n, -1),
+    "calls without ids": lambda n: ollama_calls(n, ids=False),
+    "options": lambda n: {"messages": [USER], "options": {f"odd{i}": 1 for i in range(n)}},
+    "pictures": lambda n: {"messages": [{**USER, "images": ["iVBO"] * n}]},
+    "base64": lambda n: {"messages": [{**USER, "images": ["iVBO" * 100 * n]}]},
+}
+
 # --- Anthropic's Messages --------------------------------------------------------------------------
 
 
@@ -250,6 +272,7 @@ SHAPES: dict[str, tuple[Body, dict[str, Shape]]] = {
     "openai_chat": ({"model": "m"}, {**CHAT, "allowed tools": chat_allowed}),
     "openai_responses": ({"model": "m"}, RESPONSES),
     "mistral": ({"model": "m"}, CHAT),
+    "ollama": ({"model": "m", "stream": False}, OLLAMA),
     "anthropic": ({"model": "m", "max_tokens": 100}, ANTHROPIC),
     "gemini": ({}, GEMINI),
 }
