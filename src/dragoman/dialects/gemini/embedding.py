@@ -120,7 +120,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
             for index, body in enumerate(written)
         ),
         dimensions=stated.get("outputDimensionality"),
-        task=None if task in {None, _UNSPECIFIED} else task.lower(),
+        task=None if task is None or task == _UNSPECIFIED else task.lower(),
         title=stated.get("title"),
         form="one" if one else None,
         extra=leftovers(stated, _OPTIONS),
