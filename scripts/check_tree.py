@@ -22,7 +22,7 @@ def files(root: Path) -> Iterator[Path]:
     """Every file of code below `root`, without what other people wrote."""
     for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*")):
-            if path.suffix in CODE and not {"node_modules", "__pycache__"} & set(path.parts):
+            if path.suffix in CODE and not {".venv", "node_modules", "__pycache__"} & set(path.parts):
                 yield path
 
 
