@@ -1,7 +1,7 @@
 """Relay: the same protocol on both sides. Named edits on raw values; nested bytes stay as they are.
 
-A line that holds nothing but more words passes after a few searches. They look for what cannot stand inside
-of a JSON string, where quotes are escaped; a line that may hold more is decoded.
+Once content has gone by, a line that ends as all but the last do passes without being decoded. What is
+searched for cannot stand inside of a JSON string, where quotes are escaped.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.ndjson import line
 from dragoman.wire.sse import ErrorFrame
 
-_NOT_DONE: Final = b'"done":false'
-_MORE: Final = (b'"tool_calls"', b'"error"')
-"""What a line has that must be looked into: calls may have an argument `done`."""
+_NOT_DONE: Final = b'"done":false}'
+"""How a line ends that is not the last: one bracket closes the line itself, nothing inside of it."""
+_ERROR: Final = b'"error"'
 _MODEL: Final = b'{"model":'
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -82,8 +82,7 @@ class StreamRelay:
 
     def feed(self, frame: bytes) -> bytes:
         """The bytes for one line. Raises RequestFailed for an error, WireError for what is no line."""
-        plain = self.content and _NOT_DONE in frame and not any(word in frame for word in _MORE)
-        if not plain:
+        if not (self.content and frame.endswith(_NOT_DONE) and _ERROR not in frame):
             self._see(frame)
         if self._model is None:
             return line(frame)

@@ -30,7 +30,25 @@ from dragoman.wire.sse import ErrorFrame
 
 _Wire = dict[str, Any]
 _LINE: Final = ANSWER | COUNTS
+_ANY: Final = msgspec.Raw(b"")
+
+
+class _Said(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    content: str
+    role: str = ""
+
+
+class _Words(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A line that holds more words and nothing else, as most lines do."""
+
+    message: _Said
+    done: bool
+    model: msgspec.Raw = _ANY
+    created_at: msgspec.Raw = _ANY
+
+
 _decode = msgspec.json.Decoder().decode
+_decode_words = msgspec.json.Decoder(_Words).decode
 
 
 class Decoder:
@@ -51,6 +69,8 @@ class Decoder:
             return []
         if type(frame) is ErrorFrame:
             return self._fail(fault_of(bytes(frame)))
+        if self._kind is ir.Text and (text := _more_words(frame)):
+            return [ir.TextDelta(self._index, text)]
         try:
             line = _decode(frame)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -138,3 +158,12 @@ class Decoder:
 
 
 _PROSE: Final = frozenset({"role", "content", "thinking"})
+
+
+def _more_words(frame: bytes) -> str:
+    """The words of a line that holds nothing else, "" for any other."""
+    try:
+        line = _decode_words(frame)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+    return "" if line.done else line.message.content
