@@ -90,7 +90,7 @@ async def test_a_mounted_gateway_answers(how: How) -> None:
             assert "simulate/echo" in {model.id async for model in client.models.list()}
         for path in ("/ai/health", "/ai/health/ready", "/ai/v1/models/simulate%2Fecho"):
             assert (await site.get(path)).status == 200
-        for path in ("/ai/nope", "/ai", "/ai/", "/ai/v1"):
+        for path in ("/ai/nope", "/ai/v1"):
             missing = await site.get(path)
             assert (missing.status, missing.error["code"]) == (404, "unknown_url"), path
         async with site.session.options(f"{site.base}/ai{CHAT}", headers={"origin": "http://a"}) as preflight:

@@ -22,6 +22,7 @@ from dragoman.dialects.anthropic.response import KNOWN, decode_stop, decode_tier
 from dragoman.dialects.anthropic.terms import NAME, leftovers
 from dragoman.dialects.anthropic.usage import decode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.seals import read_seal
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
@@ -307,7 +308,7 @@ def _seal_delta(state: _Open, delta: dict[str, Any]) -> _Events:
     signature = delta["signature"]
     if not signature or state.kind is not ir.Thinking:
         return []
-    return [ir.SealDelta(state.index, ir.Sealed(NAME, signature))]
+    return [ir.SealDelta(state.index, read_seal(signature, NAME))]
 
 
 def _cite_delta(state: _Open, delta: dict[str, Any]) -> _Events:

@@ -53,7 +53,7 @@ class _Block:
         self.started = False
         self.silent = False
         self.said = False
-        self.sealed = False
+        self.sealed: str | None = None
         self.part: int | None = None
 
 
@@ -285,7 +285,7 @@ class StreamEncoder:
         return self._signature(state, encode_seal(event.sealed, answer=True) or "")
 
     def _signature(self, state: _Block, signature: str) -> bytes:
-        state.sealed = True
+        state.sealed = signature
         return _DELTA % (state.number, b'signature_delta","signature') + _dumps(signature) + _END
 
     def _cite(self, event: ir.Cite) -> bytes:
@@ -344,7 +344,7 @@ class StreamEncoder:
             extra = getattr(final, "extra", None)
             if extra is not None and state.started:
                 restore({}, extra, self._report, f"candidates[0].blocks[{state.index}]")
-        if isinstance(state.block, ir.Thinking) and state.started and not self._own and not state.sealed:
+        if isinstance(state.block, ir.Thinking) and state.started and not self._own and state.sealed is None:
             out += self._signature(state, "")
         return out
 
@@ -353,8 +353,8 @@ class StreamEncoder:
 
     def _final_thinking(self, state: _Block, final: ir.Thinking) -> bytes:
         out = b"" if state.said else self._first(state, final.text or _BETWEEN_PARTS.join(final.summary))
-        if final.sealed is not None and not state.sealed:
-            out += self._seal(ir.SealDelta(state.index, final.sealed))
+        if final.sealed is not None and (encode_seal(final.sealed, answer=True) or "") != state.sealed:
+            out += self._seal(ir.SealDelta(state.index, final.sealed))  # the last one counts
         return out
 
     def _final_call(self, state: _Block, final: ir.ToolCall) -> bytes:
