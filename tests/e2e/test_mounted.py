@@ -90,6 +90,8 @@ async def test_a_mounted_gateway_answers(how: How) -> None:
             assert "simulate/echo" in {model.id async for model in client.models.list()}
         for path in ("/ai/health", "/ai/health/ready", "/ai/v1/models/simulate%2Fecho"):
             assert (await site.get(path)).status == 200
+        for path in ("/ai", "/ai/"):  # where agents look whether anybody is there
+            assert (await site.get(path)).body["status"] == "live", path
         for path in ("/ai/nope", "/ai/v1"):
             missing = await site.get(path)
             assert (missing.status, missing.error["code"]) == (404, "unknown_url"), path

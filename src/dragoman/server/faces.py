@@ -159,8 +159,7 @@ class PathTable:
         if not path.startswith(self._base):
             return None, {}
         path = path[len(self._base) :]
-        if len(path) > 1:
-            path = path.rstrip("/")
+        path = path.rstrip("/") or "/"
         if (endpoint := self._exact.get(path)) is not None:
             return endpoint, {}
         for prefix, suffix, what, endpoint in self._prefixes:

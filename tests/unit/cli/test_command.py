@@ -65,7 +65,7 @@ def test_json_may_stand_anywhere(run: Run, arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (("tset",), "there is no command 'tset'", "did you mean test? dragoman --help lists all"),
+        (("tset",), "there is no command 'tset'", "did you mean test or setup? dragoman --help lists all"),
         (
             ("models", "lsit"),
             "there is no command 'lsit'",
