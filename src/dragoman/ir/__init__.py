@@ -48,7 +48,10 @@ from dragoman.ir.events import (
     ThinkDelta,
 )
 from dragoman.ir.fault import STATUS, Fault, Kind
+from dragoman.ir.file import File
 from dragoman.ir.fold import Fold, fold, merge, unfold
+from dragoman.ir.image import ImageRequest, ImageResponse, Picture
+from dragoman.ir.moderation import Judgement, ModerationRequest, ModerationResponse
 from dragoman.ir.request import (
     Caching,
     Function,
@@ -63,7 +66,10 @@ from dragoman.ir.request import (
     Tool,
     ToolChoice,
 )
+from dragoman.ir.rerank import Ranked, RerankRequest, RerankResponse
 from dragoman.ir.response import Candidate, Response, Stop
+from dragoman.ir.speech import SpeechRequest, SpeechResponse
+from dragoman.ir.transcription import Segment, TranscriptionRequest, TranscriptionResponse, Word
 from dragoman.ir.usage import Usage
 
 __all__ = [
@@ -86,36 +92,49 @@ __all__ = [
     "Event",
     "Extra",
     "Fault",
+    "File",
     "Finish",
     "Fold",
     "Function",
     "GrammarError",
+    "ImageRequest",
+    "ImageResponse",
     "Input",
     "Item",
     "Json",
+    "Judgement",
     "Kind",
     "Logprob",
     "Media",
     "MediaDelta",
     "Message",
+    "ModerationRequest",
+    "ModerationResponse",
     "More",
     "Namespace",
     "Native",
     "Open",
     "Output",
     "Parts",
+    "Picture",
     "Ping",
     "ProviderTool",
+    "Ranked",
     "Raw",
     "Reasoning",
     "Refusal",
     "RefusalDelta",
     "Request",
+    "RerankRequest",
+    "RerankResponse",
     "Response",
     "Role",
     "Sampling",
     "SealDelta",
     "Sealed",
+    "Segment",
+    "SpeechRequest",
+    "SpeechResponse",
     "Start",
     "Stop",
     "Tally",
@@ -128,8 +147,11 @@ __all__ = [
     "ToolCall",
     "ToolChoice",
     "ToolResult",
+    "TranscriptionRequest",
+    "TranscriptionResponse",
     "Usage",
     "Value",
+    "Word",
     "fold",
     "merge",
     "unfold",
