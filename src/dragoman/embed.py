@@ -61,9 +61,8 @@ class Embed:
         relay = work.embedding.relay
         body = relay.request(work.wire, work.head, work.edits(call))
         raw, passed = await self._post(upstream, body, work.passed_headers)
-        shown = work.route.shown(work.deployment)
         try:
-            told = relay.response(work.wire, raw, shown)
+            told = relay.response(work.wire, raw, work.shown)
         except WireError as error:
             raise unreadable(upstream.name, error) from error
         if told is None:
@@ -146,7 +145,7 @@ class Embed:
             report = Report(work.face.name, "response")
             report.lose("dimensions", f"the model's vectors have {length} numbers")
             self._delivery.lost(report)
-        shown = work.route.shown(work.deployment) or response.model or self._call.model
+        shown = work.shown or response.model or self._call.model
         reply = EmbedReply(work.vectors, shown)
         await self._delivery.body(work.embedding.encode_response(response, reply), self._call, passed)
 

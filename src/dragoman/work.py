@@ -84,6 +84,7 @@ class Inbound(msgspec.Struct, frozen=True):
     caller is granted, None = all. max_values: how many values the JSON may hold. framing: how the client
     wants its stream cut. turn: None = the request stands for itself. path, params: where the face's protocol
     says in its path what is asked for, as in `WireRequest`. operation: what is asked for, "chat" or "embed".
+    shown: what answers call the model, None = as its route has it.
     """
 
     face: Dialect
@@ -97,6 +98,7 @@ class Inbound(msgspec.Struct, frozen=True):
     path: str = ""
     params: Mapping[str, str] = {}
     operation: Operation = "chat"
+    shown: str | None = None
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -329,11 +331,16 @@ class Work:
             report,
             self.answer_id,
             int(exchange.created),
-            self.route.shown(self.deployment),
+            self.shown,
             self.inbound.framing,
             self.echo,
             self.now,
         )
+
+    @property
+    def shown(self) -> str | None:
+        """What the answer calls the model, None = as the upstream does."""
+        return self.inbound.shown or self.route.shown(self.deployment)
 
     @property
     def answer_id(self) -> str:
