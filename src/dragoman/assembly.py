@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from dragoman.accounts.keys import ClientKeys, is_loopback, unnamed
+from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, is_loopback, unnamed
 from dragoman.config.load import Loaded
-from dragoman.config.settings import Config, ModelTimeouts, Timeouts
+from dragoman.config.settings import ClientKey, Config, ModelTimeouts, Timeouts
 from dragoman.config.settings import Model as ModelSettings
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.deadlines import Deadlines
@@ -306,8 +306,15 @@ def _timers(timeouts: Timeouts) -> Timers:
 
 
 def _client_keys(config: Config) -> ClientKeys:
-    keys = [(key.name or unnamed(key.key.reveal()), key.key.reveal(), key.models) for key in config.auth.keys]
-    return ClientKeys(keys, required=needs_key(config), any_host=config.auth.open)
+    keys = [(key.key.reveal(), _caller(key)) for key in config.auth.keys]
+    own = is_loopback(config.server.host) and not config.auth.open
+    anyone = ANYONE if own else EVERYBODY
+    return ClientKeys(keys, required=needs_key(config), any_host=config.auth.open, anyone=anyone)
+
+
+def _caller(key: ClientKey) -> Caller:
+    name = key.name or unnamed(key.key.reveal())
+    return Caller(name, None if key.models is None else frozenset(key.models), frozenset(key.scopes))
 
 
 def needs_key(config: Config) -> bool:

@@ -12,6 +12,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -20,42 +21,55 @@ from dragoman import ir
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
 
 
+Scope: TypeAlias = Literal["inference", "admin"]
+"""What a path is for: models and what belongs to them, or the administration of the gateway."""
+
+INFERENCE: Final[frozenset[Scope]] = frozenset({"inference"})
+
+
 class Caller(msgspec.Struct, frozen=True):
     """An authenticated client. name: for logs, and whose state it finds. models: the names it may use, None =
-    all.
+    all. scopes: the kinds of paths that it may call.
     """
 
     name: str
     models: frozenset[str] | None = None
+    scopes: frozenset[Scope] = INFERENCE
 
     def may_use(self, model: str) -> bool:
         """Whether the key is granted this model name."""
         return self.models is None or model in self.models
 
+    def barred(self, scope: Scope) -> ir.Fault | None:
+        """Why a path of this scope may not be called; None = it may."""
+        return None if scope in self.scopes else _BARRED[scope]
 
-ANYONE = Caller("anyone")
+
+ANYONE = Caller("anyone", scopes=frozenset({"inference", "admin"}))
+"""Whoever reaches a gateway that is open on its own machine."""
+EVERYBODY = Caller("anyone")
+"""Whoever reaches a gateway that is open to other machines: a stranger, perhaps, who administers nothing."""
 
 
 class ClientKeys:
-    """The keys of one configuration. required: whether a request needs one.
+    """The keys of one configuration. required: whether a request needs one; a known one is believed anyhow.
 
-    keys: (name, secret, granted models or None). hosts: further Host names that are ours. any_host:
-    every name is, because the operator says that something else stands in front.
+    keys: who presents which secret. hosts: further Host names that are ours. any_host: every name is,
+    because the operator says that something else stands in front. anyone: who calls without a known key.
     """
 
     def __init__(
         self,
-        keys: Iterable[tuple[str, str, Iterable[str] | None]] = (),
+        keys: Iterable[tuple[str, Caller]] = (),
         *,
         required: bool,
         hosts: Iterable[str] = (),
         any_host: bool = False,
+        anyone: Caller = ANYONE,
     ) -> None:
+        self._anyone = anyone
         self._any_host = any_host
-        self._callers = {
-            _digest(secret): Caller(name, None if models is None else frozenset(models))
-            for name, secret, models in keys
-        }
+        self._callers = {_digest(secret): caller for secret, caller in keys}
         self.required = required
         self._hosts = {"localhost", *(name for host in hosts if (name := _read_host(host)[0]))}
 
@@ -63,12 +77,12 @@ class ClientKeys:
         """The caller, or the fault to answer with. headers: lower-case names. key: what the request's address
         holds, where its protocol puts it there; a header is believed before it.
         """
-        if not self.required:
-            return ANYONE if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
         key = presented(headers) or key
-        if not key:
-            return _MISSING
-        return self._callers.get(_digest(key)) or _WRONG
+        if key and (known := self._callers.get(_digest(key))) is not None:
+            return known
+        if self.required:
+            return _WRONG if key else _MISSING
+        return self._anyone if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
 
     def _is_ours(self, host: str) -> bool:
         name, is_address = _read_host(host)
@@ -125,6 +139,14 @@ _MISSING = ir.Fault(
     code="invalid_api_key",
 )
 _WRONG = ir.Fault("authentication", "The key is not known to this gateway.", code="invalid_api_key")
+_BARRED: Final[dict[Scope, ir.Fault]] = {
+    scope: ir.Fault(
+        "permission",
+        f"This path needs a key with the scope {scope!r} (auth.keys[].scopes).",
+        code="insufficient_scope",
+    )
+    for scope in ("inference", "admin")
+}
 _FOREIGN_HOST = ir.Fault(
     "permission",
     "The Host header names another machine. An open gateway answers to localhost and IP addresses only.",

@@ -230,7 +230,8 @@ def _with_key(found: Loaded) -> tuple[Loaded, ClientKey | None]:
     if auth.keys or auth.open or not needed:
         return found, None
     own = kept_or_made(found.home)
-    keys = (Setting(key=Secret(own.key), name="made at the first start"),)
+    secret = Secret(own.key)
+    keys = (Setting(key=secret, name="made at the first start", scopes=("inference", "admin")),)
     config = msgspec.structs.replace(found.config, auth=msgspec.structs.replace(auth, keys=keys))
     return msgspec.structs.replace(found, config=config), own
 

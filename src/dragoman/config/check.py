@@ -159,6 +159,8 @@ class _Checker:
             if client.name is not None and client.name in seen:
                 self.problem(f"{path}.name", f"the name {client.name} is taken by another key")
             seen |= {client.name} if client.name else set()
+            if not client.scopes:
+                self.problem(f"{path}.scopes", "a key without any scope opens nothing")
             self.key(client.key.reveal(), path, [other.key.reveal() for other in auth.keys[:index]])
 
     def provider(self, name: str, settings: ProviderSettings, path: str) -> None:

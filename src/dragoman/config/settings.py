@@ -143,6 +143,14 @@ class ClientKey(Section, frozen=True):
     models: Annotated[
         tuple[str, ...] | None, about("The only models and aliases that it may use.", default="all")
     ] = None
+    scopes: Annotated[
+        tuple[Literal["inference", "admin"], ...],
+        about(
+            "What it may call: `inference` (models, and what belongs to their answers), `admin` "
+            "(`/admin/…`), or both. Without any keys, whoever calls on this machine may do both; where "
+            "`auth.open` lets everybody in, only inference."
+        ),
+    ] = ("inference",)
 
 
 class Auth(Section, frozen=True):
@@ -151,8 +159,8 @@ class Auth(Section, frozen=True):
     keys: Annotated[
         tuple[ClientKey, ...],
         about(
-            "The keys of clients: the key alone, or `{name, key, models}`. In the environment several are "
-            "separated by commas.",
+            "The keys of clients: the key alone, or `{name, key, models, scopes}`. In the environment "
+            "several are separated by commas.",
             env="DRAGOMAN_API_KEY",
         ),
     ] = ()

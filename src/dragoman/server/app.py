@@ -165,6 +165,8 @@ class App:
         if isinstance(caller, ir.Fault):
             raise RequestFailed(caller)
         exchange.client = caller.name
+        if endpoint is not None and (barred := caller.barred(endpoint.scope)) is not None:
+            raise RequestFailed(barred)
         if (stated := headers.get(hops.HEADER)) is not None and (loop := hops.arrived(stated)) is not None:
             raise RequestFailed(loop)
         return caller

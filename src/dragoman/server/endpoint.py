@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from dragoman.accounts.keys import Caller
+from dragoman.accounts.keys import Caller, Scope
 from dragoman.dialects.dialect import Dialect
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
@@ -37,7 +37,8 @@ class Handler(msgspec.Struct, frozen=True):
 
 class Endpoint(msgspec.Struct, frozen=True):
     """One path. template: how logs and metrics name it. methods: none = there is nothing at the path. public:
-    needs no key. key_in_query: its protocol's clients may put their key behind the `?`, as `key`.
+    needs no key. key_in_query: its protocol's clients may put their key behind the `?`, as `key`. scope: what
+    its callers need.
     """
 
     template: str
@@ -45,3 +46,4 @@ class Endpoint(msgspec.Struct, frozen=True):
     methods: Mapping[str, Handler]
     public: bool = False
     key_in_query: bool = False
+    scope: Scope = "inference"

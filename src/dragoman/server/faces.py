@@ -95,7 +95,7 @@ class PathTable:
             for path in ("/v1" + below, below):
                 self._add_endpoint(Endpoint(path, face, methods))
         for path, methods in SessionsApi(self._gateway).paths():
-            endpoint = Endpoint(path, self._default_face, methods)
+            endpoint = Endpoint(path, self._default_face, methods, scope="admin")
             if (before := path.removesuffix("{id}")) == path:
                 self._add_endpoint(endpoint)
             else:  # clients choose these ids

@@ -1,4 +1,4 @@
-"""Sessions over HTTP: /admin/sessions. Whoever asks sees the sessions of its own key."""
+"""Sessions over HTTP: /admin/sessions, for keys of the scope `admin`, each of which sees its own sessions."""
 
 from __future__ import annotations
 

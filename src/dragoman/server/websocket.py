@@ -107,6 +107,8 @@ class Sockets:
             if isinstance(caller, ir.Fault):
                 raise RequestFailed(caller)
             exchange.client = caller.name
+            if endpoint is not None and (barred := caller.barred(endpoint.scope)) is not None:
+                raise RequestFailed(barred)
             if not self._origins.admits(headers.get("origin")):
                 raise RequestFailed(_FOREIGN_ORIGIN)
             language = None if endpoint is None else LANGUAGES.get(endpoint.template.removeprefix("/v1"))

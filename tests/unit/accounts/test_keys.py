@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from dragoman import ir
-from dragoman.accounts.keys import ANYONE, Caller, ClientKeys, is_loopback, presented, unnamed
+from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, is_loopback, presented, unnamed
 
-KEYS = ClientKeys([("ann", "key-a", None), ("bob", "key-b", ["m"])], required=True)
-OPEN = ClientKeys(required=False, hosts=["gateway.lan", "Other.LAN:8080", "]"])
+CAROL = Caller("carol", scopes=frozenset({"admin"}))
+KNOWN = [("key-a", Caller("ann")), ("key-b", Caller("bob", frozenset({"m"}))), ("key-c", CAROL)]
+KEYS = ClientKeys(KNOWN, required=True)
+OPEN = ClientKeys(KNOWN, required=False, hosts=["gateway.lan", "Other.LAN:8080", "]"])
 
 
 @pytest.mark.parametrize(
@@ -30,7 +32,7 @@ def test_a_known_key_names_its_caller(headers: dict[str, str]) -> None:
         {},
         {"authorization": "Bearer "},
         {"authorization": "Basic key-a"},
-        {"x-api-key": "key-c"},
+        {"x-api-key": "key-d"},
         {"x-api-key": "\udcff"},
     ],
 )
@@ -47,6 +49,26 @@ def test_a_key_may_be_granted_some_models_only() -> None:
     assert not bob.may_use("n")
 
 
+def test_a_key_opens_what_its_scopes_say() -> None:
+    """2.20: models for most; the administration for those who are to have it, and then nothing else."""
+    for caller, opened in ((Caller("ann"), "inference"), (CAROL, "admin")):
+        for scope in ("inference", "admin"):
+            barred = caller.barred(scope)
+            assert (barred is None) is (scope == opened)
+            if barred is not None:
+                assert (barred.kind, barred.code) == ("permission", "insufficient_scope")
+                assert scope in barred.message
+
+
+def test_a_known_key_is_believed_where_none_is_needed() -> None:
+    """An open gateway has an owner too."""
+    stranger = ClientKeys(KNOWN, required=False, any_host=True, anyone=EVERYBODY)
+    assert stranger.authenticate({"x-api-key": "key-c", "host": "evil.example"}) == CAROL
+    assert stranger.authenticate({"x-api-key": "key-d", "host": "evil.example"}) == EVERYBODY
+    assert EVERYBODY.barred("admin") is not None
+    assert ANYONE.barred("admin") is None
+
+
 def test_an_authorization_header_counts_before_the_other() -> None:
     assert presented({"authorization": "Bearer one", "x-api-key": "two"}) == "one"
 
@@ -55,7 +77,7 @@ def test_an_authorization_header_counts_before_the_other() -> None:
 def test_a_header_is_believed_before_the_address(header: str) -> None:
     assert KEYS.authenticate({}, "key-a") == Caller("ann")
     assert KEYS.authenticate({header: "key-b"}, "key-a") == Caller("bob", frozenset({"m"}))
-    assert isinstance(KEYS.authenticate({header: "key-c"}, "key-a"), ir.Fault)
+    assert isinstance(KEYS.authenticate({header: "key-d"}, "key-a"), ir.Fault)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Made:
 
 @pytest.fixture
 async def made(tmp_path: Path) -> AsyncIterator[Made]:
-    made = Made(gateway(tmp_path, [_OWN, _OTHER]))
+    made = Made(gateway(tmp_path, [{"key": key, "scopes": ["inference", "admin"]} for key in (_OWN, _OTHER)]))
     await made.make()
     yield made
     await made.asker.close()
