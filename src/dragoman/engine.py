@@ -14,7 +14,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.capabilities import refuse
-from dragoman.dialects.defaults import with_defaults
+from dragoman.dialects.defaults import opens_with_system, with_defaults
 from dragoman.dialects.dialect import WireRequest
 from dragoman.embed import NO_EMBEDDINGS, embedder
 from dragoman.errors import RequestFailed, WireError
@@ -42,6 +42,10 @@ class Engine:
     def table(self) -> Table:
         """What model names stand for."""
         return self._runtime.table
+
+    def rename(self, table: Table) -> None:
+        """Let names stand for what this table says, for requests that come from now on."""
+        self._runtime = msgspec.structs.replace(self._runtime, table=table)
 
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
         """Answer one request, whatever happens. Only the client's own going away leaves through here."""
@@ -127,7 +131,23 @@ class Engine:
             raise RequestFailed(_not_granted(route.asked))
         wished = work.inbound.headers.get("x-dragoman-strict")
         work.strict = route.strict if wished is None else _stricter(wished, route.strict)
-        if work.operation == "chat" and (route.defaults or route.system_prompt is not None):
+        if work.operation == "chat":
+            self._fill_in(work)
+
+    def _fill_in(self, work: Work) -> None:
+        """What the alias adds to a request: what goes before it, and what it leaves open."""
+        route = work.route
+        if route.opening and not opens_with_system(work.request):
+            request, added = work.request, len(route.opening)
+            work.request = msgspec.structs.replace(request, messages=route.opening + request.messages)
+            # What is continued comes first of all, unless the client's system message does.
+            work.wire.continued = (0, work.wire.continued[1] + added)
+            work.sealed = tuple(
+                msgspec.structs.replace(sealed, start=sealed.start + added, stop=sealed.stop + added)
+                for sealed in work.sealed
+            )
+            work.changed = True
+        if route.defaults or route.system_prompt is not None:
             work.request = with_defaults(work.request, route.defaults, route.system_prompt)
             work.changed = True
 

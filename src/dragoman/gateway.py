@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from dragoman import ir
 from dragoman.assembly import Assembly, assemble
 from dragoman.config.load import Loaded, load
@@ -29,11 +31,12 @@ from dragoman.observe.performance import Performance
 from dragoman.providers.catalog import DialectName
 from dragoman.responses.background import Background
 from dragoman.responses.keeping import Keeping
-from dragoman.routing.route import Entry, Model
+from dragoman.routing.route import Entry, Model, Route
 from dragoman.runtime import Runtime
 from dragoman.seams import SYSTEM, Seams
 from dragoman.sessions import Remembering
 from dragoman.state.store import StoreFailed
+from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
 from dragoman.version import __version__
@@ -91,6 +94,7 @@ class Gateway:
         """Whoever serves a request now."""
         self._own = dict(upstreams or {})
         self._models: list[Model] = []
+        self._made: dict[str, Route] = {}
         self._hooks = Hooks(hooks)
         self._observers = list(observers)
         self._began = seams.now()
@@ -242,6 +246,24 @@ class Gateway:
         """The model list."""
         return self._running.names.entries()
 
+    @property
+    def made(self) -> Mapping[str, Route]:
+        """The names that were made while the gateway runs."""
+        return self._made
+
+    def make(self, name: str, route: Route | None) -> None:
+        """Let a name stand for a route from now on, whoever asks; None = not any more. Only this process
+        knows of it, and forgets it when it ends. What runs is not touched.
+        """
+        if route is None:
+            del self._made[name]
+        else:
+            self._made[name] = msgspec.structs.replace(route, asked=name, created=int(self.seams.now()))
+        names = self._running.names
+        names = msgspec.structs.replace(names, table=names.table.also(dict(self._made)))
+        self._assembly = msgspec.structs.replace(self._running, names=names)
+        self.engine.rename(names.table)
+
     def example_model(self) -> str | None:
         """A model to try: the default one, else the first whose provider is real."""
         if self.config.default_model is not None:
@@ -249,6 +271,12 @@ class Gateway:
         entries = self.entries()
         real = [entry.id for entry in entries if entry.provider != "simulate"]
         return next(iter(real or [entry.id for entry in entries]), None)
+
+    @property
+    def local(self) -> LocalUpstream | None:
+        """The models of this machine, None where there are none."""
+        upstream = self._running.upstreams.get("local")
+        return upstream if isinstance(upstream, LocalUpstream) else None
 
     @property
     def origin(self) -> str:

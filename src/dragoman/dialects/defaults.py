@@ -29,13 +29,17 @@ def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_promp
             changes["sampling"] = msgspec.structs.replace(request.sampling, **sampling)
         if given.extra:
             changes["extra"] = ir.merge(given.extra, request.extra)
-    opens_with_system = bool(request.system) or (
-        bool(request.messages) and request.messages[0].role in ("system", "developer")
-    )
-    if system_prompt is not None and not opens_with_system:
+    if system_prompt is not None and not opens_with_system(request):
         # Not a message of its own: places in messages stay those that the client wrote.
         changes["system"] = (ir.Text(system_prompt),)
     return msgspec.structs.replace(request, **changes) if changes else request
+
+
+def opens_with_system(request: ir.Request) -> bool:
+    """Whether the client says itself who the model is to be."""
+    return bool(request.system) or (
+        bool(request.messages) and request.messages[0].role in ("system", "developer")
+    )
 
 
 def _absent(request: Any, given: Any, fields: tuple[str, ...]) -> dict[str, Any]:

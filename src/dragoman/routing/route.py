@@ -1,6 +1,7 @@
 """What a model name stands for: a pure function over a table that is built once per configuration.
 
-A name is looked up in this order, and the first that fits answers:
+A name is looked up in this order, and the first that fits answers; before them all come the names that are
+made while the gateway runs (`Table.also`):
 
     1. an alias of exactly this name, whose target is looked up in turn
     2. a configured model of exactly this name
@@ -27,7 +28,7 @@ import msgspec
 
 from dragoman.dialects.facts import UNKNOWN, Capability, Facts
 from dragoman.errors import ConfigError, Problem, RequestFailed
-from dragoman.ir import Fault
+from dragoman.ir import Fault, Message
 from dragoman.providers.models import facts_for
 
 Strict: TypeAlias = bool | Literal["all"]
@@ -161,8 +162,9 @@ class Route(msgspec.Struct, frozen=True):
 
     asked: the name as it was asked for, the default model's when none was. deployments: at least one,
     in order of preference. defaults: request fields in the chat dialect's words, for fields that the
-    client left out. system_prompt: put first unless the client's messages open with a system message. api:
-    the operator's word for the protocol to ask in.
+    client left out. system_prompt: put first unless the client's messages open with a system message;
+    opening: messages after it, under the same condition. api: the operator's word for the protocol to ask in.
+    created: since when there is this name, Unix seconds.
     """
 
     asked: str
@@ -172,6 +174,8 @@ class Route(msgspec.Struct, frozen=True):
     strict: Strict = False
     check_output: bool = False
     api: str | None = None
+    opening: tuple[Message, ...] = ()
+    created: int = CREATED
 
     def shown(self, deployment: Deployment) -> str | None:
         """The name that the answer shows: the one asked for, or None where the upstream's own is that one."""
@@ -205,6 +209,7 @@ class Table:
         "_default",
         "_fallback",
         "_general",
+        "_made",
         "_met",
         "_models",
         "_patterns",
@@ -223,6 +228,7 @@ class Table:
         self._patterns = patterns
         self._general = general
         self._aliases: dict[str, Route] = {}
+        self._made: Mapping[str, Route] = {}
         self._met: dict[str, Route] = {}
         self._fallback: Route | None = None
         self._default: Route | None = None
@@ -261,6 +267,13 @@ class Table:
                 problems.append(Problem("default_model", f"no model is called {default_model!r}"))
         if problems:
             raise ConfigError(*problems)
+        return table
+
+    def also(self, made: Mapping[str, Route]) -> Table:
+        """This table with names beside its own, in the place of those that it had beside them."""
+        table = Table(self._providers, self._models, self._patterns, self._general)
+        table._aliases, table._made = self._aliases, made
+        table._met, table._fallback, table._default = self._met, self._fallback, self._default
         return table
 
     def resolve(self, name: str | None) -> Route:
@@ -323,7 +336,7 @@ class Table:
         self._fallback = self._aliases.pop(CATCH_ALL, None)
 
     def _find(self, name: str) -> Route | None:
-        return self._aliases.get(name) or self._model(name)
+        return self._made.get(name) or self._aliases.get(name) or self._model(name)
 
     def _model(self, name: str) -> Route | None:
         """Everything but aliases. Names that clients make up are remembered too, but not without bound."""
@@ -359,6 +372,7 @@ class Table:
         )
 
     def _names(self) -> Iterator[str]:
+        yield from self._made
         yield from self._aliases
         yield from self._models
         for provider in self._providers.values():
@@ -454,6 +468,7 @@ def _entry(route: Route) -> Entry:
         route.asked,
         first.provider,
         first.name,
+        route.created,
         capabilities=tuple(name for name in get_args(Capability) if getattr(facts, name)),
         context_window=facts.context,
         max_output_tokens=facts.max_output,
