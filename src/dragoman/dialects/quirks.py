@@ -45,8 +45,8 @@ class Quirks(Value, frozen=True):
     media_urls: bool = True
     """Whether media may be named by URL; otherwise the gateway fetches them and sends their bytes."""
     answer_images: bool = False
-    """Whether the `images` of an assistant's message may be sent back. The specification has no such member:
-    elsewhere they move to a user's message."""
+    """Whether the pictures of an assistant's message may be sent back. The specifications have none there:
+    elsewhere they move to a user's message. Anthropic's protocol reads it, too."""
     assistant_names: bool = True
     """Whether `name` on user and assistant messages is accepted."""
     cache_marks: Literal["prompt_cache_breakpoint", "cache_control", "none"] = "none"
@@ -113,15 +113,20 @@ _NEED_CODEC = tuple(
 
 
 def _sends_images_back(body: Mapping[str, Any]) -> bool:
-    """Whether an assistant's message holds the pictures of an earlier answer.
+    """Whether an assistant's message holds the pictures of an earlier answer: of chat's or of Anthropic's.
 
-    Asked of every relayed attempt: one look at each message, and no more.
+    Asked of every relayed attempt: one look at each message, and at the parts of an assistant's.
     """
     messages = body.get("messages")
     if type(messages) is not list:
         return False
-    shown = [message for message in messages if type(message) is dict and "images" in message]
-    return bool(shown) and any(message.get("role") == "assistant" for message in shown)
+    said = [message for message in messages if type(message) is dict and message.get("role") == "assistant"]
+    return any("images" in message for message in said) or any(
+        type(part) is dict and part.get("type") == "image"
+        for message in said
+        if type(parts := message.get("content")) is list
+        for part in parts
+    )
 
 
 def _has_strange_items(body: Mapping[str, Any]) -> bool:

@@ -251,8 +251,7 @@ _MAGIC = {"/9j/": "image/jpeg", "iVBOR": "image/png", "R0lGOD": "image/gif", "Uk
 
 def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
     if scope.answer and not scope.own:
-        scope.report.lose(where, f"an answer cannot hold {block.kind} here", "meaning")
-        return None
+        return _shown(block, scope, where)
     if block.form == "web_search_result":
         out: _Wire = {"type": "web_search_result", "url": block.url, "title": block.name}
         if block.sealed is not None:
@@ -275,6 +274,21 @@ def _media_out(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
     if block.detail not in {None, "auto"}:  # left to the provider, as it is here
         scope.report.lose(f"{where}.detail", "images have no level of detail here", "hint")
     return _finish(out, block, scope, where)
+
+
+def _shown(block: ir.Media, scope: Scope, where: str) -> _Wire | None:
+    """A medium of another protocol's answer: pictures in the form that requests have, sounds as their words.
+
+    The API's own models answer with neither. Its clients read a picture as a block with a `source`.
+    """
+    if block.kind == "image" and (block.data is not None or block.url is not None):
+        _lose_seal(block.sealed, scope, where)
+        return _finish({"type": "image", "source": _source_out(block, scope, where)}, block, scope, where)
+    if block.transcript:
+        scope.report.lose(where, f"an answer cannot hold {block.kind} here; its words are shown", "meaning")
+        return {"type": "text", "text": block.transcript}
+    scope.report.lose(where, f"an answer cannot hold {block.kind} here", "meaning")
+    return None
 
 
 def _title(out: _Wire, name: str, scope: Scope, where: str) -> None:

@@ -16,6 +16,7 @@ from dragoman import ir
 from dragoman.dialects.anthropic.block_encoder import Scope, bare_text, encode_block, encode_mark
 from dragoman.dialects.anthropic.terms import restore
 from dragoman.dialects.dialect import Target
+from dragoman.dialects.loss import Report
 from dragoman.dialects.waiting import Waiting
 
 _Wire = dict[str, Any]
@@ -34,6 +35,50 @@ def safe_id(stated: str) -> str:
         return stated
     digest = hashlib.blake2b(stated.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
     return f"{_UNSAFE.sub('_', stated)}_{digest}".lstrip("_")
+
+
+def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
+    """Our own history with the pictures that another model drew in the user's turns that follow.
+
+    The API takes pictures of users alone. Histories that hold none come back as they are.
+    """
+    if not any(_drawn(message) for message in messages):
+        return messages
+    out: list[_Wire] = []
+    moved: list[_Wire] = []
+    for index, message in enumerate(messages):
+        if drawn := _drawn(message):
+            report.change(f"messages[{index}]", "messages[].content[]", "media stand in a user's turn here")
+            moved += drawn
+            rest = [block for block in message["content"] if block not in drawn]
+            if rest:
+                out.append({**message, "content": rest})
+        elif moved and message["role"] == "user":
+            out.append({**message, "content": _after_results(message["content"], moved)})
+            moved = []
+        else:
+            out.append(message)
+    if moved:
+        out.append({"role": "user", "content": moved})
+    return out
+
+
+def _drawn(message: _Wire) -> list[_Wire]:
+    """The pictures of an assistant's message."""
+    content = message.get("content")
+    if message["role"] != "assistant" or type(content) is not list:
+        return []
+    return [block for block in content if block.get("type") == "image"]
+
+
+def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire]:
+    """A user's content with something in front of it, but for results, which come first."""
+    if isinstance(content, str):
+        return [*moved, {"type": "text", "text": content}]
+    results = next(
+        (at for at, block in enumerate(content) if block.get("type") != "tool_result"), len(content)
+    )
+    return [*content[:results], *moved, *content[results:]]
 
 
 class _Turn:

@@ -8,7 +8,7 @@ from typing import Any
 from dragoman import ir
 from dragoman.dialects.anthropic.block_decoder import decode_content, decode_mark
 from dragoman.dialects.anthropic.block_encoder import Scope, encode_blocks, encode_mark
-from dragoman.dialects.anthropic.history import encode_history
+from dragoman.dialects.anthropic.history import encode_history, without_pictures
 from dragoman.dialects.anthropic.output import decode_output, encode_output
 from dragoman.dialects.anthropic.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.anthropic.terms import (
@@ -258,7 +258,7 @@ def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any]) -> Non
         body["system"] = system[0].text
     elif system:
         body["system"] = encode_blocks(system, scope, "system")
-    body["messages"] = messages
+    body["messages"] = without_pictures(messages, scope.report)
 
 
 def _configure(request: ir.Request, target: Target, body: dict[str, Any]) -> None:

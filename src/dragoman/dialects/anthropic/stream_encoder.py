@@ -40,10 +40,13 @@ class _Block:
 
     prefix: what the bytes of its main delta begin with; before the first one also the block's start.
     started: whether its start has been sent. silent: it has no form here. said: something of its content has
-    been sent. part: the last summary part of reasoning.
+    been sent. part: the last summary part of reasoning. fold: what has come of a medium, which is told whole.
     """
 
-    __slots__ = ("block", "delta", "index", "number", "part", "prefix", "said", "sealed", "silent", "started")
+    __slots__ = (
+        *("block", "delta", "fold", "index", "number", "part", "prefix", "said", "sealed", "silent"),
+        "started",
+    )
 
     def __init__(self, index: int, number: int, block: ir.Block, kind: bytes) -> None:
         self.index = index
@@ -55,6 +58,7 @@ class _Block:
         self.said = False
         self.sealed: str | None = None
         self.part: int | None = None
+        self.fold: ir.Fold | None = None
 
 
 _GROWS = (ir.Text, ir.Refusal, ir.Thinking)
@@ -63,6 +67,8 @@ _KINDS: dict[type, bytes] = {
     ir.Refusal: b'text_delta","text',
     ir.Thinking: b'thinking_delta","thinking',
     ir.ToolCall: b'input_json_delta","partial_json',
+    ir.Media: b'text_delta","text',  # a sound is told in its words
+    ir.Json: b'text_delta","text',
 }
 
 
@@ -184,6 +190,11 @@ class StreamEncoder:
         self._current = state
         if not self._own and isinstance(block, _GROWS) and not _is_whole(block):
             return b""  # begun with its first words: an empty block would be refused when it is sent back
+        if not self._own and isinstance(block, ir.Media):
+            state.fold = ir.Fold()
+            state.fold.add(ir.Start(NAME))
+            state.fold.add(ir.Open(0, block))
+            return b""
         return self._begin(state)
 
     def _begin(self, state: _Block) -> bytes:
@@ -196,6 +207,8 @@ class StreamEncoder:
         if wire is None:
             state.silent = True
             return b""
+        if wire["type"] == "text":
+            return self._begin_text(state, block, wire)
         state.started = True
         rest = b""
         if isinstance(block, ir.ToolCall):
@@ -276,6 +289,9 @@ class StreamEncoder:
         state = self._current
         if state is None or state.index != event.index or event.candidate:
             return self._elsewhere(event)
+        if state.fold is not None:
+            state.fold.add(msgspec.structs.replace(event, index=0))
+            return b""
         if not isinstance(state.block, ir.Thinking):
             where = f"candidates[0].blocks[{event.index}].sealed"
             self._report.lose(where, "a seal of another provider cannot be carried here", "quality")
@@ -303,10 +319,13 @@ class StreamEncoder:
         return _DELTA % (state.number, b'citations_delta","citation') + _dumps(citation) + _END
 
     def _media(self, event: ir.MediaDelta) -> bytes:
-        return self._elsewhere(event) if self._is_elsewhere(event) else b""
-
-    def _is_elsewhere(self, event: ir.MediaDelta) -> bool:
-        return self._current is None or self._current.index != event.index or event.candidate != 0
+        """More of a medium, which is told whole at its end."""
+        state = self._current
+        if state is None or state.index != event.index or event.candidate:
+            return self._elsewhere(event)
+        if state.fold is not None:
+            state.fold.add(msgspec.structs.replace(event, index=0))
+        return b""
 
     def _elsewhere(self, event: Any) -> bytes:
         """Something of a block that is not being streamed: held, if it is still to come."""
@@ -327,7 +346,8 @@ class StreamEncoder:
         state = self._current
         if state is None or state.index != event.index or event.candidate:
             return self._elsewhere(event)
-        out = self._last_words(state, event.block)
+        out = b"" if state.fold is None else self._whole(state, state.fold, event.block)
+        out += self._last_words(state, event.block)
         if state.started:
             out += _BLOCK_STOP % state.number
             self._number += 1
@@ -335,6 +355,11 @@ class StreamEncoder:
             encode_block(event.block or state.block, self._scope, f"candidates[0].blocks[{state.index}]")
         self._current = None
         return out + self._release() if self._held else out
+
+    def _whole(self, state: _Block, fold: ir.Fold, final: ir.Block | None) -> bytes:
+        """A medium, once all of it is there."""
+        state.block = final or fold.block(0)
+        return self._begin(state)
 
     def _last_words(self, state: _Block, final: ir.Block | None) -> bytes:
         """What is still owed of a block: content that only its final form states, and the signature."""

@@ -255,7 +255,24 @@ def test_what_cannot_be_sent_is_refused_with_its_place(block: ir.Block, code: st
             [],
         ),
         (ir.ToolCall("c", "web_search", "{}", "builtin", "provider"), None, [("here", "quality")]),
-        (ir.Media("image", "image/png", "AA=="), None, [("here", "meaning")]),
+        (
+            ir.Media("image", "image/png", "AA==", sealed=SEAL),
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}},
+            [("here.sealed", "quality")],
+        ),
+        (
+            ir.Media("image", url="https://a.example/a.png"),
+            {"type": "image", "source": {"type": "url", "url": "https://a.example/a.png"}},
+            [],
+        ),
+        (ir.Media("image", file="file-1"), None, [("here", "meaning")]),
+        (
+            ir.Media("audio", "audio/wav", "AA==", transcript="Hello."),
+            {"type": "text", "text": "Hello."},
+            [("here", "meaning")],
+        ),
+        (ir.Media("audio", "audio/wav", "AA=="), None, [("here", "meaning")]),
+        (ir.Media("document", "application/pdf", "AA=="), None, [("here", "meaning")]),
     ],
 )
 def test_a_block_for_a_client(

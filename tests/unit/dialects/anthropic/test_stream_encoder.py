@@ -354,7 +354,7 @@ def test_what_has_no_form_is_skipped_by_name() -> None:
         ir.Open(0, ir.ToolCall("ws", "web_search", "", "builtin", "provider")),
         ir.ArgsDelta(0, "{}"),
         ir.Close(0),
-        ir.Open(1, ir.Media("image", "image/png")),
+        ir.Open(1, ir.Media("document", "application/pdf")),
         ir.MediaDelta(1, "AA=="),
         ir.Close(1),
         ir.Open(2, ir.Native(FOREIGN, "thing", {})),
