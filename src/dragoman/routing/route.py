@@ -262,7 +262,7 @@ class Table:
         table = cls(known, configured, patterns, general)
         table._add_aliases({alias.name: alias for alias in aliases}, problems)
         if default_model is not None:
-            table._default = table._find(default_model)
+            table._default = table.find(default_model)
             if table._default is None:
                 problems.append(Problem("default_model", f"no model is called {default_model!r}"))
         if problems:
@@ -284,12 +284,20 @@ class Table:
                     Fault("invalid_request", "you must provide a model parameter", param="model")
                 )
             return self._default
-        route = self._find(name)
+        route = self.find(name)
         if route is None and self._fallback is not None:
             route = msgspec.structs.replace(self._fallback, asked=name)
         if route is None:
             raise RequestFailed(self._unknown(name))
         return route
+
+    def find(self, name: str) -> Route | None:
+        """The route of a name, `*` apart; None = there is none."""
+        return self._made.get(name) or self._aliases.get(name) or self._model(name)
+
+    def states(self, name: str) -> bool:
+        """Whether this very name is that of a model or an alias, or was made."""
+        return name in self._made or name in self._aliases or name in self._models
 
     def entries(self, found: Mapping[str, Iterable[str]] | None = None) -> list[Entry]:
         """The model list: aliases, configured models and `provider/model`, sorted by id, each id once.
@@ -297,11 +305,11 @@ class Table:
         found: what providers that serve any model were seen to offer, by provider name.
         """
         names = {*self._names(), *_qualified(found or {})}
-        return [_entry(route) for name in sorted(names) if (route := self._find(name)) is not None]
+        return [_entry(route) for name in sorted(names) if (route := self.find(name)) is not None]
 
     def entry(self, name: str) -> Entry:
         """One line of the model list, for any name that resolves without `*`. Raises RequestFailed (404)."""
-        route = self._find(name)
+        route = self.find(name)
         if route is None:
             raise RequestFailed(self._unknown(name))
         return _entry(route)
@@ -334,9 +342,6 @@ class Table:
                 )
             self._aliases[alias.name] = route
         self._fallback = self._aliases.pop(CATCH_ALL, None)
-
-    def _find(self, name: str) -> Route | None:
-        return self._made.get(name) or self._aliases.get(name) or self._model(name)
 
     def _model(self, name: str) -> Route | None:
         """Everything but aliases. Names that clients make up are remembered too, but not without bound."""

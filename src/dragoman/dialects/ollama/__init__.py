@@ -18,7 +18,7 @@ What it cannot say, and what becomes of it:
 - an id of an answer, counts of cached and of reasoning tokens: losses.
 
 Options and members that only this server has (`num_ctx`, `keep_alive`, …) stay with it, and are a hint of a
-loss elsewhere. `generate` is the older endpoint, in terms of this one.
+loss elsewhere. `generate` is the older endpoint, in terms of this one (`GENERATE`).
 
 Files: terms (words) · options · saying (an assistant's message) · history · tools · check · request ·
 response · stream (decoder) · stream_encoder · errors · relay · locate · generate.
@@ -28,7 +28,10 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.ollama import generate
 from dragoman.dialects.ollama.check import check
 from dragoman.dialects.ollama.errors import decode_error, encode_error
 from dragoman.dialects.ollama.history import reads
@@ -68,3 +71,16 @@ DIALECT: Final = Dialect(
     place=place,
     reads=reads,
 )
+
+GENERATE: Final = msgspec.structs.replace(
+    DIALECT,
+    spec="https://docs.ollama.com/api/generate",
+    paths={},
+    check=generate.check,
+    decode_request=generate.decode_request,
+    encode_response=generate.encode_response,
+    stream_encoder=generate.Encoder,
+    maps=generate.MAPS,
+    place=generate.located,
+)
+"""What the older endpoint's clients speak. No provider is asked in it, so everything is translated."""

@@ -78,7 +78,8 @@ def _think(value: Any, path: str) -> None:
 _DURATION: Final = re.compile(r"[-+]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)")
 
 
-def _keep_alive(value: Any, path: str) -> None:
+def check_keep_alive(value: Any, path: str) -> None:
+    """Raise WireError for what is no duration: seconds, or words as Go writes them ("5m", "-1s")."""
     if type(value) in {int, float} or (type(value) is str and _DURATION.fullmatch(value)):
         return
     raise WireError(f'invalid duration "{value}"', path, "invalid_value")
@@ -91,7 +92,7 @@ _RULES: Final[dict[str, Rule]] = {
     "tools": _tools,
     "options": check_options,
     "think": _think,
-    "keep_alive": _keep_alive,
+    "keep_alive": check_keep_alive,
     "truncate": a_boolean,
     "shift": a_boolean,
     "logprobs": a_boolean,

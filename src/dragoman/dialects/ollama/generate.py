@@ -1,6 +1,6 @@
 """The older endpoint, POST /api/generate, in terms of /api/chat: one question, one answer.
 
-Pure functions on bodies. A prompt is a user's message, `system` the system's before it; an answer's text
+A prompt is a user's message, `system` the system's before it; an answer's text
 lies at the top instead of in a message. `context`, the tokens of an earlier answer, is left out in both
 directions: only the server that made them can read them. What has no form in a conversation is refused.
 
@@ -15,10 +15,18 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
+from dragoman import ir
+from dragoman.dialects.dialect import Reply, WireRequest
+from dragoman.dialects.ollama import check as chat_check
+from dragoman.dialects.ollama import locate as chat_places
+from dragoman.dialects.ollama import request as chat_request
+from dragoman.dialects.ollama import response as chat_response
+from dragoman.dialects.ollama import stream_encoder as chat_stream
 from dragoman.errors import WireError
 
 PATH: Final = "/api/generate"
 _OWN: Final = frozenset({"prompt", "system", "images", "context", "raw", "suffix", "template"})
+MAPS: Final = chat_request.MAPS - {"messages", "tools"} | _OWN
 _TEXTS: Final = ("prompt", "system", "suffix", "template")
 _MESSAGE: Final = b'"message"'
 _IN_MESSAGE: Final = re.compile(r"(\$\.|)messages\[(\d+)\]\.?(.*)")
@@ -102,3 +110,52 @@ def place(body: Mapping[str, Any], where: str) -> str:
     if rest.startswith("images"):
         return root + rest
     return root + ("system" if index == "0" and body.get("system") else "prompt")
+
+
+# --- As a dialect ------------------------------------------------------------------------------
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    body = request.body
+    try:
+        chat_check.check(_as_chat(request))
+    except WireError as error:
+        where = place(body, error.path)
+        raise WireError(error.message.replace(error.path, where), where, error.code) from error
+
+
+def decode_request(wire: WireRequest) -> ir.Request:
+    """A checked request."""
+    return chat_request.decode_request(_as_chat(wire))
+
+
+def located(request: WireRequest, where: str) -> str:
+    """A place in IR terms as a JSON path of this request."""
+    return place(request.body, chat_places.place(_as_chat(request), where))
+
+
+def _as_chat(wire: WireRequest) -> WireRequest:
+    return msgspec.structs.replace(wire, body=chat_body(wire.body))
+
+
+def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
+    """The answer. Raises RequestFailed for one that is a failure."""
+    return generated(chat_response.encode_response(response, reply))
+
+
+class Encoder:
+    """The bytes of one stream."""
+
+    __slots__ = ("_chat",)
+
+    def __init__(self, reply: Reply) -> None:
+        self._chat = chat_stream.Encoder(reply)
+
+    def feed(self, event: ir.Event) -> bytes:
+        """The bytes for one event."""
+        return generated_lines(self._chat.feed(event))
+
+    def ping(self) -> bytes:
+        """Nothing: the clients take every line for a value."""
+        return self._chat.ping()

@@ -118,6 +118,11 @@ class LocalUpstream:
         async with aclosing(self._batches(request, asked, model, call)) as batches:
             yield batches
 
+    @property
+    def models(self) -> Mapping[str, LocalModel]:
+        """What can be run, by the name that a call uses."""
+        return self._models
+
     async def loaded(self) -> Report:
         """What is in memory and what waits."""
         return await self._process.inspect()
