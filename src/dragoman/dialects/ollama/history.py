@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.ollama import pictures
 from dragoman.dialects.ollama.saying import (
     SENT,
     Saying,
@@ -46,7 +47,12 @@ def _message(message: Any, where: str) -> ir.Message:
         raise WireError("must be an object", where, "invalid_type")
     role = str(message.get("role")).lower()
     if role == "assistant":
-        return ir.Message("assistant", tuple(decode_saying(message)), extra=leftovers(message, _ASSISTANT))
+        told = [
+            part
+            for block in decode_saying(message)
+            for part in (pictures.read(block.text) if type(block) is ir.Text else (block,))
+        ]
+        return ir.Message("assistant", tuple(told), extra=leftovers(message, _ASSISTANT))
     said: list[ir.Block] = [ir.Text(content)] if (content := message.get("content")) else []
     said.extend(decode_images(message))
     if role == "tool":

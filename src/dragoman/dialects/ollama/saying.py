@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.ollama.pictures import markdown
 from dragoman.dialects.ollama.terms import leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.saying import lose_unsaid, separated
@@ -137,6 +138,9 @@ class Saying:
         self.calls.append(encode_call(block, self.mint(block.id, position), position, self.draft, where))
 
     def _media(self, block: ir.Media, where: str) -> None:
+        if self.draft.own and block.form is not None:
+            self.text += markdown(block, own=True) or ""
+            return
         self.spaced = True
         if self.draft.own and block.data is not None:
             self.images.append(block.data)
@@ -148,8 +152,13 @@ class Saying:
             self._shown(block, where)
 
     def _shown(self, block: ir.Media, where: str) -> None:
-        """A medium that the assistant made: sounds as their words. Clients fail at a picture in an answer."""
+        """A medium that the assistant made: pictures as Markdown, sounds as their words."""
         shed(block, self.draft, where)
+        shows = self.draft.answer and block.kind == "image"
+        if shows and (told := markdown(block, own=self.draft.own)) is not None:
+            self.text += separated(self.text, told)
+            self.draft.report.change(where, "message.content", "a picture is told as Markdown")
+            return
         lose_unsaid(block, self.draft, where)
         if block.transcript:
             self.text += separated(self.text, block.transcript)

@@ -14,6 +14,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.ollama.errors import error_members
+from dragoman.dialects.ollama.pictures import pieces
 from dragoman.dialects.ollama.response import encode_logprobs, ending, lose_beside, minting
 from dragoman.dialects.ollama.saying import Saying, lose_source, shed
 from dragoman.dialects.ollama.terms import NAME, dated, restore
@@ -193,6 +194,8 @@ class Encoder:
         saying.say(block, out.where)
         self._calls += len(saying.calls)
         message = saying.done()
+        if isinstance(block, ir.Media) and not saying.images:
+            return b"".join([self._words(out, piece) for piece in pieces(saying.text)])
         return self._line(message) if len(message) > 2 or message["content"] else b""
 
     # The end -------------------------------------------------------------------------------------

@@ -223,7 +223,10 @@ def test_what_an_answer_cannot_say_is_named() -> None:
         usage=ir.Usage(1, output=1, detail={"input_image": 1}, others=(("m", ir.Usage(1)),)),
     )
     message = written(response, report)["message"]
-    assert message == {"role": "assistant", "content": "No.a\n\nb"}
+    assert message == {
+        "role": "assistant",
+        "content": f"No.a\n\nb\n\n![image](data:image/png;base64,{PNG})",
+    }
     assert lost(report) == {
         "id": "hint",
         "status": "hint",
@@ -232,7 +235,6 @@ def test_what_an_answer_cannot_say_is_named() -> None:
         "candidates[0].blocks[1].citations[0]": "quality",
         "candidates[0].blocks[2]": "hint",
         "candidates[0].blocks[3]": "meaning",
-        "candidates[0].blocks[4]": "meaning",
         "candidates[0].blocks[5]": "hint",
         "usage.detail.input_image": "hint",
         "usage.others[0]": "hint",

@@ -104,7 +104,7 @@ def test_words_of_two_blocks_are_set_apart() -> None:
     assert told == [{"content": "a"}, {"content": '{"b":1}'}, {"content": "\n\nc"}]
 
 
-def test_pictures_are_lost_and_sounds_told_as_their_words() -> None:
+def test_pictures_are_told_as_markdown_and_sounds_as_their_words() -> None:
     report = Report("ollama", "response")
     told = messages(
         ir.Open(0, ir.Media("image", "image/png")),
@@ -116,10 +116,9 @@ def test_pictures_are_lost_and_sounds_told_as_their_words() -> None:
         ir.Close(1),
         report=report,
     )
-    assert told == [{"content": "Hello"}]
+    assert told == [{"content": f"![image](data:image/png;base64,{PNG})"}, {"content": "\n\nHello"}]
     assert lost(report) == {
         "id": "hint",
-        "candidates[0].blocks[0]": "meaning",
         "candidates[0].blocks[1]": "meaning",
     }
 
