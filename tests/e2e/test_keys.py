@@ -147,8 +147,11 @@ async def test_each_official_client_sends_its_key_as_it_does(
     base, enter = gate.base, stack.enter_async_context
     openai = await enter(AsyncOpenAI(base_url=f"{base}/v1", api_key=KEY, max_retries=0))
     assert (await openai.models.retrieve("m")).id == "m"
-    for sent in ({"api_key": KEY}, {"auth_token": KEY}):
-        anthropic: Any = await enter(AsyncAnthropic(base_url=base, max_retries=0, **sent))
+    for client in (
+        AsyncAnthropic(base_url=base, api_key=KEY, max_retries=0),
+        AsyncAnthropic(base_url=base, auth_token=KEY, max_retries=0),
+    ):
+        anthropic = await enter(client)
         assert (await anthropic.models.retrieve("m")).id == "m"
     google = genai.Client(api_key=KEY, http_options={"base_url": base})
     stack.callback(google.close)

@@ -27,6 +27,7 @@ from dragoman.server.embeddings import EmbeddingsApi
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.messages import NAME, PREFIXES, VERSION_HEADER, MessagesApi
+from dragoman.server.native import NativeApi
 from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
 from dragoman.server.turns import turn_of
@@ -76,6 +77,8 @@ class PathTable:
         self._add_stateful()
         self._add_messages()
         self._add_generate_content()
+        for endpoint in NativeApi(self._gateway, self._inbound).paths():
+            self._add_endpoint(endpoint)
         for path in ("/v1/models", "/models"):
             self._add(path, models)
             named = Endpoint(f"{path}/{{model}}", self._default_face, model)

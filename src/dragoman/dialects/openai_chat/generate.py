@@ -1,0 +1,150 @@
+"""One question and its text, POST /generate, as a face of its own over the chat API's request.
+
+    {prompt, systemPrompt, model, temperature, maxTokens}
+    → {id, content, model, finishReason, tokenUsage, processingTime, timestamp}
+
+For scripts that want no more than this. Whatever else a member asks is refused by name instead of being
+left out, a stream included; whatever an answer holds beside its text is a loss. Errors are the chat API's.
+There is no such upstream, so that every answer is translated.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Dialect, Reply, WireRequest
+from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_chat import DIALECT as CHAT
+from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.request import decode_request as decode_chat
+from dragoman.dialects.openai_chat.response import encode_stop, shown_model
+from dragoman.dialects.openai_chat.terms import NAME
+from dragoman.dialects.rules import Rule, a_string, integer, missing, number
+from dragoman.errors import RequestFailed, WireError
+
+_RULES: Final[dict[str, Rule]] = {
+    "prompt": a_string,
+    "systemPrompt": a_string,
+    "model": a_string,
+    "temperature": number(0, 2),
+    "maxTokens": integer(1),
+}
+_MESSAGE: Final = re.compile(r"messages\[(\d+)\]")
+_MEMBERS: Final = {"max_output": "maxTokens", "sampling.temperature": "temperature"}
+"""Members by their places in IR terms, where those are called otherwise."""
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError, with path and code, for the first mistake of a request."""
+    body = request.body
+    if body.get("prompt") is None:
+        missing("prompt")
+    for key, value in body.items():
+        if key == "stream" and not value:
+            continue
+        if (rule := _RULES.get(key)) is None:
+            raise WireError(
+                f"There is no {key[:64]!r} here: /v1/chat/completions has it.", key[:64], "unknown_parameter"
+            )
+        if value is not None:
+            rule(value, key)
+
+
+def decode_request(wire: WireRequest) -> ir.Request:
+    """A checked request: the system prompt and the prompt are a message each."""
+    get = wire.body.get
+    messages = [{"role": "user", "content": get("prompt")}]
+    if get("systemPrompt"):
+        messages.insert(0, {"role": "system", "content": get("systemPrompt")})
+    body: dict[str, Any] = {"model": get("model"), "messages": messages}
+    for member, theirs in (("temperature", "temperature"), ("maxTokens", "max_completion_tokens")):
+        if get(member) is not None:
+            body[theirs] = get(member)
+    return decode_chat(WireRequest("chat", body))
+
+
+def brief(wire: WireRequest) -> ir.Request:
+    """What is asked for, without the messages."""
+    return ir.Request(NAME, wire.body.get("model"))
+
+
+def place(request: WireRequest, where: str) -> str:
+    """A place in IR terms as a JSON path of a request."""
+    if (found := _MESSAGE.match(where)) is not None:
+        system = found[1] == "0" and request.body.get("systemPrompt")
+        return "$.systemPrompt" if system else "$.prompt"
+    return "$." + _MEMBERS.get(where, where)
+
+
+def encode_response(began: float, response: ir.Response, reply: Reply) -> dict[str, Any]:
+    """The answer. began: Unix seconds, when the request came. Its id is the gateway's own.
+
+    Raises RequestFailed for an answer that failed.
+    """
+    if response.error is not None:
+        raise RequestFailed(response.error)
+    report = reply.report
+    first = response.candidates[0] if response.candidates else ir.Candidate(())
+    where = f"candidates[{first.index}]"
+    content = "".join([_text(block, report, f"{where}.blocks[{n}]") for n, block in enumerate(first.blocks)])
+    stop = encode_stop(first.stop, Draft(report, answer=True), where, called=False, legacy=False)
+    now = began if reply.now is None else reply.now()
+    return {
+        "id": reply.id,
+        "content": content,
+        "model": shown_model(response.model, reply),
+        "finishReason": stop,
+        "tokenUsage": _usage(response.usage),
+        "processingTime": max(0, round((now - began) * 1000)),
+        "timestamp": datetime.fromtimestamp(now, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z"),
+    }
+
+
+def _text(block: ir.Block, report: Report, where: str) -> str:
+    """The text of a block; what is more than that, or something else, is named."""
+    if isinstance(block, ir.Text | ir.Refusal):
+        if isinstance(block, ir.Text) and block.citations:
+            report.lose(f"{where}.citations", "a text names no sources", "quality")
+        return block.text
+    kind = block.kind if isinstance(block, ir.Media | ir.Native) else type(block).__name__
+    severity: Any = "hint" if isinstance(block, ir.Thinking) else "meaning"
+    report.lose(where, f"an answer is a text here and holds no {kind}", severity)
+    return ""
+
+
+def _usage(usage: ir.Usage | None) -> dict[str, int] | None:
+    if usage is None:
+        return None
+    return {
+        "promptTokens": usage.input_total,
+        "completionTokens": usage.output_total,
+        "totalTokens": usage.total,
+    }
+
+
+def face(began: float) -> Dialect:
+    """The face for one request. began: Unix seconds, when it came."""
+    return msgspec.structs.replace(_FACE, encode_response=partial(encode_response, began))
+
+
+_FACE: Final = msgspec.structs.replace(
+    CHAT,
+    title="Dragoman's /generate",
+    spec="docs/clients.md",
+    version="1",
+    id_prefix="gen-",
+    check=check,
+    decode_request=decode_request,
+    brief=brief,
+    place=place,
+    maps=frozenset({*_RULES, "stream"}),
+    request_headers=frozenset(),
+)
