@@ -1,13 +1,28 @@
-"""Forms as `multipart/form-data`: fields in order, files among them.
+r"""Forms as `multipart/form-data`: fields in order, files among them.
 
-Spec: https://www.rfc-editor.org/rfc/rfc7578, https://www.rfc-editor.org/rfc/rfc2046#section-5.1
+Spec: https://www.rfc-editor.org/rfc/rfc7578, https://www.rfc-editor.org/rfc/rfc2046#section-5.1; names as
+browsers write them: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
+
+What the parser must never do: give other fields for another split of the same bytes, look at a byte more
+often than a fixed number of times, or hold more than a field's head and the beginning of a boundary.
+
+Strategy: a boundary begins with CRLF and has no other CR, so only what follows the last CR of a chunk can
+be the beginning of one. That is held back, all else is passed on. The CRLF before the first boundary, and
+before one that directly follows a head, is there already: the parser puts it in front of what it reads.
+
+Names that senders escape: `\"` and `\\` as RFC 822 has it (Python, curl of old), `%22`, `%0D` and `%0A` as
+browsers do. A backslash before anything else stands for itself (paths of Windows).
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import re
+from typing import Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import unquote_to_bytes
 
 import msgspec
+
+from dragoman.errors import WireError
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -23,3 +38,271 @@ class Field(msgspec.Struct, frozen=True):
 
 Form: TypeAlias = tuple[Field, ...]
 """The fields in their order; names may repeat."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What a field says of itself before its bytes, see `Field`."""
+
+    name: str
+    filename: str | None = None
+    kind: str | None = None
+
+
+class Pieces(NamedTuple):
+    """A body that is not joined. size: bytes of all parts together."""
+
+    parts: list[bytes | memoryview]
+    size: int
+
+
+MAX_FIELDS = 128
+"""Fields of one form. OpenAI's largest has 16 pictures, a mask and a dozen settings."""
+MAX_HEAD = 16 * 1024
+"""Bytes of one field's head."""
+MAX_TEXT = 4 * 1024 * 1024
+"""Bytes of all fields of a form that are no files. A prompt has at most 32,000 characters at OpenAI."""
+TOO_LARGE: Final = "request_too_large"
+"""The code of errors about size."""
+
+_WINDOW = 64 * 1024  # bytes looked at together: no piece is larger, and no cut copies more
+_JOINED = 4 * 1024  # values up to this size are copied between their neighbours' heads
+_BLANK = b"\r\n\r\n"
+_BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
+_FOLD = re.compile(rb"\r\n[ \t]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_PARAMETER = re.compile(
+    rb";[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*"
+    rb'(?:"([^"\\]*(?:\\.[^"\\]*)*)"[ \t]*|([^";]*))',
+    re.DOTALL,
+)
+_ESCAPED = re.compile(rb'\\(["\\])|%(22|0[AaDd])')
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\]')
+_CHARSETS: Final = {b"utf-8": "utf-8", b"iso-8859-1": "latin-1"}
+_PLAIN: Final = frozenset({b"binary", b"8bit", b"7bit"})
+
+
+class MultipartParser:
+    """Cuts one body into its fields: each is a `Head` and then its bytes, in pieces of at most 64 KiB or so.
+
+    max_fields, max_head, max_text: see MAX_FIELDS, MAX_HEAD, MAX_TEXT; what exceeds them raises WireError as
+    soon as it is seen, about size with the code TOO_LARGE. After an error the parser is of no more use.
+    """
+
+    __slots__ = (
+        "_block",
+        "_delimiter",
+        "_fields",
+        "_head",
+        "_held",
+        "_max_fields",
+        "_max_head",
+        "_max_text",
+        "_place",
+        "_skip",
+        "_text",
+    )
+
+    def __init__(
+        self,
+        boundary: bytes,
+        *,
+        max_fields: int = MAX_FIELDS,
+        max_head: int = MAX_HEAD,
+        max_text: int = MAX_TEXT,
+    ) -> None:
+        self._delimiter = b"\r\n--" + boundary
+        self._max_fields, self._max_head, self._max_text = max_fields, max_head, max_text
+        self._place: Literal["before", "head", "value", "after"] = "before"
+        self._held = b"\r\n"  # of the text that is being read: may be the beginning of a boundary
+        self._skip = 2  # bytes of what is held that are no part of the text
+        self._block = bytearray()  # what follows a boundary, to the blank line
+        self._head: Head | None = None
+        self._fields = 0
+        self._text = 0
+
+    @property
+    def field(self) -> str:
+        """The name of the field that is being read, "" before the first."""
+        return "" if self._head is None else self._head.name
+
+    def feed(self, chunk: bytes) -> list[Head | bytes]:
+        """What `chunk` brings: heads, and after each more bytes of its field. Raises WireError."""
+        pieces: list[Head | bytes] = []
+        for start in range(0, len(chunk), _WINDOW):
+            data = chunk[start : start + _WINDOW]
+            while data and self._place != "after":
+                data = self._read_head(data, pieces) if self._place == "head" else self._read(data, pieces)
+        return pieces
+
+    def close(self) -> None:
+        """The bytes have ended. Raises WireError where the last boundary is missing."""
+        if self._place != "after":
+            raise WireError("the form is cut off: its last boundary is missing", self.field)
+
+    def _read(self, data: bytes, pieces: list[Head | bytes]) -> bytes:
+        """Read text to the next boundary; gives what follows that."""
+        data = self._held + data
+        end = data.find(self._delimiter)
+        stop = end if end >= 0 else self._sure(data)
+        text = data[self._skip : stop]
+        if text and self._head is not None:
+            self._hold_text(self._head, len(text))
+            pieces.append(text)
+        if end >= 0:
+            self._place = "head"
+            return data[end + len(self._delimiter) :]
+        self._held = data[stop:]
+        if stop:
+            self._skip = 0
+        return b""
+
+    def _sure(self, data: bytes) -> int:
+        """How much of the data cannot be the beginning of a boundary."""
+        last = data.rfind(b"\r", max(0, len(data) - len(self._delimiter) + 1))
+        return last if last >= 0 and self._delimiter.startswith(data[last:]) else len(data)
+
+    def _hold_text(self, head: Head, size: int) -> None:
+        if head.filename is None:
+            self._text += size
+            if self._text > self._max_text:
+                message = f"fields that are no files have more than {self._max_text} bytes"
+                raise WireError(message, head.name, TOO_LARGE)
+
+    def _read_head(self, data: bytes, pieces: list[Head | bytes]) -> bytes:
+        """Read what follows a boundary to the blank line; gives what follows that."""
+        block, before = self._block, len(self._block)
+        block += data
+        if block.startswith(b"--"):
+            self._place = "after"
+            return b""
+        end = block.find(_BLANK, max(0, before - len(_BLANK) + 1))
+        if (len(block) if end < 0 else end) > self._max_head:
+            raise WireError(f"the head of a field has more than {self._max_head} bytes", code=TOO_LARGE)
+        if end < 0:
+            return b""
+        self._fields += 1
+        if self._fields > self._max_fields:
+            raise WireError(f"the form has more than {self._max_fields} fields", code=TOO_LARGE)
+        self._head = _head_of(bytes(block[:end]))
+        pieces.append(self._head)
+        self._place, self._held, self._skip = "value", b"\r\n", 2
+        self._block = bytearray()
+        return bytes(block[end + len(_BLANK) :])
+
+
+def boundary_of(content_type: str) -> bytes:
+    """The boundary that a `multipart/form-data` content type states. Raises WireError."""
+    kind, stated = _parameters(content_type.encode())
+    if kind != b"multipart/form-data":
+        raise WireError("the body is no multipart/form-data")
+    boundary = stated.get(b"boundary", b"")
+    if _BOUNDARY.fullmatch(boundary) is None:
+        raise WireError("the content type states no boundary of 1 to 70 characters that RFC 2046 allows")
+    return boundary
+
+
+def content_type(boundary: bytes) -> str:
+    """The content type of a body that was written with this boundary, of letters and digits."""
+    return f"multipart/form-data; boundary={boundary.decode('ascii')}"
+
+
+def written(form: Form, boundary: bytes) -> Pieces:
+    """A form as a body; large values are parts of their own, not copied.
+
+    boundary: must occur in no value; a random one does not. Raises WireError for a media type that no header
+    can hold.
+    """
+    parts: list[bytes | memoryview] = []
+    small = bytearray()
+    for field in form:
+        small += b"--%b\r\n%b\r\n\r\n" % (boundary, _written_head(field))
+        if len(field.value) <= _JOINED:
+            small += field.value
+        else:
+            parts += (bytes(small), field.value)
+            small.clear()
+        small += b"\r\n"
+    parts.append(bytes(small + b"--%b--\r\n" % boundary))
+    return Pieces(parts, sum(map(len, parts)))
+
+
+def _head_of(block: bytes) -> Head:
+    """A field's head. block: what stands between its boundary and its blank line."""
+    padding, _, lines = block.partition(b"\r\n")
+    if padding.strip(b" \t"):
+        raise WireError("a boundary is followed by something else on its line")
+    stated: dict[bytes, bytes] = {}
+    for line in _FOLD.sub(b" ", lines).split(b"\r\n") if lines else ():
+        key, colon, value = line.partition(b":")
+        key = key.strip(b" \t").lower()
+        if not colon or key in stated or _CONTROL.search(line):
+            raise WireError("a field's head is malformed")
+        stated[key] = value.strip(b" \t")
+    kind, parameters = _parameters(stated.get(b"content-disposition", b""))
+    name = _named(parameters, b"name")
+    if kind != b"form-data" or name is None:
+        raise WireError("a field has no name: expected `content-disposition: form-data; name=…`")
+    if stated.get(b"content-transfer-encoding", b"binary").lower() not in _PLAIN:
+        raise WireError("the field is encoded; send its bytes as they are", name)
+    media_type = stated.get(b"content-type")
+    return Head(name, _named(parameters, b"filename"), _text(media_type) if media_type else None)
+
+
+def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    """A header's value without its parameters, in lower case, and these."""
+    kind, _, _ = value.partition(b";")
+    parameters: dict[bytes, bytes] = {}
+    place = len(kind)
+    while (found := _PARAMETER.match(value, place)) is not None:
+        place = found.end()
+        key, quoted, plain = found[1].lower(), found[2], found[3]
+        if key in parameters:
+            raise WireError("a header states a parameter twice")
+        parameters[key] = plain.strip(b" \t") if quoted is None else _ESCAPED.sub(_unescaped, quoted)
+    if value[place:].strip(b" \t;"):
+        raise WireError("a header's parameters are malformed")
+    return kind.strip(b" \t").lower(), parameters
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return found[1] or unquote_to_bytes(found[0])
+
+
+def _named(parameters: dict[bytes, bytes], key: bytes) -> str | None:
+    """A parameter's text. The form of RFC 8187 goes first, which some clients write beside the plain one."""
+    if (extended := parameters.get(key + b"*")) is not None:
+        charset, _, encoded = extended.partition(b"'")
+        _, quote, encoded = encoded.partition(b"'")
+        encoding = _CHARSETS.get(charset.lower())
+        if not quote or encoding is None:
+            raise WireError(f"a field's {key.decode()} is in an encoding that is not known")
+        return _text(unquote_to_bytes(encoded), encoding)
+    if any(other.startswith(key + b"*") for other in parameters):  # RFC 2231's pieces
+        raise WireError(f"a field's {key.decode()} is in an encoding that is not known")
+    value = parameters.get(key)
+    return None if value is None else _text(value)
+
+
+def _text(value: bytes, encoding: str = "utf-8") -> str:
+    try:
+        return value.decode(encoding)
+    except UnicodeDecodeError:
+        raise WireError("a field's head is not in UTF-8") from None
+
+
+def _written_head(field: Field) -> bytes:
+    head = f'content-disposition: form-data; name="{_escaped(field.name)}"'
+    if field.filename is not None:
+        head += f'; filename="{_escaped(field.filename)}"'
+    if field.kind is not None:
+        if _CONTROL.search(field.kind.encode()):
+            raise WireError("a media type cannot hold control characters", field.name)
+        head += f"\r\ncontent-type: {field.kind}"
+    return head.encode()
+
+
+def _escaped(name: str) -> str:
+    """As browsers write names, but with backslashes doubled, as httpx does: many readers take one for an
+    escape, and a name that ends in one would take what follows into itself.
+    """
+    return _UNSAFE.sub(lambda found: "\\\\" if found[0] == "\\" else f"%{ord(found[0]):02X}", name)
