@@ -21,7 +21,7 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     in or out, `unsupported_value` for anything else.
     """
     if facts.tools is False:
-        if request.tools:
+        if any(not is_drawing(tool, facts) for tool in request.tools or ()):
             return _fault("unsupported_value", "This model does not support tools.", "tools")
         if facts.structured is False and request.output is not None and request.output.kind == "schema":
             return _fault("unsupported_value", "This model does not support structured outputs.", "output")
@@ -37,6 +37,11 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
         if media.kind in lacking:
             return _fault("unsupported_modality", f"This model does not take {_INPUTS[media.kind]}.", where)
     return None
+
+
+def is_drawing(tool: ir.Tool, facts: Facts) -> bool:
+    """Whether a tool asks for pictures of a model that needs none for them."""
+    return facts.draws is True and isinstance(tool, ir.ProviderTool) and tool.kind == "image_generation"
 
 
 _INPUTS: Final = {"image": "images", "audio": "audio", "video": "video", "document": "documents"}

@@ -24,7 +24,8 @@ class Facts(Value, frozen=True):
     result may hold media. thinking_budget: the smallest and the largest budget, in tokens. thinks: whether it
     thinks when nothing is said of it. bound_thinking: whether earlier thoughts are refused where anything
     before them has changed. apis: the names of the only protocols that it can be asked in, None = all that
-    its provider speaks; tool_apis: those of them in which it may think while it has functions to call.
+    its provider speaks; tool_apis: those of them in which it may think while it has functions to call. draws:
+    whether it answers with pictures by itself, so that it needs no tool for them.
     """
 
     context: int | None = None
@@ -49,6 +50,7 @@ class Facts(Value, frozen=True):
     bound_thinking: bool | None = None
     apis: tuple[str, ...] | None = None
     tool_apis: tuple[str, ...] | None = None
+    draws: bool | None = None
 
     @property
     def restricts(self) -> bool:

@@ -369,7 +369,7 @@ _GEMINI_3: Final = _but(
     mixed_tools=True,
     media_results=True,
 )
-_GEMINI_PICTURES: Final = Facts(tools=False, images=True, signed_calls=False)
+_GEMINI_PICTURES: Final = Facts(tools=False, images=True, signed_calls=False, draws=True)
 
 _GOOGLE: Final = (
     Row(("gemini-1.5-*",), _GEMINI_2, _GEMINI_DOCS),
@@ -387,7 +387,8 @@ _GOOGLE: Final = (
     ),
     Row(
         ("gemini-3-pro-image*", "gemini-3.1-flash-image*", "gemini-3.1-flash-lite-image*"),
-        _but(_GEMINI_PICTURES, signed_calls=None, reasoning=True, thinking=("level",)),
+        # takes Google Search, hence not every tool is refused
+        _but(_GEMINI_PICTURES, tools=None, signed_calls=None, reasoning=True, thinking=("level",)),
         _GEMINI_IMAGES,
     ),
 )

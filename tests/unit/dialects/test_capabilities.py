@@ -14,6 +14,7 @@ SOUND = ir.Media("audio", "audio/wav", data="AA==")
 PDF = ir.Media("document", "application/pdf", file="file-1")
 NOTE = ir.Media("document", text="plain")
 USER = ir.Message("user", (TEXT,))
+DRAW = ir.ProviderTool("responses", "image_generation", {"type": "image_generation"})
 SCHEMA = ir.Output("schema", {"type": "object"})
 NOTHING = Facts(tools=False, images=False, audio=False, documents=False, structured=False, reasoning=False)
 
@@ -27,6 +28,13 @@ def request(*blocks: ir.Block, **more: object) -> ir.Request:
     [
         (request(tools=(ir.Function("f"),)), Facts(tools=False), "unsupported_value", "tools"),
         (request(output=SCHEMA), Facts(tools=False, structured=False), "unsupported_value", "output"),
+        (request(tools=(DRAW,)), Facts(tools=False), "unsupported_value", "tools"),
+        (
+            request(tools=(DRAW, ir.Function("f"))),
+            Facts(tools=False, draws=True),
+            "unsupported_value",
+            "tools",
+        ),
         (request(IMAGE), Facts(images=False), "unsupported_modality", "messages[1].blocks[1]"),
         (request(NOTE, SOUND), Facts(audio=False), "unsupported_modality", "messages[1].blocks[2]"),
         (request(PDF), Facts(documents=False), "unsupported_modality", "messages[1].blocks[1]"),
@@ -68,6 +76,7 @@ def test_the_impossible_is_refused(asked: ir.Request, facts: Facts, code: str, p
         (request(output=SCHEMA), Facts(structured=False)),
         (request(output=SCHEMA), Facts(tools=False)),
         (request(IMAGE), Facts(audio=False, documents=False)),
+        (request(tools=(DRAW,)), Facts(tools=False, draws=True)),
     ],
 )
 def test_the_possible_is_not(asked: ir.Request, facts: Facts) -> None:

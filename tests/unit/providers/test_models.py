@@ -171,9 +171,15 @@ def test_gemini_generations(
     assert facts.signed_calls is signed
 
 
-@pytest.mark.parametrize("model", ["gemini-2.5-flash-image", "gemini-3-pro-image", "gemini-3.1-flash-image"])
-def test_gemini_models_that_paint_call_no_tools(model: str) -> None:
-    assert facts_for("gemini", model).tools is False
+@pytest.mark.parametrize(
+    ("model", "tools"),
+    [("gemini-2.5-flash-image", False), ("gemini-3-pro-image", None), ("gemini-3.1-flash-image", None)],
+)
+def test_gemini_models_that_draw(model: str, tools: bool | None) -> None:
+    """The newer ones take Google Search."""
+    facts = facts_for("gemini", model)
+    assert facts.draws is True
+    assert facts.tools is tools
 
 
 def test_what_a_name_means_at_mistral_it_means_there_alone() -> None:

@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from dragoman import ir
+from dragoman.dialects.capabilities import is_drawing
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.gemini.history import foreign_contents, own_contents, sign_calls, write_parts
 from dragoman.dialects.gemini.output import KEYS as OUTPUT
@@ -207,6 +208,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         encode_reasoning(request, target, config)
     if request.output is not None:
         encode_output(request, target, body, config)
+    if not own and any(is_drawing(tool, target.facts) for tool in request.tools or ()):
+        config.setdefault("responseModalities", ["TEXT", "IMAGE"])
     if _rare_values(request) != _NOTHING_RARE:
         _encode_rare(request, target, body, config, own=own)
     if config:

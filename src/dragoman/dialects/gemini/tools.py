@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.capabilities import is_drawing
 from dragoman.dialects.dialect import Target
 from dragoman.dialects.gemini.openapi import read_openapi, write_openapi
 from dragoman.dialects.gemini.schema import clean_schema, is_plain
@@ -198,6 +199,10 @@ def _provided(
         report.lose(f"{where}.cache", "prompt caching has no marks here", "hint")
     if own:
         return dict(tool.value)
+    if is_drawing(tool, target.facts):
+        place = "generationConfig.responseModalities"
+        report.change(where, place, "a model that draws is asked for pictures in its answer")
+        return None
     key = _PROVIDED.get(tool.kind)
     if key is None:
         report.lose(where, f"there is no tool of the kind {tool.kind} here", "meaning")

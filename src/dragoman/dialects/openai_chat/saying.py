@@ -245,7 +245,7 @@ class Saying:
             self._audio(block, where)
         elif self.own and not shown and self.parts is not None:
             self._part(block, where)
-        elif self.history and not (shown and self.draft.quirks.answer_images):
+        elif self.history and not (self.draft.quirks.answer_images and (shown or not self.own)):
             self.moved.append((msgspec.structs.replace(block, form=None) if shown else block, where))
         elif block.kind == "image":
             image = encode_image(block, self.draft, where)

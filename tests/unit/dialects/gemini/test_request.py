@@ -396,3 +396,18 @@ def test_functions_of_another_dialect_are_declared_together() -> None:
     tools = [{"functionDeclarations": [{"name": name}]} for name in "ab"]
     apart = [tools[0], {"googleSearch": {}}, tools[1]]
     assert back(tools=apart)["tools"] == apart
+
+
+def test_a_tool_that_draws_is_a_kind_of_answer_for_models_that_draw() -> None:
+    tools = (ir.ProviderTool("elsewhere", "image_generation", {"type": "image_generation"}),)
+    body, report = written(foreign(tools=tools), Facts(draws=True))
+    assert "tools" not in body
+    assert body["generationConfig"] == {"responseModalities": ["TEXT", "IMAGE"]}
+    assert [change.path for change in report.changes] == ["tools[0]"]
+    assert report.losses == []
+    stated = ir.Output(modalities=("image",))
+    body, _ = written(foreign(tools=tools, output=stated), Facts(draws=True))
+    assert body["generationConfig"] == {"responseModalities": ["IMAGE"]}
+    body, report = written(foreign(tools=tools))
+    assert "generationConfig" not in body
+    assert [loss.path for loss in report.losses] == ["tools[0]"]

@@ -235,3 +235,13 @@ def test_the_bytes_of_a_stream_decode_with_plain_json() -> None:
     assert msgspec.json.decode(stream.split(b"\n\n")[1][6:])["choices"][0]["delta"]["images"] == [
         {**ENTRY, "index": 0}
     ]
+
+
+def test_a_vendor_that_takes_them_gets_other_protocols_pictures_of_the_assistant() -> None:
+    said = ir.Message("assistant", (ir.Text("Here."), ir.Media("image", "image/png", PNG)))
+    request = ir.Request("another", "m", (ir.Message("user", (ir.Text("Hi"),)), said))
+    body, report = written(request, Quirks(answer_images=True))
+    entry = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+    assert body["messages"][1] == {"role": "assistant", "content": "Here.", "images": [entry]}
+    assert report.changes == []
+    assert [message["role"] for message in written(request)[0]["messages"]] == ["user", "assistant", "user"]
