@@ -19,7 +19,6 @@ from dragoman.config.settings import ClientKey, Config, ModelTimeouts, Timeouts
 from dragoman.config.settings import Model as ModelSettings
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.deadlines import Deadlines
-from dragoman.dialects.dialect import Operation
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.table import DIALECTS
 from dragoman.fetch import Fetcher
@@ -212,8 +211,9 @@ def _spoken(
         provider.name,
         DIALECTS[api.dialect],
         transport,
-        urls=_urls(api),
-        stream_urls={"chat": api.stream_url},
+        chat_url=api.chat_url,
+        stream_url=api.stream_url,
+        base_url=_base_url(api),
         accounts=accounts,
         quirks=api.quirks,
         models=api.models,
@@ -222,13 +222,10 @@ def _spoken(
     )
 
 
-def _urls(api: Api) -> dict[Operation, str]:
-    """Where a provider is asked for what. An odd address of chat tells of no other."""
-    paths = DIALECTS[api.dialect].paths
-    urls: dict[Operation, str] = {"chat": api.chat_url}
-    if "embed" in paths and api.chat_url.endswith(paths["chat"]):
-        urls["embed"] = api.chat_url.removesuffix(paths["chat"]) + paths["embed"]
-    return urls
+def _base_url(api: Api) -> str | None:
+    """What the paths of other operations follow. An odd address of chat tells of no other."""
+    path = DIALECTS[api.dialect].paths["chat"]
+    return api.chat_url.removesuffix(path) if api.chat_url.endswith(path) else None
 
 
 def _transport(name: str, settings: ProviderSettings, deadlines: Deadlines) -> Transport:
@@ -309,7 +306,14 @@ def _client_keys(config: Config) -> ClientKeys:
     keys = [(key.key.reveal(), _caller(key)) for key in config.auth.keys]
     own = is_loopback(config.server.host) and not config.auth.open
     anyone = ANYONE if own else EVERYBODY
-    return ClientKeys(keys, required=needs_key(config), any_host=config.auth.open, anyone=anyone)
+    granted = config.server.keyless_models
+    keyless = {
+        face: Caller(f"keyless {face}", None if granted is None else frozenset(granted))
+        for face in config.server.keyless_faces
+    }
+    return ClientKeys(
+        keys, required=needs_key(config), any_host=config.auth.open, anyone=anyone, keyless=keyless
+    )
 
 
 def _caller(key: ClientKey) -> Caller:

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
+from dragoman.dialects.dialect import Payload, Reply
 from dragoman.dialects.loss import Report
 from dragoman.exchange import AttemptRecord
 from dragoman.routing.attempts import Attempts, FirstContent
 from dragoman.steps import Step, whole
 from dragoman.upstreams.upstream import Call
+from dragoman.wire.header import header_value
 from dragoman.wire.json import encode
 from dragoman.work import Headers, Work
 
@@ -42,14 +43,16 @@ class Delivery:
         """Whether the answer is the running attempt's for good."""
 
     async def begin(self, call: Call, record: AttemptRecord, passed: Headers) -> None:
-        """A stream's headers, because its first content is there. passed: the upstream's that may pass."""
+        """A stream's headers, because its first content is there. passed: the upstream's that may pass, after
+        the content type where it is the upstream's.
+        """
         self.committed = True
         exchange = self._exchange
         exchange.phase = "stream"
         self._round.on(_CONTENT, self._now())
         exchange.waited += call.watch.take()
         record.first = exchange.first = self._now()
-        await self._work.client.begin(200, [*self._work.headers(), *passed])
+        await self._work.client.begin(200, [*passed, *self._work.headers()])
         self._work.forget()
 
     async def body(self, body: bytes, call: Call, passed: Headers) -> None:
@@ -57,6 +60,13 @@ class Delivery:
         self.committed = True
         self._exchange.waited += call.watch.take()
         await self._work.client.answer(200, [*self._work.headers(), *passed], body)
+
+    async def payload(self, payload: Payload, call: Call, passed: Headers) -> None:
+        """A whole answer to an operation beside chat, which need not be JSON."""
+        self.committed = True
+        self._exchange.waited += call.watch.take()
+        kind = (b"content-type", header_value(payload.kind or "application/json"))
+        await self._work.client.answer(200, [kind, *self._work.headers(), *passed], payload.data)
 
     async def response(self, response: ir.Response, call: Call, record: AttemptRecord) -> None:
         """A whole answer in IR terms, in the client's."""

@@ -16,11 +16,12 @@ from dragoman import ir
 from dragoman.dialects.capabilities import refuse
 from dragoman.dialects.defaults import opens_with_system, with_defaults
 from dragoman.dialects.dialect import WireRequest
-from dragoman.embed import NO_EMBEDDINGS, embedder
+from dragoman.dialects.forms import texts
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.flight import Flight
 from dragoman.hooks import HookFailed
+from dragoman.operating import able, lacking
 from dragoman.routing.route import Strict, Table
 from dragoman.routing.window import room
 from dragoman.runtime import Runtime
@@ -61,7 +62,7 @@ class Engine:
                 self._make_room(work)
                 self._hold_to_form(work)
             else:
-                self._keep_embedders(work)
+                self._keep_able(work)
             if work.turn is None or await work.turn.admitted(work):
                 await Flight(self._runtime, work).run()
             exchange.phase = "done"
@@ -88,9 +89,12 @@ class Engine:
         work.exchange.phase = "decode"
         inbound = work.inbound
         try:
-            refuse_many_values(inbound.body, inbound.max_values)
-            body, work.head = decode_both(inbound.body, inbound.max_depth)
-            codec = work.face if work.operation == "chat" else work.embedding
+            if inbound.fields:
+                body, work.head = texts(inbound.fields), {}
+            else:
+                refuse_many_values(inbound.body, inbound.max_values)
+                body, work.head = decode_both(inbound.body, inbound.max_depth)
+            codec = work.face if work.operation == "chat" else work.codec
             if not body.keys() <= codec.maps:
                 refuse_case_variants(body, codec.maps)
             work.wire = WireRequest(
@@ -99,6 +103,7 @@ class Engine:
                 path=inbound.path,
                 params=dict(inbound.params),
                 headers=work.passed_headers,
+                fields=inbound.fields,
             )
             codec.check(work.wire)
             model, streamed = work.asked
@@ -171,13 +176,17 @@ class Engine:
             raise RequestFailed(work.located(fault))
         work.route = msgspec.structs.replace(work.route, deployments=able)
 
-    def _keep_embedders(self, work: Work) -> None:
-        """Leave out the deployments whose provider has no vectors; refuse when none is left."""
-        upstreams, face = self._runtime.upstreams, work.face.name
-        able = tuple(d for d in work.route.deployments if embedder(upstreams[d.provider], face) is not None)
-        if not able:
-            raise RequestFailed(NO_EMBEDDINGS)
-        work.route = msgspec.structs.replace(work.route, deployments=able)
+    def _keep_able(self, work: Work) -> None:
+        """Leave out the deployments that have nothing of the kind; refuse when none is left."""
+        upstreams, operation, face = self._runtime.upstreams, work.operation, work.face.name
+        kept = tuple(
+            deployment
+            for deployment in work.route.deployments
+            if able(upstreams[deployment.provider], operation, face, deployment.model) is not None
+        )
+        if not kept:
+            raise RequestFailed(lacking(operation))
+        work.route = msgspec.structs.replace(work.route, deployments=kept)
 
     def _make_room(self, work: Work) -> None:
         """Leave out the deployments whose stated window is too small; refuse when none is left."""
@@ -217,8 +226,11 @@ class Engine:
             log.exception("exchange %s: an error hook failed", exchange.id)
         exchange.fault = fault
         if client.begun:
-            await client.end(work.failing(fault))
-            return
+            if work.operation == "chat":
+                await client.end(work.failing(fault))
+            elif work.ending is not None:
+                await client.end(work.ending(fault))
+            return  # a sound that breaks off cannot say so: the connection is cut
         status, headers, body = work.face.encode_error(fault, exchange.request_id)
         named = [(name.encode(), value.encode()) for name, value in headers.items()]
         if exchange.answered:

@@ -17,10 +17,10 @@ import msgspec
 from dragoman import ir, sealing
 from dragoman.delivery import Delivery
 from dragoman.dialects.loss import Report
-from dragoman.embed import Embed, embedder
 from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
+from dragoman.operating import Operating, able
 from dragoman.relaying import Relaying
 from dragoman.routing import attempts as machine
 from dragoman.routing.outcome import for_client, refuses_seals
@@ -93,7 +93,7 @@ class Flight:
         """
         asked: list[Upstream] = []
         upstream, model = self._upstream(candidate.deployment), candidate.deployment.model
-        if self._work.operation == "embed":
+        if self._work.operation != "chat":
             return await self._attempt(candidate, upstream)
         plain = False  # whether the model has been asked again because it has nothing to seal
         while True:
@@ -114,8 +114,8 @@ class Flight:
 
     def _upstream(self, deployment: Deployment) -> Upstream:
         upstream, work = self._runtime.upstreams[deployment.provider], self._work
-        if work.operation == "embed":
-            return embedder(upstream, work.face.name) or upstream
+        if work.operation != "chat":
+            return able(upstream, work.operation, work.face.name, deployment.model) or upstream
         if not isinstance(upstream, WireUpstream):
             return upstream
         return upstream.spoken(
@@ -155,8 +155,8 @@ class Flight:
         limit = self._runtime.deadlines.within(deployment.timers.total)
         try:
             with limit:
-                if work.operation == "embed":
-                    passing: Relaying | Translating | Embed = Embed(
+                if work.operation != "chat":
+                    passing: Relaying | Translating | Operating = Operating(
                         work,
                         delivery,
                         upstream=upstream,

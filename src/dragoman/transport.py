@@ -21,6 +21,7 @@ from dragoman import ir
 from dragoman.deadlines import Deadline, Deadlines, Unlimited
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
+from dragoman.wire.multipart import Pieces
 
 _LARGEST = 256 * 1024 * 1024
 _LINGER = 0.2
@@ -147,7 +148,7 @@ class Transport:
         method: str,
         url: URL,
         headers: CIMultiDict[str],
-        body: bytes | None,
+        body: bytes | Pieces | None,
         timers: Timers,
     ) -> Answer:
         """Call a configured provider. Raises RequestFailed; the caller closes the answer.
@@ -164,7 +165,7 @@ class Transport:
                 response = await self._session.request(
                     method,
                     url,
-                    data=body,
+                    data=b"".join(body.parts) if isinstance(body, Pieces) else body,
                     headers=headers,
                     allow_redirects=False,
                     timeout=limits,

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, Embedding, Framing, Operation, Reply, WireRequest
+from dragoman.dialects.dialect import AnyCodec, Dialect, Framing, Operation, Reply, WireRequest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
@@ -23,6 +23,7 @@ from dragoman.routing.route import Deployment, Route, Strict, deep_merge
 from dragoman.upstreams.upstream import Call, Upstream
 from dragoman.upstreams.wire import WireUpstream
 from dragoman.verify.check import Form
+from dragoman.wire import multipart
 from dragoman.wire.header import header_value
 from dragoman.wire.json import MAX_VALUES, TOO_LARGE
 
@@ -38,7 +39,7 @@ class Client(Protocol):
         ...
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer."""
+        """A whole answer: JSON, unless the first header states its content type."""
         ...
 
     def expect_stream(self) -> None:
@@ -46,7 +47,7 @@ class Client(Protocol):
         ...
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """The headers of a stream; once, later calls are ignored."""
+        """The headers of a stream, the first of which may be its content type; later calls are ignored."""
         ...
 
     async def write(self, data: bytes) -> None:
@@ -83,8 +84,8 @@ class Inbound(msgspec.Struct, frozen=True):
     headers: lower-case names. max_depth: how deeply the JSON may be nested. models: the names that the
     caller is granted, None = all. max_values: how many values the JSON may hold. framing: how the client
     wants its stream cut. turn: None = the request stands for itself. path, params: where the face's protocol
-    says in its path what is asked for, as in `WireRequest`. operation: what is asked for, "chat" or "embed".
-    shown: what answers call the model, None = as its route has it.
+    says in its path what is asked for, as in `WireRequest`. operation: what is asked for. fields: the body,
+    where it is a form; `body` is empty then. shown: what answers call the model, None = as its route has it.
     """
 
     face: Dialect
@@ -98,6 +99,7 @@ class Inbound(msgspec.Struct, frozen=True):
     path: str = ""
     params: Mapping[str, str] = {}
     operation: Operation = "chat"
+    fields: multipart.Form = ()
     shown: str | None = None
 
 
@@ -115,8 +117,8 @@ class Work:
     __slots__ = (
         "_always_usage",
         "_brief",
+        "_job",
         "_request",
-        "_vectors",
         "changed",
         "client",
         "deployment",
@@ -170,7 +172,7 @@ class Work:
         """How the stream that has begun tells that it has failed."""
         self._request: ir.Request | None = None
         self._brief: ir.Request | None = None
-        self._vectors: ir.EmbedRequest | None = None
+        self._job: Any = None
 
     @property
     def operation(self) -> Operation:
@@ -178,27 +180,25 @@ class Work:
         return self.inbound.operation
 
     @property
-    def embedding(self) -> Embedding:
-        """How the face is asked for vectors; it is, so it can be."""
-        codec = self.face.embedding
-        assert codec is not None
-        return codec
+    def codec(self) -> AnyCodec:
+        """How the face says the operation; it is asked for it, so it can."""
+        return self.face.operations[self.operation]
 
     @property
-    def vectors(self) -> ir.EmbedRequest:
-        """The request for vectors in IR terms, decoded when it is first needed: a plain relay never does."""
-        if self._vectors is None:
+    def job(self) -> Any:
+        """The operation's request in IR terms, decoded when it is first needed: a plain relay never does."""
+        if self._job is None:
             try:
-                self._vectors = self.embedding.decode_request(self.wire)
+                self._job = self.codec.decode_request(self.wire)
             except WireError as error:
                 raise RequestFailed(self.blamed(error)) from error
-        return self._vectors
+        return self._job
 
     @property
     def asked(self) -> tuple[str | None, bool]:
         """The model's name, and whether the answer is to be a stream."""
-        if self.operation == "embed":
-            return self.embedding.model(self.wire), False
+        if self.operation != "chat":
+            return self.codec.model(self.wire), self.codec.streams(self.wire)
         return self.brief.model, self.brief.stream
 
     @property
@@ -213,11 +213,12 @@ class Work:
 
     def forget(self) -> None:
         """Let go of what was asked: the answer has begun, and nothing will be sent again."""
-        _ = self.brief
-        self.inbound = msgspec.structs.replace(self.inbound, body=b"")
+        if self.operation == "chat":
+            _ = self.brief
+        self.inbound = msgspec.structs.replace(self.inbound, body=b"", fields=())
         self.head = {}
         self.wire = WireRequest("chat", {})
-        self._request = None
+        self._request = self._job = None
 
     @property
     def request(self) -> ir.Request:
@@ -268,8 +269,8 @@ class Work:
 
     def locate(self) -> Callable[[str], str]:
         """A place of the request in IR terms, in the client's own words."""
-        if self.operation == "embed":
-            return partial(self.embedding.locate, self.vectors)
+        if self.operation != "chat":
+            return partial(self.codec.locate, self.job)
         return self.face.located(self.wire)
 
     def can_relay(self, upstream: Upstream, facts: Facts) -> bool:
@@ -278,7 +279,11 @@ class Work:
             not self.changed
             and isinstance(upstream, WireUpstream)
             and upstream.dialect is self.face
-            and (self.operation == "embed" or self._can_relay_chat(upstream, facts))
+            and (
+                self._can_relay_chat(upstream, facts)
+                if self.operation == "chat"
+                else self.codec.relay is not None
+            )
         )
 
     def _can_relay_chat(self, upstream: WireUpstream, facts: Facts) -> bool:

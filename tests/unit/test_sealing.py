@@ -60,7 +60,7 @@ class Counting(MemoryVault):
 
 def wire(dialect: str = "anthropic", quirks: Quirks = STANDARD) -> WireUpstream:
     unused = cast("Transport", None)  # nothing is sent
-    return WireUpstream("up", DIALECTS[dialect], unused, urls={"chat": "https://up.example/"}, quirks=quirks)
+    return WireUpstream("up", DIALECTS[dialect], unused, chat_url="https://up.example/", quirks=quirks)
 
 
 def started(vault: MemoryVault, request: ir.Request, upstream: Any = None) -> Sealing:

@@ -2,34 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Embedding
+from dragoman.dialects.dialect import OperationReply
+from dragoman.errors import WireError
 from dragoman.tokens import Counter
 from dragoman.tokens.vocabulary import size
+from dragoman.wire.vectors import WIDTH
 
 _FILLED: Final = 0.75
 """How much of a limit of tokens is used where they are estimated: a request that is too long is refused."""
 
 
-def batches(request: ir.EmbedRequest, codec: Embedding, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
-    """The request, or several with a part of its inputs each and the place where they begin. model: the
-    upstream's name of it, by which tokens are counted.
-    """
-    inputs = request.inputs
-    most_tokens, weights = _weighed(inputs, codec.most_tokens, model)
-    start = held = 0
-    for place, weight in enumerate(weights):
-        full = place - start == codec.most_inputs or (held + weight > most_tokens and place > start)
-        if full:
-            yield start, msgspec.structs.replace(request, inputs=inputs[start:place])
-            start, held = place, 0
-        held += weight
-    yield start, msgspec.structs.replace(request, inputs=inputs[start:]) if start else request
+Parts = Callable[[ir.EmbedRequest, str], Iterator[tuple[int, ir.EmbedRequest]]]
+
+
+def batches(most_inputs: int, most_tokens: int | None = None) -> Parts:
+    """What cuts a request, by what one may hold: see `Codec.parts`."""
+
+    def parts(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
+        inputs = request.inputs
+        most, weights = _weighed(inputs, most_tokens, model)
+        start = held = 0
+        for place, weight in enumerate(weights):
+            full = place - start == most_inputs or (held + weight > most and place > start)
+            if full:
+                yield start, msgspec.structs.replace(request, inputs=inputs[start:place])
+                start, held = place, 0
+            held += weight
+        yield start, msgspec.structs.replace(request, inputs=inputs[start:]) if start else request
+
+    return parts
+
+
+def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedResponse:
+    """The answer, if it has a vector for each input. Raises WireError."""
+    vectors, inputs = len(response.vectors), len(request.inputs)
+    if vectors != inputs:
+        raise WireError(f"expected {inputs} vectors, got {vectors}")
+    return response
+
+
+def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> None:
+    """Name a length that was wished for and that the model does not have."""
+    wished = reply.request.dimensions
+    length = len(response.vectors[0]) // WIDTH if response.vectors else 0
+    if wished is not None and length not in {0, wished}:
+        reply.report.lose("dimensions", f"the model's vectors have {length} numbers")
 
 
 def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:

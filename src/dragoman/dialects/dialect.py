@@ -13,9 +13,9 @@ frames through with named edits instead.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 import msgspec
 
@@ -23,10 +23,11 @@ from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.wire.multipart import Form
 
-Operation = Literal["chat", "embed", "models"]
-"""One thing that an endpoint does. "chat" is unary or streamed and counted in tokens; "embed" is unary and
-counted in tokens; "models" is unary and free."""
+Operation = Literal["chat", "embed", "image", "speech", "transcription", "moderation", "rerank", "models"]
+"""One thing that an endpoint does. "chat" is what models are mostly asked for, and has codecs of its own; the
+others are one request and one answer each, see `Codec`. "models" lists them."""
 
 
 Feature = Literal["schema", "json", "custom_tools", "forced_thinking", "namespaces", "builtins"]
@@ -49,7 +50,9 @@ class WireRequest(msgspec.Struct):
 
     operation: what is asked for. path: one of the dialect's `paths` or `stream_paths`, with the names of
     `params` in braces ("/models/{model}:generateContent"). params: what the path holds (a model).
-    headers: lower-case names, only those that carry meaning (betas, versions). body: the decoded JSON object.
+    headers: lower-case names, only those that carry meaning (betas, versions). body: the decoded JSON object;
+    of a form its texts: a string for each name, or a list of them where the name ends in `[]` or repeats.
+    fields: the form itself, where the body is one.
     continued: the place and the number of the messages that its client did not write, because it continues
     something; written: the body then as the client wrote it.
     """
@@ -63,6 +66,7 @@ class WireRequest(msgspec.Struct):
     headers: dict[str, str] = {}
     continued: tuple[int, int] = (0, 0)
     written: dict[str, Any] | None = None
+    fields: Form = ()
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -173,50 +177,116 @@ class Relay(Protocol):
         ...
 
 
-class EmbedReply(msgspec.Struct, frozen=True):
-    """What vectors are encoded for. request: the client's request. model: the name to show, None = the
-    upstream's own.
+# --- Operations beside chat ------------------------------------------------------------------------
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """The body of an answer. kind: its media type, with parameters."""
+
+    data: bytes
+    kind: str = "application/json"
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A request as it is sent. path: one of the codec's. body: JSON, or a form."""
+
+    path: str
+    body: bytes | Form
+
+
+class Outcome(Protocol):
+    """What the answers of all operations have."""
+
+    @property
+    def model(self) -> str | None:
+        """The upstream's name of it, None = not told."""
+        ...
+
+    @property
+    def usage(self) -> ir.Usage | None:
+        """What it cost, None = not told."""
+        ...
+
+
+AskedT = TypeVar("AskedT")
+OutcomeT = TypeVar("OutcomeT", bound=Outcome)
+
+
+class OperationReply(msgspec.Struct, Generic[AskedT], frozen=True):
+    """What an answer is encoded for. request: the client's. report: for what its protocol cannot carry, and
+    for what the answer lacks of what was asked for. model: the name to show. id, created (Unix seconds): used
+    where the upstream stated none.
     """
 
-    request: ir.EmbedRequest
+    request: AskedT
+    report: Report
     model: str | None = None
+    id: str = ""
+    created: int = 0
 
 
-class EmbedRelay(Protocol):
+class OperationRelay(Protocol):
     """Same dialect on both sides: the named edits on raw values."""
 
-    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body to send to the dialect's embedding path. head, edits: as for `Relay.request`."""
+    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
+        """What to send upstream. head, edits: as for `Relay.request`; of a form, head is empty."""
         ...
 
     def response(
-        self, wire: WireRequest, body: bytes, model: str | None
-    ) -> tuple[bytes, ir.Usage | None] | None:
-        """The body to send to the client, and the usage that it states; None = it is not what was asked for
-        and has to be translated. model: the name to show, None = the upstream's own. Raises RequestFailed
-        for an error inside a 200, WireError for what is no answer.
+        self, wire: WireRequest, answer: Payload, model: str | None
+    ) -> tuple[Payload, ir.Usage | None] | None:
+        """What to send to the client, and the usage that it states; None = it is not what was asked for and
+        has to be translated. model: the name to show, None = the upstream's own. Raises RequestFailed for an
+        error inside a 200, WireError for what is no answer.
         """
         ...
 
+    def seen(self, frame: bytes) -> ir.Usage | None:
+        """The usage that one event of a stream states. Raises RequestFailed where it tells a failure."""
+        ...
 
-class Embedding(msgspec.Struct, frozen=True):
-    """How a dialect asks for vectors, both directions. `Dialect.paths["embed"]` says where.
 
-    model: the name that is asked for. locate: a place in IR terms to a JSON path of the request. most_inputs,
-    most_tokens: what one request may hold; more is asked for in several. The rest as in `Dialect`.
+def _never(_: WireRequest) -> bool:
+    return False
+
+
+def _whole(request: AskedT, _: str) -> Iterable[tuple[int, AskedT]]:
+    return ((0, request),)
+
+
+def _only(answers: Sequence[OutcomeT], _: Any, __: str) -> OutcomeT:
+    return answers[0]
+
+
+class Codec(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
+    """How a dialect says one operation, both directions.
+
+    paths: below the base URL, all that requests are sent to, `{model}` standing for the model's name.
+    model: the name that is asked for. locate: a place in IR terms to a JSON path of the request. relay: None
+    = even its own dialect is translated. streams: whether a request asks for a stream. encode_stream: a whole
+    answer as the events of one, for clients that asked for one; None = its clients never do. parts: the
+    requests that a provider must be asked one after another, because one of its requests holds less, each
+    with the place where its inputs begin in the whole, by the upstream's name of the model. join: one answer
+    of theirs. The rest as in `Dialect`.
     """
 
+    paths: tuple[str, ...]
     check: Callable[[WireRequest], None]
     model: Callable[[WireRequest], str | None]
-    decode_request: Callable[[WireRequest], ir.EmbedRequest]
-    encode_request: Callable[[ir.EmbedRequest, Target], WireRequest]
-    decode_response: Callable[[bytes], ir.EmbedResponse]
-    encode_response: Callable[[ir.EmbedResponse, EmbedReply], bytes]
-    locate: Callable[[ir.EmbedRequest, str], str]
-    relay: EmbedRelay
+    decode_request: Callable[[WireRequest], AskedT]
+    encode_request: Callable[[AskedT, Target], WireRequest]
+    decode_response: Callable[[Payload, AskedT], OutcomeT]
+    encode_response: Callable[[OutcomeT, OperationReply[AskedT]], Payload]
+    locate: Callable[[AskedT, str], str]
     maps: frozenset[str]
-    most_inputs: int
-    most_tokens: int | None = None
+    relay: OperationRelay | None = None
+    streams: Callable[[WireRequest], bool] = _never
+    encode_stream: Callable[[OutcomeT, OperationReply[AskedT]], bytes] | None = None
+    parts: Callable[[AskedT, str], Iterable[tuple[int, AskedT]]] = _whole
+    join: Callable[[Sequence[OutcomeT], AskedT, str], OutcomeT] = _only
+
+
+AnyCodec = Codec[Any, Any]
 
 
 class Dialect(msgspec.Struct, frozen=True):
@@ -249,7 +319,7 @@ class Dialect(msgspec.Struct, frozen=True):
     known of the model and the vendor's quirks; None = nothing is ever stored there.
     portable: raises WireError for a request that only a server of the same protocol can be asked; None =
     every one may be translated.
-    embedding: how it asks for vectors; None = it cannot.
+    operations: what it says beside chat.
     """
 
     name: str
@@ -288,7 +358,7 @@ class Dialect(msgspec.Struct, frozen=True):
     native: Callable[[ir.Block], ir.Native] | None = None
     stateless: Callable[[Mapping[str, Any], Facts, Quirks], dict[str, Any]] | None = None
     portable: Callable[[WireRequest], None] | None = None
-    embedding: Embedding | None = None
+    operations: Mapping[Operation, AnyCodec] = {}
 
     def located(self, request: WireRequest) -> Callable[[str], str]:
         """`locate` for one request, which may tell which of several spellings its client used."""

@@ -68,9 +68,10 @@ class AsgiClient:
         """Where the client looks for the request's id beside `x-request-id`."""
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """A whole answer, JSON."""
+        """A whole answer: JSON, unless the first header states its content type."""
         self.close()
-        await self._start(status, [_JSON, (b"content-length", b"%d" % len(body)), *headers])
+        kind = () if headers and headers[0][0] == b"content-type" else (_JSON,)
+        await self._start(status, [*kind, (b"content-length", b"%d" % len(body)), *headers])
         await self._send({"type": "http.response.body", "body": body})
 
     async def empty(self, status: int, headers: Headers) -> None:
@@ -90,13 +91,16 @@ class AsgiClient:
             self._beat = self._loop.call_at(self._last + self._heartbeat, self._check)
 
     async def begin(self, status: int, headers: Headers) -> None:
-        """The headers of a stream; ignored when a heartbeat has already sent them."""
+        """The headers of a stream, the first of which may be its content type; ignored when a heartbeat has
+        already sent them.
+        """
         if self.begun:
             return
         if self._pinging is not None:
             self._pinging.cancel()  # it waits to send headers of its own
         self._writing = True
-        await self._start(status, [(b"content-type", self._type), *_STREAM, *headers])
+        kind = () if headers and headers[0][0] == b"content-type" else ((b"content-type", self._type),)
+        await self._start(status, [*kind, *_STREAM, *headers])
         self._writing = False
 
     async def write(self, data: bytes) -> None:
@@ -158,14 +162,26 @@ class AsgiClient:
 async def read_body(
     receive: Receive, length: str | None, limit: int, deadline: Deadline | Unlimited
 ) -> bytes:
-    """A request's body of at most `limit` bytes.
+    """A request's body of at most `limit` bytes, see `take_body`."""
+    parts: list[bytes] = []
+    await take_body(receive, length, limit, deadline, parts.append)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def take_body(
+    receive: Receive,
+    length: str | None,
+    limit: int,
+    deadline: Deadline | Unlimited,
+    take: Callable[[bytes], None],
+) -> None:
+    """Hand on a request's body of at most `limit` bytes as it comes in.
 
     deadline: runs out when a part of the body takes too long.
     Raises RequestFailed (413, 408) and ClientGone.
     """
     if length is not None and length.isdigit() and int(length) > limit:
         raise RequestFailed(_too_large(limit))
-    parts: list[bytes] = []
     size = 0
     more = True
     try:
@@ -174,15 +190,15 @@ async def read_body(
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGone("before its body was complete")
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
+                part = message.get("body", b"")
+                size += len(part)
                 if size > limit:
                     raise RequestFailed(_too_large(limit))
+                take(part)
                 more = message.get("more_body", False)
                 deadline.push(PATIENCE)
     except TimeoutError:
         raise RequestFailed(_TOO_SLOW) from None
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 PATIENCE = 60.0

@@ -19,14 +19,14 @@ fault, before the first batch or between two; a failure inside the answer may al
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import USUAL_FEATURES, Feature, WireRequest
+from dragoman.dialects.dialect import USUAL_FEATURES, Feature, Operation, Outcome, WireRequest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed
@@ -134,10 +134,35 @@ class Upstream(Protocol):
         ...
 
 
-@runtime_checkable
-class Embeds(Protocol):
-    """An upstream that speaks no dialect and gives vectors too."""
+Perform: TypeAlias = Callable[[Any, Call], Awaitable[Outcome]]
 
-    async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
-        """One vector for each input, in order. Raises RequestFailed. Usage of None is estimated."""
-        ...
+METHODS: Final[Mapping[Operation, str]] = {
+    "embed": "embed",
+    "image": "draw",
+    "speech": "speak",
+    "transcription": "transcribe",
+    "moderation": "moderate",
+    "rerank": "rerank",
+}
+"""What an upstream that speaks no dialect is asked for beside chat, if it has a method of that name. It takes
+the operation's request in IR terms (`ir.EmbedRequest`, …) and a call, and gives the operation's answer; a
+failure is `RequestFailed`. Usage of None is estimated where it can be:
+
+    async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse: ...
+    async def draw(self, request: ir.ImageRequest, call: Call) -> ir.ImageResponse: ...
+    async def speak(self, request: ir.SpeechRequest, call: Call) -> ir.SpeechResponse: ...
+    async def transcribe(self, request: ir.TranscriptionRequest, call: Call) -> ir.TranscriptionResponse: ...
+    async def moderate(self, request: ir.ModerationRequest, call: Call) -> ir.ModerationResponse: ...
+    async def rerank(self, request: ir.RerankRequest, call: Call) -> ir.RerankResponse: ...
+
+One whose models differ in what they can do says so in a method `performs(operation, model) -> bool`.
+"""
+
+
+def performer(upstream: Upstream, operation: Operation, model: str | None = None) -> Perform | None:
+    """What an upstream of one's own does this with; None = it cannot. model: which of its models is asked."""
+    performs = getattr(upstream, "performs", None)
+    if model is not None and performs is not None and not performs(operation, model):
+        return None
+    found: Perform | None = getattr(upstream, METHODS[operation], None)
+    return found

@@ -13,7 +13,7 @@ import fnmatch
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -21,7 +21,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, Embedding, Framing, Operation, Target, WireRequest
+from dragoman.dialects.dialect import AnyCodec, Dialect, Framing, Operation, Outgoing, Target, WireRequest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
@@ -34,6 +34,7 @@ from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode
 from dragoman.wire.jsonarray import JSONArraySplitter
+from dragoman.wire.multipart import Pieces, written
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
@@ -103,8 +104,10 @@ class Address:
 class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
-    models: patterns of the only names that can be asked for here, None = all. further: the same provider in
-    its other dialects, the best first. yields: headers of the accounts that give way to a request's own.
+    chat_url, stream_url: where chat is asked for. base_url: what the paths of other operations follow, None =
+    it cannot be told, and there are none. models: patterns of the only names that can be asked for here,
+    None = all. further: the same provider in its other dialects, the best first. yields: headers of the
+    accounts that give way to a request's own.
     """
 
     def __init__(
@@ -113,8 +116,9 @@ class WireUpstream:
         dialect: Dialect,
         transport: Transport,
         *,
-        urls: Mapping[Operation, str],
-        stream_urls: Mapping[Operation, str] | None = None,
+        chat_url: str,
+        stream_url: str | None = None,
+        base_url: str | None = None,
         accounts: Sequence[Account] = (Account({}),),
         quirks: Quirks = STANDARD,
         models: Sequence[str] | None = None,
@@ -126,9 +130,12 @@ class WireUpstream:
         self.quirks = quirks
         self.accounts = tuple(accounts)
         self._transport = transport
-        self._chat = Address(urls["chat"])
-        self._streamed_chat = Address((stream_urls or urls)["chat"])
-        self._embed = Address(urls["embed"]) if "embed" in urls and dialect.embedding else None
+        self._chat = Address(chat_url)
+        self._streamed_chat = Address(stream_url or chat_url)
+        self._operations: dict[Operation, dict[str, Address]] = {}
+        if base_url is not None:
+            for operation, codec in dialect.operations.items():
+                self._operations[operation] = {path: Address(base_url + path) for path in codec.paths}
         self._headers = [_prepared(account.headers) for account in self.accounts]
         self._yields = frozenset(yields)
         self._serves = None if models is None else re.compile("|".join(map(fnmatch.translate, models)))
@@ -183,34 +190,45 @@ class WireUpstream:
         self._thoughtless.add(model)
         return True
 
-    def embedder(self, face: str) -> WireUpstream | None:
-        """This provider in a dialect in which it can be asked for vectors, that of the face if it can; None =
-        it has none.
+    def able(self, operation: Operation, face: str) -> WireUpstream | None:
+        """This provider in a dialect in which it can be asked for this, that of the face if it can; None = it
+        has nothing of the kind.
         """
-        offered = {name: one for name, one in self._spoken.items() if one._embed is not None}
+        offered = {name: one for name, one in self._spoken.items() if operation in one._operations}
         return offered.get(face) or next(iter(offered.values()), None)
 
-    @property
-    def embedding(self) -> Embedding:
-        """How vectors are asked for here. Only an `embedder` has it."""
-        codec = self.dialect.embedding
-        assert codec is not None
-        return codec
+    def codec(self, operation: Operation) -> AnyCodec:
+        """How an operation is asked for here. Only one that is `able` has it."""
+        return self.dialect.operations[operation]
 
     async def send(
-        self,
-        body: bytes,
-        call: Call,
-        headers: Mapping[str, str] | None = None,
-        *,
-        stream: bool = False,
-        operation: Operation = "chat",
+        self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
     ) -> Answer:
-        """POST a body as it is. headers: the client's, already reduced to what may pass; the operator's
-        own for the provider go before them, and what the configuration adds for the model before both.
-        stream: whether the body asks for one, where that is said in the path. operation: "chat", or "embed"
-        for an `embedder`.
+        """POST a chat request's body as it is. headers: the client's, already reduced to what may pass; the
+        operator's own for the provider go before them, and what the configuration adds for the model before
+        both. stream: whether the body asks for one, where that is said in the path.
         """
+        url = (self._streamed_chat if stream else self._chat).of(call.model)
+        call.watch.start()
+        return await self._transport.send("POST", url, self._prepared(call, headers), body, call.timers)
+
+    async def ask(
+        self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
+    ) -> Answer:
+        """POST a request for another operation, JSON or a form. headers: as for `send`."""
+        url = self._operations[operation][outgoing.path].of(call.model)
+        prepared = self._prepared(call, headers)
+        if isinstance(outgoing.body, bytes):
+            body: bytes | Pieces = outgoing.body
+        else:
+            boundary = call.attempt.encode()  # random, and nobody knows it before
+            prepared = CIMultiDict(prepared)
+            prepared["content-type"] = f"multipart/form-data; boundary={boundary.decode()}"
+            body = written(outgoing.body, boundary)
+        call.watch.start()
+        return await self._transport.send("POST", url, prepared, body, call.timers)
+
+    def _prepared(self, call: Call, headers: Mapping[str, str] | None) -> CIMultiDict[str]:
         prepared = self._headers[call.account]
         if headers or call.headers:
             prepared = prepared.copy()
@@ -223,11 +241,7 @@ class WireUpstream:
         if passed := hops.passed():
             prepared = CIMultiDict(prepared)
             prepared[hops.HEADER] = str(passed + 1)
-        address = self._embed if operation == "embed" else self._streamed_chat if stream else self._chat
-        assert address is not None
-        url = address.of(call.model)
-        call.watch.start()
-        return await self._transport.send("POST", url, prepared, body, call.timers)
+        return prepared
 
     def encode(self, request: ir.Request, call: Call) -> WireRequest:
         """The request in this provider's words, with the configured extra body merged in."""
@@ -237,23 +251,13 @@ class WireUpstream:
             wire.body = deep_merge(wire.body, call.body)
         return wire
 
-    def encode_vectors(self, request: ir.EmbedRequest, call: Call) -> WireRequest:
-        """The same for a request for vectors."""
+    def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
+        """The same for a request for another operation. What is merged into a form are texts."""
         target = Target(call.report, call.model, self.quirks, call.facts)
-        wire = self.embedding.encode_request(request, target)
-        if call.body:
+        wire = self.codec(operation).encode_request(request, target)
+        if call.body and not wire.fields:
             wire.body = deep_merge(wire.body, call.body)
         return wire
-
-    def decode_vectors(self, body: bytes, count: int) -> ir.EmbedResponse:
-        """A whole answer of so many vectors; what is none is the upstream's fault."""
-        try:
-            response = self.embedding.decode_response(body)
-            if len(response.vectors) != count:
-                raise WireError(f"expected {count} vectors, got {len(response.vectors)}")
-        except WireError as error:
-            raise unreadable(self.name, error) from error
-        return response
 
     async def _post(self, request: ir.Request, call: Call) -> Answer:
         wire = call.encoded or self.encode(request, call)

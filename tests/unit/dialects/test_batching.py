@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from dragoman import ir
 from dragoman.dialects.batching import batches, estimated, joined
-from dragoman.dialects.mistral.embedding import EMBEDDING
 
 MODEL = "unknown-model"
 INPUTS = st.lists(
@@ -29,9 +28,8 @@ def asking(*inputs: ir.Input) -> ir.EmbedRequest:
 
 @given(INPUTS, st.integers(1, 10), st.none() | st.integers(1, 60))
 def test_parts_are_the_whole_in_order(inputs: list[ir.Input], most: int, tokens: int | None) -> None:
-    codec = msgspec.structs.replace(EMBEDDING, most_inputs=most, most_tokens=tokens)
     request = asking(*inputs)
-    cut = list(batches(request, codec, MODEL))
+    cut = list(batches(most, tokens)(request, MODEL))
     place = 0
     for start, part in cut:
         assert start == place
@@ -45,7 +43,7 @@ def test_parts_are_the_whole_in_order(inputs: list[ir.Input], most: int, tokens:
 
 def test_a_request_that_fits_is_itself() -> None:
     request = asking("a", "b")
-    ((start, part),) = batches(request, EMBEDDING, MODEL)
+    ((start, part),) = batches(512, 16_384)(request, MODEL)
     assert (start, part) == (0, request)
 
 

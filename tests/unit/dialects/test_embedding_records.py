@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import Embedding, EmbedReply, Target, WireRequest
+from dragoman.dialects.dialect import Codec, OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.gemini.embedding import BATCH_PATH, PATH
 from dragoman.dialects.loss import Report
 from dragoman.dialects.table import DIALECTS
@@ -32,10 +32,11 @@ APIS: Final = pytest.mark.parametrize("api", DIALECT_OF)
 NAMELESS: Final = "an Azure deployment of old names the model in its path"
 
 
-def codec(api: str) -> Embedding:
-    found = DIALECTS[DIALECT_OF[api]].embedding
-    assert found is not None
-    return found
+EmbedCodec = Codec[ir.EmbedRequest, ir.EmbedResponse]
+
+
+def codec(api: str) -> EmbedCodec:
+    return DIALECTS[DIALECT_OF[api]].operations["embed"]
 
 
 def exchanges(folder: Path, api: str) -> list[tuple[Exchange, WireRequest]]:
@@ -55,7 +56,7 @@ def exchanges(folder: Path, api: str) -> list[tuple[Exchange, WireRequest]]:
     return found
 
 
-def asked(embedding: Embedding, wire: WireRequest) -> ir.EmbedRequest | None:
+def asked(embedding: EmbedCodec, wire: WireRequest) -> ir.EmbedRequest | None:
     """The request in IR terms; None where it holds media, which only Gemini embeds."""
     embedding.check(wire)
     if b"inline_data" in encode(wire.body):
@@ -90,11 +91,12 @@ def test_answers_hold_the_same_vectors_in_both_encodings(recorded: Path, api: st
         body = encode(exchange.response.body)
         if b'"embedding":""' in body:  # what ada answered to an empty text
             continue
-        response = embedding.decode_response(body)
+        response = embedding.decode_response(Payload(body), request)
         assert len(response.vectors) == len(request.inputs), exchange.id
         for encoding in ("float", "base64"):
             wished = msgspec.structs.replace(request, encoding=encoding)
-            again = embedding.decode_response(embedding.encode_response(response, EmbedReply(wished)))
+            reply = OperationReply(wished, Report(""))
+            again = embedding.decode_response(embedding.encode_response(response, reply), request)
             assert again.vectors == response.vectors, exchange.id
             assert again.usage == response.usage
         for vector, stated in zip(response.vectors, numbers(exchange.response.body), strict=True):

@@ -34,16 +34,16 @@ def test_addresses_and_ids(name: str, chat: str, models: str, prefix: str, ping:
 @pytest.mark.parametrize(
     ("name", "path"),
     [
-        ("openai_chat", "/embeddings"),
-        ("mistral", "/embeddings"),
-        ("gemini", "/models/{model}:batchEmbedContents"),
+        ("openai_chat", ("/embeddings",)),
+        ("mistral", ("/embeddings",)),
+        ("gemini", ("/models/{model}:batchEmbedContents",)),
         ("anthropic", None),
     ],
 )
-def test_vectors_are_asked_for_where_there_is_a_codec(name: str, path: str | None) -> None:
+def test_vectors_are_asked_for_where_there_is_a_codec(name: str, path: tuple[str, ...] | None) -> None:
     dialect = DIALECTS[name]
-    assert dialect.paths.get("embed") == path
-    assert (dialect.embedding is None) is (path is None)
+    codec = dialect.operations.get("embed")
+    assert (codec.paths if codec is not None else None) == path
 
 
 def test_providers_are_called_where_the_dialects_say() -> None:

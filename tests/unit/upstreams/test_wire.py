@@ -18,7 +18,7 @@ TOO_LONG = ir.Fault("context_length", "Your input is too long.", status=400)
 def upstream(dialect: str, **more: Any) -> WireUpstream:
     """An upstream that nothing is sent to."""
     unused = cast("Transport", None)
-    return WireUpstream("up", DIALECTS[dialect], unused, urls={"chat": "https://up.example/"}, **more)
+    return WireUpstream("up", DIALECTS[dialect], unused, chat_url="https://up.example/", **more)
 
 
 def request() -> ir.Request:

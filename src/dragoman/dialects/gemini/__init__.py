@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gemini.check import check
-from dragoman.dialects.gemini.embedding import BATCH_PATH, EMBEDDING
+from dragoman.dialects.gemini.embedding import EMBEDDING
 from dragoman.dialects.gemini.errors import decode_error, encode_error
 from dragoman.dialects.gemini.locate import locate, place
 from dragoman.dialects.gemini.parts import native, reads
@@ -61,7 +61,7 @@ DIALECT = Dialect(
     framing="sse",
     json_framing="json_array",
     stream_type="text/event-stream",
-    paths={"chat": PATH, "embed": BATCH_PATH, "models": "/models"},
+    paths={"chat": PATH, "models": "/models"},
     stream_paths={"chat": STREAM_PATH},
     check=check,
     decode_request=decode_request,
@@ -85,5 +85,5 @@ DIALECT = Dialect(
     seals=True,
     foreign=(FOREIGN,),
     native=native,
-    embedding=EMBEDDING,
+    operations={"embed": EMBEDDING},
 )

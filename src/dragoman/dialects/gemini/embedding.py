@@ -14,12 +14,13 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Embedding, EmbedReply, Target, WireRequest
+from dragoman.dialects.batching import batches, joined, lose_length, one_each
+from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.terms import NAME, camel, leftovers, listed, restore, spelled
 from dragoman.dialects.rules import a_string, an_object, empty_array, integer, missing, objects, wrong_type
 from dragoman.errors import RequestFailed, WireError
-from dragoman.wire.json import decode_object, encode
+from dragoman.wire.json import decode_head, decode_object, encode, encode_head
 from dragoman.wire.vectors import from_floats, to_floats
 
 PATH: Final = "/models/{model}:embedContent"
@@ -192,12 +193,11 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
 # --- Answers -----------------------------------------------------------------------------------
 
 
-def decode_response(body: bytes) -> ir.EmbedResponse:
+def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
     """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
-    answer = _answer(body)
-    return ir.EmbedResponse(
-        tuple(from_floats(vector.values) for vector in _vectors(answer)), usage=_usage(answer)
-    )
+    answer = _answer(answered.data)
+    vectors = tuple(from_floats(vector.values) for vector in _vectors(answer))
+    return one_each(ir.EmbedResponse(vectors, usage=_usage(answer)), request)
 
 
 def _answer(body: bytes) -> _Answer:
@@ -224,8 +224,9 @@ def _usage(answer: _Answer) -> ir.Usage | None:
     )
 
 
-def encode_response(response: ir.EmbedResponse, reply: EmbedReply) -> bytes:
+def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
     """The answer as the client asked for it. Usage is stated where it is known, not where it is estimated."""
+    lose_length(response, reply)
     vectors = [{"values": to_floats(vector)} for vector in response.vectors]
     body: dict[str, Any] = (
         {"embedding": vectors[0]} if reply.request.form == "one" else {"embeddings": vectors}
@@ -235,35 +236,44 @@ def encode_response(response: ir.EmbedResponse, reply: EmbedReply) -> bytes:
             "promptTokenCount": usage.input_total,
             "totalTokenCount": usage.input_total,
         }
-    return encode(body)
+    return Payload(encode(body))
 
 
 class Relay:
     """Passes a request, as a batch in any case, and its answer."""
 
-    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body to send upstream."""
+    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
+        """What to send upstream."""
         further = dict(edits)
         model = _full(further.pop("model"))
         one = wire.path == PATH
         requests = [head] if one else msgspec.json.decode(head["requests"], type=_Heads)
         named = [{**each, "model": model} for each in requests]
-        return encode({**({} if one else head), "requests": named, **further})
+        return Outgoing(BATCH_PATH, encode({**({} if one else head), "requests": named, **further}))
 
     def response(
-        self, wire: WireRequest, body: bytes, model: str | None
-    ) -> tuple[bytes, ir.Usage | None] | None:
-        """The body to send to the client; None where one vector was asked for, not a list."""
-        if wire.path == PATH:
-            return None
-        return body, _usage(_answer(body))
+        self, wire: WireRequest, answer: Payload, model: str | None
+    ) -> tuple[Payload, ir.Usage | None] | None:
+        """What to send to the client: of a batch of one the vector alone, where one was asked for."""
+        usage = _usage(_answer(answer.data))
+        if wire.path != PATH:
+            return answer, usage
+        head: dict[str, Any] = decode_head(answer.data)
+        if (batch := head.pop("embeddings", None)) is not None:
+            head["embedding"] = msgspec.json.decode(batch, type=list[msgspec.Raw])[0]
+        return Payload(encode_head(head)), usage
+
+    def seen(self, frame: bytes) -> ir.Usage | None:
+        """Vectors do not come in streams."""
+        return None
 
 
 _Heads = list[dict[str, msgspec.Raw]]
 
 _KEYS: Final = ("model", "content", "task_type", "title", "output_dimensionality", "embed_content_config")
 
-EMBEDDING: Final = Embedding(
+EMBEDDING: Final = Codec(
+    paths=(BATCH_PATH,),
     check=check,
     model=model_of,
     decode_request=decode_request,
@@ -273,5 +283,6 @@ EMBEDDING: Final = Embedding(
     locate=locate,
     relay=Relay(),
     maps=frozenset({"requests", *_KEYS, *map(camel, _KEYS)}),
-    most_inputs=MOST_INPUTS,
+    parts=batches(MOST_INPUTS),
+    join=joined,
 )

@@ -57,7 +57,7 @@ DIALECT: Final = Dialect(
     version="3.7.0",
     framing="sse",
     stream_type="text/event-stream; charset=utf-8",
-    paths={"chat": PATH, "embed": "/embeddings", "models": "/models"},
+    paths={"chat": PATH, "models": "/models"},
     check=check,
     decode_request=decode_request,
     encode_request=encode_request,
@@ -76,5 +76,5 @@ DIALECT: Final = Dialect(
     # Nothing is documented that forbids a forced call to a model that reasons.
     features=frozenset({"schema", "json", "forced_thinking"}),
     place=place,
-    embedding=EMBEDDING,
+    operations={"embed": EMBEDDING},
 )

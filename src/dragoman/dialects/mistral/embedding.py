@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.dialect import Embedding, Target, WireRequest
+from dragoman.dialects.batching import batches, joined
+from dragoman.dialects.dialect import Codec, Target, WireRequest
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.openai_chat import embedding as family
 from dragoman.dialects.openai_chat.terms import leftovers, restore
@@ -85,7 +86,8 @@ def locate(request: ir.EmbedRequest, where: str) -> str:
     return "$.output_dimension" if where == "dimensions" else family.locate(request, where)
 
 
-EMBEDDING: Final = Embedding(
+EMBEDDING: Final = Codec(
+    paths=(family.PATH,),
     check=check,
     model=family.model_of,
     decode_request=decode_request,
@@ -95,6 +97,6 @@ EMBEDDING: Final = Embedding(
     locate=locate,
     relay=family.Relay(),
     maps=MAPS | {"output_dtype", "metadata"},
-    most_inputs=MOST_INPUTS,
-    most_tokens=MOST_TOKENS,
+    parts=batches(MOST_INPUTS, MOST_TOKENS),
+    join=joined,
 )

@@ -40,7 +40,7 @@ DIALECT: Final = Dialect(
     framing="sse",
     id_prefix="chatcmpl-",
     stream_type="text/event-stream; charset=utf-8",
-    paths={"chat": PATH, "embed": "/embeddings", "models": "/models"},
+    paths={"chat": PATH, "models": "/models"},
     check=check,
     decode_request=decode_request,
     encode_request=encode_request,
@@ -64,5 +64,5 @@ DIALECT: Final = Dialect(
     ),
     maps=MAPS,
     place=place,
-    embedding=EMBEDDING,
+    operations={"embed": EMBEDDING},
 )

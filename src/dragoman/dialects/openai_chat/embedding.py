@@ -14,7 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Embedding, EmbedReply, Target, WireRequest
+from dragoman.dialects.batching import batches, joined, lose_length, one_each
+from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.errors import fault_of
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
@@ -204,22 +205,23 @@ _PLACES: Final = {"inputs": "input", "encoding": "encoding_format"}
 # --- Answers -----------------------------------------------------------------------------------
 
 
-def decode_response(body: bytes) -> ir.EmbedResponse:
+def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
     """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
     try:
-        answer = _read(body)
+        answer = _read(answered.data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        _refuse_failure(decode_head(body))
+        _refuse_failure(decode_head(answered.data))
         raise WireError(str(error)) from error
     vectors = answer.data
     if all(vector.index is not None for vector in vectors):
         vectors = sorted(vectors, key=lambda vector: vector.index or 0)
-    return ir.EmbedResponse(
+    response = ir.EmbedResponse(
         tuple(_vector(vector.embedding) for vector in vectors),
         model=answer.model,
         usage=_usage(answer.usage),
         id=answer.id,
     )
+    return one_each(response, request)
 
 
 def _vector(written: list[float] | str) -> bytes:
@@ -241,8 +243,9 @@ def _refuse_failure(head: Mapping[str, msgspec.Raw]) -> None:
         raise RequestFailed(fault_of({key: msgspec.json.decode(value) for key, value in head.items()}))
 
 
-def encode_response(response: ir.EmbedResponse, reply: EmbedReply) -> bytes:
+def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
     """The answer as the client asked for it."""
+    lose_length(response, reply)
     write = to_base64 if reply.request.encoding == "base64" else to_floats
     body: dict[str, Any] = {
         "object": "list",
@@ -257,21 +260,25 @@ def encode_response(response: ir.EmbedResponse, reply: EmbedReply) -> bytes:
     if response.usage is not None:
         tokens = response.usage.input_total
         body["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return encode(body)
+    return Payload(encode(body))
 
 
 class Relay:
     """Passes a request and its answer; vectors stay as they are written."""
 
-    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
-        """The body to send upstream."""
-        return encode_head({**head, **edits})
+    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
+        """What to send upstream."""
+        return Outgoing(PATH, encode_head({**head, **edits}))
+
+    def seen(self, frame: bytes) -> ir.Usage | None:
+        """Vectors do not come in streams."""
+        return None
 
     def response(
-        self, wire: WireRequest, body: bytes, model: str | None
-    ) -> tuple[bytes, ir.Usage | None] | None:
-        """The body to send to the client; None where vectors are not written as they were asked for."""
-        head = decode_head(body)
+        self, wire: WireRequest, answer: Payload, model: str | None
+    ) -> tuple[Payload, ir.Usage | None] | None:
+        """What to send to the client; None where vectors are not written as they were asked for."""
+        head = decode_head(answer.data)
         _refuse_failure(head)
         if not (data := bytes(head.get("data", b""))).startswith(b"["):
             raise WireError("expected an array", "data")
@@ -283,11 +290,12 @@ class Relay:
         except msgspec.MsgspecError:
             usage = None  # an answer is not withheld because its counts cannot be read
         if model is not None and "model" in head:
-            body = encode_head({**head, "model": model})
-        return body, usage
+            answer = Payload(encode_head({**head, "model": model}))
+        return answer, usage
 
 
-EMBEDDING: Final = Embedding(
+EMBEDDING: Final = Codec(
+    paths=(PATH,),
     check=check,
     model=model_of,
     decode_request=decode_request,
@@ -297,6 +305,6 @@ EMBEDDING: Final = Embedding(
     locate=locate,
     relay=Relay(),
     maps=MAPS,
-    most_inputs=MOST_INPUTS,
-    most_tokens=MOST_TOKENS,
+    parts=batches(MOST_INPUTS, MOST_TOKENS),
+    join=joined,
 )

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import EmbedReply, Target, WireRequest
+from dragoman.dialects.dialect import OperationReply, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.gemini.embedding import BATCH_PATH, EMBEDDING, PATH
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
@@ -17,6 +17,14 @@ from dragoman.wire.vectors import from_floats
 
 HI: dict[str, Any] = {"parts": [{"text": "Hi"}]}
 VECTOR = from_floats([0.5, -1.0])
+ASKED = ir.EmbedRequest("gemini", "m", ("Hi",))
+assert EMBEDDING.relay is not None
+RELAY = EMBEDDING.relay
+
+
+def written(sent: Outgoing) -> Any:
+    assert isinstance(sent.body, bytes)
+    return msgspec.json.decode(sent.body)
 
 
 def one(**body: Any) -> WireRequest:
@@ -118,52 +126,54 @@ def test_what_only_gemini_takes_is_not_translated(wire: WireRequest, path: str) 
 
 def test_it_is_relayed_all_the_same() -> None:
     body = {"requests": [{"model": "models/m", "content": {"parts": [{"inlineData": {}}]}, "x": 1}], "y": 2}
-    sent = EMBEDDING.relay.request(
+    sent = RELAY.request(
         WireRequest("embed", body, path=BATCH_PATH), decode_head(encode(body)), {"model": "n", "z": 3}
     )
     requests = [{**body["requests"][0], "model": "models/n"}]  # type: ignore[index]
-    assert msgspec.json.decode(sent) == {"requests": requests, "y": 2, "z": 3}
-    answer = encode({"embeddings": [{"values": [0.5]}], "usageMetadata": {"promptTokenCount": 3}})
-    told = EMBEDDING.relay.response(WireRequest("embed", body, path=BATCH_PATH), answer, "shown")
+    assert sent.path == BATCH_PATH
+    assert written(sent) == {"requests": requests, "y": 2, "z": 3}
+    answer = Payload(encode({"embeddings": [{"values": [0.5]}], "usageMetadata": {"promptTokenCount": 3}}))
+    told = RELAY.response(WireRequest("embed", body, path=BATCH_PATH), answer, "shown")
     assert told == (answer, ir.Usage(input=3))
 
 
 def test_one_content_is_relayed_as_a_batch_of_one() -> None:
     wire = one(content=HI)
-    sent = EMBEDDING.relay.request(wire, decode_head(encode(wire.body)), {"model": "n"})
-    assert msgspec.json.decode(sent) == {"requests": [{"model": "models/n", "content": HI}]}
-    assert EMBEDDING.relay.response(wire, encode({"embeddings": [{"values": [0.5]}]}), None) is None
+    sent = RELAY.request(wire, decode_head(encode(wire.body)), {"model": "n"})
+    assert written(sent) == {"requests": [{"model": "models/n", "content": HI}]}
+    told = RELAY.response(wire, Payload(b'{"embeddings":[{"values":[0.50]}],"x":1}'), None)
+    assert told == (Payload(b'{"x":1,"embedding":{"values":[0.50]}}'), None)
 
 
 @pytest.mark.parametrize("form", ["one", None])
 def test_an_answer_is_what_was_asked_for(form: str | None) -> None:
     request = ir.EmbedRequest("gemini", "m", ("Hi",), form=form)
     response = ir.EmbedResponse((VECTOR,), usage=ir.Usage(input=3))
-    body = EMBEDDING.encode_response(response, EmbedReply(request))
+    body = EMBEDDING.encode_response(response, OperationReply(request, Report("gemini")))
     vector = {"values": [0.5, -1.0]}
     usage = {"promptTokenCount": 3, "totalTokenCount": 3}
     expected = {"embedding": vector} if form else {"embeddings": [vector]}
-    assert msgspec.json.decode(body) == {**expected, "usageMetadata": usage}
-    assert EMBEDDING.decode_response(body) == response
+    assert msgspec.json.decode(body.data) == {**expected, "usageMetadata": usage}
+    assert EMBEDDING.decode_response(body, request) == response
 
 
 def test_an_estimate_is_not_told() -> None:
     response = ir.EmbedResponse((VECTOR,), usage=ir.Usage(input=3, estimated=True))
-    body = EMBEDDING.encode_response(response, EmbedReply(ir.EmbedRequest("gemini", "m", ("Hi",))))
-    assert b"usage" not in body
+    body = EMBEDDING.encode_response(response, OperationReply(ASKED, Report("gemini")))
+    assert b"usage" not in body.data
 
 
 def test_an_error_inside_of_an_answer_is_one() -> None:
     body = encode({"error": {"code": 429, "message": "slowly", "status": "RESOURCE_EXHAUSTED"}})
     with pytest.raises(RequestFailed) as failed:
-        EMBEDDING.decode_response(body)
+        EMBEDDING.decode_response(Payload(body), ASKED)
     assert failed.value.fault.kind == "rate_limit"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"embeddings":[{"values":["x"]}]}', b"\xff"])
 def test_what_is_no_answer_is_refused(body: bytes) -> None:
     with pytest.raises(WireError):
-        EMBEDDING.decode_response(body)
+        EMBEDDING.decode_response(Payload(body), ASKED)
 
 
 @pytest.mark.parametrize(

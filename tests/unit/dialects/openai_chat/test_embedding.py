@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import EmbedReply, Target, WireRequest
+from dragoman.dialects.dialect import OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.embedding import EMBEDDING as MISTRAL
 from dragoman.dialects.openai_chat.embedding import EMBEDDING
@@ -17,6 +17,10 @@ from dragoman.wire.json import encode
 from dragoman.wire.vectors import from_floats, to_base64
 
 VECTOR = from_floats([0.5, -1.0])
+ONE = ir.EmbedRequest("openai_chat", "m", ("Hi",))
+TWO = ir.EmbedRequest("openai_chat", "m", ("Hi", "Ho"))
+assert EMBEDDING.relay is not None
+RELAY = EMBEDDING.relay
 
 
 def wire(**body: Any) -> WireRequest:
@@ -25,7 +29,7 @@ def wire(**body: Any) -> WireRequest:
 
 def test_vectors_are_put_in_the_order_of_their_indices() -> None:
     data = [{"index": 1, "embedding": [1.0]}, {"index": 0, "embedding": [2.0]}]
-    assert EMBEDDING.decode_response(encode({"data": data})).vectors == (
+    assert EMBEDDING.decode_response(Payload(encode({"data": data})), TWO).vectors == (
         from_floats([2.0]),
         from_floats([1.0]),
     )
@@ -33,7 +37,7 @@ def test_vectors_are_put_in_the_order_of_their_indices() -> None:
 
 def test_vectors_without_indices_stay_in_their_order() -> None:
     data = [{"embedding": [1.0]}, {"index": 0, "embedding": [2.0]}]
-    assert EMBEDDING.decode_response(encode({"data": data})).vectors == (
+    assert EMBEDDING.decode_response(Payload(encode({"data": data})), TWO).vectors == (
         from_floats([1.0]),
         from_floats([2.0]),
     )
@@ -44,7 +48,9 @@ def test_vectors_without_indices_stay_in_their_order() -> None:
     [({"prompt_tokens": 3, "total_tokens": 4}, 3), ({"total_tokens": 4}, 4), ({}, None), (None, None)],
 )
 def test_usage_is_what_was_told(usage: Any, tokens: int | None) -> None:
-    response = EMBEDDING.decode_response(encode({"data": [{"embedding": [1.0]}], "usage": usage}))
+    response = EMBEDDING.decode_response(
+        Payload(encode({"data": [{"embedding": [1.0]}], "usage": usage})), ONE
+    )
     assert (response.usage and response.usage.input) == tokens
 
 
@@ -53,16 +59,16 @@ def test_usage_is_what_was_told(usage: Any, tokens: int | None) -> None:
 )
 def test_what_is_no_answer_is_refused(body: bytes) -> None:
     with pytest.raises(WireError):
-        EMBEDDING.decode_response(body)
+        EMBEDDING.decode_response(Payload(body), ONE)
 
 
 def test_an_error_inside_of_a_good_answer_is_one() -> None:
     body = encode({"error": {"message": "slowly", "code": 429}})
     with pytest.raises(RequestFailed) as failed:
-        EMBEDDING.decode_response(body)
+        EMBEDDING.decode_response(Payload(body), ONE)
     assert failed.value.fault.kind == "rate_limit"
     with pytest.raises(RequestFailed):
-        EMBEDDING.relay.response(wire(), body, None)
+        RELAY.response(wire(), Payload(body), None)
 
 
 @pytest.mark.parametrize(
@@ -79,21 +85,36 @@ def test_an_error_inside_of_a_good_answer_is_one() -> None:
 def test_an_answer_is_relayed_where_it_is_written_as_was_asked_for(
     wished: str | None, written: Any, relayed: bool
 ) -> None:
-    body = encode({"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": written}]})
-    told = EMBEDDING.relay.response(wire(encoding_format=wished), body, None)
+    data = [{"object": "embedding", "index": 0, "embedding": written}]
+    body = Payload(encode({"object": "list", "data": data}))
+    told = RELAY.response(wire(encoding_format=wished), body, None)
     assert told == ((body, None) if relayed else None)
 
 
 def test_a_relayed_answer_shows_the_name_that_was_asked_for() -> None:
     body = {"data": [{"embedding": [0.50, 1e-9]}], "model": "m-2026", "usage": {"prompt_tokens": "odd"}}
-    told = EMBEDDING.relay.response(wire(), encode(body), "mine")
+    told = RELAY.response(wire(), Payload(encode(body)), "mine")
     assert told is not None
-    assert (msgspec.json.decode(told[0]), told[1]) == ({**body, "model": "mine"}, None)
+    assert (msgspec.json.decode(told[0].data), told[1]) == ({**body, "model": "mine"}, None)
 
 
 def test_no_list_of_vectors_is_no_answer() -> None:
     with pytest.raises(WireError):
-        EMBEDDING.relay.response(wire(), b'{"data":{}}', None)
+        RELAY.response(wire(), Payload(b'{"data":{}}'), None)
+
+
+@pytest.mark.parametrize("vectors", [0, 2])
+def test_each_input_has_one_vector(vectors: int) -> None:
+    with pytest.raises(WireError, match=f"expected 1 vectors, got {vectors}"):
+        EMBEDDING.decode_response(Payload(encode({"data": [{"embedding": [1.0]}] * vectors})), ONE)
+
+
+@pytest.mark.parametrize(("wished", "lost"), [(2, []), (None, []), (3, ["dimensions"])])
+def test_another_length_than_was_wished_for_is_a_loss(wished: int | None, lost: list[str]) -> None:
+    report = Report("openai_chat")
+    asked = msgspec.structs.replace(ONE, dimensions=wished)
+    EMBEDDING.encode_response(ir.EmbedResponse((VECTOR,)), OperationReply(asked, report))
+    assert [loss.path for loss in report.losses] == lost
 
 
 def test_purposes_and_other_dialects_members_are_losses() -> None:
@@ -120,8 +141,10 @@ def test_texts_and_tokens_cannot_be_mixed() -> None:
 
 
 def test_ids_of_answers_are_kept() -> None:
-    reply = EmbedReply(ir.EmbedRequest("openai_chat", "m", ("Hi",), encoding="base64"), "shown")
-    body = msgspec.json.decode(EMBEDDING.encode_response(ir.EmbedResponse((VECTOR,), id="emb-1"), reply))
+    asked = ir.EmbedRequest("openai_chat", "m", ("Hi",), encoding="base64")
+    reply = OperationReply(asked, Report("openai_chat"), "shown")
+    written = EMBEDDING.encode_response(ir.EmbedResponse((VECTOR,), id="emb-1"), reply)
+    body = msgspec.json.decode(written.data)
     assert body == {
         "object": "list",
         "data": [{"object": "embedding", "index": 0, "embedding": to_base64(VECTOR)}],

@@ -1,0 +1,79 @@
+"""Requests that are forms, as codecs read and write them. Pure; how a form is cut is `wire.multipart`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from dragoman import ir
+from dragoman.errors import WireError
+from dragoman.wire.multipart import Field, Form
+
+_LIST = "[]"
+
+
+def texts(form: Form) -> dict[str, Any]:
+    """The fields that are no files: a string for each name; a list where the name ends in `[]`, which is
+    taken off, or repeats. Raises WireError for what is not UTF-8.
+    """
+    found: dict[str, Any] = {}
+    for field in form:
+        if field.filename is not None:
+            continue
+        name = field.name.removesuffix(_LIST)
+        try:
+            value = str(field.value, "utf-8")
+        except UnicodeDecodeError:
+            raise WireError("it is not UTF-8", name, "invalid_value") from None
+        known = found.get(name)
+        if isinstance(known, list):
+            known.append(value)
+        elif known is not None:
+            found[name] = [known, value]
+        else:
+            found[name] = [value] if name != field.name else value
+    return found
+
+
+def files(form: Form, name: str) -> Iterator[ir.File]:
+    """The files of a name, with or without `[]`."""
+    for field in form:
+        if field.filename is not None and field.name.removesuffix(_LIST) == name:
+            yield ir.File(field.value, field.filename, field.kind)
+
+
+def file_field(name: str, file: ir.File, fallback: str) -> Field:
+    """A file as a field. fallback: its name where its client gave it none."""
+    return Field(name, file.data, file.name or fallback, file.kind or "application/octet-stream")
+
+
+def text_fields(body: Mapping[str, Any]) -> Iterator[Field]:
+    """Members as fields, lists as several whose name ends in `[]`; what is no text as JSON has it."""
+    for name, value in body.items():
+        if isinstance(value, list | tuple):
+            yield from (Field(name + _LIST, _text(item)) for item in value)
+        elif value is not None:
+            yield Field(name, _text(value))
+
+
+def _text(value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else msgspec.json.encode(value)
+
+
+def edited(form: Form, edits: Mapping[str, Any]) -> Form:
+    """The form with some of its texts set, in their places, or at its beginning where they are new. A value
+    of `msgspec.UNSET` takes the field away.
+    """
+    left = dict(edits)
+    kept: list[Field] = []
+    for field in form:
+        name = field.name.removesuffix(_LIST)
+        if field.filename is not None or name not in edits:
+            kept.append(field)
+        elif name in left:
+            value = left.pop(name)
+            kept.extend(() if value is msgspec.UNSET else text_fields({name: value}))
+    new = {name: value for name, value in left.items() if value is not msgspec.UNSET}
+    return (*text_fields(new), *kept)

@@ -1,0 +1,269 @@
+"""One attempt at an operation beside chat (vectors, pictures, speech, transcripts, judgements, rankings):
+relayed where both sides speak one dialect, else translated, in as many requests as the provider needs.
+
+An answer is delivered whole or not at all. What a provider sends as a stream to a client of its own dialect
+passes piece by piece; the first piece commits the answer to this attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.delivery import Delivery
+from dragoman.dialects.dialect import Operation, OperationReply, Outcome, Outgoing, Payload, WireRequest
+from dragoman.dialects.loss import Report
+from dragoman.errors import RequestFailed, WireError
+from dragoman.exchange import AttemptRecord
+from dragoman.routing.apis import lesson_of
+from dragoman.transport import Answer
+from dragoman.upstreams.upstream import Call, Upstream, performer
+from dragoman.upstreams.wire import WireUpstream, streams, unreadable
+from dragoman.wire.json import encode
+from dragoman.wire.sse import SSESplitter
+from dragoman.work import Headers, Work
+
+NAMES: Final[dict[Operation, str]] = {
+    "embed": "embeddings",
+    "image": "images",
+    "speech": "speech",
+    "transcription": "transcription",
+    "moderation": "moderation",
+    "rerank": "reranking",
+}
+"""What people call the operations."""
+
+
+class Operating:
+    """One attempt. relayed: whether bytes pass. now: the monotonic clock."""
+
+    def __init__(
+        self,
+        work: Work,
+        delivery: Delivery,
+        *,
+        upstream: Upstream,
+        call: Call,
+        record: AttemptRecord,
+        relayed: bool,
+        now: Callable[[], float],
+    ) -> None:
+        self._work = work
+        self._delivery = delivery
+        self._upstream = upstream
+        self._call = call
+        self._record = record
+        self._relayed = relayed
+        self._now = now
+
+    async def run(self) -> None:
+        """Ask, and deliver the answer. Raises RequestFailed."""
+        upstream = self._upstream
+        if not isinstance(upstream, WireUpstream):
+            await self._perform(upstream)
+        elif self._relayed:
+            await self._relay(upstream)
+        else:
+            await self._translate(upstream)
+
+    async def _relay(self, upstream: WireUpstream) -> None:
+        work, call = self._work, self._call
+        relay = work.codec.relay
+        assert relay is not None
+        outgoing = relay.request(work.wire, work.head, work.edits(call))
+        answer = await self._ask(upstream, outgoing, work.passed_headers)
+        try:
+            passed = work.face.passes(answer.headers)
+            if work.streams or passes_as_stream(answer):
+                await self._pass(upstream, answer, passed)
+                return
+            payload = await self._read(answer)
+        finally:
+            answer.close()
+        try:
+            told = relay.response(work.wire, payload, work.shown)
+            if told is None:
+                response = work.codec.decode_response(payload, work.job)
+                told = self._encoded_answer(work.codec.join((response,), work.job, call.model))
+        except WireError as error:
+            raise unreadable(upstream.name, error) from error
+        self._record.first = self._now()
+        payload, work.exchange.usage = told
+        await self._delivery.payload(payload, call, passed)
+
+    async def _pass(self, upstream: WireUpstream, answer: Answer, passed: Headers) -> None:
+        """Pass a stream as it is. Events are looked at for what they tell of usage and failure."""
+        work = self._work
+        relay = work.codec.relay
+        assert relay is not None
+        kind = answer.headers.get("content-type", "application/octet-stream").encode("latin-1", "replace")
+        splitter = SSESplitter() if kind.startswith(b"text/event-stream") else None
+        work.ending = told_in_band if splitter is not None else None
+        try:
+            while chunk := await answer.chunk():
+                for frame in splitter.feed(chunk) if splitter is not None else ():
+                    work.exchange.usage = relay.seen(frame) or work.exchange.usage
+                if not self._delivery.committed:
+                    await self._delivery.begin(self._call, self._record, [(b"content-type", kind), *passed])
+                await work.client.write(chunk)
+        except WireError as error:
+            raise unreadable(upstream.name, error) from error
+        if not self._delivery.committed:
+            raise unreadable(upstream.name, WireError("it is empty"))
+        await work.client.end()
+
+    async def _translate(self, upstream: WireUpstream) -> None:
+        work, call = self._work, self._call
+        work.exchange.phase = "encode"
+        codec = upstream.codec(work.operation)
+        asked = [
+            (part, self._encoded(upstream, part, start)) for start, part in codec.parts(work.job, call.model)
+        ]
+        self._account()
+        work.exchange.phase = "connect"
+        answers: list[Outcome] = []
+        for part, wire in asked:
+            outgoing = Outgoing(wire.path, wire.fields or encode(wire.body))
+            answer = await self._ask(upstream, outgoing, wire.headers)
+            try:
+                payload = await self._read(answer)
+            finally:
+                answer.close()
+            try:
+                answers.append(codec.decode_response(payload, part))
+            except WireError as error:
+                raise unreadable(upstream.name, error) from error
+        await self._deliver(codec.join(answers, work.job, call.model))
+
+    def _encoded(self, upstream: WireUpstream, part: Any, start: int) -> WireRequest:
+        """A part of the request in the provider's words. start: where its inputs begin in the whole."""
+        work, report = self._work, self._call.report
+        report.moved = (lambda where: _moved(where, start)) if start else None
+        try:
+            return upstream.encode_operation(work.operation, part, self._call)
+        except WireError as error:
+            # Another deployment may be able to say it; if none is, the client is told where it is.
+            locate = work.locate()
+            fault = work.located(work.blamed(error), lambda where: locate(report.placed(where)))
+            raise RequestFailed(msgspec.structs.replace(fault, kind="untranslatable")) from error
+
+    async def _perform(self, upstream: Upstream) -> None:
+        work, call = self._work, self._call
+        perform = performer(upstream, work.operation, call.model)
+        if perform is None:
+            raise RequestFailed(lacking(work.operation))
+        call.watch.start()
+        response = await perform(work.job, call)
+        call.watch.stop()
+        self._account()
+        await self._deliver(work.codec.join((response,), work.job, call.model))
+
+    async def _ask(self, upstream: WireUpstream, outgoing: Outgoing, headers: dict[str, str]) -> Answer:
+        """An answer that is none of failure. The caller closes it."""
+        answer = await upstream.ask(outgoing, self._call, headers, self._work.operation)
+        self._record.status = answer.status
+        if answer.status < 400:
+            return answer
+        try:
+            failed = await upstream.refused(answer)
+        finally:
+            answer.close()
+        raise (
+            RequestFailed(_no_endpoint(self._work.operation))
+            if lesson_of(failed.fault) == "never"
+            else failed
+        )
+
+    async def _read(self, answer: Answer) -> Payload:
+        raw = await answer.read()
+        self._call.watch.stop()
+        return Payload(raw, answer.headers.get("content-type", ""))
+
+    def _account(self) -> None:
+        """Note what has been lost by now, and refuse it in strict mode."""
+        work = self._work
+        work.exchange.losses, work.exchange.changes = self._call.report.located(work.locate())
+        work.hold_strict()
+
+    async def _deliver(self, response: Outcome) -> None:
+        work, codec = self._work, self._work.codec
+        self._record.first = self._now()
+        if work.streams and codec.encode_stream is not None:
+            work.exchange.usage = response.usage
+            reply = self._reply(response)
+            data = codec.encode_stream(response, reply)
+            self._delivery.lost(reply.report)
+            work.ending = told_in_band
+            await self._delivery.begin(self._call, self._record, ())
+            await work.client.end(data)
+            return
+        payload, work.exchange.usage = self._encoded_answer(response)
+        await self._delivery.payload(payload, self._call, ())
+
+    def _encoded_answer(self, response: Outcome) -> tuple[Payload, ir.Usage | None]:
+        """An answer in the client's words, and what it cost."""
+        reply = self._reply(response)
+        payload = self._work.codec.encode_response(response, reply)
+        self._delivery.lost(reply.report)
+        return payload, response.usage
+
+    def _reply(self, response: Outcome) -> OperationReply[Any]:
+        work = self._work
+        return OperationReply(
+            work.job,
+            Report(work.face.name, "response"),
+            work.shown or response.model or self._call.model,
+            work.exchange.id.removeprefix("ex_"),
+            int(work.exchange.created),
+        )
+
+
+def _moved(where: str, start: int) -> str:
+    """A place in a part of the inputs, in all of them."""
+    if not where.startswith("inputs["):
+        return where
+    index, bracket, rest = where.removeprefix("inputs[").partition("]")
+    return f"inputs[{int(index) + start}{bracket}{rest}"
+
+
+def passes_as_stream(answer: Answer) -> bool:
+    """Whether an answer is one of those that are passed on as they come: events and sound."""
+    kind = answer.headers.get("content-type", "")
+    return streams(answer) or kind.startswith(("audio/", "application/octet-stream"))
+
+
+def told_in_band(fault: ir.Fault) -> bytes:
+    """A failure as the last event of a stream that has begun, as OpenAI's operations tell it."""
+    error = {"type": fault.kind, "code": fault.code, "message": fault.message, "param": fault.param}
+    return b"event: error\ndata: " + encode({"type": "error", "error": error}) + b"\n\n"
+
+
+def lacking(operation: Operation) -> ir.Fault:
+    """Nobody behind a model's name can do this."""
+    return ir.Fault(
+        "unsupported",
+        f"This model's provider has no {NAMES[operation]}.",
+        code="unsupported_value",
+        param="model",
+    )
+
+
+def _no_endpoint(operation: Operation) -> ir.Fault:
+    """What a server says with a 404 that names nothing: another deployment may have one."""
+    return ir.Fault(
+        "not_implemented",
+        f"This model's provider has no endpoint for {NAMES[operation]}.",
+        code="not_implemented",
+        param="model",
+        blame="upstream",
+    )
+
+
+def able(upstream: Upstream, operation: Operation, face: str, model: str) -> Upstream | None:
+    """Whoever of a provider can do this with a model, in the dialect of the face if it can; None = nobody."""
+    if isinstance(upstream, WireUpstream):
+        return upstream.able(operation, face)
+    return upstream if performer(upstream, operation, model) is not None else None
