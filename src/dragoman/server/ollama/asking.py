@@ -1,0 +1,121 @@
+"""Asking a model in Ollama's protocol: conversations, single prompts, vectors.
+
+https://docs.ollama.com/api/chat, https://docs.ollama.com/api/generate, https://docs.ollama.com/api/embed.
+Answers call the model as the client did. A request that asks nothing would load the model, or unload it: it
+is answered without asking anybody; an embedded model is loaded by its first question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.ollama import DIALECT, GENERATE
+from dragoman.dialects.ollama.check import check_keep_alive
+from dragoman.dialects.ollama.terms import dated
+from dragoman.errors import RequestFailed, WireError
+from dragoman.exchange import Exchange
+from dragoman.routing.route import Route
+from dragoman.server.client import AsgiClient
+from dragoman.server.endpoint import Call
+from dragoman.server.ollama.bodies import STREAM_TYPE, head, is_empty, odd, value
+from dragoman.server.ollama.naming import find, find_granted
+from dragoman.wire.json import encode, encode_head
+from dragoman.work import Inbound
+
+if TYPE_CHECKING:
+    from dragoman.gateway import Gateway
+
+Head = dict[str, msgspec.Raw]
+_NOT_TO_THINK: Final = (None, False, "")
+
+
+class Asking:
+    """The handlers of one gateway. inbound: a call of a face as the engine takes it."""
+
+    def __init__(self, gateway: Gateway, inbound: Callable[[Dialect, Call], Inbound]) -> None:
+        self._gateway = gateway
+        self._inbound = inbound
+
+    async def chat(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer a conversation."""
+        stated = head(self._gateway, call)
+        if is_empty(stated.get("messages")):
+            said = {"message": {"role": "assistant", "content": ""}}
+            await self._load(stated, said, call, exchange, client)
+        else:
+            await self._ask(DIALECT, stated, call, exchange, client)
+
+    async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer a prompt."""
+        stated = head(self._gateway, call)
+        if is_empty(stated.get("prompt")) and is_empty(stated.get("images")):
+            await self._load(stated, {"response": ""}, call, exchange, client)
+        else:
+            await self._ask(GENERATE, stated, call, exchange, client)
+
+    async def _ask(
+        self, face: Dialect, stated: Head, call: Call, exchange: Exchange, client: AsgiClient
+    ) -> None:
+        name = _name(stated)
+        route = find(self._gateway, name)
+        _refuse_to_think(stated, name, route)
+        client.streams_as(STREAM_TYPE, b"", None)
+        await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, call), client)
+
+    def _named(self, face: Dialect, stated: Head, name: str, route: Route, call: Call) -> Inbound:
+        """The call under the name that the gateway knows, to be answered under the client's."""
+        inbound = self._inbound(face, call)
+        body = call.body if name == route.asked else encode_head({**stated, "model": route.asked})
+        return msgspec.structs.replace(inbound, body=body, shown=name or route.asked)
+
+    async def _load(
+        self, stated: Head, said: dict[str, Any], call: Call, exchange: Exchange, client: AsgiClient
+    ) -> None:
+        gateway, name = self._gateway, _name(stated)
+        route = find_granted(gateway, call.caller, name)
+        exchange.asked = route.asked
+        keep = value(stated.get("keep_alive"))
+        unload = keep not in (None, "") and _is_over(keep)
+        if unload and (local := gateway.local) is not None:
+            for deployment in route.deployments:
+                if deployment.provider == local.name:
+                    local.unload(deployment.model)
+        answer = {
+            "model": name or route.asked,
+            "created_at": dated(None, exchange.created),
+            **said,
+            "done": True,
+            "done_reason": "unload" if unload else "load",
+        }
+        await client.answer(200, (), encode(answer))
+
+
+def _name(stated: Head) -> str:
+    """The model's name. Raises RequestFailed (400) where it is no text."""
+    name = value(stated.get("model"))
+    if name is not None and not isinstance(name, str):
+        raise RequestFailed(odd(WireError("'model' must be a string", "model", "invalid_type")))
+    return name or ""
+
+
+def _is_over(keep: Any) -> bool:
+    """Whether a model is not to be kept. Raises RequestFailed (400) for what is no duration."""
+    try:
+        check_keep_alive(keep, "keep_alive")
+    except WireError as error:
+        raise RequestFailed(odd(error)) from error
+    return not any(digit in "123456789" for digit in str(keep))
+
+
+def _refuse_to_think(stated: Head, name: str, route: Route) -> None:
+    """Raise RequestFailed (400), in Ollama's words, where thinking is asked of a model that cannot."""
+    if value(stated.get("think")) not in _NOT_TO_THINK and all(
+        deployment.facts.reasoning is False for deployment in route.deployments
+    ):
+        text = f'"{name or route.asked}" does not support thinking'
+        raise RequestFailed(ir.Fault("unsupported", text, "unsupported_value", "think"))

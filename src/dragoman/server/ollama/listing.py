@@ -1,0 +1,259 @@
+"""What there is, as Ollama's clients ask for it: models, one model, those in memory, the version.
+
+https://docs.ollama.com/api/tags, https://docs.ollama.com/api-reference/show-model-details,
+https://docs.ollama.com/api/ps. Sizes, digests and details are those of files on this machine; of models
+elsewhere the size is 0, the digest is that of the name, and details are empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from dragoman import ir
+from dragoman.dialects.ollama.terms import dated
+from dragoman.errors import WireError
+from dragoman.exchange import Exchange
+from dragoman.routing.route import Route
+from dragoman.server.client import AsgiClient
+from dragoman.server.endpoint import Call
+from dragoman.server.ollama.bodies import members, needed
+from dragoman.server.ollama.managing import PARAMETERS
+from dragoman.server.ollama.naming import find_granted, tagged
+from dragoman.upstreams.local import gguf, weights
+from dragoman.upstreams.local.upstream import LocalModel
+from dragoman.wire.json import encode
+
+if TYPE_CHECKING:
+    from dragoman.gateway import Gateway
+
+RUNNING: Final = b"Ollama is running"
+_TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
+VERSION: Final = "0.13.5"
+"""The version of Ollama whose protocol is spoken: clients ask, and leave out what older servers lack."""
+_NO_CLOUD: Final = {"cloud": {"disabled": True, "source": "gateway"}}
+_EVER: Final = 100 * 365 * 86400.0
+"""Seconds until a model is freed that is kept for ever, as far as a date can say it."""
+_PAD: Final = 30
+
+
+class _File:
+    """A file of weights. size: bytes. digest: its sha256 where it is known, else None."""
+
+    __slots__ = ("digest", "header", "size")
+
+    def __init__(self, path: Path) -> None:
+        self.size = path.stat().st_size
+        self.header = gguf.read(path)
+        known = (
+            row for row in weights.WEIGHTS if path.as_posix().endswith(row.file) and row.size == self.size
+        )
+        self.digest = next((row.sha256 for row in known), None)
+
+
+@lru_cache(maxsize=64)
+def _file(path: str) -> _File | None:
+    """What is known of a file, None where it cannot be read. Reads its header, some milliseconds."""
+    try:
+        return _File(Path(path))
+    except (OSError, WireError):
+        return None
+
+
+class Listing:
+    """The handlers of one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def tags(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """The models that the caller may use."""
+        found = self._gateway.engine.table.find
+        names = [entry.id for entry in self._gateway.entries() if call.caller.may_use(entry.id)]
+        routes = [(name, route) for name in names if (route := found(name)) is not None]
+        models = [await self._listed(name, route) for name, route in routes]
+        await client.answer(200, (), encode({"models": models}))
+
+    async def _listed(self, name: str, route: Route) -> dict[str, Any]:
+        file = await self._file_of(route)
+        listed: dict[str, Any] = {
+            **_identity(name, file),
+            "modified_at": dated(route.created, 0),
+            "details": _details(file),
+            "capabilities": _capabilities(route),
+        }
+        if file is None:
+            listed["remote_model"] = route.deployments[0].model
+        return listed
+
+    async def show(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """What is known of one model."""
+        stated = needed(members(self._gateway, call), "model", "name")
+        route = find_granted(self._gateway, call.caller, stated)
+        exchange.asked = route.asked
+        file = await self._file_of(route)
+        shown: dict[str, Any] = {
+            "modelfile": "\n".join(_modelfile(route)) + "\n",
+            "parameters": "\n".join(f"{name:<{_PAD}} {text}" for name, text in _parameters(route)),
+            "template": "" if file is None else file.header.template or "",
+            "details": _details(file),
+            "model_info": _model_info(route, file, untold=stated),
+            "capabilities": _capabilities(route),
+            "modified_at": dated(route.created, 0),
+        }
+        if route.system_prompt is not None:
+            shown["system"] = route.system_prompt
+        if route.opening:
+            shown["messages"] = [_message(message) for message in route.opening]
+        await client.answer(200, (), encode(shown))
+
+    async def loaded(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """The embedded models in memory, those first that stay longest."""
+        local = self._gateway.local
+        running: list[tuple[float, dict[str, Any]]] = []
+        if local is not None:
+            report = await local.loaded()
+            for model in report.models:
+                name = _name_of(local.models, model.options.path)
+                if name is None or not call.caller.may_use(name):
+                    continue
+                left = _EVER if model.expires is None else model.expires
+                file = await asyncio.to_thread(_file, model.options.path)
+                listed = {
+                    **_identity(name, file),
+                    "details": _details(file),
+                    "expires_at": dated(exchange.created + left, 0),
+                    "size_vram": 0,
+                    "context_length": model.context,
+                }
+                if report.resident is not None and len(report.models) == 1:
+                    listed["size"] = report.resident
+                running.append((left, listed))
+        running.sort(key=lambda one: -one[0])
+        await client.answer(200, (), encode({"models": [listed for _, listed in running]}))
+
+    async def version(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """The version of the protocol."""
+        await client.answer(200, (), encode({"version": VERSION}))
+
+    async def status(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """That there are no models of Ollama's cloud here."""
+        await client.answer(200, (), encode(_NO_CLOUD))
+
+    async def running(self, client: AsgiClient) -> None:
+        """What Ollama's clients hear before they ask anything."""
+        await client.answer(200, (_TEXT,), RUNNING)
+
+    async def _file_of(self, route: Route) -> _File | None:
+        local, first = self._gateway.local, route.deployments[0]
+        model = local.models.get(first.model) if local is not None and first.provider == local.name else None
+        return None if model is None else await asyncio.to_thread(_file, model.options.path)
+
+
+def expects_text(headers: Mapping[str, str]) -> bool:
+    """Whether whoever looks at `/` is to be told that Ollama runs: its own clients, and those that take
+    anything; who wants JSON or a page is told of the gateway.
+    """
+    if headers.get("user-agent", "").lower().startswith("ollama"):
+        return True
+    accepted = headers.get("accept", "").lower()
+    return "json" not in accepted and "html" not in accepted
+
+
+def _identity(name: str, file: _File | None) -> dict[str, Any]:
+    digest = None if file is None else file.digest
+    shown = tagged(name)
+    return {
+        "name": shown,
+        "model": shown,
+        "size": 0 if file is None else file.size,
+        "digest": digest or hashlib.sha256(name.encode()).hexdigest(),
+    }
+
+
+def _details(file: _File | None) -> dict[str, Any]:
+    header = None if file is None else file.header
+    family = "" if header is None else header.architecture or ""
+    return {
+        "parent_model": "",
+        "format": "" if header is None else "gguf",
+        "family": family,
+        "families": [family] if family else None,
+        "parameter_size": "" if header is None else _in_short(header.parameters),
+        "quantization_level": "" if header is None else header.quantisation or "",
+    }
+
+
+def _in_short(parameters: int) -> str:
+    for unit, size in (("B", 1_000_000_000), ("M", 1_000_000), ("K", 1000)):
+        if parameters >= size:
+            return (
+                f"{parameters / size:.5g}{unit}"
+                if parameters % size == 0
+                else f"{parameters / size:.2f}{unit}"
+            )
+    return str(parameters)
+
+
+def _capabilities(route: Route) -> list[str]:
+    """What a model can do. Tools are offered unless it is known that the model takes none, so that programs
+    which look here try them; pictures and thinking only where they are known.
+    """
+    first = route.deployments[0]
+    if "embed" in first.model.lower():
+        return ["embedding"]
+    facts = first.facts
+    told = (("tools", facts.tools is not False), ("vision", facts.images), ("thinking", facts.reasoning))
+    return ["completion", *(name for name, kept in told if kept)]
+
+
+def _parameters(route: Route) -> Iterator[tuple[str, str]]:
+    """The defaults of a name in Ollama's words, a line for each value."""
+    for name, field in PARAMETERS.items():
+        if (value := route.defaults.get(field)) is not None:
+            for one in value if isinstance(value, list | tuple) else (value,):
+                yield name, json.dumps(one)
+    if (window := route.deployments[0].window) is not None:
+        yield "num_ctx", str(window)
+
+
+def _modelfile(route: Route) -> Iterator[str]:
+    yield f"FROM {route.deployments[0].name}"
+    for name, text in _parameters(route):
+        yield f"PARAMETER {name} {text}"
+    if route.system_prompt is not None:
+        yield f'SYSTEM """{route.system_prompt}"""'
+    for message in route.opening:
+        told = _message(message)
+        yield f"MESSAGE {told['role']} {told['content']}"
+
+
+def _message(message: ir.Message) -> dict[str, str]:
+    content = "".join([block.text for block in message.blocks if isinstance(block, ir.Text)])
+    return {"role": message.role, "content": content}
+
+
+def _model_info(route: Route, file: _File | None, *, untold: str) -> dict[str, Any]:
+    """Facts under the keys of a file of weights. untold: the basename, which editors show."""
+    first = route.deployments[0]
+    header = None if file is None else file.header
+    architecture = (None if header is None else header.architecture) or first.provider
+    info: dict[str, Any] = {"general.architecture": architecture, "general.basename": untold}
+    context = first.facts.context or (None if header is None else header.context)
+    if header is not None:
+        info["general.parameter_count"] = header.parameters
+        if header.embedding is not None:
+            info[f"{architecture}.embedding_length"] = header.embedding
+    if context is not None:
+        info[f"{architecture}.context_length"] = context
+    return info
+
+
+def _name_of(models: Mapping[str, LocalModel], path: str) -> str | None:
+    """The first name of the model that runs this file, as lists have it."""
+    return next((f"local/{name}" for name, model in models.items() if model.options.path == path), None)

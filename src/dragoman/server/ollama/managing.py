@@ -1,0 +1,204 @@
+"""Managing models in Ollama's protocol: here names are managed, not weights.
+
+https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copy is another name for what a model
+stands for now; what is created adds a system message, messages and parameters. Such names hold for every
+client and protocol, for as long as this process runs; those of the configuration can be neither replaced nor
+deleted. Nothing is downloaded, uploaded or published.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.accounts.keys import EVERYBODY, Caller
+from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.ollama import DIALECT
+from dragoman.dialects.ollama.options import check_options
+from dragoman.errors import RequestFailed, WireError
+from dragoman.exchange import Exchange
+from dragoman.routing.route import Route
+from dragoman.server.client import AsgiClient
+from dragoman.server.endpoint import Call
+from dragoman.server.ollama.bodies import members, needed, odd, tell, text
+from dragoman.server.ollama.naming import find, find_granted, made, new
+
+if TYPE_CHECKING:
+    from dragoman.gateway import Gateway
+
+MOST: Final = 1000
+"""Names that can be made."""
+PARAMETERS: Final = {
+    **{
+        name: name
+        for name in (
+            *("temperature", "top_p", "top_k", "min_p", "seed", "stop"),
+            *("frequency_penalty", "presence_penalty"),
+        )
+    },
+    "repeat_penalty": "repetition_penalty",
+    "num_predict": "max_tokens",
+}
+"""Parameters of a model, and what a route's defaults call them."""
+_WINDOW: Final = "num_ctx"
+_OF_WEIGHTS: Final = ("files", "adapters", "quantize", "quantization", "template", "modelfile", "path")
+_SUCCESS: Final = {"status": "success"}
+
+
+class Managing:
+    """The handlers of one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def copy(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Give a model another name."""
+        body = members(self._gateway, call)
+        source, destination = needed(body, "source"), new(needed(body, "destination"))
+        self._refuse(call.caller, destination)
+        exchange.asked = source
+        self._make(destination, find(self._gateway, source))
+        await client.empty(200, ((b"content-length", b"0"),))
+
+    async def create(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Make a name for a model with a system message, messages and parameters of its own."""
+        gateway, body = self._gateway, members(self._gateway, call)
+        name = new(needed(body, "model", "name"))
+        self._refuse(call.caller, name)
+        if odd_one := next((key for key in _OF_WEIGHTS if body.get(key)), None):
+            message = f"this gateway makes names for its models, not models: {odd_one!r} cannot be honoured"
+            raise RequestFailed(ir.Fault("unsupported", message, "unsupported_value", odd_one))
+        source = needed(body, "from")
+        route = find(gateway, source)
+        exchange.asked = route.asked
+        lines: list[dict[str, str]] = [{"status": f"using {route.deployments[0].name}"}]
+        try:
+            route = _with_parameters(route, body.get("parameters") or {}, lines)
+            route = _with_messages(route, text(body, "system"), body.get("messages") or [])
+        except WireError as error:
+            raise RequestFailed(odd(error)) from error
+        if body.get("license"):
+            lines.append({"status": "the license is not kept"})
+        self._make(name, route)
+        await tell(client, body, [*lines, _SUCCESS])
+
+    async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Forget a name that was made here."""
+        stated = needed(members(self._gateway, call), "model", "name")
+        exchange.asked = stated
+        self._refuse_restricted(call.caller)
+        if (name := made(self._gateway, stated)) is None:
+            find(self._gateway, stated)
+            raise RequestFailed(_configured(stated, "deleted"))
+        self._gateway.make(name, None)
+        await client.empty(200, ((b"content-length", b"0"),))
+
+    async def pull(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Say whether a model is there. Nothing is downloaded."""
+        body = members(self._gateway, call)
+        stated = needed(body, "model", "name")
+        exchange.asked = stated
+        lines: list[dict[str, str]] = [{"status": "pulling manifest"}]
+        try:
+            find_granted(self._gateway, call.caller, stated)
+            lines.append(_SUCCESS)
+        except RequestFailed as failed:
+            text = "pull model manifest: file does not exist"
+            fault = msgspec.structs.replace(failed.fault, message=text)
+            if body.get("stream") is False:
+                raise RequestFailed(fault) from None
+            exchange.fault = fault
+            lines.append({"error": text})
+        await tell(client, body, lines)
+
+    async def push(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Refuse to publish a model."""
+        exchange.asked = text(members(self._gateway, call), "model", "name")
+        raise RequestFailed(_NOTHING_OUT)
+
+    async def blob(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Say that a file of weights is not here."""
+        message = f"blob {call.params['digest'][:80]!r} not found"
+        raise RequestFailed(ir.Fault("not_found", message, "not_found"))
+
+    async def take_blob(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Refuse a file of weights, unread."""
+        raise RequestFailed(_NOTHING_IN)
+
+    def _refuse(self, caller: Caller, name: str) -> None:
+        """Raise RequestFailed where this caller may not make this name."""
+        gateway = self._gateway
+        self._refuse_restricted(caller)
+        if gateway.workers > 1:
+            raise RequestFailed(_ONE_PROCESS)
+        known = made(gateway, name)
+        if known is None and len(gateway.made) >= MOST:
+            raise RequestFailed(_TOO_MANY)
+        table = gateway.engine.table
+        found = table.find(name) if known is None else None
+        if found is not None and (table.states(name) or found.deployments[0].name == name):
+            raise RequestFailed(_configured(name, "replaced"))
+
+    def _make(self, name: str, route: Route) -> None:
+        """Let the name stand for the route, in the place of the same name in other letters."""
+        gateway = self._gateway
+        if (known := made(gateway, name)) is not None and known != name:
+            gateway.make(known, None)
+        gateway.make(name, route)
+
+    @staticmethod
+    def _refuse_restricted(caller: Caller) -> None:
+        if caller.models is not None or caller is EVERYBODY:
+            raise RequestFailed(_RESTRICTED)
+
+
+def _with_parameters(route: Route, parameters: Any, lines: list[dict[str, str]]) -> Route:
+    """The route with defaults; what has no place among them is told."""
+    check_options(parameters, "parameters")
+    defaults = dict(route.defaults)
+    for name, value in parameters.items():
+        if value is None:
+            continue
+        if name == _WINDOW:
+            window = int(value)
+            deployments = tuple(one.within(window) for one in route.deployments)
+            route = msgspec.structs.replace(route, deployments=deployments)
+        elif name not in PARAMETERS:
+            lines.append({"status": f"the parameter {name} is left out: only Ollama's own server knows it"})
+        elif name == "num_predict" and value < 1:
+            defaults.pop(PARAMETERS[name], None)
+        else:
+            defaults[PARAMETERS[name]] = value
+    return msgspec.structs.replace(route, defaults=defaults)
+
+
+def _with_messages(route: Route, system: str, messages: Any) -> Route:
+    if system:
+        route = msgspec.structs.replace(route, system_prompt=system)
+    if messages:
+        wire = WireRequest("chat", {"model": route.asked, "messages": messages})
+        DIALECT.check(wire)
+        route = msgspec.structs.replace(route, opening=DIALECT.decode_request(wire).messages)
+    return route
+
+
+def _configured(name: str, done: str) -> ir.Fault:
+    text = f"{name!r} is part of the gateway's configuration and cannot be {done} here"
+    return ir.Fault("invalid_request", text, "invalid_value", "model")
+
+
+_RESTRICTED: Final = ir.Fault(
+    "permission", "models are managed by keys that may use all of them", code="insufficient_scope"
+)
+_ONE_PROCESS: Final = ir.Fault(
+    "unsupported",
+    "this gateway runs in several processes, which do not share names: add an alias to its configuration",
+    code="unsupported_value",
+)
+_TOO_MANY: Final = ir.Fault("invalid_request", f"more than {MOST} names cannot be made", "invalid_value")
+_NOTHING_IN: Final = ir.Fault(
+    "unsupported", "this gateway takes no files: create a model from one that it has", "unsupported_value"
+)
+_NOTHING_OUT: Final = ir.Fault("unsupported", "this gateway publishes no models", "unsupported_value")

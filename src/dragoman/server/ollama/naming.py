@@ -1,0 +1,89 @@
+"""Names as Ollama's clients write them: `model:tag` in any case, where the tag `latest` goes without saying.
+
+https://docs.ollama.com/api#model-names. Names of a gateway may hold slashes, and most of them have no tag.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from dragoman import ir
+from dragoman.errors import RequestFailed
+from dragoman.routing.route import Route
+
+if TYPE_CHECKING:
+    from dragoman.accounts.keys import Caller
+    from dragoman.gateway import Gateway
+
+_LATEST: Final = ":latest"
+_NAME: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)*(?::[\w.-]+)?", re.ASCII)
+_LONGEST: Final = 128
+
+
+def tagged(name: str) -> str:
+    """A name as lists show it, with one tag."""
+    return name if ":" in name.rpartition("/")[2] else name + _LATEST
+
+
+def untagged(name: str) -> str:
+    """A name without the tag that goes without saying."""
+    return name[: -len(_LATEST)] if name.lower().endswith(_LATEST) else name
+
+
+def find(gateway: Gateway, stated: str) -> Route:
+    """What a client means by a name; "" is the default model. Raises RequestFailed (400, 404)."""
+    table = gateway.engine.table
+    if not stated:
+        if gateway.config.default_model is None:
+            raise RequestFailed(_REQUIRED)
+        return table.resolve(None)
+    bare = untagged(stated)
+    # A provider that takes any name would take the tag for a part of it.
+    for name in (stated, bare) if table.states(stated) else (bare, stated):
+        if (route := table.find(name)) is not None:
+            return route
+    if (known := _in_any_case(gateway, bare)) is not None:
+        return known
+    try:
+        return table.resolve(bare)
+    except RequestFailed:
+        raise RequestFailed(missing(stated)) from None
+
+
+def _in_any_case(gateway: Gateway, bare: str) -> Route | None:
+    table, wanted = gateway.engine.table, bare.lower()
+    for entry in gateway.entries():
+        if untagged(entry.id).lower() == wanted:
+            return table.find(entry.id)
+    return table.find(wanted)
+
+
+def find_granted(gateway: Gateway, caller: Caller, stated: str) -> Route:
+    """The same among the names that the caller may use: the others are as if they were not there."""
+    route = find(gateway, stated)
+    if not caller.may_use(route.asked):
+        raise RequestFailed(missing(stated))
+    return route
+
+
+def made(gateway: Gateway, stated: str) -> str | None:
+    """The name that was made while the gateway runs and that a client means; None = there is none."""
+    wanted = untagged(stated).lower()
+    return next((name for name in gateway.made if name.lower() == wanted), None)
+
+
+def new(stated: str) -> str:
+    """A name that can be made. Raises RequestFailed (400)."""
+    if len(stated) > _LONGEST or _NAME.fullmatch(stated) is None:
+        raise RequestFailed(ir.Fault("invalid_request", "invalid model name", "invalid_value", "model"))
+    return untagged(stated)
+
+
+def missing(stated: str) -> ir.Fault:
+    """That there is no such model, in the words that Ollama's clients know."""
+    text = f"model '{stated[:_LONGEST]}' not found"
+    return ir.Fault("model_not_found", text, "model_not_found", "model")
+
+
+_REQUIRED: Final = ir.Fault("invalid_request", "model is required", "missing_required_parameter", "model")
