@@ -56,6 +56,7 @@ class ClientKeys:
 
     keys: who presents which secret. hosts: further Host names that are ours. any_host: every name is,
     because the operator says that something else stands in front. anyone: who calls without a known key.
+    keyless: who calls from this machine without any, by the face whose clients send none.
     """
 
     def __init__(
@@ -66,23 +67,38 @@ class ClientKeys:
         hosts: Iterable[str] = (),
         any_host: bool = False,
         anyone: Caller = ANYONE,
+        keyless: Mapping[str, Caller] | None = None,
     ) -> None:
+        self._keyless = keyless or {}
         self._anyone = anyone
         self._any_host = any_host
         self._callers = {_digest(secret): caller for secret, caller in keys}
         self.required = required
         self._hosts = {"localhost", *(name for host in hosts if (name := _read_host(host)[0]))}
 
-    def authenticate(self, headers: Mapping[str, str], key: str | None = None) -> Caller | ir.Fault:
+    def authenticate(
+        self, headers: Mapping[str, str], key: str | None = None, first: str | None = None
+    ) -> Caller | ir.Fault:
         """The caller, or the fault to answer with. headers: lower-case names. key: what the request's address
-        holds, where its protocol puts it there; a header is believed before it.
+        holds, where its protocol puts it there; a header is believed before it. first: what the path begins
+        with, which is believed before all: such a client may have to send some key besides.
         """
-        key = presented(headers) or key
+        key = first or presented(headers) or key
         if key and (known := self._callers.get(_digest(key))) is not None:
             return known
         if self.required:
             return _WRONG if key else _MISSING
         return self._anyone if self._any_host or self._is_ours(headers.get("host", "")) else _FOREIGN_HOST
+
+    def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
+        """Who calls a face without any key, from this machine itself; None = a key is needed. peer: the
+        address at the other end of the connection.
+        """
+        caller = self._keyless.get(face)
+        if caller is None or presented(headers) is not None or not is_loopback(peer):
+            return None
+        passed_on = any(name in headers for name in _FORWARDED)
+        return caller if not passed_on and self._is_ours(headers.get("host", "")) else None
 
     def _is_ours(self, host: str) -> bool:
         name, is_address = _read_host(host)
@@ -133,6 +149,11 @@ def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
+_FORWARDED: Final = (
+    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"),
+    *("x-client-ip", "true-client-ip", "cf-connecting-ip"),
+)
+"""Headers of a proxy, whose own connection comes from this machine whoever calls it."""
 _MISSING = ir.Fault(
     "authentication",
     "This gateway needs a key: send it as 'Authorization: Bearer KEY'.",

@@ -96,14 +96,16 @@ class Sockets:
     async def _admit(self, scope: Scope, send: Send) -> _Visitor | None:
         """Who may have a socket here; the others are told why not."""
         gateway, headers = self._gateway, Headers(scope["headers"])
-        endpoint, _ = self._paths.find(scope["path"], scope.get("root_path", ""))
-        path = scope["path"] if endpoint is None else endpoint.template
+        root = scope.get("root_path", "")
+        path, key = self._paths.unlocked(scope["path"], root)
+        endpoint, _ = self._paths.find(path, root)
+        path = path if endpoint is None else endpoint.template
         exchange = _exchange(gateway, self._paths.face(endpoint, headers).name, path)
         try:
             if gateway.draining:
                 raise RequestFailed(STOPPING)
             await gateway.start()
-            caller = gateway.client_keys.authenticate(headers)
+            caller = gateway.client_keys.authenticate(headers, first=key)
             if isinstance(caller, ir.Fault):
                 raise RequestFailed(caller)
             exchange.client = caller.name
