@@ -15,6 +15,7 @@ from dragoman.config.decode import suggest
 from dragoman.config.settings import Config, Section
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, merge
 from dragoman.errors import Problem
+from dragoman.providers.address import host_url
 from dragoman.providers.catalog import CATALOG, Vendor
 
 MOST_KEYS: Final = 10
@@ -95,6 +96,8 @@ def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
             entries["keys"] = Items(tuple(keys), keys[0].source)
             break
     if vendor.base_var is not None and (address := environ.get(vendor.base_var, "").strip()):
+        if vendor.host_port is not None:
+            address = host_url(address, port=vendor.host_port, path=vendor.path)
         entries["base_url"] = Scalar(address, address, Source(vendor.base_var), filled=True)
     if not entries:
         return None

@@ -44,6 +44,32 @@ def base_url(
     return _origin(parts) + own
 
 
+def host_url(stated: str, *, port: int, path: str) -> str:
+    """The base URL at a host as a server's own clients spell it: `host`, `host:port`, `:port`, `[::1]:port`,
+    or a URL. An address to listen on is this machine.
+
+    port: of a host alone. path: the vendor's own, added to one that is stated. What cannot be read stays, for
+    `base_url` to refuse.
+    """
+    text = stated.strip().strip("\"'")
+    scheme, _, rest = text.rpartition("://")
+    host, _, own = rest.partition("/")
+    if host.count(":") > 1 and not host.startswith("["):
+        host = f"[{host}]"
+    try:
+        parts = urlsplit(f"//{host}")
+        number = parts.port or (None if scheme else port)
+    except ValueError:
+        return text
+    name = _LISTENING.get(parts.hostname or "", parts.hostname or "")
+    shown = f"[{name}]" if ":" in name else name
+    at = "" if number is None else f":{number}"
+    return f"{scheme or 'http'}://{shown}{at}" + (f"/{own.rstrip('/')}{path}" if own.strip("/") else "")
+
+
+_LISTENING: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - never listened on
+
+
 def origin(url: str) -> str:
     """`scheme://host[:port]` of a URL: lower case, no default port. Raises ValueError as `base_url` does."""
     return _origin(_split(url))

@@ -112,7 +112,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     somebody gives without any ("" adds nothing). appends: whether the vendor's own clients add `path`
     to every base. auth: how the key travels. keys: environment variables that may hold a key, the first
     one that is set counts; none for servers that are enabled by configuration only. base_var: the
-    environment variable that moves the base URL. chat_path: the chat endpoint below the base, None =
+    environment variable that moves the base URL. host_port: that variable holds a host, and this is its
+    port where none is stated; None = it holds a URL. chat_path: the chat endpoint below the base, None =
     the dialect's. quirks: how it deviates. also: the further protocols that it speaks, the best first.
     models: patterns of the bare model names that are this vendor's own (`*` any text, `[…]` one of, as in
     file names). known: some models that it is known to serve, to be listed while it has not been asked;
@@ -130,6 +131,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     auth: Scheme = "bearer"
     keys: tuple[str, ...] = ()
     base_var: str | None = None
+    host_port: int | None = None
     chat_path: str | None = None
     quirks: Quirks = STANDARD
     also: Mapping[DialectName, ApiRow] = MappingProxyType({})
@@ -503,6 +505,8 @@ _OWN_MACHINE: Final = (
         title="Ollama",
         base_url="http://localhost:11434/v1",
         page="https://docs.ollama.com/api/openai-compatibility",
+        base_var="OLLAMA_HOST",
+        host_port=11434,
         quirks=Quirks(max_tokens_field="max_tokens", developer_role=False, media_urls=False),
         # Its own protocol lies beside those that it speaks for others' clients.
         also={

@@ -38,25 +38,28 @@ def find(gateway: Gateway, stated: str) -> Route:
         if gateway.config.default_model is None:
             raise RequestFailed(_REQUIRED)
         return table.resolve(None)
+    if table.states(stated):
+        return table.resolve(stated)
     bare = untagged(stated)
-    # A provider that takes any name would take the tag for a part of it.
-    for name in (stated, bare) if table.states(stated) else (bare, stated):
+    # Providers that take any name would take the tag for a part of it, and capitals as they stand.
+    if bare != bare.lower() and (known := _in_any_case(gateway, bare)) is not None:
+        return known
+    for name in (bare, stated):
         if (route := table.find(name)) is not None:
             return route
     if (known := _in_any_case(gateway, bare)) is not None:
         return known
     try:
-        return table.resolve(bare)
+        return table.find(bare.lower()) or table.resolve(bare)
     except RequestFailed:
         raise RequestFailed(missing(stated)) from None
 
 
 def _in_any_case(gateway: Gateway, bare: str) -> Route | None:
-    table, wanted = gateway.engine.table, bare.lower()
-    for entry in gateway.entries():
-        if untagged(entry.id).lower() == wanted:
-            return table.find(entry.id)
-    return table.find(wanted)
+    wanted = bare.lower()
+    listed = (entry.id for entry in gateway.entries() if untagged(entry.id).lower() == wanted)
+    name = next(listed, None)
+    return None if name is None else gateway.engine.table.find(name)
 
 
 def find_granted(gateway: Gateway, caller: Caller, stated: str) -> Route:
