@@ -104,6 +104,7 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
             for name, alias in config.aliases.items()
         ],
         default_model=config.default_model,
+        default_models=config.default_models,
         general=Demands(config.strict, config.check_output),
     )
     known = {
@@ -307,7 +308,7 @@ def _client_keys(config: Config) -> ClientKeys:
     own = is_loopback(config.server.host) and not config.auth.open
     anyone = ANYONE if own else EVERYBODY
     granted = config.server.keyless_models
-    keyless = {
+    keyless: dict[str, Caller] = {
         face: Caller(f"keyless {face}", None if granted is None else frozenset(granted))
         for face in config.server.keyless_faces
     }

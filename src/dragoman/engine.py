@@ -131,7 +131,7 @@ class Engine:
             raise RequestFailed(
                 _not_granted(asked)
             )  # before it is looked up: nothing is told about other names
-        work.route = route = self._runtime.table.resolve(asked)
+        work.route = route = self._runtime.table.resolve(asked, work.operation)
         if granted is not None and route.asked not in granted:
             raise RequestFailed(_not_granted(route.asked))
         wished = work.inbound.headers.get("x-dragoman-strict")

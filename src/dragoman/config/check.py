@@ -132,6 +132,8 @@ class _Checker:
         self.checks()
         if self.config.default_model is not None:
             self.target(self.config.default_model, "default_model")
+        for operation, model in self.config.default_models.items():
+            self.target(model, f"default_models.{operation}")
         for index, entry in enumerate(self.config.egress.allow):
             self.attempt(f"egress.allow[{index}]", _network, entry)
 

@@ -126,7 +126,8 @@ def _simulates(config: Config, accounts: Mapping[str, Provider]) -> bool:
     uses = [target.use for model in config.models.values() for target in model.targets]
     routes = [alias.route for alias in config.aliases.values()]
     return not accounts or any(
-        name.startswith("simulate/") for name in (*uses, *routes, config.default_model or "")
+        name.startswith("simulate/")
+        for name in (*uses, *routes, config.default_model or "", *config.default_models.values())
     )
 
 

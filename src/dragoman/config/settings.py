@@ -73,6 +73,14 @@ class Server(Section, frozen=True):
     max_body: Annotated[Size, about("The largest request body; above it 413.", env="DRAGOMAN_MAX_BODY")] = (
         Size(64_000_000)
     )
+    max_upload: Annotated[
+        Size,
+        about(
+            "The largest form with files; above it 413. Providers take sound of up to 25 MB (OpenAI) or "
+            "100 MB (Groq), and pictures of up to 50 MB each.",
+            env="DRAGOMAN_MAX_UPLOAD",
+        ),
+    ] = Size(128_000_000)
     max_depth: Annotated[
         int,
         about(
@@ -117,6 +125,18 @@ class Server(Section, frozen=True):
             le=256,
         ),
     ] = 1
+    keyless_faces: Annotated[
+        tuple[Literal["ollama"], ...],
+        about(
+            "Protocols whose clients on this machine need no key although others do, because they send none. "
+            "What a proxy passes on, and pages of foreign origins, still need one.",
+            env="DRAGOMAN_KEYLESS_FACES",
+        ),
+    ] = ()
+    keyless_models: Annotated[
+        tuple[str, ...] | None,
+        about("The only models and aliases that they may use.", default="all", env="DRAGOMAN_KEYLESS_MODELS"),
+    ] = None
     websocket: Annotated[
         bool,
         about(
@@ -614,6 +634,13 @@ class Config(Section, frozen=True):
         str | None,
         about("The model for requests that name none.", env="DRAGOMAN_DEFAULT_MODEL", default="none: 400"),
     ] = None
+    default_models: Annotated[
+        dict[Literal["embed", "image", "speech", "transcription", "moderation", "rerank"], str],
+        about(
+            "The model for requests of another kind that name none: `{image: openai/gpt-image-2}`.",
+            default="none: 400",
+        ),
+    ] = {}
     preset: Annotated[
         tuple[str, ...], about("Ready-made settings to build on, by name.", env="DRAGOMAN_PRESET")
     ] = ()
@@ -639,6 +666,16 @@ class Config(Section, frozen=True):
     stores: Annotated[Stores, about("Where what lasts is kept.")] = Stores()
     responses: Annotated[Responses, about("Answers that clients continue by their id.")] = Responses()
     sessions: Annotated[Sessions, about("Conversations by `X-Session-Id`.")] = Sessions()
+    discover: Annotated[
+        bool | None,
+        about(
+            "Whether `dragoman serve` looks for Ollama, LM Studio, vLLM and llama.cpp's server at their "
+            "usual ports of this machine. `true`: what is there when it starts is used, its models under "
+            "their own names. `false`: nobody is looked for.",
+            env="DRAGOMAN_DISCOVER",
+            default="while no provider is configured, what is there is shown, but not used",
+        ),
+    ] = None
     stream_usage: Annotated[
         Literal["asked", "always"],
         about(

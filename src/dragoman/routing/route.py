@@ -26,6 +26,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
+from dragoman.dialects.dialect import Operation
 from dragoman.dialects.facts import UNKNOWN, Capability, Facts
 from dragoman.errors import ConfigError, Problem, RequestFailed
 from dragoman.ir import Fault, Message
@@ -207,6 +208,7 @@ class Table:
     __slots__ = (
         "_aliases",
         "_default",
+        "_defaults",
         "_fallback",
         "_general",
         "_made",
@@ -232,6 +234,7 @@ class Table:
         self._met: dict[str, Route] = {}
         self._fallback: Route | None = None
         self._default: Route | None = None
+        self._defaults: dict[str, Route] = {}
 
     @classmethod
     def build(
@@ -241,12 +244,14 @@ class Table:
         aliases: Iterable[Alias] = (),
         *,
         default_model: str | None = None,
+        default_models: Mapping[str, str] = {},
         general: Demands = Demands(),  # noqa: B008 - frozen
     ) -> Table:
         """The table of one configuration.
 
         Everything that names can be resolved to is resolved here, so a request costs one or two
-        look-ups. Raises ConfigError with every name that stands for nothing.
+        look-ups. default_models: by operation, for those beside chat. Raises ConfigError with every name
+        that stands for nothing.
         """
         known = {provider.name: provider for provider in providers}
         problems: list[Problem] = []
@@ -265,6 +270,11 @@ class Table:
             table._default = table.find(default_model)
             if table._default is None:
                 problems.append(Problem("default_model", f"no model is called {default_model!r}"))
+        for operation, name in default_models.items():
+            if (route := table.find(name)) is None:
+                problems.append(Problem(f"default_models.{operation}", f"no model is called {name!r}"))
+            else:
+                table._defaults[operation] = route
         if problems:
             raise ConfigError(*problems)
         return table
@@ -273,17 +283,22 @@ class Table:
         """This table with names beside its own, in the place of those that it had beside them."""
         table = Table(self._providers, self._models, self._patterns, self._general)
         table._aliases, table._made = self._aliases, made
-        table._met, table._fallback, table._default = self._met, self._fallback, self._default
+        table._met, table._fallback = self._met, self._fallback
+        table._default, table._defaults = self._default, self._defaults
         return table
 
-    def resolve(self, name: str | None) -> Route:
-        """The route of a name; without one, the default model's. Raises RequestFailed (400 or 404)."""
+    def resolve(self, name: str | None, operation: Operation = "chat") -> Route:
+        """The route of a name; without one, that of the operation's default model.
+
+        Raises RequestFailed (400 or 404).
+        """
         if not name:
-            if self._default is None:
+            default = self._default if operation == "chat" else self._defaults.get(operation)
+            if default is None:
                 raise RequestFailed(
                     Fault("invalid_request", "you must provide a model parameter", param="model")
                 )
-            return self._default
+            return default
         route = self.find(name)
         if route is None and self._fallback is not None:
             route = msgspec.structs.replace(self._fallback, asked=name)

@@ -45,6 +45,7 @@ OPENAI = "providers: {openai: {keys: k}}\n"
         ),
         ("aliases: {a: gpt-5}", "aliases.a.route: nothing is called `gpt-5`"),
         ("default_model: nothing", "default_model: nothing is called `nothing`"),
+        ("default_models: {image: nothing}", "default_models.image: nothing is called `nothing`"),
         ("default_model: claude-sonnet-5\n" + OPENAI, "default_model: nothing is called `claude-sonnet-5`"),
         ("preset: qwne", "preset: there is no preset qwne (did you mean qwen?)"),
         (

@@ -179,6 +179,19 @@ def test_a_missing_model_is_400_or_the_default(name: str | None) -> None:
     assert table(default_model="claude-opus-4-5").resolve(name).deployments[0].provider == "anthropic"
 
 
+def test_operations_beside_chat_have_default_models_of_their_own() -> None:
+    built = Table.build(PROVIDERS, MODELS, ALIASES, default_model="fast", default_models={"image": "gpt-4o"})
+    assert built.resolve(None, "image").asked == "gpt-4o"
+    assert built.resolve(None).asked == "fast"
+    assert built.also({}).resolve("", "image").asked == "gpt-4o"
+    with pytest.raises(RequestFailed) as refused:
+        built.resolve(None, "speech")
+    assert (refused.value.fault.kind, refused.value.fault.param) == ("invalid_request", "model")
+    with pytest.raises(ConfigError) as unknown:
+        Table.build(PROVIDERS, default_models={"rerank": "nope"})
+    assert [problem.path for problem in unknown.value.problems] == ["default_models.rerank"]
+
+
 def test_aliases_add_up_and_the_outer_one_wins() -> None:
     names = table()
     fast, faster = names.resolve("fast"), names.resolve("faster")
