@@ -21,7 +21,7 @@ Options and members that only this server has (`num_ctx`, `keep_alive`, …) sta
 loss elsewhere. `generate` is the older endpoint, in terms of this one (`GENERATE`).
 
 Files: terms (words) · options · saying (an assistant's message) · history · tools · check · request ·
-response · stream (decoder) · stream_encoder · errors · relay · locate · generate.
+response · stream (decoder) · stream_encoder · errors · relay · locate · generate · embedding.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import msgspec
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.ollama import generate
 from dragoman.dialects.ollama.check import check
+from dragoman.dialects.ollama.embedding import EMBEDDING
 from dragoman.dialects.ollama.errors import decode_error, encode_error
 from dragoman.dialects.ollama.history import reads
 from dragoman.dialects.ollama.locate import locate, place
@@ -70,6 +71,7 @@ DIALECT: Final = Dialect(
     features=frozenset({"schema", "json", "forced_thinking"}),
     place=place,
     reads=reads,
+    operations={"embed": EMBEDDING},
 )
 
 GENERATE: Final = msgspec.structs.replace(

@@ -10,9 +10,11 @@ Files: asking · listing · managing · naming (names) · bodies (members and li
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.ollama.embedding import EMBEDDING
 from dragoman.server.endpoint import Call, Handler
 from dragoman.server.ollama.asking import Asking
 from dragoman.server.ollama.listing import Listing, expects_text
@@ -54,6 +56,8 @@ class OllamaApi:
             ("push", managing.push),
         ):
             yield PREFIX + name, {"POST": Handler(posted, takes_body="any")}
+        for path in EMBEDDING.paths:
+            yield path, {"POST": Handler(partial(asking.embed, path), takes_body="any")}
         yield f"{PREFIX}delete", {"DELETE": Handler(managing.delete, takes_body="any")}
         blobs = {"HEAD": Handler(managing.blob), "POST": Handler(managing.take_blob)}
         yield f"{PREFIX}blobs/{{digest}}", blobs

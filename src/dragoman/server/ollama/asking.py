@@ -16,6 +16,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.ollama import DIALECT, GENERATE
 from dragoman.dialects.ollama.check import check_keep_alive
+from dragoman.dialects.ollama.embedding import OLD_PATH
 from dragoman.dialects.ollama.terms import dated
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
@@ -57,6 +58,22 @@ class Asking:
             await self._load(stated, {"response": ""}, call, exchange, client)
         else:
             await self._ask(GENERATE, stated, call, exchange, client)
+
+    async def embed(self, path: str, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Answer with vectors. path: which of the endpoints is asked."""
+        old = path == OLD_PATH
+        stated = head(self._gateway, call)
+        name = _name(stated)
+        if is_empty(stated.get("prompt" if old else "input")):
+            route = find_granted(self._gateway, call.caller, name)
+            nothing = {"embedding": []} if old else {"model": name or route.asked, "embeddings": []}
+            await client.answer(200, (), encode(nothing))
+            return
+        inbound = self._inbound(DIALECT, call)
+        if name:
+            inbound = self._named(DIALECT, stated, name, find(self._gateway, name), call)
+        inbound = msgspec.structs.replace(inbound, operation="embed", path=path, turn=None)
+        await self._gateway.engine.handle(exchange, inbound, client)
 
     async def _ask(
         self, face: Dialect, stated: Head, call: Call, exchange: Exchange, client: AsgiClient

@@ -1,0 +1,230 @@
+"""Embeddings as Ollama speaks them, both directions: POST /api/embed, and the older POST /api/embeddings.
+
+Specification: https://docs.ollama.com/api/embed. The first takes one text or several and gives vectors of
+length 1, whatever the model makes; the second takes one prompt and gives its vector as it is. A server is
+asked as its client asked, others with the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isclose, sqrt
+from operator import mul
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.batching import batches, joined, lose_length, one_each
+from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
+from dragoman.dialects.ollama.check import check_keep_alive
+from dragoman.dialects.ollama.errors import fault_of
+from dragoman.dialects.ollama.options import check_options
+from dragoman.dialects.ollama.terms import NAME, leftovers, restore
+from dragoman.dialects.openai_chat.embedding import lose_purpose, text_of
+from dragoman.dialects.rules import Rule, a_boolean, a_string, integer, missing
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+from dragoman.wire.vectors import from_floats, to_floats
+
+PATH: Final = "/api/embed"
+OLD_PATH: Final = "/api/embeddings"
+_OLD: Final = "old"
+_MOST_INPUTS: Final = 2048
+"""The server states no limit: that of OpenAI, whose clients write the longest lists."""
+_MAPS: Final = frozenset({"model", "input", "prompt", "dimensions"})
+_SLACK: Final = 1e-3
+"""How far from 1 a length may be: models whose vectors are normalised round them."""
+
+
+class _Answer(msgspec.Struct):
+    embeddings: list[list[float]] | None = None
+    embedding: list[float] | None = None
+    model: str | None = None
+    prompt_eval_count: int | None = None
+
+
+class _Count(msgspec.Struct):
+    prompt_eval_count: int | None = None
+
+
+_read: Final = msgspec.json.Decoder(_Answer).decode
+_read_count: Final = msgspec.json.Decoder(_Count).decode
+
+
+# --- Requests ----------------------------------------------------------------------------------
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError, with a path and a code, for the first mistake of a request. "" is absent."""
+    body = request.body
+    member, rule = ("prompt", a_string) if request.path == OLD_PATH else ("input", _input)
+    if body.get(member) is None:
+        missing(member)
+    rule(body[member], member)
+    for key, value in body.items():
+        if value is not None and value != "" and (stated := _RULES.get(key)) is not None:
+            stated(value, key)
+
+
+def _input(value: Any, path: str) -> None:
+    texts = value if type(value) is list else [value]
+    for index, text in enumerate(texts):
+        if type(text) is not str:
+            where = path if texts is not value else f"{path}[{index}]"
+            raise WireError("invalid input type", where, "invalid_type")
+
+
+_RULES: Final[dict[str, Rule]] = {
+    "model": a_string,
+    "truncate": a_boolean,
+    "dimensions": integer(0),
+    "options": check_options,
+    "keep_alive": check_keep_alive,
+}
+
+
+def decode_request(wire: WireRequest) -> ir.EmbedRequest:
+    """A checked request."""
+    body = wire.body
+    old = wire.path == OLD_PATH
+    stated = body["prompt" if old else "input"]
+    one = isinstance(stated, str)
+    return ir.EmbedRequest(
+        NAME,
+        model_of(wire),
+        (stated,) if one else tuple(stated),
+        dimensions=body.get("dimensions") or None,
+        form=_OLD if old else "one" if one else None,
+        extra=leftovers(body, _MAPS),
+    )
+
+
+def model_of(wire: WireRequest) -> str | None:
+    """The model that is asked for."""
+    return wire.body.get("model") or None
+
+
+def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
+    """The request in this dialect's words. Raises WireError for tokens."""
+    texts = [text_of(item, index, target.report) for index, item in enumerate(request.inputs)]
+    model = target.model if target.model is not None else request.model
+    old = request.form == _OLD and request.dialect == NAME
+    body: dict[str, Any] = {"model": model}
+    if old:
+        body["prompt"] = texts[0]
+    else:
+        body["input"] = texts[0] if request.form == "one" else texts
+        if request.dimensions is not None:
+            body["dimensions"] = request.dimensions
+    if request.user is not None:
+        target.report.lose("user", "this protocol has no end user", "hint")
+    lose_purpose(request, target.report)
+    restore(body, request.extra, target.report, "")
+    return WireRequest("embed", body, path=OLD_PATH if old else PATH)
+
+
+def locate(request: ir.EmbedRequest, where: str) -> str:
+    """A place in IR terms as a JSON path of a request."""
+    if not where.startswith("inputs"):
+        return f"$.{where}"
+    if request.form is not None:
+        return "$.prompt" if request.form == _OLD else "$.input"
+    return f"$.input{where.removeprefix('inputs')}"
+
+
+# --- Answers -----------------------------------------------------------------------------------
+
+
+def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResponse:
+    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    answer = _answer(answered.data)
+    vectors = [answer.embedding] if answer.embedding is not None else answer.embeddings or []
+    response = ir.EmbedResponse(
+        tuple(from_floats(vector) for vector in vectors),
+        model=answer.model,
+        usage=_usage(answer.prompt_eval_count),
+    )
+    return one_each(response, request)
+
+
+def _answer(body: bytes) -> _Answer:
+    try:
+        answer = _read(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise WireError(str(error)) from error
+    if answer.embedding is None and answer.embeddings is None:
+        written = decode_object(body)
+        if "error" in written:
+            raise RequestFailed(fault_of(written))
+        raise WireError("expected an array", "embeddings")
+    return answer
+
+
+def _usage(count: int | None) -> ir.Usage | None:
+    return None if count is None else ir.Usage(input=count)
+
+
+def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
+    """The answer as the client asked for it."""
+    lose_length(response, reply)
+    if reply.request.form == _OLD:
+        return Payload(encode({"embedding": to_floats(response.vectors[0])}))
+    body: dict[str, Any] = {
+        "model": reply.model or response.model or reply.request.model,
+        "embeddings": [_of_length_one(to_floats(vector)) for vector in response.vectors],
+    }
+    if response.usage is not None:
+        body["prompt_eval_count"] = response.usage.input_total
+    return Payload(encode(body))
+
+
+def _of_length_one(numbers: list[float]) -> list[float]:
+    """The vector in its direction; one without a direction stays."""
+    length = sqrt(sum(map(mul, numbers, numbers)))
+    if length == 0 or isclose(length, 1, abs_tol=_SLACK):
+        return numbers
+    return list(map((1 / length).__mul__, numbers))
+
+
+class Relay:
+    """Passes a request and its answer; vectors stay as they are written."""
+
+    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
+        """What to send upstream."""
+        return Outgoing(OLD_PATH if wire.path == OLD_PATH else PATH, encode_head({**head, **edits}))
+
+    def response(
+        self, wire: WireRequest, answer: Payload, model: str | None
+    ) -> tuple[Payload, ir.Usage | None] | None:
+        """What to send to the client, under the name that it knows."""
+        head: dict[str, Any] = decode_head(answer.data)
+        if not bytes(head.get("embedding", head.get("embeddings", b""))).startswith(b"["):
+            _answer(answer.data)
+        try:
+            usage = _usage(_read_count(answer.data).prompt_eval_count)
+        except msgspec.MsgspecError:
+            usage = None  # an answer is not withheld because its count cannot be read
+        if model is not None and "model" in head:
+            answer = Payload(encode_head({**head, "model": model}))
+        return answer, usage
+
+    def seen(self, frame: bytes) -> ir.Usage | None:
+        """Vectors do not come in streams."""
+        return None
+
+
+EMBEDDING: Final = Codec(
+    paths=(PATH, OLD_PATH),
+    check=check,
+    model=model_of,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    decode_response=decode_response,
+    encode_response=encode_response,
+    locate=locate,
+    relay=Relay(),
+    maps=_MAPS,
+    parts=batches(_MOST_INPUTS),
+    join=joined,
+)
