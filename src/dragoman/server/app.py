@@ -11,7 +11,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -24,10 +24,11 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.seams import SYSTEM
-from dragoman.server.client import PATIENCE, AsgiClient, ClientGone, read_body
-from dragoman.server.endpoint import Call, Endpoint
+from dragoman.server.client import PATIENCE, AsgiClient, ClientGone, read_body, take_body
+from dragoman.server.endpoint import Bodies, Call, Endpoint, Handler
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import INTERNAL, STOPPING, standing
+from dragoman.server.forms import Upload
 from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send
 from dragoman.server.origins import Origins
@@ -53,6 +54,8 @@ class App:
         """Whether our protocol's stamps and this gateway's clock tell the same time."""
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
+        self._own_pages = Origins(self._settings.cors_origins, keyed=False)
+        """Those that may call where no key is asked for."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,8 +82,10 @@ class App:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         link = (scope.get("extensions") or {}).get(EXTENSION) or Link(self._seams.monotonic())
         headers = Headers(scope["headers"])
-        endpoint, params = self._paths.find(scope["path"], scope.get("root_path", ""))
-        arrival = _Arrival(scope, receive, headers, endpoint, params, link)
+        root = scope.get("root_path", "")
+        path, key = self._paths.unlocked(scope["path"], root)
+        endpoint, params = self._paths.find(path, root)
+        arrival = _Arrival(scope, receive, headers, endpoint, params, link, path, key)
         exchange = self._exchange(arrival)
         client = AsgiClient(
             send, exchange, self._seams.monotonic, self._origins.headers(headers.get("origin"))
@@ -116,15 +121,18 @@ class App:
         try:
             await self._gateway.start()
             query = _query(arrival.scope)
-            caller = self._admit(endpoint, headers, query, exchange)
+            caller = self._admit(arrival, query, exchange)
             handler = self._paths.handler(endpoint, exchange.method, exchange.path)
             body = b""
             if handler.takes_body:
-                _check_content_type(headers)
+                own = self._origins.admits(headers.get("origin"))
+                if _sends_form(headers, handler.takes_body, own=own):
+                    call = Call(b"", headers, arrival.params, caller, query)
+                    await self._serve_form(arrival, handler, call, exchange, client)
+                    return
                 body = await self._body(arrival, exchange)
-            if EXTENSION not in (arrival.scope.get("extensions") or ()):
-                arrival.link.watch(arrival.receive)
-            await handler.run(Call(body, headers, arrival.params, caller, query), exchange, client)
+            call = Call(body, headers, arrival.params, caller, query)
+            await self._run(arrival, handler, call, exchange, client)
         except RequestFailed as failed:
             await self._fail(failed.fault, endpoint, exchange, client)
         except ClientGone:
@@ -132,6 +140,32 @@ class App:
         except Exception:
             log.exception("exchange %s failed", exchange.id)
             await self._fail(INTERNAL, endpoint, exchange, client)
+
+    async def _serve_form(
+        self, arrival: _Arrival, handler: Handler, call: Call, exchange: Exchange, client: AsgiClient
+    ) -> None:
+        """Browsers send forms to other origins without asking, so the origin decides first (decision 5)."""
+        headers = arrival.headers
+        if not self._origins.admits(headers.get("origin")):
+            raise RequestFailed(_FOREIGN_FORM)
+        with Upload(headers["content-type"]) as upload:
+            since = self._seams.monotonic()
+            deadline = self._gateway.deadlines.within(PATIENCE)
+            length, limit = headers.get("content-length"), self._settings.max_upload
+            try:
+                await take_body(arrival.receive, length, limit, deadline, upload.feed)
+            except RequestFailed as failed:
+                raise upload.named(failed) from failed
+            exchange.waited += self._seams.monotonic() - since
+            call = msgspec.structs.replace(call, form=upload.form())
+            await self._run(arrival, handler, call, exchange, client)
+
+    async def _run(
+        self, arrival: _Arrival, handler: Handler, call: Call, exchange: Exchange, client: AsgiClient
+    ) -> None:
+        if EXTENSION not in (arrival.scope.get("extensions") or ()):
+            arrival.link.watch(arrival.receive)
+        await handler.run(call, exchange, client)
 
     async def _body(self, arrival: _Arrival, exchange: Exchange) -> bytes:
         link, receive, length = arrival.link, arrival.receive, arrival.headers.get("content-length")
@@ -154,14 +188,18 @@ class App:
         named = [(name.encode(), header_value(value)) for name, value in extra.items()]
         await client.answer(status, [*named, *standing(fault, endpoint)], body)
 
-    def _admit(
-        self, endpoint: Endpoint | None, headers: Headers, query: Mapping[str, str], exchange: Exchange
-    ) -> Caller:
+    def _admit(self, arrival: _Arrival, query: Mapping[str, str], exchange: Exchange) -> Caller:
         """Authentication comes first, on every path but health, so that an outsider learns nothing."""
+        endpoint, headers = arrival.endpoint, arrival.headers
         if endpoint is not None and endpoint.public:
             return ANYONE
         key = query.get("key") if endpoint is not None and endpoint.key_in_query else None
-        caller = self._gateway.client_keys.authenticate(headers, key)
+        keys = self._gateway.client_keys
+        caller = keys.authenticate(headers, key, arrival.key)
+        if isinstance(caller, ir.Fault) and endpoint is not None:
+            peer = arrival.scope.get("client")
+            own = self._own_pages.admits(headers.get("origin"))
+            caller = (keys.keyless(endpoint.face.name, headers, peer[0]) if peer and own else None) or caller
         if isinstance(caller, ir.Fault):
             raise RequestFailed(caller)
         exchange.client = caller.name
@@ -180,14 +218,14 @@ class App:
             stated if stated is not None and _REQUEST_ID.match(stated) else f"req_{id_}",
             self._paths.face(endpoint, arrival.headers).name,
             scope["method"],
-            endpoint.template if endpoint is not None else scope["path"],
+            endpoint.template if endpoint is not None else arrival.path,
             began=arrival.link.began if self._stamped else self._seams.monotonic(),
             created=self._seams.now(),
         )
 
 
 class _Arrival(msgspec.Struct, frozen=True):
-    """One request as it came in."""
+    """One request as it came in. path: without the key that it may have begun with."""
 
     scope: Scope
     receive: Receive
@@ -195,22 +233,47 @@ class _Arrival(msgspec.Struct, frozen=True):
     endpoint: Endpoint | None
     params: dict[str, str]
     link: Link
+    path: str
+    key: str | None
 
 
-def _check_content_type(headers: Headers) -> None:
-    """JSON only. What browsers may send to other origins unasked (forms, plain text) is refused, or any web
-    page could use an open gateway on this machine.
+def _sends_form(headers: Headers, takes: Bodies, *, own: bool) -> bool:
+    """Whether the body is a form, else it is JSON. Raises RequestFailed (415) for what is not taken. own: no
+    page sends it, or one that may.
+
+    What browsers may send to other origins unasked (forms, plain text) is no JSON, or any web page could use
+    an open gateway on this machine.
     """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""
-    if kind == "application/json" or kind.endswith("+json") or (not kind and "origin" not in headers):
+    form = kind == "multipart/form-data" and takes in ("form", "either")
+    json = takes != "form" and (
+        kind == "application/json"
+        or kind.endswith("+json")
+        or (not kind and "origin" not in headers)
+        or (takes == "any" and own)
+    )
+    if form or json:
         if headers.get("content-encoding", "identity").lower() in ("identity", ""):
-            return
+            return form
         message = "Compressed request bodies are not accepted."
     else:
         named = repr(kind) if kind else "of the body"
-        message = f"The content type {named} is not accepted; send 'content-type: application/json'."
+        message = f"The content type {named} is not accepted; send 'content-type: {_WANTED[takes]}'."
     raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))
+
+
+_WANTED: Final[Mapping[Bodies, str]] = {
+    "json": "application/json",
+    "any": "application/json",
+    "form": "multipart/form-data",
+    "either": "multipart/form-data' or 'application/json",
+}
+_FOREIGN_FORM: Final = ir.Fault(
+    "permission",
+    "Web pages of this origin may not send forms here; see the setting server.cors_origins.",
+    code="origin_not_allowed",
+)
 
 
 def _query(scope: Scope) -> dict[str, str]:

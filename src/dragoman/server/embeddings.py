@@ -32,8 +32,8 @@ class EmbeddingsApi:
     def paths(self) -> Iterator[tuple[str, str, Mapping[str, Handler]]]:
         """What stands before and after a model's name, and the methods; nothing after where there is none."""
         for path in ("/v1/embeddings", "/embeddings"):
-            yield path, "", {"POST": Handler(self.embed, takes_body=True)}
-        yield "/v1/engines/", "/embeddings", {"POST": Handler(self.engine, takes_body=True)}
+            yield path, "", {"POST": Handler(self.embed, takes_body="json")}
+        yield "/v1/engines/", "/embeddings", {"POST": Handler(self.engine, takes_body="json")}
 
     async def embed(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Answer with vectors."""

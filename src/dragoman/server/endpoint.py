@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -10,12 +11,14 @@ from dragoman.accounts.keys import Caller, Scope
 from dragoman.dialects.dialect import Dialect
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
+from dragoman.wire.multipart import Form
 
 
 class Call(msgspec.Struct, frozen=True):
     """A request as handlers get it: authenticated, its body read.
 
-    params: what the path holds. query: the last value of each parameter behind the `?`.
+    params: what the path holds. query: the last value of each parameter behind the `?`. form: the body, where
+    it is a form; `body` is empty then. Its values end with the exchange.
     """
 
     body: bytes
@@ -23,8 +26,11 @@ class Call(msgspec.Struct, frozen=True):
     params: Mapping[str, str]
     caller: Caller
     query: Mapping[str, str] = {}
+    form: Form | None = None
 
 
+Bodies: TypeAlias = Literal["", "json", "any", "form", "either"]
+"""What a method takes: "" = no body is read, "any" = JSON, whatever the client says that it is."""
 Run = Callable[[Call, Exchange, AsgiClient], Awaitable[None]]
 
 
@@ -32,7 +38,7 @@ class Handler(msgspec.Struct, frozen=True):
     """What one method of an endpoint does."""
 
     run: Run
-    takes_body: bool = False
+    takes_body: Bodies = ""
 
 
 class Endpoint(msgspec.Struct, frozen=True):

@@ -28,6 +28,8 @@ from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.messages import NAME, PREFIXES, VERSION_HEADER, MessagesApi
 from dragoman.server.native import NativeApi
+from dragoman.server.ollama import PREFIX as OLLAMAS
+from dragoman.server.ollama import OllamaApi, expects_text
 from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
 from dragoman.server.turns import turn_of
@@ -54,6 +56,7 @@ class PathTable:
         self._messages = MessagesApi(gateway, partial(self._inbound, DIALECTS[NAME]))
         self._gemini = DIALECTS[generate_content.NAME]
         self._generate_content = GenerateContentApi(gateway, partial(self._inbound, self._gemini))
+        self._ollama = OllamaApi(gateway, self._inbound)
         self._fill()
 
     def _fill(self) -> None:
@@ -64,7 +67,7 @@ class PathTable:
         completions = DIALECTS["openai_completions"]
         for path in ("/v1/completions", "/completions"):
             self._add_face(path, completions)
-        engine = {"POST": Handler(partial(self._engine, completions), takes_body=True)}
+        engine = {"POST": Handler(partial(self._engine, completions), takes_body="json")}
         self._prefixes.append(
             (
                 "/v1/engines/",
@@ -77,6 +80,7 @@ class PathTable:
         self._add_stateful()
         self._add_messages()
         self._add_generate_content()
+        self._add_ollama()
         for endpoint in NativeApi(self._gateway, self._inbound).paths():
             self._add_endpoint(endpoint)
         for path in ("/v1/models", "/models"):
@@ -84,7 +88,7 @@ class PathTable:
             named = Endpoint(f"{path}/{{model}}", self._default_face, model)
             self._prefixes.append((f"{path}/", "", "model", named))
         for path, answer in (
-            ("/", self._live),  # agents look here first whether there is a server at all
+            ("/", self._root),  # agents look here first whether there is a server at all
             ("/health", self._health),
             ("/health/live", self._live),
             ("/health/ready", self._ready),
@@ -118,7 +122,7 @@ class PathTable:
         api = self._messages
         for prefix in PREFIXES:
             self._add_face(f"{prefix}/messages", face)
-            counting = {"POST": Handler(api.count_tokens, takes_body=True)}
+            counting = {"POST": Handler(api.count_tokens, takes_body="json")}
             self._add_endpoint(Endpoint(f"{prefix}/messages/count_tokens", face, counting))
         path = f"{PREFIXES[1]}/models"
         self._add_endpoint(Endpoint(path, face, {"GET": Handler(api.models)}))
@@ -141,6 +145,12 @@ class PathTable:
             self._add_endpoint(Endpoint(path, face, {"GET": Handler(api.models)}, key_in_query=True))
             add(f"{path}/", "", {"GET": Handler(api.model)})
 
+    def _add_ollama(self) -> None:
+        face = DIALECTS["ollama"]
+        self._faces[face.name] = face
+        for path, methods in self._ollama.paths():
+            self._add_endpoint(Endpoint(path, face, methods))
+
     def _add_endpoint(self, endpoint: Endpoint) -> None:
         if "{" in endpoint.template:
             self._patterns.append((_pattern(endpoint.template), endpoint))
@@ -152,7 +162,21 @@ class PathTable:
 
     def _add_face(self, path: str, face: Dialect) -> None:
         self._faces[face.name] = face
-        self._exact[path] = Endpoint(path, face, {"POST": Handler(partial(self._ask, face), takes_body=True)})
+        self._exact[path] = Endpoint(
+            path, face, {"POST": Handler(partial(self._ask, face), takes_body="json")}
+        )
+
+    def unlocked(self, path: str, root: str) -> tuple[str, str | None]:
+        """A path without the key that it begins with (`/key/KEY/v1/models`), and the key, None = it has none.
+
+        Clients of which only the base URL can be chosen put it there. root: where the application is mounted.
+        """
+        below = path.removeprefix(root)
+        if not below.startswith(self._base + _KEY):
+            return path, None
+        before = path[: len(path) - len(below)] + self._base
+        key, _, rest = below[len(self._base + _KEY) :].partition("/")
+        return f"{before}/{rest}", key
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
         """The endpoint of a path and what the path holds. root: where the application is mounted."""
@@ -174,6 +198,8 @@ class PathTable:
                 return endpoint, found.groupdict()
         if path.startswith(generate_content.VERSIONS):
             return Endpoint(path, self._gemini, {}, key_in_query=True), {}
+        if path.startswith(OLLAMAS):
+            return Endpoint(path, DIALECTS["ollama"], {}), {}
         return None, {}
 
     def face(self, endpoint: Endpoint | None, headers: Mapping[str, str]) -> Dialect:
@@ -192,9 +218,10 @@ class PathTable:
             raise RequestFailed(
                 ir.Fault("not_found", f"There is nothing at {method} {path[:200]}.", code="unknown_url")
             )
-        handler = endpoint.methods.get("GET" if method == "HEAD" else method)
+        methods = endpoint.methods
+        handler = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
         if handler is None:
-            allowed = ", ".join(endpoint.methods)
+            allowed = ", ".join(methods)
             raise RequestFailed(
                 ir.Fault(
                     "method_not_allowed",
@@ -275,11 +302,18 @@ class PathTable:
     async def _live(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         await client.answer(200, (), encode({"status": "live", "version": __version__}))
 
+    async def _root(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        if expects_text(call.headers):
+            await self._ollama.listing.running(client)
+        else:
+            await self._live(call, exchange, client)
+
     async def _ready(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         ready = not self._gateway.draining
         await client.answer(200 if ready else 503, (), encode({"status": "ready" if ready else "draining"}))
 
 
+_KEY: Final = "/key/"
 _SHARED: Final = frozenset({"/v1/models", "/models", "/v1/models/{model}", "/models/{model}"})
 """Paths, as their endpoints are named, that several protocols have."""
 

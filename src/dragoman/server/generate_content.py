@@ -67,7 +67,7 @@ class GenerateContentApi:
         }
         for before, named in (("/models/", ""), ("/tunedModels/", _TUNED)):
             for method, run in runs.items():
-                yield before, f":{method}", {"POST": Handler(partial(_named, run, named), takes_body=True)}
+                yield before, f":{method}", {"POST": Handler(partial(_named, run, named), takes_body="json")}
 
     async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Answer one request at once."""

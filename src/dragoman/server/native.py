@@ -31,7 +31,7 @@ class NativeApi:
     def paths(self) -> Iterator[Endpoint]:
         """Every path. An id is given to everybody: whoever needs one is not to be known."""
         face = DIALECTS["openai_chat"]
-        yield Endpoint("/generate", face, {"POST": Handler(self.generate, takes_body=True)})
+        yield Endpoint("/generate", face, {"POST": Handler(self.generate, takes_body="json")})
         yield Endpoint("/anonymous-id", face, {"GET": Handler(self.anonymous_id)}, public=True)
 
     async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:

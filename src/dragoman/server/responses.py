@@ -49,7 +49,7 @@ class ResponsesApi:
         """Every path below /v1, `{id}` standing for one segment, with its methods."""
 
         def post(run: Any) -> Handler:
-            return Handler(run, takes_body=True)
+            return Handler(run, takes_body="json")
 
         yield "/responses", {"POST": post(self.respond)}
         yield "/responses/input_tokens", {"POST": post(self.input_tokens)}

@@ -122,7 +122,7 @@ class MultipartParser:
 
     @property
     def field(self) -> str:
-        """The name of the field that is being read, "" before the first."""
+        """The name of the field whose bytes are being read, "" between fields."""
         return "" if self._head is None else self._head.name
 
     def feed(self, chunk: bytes) -> list[Head | bytes]:
@@ -149,7 +149,7 @@ class MultipartParser:
             self._hold_text(self._head, len(text))
             pieces.append(text)
         if end >= 0:
-            self._place = "head"
+            self._place, self._head = "head", None
             return data[end + len(self._delimiter) :]
         self._held = data[stop:]
         if stop:

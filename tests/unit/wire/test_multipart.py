@@ -200,7 +200,7 @@ def test_a_field_has_the_media_type_that_is_stated() -> None:
         (b"no form at all", "", "cut off"),
         (HEAD, "", "cut off"),
         (HEAD + b"\r\n\r\n1", "a", "cut off"),
-        (HEAD + b"\r\n\r\n1\r\n--XyZ", "a", "cut off"),
+        (HEAD + b"\r\n\r\n1\r\n--XyZ", "", "cut off"),
         (HEAD.replace(b"\r\n", b"\n") + b"\n\n1\n--XyZ--\n", "", "cut off"),
         (b"--XyZ\r\n\r\n1\r\n--XyZ--", "", "no name"),
         (b"--XyZ\r\nContent-Type: a/b\r\n\r\n1\r\n--XyZ--", "", "no name"),

@@ -1,0 +1,143 @@
+"""Forms that clients send: read as they come in, large files on disk, nothing kept when the exchange ends.
+
+A file above 1 MiB goes into a temporary file that has no name any more, one for each form, in the folder of
+the system for such (TMPDIR), and is handed on as a view of it: mapped memory that the system may drop and
+read again. Writes are pieces of at most 64 KiB into the system's cache, which take less than handing them to
+a thread would.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import IO, Final, Self
+
+import msgspec
+
+from dragoman import ir
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.multipart import TOO_LARGE, Field, Form, Head, MultipartParser, boundary_of
+
+log = logging.getLogger("dragoman.server")
+
+_ALONE = 1024 * 1024
+"""Bytes of a file that stay in memory."""
+_TOGETHER = 8 * 1024 * 1024
+"""Bytes of all fields of a form that stay in memory."""
+
+
+class _Received(msgspec.Struct):
+    """A field as far as it has come. start: where it begins on disk, None = it is in memory."""
+
+    head: Head
+    parts: list[bytes] = []
+    size: int = 0
+    start: int | None = None
+
+
+class Upload:
+    """One form on its way in. Leaving the block ends what its fields hold, whoever still has one.
+
+    content_type: the request's, with the boundary. Raises RequestFailed (400) where there is none.
+    """
+
+    def __init__(self, content_type: str) -> None:
+        with _blamed():
+            self._parser = MultipartParser(boundary_of(content_type))
+        self._fields: list[_Received] = []
+        self._kept = 0
+        self._file: IO[bytes] | None = None
+        self._map: mmap.mmap | None = None
+        self._views: list[memoryview] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the files. What a connection is still sending is freed when it has let go, too."""
+        self._fields.clear()
+        for view in self._views:
+            with suppress(BufferError):
+                view.release()
+        if self._map is not None:
+            with suppress(BufferError):
+                self._map.close()
+        if self._file is not None:
+            self._file.close()
+
+    def feed(self, chunk: bytes) -> None:
+        """More of the body. Raises RequestFailed: 400 and 413 with the field's name, 503 for a full disk."""
+        with _blamed():
+            for piece in self._parser.feed(chunk):
+                if isinstance(piece, Head):
+                    self._fields.append(_Received(piece))
+                else:
+                    self._take(self._fields[-1], piece)
+
+    def form(self) -> Form:
+        """The whole form; its values live as long as this block. Raises RequestFailed."""
+        with _blamed():
+            self._parser.close()
+            if self._file is not None:
+                self._file.flush()
+                self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        return tuple(
+            Field(field.head.name, self._value(field), field.head.filename, field.head.kind)
+            for field in self._fields
+        )
+
+    def named(self, failed: RequestFailed) -> RequestFailed:
+        """A failure of the body as a whole, with the field at which it was."""
+        return RequestFailed(msgspec.structs.replace(failed.fault, param=self._parser.field or None))
+
+    def _take(self, field: _Received, piece: bytes) -> None:
+        field.size += len(piece)
+        if field.start is not None:
+            assert self._file is not None
+            self._file.write(piece)
+            return
+        field.parts.append(piece)
+        self._kept += len(piece)
+        if field.head.filename is not None and (field.size > _ALONE or self._kept > _TOGETHER):
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(prefix="dragoman-")  # noqa: SIM115 - closed with the block
+            field.start = self._file.tell()
+            self._file.writelines(field.parts)
+            self._kept -= field.size
+            field.parts.clear()
+
+    def _value(self, field: _Received) -> bytes | memoryview:
+        if field.start is None:
+            return b"".join(field.parts)
+        assert self._map is not None
+        view = memoryview(self._map)[field.start : field.start + field.size]
+        self._views.append(view)
+        return view
+
+
+@contextmanager
+def _blamed() -> Iterator[None]:
+    """What is wrong with a form is its client's fault, what is wrong with the disk is ours."""
+    try:
+        yield
+    except WireError as error:
+        kind: ir.Kind = "too_large" if error.code == TOO_LARGE else "invalid_request"
+        message = f"The form cannot be read: {error.message}."
+        raise RequestFailed(ir.Fault(kind, message, error.code, error.path or None)) from error
+    except OSError as error:
+        log.exception("a client's file cannot be kept")
+        raise RequestFailed(_NO_ROOM) from error
+
+
+_NO_ROOM: Final = ir.Fault(
+    "unavailable",
+    "There is no room for the file at the moment.",
+    code="insufficient_storage",
+    blame="gateway",
+)
