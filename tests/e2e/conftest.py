@@ -61,6 +61,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "TERM": "xterm",
         "HOME": str(tmp_path),
         "DRAGOMAN_HOME": str(tmp_path / "home"),
+        "DRAGOMAN_DISCOVER": "false",
     }
 
 

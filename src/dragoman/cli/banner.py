@@ -20,7 +20,8 @@ class Ready(NamedTuple):
     host, port: where it listens. base: the address to call it by, base path included. providers: in a few
     words each. models: how many names answer. model: one to try. access: who may call. made: the client
     key that was just made, kept: where it lies. store: the file of what lasts between requests, None =
-    memory. seconds: since the command began. workers: processes that answer.
+    memory. seconds: since the command began. workers: processes that answer. nearby: servers of models on
+    this machine that are not used, in a few words each.
     """
 
     host: str
@@ -36,6 +37,7 @@ class Ready(NamedTuple):
     store: Path | None
     seconds: float
     workers: int = 1
+    nearby: Sequence[str] = ()
 
     @property
     def paste(self) -> dict[str, str]:
@@ -79,6 +81,8 @@ def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
     yield row("models", f"{ready.models}{example} · config: {origin}")
     yield row("access", _access(ready, channel))
     yield row("store", clean(str(ready.store)) if ready.store else "memory, until this process ends")
+    for words in ready.nearby:
+        yield row("nearby", f"{clean(words)} · use it: DRAGOMAN_DISCOVER=true")
     for name, line in ready.paste.items():
         yield row(name, clean(line))
     yield "Ctrl-C finishes what runs, Ctrl-C again stops now."
@@ -101,6 +105,8 @@ def for_programs(ready: Ready) -> dict[str, Any]:
         "store": str(ready.store) if ready.store else "memory",
         "paste": ready._replace(made=None).paste,
     }
+    if ready.nearby:
+        event["nearby"] = list(ready.nearby)
     if ready.made is not None:
         event["client_key"] = ready.made
     return event

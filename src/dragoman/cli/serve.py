@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import signal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from dragoman.cli import banner
+from dragoman.cli import banner, discovery
 from dragoman.cli.client_key import ClientKey, kept_or_made
 from dragoman.cli.command import Command
 from dragoman.cli.options import config_option, loaded
@@ -23,7 +24,7 @@ from dragoman.seams import SYSTEM
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dragoman.config.load import Loaded
     from dragoman.supervisor import Worker
@@ -86,7 +87,8 @@ def command(
         "auth.required": require_auth or None,
     }
     stated = {path: value for path, value in overrides.items() if value is not None}
-    _run(terminal, *_with_key(_with_store(loaded(terminal, file, stated))), began)
+    found = _with_neighbours(terminal, loaded(terminal, file, stated), file, stated)
+    _run(terminal, *_with_key(_with_store(found)), began)
 
 
 class _Offer(msgspec.Struct, frozen=True):
@@ -101,6 +103,9 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
     from dragoman.cli.log import narrate
 
     server = found.config.server
+    search = None
+    if found.config.discover is None and not found.providers:
+        search = discovery.Search(but={server.port})
     if server.workers > 1 and _PLATFORM == "win32":
         raise Failure(
             CONFIGURATION, "Windows cannot share a port among workers", hint="run it with --workers 1"
@@ -110,10 +115,15 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
     narrate(terminal)
 
     def announce(offer: _Offer) -> None:
-        _announce(terminal, _ready(found, offer, port, key, SYSTEM.monotonic() - began))
+        ready = _ready(found, offer, port, key, SYSTEM.monotonic() - began)
+        if search is not None:
+            ready = ready._replace(nearby=[server.words for server in search.found])
+        _announce(terminal, ready)
 
     try:
         if server.workers > 1:
+            if search is not None:
+                search.wait()  # a process is not copied while another thread runs in it
             _answer_by_many(terminal, found, listener, announce)
         else:
             _answer(terminal, found, listener, announce)
@@ -189,6 +199,17 @@ def _listen(host: str, port: int) -> socket.socket:
     except CannotListen as error:
         number = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
         raise Failure(UNREACHABLE, str(error), hint=_CANNOT_LISTEN.get(number or 0)) from None
+
+
+def _with_neighbours(
+    terminal: Terminal, found: Loaded, file: Path | None, stated: Mapping[str, Any]
+) -> Loaded:
+    """The configuration with the servers of models that run on this machine, where they are to be used."""
+    if not found.config.discover:
+        return found
+    servers = asyncio.run(discovery.find(but={found.config.server.port}))
+    more = discovery.settings(servers, found)
+    return loaded(terminal, file, {**stated, **more}) if more else found
 
 
 def _with_store(found: Loaded) -> Loaded:

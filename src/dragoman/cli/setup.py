@@ -12,12 +12,14 @@ from typing import Any, Final, NamedTuple
 
 import click
 
+from dragoman.cli import discovery
 from dragoman.cli.banner import address
 from dragoman.cli.clients import CLIENTS, KEY_VARIABLE, OPEN_KEY, Client, Gateway, Places, Setting
 from dragoman.cli.command import Command
 from dragoman.cli.merging import Unmergeable
 from dragoman.cli.options import config_option, loaded
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, UNREACHABLE, Failure, Terminal, clean
+from dragoman.errors import ConfigError
 
 _KEPT: Final = ".before-dragoman"
 """Behind the name of the copy of a file that is changed."""
@@ -95,6 +97,7 @@ def command(
     """
     if name is None:
         _list(terminal)
+        _offer(terminal, file)
         return
     client = _client(name)
     base, default = _where(terminal, url, file)
@@ -130,6 +133,22 @@ def _list(terminal: Terminal) -> None:
         terminal.result([{"name": name, "dialect": spoken, "title": title} for name, spoken, title in rows])
     else:
         terminal.table(("name", "dialect", "client"), rows)
+
+
+def _offer(terminal: Terminal, file: Path | None) -> None:
+    """Say which servers of models run on this machine that a gateway could use."""
+    from dragoman.config.load import load
+
+    try:
+        found = load(file, os.environ)
+    except ConfigError:  # the list of clients does not depend on it
+        return
+    if found.config.discover is False:
+        return
+    for server in asyncio.run(discovery.find(but={found.config.server.port})):
+        if discovery.settings((server,), found):
+            uses = "is used" if found.config.discover else "discover: true uses it"
+            terminal.say(f"{terminal.err.mark('ok')} {clean(server.words)}: {uses}")
 
 
 def _client(name: str) -> Client:

@@ -26,9 +26,10 @@ Run: TypeAlias = Callable[..., Ended]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory with a home folder below it, and no wishes about colour."""
+    """An empty working directory with a home folder below it, no wishes about colour, and no neighbours."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DRAGOMAN_DISCOVER", "false")
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path

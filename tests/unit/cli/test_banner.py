@@ -57,6 +57,13 @@ def test_a_person_sees_who_answers_where() -> None:
     assert list(rows) == ["providers", "models", "access", "store", "curl", "python", "list"]
 
 
+def test_a_server_nearby_is_offered() -> None:
+    ready = READY._replace(nearby=["Ollama at http://127.0.0.1:11434 (3 models)"])
+    assert shown(ready)["nearby"] == f"{ready.nearby[0]} · use it: DRAGOMAN_DISCOVER=true"
+    assert for_programs(ready)["nearby"] == list(ready.nearby)
+    assert "nearby" not in for_programs(READY)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

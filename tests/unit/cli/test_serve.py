@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dragoman.cli import serve
+from dragoman.cli.discovery import Server
 from dragoman.config.load import Loaded
 from tests.unit.cli.conftest import Run
 
@@ -68,6 +69,27 @@ def test_a_key_is_made_where_one_is_needed_and_none_is_there(
     assert (folder / "home" / "client-key").exists() is keyed
     if keyed:
         assert [one.key.reveal() for one in found.config.auth.keys] == [key.key]
+
+
+def test_servers_of_this_machine_are_used_where_that_is_wished(
+    run: Run, started: list[tuple[Loaded, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """5.31: only then; what the command line says holds as before."""
+    asked: list[Any] = []
+
+    async def find(**more: Any) -> tuple[Server, ...]:
+        asked.append(more)
+        return (Server("ollama", "http://127.0.0.1:11434", ("llama3.2:latest",)),) if len(asked) < 2 else ()
+
+    monkeypatch.setattr("dragoman.cli.discovery.find", find)
+    assert run("serve").code == 0
+    monkeypatch.setenv("DRAGOMAN_DISCOVER", "true")
+    assert run("serve", "--port", "3").code == 0
+    assert run("serve").code == 0
+    assert asked == [{"but": {3}}, {"but": {8080}}]
+    assert [list(found.providers) for found, _ in started] == [[], ["ollama"], []]
+    config = started[1][0].config
+    assert (config.server.port, list(config.models)) == (3, ["llama3.2:latest"])
 
 
 def test_two_wishes_that_exclude_each_other(run: Run) -> None:
