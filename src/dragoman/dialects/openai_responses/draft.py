@@ -17,9 +17,10 @@ class Draft:
 
     own: they came in this dialect. answer: an answer is written, not a request. mint: makes the id of an
     item that has none, from its prefix ("msg", "fc", "rs"); answers must have ids, requests need none.
+    summarised: thoughts of other protocols are told as a summary.
     """
 
-    __slots__ = ("answer", "facts", "mint", "own", "quirks", "report")
+    __slots__ = ("answer", "facts", "mint", "own", "quirks", "report", "summarised")
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class Draft:
         own: bool = False,
         answer: bool = False,
         mint: Callable[[str], str] | None = None,
+        summarised: bool = False,
     ) -> None:
         self.report = report
         self.quirks = quirks
@@ -37,6 +39,7 @@ class Draft:
         self.own = own
         self.answer = answer
         self.mint = mint
+        self.summarised = summarised
 
     def item(
         self, kind: str, prefix: str, item: ir.Item | None, where: str, *, status: bool = True

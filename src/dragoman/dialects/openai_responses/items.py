@@ -328,6 +328,8 @@ def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> _Wire | Non
     if not draft.answer and (foreign or (sealed is None and not draft.own)):
         draft.report.lose(where, "thinking of another origin is not sent back", "quality")
         return None
+    if draft.summarised and block.text:
+        block = msgspec.structs.replace(block, text="", summary=(block.text, *block.summary))
     out = draft.item("reasoning", "rs", block.item, where, status=False)
     summary = block.summary
     if sealed is not None and not draft.answer and not draft.own and block.text:

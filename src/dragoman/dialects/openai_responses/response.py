@@ -178,7 +178,13 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         report.lose(f"candidates[{place}]", "only one answer can be given here", "meaning")
     candidate = response.candidates[0] if response.candidates else ir.Candidate()
     own = response.dialect == NAME
-    draft = Draft(report, own=own, answer=True, mint=None if own else Mint(reply.id))
+    draft = Draft(
+        report,
+        own=own,
+        answer=True,
+        mint=None if own else Mint(reply.id),
+        summarised=not own and asks_for_summary(reply),
+    )
     blocks, where = list(candidate.blocks), "candidates[0].blocks"
     if not own:
         blocks = [shown(block, report, f"{where}[{index}]") for index, block in enumerate(blocks)]
@@ -186,6 +192,14 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     if not own and output and incomplete(candidate.stop):
         leave_incomplete(output[-1])
     return response_object(response, reply, output)
+
+
+def asks_for_summary(reply: Reply) -> bool:
+    """Whether the client wants a summary of thoughts. What shows thoughts to people reads nothing else, so
+    thoughts of other protocols come as one: what their servers show is mostly a summary itself.
+    """
+    wish = reply.request.reasoning
+    return wish is not None and wish.summary is not None
 
 
 class Mint:

@@ -24,6 +24,7 @@ from dragoman.dialects.openai_responses.items import encode_head, encode_item, i
 from dragoman.dialects.openai_responses.parts import encode_citation, encode_logprobs, encode_part
 from dragoman.dialects.openai_responses.response import (
     Mint,
+    asks_for_summary,
     incomplete,
     leave_incomplete,
     response_object,
@@ -65,9 +66,10 @@ class _Block:
 
     item: None where the block comes whole. place: where its events belong. head, tail: what surrounds the
     words of its main delta. said: words have been sent. part, words: the summary part that is being told.
+    before: how many parts of the summary are not the model's own, because its thoughts are told as one.
     """
 
-    __slots__ = ("block", "closed", "head", "item", "part", "place", "said", "tail", "words")
+    __slots__ = ("before", "block", "closed", "head", "item", "part", "place", "said", "tail", "words")
 
     def __init__(self, block: ir.Block, item: _Item | None = None, place: _Wire | None = None) -> None:
         self.block = block
@@ -77,6 +79,7 @@ class _Block:
         self.said = False
         self.head = self.tail = b""
         self.part: int | None = None
+        self.before = 0
         self.words: list[str] = []
 
 
@@ -123,6 +126,7 @@ class StreamEncoder:
         self._state = "begun"
         self._fold.add(event)
         self._draft.own = event.dialect == NAME
+        self._draft.summarised = not self._draft.own and asks_for_summary(self._reply)
         begun = {"response": self._object([], running=True)}
         return self._event("response.created", begun) + self._event("response.in_progress", begun)
 
@@ -287,6 +291,10 @@ class StreamEncoder:
         """More of a thought: of its own words, or of a part of its summary."""
         out = b""
         assert state.item is not None
+        if part is not None:
+            part += state.before
+        elif self._draft.summarised:
+            part, state.before = 0, 1
         if part != state.part or not state.words:
             out = self._end_thought(state)
             state.part = part
