@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -24,6 +25,8 @@ from dragoman.routing.route import Timers
 from dragoman.wire.multipart import Pieces
 
 _LARGEST = 256 * 1024 * 1024
+_PIECE = 128 * 1024
+"""Bytes of a large body that are handed on together. The next wait until the provider has taken them."""
 _LINGER = 0.2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -40,15 +43,51 @@ def failed(kind: ir.Kind, message: str, code: str) -> RequestFailed:
     return RequestFailed(ir.Fault(kind, message, code=code, blame="upstream"))
 
 
-class Answer:
-    """An aiohttp response with our timers."""
+class _Upload(aiohttp.Payload):
+    """A body in pieces on its way out. Nothing of it is joined; it can be sent again.
 
-    __slots__ = ("_deadlines", "_name", "_response", "_timers", "_watch", "headers", "status")
+    deadline: put off by `patience` seconds with each piece that has gone, None = by nothing any more.
+    """
+
+    _autoclose = True  # there is nothing to close
+
+    def __init__(self, body: Pieces, deadline: Deadline | Unlimited, patience: float | None) -> None:
+        super().__init__(body)
+        self._size = body.size
+        self._patience = patience
+        self.deadline: Deadline | Unlimited | None = deadline
+        self.sent = False
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send all of it."""
+        for part in self._value.parts:
+            view = memoryview(part)
+            for start in range(0, len(view), _PIECE):
+                await writer.write(view[start : start + _PIECE])
+                if self.deadline is not None and self._patience is not None:
+                    self.deadline.push(self._patience)
+        self.sent = True
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """The whole as text, as aiohttp wants it of every payload."""
+        return b"".join(self._value.parts).decode(encoding, errors)
+
+
+class Answer:
+    """An aiohttp response with our timers. upload: the body in pieces that is answered."""
+
+    __slots__ = ("_deadlines", "_name", "_response", "_timers", "_upload", "_watch", "headers", "status")
 
     def __init__(
-        self, response: aiohttp.ClientResponse, name: str, timers: Timers, deadlines: Deadlines
+        self,
+        response: aiohttp.ClientResponse,
+        name: str,
+        timers: Timers,
+        deadlines: Deadlines,
+        upload: _Upload | None = None,
     ) -> None:
         self._response = response
+        self._upload = upload
         self._name = name
         self._timers = timers
         self._deadlines = deadlines
@@ -101,10 +140,12 @@ class Answer:
             watch.rest()
 
     def close(self) -> None:
-        """End the call now; a connection that was read to its end goes back to the pool."""
+        """End the call now. A connection that was read to its end goes back to the pool, unless some of the
+        body has not gone yet.
+        """
         if self._watch is not None:
             self._watch.lift()
-        if self._response.content.at_eof():
+        if self._response.content.at_eof() and (self._upload is None or self._upload.sent):
             self._response.release()
         else:
             self._response.close()
@@ -153,19 +194,23 @@ class Transport:
     ) -> Answer:
         """Call a configured provider. Raises RequestFailed; the caller closes the answer.
 
-        headers: complete. aiohttp adds what is missing of accept, accept-encoding and user-agent.
+        headers: complete. aiohttp adds what is missing of accept, accept-encoding and user-agent. body: one
+        in pieces is not joined, and the first byte is waited for anew with each that the provider takes.
         """
         name = self._name
         limits = self._limits.get(timers.connect)
         if limits is None:
             limits = aiohttp.ClientTimeout(total=None, sock_connect=timers.connect)
             self._limits[timers.connect] = limits
+        upload: _Upload | None = None
         try:
-            with self._deadlines.within(timers.first_byte):
+            with self._deadlines.within(timers.first_byte) as deadline:
+                if isinstance(body, Pieces):
+                    upload = _Upload(body, deadline, timers.first_byte)
                 response = await self._session.request(
                     method,
                     url,
-                    data=b"".join(body.parts) if isinstance(body, Pieces) else body,
+                    data=upload or body,
                     headers=headers,
                     allow_redirects=False,
                     timeout=limits,
@@ -185,12 +230,15 @@ class Transport:
             ) from error
         except (aiohttp.ClientError, OSError) as error:
             raise _broken(name, error) from error
+        finally:
+            if upload is not None:
+                upload.deadline = None
         if response.status in _REDIRECTS:
             response.close()
             raise failed(
                 "upstream", f"{name} answers with a redirect; correct its base_url.", "upstream_redirected"
             )
-        return Answer(response, name, timers, self._deadlines)
+        return Answer(response, name, timers, self._deadlines, upload)
 
     async def close(self) -> None:
         """Close all connections."""
