@@ -6,6 +6,7 @@ hold is kept, found again by what it does send, and put where it was:
 
     an answer with calls       by the id, name and arguments of each call
     an answer without          by the conversation before it and its text
+    a picture of an answer     by its bytes, because protocols of items bring it in a message of its own
 
 A call whose id anybody might count is found in its conversation alone.
 
@@ -262,7 +263,9 @@ def entry(
         return None  # providers refuse a message of thinking alone
     calls = _calls(blocks)
     keys = [marks.called(before, call, marks.call(call)) for call in calls] + _names(calls, marks)
-    return keys or [marks.said(before, _text(blocks))], _pack(Kept(scope, tuple(pieces), before))
+    keys = keys or [marks.said(before, _text(blocks))]
+    keys += [piece.digest for piece in pieces if piece.kind == "media" and piece.sealed is not None]
+    return keys, _pack(Kept(scope, tuple(pieces), before))
 
 
 def _piece(
@@ -361,7 +364,8 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
             keys = [marks.called(before, call, one) for call, one in zip(calls, digests, strict=True)]
             questions.append(Question(index, tuple(keys), tuple(_names(calls, marks))))
         else:
-            questions.append(Question(index, (marks.said(before, _text(blocks)),)))
+            shown = [_digest(block, marks) for block in blocks if isinstance(block, ir.Media)]
+            questions.append(Question(index, (marks.said(before, _text(blocks)), *shown)))
     return questions, chain.digest()
 
 

@@ -183,6 +183,20 @@ def test_media_come_back_with_their_seals() -> None:
     assert blocks(recalled) == [thinking("2"), ir.Text("Here."), replace(image, form="images")]
 
 
+def test_a_picture_in_a_message_of_its_own_gets_its_seal() -> None:
+    """Clients of the Responses API send each item by itself."""
+    memory = Memory()
+    image = ir.Media("image", "image/png", "iVBORw0=", sealed=seal("1"))
+    memory.answered([ir.Text("Here."), image])
+    apart = [ir.Message("assistant", (one,)) for one in (ir.Text("Here."), replace(image, sealed=None))]
+    recalled = memory.recalled(conversation(asked=[USER, *apart, USER]))
+    assert blocks(recalled, 1) == [ir.Text("Here.")]
+    assert blocks(recalled, 2) == [image]
+    assert not recalled.losses
+    another = ir.Message("assistant", (replace(image, data="iVBORw1=", sealed=None),))
+    assert blocks(memory.recalled(conversation(asked=[USER, another]))) == list(another.blocks)
+
+
 WORDS = st.text(min_size=1, max_size=5)
 BLOCKS = st.lists(
     st.one_of(
