@@ -1,16 +1,27 @@
 """What runs weights: the little that the model process needs of an inference library.
 
-An engine yields raw tokens; characters, stop sequences, limits and counting are decided above it, the
+A chat engine yields raw tokens; characters, stop sequences, limits and counting are decided above it, the
 same for every engine. An engine is used by one thread, except `cancel`, which any thread may call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from dragoman.errors import DragomanError
-from dragoman.upstreams.local.protocol import Draw, FailureKind, Options, TokenProb
+from dragoman.upstreams.local.protocol import (
+    Draw,
+    Embed,
+    Embedded,
+    FailureKind,
+    Options,
+    Speak,
+    Spoken,
+    TokenProb,
+    Transcribe,
+    Transcribed,
+)
 
 
 class EngineRefused(DragomanError):
@@ -20,6 +31,13 @@ class EngineRefused(DragomanError):
         super().__init__(message)
         self.kind: FailureKind = kind
         self.message = message
+
+
+def missing_engine(extra: str, error: ImportError) -> EngineRefused:
+    """The refusal of a model whose engine is not installed."""
+    return EngineRefused(
+        "model", f"the engine of this model is missing: pip install 'dragoman[{extra}]' ({error})"
+    )
 
 
 class Token:
@@ -32,8 +50,25 @@ class Token:
         self.prob = prob
 
 
-class Model(Protocol):
-    """One loaded model with its context."""
+class Resident(Protocol):
+    """A model in memory."""
+
+    @property
+    def context(self) -> int | None:
+        """Tokens that it reads, and writes, at most; None = it reads none."""
+        ...
+
+    def cancel(self) -> None:
+        """Interrupt the running work in the middle of a computation, once `cancelled` is true."""
+        ...
+
+    def close(self) -> None:
+        """Free the memory. The model is of no use afterwards."""
+        ...
+
+
+class Model(Resident, Protocol):
+    """One loaded chat model with its context."""
 
     @property
     def context(self) -> int:
@@ -66,18 +101,37 @@ class Model(Protocol):
         """
         ...
 
-    def cancel(self) -> None:
-        """Interrupt the running `generate` in the middle of a computation, once `cancelled` is true."""
+
+class Embedder(Resident, Protocol):
+    """A model of vectors."""
+
+    def answer(self, order: Embed, cancelled: Callable[[], bool]) -> Embedded | None:
+        """The vectors; None once `cancelled` is true."""
         ...
 
-    def close(self) -> None:
-        """Free the memory. The model is of no use afterwards."""
+
+class Speaker(Resident, Protocol):
+    """A voice."""
+
+    def answer(self, order: Speak, cancelled: Callable[[], bool]) -> Spoken | None:
+        """The sound; None once `cancelled` is true. Raises EngineRefused("invalid") for what has none."""
         ...
+
+
+class Transcriber(Resident, Protocol):
+    """A model that writes down what is said."""
+
+    def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
+        """The words; None once `cancelled` is true. Raises EngineRefused("invalid") for what is no sound."""
+        ...
+
+
+AnyModel: TypeAlias = Model | Embedder | Speaker | Transcriber
 
 
 class Engine(Protocol):
-    """Loads models."""
+    """Loads models of one kind."""
 
-    def load(self, options: Options) -> Model:
+    def load(self, options: Options) -> AnyModel:
         """Load one model. Raises EngineRefused("model") when the file cannot be used."""
         ...

@@ -1,7 +1,7 @@
-"""The gateway's side of the model process: started when first needed, asked by many, watched, restarted.
+"""The gateway's side of a model process: started when first needed, asked by many, watched, restarted.
 
-One process runs all embedded models of this host's gateway, so that no event loop ever waits for a
-model. Requests are told apart by number. Each has its own buffer: a reader that is slow costs at most
+One process for each engine runs the embedded models of this host's gateway, so that no event loop ever waits
+for a model. Requests are told apart by number. Each has its own buffer: a reader that is slow costs at most
 `buffer` bytes of memory, then the model waits for it. A process that dies fails the requests that it
 had, and the next request starts another.
 """
@@ -24,11 +24,12 @@ from dragoman.upstreams.local import protocol
 from dragoman.upstreams.local.protocol import (
     Answer,
     Cancel,
-    Done,
+    End,
+    EngineName,
     Event,
     Failed,
-    Generate,
     Inspect,
+    Job,
     Order,
     Report,
     Unload,
@@ -153,14 +154,22 @@ def _ended(code: int) -> str:
 
 
 class ModelProcess:
-    """The model process, as long as the gateway lives. Used by one event loop.
+    """The process of one engine, as long as the gateway lives. Used by one event loop.
 
-    queue: requests that may wait for the one that runs; more are refused as overloaded. verbose:
-    llama.cpp's own log goes to standard error. buffer: bytes that may wait for one slow reader.
+    engine: of the models that it is asked for. queue: requests that may wait for the one that runs; more are
+    refused as overloaded. verbose: llama.cpp's own log goes to standard error. buffer: bytes that may wait
+    for one slow reader.
     """
 
-    def __init__(self, *, queue: int = QUEUE, verbose: bool = False, buffer: int = BUFFER) -> None:
-        self._arguments = ["--queue", str(queue), *(["--verbose"] if verbose else [])]
+    def __init__(
+        self,
+        engine: EngineName = "llama",
+        *,
+        queue: int = QUEUE,
+        verbose: bool = False,
+        buffer: int = BUFFER,
+    ) -> None:
+        self._arguments = ["--engine", engine, "--queue", str(queue), *(["--verbose"] if verbose else [])]
         self._buffer = buffer
         self._ids = itertools.count(1)
         self._starting = asyncio.Lock()
@@ -171,11 +180,11 @@ class ModelProcess:
         """The process's id, None while there is none."""
         return self._running.process.pid if self._running is not None and self._running.alive else None
 
-    async def generate(self, request: Generate) -> AsyncGenerator[Event, None]:
+    async def ask(self, request: Job) -> AsyncGenerator[Event, None]:
         """The events of one answer, as they come. The request's own id is of no account.
 
-        Close the generator (`contextlib.aclosing`) to cancel: computing ends within one token, and a
-        request that still waits is forgotten.
+        Close the generator (`contextlib.aclosing`) to cancel: computing ends within one token, or one second
+        of other work, and a request that still waits is forgotten.
         """
         running = await self._started()
         id_ = next(self._ids)
@@ -187,7 +196,7 @@ class ModelProcess:
             while not over:
                 event = await inbox.get()
                 assert not isinstance(event, Report)
-                over = isinstance(event, Done | Failed)
+                over = isinstance(event, End)
                 yield event
         finally:
             running.close(id_)

@@ -2,7 +2,8 @@
 
 A frame is four bytes (length of the rest, big-endian) and one message. Each side names a request by an
 integer that the gateway counts up; answers carry it. The process answers every `Generate` with
-`Started Delta* Done`, or with one `Failed` at any point, and a cancelled one with nothing more.
+`Started Delta* Done`, every other piece of work with one answer, any of them with one `Failed` at any point,
+and a cancelled one with nothing more.
 
 Nothing here does IO or loads a model. MessagePack: https://github.com/msgpack/msgpack/blob/master/spec.md
 """
@@ -19,6 +20,9 @@ MAX_FRAME = 64 * 1024 * 1024
 DEFAULT_CONTEXT = 4096
 """Tokens of a model's context where nobody states it, or fewer where it was trained for fewer."""
 
+EngineName: TypeAlias = Literal["llama", "minilm", "hibari", "whisper"]
+"""What runs a model. Each engine has a process of its own, so that a long answer holds up no vectors."""
+
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The root of everything that travels between the two processes."""
@@ -27,15 +31,16 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Options(Message, frozen=True):
     """How one weights file is run. Two different Options are two loaded models.
 
-    path: the GGUF file. context: tokens of prompt and answer together, None = `DEFAULT_CONTEXT`.
+    path: the file. context: tokens of prompt and answer together, None = `DEFAULT_CONTEXT`.
     threads: 0 = one for each physical core that this process may use. gpu_layers: layers to put on the
-    GPU, where the engine was built for one; negative = all.
+    GPU, where the engine was built for one; negative = all. context and gpu_layers are for chat models.
     """
 
     path: str
     context: int | None = None
     threads: int = 0
     gpu_layers: int = 0
+    engine: EngineName = "llama"
 
 
 class Invocation(Message, frozen=True):
@@ -104,6 +109,45 @@ class Generate(Message, frozen=True, tag="generate"):
     keep_alive: float = 300.0
 
 
+class Embed(Message, frozen=True, tag="embed"):
+    """Vectors of texts. dimensions: numbers of each, None = as many as the model gives."""
+
+    id: int
+    options: Options
+    texts: tuple[str, ...]
+    dimensions: int | None = None
+    keep_alive: float = 300.0
+
+
+class Speak(Message, frozen=True, tag="speak"):
+    """A text to be spoken. output: the sound's format, a key of `sound.KINDS`. speed: 1 is usual."""
+
+    id: int
+    options: Options
+    text: str
+    output: str
+    speed: float = 1.0
+    keep_alive: float = 300.0
+
+
+class Transcribe(Message, frozen=True, tag="transcribe"):
+    """A recording to be written down. prompt: how the words go on. temperature: None = rising from 0 until
+    the words make sense. words: whether the time of each word is wanted.
+    """
+
+    id: int
+    options: Options
+    data: bytes
+    prompt: str | None = None
+    temperature: float | None = None
+    words: bool = False
+    keep_alive: float = 300.0
+
+
+Job: TypeAlias = Generate | Embed | Speak | Transcribe
+"""Work for a model."""
+
+
 class Cancel(Message, frozen=True, tag="cancel"):
     """Forget request `id`, whether it waits or runs."""
 
@@ -122,7 +166,7 @@ class Inspect(Message, frozen=True, tag="inspect"):
     id: int
 
 
-Order: TypeAlias = Generate | Cancel | Unload | Inspect
+Order: TypeAlias = Job | Cancel | Unload | Inspect
 
 
 class TokenProb(Message, frozen=True):
@@ -175,6 +219,44 @@ class Done(Message, frozen=True, tag="done"):
     timings: Timings = Timings()
 
 
+class Embedded(Message, frozen=True, tag="embedded"):
+    """The vectors, each as little-endian 32-bit floats. tokens: how many were read. cut: the
+    places of texts that are longer than the model reads.
+    """
+
+    id: int
+    vectors: tuple[bytes, ...]
+    tokens: int
+    cut: tuple[int, ...] = ()
+
+
+class Spoken(Message, frozen=True, tag="spoken"):
+    """The sound, in the format that was asked for. rate: samples a second."""
+
+    id: int
+    data: bytes
+    rate: int
+
+
+class Span(Message, frozen=True):
+    """A word or a stretch of speech; seconds from the beginning. detail: see `ir.Segment`."""
+
+    text: str
+    start: float
+    end: float
+    detail: dict[str, Any] | None = None
+
+
+class Transcribed(Message, frozen=True, tag="transcribed"):
+    """What was said. duration: of the recording, seconds. words: None = they were not asked for."""
+
+    id: int
+    text: str
+    duration: float
+    segments: tuple[Span, ...] = ()
+    words: tuple[Span, ...] | None = None
+
+
 FailureKind: TypeAlias = Literal["overloaded", "context_length", "invalid", "model", "crashed", "internal"]
 """The queue is full, the prompt is longer than the context, the request cannot be put to this model, the
 model cannot be loaded, the process died, a mistake of ours."""
@@ -189,14 +271,14 @@ class Failed(Message, frozen=True, tag="failed"):
 
 
 class Loaded(Message, frozen=True):
-    """A model in memory.
+    """A model in memory. context: None for one that reads no tokens.
 
     idle: seconds since its last answer ended, None while it works. expires: seconds until it is freed if
     nobody asks it, None = never.
     """
 
     options: Options
-    context: int
+    context: int | None
     idle: float | None = None
     expires: float | None = None
 
@@ -211,8 +293,11 @@ class Report(Message, frozen=True, tag="report"):
     resident: int | None = None
 
 
-Event: TypeAlias = Started | Delta | Done | Failed
-Answer: TypeAlias = Started | Delta | Done | Failed | Report
+End: TypeAlias = Done | Embedded | Spoken | Transcribed | Failed
+"""After one of these comes nothing more."""
+
+Event: TypeAlias = Started | Delta | End
+Answer: TypeAlias = Event | Report
 
 _ENCODER = msgspec.msgpack.Encoder()
 _ORDER: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)

@@ -1,24 +1,29 @@
-"""The embedded models as an upstream: `ir.Request` in, events out, the model process between.
+"""The embedded models as an upstream: requests in IR terms, a model process for each engine between.
 
-Text in, text out: tools, JSON by schema, stop sequences, log probabilities and several candidates, which
-are written one after the other. `tool_choice` "auto" depends on the model: one of 135 million parameters
-seldom calls a tool of its own accord; a forced call is held by a grammar. Parallel calls are not claimed.
+Chat: text in, text out, tools, JSON by schema, stop sequences, log probabilities and several candidates,
+which are written one after the other. `tool_choice` "auto" depends on the model: one of 135 million
+parameters seldom calls a tool of its own accord; a forced call is held by a grammar. Parallel calls are not
+claimed. Vectors, speech and transcription: `operations`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from itertools import chain
+from typing import TypeVar
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.dialect import Operation
 from dragoman.dialects.facts import Facts
 from dragoman.errors import RequestFailed, WireError
 from dragoman.routing.route import Timers
 from dragoman.seams import SYSTEM
-from dragoman.upstreams.local import weights
+from dragoman.upstreams.local import operations, weights
 from dragoman.upstreams.local.answering import Answer
 from dragoman.upstreams.local.conversation import Asked, ask
 from dragoman.upstreams.local.process import ModelProcess
@@ -27,15 +32,22 @@ from dragoman.upstreams.local.protocol import (
     Delta,
     Done,
     Draw,
+    Embedded,
+    End,
+    EngineName,
     Event,
     Failed,
     FailureKind,
     Generate,
+    Job,
     Options,
     Report,
+    Spoken,
     Started,
+    Transcribed,
     Turn,
 )
+from dragoman.upstreams.local.worker import QUEUE
 from dragoman.upstreams.upstream import Batches, Call, Native
 
 KEEP_ALIVE = 300.0
@@ -45,9 +57,9 @@ KEEP_ALIVE = 300.0
 class LocalModel(msgspec.Struct, frozen=True):
     """A model that this machine can run.
 
-    options: its file, context and threads. keep_alive: seconds in memory when idle; 0 = not at all,
+    options: its engine, file, context and threads. keep_alive: seconds in memory when idle; 0 = not at all,
     negative = for ever. draw, limit, system: sampling, tokens of an answer and system message for a request
-    that leaves them open. facts: what it can do.
+    that leaves them open. facts: what it can do in a chat. operation: what it is for.
     """
 
     options: Options
@@ -67,26 +79,46 @@ class LocalModel(msgspec.Struct, frozen=True):
         prefill=True,
         mid_system=True,
     )
+    operation: Operation = "chat"
 
 
 def embedded(*, keep_alive: float = KEEP_ALIVE, threads: int = 0) -> dict[str, LocalModel]:
-    """The embedded models whose weights are installed, by id and alias."""
+    """The embedded models whose weights and engines are installed, by id and alias."""
     models: dict[str, LocalModel] = {}
     for row in weights.WEIGHTS:
-        if (path := weights.find(row)) is not None:
-            options = Options(str(path), threads=threads)
-            model = LocalModel(options, keep_alive, row.draw, row.limit, row.system)
-            facts = msgspec.structs.replace(model.facts, context=min(row.context, DEFAULT_CONTEXT))
+        if (path := weights.find(row)) is not None and not weights.lacks(row):
+            model = LocalModel(
+                Options(str(path), threads=threads, engine=row.engine),
+                keep_alive,
+                row.draw,
+                row.limit,
+                row.system,
+                operation=row.operation,
+            )
+            facts = Facts()
+            if row.operation == "chat":
+                context = min(row.context or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
+                facts = msgspec.structs.replace(model.facts, context=context)
             model = msgspec.structs.replace(model, facts=facts)
             models |= dict.fromkeys((row.id, *row.aliases), model)
     return models
 
 
+_Answer = TypeVar("_Answer", Embedded, Spoken, Transcribed)
+
+_DOES: dict[Operation, str] = {
+    "chat": "chats",
+    "embed": "gives vectors",
+    "speech": "speaks",
+    "transcription": "writes down what is said",
+}
+
+
 class LocalUpstream:
     """Models on this machine.
 
-    models: by the name that a call uses. process: runs them. name: the provider's. new_id: makes ids of
-    tool calls.
+    models: by the name that a call uses. process: runs those that chat. name: the provider's. new_id: makes
+    ids of tool calls. queue: requests that may wait for one that runs, at each other engine.
     """
 
     native = Native(frozenset({"schema", "json", "forced_thinking"}))
@@ -99,16 +131,23 @@ class LocalUpstream:
         *,
         name: str = "local",
         new_id: Callable[[], str] = lambda: f"call_{SYSTEM.random_id()}",
+        queue: int = QUEUE,
     ) -> None:
         self.name = name
-        self._models = models
-        self._process = process or ModelProcess()
+        self.models = models
+        self._processes: dict[EngineName, ModelProcess] = {"llama": process or ModelProcess(queue=queue)}
         self._new_id = new_id
+        self._queue = queue
+
+    def performs(self, operation: Operation, model: str) -> bool:
+        """Whether a model is for this. One that is not here may be, once it is installed."""
+        known = self.models.get(model) or weights.known(model)
+        return known is None or known.operation == operation
 
     @asynccontextmanager
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
         """Answer one chat request. Raises RequestFailed, with places in IR terms."""
-        model = self._model(call.model)
+        model = self._model(call.model, "chat")
         try:
             asked = ask(request, call.report, model.draw)
         except WireError as error:
@@ -118,32 +157,74 @@ class LocalUpstream:
         async with aclosing(self._batches(request, asked, model, call)) as batches:
             yield batches
 
-    @property
-    def models(self) -> Mapping[str, LocalModel]:
-        """What can be run, by the name that a call uses."""
-        return self._models
+    async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
+        """One vector for each input. Raises RequestFailed, with places in IR terms."""
+        model = self._model(call.model, "embed")
+        order = operations.embed_order(request, model.options, model.keep_alive, call.report)
+        answer = await self._one(order, Embedded, call, "inputs")
+        return operations.vectors(answer, call.model, call.report)
+
+    async def speak(self, request: ir.SpeechRequest, call: Call) -> ir.SpeechResponse:
+        """The sound of a text. Raises RequestFailed, with places in IR terms."""
+        model = self._model(call.model, "speech")
+        encodes = importlib.util.find_spec("av") is not None
+        order = operations.speak_order(request, model.options, model.keep_alive, call.report, encodes=encodes)
+        return operations.sound(await self._one(order, Spoken, call, "text"), order, call.model)
+
+    async def transcribe(self, request: ir.TranscriptionRequest, call: Call) -> ir.TranscriptionResponse:
+        """The words of a recording. Raises RequestFailed, with places in IR terms."""
+        model = self._model(call.model, "transcription")
+        order = operations.transcribe_order(request, model.options, model.keep_alive, call.report)
+        return operations.transcript(await self._one(order, Transcribed, call, "audio"), call.model)
 
     async def loaded(self) -> Report:
-        """What is in memory and what waits."""
-        return await self._process.inspect()
+        """What is in memory and what waits, of all engines together."""
+        reports = [await process.inspect() for process in self._processes.values()]
+        resident = [report.resident for report in reports if report.resident is not None]
+        return Report(
+            0,
+            tuple(chain.from_iterable(report.models for report in reports)),
+            waiting=sum(report.waiting for report in reports),
+            running=next((report.running for report in reports if report.running is not None), None),
+            resident=sum(resident) if resident else None,
+        )
 
     def unload(self, name: str) -> None:
         """Free a model's memory as soon as it is idle."""
-        if (model := self._models.get(name)) is not None:
-            self._process.unload(model.options.path)
+        if (model := self.models.get(name)) is not None:
+            self._process(model.options.engine).unload(model.options.path)
 
     async def close(self) -> None:
-        """End the model process. Requests in flight fail."""
-        await self._process.close()
+        """End the model processes. Requests in flight fail."""
+        await asyncio.gather(*(process.close() for process in self._processes.values()))
 
-    def _model(self, name: str) -> LocalModel:
-        if (model := self._models.get(name)) is not None:
-            return model
+    def _process(self, engine: EngineName) -> ModelProcess:
+        """The process of an engine, which starts with its first work."""
+        if (process := self._processes.get(engine)) is None:
+            process = self._processes[engine] = ModelProcess(engine, queue=self._queue)
+        return process
+
+    def _model(self, name: str, operation: Operation) -> LocalModel:
+        if (model := self.models.get(name)) is not None:
+            if model.operation == operation:
+                return model
+            message = f"{name} {_DOES[model.operation]}; it is no model that {_DOES[operation]}."
+            raise operations.refused(message, "model")
         if (row := weights.known(name)) is not None:
-            message = f"{row.id} is not installed here; `dragoman models install {row.id}` does it."
+            message = f"{row.id} is not installed here; {weights.remedy(row)} does it."
             raise RequestFailed(ir.Fault("unavailable", message, code="model_not_installed", blame="gateway"))
         message = f"There is no local model {name!r}."
         raise RequestFailed(ir.Fault("model_not_found", message, code="model_not_found", param="model"))
+
+    async def _one(self, order: Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
+        """The answer to work that has one. param: what is at fault when the model cannot take it."""
+        async with aclosing(self._process(order.options.engine).ask(order)) as events:
+            async for event in _timed(events, call, self.name):
+                if isinstance(event, Failed):
+                    raise RequestFailed(_fault(event, param))
+                if isinstance(event, kind):
+                    return event
+        raise AssertionError(f"{kind.__name__} was not given")
 
     async def _batches(
         self, request: ir.Request, asked: Asked, model: LocalModel, call: Call
@@ -152,7 +233,7 @@ class LocalUpstream:
         for candidate in range(request.sampling.n or 1):
             answer = Answer(candidate, forced=asked.forced, chosen=asked.chosen, new_id=self._new_id)
             order = _order(asked, model, candidate)
-            async with aclosing(self._process.generate(order)) as events:
+            async with aclosing(self._process(model.options.engine).ask(order)) as events:
                 async for event in _timed(events, call, self.name):
                     match event:
                         case Started():
@@ -167,7 +248,7 @@ class LocalUpstream:
                             usage = msgspec.structs.replace(usage, output=output)
                             yield answer.finish(event)
                         case Failed():
-                            raise RequestFailed(_fault(event))
+                            raise RequestFailed(_fault(event, "messages"))
         yield [ir.Tally(usage), ir.End()]
 
 
@@ -208,7 +289,7 @@ async def _timed(events: AsyncGenerator[Event, None], call: Call, name: str) -> 
         finally:
             call.watch.stop()
         yield event
-        if isinstance(event, Done | Failed):
+        if isinstance(event, End):
             return
         speaking = speaking or isinstance(event, Delta)
 
@@ -223,14 +304,17 @@ def _late(timers: Timers, name: str, *, speaking: bool) -> ir.Fault:
 
 _FAULTS: dict[FailureKind, ir.Fault] = {
     "overloaded": ir.Fault("overloaded", "", code="overloaded", retry_after=1.0, blame="gateway"),
-    "context_length": ir.Fault("context_length", "", code="context_length_exceeded", param="messages"),
-    "invalid": ir.Fault("invalid_request", "", param="messages"),
+    "context_length": ir.Fault("context_length", "", code="context_length_exceeded"),
+    "invalid": ir.Fault("invalid_request", ""),
     "model": ir.Fault("unavailable", "", code="model_unusable", blame="gateway"),
     "crashed": ir.Fault("upstream", "", code="model_process_died", blame="upstream"),
     "internal": ir.Fault("internal", "", blame="gateway"),
 }
 
 
-def _fault(failed: Failed) -> ir.Fault:
+def _fault(failed: Failed, param: str) -> ir.Fault:
+    """A failure as a fault. param: the place in the request that it is about, if it is the client's."""
+    fault = _FAULTS[failed.kind]
     message = failed.message[:1].upper() + failed.message[1:]
-    return msgspec.structs.replace(_FAULTS[failed.kind], message=f"{message}.")
+    place = param if fault.blame == "client" else None
+    return msgspec.structs.replace(fault, message=f"{message}.", param=place)

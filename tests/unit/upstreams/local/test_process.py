@@ -43,7 +43,7 @@ def ask(text: str = CAPITAL, **fields: object) -> Generate:
 
 
 async def run(process: ModelProcess, request: Generate) -> list[Event]:
-    return [event async for event in process.generate(request)]
+    return [event async for event in process.ask(request)]
 
 
 def said(events: list[Event]) -> str:
@@ -136,7 +136,7 @@ async def test_closing_an_answer_ends_its_computing(process: ModelProcess) -> No
     async def busy() -> bool:
         return not await idle()
 
-    async with aclosing(process.generate(ask(grammar=ENDLESS))) as events:
+    async with aclosing(process.ask(ask(grammar=ENDLESS))) as events:
         async for event in events:
             if isinstance(event, Delta):
                 break
@@ -157,7 +157,7 @@ async def waits(process: ModelProcess, count: int) -> bool:
 async def test_a_full_queue_refuses_and_a_cancelled_place_is_free_again() -> None:
     process = ModelProcess(queue=1)
     try:
-        async with aclosing(process.generate(ask(grammar=ENDLESS))) as running:
+        async with aclosing(process.ask(ask(grammar=ENDLESS))) as running:
             assert isinstance(await anext(running), Started)
             waiting = asyncio.ensure_future(run(process, ask()))
             await until(lambda: waits(process, 1))
@@ -212,7 +212,7 @@ async def test_a_slow_reader_costs_bounded_memory_and_loses_nothing() -> None:
     process = ModelProcess(buffer=20_000)
     try:
         request = ask(grammar=ENDLESS, limit=40, draw=Draw(temperature=0, top_logprobs=20))
-        events = process.generate(request)
+        events = process.ask(request)
         seen = [await anext(events)]
         assert process._running is not None
         (inbox,) = process._running._inboxes.values()
@@ -228,7 +228,7 @@ async def test_a_slow_reader_costs_bounded_memory_and_loses_nothing() -> None:
 
 @pytest.mark.local_model
 async def test_a_reader_that_stalls_does_not_hold_up_the_others(process: ModelProcess) -> None:
-    async with aclosing(process.generate(ask())) as stalled:
+    async with aclosing(process.ask(ask())) as stalled:
         await anext(stalled)
         assert said(await run(process, ask())) == PARIS
         assert "".join([event.text async for event in stalled if isinstance(event, Delta)]) == PARIS
@@ -244,7 +244,7 @@ async def test_the_process_ends_with_its_parent_however_that_ends() -> None:
         async def main():
             process = ModelProcess()
             request = Generate(0, Options({PATH!r}), (Turn("user", "Hi"),), grammar={ENDLESS!r})
-            async for event in process.generate(request):
+            async for event in process.ask(request):
                 print(process.pid, flush=True)
 
         asyncio.run(main())

@@ -24,6 +24,7 @@ from dragoman.upstreams.local.protocol import (
     Failed,
     FailureKind,
     Generate,
+    Job,
     Options,
     Started,
     Turn,
@@ -143,7 +144,7 @@ async def test_a_models_memory_can_be_seen_and_freed(real: LocalUpstream) -> Non
 @pytest.mark.local_model
 def test_an_embedded_model_has_the_facts_and_settings_of_its_row(models: dict[str, LocalModel]) -> None:
     row = weights.WEIGHTS[0]
-    assert models.keys() == {row.id, *row.aliases}
+    assert {name for name, model in models.items() if model.operation == "chat"} == {row.id, *row.aliases}
     model = models[MODEL]
     assert (model.draw, model.limit, model.system) == (row.draw, row.limit, row.system)
     assert (model.facts.context, model.facts.images, model.facts.forced_tool) == (4096, False, True)
@@ -155,10 +156,10 @@ class Script(ModelProcess):
     def __init__(self, *events: tuple[float, Event]) -> None:
         super().__init__()
         self.events = events
-        self.orders: list[Generate] = []
+        self.orders: list[Job] = []
         self.closed = 0
 
-    async def generate(self, request: Generate) -> AsyncGenerator[Event, None]:
+    async def ask(self, request: Job) -> AsyncGenerator[Event, None]:
         self.orders.append(request)
         try:
             for seconds, event in self.events:
@@ -198,8 +199,9 @@ async def test_what_a_request_states_goes_first() -> None:
     sampling = ir.Sampling(temperature=1.0, seed=5, n=2)
     request = ask("Hi", system=system, max_output=2, sampling=sampling)
     await answered(upstream, request, call("own"))
-    assert [order.draw.seed for order in process.orders] == [5, 6]
-    for order in process.orders:
+    orders = [order for order in process.orders if isinstance(order, Generate)]
+    assert [order.draw.seed for order in orders] == [5, 6]
+    for order in orders:
         assert order.turns == (Turn("system", "Be brief."), Turn("user", "Hi"))
         assert (order.limit, order.draw.temperature) == (2, 1.0)
 

@@ -1,0 +1,173 @@
+"""Sentence vectors by all-MiniLM-L6-v2: a BERT of six layers, computed with numpy.
+
+Texts are laid end to end, so that one multiplication serves them all and none is padded; only attention
+looks at each by itself. Model: https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2
+Weights: https://huggingface.co/docs/safetensors (eight bytes of length, a JSON header, raw numbers).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from dragoman.upstreams.local.engine import EngineRefused, missing_engine
+from dragoman.upstreams.local.protocol import Embed, Embedded, Options
+from dragoman.upstreams.local.wordpiece import WordPiece
+
+WIDTH: Final = 384
+LONGEST: Final = 256
+"""Tokens of one text that the model was trained to read, the two around it included."""
+
+_LAYERS: Final = 6
+_HEADS: Final = 12
+_EPSILON: Final = 1e-12
+_AT_ONCE: Final = 1024
+"""Tokens of one pass; between two of them a cancellation is heard."""
+
+
+class MiniLM:
+    """The engine."""
+
+    def __init__(self) -> None:
+        # Its threads wait for each other by spinning: on a machine that does anything else, two are five
+        # times slower than one.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        try:
+            self._numpy = importlib.import_module("numpy")
+        except ImportError as error:
+            raise missing_engine("embeddings", error) from error
+
+    def load(self, options: Options) -> MiniLMModel:
+        """Load the weights from the archive that they were published in."""
+        try:
+            with zipfile.ZipFile(options.path) as archive:
+                vocabulary = json.loads(archive.read("tokenizer.json"))["model"]["vocab"]
+                weights = _tensors(self._numpy, archive.read("model.safetensors"))
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise EngineRefused("model", f"{options.path} cannot be loaded: {error}") from error
+        return MiniLMModel(self._numpy, WordPiece(vocabulary), weights)
+
+
+class MiniLMModel:
+    """The loaded model."""
+
+    context = LONGEST
+
+    def __init__(self, numpy: Any, vocabulary: WordPiece, weights: dict[str, Any]) -> None:
+        self._np = numpy
+        self._vocabulary = vocabulary
+        self._weights = weights
+
+    def answer(self, order: Embed, cancelled: Callable[[], bool]) -> Embedded | None:
+        """The vectors of the order's texts, each of length 1; None once it is cancelled."""
+        read = [self._vocabulary.encode(text, LONGEST) for text in order.texts]
+        tokens = [ids for ids, _ in read]
+        vectors: list[bytes] = []
+        for batch in _batches(tokens):
+            if cancelled():
+                return None
+            vectors += self._vectors(batch, order.dimensions or WIDTH)
+        cut = tuple(index for index, (_, whole) in enumerate(read) if not whole)
+        return Embedded(order.id, tuple(vectors), sum(map(len, tokens)), cut)
+
+    def cancel(self) -> None:
+        """Nothing to interrupt: a pass takes less than a second."""
+
+    def close(self) -> None:
+        """Forget the weights."""
+        self._weights = {}
+
+    def _vectors(self, batch: Sequence[Sequence[int]], width: int) -> list[bytes]:
+        """The vectors of some texts as little-endian 32-bit floats, cut to `width` and of length 1."""
+        np, spans, start = self._np, list[slice](), 0
+        for ids in batch:
+            spans.append(slice(start, start + len(ids)))
+            start += len(ids)
+        hidden = self._read(np.concatenate(batch), np.concatenate([np.arange(len(ids)) for ids in batch]))
+        for layer in range(_LAYERS):
+            hidden = self._layer(f"encoder.layer.{layer}", hidden, spans)
+        vectors = np.stack([hidden[span].mean(axis=0) for span in spans])[:, :width]
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return [vector.astype("<f4").tobytes() for vector in vectors]
+
+    def _read(self, ids: Any, places: Any) -> Any:
+        get = self._weights.__getitem__
+        summed = (
+            get("embeddings.word_embeddings.weight")[ids]
+            + get("embeddings.position_embeddings.weight")[places]
+            + get("embeddings.token_type_embeddings.weight")[0]
+        )
+        return self._normal("embeddings.LayerNorm", summed)
+
+    def _layer(self, name: str, hidden: Any, spans: Sequence[slice]) -> Any:
+        attended = self._dense(f"{name}.attention.output.dense", self._attend(name, hidden, spans))
+        hidden = self._normal(f"{name}.attention.output.LayerNorm", hidden + attended)
+        inner = _gelu(self._np, self._dense(f"{name}.intermediate.dense", hidden))
+        return self._normal(f"{name}.output.LayerNorm", hidden + self._dense(f"{name}.output.dense", inner))
+
+    def _attend(self, name: str, hidden: Any, spans: Sequence[slice]) -> Any:
+        np = self._np
+        queries, keys, values = (
+            self._dense(f"{name}.attention.self.{part}", hidden).reshape(-1, _HEADS, WIDTH // _HEADS)
+            for part in ("query", "key", "value")
+        )
+        mixed = np.empty_like(hidden)
+        for span in spans:
+            query, key, value = (part[span].swapaxes(0, 1) for part in (queries, keys, values))
+            scores = query @ key.swapaxes(1, 2) / np.float32((WIDTH // _HEADS) ** 0.5)
+            scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
+            scores /= scores.sum(axis=-1, keepdims=True)
+            mixed[span] = (scores @ value).swapaxes(0, 1).reshape(-1, WIDTH)
+        return mixed
+
+    def _dense(self, name: str, hidden: Any) -> Any:
+        return hidden @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
+
+    def _normal(self, name: str, hidden: Any) -> Any:
+        centred = hidden - hidden.mean(axis=-1, keepdims=True)
+        spread = self._np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + _EPSILON)
+        return centred / spread * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
+
+
+def _batches(texts: Sequence[list[int]]) -> Iterator[list[list[int]]]:
+    """The texts in their order, in passes of about `_AT_ONCE` tokens."""
+    batch: list[list[int]] = []
+    size = 0
+    for ids in texts:
+        if batch and size + len(ids) > _AT_ONCE:
+            yield batch
+            batch, size = [], 0
+        batch.append(ids)
+        size += len(ids)
+    if batch:
+        yield batch
+
+
+def _tensors(numpy: Any, data: bytes) -> dict[str, Any]:
+    """The 32-bit floats of a safetensors file by name."""
+    begin = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:begin])
+    floats = {name: entry for name, entry in header.items() if entry.get("dtype") == "F32"}
+    return {
+        name: numpy.frombuffer(
+            data[begin + entry["data_offsets"][0] : begin + entry["data_offsets"][1]], "<f4"
+        ).reshape(entry["shape"])
+        for name, entry in floats.items()
+    }
+
+
+def _gelu(numpy: Any, x: Any) -> Any:
+    """Give x times the normal distribution up to x. numpy has no error function; this one is Abramowitz and
+    Stegun's 7.1.26, whose error (1.5e-7) is that of a 32-bit float.
+    """
+    z = numpy.abs(x) * numpy.float32(0.5**0.5)
+    t = 1 / (1 + numpy.float32(0.3275911) * z)
+    series = numpy.zeros_like(t)
+    for coefficient in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        series = (series + numpy.float32(coefficient)) * t
+    erf = numpy.copysign(1 - series * numpy.exp(-z * z), x)
+    return x * (1 + erf) / 2

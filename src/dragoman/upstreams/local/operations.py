@@ -1,0 +1,172 @@
+"""Vectors, speech and transcription in the embedded models' terms, and their answers in IR terms. Pure.
+
+What a model cannot be told is a loss in the report; what it cannot do (another language, a voice that it does
+not have) is refused, with its place in IR terms. A refusal is `RequestFailed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.errors import RequestFailed
+from dragoman.upstreams.local.protocol import (
+    MAX_FRAME,
+    Embed,
+    Embedded,
+    Options,
+    Span,
+    Speak,
+    Spoken,
+    Transcribe,
+    Transcribed,
+)
+from dragoman.upstreams.local.sound import KINDS, PLAIN
+
+WIDTH: Final = 384
+"""Numbers of a vector."""
+
+_OPENAI_VOICES: Final = (
+    *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
+    *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
+)
+VOICES: Final = frozenset({"heart", "af_heart", *_OPENAI_VOICES})
+"""Names of the one voice: its own two, and those of OpenAI, so that clients keep theirs."""
+
+SPEEDS: Final = (0.5, 2.0)
+LONGEST_TEXT: Final = 16_384
+"""Characters that are spoken at once: some twenty minutes."""
+
+LARGEST_RECORDING: Final = MAX_FRAME - (1 << 20)
+"""Bytes."""
+
+
+def embed_order(request: ir.EmbedRequest, options: Options, keep_alive: float, report: Report) -> Embed:
+    """A request for vectors."""
+    wished = request.dimensions
+    if wished is not None and not 1 <= wished <= WIDTH:
+        raise refused(f"This model's vectors have {WIDTH} numbers: 1 to {WIDTH} can be had.", "dimensions")
+    _lose(report, request, {"task": "it knows no tasks", "title": "it knows no titles", "user": _NOBODY})
+    return Embed(0, options, tuple(_texts(request.inputs, report)), wished, keep_alive)
+
+
+def _texts(inputs: Sequence[ir.Input], report: Report) -> Sequence[str]:
+    texts: list[str] = []
+    for index, item in enumerate(inputs):
+        where = f"inputs[{index}]"
+        if isinstance(item, ir.Tokens):
+            raise refused("This model takes texts, not tokens of another model's vocabulary.", where)
+        if isinstance(item, ir.Parts):
+            report.change(where, where, "its parts are joined, a line each")
+        texts.append("\n".join(item.texts) if isinstance(item, ir.Parts) else item)
+    return texts
+
+
+def vectors(answer: Embedded, model: str, report: Report) -> ir.EmbedResponse:
+    """The vectors. A text that is longer than the model reads is a loss."""
+    for index in answer.cut:
+        report.lose(f"inputs[{index}]", "the model reads its first 256 tokens")
+    return ir.EmbedResponse(answer.vectors, model, ir.Usage(input=answer.tokens))
+
+
+def speak_order(
+    request: ir.SpeechRequest, options: Options, keep_alive: float, report: Report, *, encodes: bool
+) -> Speak:
+    """A text to be spoken. encodes: whether there is an encoder for the formats that need one."""
+    if request.voice is not None and request.voice.lower() not in VOICES:
+        raise refused(f"There is no voice {request.voice[:64]!r}; there are {_listed(VOICES)}.", "voice")
+    low, high = SPEEDS
+    if request.speed is not None and not low <= request.speed <= high:
+        raise refused(f"This voice can speak at {low} to {high:g} times its usual speed.", "speed")
+    if not english(request.language):
+        raise refused("This voice speaks English alone.", "language")
+    if len(request.text) > LONGEST_TEXT:
+        raise refused(f"A text of {LONGEST_TEXT} characters at most can be spoken at once.", "text")
+    _lose(report, request, {"instructions": "the voice has one manner"})
+    output = _format(request.output, report, encodes=encodes)
+    return Speak(0, options, request.text, output, request.speed or 1.0, keep_alive)
+
+
+def _format(wished: str | None, report: Report, *, encodes: bool) -> str:
+    if wished is None:
+        if not encodes:
+            report.lose("output", "the usual mp3 needs an encoder; it is wav", "quality")
+        return "mp3" if encodes else "wav"
+    if wished not in KINDS:
+        raise refused(f"There is no format {wished[:64]!r}; there are {_listed(KINDS)}.", "output")
+    if wished not in PLAIN and not encodes:
+        message = (
+            f"{wished} needs an encoder, which `pip install 'dragoman[speech]'` brings; wav and pcm do not."
+        )
+        raise refused(message, "output")
+    return wished
+
+
+def sound(answer: Spoken, order: Speak, model: str) -> ir.SpeechResponse:
+    """The sound."""
+    return ir.SpeechResponse(answer.data, order.output, KINDS[order.output], answer.rate, model)
+
+
+def transcribe_order(
+    request: ir.TranscriptionRequest, options: Options, keep_alive: float, report: Report
+) -> Transcribe:
+    """A recording to be written down."""
+    if request.translate:
+        raise refused("This model hears English alone, so it can translate nothing.", "model")
+    if not english(request.language):
+        raise refused("This model hears English alone.", "language")
+    if request.output == "diarized_json":
+        raise refused("This model does not tell speakers apart.", "output")
+    if request.audio.url is not None:
+        raise refused("This model takes a recording that is sent, not its address.", "audio")
+    if len(request.audio.data) > LARGEST_RECORDING:
+        message = f"A recording of {LARGEST_RECORDING >> 20} MiB at most can be written down."
+        raise RequestFailed(ir.Fault("too_large", message, param="audio"))
+    _lose(report, request, {})
+    words = "word" in request.timestamps
+    return Transcribe(
+        0, options, bytes(request.audio.data), request.prompt, request.temperature, words, keep_alive
+    )
+
+
+def transcript(answer: Transcribed, model: str) -> ir.TranscriptionResponse:
+    """What was said."""
+    words = None if answer.words is None else tuple(_word(word) for word in answer.words)
+    segments = tuple(
+        ir.Segment(span.text, span.start, span.end, detail=span.detail) for span in answer.segments
+    )
+    return ir.TranscriptionResponse(answer.text, "english", answer.duration, segments, words, model)
+
+
+def _word(span: Span) -> ir.Word:
+    return ir.Word(span.text, span.start, span.end)
+
+
+def english(language: str | None) -> bool:
+    """Whether a language is English, or unstated."""
+    return language is None or language.lower().replace("_", "-").partition("-")[0] in {"en", "english"}
+
+
+_NOBODY: Final = "nobody is told the end user's id"
+
+
+def _lose(report: Report, request: Any, reasons: Mapping[str, str]) -> None:
+    """Report what a request states and the model is not told."""
+    for field, reason in reasons.items():
+        if getattr(request, field) is not None:
+            report.lose(field, reason, "hint" if field == "user" else "quality")
+    for dialect, members in (request.extra or {}).items():
+        for key, value in members.items():
+            if value is not None:
+                report.lose(key, f"only {dialect} has this", "hint")
+
+
+def _listed(names: Mapping[str, str] | frozenset[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def refused(message: str, param: str) -> RequestFailed:
+    """The refusal of a value."""
+    return RequestFailed(ir.Fault("unsupported", message, code="unsupported_value", param=param))

@@ -1,0 +1,119 @@
+"""Sound as bytes and as numbers: what a voice says in the formats of the field, any recording as samples.
+
+WAV and raw samples need the standard library alone. Every other format, and every recording that is read,
+is PyAV's matter (FFmpeg in a wheel): https://pyav.basswood-io.com/docs/stable/
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import itertools
+import wave
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from dragoman.upstreams.local.engine import EngineRefused, missing_engine
+
+
+class _Codec(NamedTuple):
+    """How PyAV is asked for a format, and its media type."""
+
+    container: str
+    codec: str
+    kind: str
+
+
+_CODECS: Final = {
+    "mp3": _Codec("mp3", "libmp3lame", "audio/mpeg"),
+    "opus": _Codec("ogg", "libopus", "audio/ogg"),
+    "aac": _Codec("adts", "aac", "audio/aac"),
+    "flac": _Codec("flac", "flac", "audio/flac"),
+}
+KINDS: Final = {"wav": "audio/wav", "pcm": "audio/pcm"} | {
+    name: codec.kind for name, codec in _CODECS.items()
+}
+"""The formats and their media types. "pcm" is 16-bit little-endian samples of one channel, with no header."""
+
+PLAIN: Final = frozenset({"wav", "pcm"})
+"""Formats that need no library."""
+
+LONGEST: Final = 4 * 3600
+"""Seconds of a recording that are read at most: a small file can hold days of silence."""
+
+
+# A playlist is a "recording" that names files and addresses for FFmpeg to open: only what holds sound itself
+# is tried, and nothing else may be opened.
+_OPTIONS: Final = {
+    "format_whitelist": "aac,ac3,aiff,amr,asf,au,caf,flac,flv,m4a,matroska,mov,mp3,mp4,mpeg,mpegts,ogg,w64,"
+    "wav,webm",
+    "protocol_whitelist": "none",
+}
+
+
+def encoded(samples: bytes, rate: int, output: str) -> bytes:
+    """Samples (16 bits, one channel) in a format. Raises EngineRefused("model") without its encoder."""
+    if output == "pcm":
+        return samples
+    if output == "wav":
+        return _wav(samples, rate)
+    try:
+        av = importlib.import_module("av")
+        numpy = importlib.import_module("numpy")
+    except ImportError as error:
+        raise missing_engine("speech", error) from error
+    codec, file = _CODECS[output], io.BytesIO()
+    with av.open(file, "w", format=codec.container) as container:
+        stream = container.add_stream(codec.codec, rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            numpy.frombuffer(samples, "<i2").reshape(1, -1), format="s16", layout="mono"
+        )
+        frame.sample_rate = rate
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
+    return file.getvalue()
+
+
+def _wav(samples: bytes, rate: int) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate)
+        writer.writeframes(samples)
+    return file.getvalue()
+
+
+def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: False) -> Any:
+    """A recording in any format as a numpy array of 32-bit floats, one channel, so many samples a second.
+
+    Raises EngineRefused("invalid") for what cannot be read or is longer than `LONGEST`.
+    """
+    try:
+        av = importlib.import_module("av")
+        numpy = importlib.import_module("numpy")
+    except ImportError as error:
+        raise missing_engine("speech", error) from error
+    parts: list[Any] = []
+    length = 0
+    try:
+        with av.open(io.BytesIO(data), mode="r", metadata_errors="ignore", options=_OPTIONS) as container:
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+            for frame in itertools.chain(container.decode(audio=0), [None]):
+                for resampled in resampler.resample(frame):
+                    parts.append(resampled.to_ndarray().reshape(-1))
+                    length += parts[-1].size
+                if length > LONGEST * rate:
+                    raise EngineRefused("invalid", f"the recording is longer than {LONGEST // 3600} hours")
+                if cancelled():
+                    break
+    except (av.FFmpegError, IndexError, ValueError) as error:
+        raise EngineRefused("invalid", f"the recording cannot be decoded: {_reason(error)}") from error
+    if not length:
+        raise EngineRefused("invalid", "the recording holds no sound")
+    return numpy.concatenate(parts).astype(numpy.float32) / 32768
+
+
+def _reason(error: Exception) -> str:
+    """In FFmpeg's words, without a number and a name that tell nobody anything."""
+    return str(getattr(error, "strerror", None) or error)

@@ -1,0 +1,102 @@
+"""Transcription by Whisper, through faster-whisper and CTranslate2: English weights, nothing downloaded.
+
+API: https://github.com/SYSTRAN/faster-whisper · model: https://huggingface.co/Systran/faster-whisper-tiny.en
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from dragoman.upstreams.local.cores import usable_cores
+from dragoman.upstreams.local.engine import EngineRefused, missing_engine
+from dragoman.upstreams.local.protocol import Options, Span, Transcribe, Transcribed
+from dragoman.upstreams.local.sound import samples_of
+
+_RATE: Final = 16_000
+"""Samples a second that Whisper hears."""
+
+
+class Whisper:
+    """The engine."""
+
+    def __init__(self) -> None:
+        # The package is a client of the model hub too, and must never ask it.
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        try:
+            self._native = importlib.import_module("faster_whisper")
+        except ImportError as error:
+            raise missing_engine("speech", error) from error
+
+    def load(self, options: Options) -> WhisperModel:
+        """Load the weights in the folder of this file."""
+        try:
+            model = self._native.WhisperModel(
+                str(Path(options.path).parent),
+                device="cpu",
+                compute_type="int8",
+                cpu_threads=options.threads or usable_cores(),
+                local_files_only=True,
+            )
+        except (OSError, RuntimeError, ValueError) as error:
+            raise EngineRefused("model", f"{options.path} cannot be loaded: {error}") from error
+        return WhisperModel(model)
+
+
+class WhisperModel:
+    """The loaded model."""
+
+    context = None
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
+        """The words of a recording, half a minute at a time."""
+        samples = samples_of(order.data, _RATE, cancelled)
+        if cancelled():
+            return None
+        settings: dict[str, Any] = {} if order.temperature is None else {"temperature": order.temperature}
+        heard, _ = self._model.transcribe(
+            samples, language="en", initial_prompt=order.prompt, word_timestamps=order.words, **settings
+        )
+        segments, words = list[Span](), list[Span]()
+        for segment in heard:
+            if cancelled():
+                return None
+            segments.append(_segment(segment))
+            words += [_word(word) for word in segment.words or ()]
+        return Transcribed(
+            order.id,
+            "".join(segment.text for segment in segments).strip(),
+            len(samples) / _RATE,
+            tuple(segments),
+            tuple(words) if order.words else None,
+        )
+
+    def cancel(self) -> None:
+        """Nothing to interrupt: half a minute of sound takes about a second."""
+
+    def close(self) -> None:
+        """Free the weights."""
+        self._model.model.unload_model()
+
+
+def _segment(segment: Any) -> Span:
+    """A segment with its numbers as plain ones: the engine's are numpy's."""
+    detail = {
+        "seek": int(segment.seek),
+        "tokens": [int(token) for token in segment.tokens],
+        "temperature": float(segment.temperature),
+        "avg_logprob": float(segment.avg_logprob),
+        "compression_ratio": float(segment.compression_ratio),
+        "no_speech_prob": float(segment.no_speech_prob),
+    }
+    return Span(segment.text, float(segment.start), float(segment.end), detail)
+
+
+def _word(word: Any) -> Span:
+    return Span(word.word.strip(), float(word.start), float(word.end))
