@@ -258,34 +258,43 @@ def _only(answers: Sequence[OutcomeT], _: Any, __: str) -> OutcomeT:
     return answers[0]
 
 
-class Codec(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
-    """How a dialect says one operation, both directions.
+class Asking(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
+    """How a provider is asked for one operation in a dialect whose clients have no paths of their own for it.
 
-    paths: below the base URL, all that requests are sent to, `{model}` standing for the model's name.
-    model: the name that is asked for. locate: a place in IR terms to a JSON path of the request. relay: None
-    = even its own dialect is translated. streams: whether a request asks for a stream. encode_stream: a whole
-    answer as the events of one, for clients that asked for one; None = its clients never do. parts: the
-    requests that a provider must be asked one after another, because one of its requests holds less, each
+    paths: below the base URL, all that requests are sent to, `{model}` standing for the model's name. parts:
+    the requests that a provider must be asked one after another, because one of its requests holds less, each
     with the place where its inputs begin in the whole, by the upstream's name of the model. join: one answer
     of theirs. The rest as in `Dialect`.
     """
 
     paths: tuple[str, ...]
+    encode_request: Callable[[AskedT, Target], WireRequest]
+    decode_response: Callable[[Payload, AskedT], OutcomeT]
+    parts: Callable[[AskedT, str], Iterable[tuple[int, AskedT]]] = _whole
+    join: Callable[[Sequence[OutcomeT], AskedT, str], OutcomeT] = _only
+
+
+class Codec(Asking[AskedT, OutcomeT], Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
+    """How a dialect says one operation, both directions.
+
+    model: the name that is asked for. locate: a place in IR terms to a JSON path of the request. relay: None
+    = even its own dialect is translated. streams: whether a request asks for a stream. encode_stream: a whole
+    answer as the events of one, for clients that asked for one; None = its clients never do. The rest as in
+    `Dialect`.
+    """
+
     check: Callable[[WireRequest], None]
     model: Callable[[WireRequest], str | None]
     decode_request: Callable[[WireRequest], AskedT]
-    encode_request: Callable[[AskedT, Target], WireRequest]
-    decode_response: Callable[[Payload, AskedT], OutcomeT]
     encode_response: Callable[[OutcomeT, OperationReply[AskedT]], Payload]
     locate: Callable[[AskedT, str], str]
     maps: frozenset[str]
     relay: OperationRelay | None = None
     streams: Callable[[WireRequest], bool] = _never
     encode_stream: Callable[[OutcomeT, OperationReply[AskedT]], bytes] | None = None
-    parts: Callable[[AskedT, str], Iterable[tuple[int, AskedT]]] = _whole
-    join: Callable[[Sequence[OutcomeT], AskedT, str], OutcomeT] = _only
 
 
+AnyAsking = Asking[Any, Any]
 AnyCodec = Codec[Any, Any]
 
 
@@ -319,7 +328,8 @@ class Dialect(msgspec.Struct, frozen=True):
     known of the model and the vendor's quirks; None = nothing is ever stored there.
     portable: raises WireError for a request that only a server of the same protocol can be asked; None =
     every one may be translated.
-    operations: what it says beside chat.
+    operations: what it says beside chat. asked: what its providers are asked for by paths that are its
+    chat's, or that none of its clients is served.
     """
 
     name: str
@@ -359,6 +369,7 @@ class Dialect(msgspec.Struct, frozen=True):
     stateless: Callable[[Mapping[str, Any], Facts, Quirks], dict[str, Any]] | None = None
     portable: Callable[[WireRequest], None] | None = None
     operations: Mapping[Operation, AnyCodec] = {}
+    asked: Mapping[Operation, AnyAsking] = {}
 
     def located(self, request: WireRequest) -> Callable[[str], str]:
         """`locate` for one request, which may tell which of several spellings its client used."""

@@ -21,7 +21,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman import ir
-from dragoman.dialects.dialect import AnyCodec, Dialect, Framing, Operation, Outgoing, Target, WireRequest
+from dragoman.dialects.dialect import AnyAsking, Dialect, Framing, Operation, Outgoing, Target, WireRequest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
@@ -105,9 +105,9 @@ class WireUpstream:
     """One configured provider that speaks a dialect over HTTP.
 
     chat_url, stream_url: where chat is asked for. base_url: what the paths of other operations follow, None =
-    it cannot be told, and there are none. models: patterns of the only names that can be asked for here,
-    None = all. further: the same provider in its other dialects, the best first. yields: headers of the
-    accounts that give way to a request's own.
+    it cannot be told; bases: those that follow another. models: patterns of the only names that can be
+    asked for here, None = all. further: the same provider in its other dialects, the best first. yields:
+    headers of the accounts that give way to a request's own.
     """
 
     def __init__(
@@ -119,6 +119,7 @@ class WireUpstream:
         chat_url: str,
         stream_url: str | None = None,
         base_url: str | None = None,
+        bases: Mapping[str, str] = {},
         accounts: Sequence[Account] = (Account({}),),
         quirks: Quirks = STANDARD,
         models: Sequence[str] | None = None,
@@ -133,9 +134,9 @@ class WireUpstream:
         self._chat = Address(chat_url)
         self._streamed_chat = Address(stream_url or chat_url)
         self._operations: dict[Operation, dict[str, Address]] = {}
-        if base_url is not None:
-            for operation, codec in dialect.operations.items():
-                self._operations[operation] = {path: Address(base_url + path) for path in codec.paths}
+        for operation, codec in {**dialect.asked, **dialect.operations}.items():
+            if (base := bases.get(operation, base_url)) is not None:
+                self._operations[operation] = {path: Address(base + path) for path in codec.paths}
         self._headers = [_prepared(account.headers) for account in self.accounts]
         self._yields = frozenset(yields)
         self._serves = None if models is None else re.compile("|".join(map(fnmatch.translate, models)))
@@ -197,9 +198,9 @@ class WireUpstream:
         offered = {name: one for name, one in self._spoken.items() if operation in one._operations}
         return offered.get(face) or next(iter(offered.values()), None)
 
-    def codec(self, operation: Operation) -> AnyCodec:
+    def codec(self, operation: Operation) -> AnyAsking:
         """How an operation is asked for here. Only one that is `able` has it."""
-        return self.dialect.operations[operation]
+        return self.dialect.operations.get(operation) or self.dialect.asked[operation]
 
     async def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
