@@ -40,7 +40,6 @@ CLIENT_HEADERS: Final = ("x-goog-api-key", "x-goog-api-client")
 """Google's clients send one of them at least, no other does."""
 
 _PREFIX: Final = "models/"
-_TUNED: Final = "tunedModels/"
 _USUAL, _MOST = 50, 1000
 """Models on one page, as the API has it."""
 _METHODS: Final = ("generateContent", "streamGenerateContent", "countTokens")
@@ -65,9 +64,10 @@ class GenerateContentApi:
             "embedContent": partial(self.embed, embedding.PATH),
             "batchEmbedContents": partial(self.embed, embedding.BATCH_PATH),
         }
-        for before, named in (("/models/", ""), ("/tunedModels/", _TUNED)):
+        # Some clients take a name with a slash for a whole path: tunedModels/NAME, but also provider/model.
+        for before in ("/models/", "/"):
             for method, run in runs.items():
-                yield before, f":{method}", {"POST": Handler(partial(_named, run, named), takes_body="json")}
+                yield before, f":{method}", {"POST": Handler(partial(_named, run), takes_body="json")}
 
     async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Answer one request at once."""
@@ -122,9 +122,9 @@ class GenerateContentApi:
         await client.answer(200, (), encode(listing(self._gateway.engine.table.entry(name))))
 
 
-async def _named(run: Any, before: str, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-    """Run a handler with the model's name as the configuration knows it. before: what belongs to the name."""
-    name = before + call.params["model"].removeprefix(_PREFIX)
+async def _named(run: Any, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    """Run a handler with the model's name as the configuration knows it."""
+    name = call.params["model"].removeprefix(_PREFIX)
     await run(msgspec.structs.replace(call, params={"model": name}), exchange, client)
 
 
