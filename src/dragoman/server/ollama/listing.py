@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dragoman import ir
 from dragoman.dialects.ollama.terms import dated
@@ -42,27 +42,26 @@ _EVER: Final = 100 * 365 * 86400.0
 _PAD: Final = 30
 
 
-class _File:
-    """A file of weights. size: bytes. digest: its sha256 where it is known, else None."""
+class _File(NamedTuple):
+    """Weights on this machine. size: bytes. digest: their sha256, None = not known. header: what they say of
+    themselves, None = they are not written as GGUF.
+    """
 
-    __slots__ = ("digest", "header", "size")
-
-    def __init__(self, path: Path) -> None:
-        self.size = path.stat().st_size
-        self.header = gguf.read(path)
-        known = (
-            row for row in weights.WEIGHTS if path.as_posix().endswith(row.file) and row.size == self.size
-        )
-        self.digest = next((row.sha256 for row in known), None)
+    size: int = 0
+    digest: str | None = None
+    header: gguf.Header | None = None
 
 
 @lru_cache(maxsize=64)
-def _file(path: str) -> _File | None:
-    """What is known of a file, None where it cannot be read. Reads its header, some milliseconds."""
+def _file(name: str, path: str) -> _File:
+    """The weights of a model. Reads the file's header, some milliseconds."""
+    row = weights.known(name)
     try:
-        return _File(Path(path))
+        size = Path(path).stat().st_size if row is None else row.size
+        header = gguf.read(Path(path)) if path.endswith(".gguf") else None
     except (OSError, WireError):
-        return None
+        return _File()
+    return _File(size, None if row is None else row.sha256, header)
 
 
 class Listing:
@@ -85,7 +84,7 @@ class Listing:
             **_identity(name, file),
             "modified_at": dated(route.created, 0),
             "details": _details(file),
-            "capabilities": _capabilities(route),
+            "capabilities": _capabilities(route, self._model_of(route)),
         }
         if file is None:
             listed["remote_model"] = route.deployments[0].model
@@ -100,10 +99,10 @@ class Listing:
         shown: dict[str, Any] = {
             "modelfile": "\n".join(_modelfile(route)) + "\n",
             "parameters": "\n".join(f"{name:<{_PAD}} {text}" for name, text in _parameters(route)),
-            "template": "" if file is None else file.header.template or "",
+            "template": (file.header.template or "") if file is not None and file.header is not None else "",
             "details": _details(file),
             "model_info": _model_info(route, file, untold=stated),
-            "capabilities": _capabilities(route),
+            "capabilities": _capabilities(route, self._model_of(route)),
             "modified_at": dated(route.created, 0),
         }
         if route.system_prompt is not None:
@@ -123,7 +122,7 @@ class Listing:
                 if name is None or not call.caller.may_use(name):
                     continue
                 left = _EVER if model.expires is None else model.expires
-                file = await asyncio.to_thread(_file, model.options.path)
+                file = await asyncio.to_thread(_file, name.removeprefix("local/"), model.options.path)
                 listed = {
                     **_identity(name, file),
                     "details": _details(file),
@@ -150,9 +149,15 @@ class Listing:
         await client.answer(200, (_TEXT,), RUNNING)
 
     async def _file_of(self, route: Route) -> _File | None:
+        model = self._model_of(route)
+        if model is None:
+            return None
+        return await asyncio.to_thread(_file, route.deployments[0].model, model.options.path)
+
+    def _model_of(self, route: Route) -> LocalModel | None:
+        """What answers first, where it is a model of this machine."""
         local, first = self._gateway.local, route.deployments[0]
-        model = local.models.get(first.model) if local is not None and first.provider == local.name else None
-        return None if model is None else await asyncio.to_thread(_file, model.options.path)
+        return local.models.get(first.model) if local is not None and first.provider == local.name else None
 
 
 def expects_text(headers: Mapping[str, str]) -> bool:
@@ -177,7 +182,7 @@ def _identity(name: str, file: _File | None) -> dict[str, Any]:
 
 
 def _details(file: _File | None) -> dict[str, Any]:
-    header = None if file is None else file.header
+    header = file.header if file is not None else None
     family = "" if header is None else header.architecture or ""
     return {
         "parent_model": "",
@@ -200,16 +205,21 @@ def _in_short(parameters: int) -> str:
     return str(parameters)
 
 
-def _capabilities(route: Route) -> list[str]:
+def _capabilities(route: Route, model: LocalModel | None) -> list[str]:
     """What a model can do. Tools are offered unless it is known that the model takes none, so that programs
-    which look here try them; pictures and thinking only where they are known.
+    which look here try them; pictures and thinking only where they are known. model: that of this machine.
     """
     first = route.deployments[0]
-    if "embed" in first.model.lower():
-        return ["embedding"]
-    facts = first.facts
+    if model is not None and model.operation != "chat":
+        return _OTHER.get(model.operation, [])
+    if "embed" in first.model.lower():  # as all vendors name theirs
+        return _OTHER["embed"]
+    facts = first.facts if model is None else model.facts
     told = (("tools", facts.tools is not False), ("vision", facts.images), ("thinking", facts.reasoning))
     return ["completion", *(name for name, kept in told if kept)]
+
+
+_OTHER: Final[Mapping[str, list[str]]] = {"embed": ["embedding"], "transcription": ["audio"]}
 
 
 def _parameters(route: Route) -> Iterator[tuple[str, str]]:
@@ -241,7 +251,7 @@ def _message(message: ir.Message) -> dict[str, str]:
 def _model_info(route: Route, file: _File | None, *, untold: str) -> dict[str, Any]:
     """Facts under the keys of a file of weights. untold: the basename, which editors show."""
     first = route.deployments[0]
-    header = None if file is None else file.header
+    header = file.header if file is not None else None
     architecture = (None if header is None else header.architecture) or first.provider
     info: dict[str, Any] = {"general.architecture": architecture, "general.basename": untold}
     context = first.facts.context or (None if header is None else header.context)

@@ -136,9 +136,11 @@ class Managing:
         known = made(gateway, name)
         if known is None and len(gateway.made) >= MOST:
             raise RequestFailed(_TOO_MANY)
-        table = gateway.engine.table
-        found = table.find(name) if known is None else None
-        if found is not None and (table.states(name) or found.deployments[0].name == name):
+        found = gateway.engine.table.find(name) if known is None else None
+        direct = found is not None and found.deployments[0].name == name
+        if direct or any(
+            entry.id.lower() == name.lower() and entry.id not in gateway.made for entry in gateway.entries()
+        ):
             raise RequestFailed(_configured(name, "replaced"))
 
     def _make(self, name: str, route: Route) -> None:

@@ -1,0 +1,1 @@
+"""Ollama's clients before a running gateway."""
