@@ -5,7 +5,7 @@
 # so the checkout may lie in a folder whose name has spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench golden matrix laws mutants docs lock soak agents clean distclean
+.PHONY: help run models test check bench golden matrix laws mutants docs lock soak agents clean distclean
 .PHONY: check-format check-lint check-types check-layers check-docs check-locks check-tree
 MAKEFLAGS += --no-print-directory
 
@@ -27,6 +27,10 @@ AGENTS := tests/agents/node_modules/installed-$(call key,tests/agents/package-lo
 # One resolution for all systems and Pythons; the locks name packages and hashes, never an index.
 COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
+# The extras of `make run`, and those that `make models` adds: 150 MB of engines that few need.
+SERVES := local schema sql tokens
+MEDIA := embeddings speech
+
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo
@@ -35,6 +39,9 @@ help:  ## list the targets
 
 run: $(RUN)  ## serve on 127.0.0.1:8080, with an embedded model when there is no key (PORT=…)
 	@$(if $(PORT),DRAGOMAN_PORT='$(PORT)') exec $(BIN)/dragoman serve $(ARGS)
+
+models: $(RUN)  ## install embedded embeddings, speech and transcription, about 300 MB
+	@$(PY) scripts/install.py models
 
 test: $(DEV) $(NODE)  ## run every test but the long ones (ARGS='-k sse')
 	@$(PY) -m pytest -q -n auto --durations=10 $(ARGS)
@@ -82,7 +89,8 @@ docs: $(DEV)  ## write the pages that are generated from the code
 
 lock: $(DEV)  ## resolve the locks again, within the ranges of pyproject.toml (ARGS=--upgrade)
 	$(COMPILE) pyproject.toml --extra all --group dev -o requirements/dev.txt $(ARGS)
-	$(COMPILE) pyproject.toml --extra all --group build -c requirements/dev.txt -o requirements/run.txt $(ARGS)
+	$(COMPILE) pyproject.toml $(SERVES:%=--extra %) --group build -c requirements/dev.txt -o requirements/run.txt $(ARGS)
+	$(COMPILE) pyproject.toml $(MEDIA:%=--extra %) -c requirements/dev.txt -o requirements/media.txt $(ARGS)
 	$(COMPILE) requirements/models.in --no-deps -o requirements/models.txt $(ARGS)
 
 soak: $(DEV)  ## run the tests that take minutes

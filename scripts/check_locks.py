@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,9 @@ from packaging.version import Version
 
 ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s;\\]+)")
 HASH = re.compile(r"^ +--hash=sha256:[0-9a-f]{64}( \\)?$")
+SERVES, MEDIA = ("local", "schema", "sql", "tokens"), ("embeddings", "speech")
+"""The extras of what serves, and of what `make models` adds; as in the Makefile."""
+
 ASKED = "dragoman (pyproject.toml"
 
 
@@ -32,8 +35,8 @@ class Locked(NamedTuple):
     hashes: int
 
 
-def wanted(project: dict[str, Any], *, extra: str, group: str) -> list[Requirement]:
-    """What the project asks for with one extra and one dependency group."""
+def wanted(project: dict[str, Any], *, extras: Sequence[str], group: str | None = None) -> list[Requirement]:
+    """What the project asks for with some extras and one dependency group."""
     own = canonicalize_name(project["project"]["name"])
 
     def flatten(lines: list[Any]) -> Iterator[Requirement]:
@@ -47,8 +50,10 @@ def wanted(project: dict[str, Any], *, extra: str, group: str) -> list[Requireme
             for name in requirement.extras if canonicalize_name(requirement.name) == own else ():
                 yield from flatten(project["project"]["optional-dependencies"][name])
 
-    lines = project["project"]["dependencies"] + project["project"]["optional-dependencies"][extra]
-    return list(flatten(lines + project["dependency-groups"][group]))
+    lines = list(project["project"]["dependencies"])
+    for extra in extras:
+        lines += project["project"]["optional-dependencies"][extra]
+    return list(flatten(lines + (project["dependency-groups"][group] if group is not None else [])))
 
 
 def read(text: str) -> tuple[dict[str, Locked], list[str]]:
@@ -93,21 +98,28 @@ def problems(requirements: list[Requirement], text: str) -> Iterator[str]:
 def main() -> None:
     """Print each problem and end with 1 if there is one."""
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
-    run, dev = (Path(f"requirements/{name}.txt").read_text(encoding="utf-8") for name in ("run", "dev"))
+    locks = {
+        "run": wanted(project, extras=SERVES, group="build"),
+        "media": wanted(project, extras=MEDIA),
+        "dev": wanted(project, extras=["all"], group="dev"),
+    }
+    texts = {name: Path(f"requirements/{name}.txt").read_text(encoding="utf-8") for name in locks}
     found = [
-        f"requirements/run.txt {line}" for line in problems(wanted(project, extra="all", group="build"), run)
-    ]
-    found += [
-        f"requirements/dev.txt {line}" for line in problems(wanted(project, extra="all", group="dev"), dev)
+        f"requirements/{name}.txt {line}"
+        for name, requirements in locks.items()
+        for line in problems(requirements, texts[name])
     ]
     models = Path("requirements/models.in").read_text(encoding="utf-8").splitlines()
     weights = [Requirement(line) for line in models if line and not line.startswith("#")]
     locked_weights = Path("requirements/models.txt").read_text(encoding="utf-8")
     found += [f"requirements/models.txt {line}" for line in problems(weights, locked_weights)]
-    developed = read(dev)[0]
-    for name, locked in read(run)[0].items():
-        if name not in developed or developed[name].version != locked.version:
-            found.append(f"requirements/run.txt has {name} {locked.version}, requirements/dev.txt another")
+    developed = read(texts["dev"])[0]
+    for lock in ("run", "media"):
+        for name, locked in read(texts[lock])[0].items():
+            if name not in developed or developed[name].version != locked.version:
+                found.append(
+                    f"requirements/{lock}.txt has {name} {locked.version}, requirements/dev.txt another"
+                )
     if found:
         sys.exit("\n".join([*found, "make lock writes them again"]))
 

