@@ -104,7 +104,7 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
             for name, alias in config.aliases.items()
         ],
         default_model=config.default_model,
-        default_models=config.default_models,
+        default_models={str(operation): name for operation, name in config.default_models.items()},
         general=Demands(config.strict, config.check_output),
     )
     known = {
@@ -215,6 +215,7 @@ def _spoken(
         chat_url=api.chat_url,
         stream_url=api.stream_url,
         base_url=_base_url(api),
+        bases=api.bases,
         accounts=accounts,
         quirks=api.quirks,
         models=api.models,

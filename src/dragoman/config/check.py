@@ -22,8 +22,9 @@ from dragoman.dialects.quirks import Quirks
 from dragoman.errors import Problem
 from dragoman.providers import address
 from dragoman.providers.auth import CREDENTIAL_HEADERS
-from dragoman.providers.catalog import CATALOG, STREAM_PATHS
+from dragoman.providers.catalog import CATALOG, CHAT_PATHS, STREAM_PATHS
 from dragoman.providers.provider import Provider
+from dragoman.providers.resources import OFFERED
 from dragoman.verify.bounds import available
 
 BUILT_IN: Final = ("local", "simulate")
@@ -132,8 +133,8 @@ class _Checker:
         self.checks()
         if self.config.default_model is not None:
             self.target(self.config.default_model, "default_model")
-        for operation, model in self.config.default_models.items():
-            self.target(model, f"default_models.{operation}")
+        for operation, default in self.config.default_models.items():
+            self.target(default, f"default_models.{operation}")
         for index, entry in enumerate(self.config.egress.allow):
             self.attempt(f"egress.allow[{index}]", _network, entry)
 
@@ -179,12 +180,25 @@ class _Checker:
             self.problem(f"{path}.models", "`*` stands alone")
         before = len(self.problems)
         self.quirks(settings.quirks, f"{path}.quirks")
+        self.passthrough(name, settings, f"{path}.passthrough")
         for index, api in enumerate(settings.apis or ()):
             self.quirks(api.quirks, f"{path}.apis[{index}].quirks")
         if (account := self.account(name, settings, path)) is not None and len(self.problems) == before:
             if settings.enabled:
                 self.accounts[name] = account
             self.remark(account, settings, path)
+
+    def passthrough(self, name: str, settings: ProviderSettings, path: str) -> None:
+        try:
+            vendor = resolve.vendor_of(name, settings)
+            dialect = resolve.dialect_of(settings, vendor)
+        except ValueError:
+            return  # told where it stands
+        for index, resource in enumerate(settings.passthrough):
+            if resource not in OFFERED[dialect]:
+                self.problem(f"{path}[{index}]", f"a server that speaks {dialect} has none")
+        if settings.passthrough and resolve.paths_of(settings, vendor, dialect)[0] != CHAT_PATHS[dialect]:
+            self.problem(path, "where it lies cannot be told from an unusual chat_path")
 
     def quirks(self, quirks: Mapping[str, Any], path: str) -> None:
         for quirk, value in quirks.items():

@@ -55,6 +55,10 @@ class Quirks(Value, frozen=True):
     extensions: frozenset[str] = frozenset()
     """Request fields beyond the specification that the vendor takes: `top_k`, `min_p`, `repetition_penalty`.
     Others get a loss for them, unless the client wrote them in this dialect."""
+    rerank_top: Literal["top_n", "top_k"] = "top_n"
+    """What a request for a ranking calls the number of its results."""
+    rerank_texts: bool = False
+    """Whether only texts are ranked, no objects that hold one."""
     # --- OpenAI chat: the response --------------------------------------------------------------
     reasoning_tokens: Literal["inside", "outside"] = "inside"
     """Whether `completion_tokens` includes the reasoning tokens."""

@@ -34,10 +34,12 @@ class Ranked(Value, frozen=True):
 
 
 class RerankResponse(Value, frozen=True):
-    """The best documents, the best first. units: what the provider bills beside tokens ("search_units")."""
+    """The best documents, the best first. told: what else the provider says, by its own words ("meta",
+    "usage" with prices).
+    """
 
     results: tuple[Ranked, ...]
     model: str | None = None
     id: str | None = None
-    units: dict[str, Any] | None = None
+    told: dict[str, Any] | None = None
     usage: Usage | None = None

@@ -114,9 +114,10 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     one that is set counts; none for servers that are enabled by configuration only. base_var: the
     environment variable that moves the base URL. host_port: that variable holds a host, and this is its
     port where none is stated; None = it holds a URL. chat_path: the chat endpoint below the base, None =
-    the dialect's. quirks: how it deviates. also: the further protocols that it speaks, the best first.
-    models: patterns of the bare model names that are this vendor's own (`*` any text, `[…]` one of, as in
-    file names). known: some models that it is known to serve, to be listed while it has not been asked;
+    the dialect's. bases: the paths of the server below which operations beside chat lie, by operation, where
+    that is not the base's. quirks: how it deviates. also: the further protocols that it speaks, the best
+    first. models: patterns of the bare model names that are this vendor's own (`*` any text, `[…]` one of,
+    as in file names). known: some models that it is known to serve, to be listed while it has not been asked;
     never a limit. page: where to read about it. read: the month in which the facts were collected.
     """
 
@@ -133,6 +134,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     base_var: str | None = None
     host_port: int | None = None
     chat_path: str | None = None
+    bases: Mapping[str, str] = MappingProxyType({})
     quirks: Quirks = STANDARD
     also: Mapping[DialectName, ApiRow] = MappingProxyType({})
     models: tuple[str, ...] = ()
@@ -499,6 +501,43 @@ _CLOUD: Final = (
     ),
 )
 
+_RANKING: Final = (
+    Vendor(
+        name="cohere",
+        title="Cohere",
+        base_url="https://api.cohere.ai/compatibility/v1",
+        path="/compatibility/v1",
+        page="https://docs.cohere.com/docs/compatibility-api",
+        keys=("COHERE_API_KEY", "CO_API_KEY"),
+        base_var="COHERE_BASE_URL",
+        bases={"rerank": "/v2"},  # https://docs.cohere.com/v2/reference/rerank
+        quirks=Quirks(
+            max_tokens_field="max_tokens",
+            rerank_texts=True,
+        ),
+        models=("command-*", "c4ai-aya-*", "embed-*-v[234].0", "embed-v4.0", "rerank-v*", "rerank-*-v[23].0"),
+    ),
+    Vendor(
+        name="jina",
+        title="Jina AI",
+        base_url="https://api.jina.ai/v1",
+        page="https://api.jina.ai/redoc",
+        keys=("JINA_API_KEY",),
+        base_var="JINA_BASE_URL",
+        models=("jina-embeddings-*", "jina-reranker-*", "jina-clip-*", "jina-colbert-*"),
+    ),
+    Vendor(
+        name="voyage",
+        title="Voyage AI",
+        base_url="https://api.voyageai.com/v1",
+        page="https://docs.voyageai.com/reference/reranker-api",
+        keys=("VOYAGE_API_KEY",),
+        base_var="VOYAGE_BASE_URL",
+        quirks=Quirks(rerank_top="top_k", rerank_texts=True),
+        models=("voyage-*", "rerank-2*", "rerank-lite-*"),
+    ),
+)
+
 _OWN_MACHINE: Final = (
     Vendor(
         name="ollama",
@@ -553,5 +592,5 @@ def _by_name(vendors: Iterable[Vendor]) -> Mapping[str, Vendor]:
     return MappingProxyType({vendor.name: vendor for vendor in vendors})
 
 
-CATALOG: Final = _by_name(_CLOUD + _OWN_MACHINE)
+CATALOG: Final = _by_name(_CLOUD + _RANKING + _OWN_MACHINE)
 """Every known vendor by name, in the order that documentation shows them."""

@@ -18,8 +18,9 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     """One protocol that a provider can be asked in.
 
     chat_url, stream_url: the address of the chat endpoint, whole and for streams, perhaps with `{model}` in
-    it. auth: how a key travels. fixed: headers that the dialect insists on. models: patterns of the only
-    names that it serves, None = all.
+    it. bases: what the paths of operations lie below, by operation, where that does not follow from the
+    address of chat. auth: how a key travels. fixed: headers that the dialect insists on. models: patterns of
+    the only names that it serves, None = all.
     """
 
     dialect: DialectName
@@ -29,6 +30,7 @@ class Api(msgspec.Struct, frozen=True, kw_only=True):
     fixed: Mapping[str, str] = {}
     quirks: Quirks = STANDARD
     models: tuple[str, ...] | None = None
+    bases: Mapping[str, str] = {}
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +70,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
             auth=self.auth,
             fixed=self.fixed,
             quirks=self.quirks,
+            bases=self._bases,
         )
         return (own, *self.further)
 
@@ -75,6 +78,11 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     def chat_url(self) -> str:
         """The address of the chat endpoint, perhaps with `{model}` in it."""
         return self.base_url + self.chat_path
+
+    @property
+    def _bases(self) -> Mapping[str, str]:
+        stated = self.vendor.bases if self.vendor is not None else {}
+        return {operation: self.origin + path for operation, path in stated.items()}
 
     @property
     def origin(self) -> str:

@@ -23,13 +23,13 @@ from dragoman.exchange import Exchange, Mode
 from dragoman.routing.route import Entry
 from dragoman.server import generate_content
 from dragoman.server.client import AsgiClient
-from dragoman.server.embeddings import EmbeddingsApi
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.messages import NAME, PREFIXES, VERSION_HEADER, MessagesApi
 from dragoman.server.native import NativeApi
 from dragoman.server.ollama import PREFIX as OLLAMAS
 from dragoman.server.ollama import OllamaApi, expects_text
+from dragoman.server.operations import OperationsApi
 from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
 from dragoman.server.turns import turn_of
@@ -76,7 +76,7 @@ class PathTable:
                 Endpoint("/v1/engines/{model}/completions", completions, engine),
             )
         )
-        self._add_embeddings()
+        self._add_operations()
         self._add_stateful()
         self._add_messages()
         self._add_generate_content()
@@ -108,9 +108,9 @@ class PathTable:
             else:  # clients choose these ids
                 self._prefixes.append((before, "", "id", endpoint))
 
-    def _add_embeddings(self) -> None:
+    def _add_operations(self) -> None:
         face = self._default_face
-        for before, after, methods in EmbeddingsApi(self._gateway, partial(self._inbound, face)).paths():
+        for before, after, methods in OperationsApi(self._gateway, partial(self._inbound, face)).paths():
             if after:
                 named = Endpoint(f"{before}{{model}}{after}", face, methods)
                 self._prefixes.append((before, after, "model", named))

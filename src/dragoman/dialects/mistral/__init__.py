@@ -35,6 +35,7 @@ from dragoman.dialects.mistral.decoder import PADDING, Decoder
 from dragoman.dialects.mistral.embedding import EMBEDDING
 from dragoman.dialects.mistral.encoder import Encoder
 from dragoman.dialects.mistral.errors import decode_error, encode_error, fault_of
+from dragoman.dialects.mistral.moderation import MODERATION
 from dragoman.dialects.mistral.places import locate, place
 from dragoman.dialects.mistral.request import MAPS, brief, decode_request, encode_request
 from dragoman.dialects.mistral.response import decode_response, encode_response
@@ -76,5 +77,5 @@ DIALECT: Final = Dialect(
     # Nothing is documented that forbids a forced call to a model that reasons.
     features=frozenset({"schema", "json", "forced_thinking"}),
     place=place,
-    operations={"embed": EMBEDDING},
+    operations={"embed": EMBEDDING, "moderation": MODERATION},
 )

@@ -26,9 +26,11 @@ from dragoman.dialects.openai_chat.decoder import Decoder
 from dragoman.dialects.openai_chat.embedding import EMBEDDING
 from dragoman.dialects.openai_chat.encoder import Encoder
 from dragoman.dialects.openai_chat.errors import decode_error, encode_error
+from dragoman.dialects.openai_chat.moderation import MODERATION
 from dragoman.dialects.openai_chat.places import locate, place
 from dragoman.dialects.openai_chat.relay import ChatRelay
 from dragoman.dialects.openai_chat.request import MAPS, brief, decode_request, encode_request
+from dragoman.dialects.openai_chat.rerank import RERANK
 from dragoman.dialects.openai_chat.response import decode_response, encode_response
 from dragoman.dialects.openai_chat.terms import NAME, PATH
 
@@ -64,5 +66,5 @@ DIALECT: Final = Dialect(
     ),
     maps=MAPS,
     place=place,
-    operations={"embed": EMBEDDING},
+    operations={"embed": EMBEDDING, "moderation": MODERATION, "rerank": RERANK},
 )

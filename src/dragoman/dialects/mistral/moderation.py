@@ -1,0 +1,70 @@
+"""Judgements as Mistral speaks them, both directions: POST /moderations, which descends from OpenAI's.
+
+Specification: https://docs.mistral.ai/api/#tag/classifiers. Texts only; its answers do not say `flagged`, so
+what any category applies to is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.dialect import Codec, Target, WireRequest
+from dragoman.dialects.mistral.terms import NAME
+from dragoman.dialects.openai_chat import moderation as family
+from dragoman.dialects.openai_chat.operation import Relay, model_of
+from dragoman.dialects.openai_chat.terms import leftovers, restore
+from dragoman.dialects.rules import a_string, an_object, missing
+
+MAPS: Final = frozenset({"model", "input"})
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError, with a path and a code, for the first mistake of a request."""
+    body = request.body
+    if body.get("model") is None:
+        missing("model")
+    if type(value := body.get("input")) is list:
+        for index, text in enumerate(value):
+            a_string(text, f"input[{index}]")
+    family.check(request)
+    if body.get("metadata") is not None:
+        an_object(body["metadata"], "metadata")
+
+
+def decode_request(wire: WireRequest) -> ir.ModerationRequest:
+    """A checked request."""
+    value = wire.body["input"]
+    texts = (value,) if isinstance(value, str) else value
+    return ir.ModerationRequest(
+        NAME,
+        model_of(wire),
+        tuple((ir.Text(text),) for text in texts),
+        "one" if isinstance(value, str) else None,
+        leftovers(wire.body, MAPS, dialect=NAME),
+    )
+
+
+def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
+    """The request in this dialect's words. Raises WireError for pictures."""
+    texts = family.only_texts(request, target.report)
+    body: dict[str, Any] = {
+        "model": target.model if target.model is not None else request.model,
+        "input": texts[0] if request.form == "one" else list(texts),
+    }
+    restore(body, request.extra, target.report, "", NAME)
+    return WireRequest("moderation", body, path=family.PATH)
+
+
+MODERATION: Final = Codec(
+    paths=(family.PATH,),
+    check=check,
+    model=model_of,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    decode_response=family.decode_response,
+    encode_response=family.encode_response,
+    locate=family.locate,
+    relay=Relay(family.PATH, "results"),
+    maps=MAPS | {"metadata"},
+)
