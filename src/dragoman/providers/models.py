@@ -440,6 +440,16 @@ _OWN: Final = (
         vendor="simulate",
     ),
     Row(
+        (
+            *("all-minilm:l6-v2", "all-minilm-l6-v2", "all-minilm"),
+            *("hibari-heart", "hibari"),
+            *("whisper-tiny.en", "whisper-tiny", "whisper"),
+        ),
+        Facts(tools=False, images=False, audio=False, documents=False, structured=False, reasoning=False),
+        "upstreams/local: models of vectors, speech and transcription, which do not chat",
+        vendor="local",
+    ),
+    Row(
         ("*",),
         Facts(tools=True, structured=True, forced_tool=True, sampling=True, mid_system=True, efforts=()),
         "upstreams/local: schemas and forced calls by grammar; limits are in the file's own header",
