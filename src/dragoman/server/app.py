@@ -185,6 +185,8 @@ class App:
         if client.begun:
             return
         status, extra, body = DIALECTS[exchange.face].encode_error(fault, exchange.request_id)
+        if fault.kind == "timeout" and fault.blame == "client":
+            status = 408  # it was the client that was waited for, which no protocol has a form for
         named = [(name.encode(), header_value(value)) for name, value in extra.items()]
         await client.answer(status, [*named, *standing(fault, endpoint)], body)
 
@@ -259,15 +261,15 @@ def _sends_form(headers: Headers, takes: Bodies, *, own: bool) -> bool:
         message = "Compressed request bodies are not accepted."
     else:
         named = repr(kind) if kind else "of the body"
-        message = f"The content type {named} is not accepted; send 'content-type: {_WANTED[takes]}'."
+        message = f"The content type {named} is not accepted; send {_WANTED[takes]}."
     raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))
 
 
 _WANTED: Final[Mapping[Bodies, str]] = {
-    "json": "application/json",
-    "any": "application/json",
-    "form": "multipart/form-data",
-    "either": "multipart/form-data' or 'application/json",
+    "json": "'content-type: application/json'",
+    "any": "'content-type: application/json'",
+    "form": "'content-type: multipart/form-data'",
+    "either": "'content-type: application/json' or 'content-type: multipart/form-data'",
 }
 _FOREIGN_FORM: Final = ir.Fault(
     "permission",

@@ -193,12 +193,15 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(loade
         "base_path": "default",
         "cors_origins": "default",
         "max_body": "default",
+        "max_upload": "default",
         "max_depth": "dragoman.yaml:5",
         "max_values": "default",
         "heartbeat": "default",
         "drain": "the command line",
         "access_log": "the command line",
         "workers": "default",
+        "keyless_faces": "default",
+        "keyless_models": "default",
         "websocket": "default",
     }
 
