@@ -24,6 +24,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.fetch import Fetcher
 from dragoman.providers.auth import sign
 from dragoman.providers.provider import Api, Provider
+from dragoman.providers.resources import Resource
 from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Alias, Demands, Entry, Model, Table, Timers
 from dragoman.routing.route import Provider as Named
@@ -34,10 +35,10 @@ from dragoman.stores.open import open_store
 from dragoman.stores.sweep import keep_swept
 from dragoman.tasks import spawn
 from dragoman.transport import Pool, Transport
-from dragoman.upstreams.local.process import ModelProcess
 from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream, embedded
 from dragoman.upstreams.local.weights import WEIGHTS
+from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.simulate import MODELS as SIMULATED
 from dragoman.upstreams.simulate import SimulateUpstream
 from dragoman.upstreams.upstream import Upstream
@@ -60,6 +61,7 @@ class Assembly(msgspec.Struct, frozen=True):
 
     names: Names
     upstreams: Mapping[str, Upstream]
+    passages: Mapping[str, Passage]
     client_keys: ClientKeys
     policy: Policy
     fetcher: Fetcher
@@ -133,13 +135,17 @@ async def assemble(
         opened.push_async_callback(store.close)
         opened.push_async_callback(_stop, spawn(keep_swept(store, seams), "sweeping the store"))
         upstreams: dict[str, Upstream] = {}
+        passages: dict[str, Passage] = {}
         for name, provider in loaded.providers.items():
             transport = _transport(name, config.providers.named[name], deadlines)
             opened.push_async_callback(transport.close)
-            upstreams[name] = _wire(provider, transport)
+            upstreams[name] = upstream = _wire(provider, transport)
+            if resources := config.providers.named[name].passthrough:
+                timers = _timers(config.providers.named[name].timeouts)
+                passages[name] = _passage(provider, upstream, transport, timers, resources)
         if config.providers.local.enabled:
             settings = config.providers.local
-            local = LocalUpstream(local_models(config), ModelProcess(queue=settings.queue))
+            local = LocalUpstream(local_models(config), queue=settings.queue)
             opened.push_async_callback(local.close)
             upstreams["local"] = local
         if loaded.simulate:
@@ -151,6 +157,7 @@ async def assemble(
         return Assembly(
             names=naming(loaded, own, models),
             upstreams=upstreams,
+            passages=passages,
             client_keys=_client_keys(config),
             policy=Policy(
                 retries=config.retries.attempts - 1,
@@ -221,6 +228,28 @@ def _spoken(
         models=api.models,
         further=further,
         yields=api.fixed.keys() - extra.keys(),
+    )
+
+
+def _passage(
+    provider: Provider,
+    upstream: WireUpstream,
+    transport: Transport,
+    timers: Timers,
+    resources: Sequence[Resource],
+) -> Passage:
+    api = provider.apis[0]
+    base_url = _base_url(api)
+    assert base_url is not None, "the configuration was not checked"
+    return Passage(
+        provider.name,
+        upstream.dialect,
+        transport,
+        base_url=base_url,
+        account=upstream.accounts[0],
+        timers=timers,
+        resources=resources,
+        yields=api.fixed.keys() - provider.headers.keys(),
     )
 
 

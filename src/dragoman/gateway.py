@@ -44,6 +44,7 @@ from dragoman.version import __version__
 if TYPE_CHECKING:
     from dragoman.accounts.keys import ClientKeys
     from dragoman.server.app import App
+    from dragoman.upstreams.passage import Passage
 
 log = logging.getLogger("dragoman.gateway")
 Observer = Callable[[Exchange], None]
@@ -242,6 +243,11 @@ class Gateway:
         """Who may call."""
         return self._running.client_keys
 
+    @property
+    def passages(self) -> Mapping[str, Passage]:
+        """The providers whose resources are passed through, by name."""
+        return self._running.passages
+
     def entries(self) -> list[Entry]:
         """The model list."""
         return self._running.names.entries()
@@ -265,10 +271,17 @@ class Gateway:
         self.engine.rename(names.table)
 
     def example_model(self) -> str | None:
-        """A model to try: the default one, else the first whose provider is real."""
+        """A model to chat with: the default one, else the first whose provider is real."""
         if self.config.default_model is not None:
             return self.config.default_model
-        entries = self.entries()
+        local = self.local
+        entries = [
+            entry
+            for entry in self.entries()
+            if local is None
+            or entry.provider != local.name
+            or local.performs("chat", entry.deployment.partition("/")[2])
+        ]
         real = [entry.id for entry in entries if entry.provider != "simulate"]
         return next(iter(real or [entry.id for entry in entries]), None)
 

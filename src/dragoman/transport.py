@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -73,6 +73,51 @@ class _Upload(aiohttp.Payload):
         return b"".join(self._value.parts).decode(encoding, errors)
 
 
+class Flow(msgspec.Struct, frozen=True):
+    """A body that is passed on while it comes in. size: its bytes, None = not known before its end."""
+
+    pieces: AsyncIterator[bytes]
+    size: int | None = None
+
+
+class _Stream(aiohttp.Payload):
+    """A body on its way through. It is sent once.
+
+    deadline: as `_Upload`'s; while the next piece is waited for, it is not the provider that keeps silent.
+    """
+
+    _autoclose = True  # whoever gave it ends it
+
+    def __init__(self, flow: Flow, deadline: Deadline | Unlimited, patience: float | None) -> None:
+        super().__init__(flow.pieces)
+        self._size = flow.size
+        self._patience = patience
+        self.deadline: Deadline | Unlimited | None = deadline
+        self.sent = False
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send all of it."""
+        self._rest()
+        async for piece in self._value:
+            self._push()
+            await writer.write(piece)
+            self._rest()
+        self._push()
+        self.sent = True
+
+    def _rest(self) -> None:
+        if self.deadline is not None and self._patience is not None:
+            self.deadline.rest()
+
+    def _push(self) -> None:
+        if self.deadline is not None and self._patience is not None:
+            self.deadline.push(self._patience)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Nothing: what has gone through is kept nowhere."""
+        return ""
+
+
 class Answer:
     """An aiohttp response with our timers. upload: the body in pieces that is answered."""
 
@@ -84,7 +129,7 @@ class Answer:
         name: str,
         timers: Timers,
         deadlines: Deadlines,
-        upload: _Upload | None = None,
+        upload: _Upload | _Stream | None = None,
     ) -> None:
         self._response = response
         self._upload = upload
@@ -189,7 +234,7 @@ class Transport:
         method: str,
         url: URL,
         headers: CIMultiDict[str],
-        body: bytes | Pieces | None,
+        body: bytes | Pieces | Flow | None,
         timers: Timers,
     ) -> Answer:
         """Call a configured provider. Raises RequestFailed; the caller closes the answer.
@@ -202,11 +247,13 @@ class Transport:
         if limits is None:
             limits = aiohttp.ClientTimeout(total=None, sock_connect=timers.connect)
             self._limits[timers.connect] = limits
-        upload: _Upload | None = None
+        upload: _Upload | _Stream | None = None
         try:
             with self._deadlines.within(timers.first_byte) as deadline:
                 if isinstance(body, Pieces):
                     upload = _Upload(body, deadline, timers.first_byte)
+                elif isinstance(body, Flow):
+                    upload = _Stream(body, deadline, timers.first_byte)
                 response = await self._session.request(
                     method,
                     url,

@@ -192,12 +192,13 @@ class _Checker:
         try:
             vendor = resolve.vendor_of(name, settings)
             dialect = resolve.dialect_of(settings, vendor)
+            chat_path, _ = resolve.paths_of(settings, vendor, dialect)
         except ValueError:
             return  # told where it stands
         for index, resource in enumerate(settings.passthrough):
             if resource not in OFFERED[dialect]:
                 self.problem(f"{path}[{index}]", f"a server that speaks {dialect} has none")
-        if settings.passthrough and resolve.paths_of(settings, vendor, dialect)[0] != CHAT_PATHS[dialect]:
+        if settings.passthrough and not chat_path.endswith(CHAT_PATHS[dialect]):
             self.problem(path, "where it lies cannot be told from an unusual chat_path")
 
     def quirks(self, quirks: Mapping[str, Any], path: str) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
 from dragoman.providers.auth import Scheme
 from dragoman.providers.catalog import DialectName
+from dragoman.providers.resources import Resource
 from dragoman.secret import Secret
 
 
@@ -321,6 +322,16 @@ class Provider(Section, frozen=True):
             default="the keys in the row's environment variables",
         ),
     ] = None
+    passthrough: Annotated[
+        tuple[Resource, ...],
+        about(
+            "What its account keeps and runs that clients may use through the gateway, which passes it as it "
+            "is: `files`, `uploads`, `batches`, `fine_tuning`, `vector_stores`; of Anthropic's `files` and "
+            "`message_batches`. It spends this provider's first key, so only clients whose key is not "
+            "limited to some models may. Several providers: `X-Dragoman-Provider` names one.",
+            default="none: 501",
+        ),
+    ] = ()
     models: Annotated[
         tuple[str, ...], about("The model names that it takes: `*` for any, or a list; other names are 404.")
     ] = ("*",)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
@@ -24,7 +24,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.seams import SYSTEM
-from dragoman.server.client import PATIENCE, AsgiClient, ClientGone, read_body, take_body
+from dragoman.server.client import PATIENCE, AsgiClient, ClientGone, body_parts, read_body, take_body
 from dragoman.server.endpoint import Bodies, Call, Endpoint, Handler
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import INTERNAL, STOPPING, standing
@@ -123,15 +123,20 @@ class App:
             query = _query(arrival.scope)
             caller = self._admit(arrival, query, exchange)
             handler = self._paths.handler(endpoint, exchange.method, exchange.path)
-            body = b""
-            if handler.takes_body:
+            body, parts = b"", None
+            if handler.takes_body == "parts":
+                if not self._origins.admits(headers.get("origin")):
+                    raise RequestFailed(_FOREIGN_FORM)
+                parts = self._parts(arrival)
+            elif handler.takes_body:
                 own = self._origins.admits(headers.get("origin"))
                 if _sends_form(headers, handler.takes_body, own=own):
                     call = Call(b"", headers, arrival.params, caller, query)
                     await self._serve_form(arrival, handler, call, exchange, client)
                     return
                 body = await self._body(arrival, exchange)
-            call = Call(body, headers, arrival.params, caller, query)
+            search = arrival.scope.get("query_string", b"").decode("latin-1")
+            call = Call(body, headers, arrival.params, caller, query, search=search, parts=parts)
             await self._run(arrival, handler, call, exchange, client)
         except RequestFailed as failed:
             await self._fail(failed.fault, endpoint, exchange, client)
@@ -163,9 +168,20 @@ class App:
     async def _run(
         self, arrival: _Arrival, handler: Handler, call: Call, exchange: Exchange, client: AsgiClient
     ) -> None:
+        if call.parts is None:
+            self._watch(arrival)
+        await handler.run(call, exchange, client)
+
+    def _watch(self, arrival: _Arrival) -> None:
+        """Look out for the client's going away, once nothing more of its body is to come."""
         if EXTENSION not in (arrival.scope.get("extensions") or ()):
             arrival.link.watch(arrival.receive)
-        await handler.run(call, exchange, client)
+
+    async def _parts(self, arrival: _Arrival) -> AsyncIterator[bytes]:
+        length, limit = arrival.headers.get("content-length"), self._settings.max_upload
+        async for part in body_parts(arrival.receive, length, limit, self._gateway.deadlines):
+            yield part
+        self._watch(arrival)
 
     async def _body(self, arrival: _Arrival, exchange: Exchange) -> bytes:
         link, receive, length = arrival.link, arrival.receive, arrival.headers.get("content-length")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from dragoman import ir
-from dragoman.deadlines import Deadline, Unlimited
+from dragoman.deadlines import Deadline, Deadlines, Unlimited
 from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.server.link import Receive, Send
@@ -199,6 +199,33 @@ async def take_body(
                 deadline.push(PATIENCE)
     except TimeoutError:
         raise RequestFailed(_TOO_SLOW) from None
+
+
+async def body_parts(
+    receive: Receive, length: str | None, limit: int, deadlines: Deadlines
+) -> AsyncIterator[bytes]:
+    """A request's body of at most `limit` bytes piece by piece, read as fast as the pieces are taken.
+
+    Raises RequestFailed (413, 408) and ClientGone.
+    """
+    if length is not None and length.isdigit() and int(length) > limit:
+        raise RequestFailed(_too_large(limit))
+    size = 0
+    more = True
+    while more:
+        try:
+            with deadlines.within(PATIENCE):
+                message = await receive()
+        except TimeoutError:
+            raise RequestFailed(_TOO_SLOW) from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone("before its body was complete")
+        size += len(part := message.get("body", b""))
+        if size > limit:
+            raise RequestFailed(_too_large(limit))
+        more = message.get("more_body", False)
+        if part:
+            yield part
 
 
 PATIENCE = 60.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -18,7 +18,8 @@ class Call(msgspec.Struct, frozen=True):
     """A request as handlers get it: authenticated, its body read.
 
     params: what the path holds. query: the last value of each parameter behind the `?`. form: the body, where
-    it is a form; `body` is empty then. Its values end with the exchange.
+    it is a form; `body` is empty then. Its values end with the exchange. search: what stands behind the `?`,
+    as it came. parts: the body as it comes in, where it is not read before.
     """
 
     body: bytes
@@ -27,10 +28,14 @@ class Call(msgspec.Struct, frozen=True):
     caller: Caller
     query: Mapping[str, str] = {}
     form: Form | None = None
+    search: str = ""
+    parts: AsyncIterator[bytes] | None = None
 
 
-Bodies: TypeAlias = Literal["", "json", "any", "form", "either"]
-"""What a method takes: "" = no body is read, "any" = JSON, whatever the client says that it is."""
+Bodies: TypeAlias = Literal["", "json", "any", "form", "either", "parts"]
+"""What a method takes: "" = no body is read, "any" = JSON, whatever the client says that it is, "parts" =
+anything, piece by piece.
+"""
 Run = Callable[[Call, Exchange, AsgiClient], Awaitable[None]]
 
 

@@ -20,6 +20,7 @@ from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange, Mode
+from dragoman.providers.resources import PATHS
 from dragoman.routing.route import Entry
 from dragoman.server import generate_content
 from dragoman.server.client import AsgiClient
@@ -30,6 +31,7 @@ from dragoman.server.native import NativeApi
 from dragoman.server.ollama import PREFIX as OLLAMAS
 from dragoman.server.ollama import OllamaApi, expects_text
 from dragoman.server.operations import OperationsApi
+from dragoman.server.passthrough import PassThroughApi
 from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
 from dragoman.server.turns import turn_of
@@ -82,6 +84,8 @@ class PathTable:
         self._add_generate_content()
         self._add_ollama()
         for endpoint in NativeApi(self._gateway, self._inbound).paths():
+            self._add_endpoint(endpoint)
+        for endpoint in PassThroughApi(self._gateway).paths():
             self._add_endpoint(endpoint)
         for path in ("/v1/models", "/models"):
             self._add(path, models)
@@ -314,7 +318,9 @@ class PathTable:
 
 
 _KEY: Final = "/key/"
-_SHARED: Final = frozenset({"/v1/models", "/models", "/v1/models/{model}", "/models/{model}"})
+_SHARED: Final = frozenset(
+    prefix + path for prefix in ("/v1", "") for path in ("/models", "/models/{model}", *PATHS["files"])
+)
 """Paths, as their endpoints are named, that several protocols have."""
 
 

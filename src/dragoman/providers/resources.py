@@ -1,0 +1,76 @@
+"""What providers keep and run for their account that the gateway passes through and does not interpret. Pure.
+
+https://platform.openai.com/docs/api-reference/files, /uploads, /batch, /fine-tuning and /vector-stores;
+https://platform.claude.com/docs/en/api/files-list and /messages-batches
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from dragoman.providers.catalog import DialectName
+
+Resource: TypeAlias = Literal[
+    "files", "uploads", "batches", "fine_tuning", "vector_stores", "message_batches"
+]
+"""A group of paths. message_batches: Anthropic's."""
+
+_LIST: Final = ("GET", "POST")
+_GET: Final = ("GET",)
+_POST: Final = ("POST",)
+_STORE: Final = "/vector_stores/{id}"
+_JOB: Final = "/fine_tuning/jobs/{id}"
+
+PATHS: Final[Mapping[Resource, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
+    {
+        "files": {"/files": _LIST, "/files/{id}": ("GET", "DELETE"), "/files/{id}/content": _GET},
+        "uploads": {
+            "/uploads": _POST,
+            **{f"/uploads/{{id}}/{step}": _POST for step in ("parts", "complete", "cancel")},
+        },
+        "batches": {"/batches": _LIST, "/batches/{id}": _GET, "/batches/{id}/cancel": _POST},
+        "fine_tuning": {
+            "/fine_tuning/jobs": _LIST,
+            _JOB: _GET,
+            **{f"{_JOB}/{step}": _POST for step in ("cancel", "pause", "resume")},
+            **{f"{_JOB}/{what}": _GET for what in ("events", "checkpoints")},
+        },
+        "vector_stores": {
+            "/vector_stores": _LIST,
+            _STORE: ("GET", "POST", "DELETE"),
+            f"{_STORE}/search": _POST,
+            f"{_STORE}/files": _LIST,
+            f"{_STORE}/files/{{file}}": ("GET", "POST", "DELETE"),
+            f"{_STORE}/files/{{file}}/content": _GET,
+            f"{_STORE}/file_batches": _POST,
+            f"{_STORE}/file_batches/{{batch}}": _GET,
+            f"{_STORE}/file_batches/{{batch}}/cancel": _POST,
+            f"{_STORE}/file_batches/{{batch}}/files": _GET,
+        },
+        "message_batches": {
+            "/messages/batches": _LIST,
+            "/messages/batches/{id}": ("GET", "DELETE"),
+            "/messages/batches/{id}/cancel": _POST,
+            "/messages/batches/{id}/results": _GET,
+        },
+    }
+)
+"""Every path that passes, below the API's version, with its methods; names in braces are one segment each."""
+
+_OPENAIS: Final[frozenset[Resource]] = frozenset(PATHS) - {"message_batches"}
+
+OFFERED: Final[Mapping[DialectName, frozenset[Resource]]] = MappingProxyType(
+    {
+        "openai_chat": _OPENAIS,
+        "openai_responses": _OPENAIS,
+        "openai_completions": _OPENAIS,
+        "mistral": frozenset({"files", "fine_tuning"}),
+        "anthropic": frozenset({"files", "message_batches"}),
+        # Google's files are sent to an address that an answer names; Ollama keeps none.
+        "gemini": frozenset(),
+        "ollama": frozenset(),
+    }
+)
+"""What a provider can have, by the dialect that it speaks first."""

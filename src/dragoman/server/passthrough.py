@@ -1,0 +1,198 @@
+"""Files, batches, fine-tuning jobs and their like: passed to the provider that the configuration names.
+
+Bodies flow through in both directions, and are kept nowhere. What passes is stated: paths and methods by
+`providers.resources`, headers here. Ids are the provider's. A client whose key is limited to some models
+may not, since a batch asks for any. Of the providers that have the resource and speak the client's protocol
+one is asked: the only one, or the one that `X-Dragoman-Provider` names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, quote, urlencode
+
+from dragoman import ir
+from dragoman.dialects.table import DIALECTS
+from dragoman.errors import RequestFailed
+from dragoman.exchange import AttemptRecord, Exchange
+from dragoman.providers.resources import PATHS, Resource
+from dragoman.server.client import AsgiClient, ClientGone
+from dragoman.server.endpoint import Call, Endpoint, Handler
+from dragoman.server.messages import NAME as ANTHROPIC
+from dragoman.server.messages import PREFIXES, VERSION_HEADER
+from dragoman.transport import Answer, Flow
+from dragoman.upstreams.passage import Passage
+
+if TYPE_CHECKING:
+    from dragoman.gateway import Gateway
+
+CHOICE: Final = "x-dragoman-provider"
+_ID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,255}")
+"""What ids are made of. None is a way to another path."""
+_SENT: Final = frozenset(
+    {
+        *("accept", "content-encoding", "content-type", "idempotency-key", "range", "x-client-request-id"),
+        *("anthropic-beta", "anthropic-version", "openai-beta"),
+    }
+)
+"""The client's headers that the provider gets."""
+_ANSWERED: Final = frozenset(
+    {"accept-ranges", "content-disposition", "content-length", "content-range", "etag", "last-modified"}
+)
+"""The provider's headers that every client gets, beside those of the client's protocol."""
+
+
+class PassThroughApi:
+    """The handlers of one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def paths(self) -> Iterator[Endpoint]:
+        """Every path. Which protocol the clients of files speak, their headers tell."""
+        for resource, below in PATHS.items():
+            face = DIALECTS[ANTHROPIC if resource == "message_batches" else "openai_chat"]
+            prefixes = PREFIXES if resource == "message_batches" else ("/v1", "")
+            for path, methods in below.items():
+                run = partial(self._pass, resource, path)
+                handlers = {
+                    method: Handler(run, takes_body="parts" if method == "POST" else "") for method in methods
+                }
+                for prefix in prefixes:
+                    yield Endpoint(prefix + path, face, handlers)
+
+    async def _pass(
+        self, resource: Resource, path: str, call: Call, exchange: Exchange, client: AsgiClient
+    ) -> None:
+        passage = self._passage(resource, call)
+        target = _target(path, call)
+        now = self._gateway.seams.monotonic
+        record = AttemptRecord(
+            f"{exchange.id}-1", f"{passage.name}/{resource}", passage.account.tail, "relay", now()
+        )
+        exchange.attempts.append(record)
+        exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
+        body = _Body(call)
+        try:
+            answer = await passage.send(exchange.method, target, _sent(call.headers), body.flow)
+            record.status = answer.status
+            try:
+                if answer.status >= 400:
+                    raise await passage.refused(answer)
+                exchange.waited += now() - record.started
+                record.first = exchange.first = now()
+                exchange.phase = "stream"
+                await _answer(answer, passage, client)
+            finally:
+                answer.close()
+        except RequestFailed as failed:
+            if body.failure is not None:  # the provider was not told the rest, which is not its fault
+                raise body.failure from failed
+            record.fault = failed.fault
+            raise
+        finally:
+            record.ended = now()
+        exchange.phase = "done"
+
+    def _passage(self, resource: Resource, call: Call) -> Passage:
+        """Who is asked. Raises RequestFailed: 403, 501, 400."""
+        if call.caller.models is not None:
+            raise RequestFailed(_LIMITED)
+        anthropic = resource == "message_batches" or VERSION_HEADER in call.headers
+        able = {
+            name: passage
+            for name, passage in self._gateway.passages.items()
+            if resource in passage.resources and (passage.dialect.name == ANTHROPIC) is anthropic
+        }
+        if not able:
+            raise RequestFailed(_nobody(resource))
+        wished = call.headers.get(CHOICE)
+        if wished is None and len(able) == 1:
+            return next(iter(able.values()))
+        if wished not in able:
+            raise RequestFailed(_unnamed(resource, wished, list(able)))
+        return able[wished]
+
+
+class _Body:
+    """A request's body as it flows through. failure: what went wrong on the client's side."""
+
+    def __init__(self, call: Call) -> None:
+        self.failure: Exception | None = None
+        self.flow: bytes | Flow | None = None
+        if call.parts is not None:
+            length = call.headers.get("content-length", "0")
+            chunked = "transfer-encoding" in call.headers
+            if chunked or length != "0":
+                self.flow = Flow(self._watched(call.parts), None if chunked else int(length))
+            else:
+                self.flow = b""
+
+    async def _watched(self, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        try:
+            async for part in parts:
+                yield part
+        except (RequestFailed, ClientGone) as failed:
+            self.failure = failed
+            raise
+
+
+async def _answer(answer: Answer, passage: Passage, client: AsgiClient) -> None:
+    """The provider's answer as it comes."""
+    kind = answer.headers.get("content-type", "application/octet-stream")
+    client.streams_as(kind.encode("latin-1", "replace"), b"", None)
+    coded = "content-encoding" in answer.headers  # it has been decoded, so its length is another
+    passed = [
+        (name.encode(), answer.headers[name].encode("latin-1", "replace"))
+        for name in _ANSWERED
+        if name in answer.headers and not (coded and name == "content-length")
+    ]
+    deployment = (b"x-dragoman-deployment", passage.name.encode("latin-1", "replace"))
+    await client.begin(answer.status, [*passed, *passage.dialect.passes(answer.headers), deployment])
+    while chunk := await answer.chunk():
+        await client.write(chunk)
+    await client.end()
+
+
+def _sent(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: headers[name] for name in _SENT if name in headers}
+
+
+def _target(path: str, call: Call) -> str:
+    """The path to ask for with its query, without the gateway's key, should it stand there."""
+    for name, value in call.params.items():
+        if not _ID.fullmatch(value):
+            raise RequestFailed(ir.Fault("not_found", f"There is no {value[:64]!r}.", code="not_found"))
+        path = path.replace(f"{{{name}}}", quote(value, safe=""))
+    pairs = [pair for pair in parse_qsl(call.search, keep_blank_values=True) if pair[0].lower() != "key"]
+    return f"{path}?{urlencode(pairs)}" if pairs else path
+
+
+_LIMITED: Final = ir.Fault(
+    "permission",
+    "The key is limited to some models, and what is kept and run at a provider is not.",
+    code="key_limited_to_models",
+)
+
+
+def _nobody(resource: Resource) -> ir.Fault:
+    return ir.Fault(
+        "not_implemented",
+        f"No provider is configured to have {resource!r} passed through for this protocol "
+        "(providers.NAME.passthrough).",
+        code="not_implemented",
+        blame="gateway",
+    )
+
+
+def _unnamed(resource: Resource, wished: str | None, able: list[str]) -> ir.Fault:
+    said = "Several providers have" if wished is None else f"{wished[:64]!r} is none of those that have"
+    return ir.Fault(
+        "invalid_request",
+        f"{said} {resource!r}: name one of {', '.join(able)} in the header {CHOICE}.",
+        code="unknown_provider",
+        param=CHOICE,
+    )

@@ -1,0 +1,95 @@
+"""Requests that a provider answers and the gateway does not interpret: sent as they are, with its credential.
+
+The first credential counts: what is kept under one key another may not see. Nothing is tried again, since a
+body that flows through is gone, and whoever asks for a file or a job asks for no other provider's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
+
+from dragoman import ir
+from dragoman.dialects.dialect import Dialect
+from dragoman.errors import RequestFailed
+from dragoman.providers.resources import Resource
+from dragoman.routing.route import Timers
+from dragoman.transport import Answer, Flow, Transport
+from dragoman.upstreams import hops
+from dragoman.upstreams.wire import Account
+from dragoman.version import __version__
+
+_TELLING: Final = 8
+"""Characters that a secret has at least; shorter header values are part of many words."""
+
+
+class Passage:
+    """One provider's resources. base_url: what their paths lie below. yields: headers of the account that
+    give way to a request's own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        dialect: Dialect,
+        transport: Transport,
+        *,
+        base_url: str,
+        account: Account,
+        timers: Timers,
+        resources: Collection[Resource],
+        yields: Collection[str] = (),
+    ) -> None:
+        self.name = name
+        self.dialect = dialect
+        self.account = account
+        self.resources = frozenset(resources)
+        self._transport = transport
+        self._base_url = base_url
+        self._timers = timers
+        self._yields = frozenset(yields)
+
+    async def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
+    ) -> Answer:
+        """Call the provider. target: a path below `base_url` with its query, escaped. headers: the client's,
+        already reduced to what may pass. Raises RequestFailed; the caller closes the answer.
+        """
+        prepared = CIMultiDict(
+            {
+                "accept": "*/*",
+                **{name: value for name, value in headers.items() if name not in self.account.headers},
+                "accept-encoding": "identity",
+                "user-agent": f"dragoman/{__version__}",
+                hops.HEADER: str(hops.passed() + 1),
+                **self.account.headers,
+                **{name: value for name, value in headers.items() if name in self._yields},
+            }
+        )
+        url = URL(self._base_url + target, encoded=True)
+        return await self._transport.send(method, url, prepared, body, self._timers)
+
+    async def refused(self, answer: Answer) -> RequestFailed:
+        """The failure that an error answer tells, without the secrets of the account. A refused credential is
+        the gateway's own: its client has nothing to mend.
+        """
+        fault = self.dialect.decode_error(answer.status, answer.headers, await answer.read())
+        if answer.status in {401, 403}:
+            return RequestFailed(_REFUSED)
+        message = fault.message
+        for secret in self.account.secrets:
+            if len(secret) >= _TELLING:
+                message = message.replace(secret, "[redacted]")
+        return RequestFailed(msgspec.structs.replace(fault, message=message))
+
+
+_REFUSED: Final = ir.Fault(
+    "upstream",
+    "The provider refused the gateway's own credential for this.",
+    code="upstream_credential_refused",
+    blame="gateway",
+)
