@@ -1,0 +1,154 @@
+"""Keys in the path, and clients of this machine that send none (row 2.14)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import ollama
+import pytest
+import pytest_asyncio
+from openai import AsyncOpenAI
+
+from dragoman.config.load import load
+from dragoman.exchange import Exchange
+from dragoman.gateway import Gateway
+from dragoman.testing.provider import FakeProvider
+from dragoman.testing.serving import serving
+from tests.e2e.calls import Answered
+from tests.e2e.stubs import Said, openai_chat
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SHORT = {"model": "simulate/echo", "messages": [{"role": "user", "content": "Hi"}], "stream": False}
+
+
+class Kept:
+    """A gateway with keys, its provider, and what its logs would hold."""
+
+    def __init__(self, base: str, session: aiohttp.ClientSession) -> None:
+        self.base = base
+        self.session = session
+        self.provider = FakeProvider(openai_chat(Said("Hello there!")))
+        self.exchanges: list[Exchange] = []
+
+    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answered:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.session.request(method, self.base + path, json=body, headers=named) as answer:
+            return Answered(answer.status, answer.headers, await answer.read())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["", "/gateway"])
+async def kept(request: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kept]:
+    async with aiohttp.ClientSession() as session:
+        kept = Kept("", session)
+        async with kept.provider:
+            config = {
+                "server": {
+                    "base_path": request.param,
+                    "keyless_faces": ["ollama"],
+                    "keyless_models": ["simulate/echo"],
+                },
+                "auth": {"keys": ["whole-key", {"name": "small", "key": "small-key", "models": ["up/m"]}]},
+                "providers": {
+                    "up": {"dialect": "openai_chat", "base_url": kept.provider.url, "keys": ["up-key"]},
+                    "simulate": {"enabled": True},
+                },
+            }
+            file = tmp_path_factory.mktemp("keys") / "dragoman.yaml"
+            file.write_text(json.dumps(config), encoding="utf-8")
+            gateway = Gateway(load(file, {}), observers=[kept.exchanges.append])
+            async with serving(gateway) as base:
+                kept.base = base + request.param
+                yield kept
+
+
+async def test_a_key_in_the_path_opens_every_protocol(kept: Kept) -> None:
+    base = f"{kept.base}/key/whole-key"
+    async with ollama.AsyncClient(base) as client:
+        answer = await client.chat("up/m", [{"role": "user", "content": "Hi"}])
+        assert answer.message.content == "Hello there!"
+    async with AsyncOpenAI(base_url=f"{base}/v1", api_key="dummy", max_retries=0) as speaker:
+        said = await speaker.chat.completions.create(
+            model="up/m", messages=[{"role": "user", "content": "Hi"}]
+        )
+        assert said.choices[0].message.content == "Hello there!"
+    assert (await kept.call("GET", "/key/whole-key/v1beta/models")).status == 200
+    assert (await kept.call("GET", "/key/whole-key")).status == 200
+    socket = f"{base}/v1/responses"
+    async with kept.session.ws_connect(socket) as opened:
+        assert not opened.closed
+
+
+async def test_the_key_of_a_path_goes_nowhere(kept: Kept) -> None:
+    for path, status in (("/api/chat", 200), ("/api/nothing", 404), ("/nothing/whole-keys", 404)):
+        got = await kept.call("POST", f"/key/whole-key{path}", {**SHORT, "model": "up/m"})
+        assert got.status == status
+        assert b"whole-key" not in got.raw.replace(b"/nothing/whole-keys", b"")
+        exchange = kept.exchanges[-1]
+        assert exchange.path in (path, kept.base.partition("/gateway")[1] + path)
+        assert exchange.client is not None
+    for seen in kept.provider.seen:
+        assert b"whole-key" not in seen.raw
+        assert "whole-key" not in f"{seen.path} {seen.headers}"
+
+
+async def test_a_wrong_key_in_the_path(kept: Kept) -> None:
+    for path in ("/key/wrong-key/api/tags", "/key/wrong-key/v1/models", "/key/wrong-key/nothing", "/key/"):
+        got = await kept.call("GET", path, x_forwarded_for="192.0.2.1")
+        assert got.status == (200 if path == "/key/" else 401), path
+        assert b"wrong-key" not in got.raw
+    # A right one elsewhere does not help: the path says who it is.
+    got = await kept.call("GET", "/key/wrong-key/v1/models", authorization="Bearer whole-key")
+    assert got.status == 401
+
+
+async def test_this_machine_needs_no_key(kept: Kept) -> None:
+    got = await kept.call("POST", "/api/chat", SHORT)
+    assert (got.status, got.body["message"]["content"]) == (200, "Hi")
+    assert kept.exchanges[-1].client == "keyless ollama"
+    assert [model["name"] for model in (await kept.call("GET", "/api/tags")).body["models"]] == [
+        "simulate/echo:latest"
+    ]
+    refused = await kept.call("POST", "/api/chat", {**SHORT, "model": "up/m"})
+    assert refused.status == 403
+    assert (
+        await kept.call("POST", "/api/copy", {"source": "simulate/echo", "destination": "x"})
+    ).status == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x_forwarded_for": "192.0.2.1"},
+        {"forwarded": "for=192.0.2.1"},
+        {"via": "1.1 proxy"},
+        {"x_real_ip": "127.0.0.1"},
+        {"host": "evil.example"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"authorization": "Bearer wrong"},
+    ],
+    ids=str,
+)
+async def test_others_need_one(kept: Kept, headers: dict[str, str]) -> None:
+    assert (await kept.call("GET", "/api/tags", **headers)).status == 401
+    assert (await kept.call("POST", "/api/chat", SHORT, **headers)).status == 401
+
+
+async def test_other_protocols_need_one(kept: Kept) -> None:
+    for path in ("/v1/models", "/v1beta/models", "/admin/sessions"):
+        assert (await kept.call("GET", path)).status == 401
+
+
+async def test_a_restricted_key_manages_nothing(kept: Kept) -> None:
+    base = "/key/small-key/api"
+    copy = {"source": "up/m", "destination": "y"}
+    assert (await kept.call("POST", f"{base}/copy", copy)).status == 403
+    assert (await kept.call("POST", f"{base}/create", {"model": "y", "from": "up/m"})).status == 403
+    assert (await kept.call("DELETE", f"{base}/delete", {"model": "y"})).status == 403
+    assert (await kept.call("POST", f"{base}/show", {"model": "simulate/echo"})).status == 404
+    assert (await kept.call("POST", f"{base}/show", {"model": "up/M:latest"})).status == 404
+    assert (await kept.call("POST", "/key/whole-key/api/copy", copy)).status == 200
+    assert (await kept.call("DELETE", "/key/whole-key/api/delete", {"name": "y"})).status == 200
