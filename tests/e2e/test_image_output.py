@@ -1,7 +1,7 @@
 """Row 0.12: pictures that models draw, for the official client of every face; edited in the next turn.
 
 One gateway per upstream and face answers four times: whole, edited, streamed, edited. A picture is compared
-byte by byte; what the client sends back must arrive as the model's own part, with the signature that came on it.
+byte by byte; what the client sends back must arrive as the model's own part, with the signature that it had.
 """
 
 from __future__ import annotations

@@ -517,6 +517,7 @@ _MAGIC = {
     "JVBERi": "application/pdf",
     "SUQz": "audio/mpeg",
     "T2dnUw": "audio/ogg",
+    "ZkxhQ": "audio/flac",
 }
 _SUFFIXES = {
     "jpg": "image/jpeg",
@@ -537,6 +538,9 @@ _SUFFIXES = {
     "csv": "text/csv",
     "html": "text/html",
 }
+_RIFF = "UklGR"
+_SPOKEN = "audio/L16;codec=pcm;rate=24000"
+"""What Google's models speak, and OpenAI's where they are asked by a client of Google's."""
 _USUAL = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "document": "application/pdf"}
 
 
@@ -605,7 +609,8 @@ def _typed(out: _Wire, block: ir.Media, source: str, draft: Draft, where: str) -
             mime = _SUFFIXES.get(suffix, _USUAL[block.kind])
         else:
             found = (known for magic, known in _MAGIC.items() if source.startswith(magic))
-            mime = next(found, _USUAL[block.kind])
+            raw = draft.answer and block.kind == "audio" and not source.startswith(_RIFF)
+            mime = next(found, _SPOKEN if raw else _USUAL[block.kind])
         inside = "fileData" if "fileUri" in out else "inlineData"
         draft.report.change(f"{where}.mime", draft.to(f"{inside}.mimeType"), f"unstated; taken for {mime}")
     if mime is not None:

@@ -17,6 +17,7 @@ from dragoman.dialects.openai_chat.messages import decode_messages, encode_messa
 from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
 from dragoman.dialects.openai_chat.reasoning import MEMBERS as REASONING
 from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_reasoning
+from dragoman.dialects.openai_chat.sound import speak
 from dragoman.dialects.openai_chat.terms import NAME, PATH, REFUSED, TIERS, leftovers, restore
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
 from dragoman.errors import WireError
@@ -337,6 +338,8 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         body["modalities"] = list(output.modalities)
     if output.audio is not None:
         body["audio"] = output.audio
+    if not draft.own and "audio" in body.get("modalities", ()):
+        speak(body, draft)
     if output.verbosity is not None:
         body["verbosity"] = output.verbosity
 

@@ -1,4 +1,4 @@
-"""Sound in answers of other dialects: the `audio` member, in the format that the client asked for.
+"""Sound of other dialects: how it is asked for, and the `audio` member of answers, in the client's format.
 
 Models that speak send raw samples. A whole answer makes a WAV file of them, or leaves them as `pcm16`; a
 stream is `pcm16`, as at OpenAI. Nothing here encodes sound: a client that asked for another format gets WAV,
@@ -56,6 +56,35 @@ def has_sound(block: ir.Media, draft: Draft, where: str) -> bool:
         draft.report.lose(where, "an answer holds a sound as data only")
         return False
     return True
+
+
+# --- Asking ------------------------------------------------------------------------------------
+
+VOICES: Final = frozenset(
+    {
+        *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage"),
+        *("shimmer", "verse"),
+    }
+)
+"""https://platform.openai.com/docs/guides/text-to-speech"""
+VOICE: Final = "alloy"
+"""The voice for names that are no voice here."""
+
+
+def speak(body: dict[str, Any], draft: Draft) -> None:
+    """Another dialect's wish for sound as this API takes it: with words beside it, a voice and a format."""
+    report = draft.report
+    if "text" not in body["modalities"]:
+        body["modalities"] = ["text", *body["modalities"]]
+        report.change("output.modalities", "modalities", "sound comes with its text here")
+    stated = body.get("audio") or {}
+    audio = body["audio"] = {"voice": VOICE, "format": _SAMPLES, **stated}
+    voice = audio["voice"]
+    if not stated:
+        report.add("audio", "this API demands a voice and a format")
+    elif isinstance(voice, str) and voice not in VOICES:
+        report.lose("output.audio.voice", f"there is no voice {voice} here: {VOICE} speaks", "quality")
+        audio["voice"] = VOICE
 
 
 # --- Whole answers -----------------------------------------------------------------------------

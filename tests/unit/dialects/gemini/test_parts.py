@@ -436,3 +436,14 @@ def test_what_the_providers_tools_did_returns_in_any_history(part: dict[str, Any
 def test_data_that_are_no_text_are_kept_whole() -> None:
     part = {"inlineData": {"mimeType": "image/png", "data": [1]}}
     assert decode_part(part) == ir.Native("gemini", "inlineData", part)
+
+
+@pytest.mark.parametrize(
+    ("data", "mime"),
+    [("AAAA", "audio/L16;codec=pcm;rate=24000"), ("UklGRiQ=", "audio/wav"), ("SUQzBAA=", "audio/mpeg")],
+)
+def test_sound_of_an_answer_that_states_no_type(data: str, mime: str) -> None:
+    """Chat's answers do not say what they were asked for; asked by this protocol's clients it is samples."""
+    report = Report("gemini", "response")
+    part = encode_part(ir.Media("audio", data=data), Draft(report, own=False, answer=True), "here")
+    assert part == {"inlineData": {"mimeType": mime, "data": data}}

@@ -14,7 +14,7 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionAudio, ChatCompletionChunk
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
+from dragoman.dialects.dialect import Reply, Target
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat import DIALECT
 from dragoman.dialects.openai_chat.sound import Joined
@@ -295,3 +295,47 @@ def test_each_piece_can_be_played_alone_and_all_of_them_together(sizes: list[int
 def test_broken_pieces_pass_as_they_are() -> None:
     joined = Joined()
     assert joined.feed("YWJj") + joined.feed("A") + joined.close() == "YWJjA"
+
+
+# --- Asking --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("modalities", "audio", "body", "said"),
+    [
+        (
+            ("audio",),
+            {"voice": "Kore", "format": "pcm16"},
+            {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "pcm16"}},
+            {"output.audio.voice": "quality"},
+        ),
+        (
+            ("text", "audio"),
+            {"voice": "echo", "format": "wav"},
+            {"modalities": ["text", "audio"], "audio": {"voice": "echo", "format": "wav"}},
+            {},
+        ),
+        (
+            ("audio",),
+            None,
+            {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "pcm16"}},
+            {},
+        ),
+        (
+            ("audio",),
+            {"voice": {"id": "v"}},
+            {"modalities": ["text", "audio"], "audio": {"voice": {"id": "v"}, "format": "pcm16"}},
+            {},
+        ),
+        (("text", "image"), None, {"modalities": ["text", "image"]}, {}),
+    ],
+)
+def test_other_protocols_wishes_for_sound(
+    modalities: tuple[str, ...], audio: dict[str, Any] | None, body: dict[str, Any], said: dict[str, str]
+) -> None:
+    output = ir.Output(modalities=modalities, audio=audio)
+    request = ir.Request(FOREIGN, "m", (ir.Message("user", (ir.Text("Hi"),)),), output=output)
+    report = Report(DIALECT.name)
+    written = DIALECT.encode_request(request, Target(report)).body
+    assert {key: written[key] for key in ("modalities", "audio") if key in written} == body
+    assert lost(report) == said
