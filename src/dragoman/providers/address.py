@@ -61,6 +61,8 @@ def host_url(stated: str, *, port: int, path: str) -> str:
         number = parts.port or (None if scheme else port)
     except ValueError:
         return text
+    if "@" in host:
+        return text if scheme else f"http://{text}"
     name = _LISTENING.get(parts.hostname or "", parts.hostname or "")
     shown = f"[{name}]" if ":" in name else name
     at = "" if number is None else f":{number}"

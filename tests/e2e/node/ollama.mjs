@@ -71,13 +71,13 @@ const parts = {
   },
 
   async "names made here"() {
-    await client.copy({ source: model, destination: "mine" });
-    const steps = await gathered(await client.create({ model: "ours", from: "mine", system: "Hm.", stream: true }));
+    await client.copy({ source: model, destination: "first" });
+    const steps = await gathered(await client.create({ model: "ours", from: "first", system: "Hm.", stream: true }));
     assert.equal(steps.at(-1).status, "success");
     assert.equal((await client.chat({ model: "ours", messages: user("Hi") })).model, "ours");
     assert.equal((await client.pull({ model: "ours" })).status, "success");
-    for (const name of ["mine", "ours"]) await client.delete({ model: name });
-    await assert.rejects(client.show({ model: "mine" }), { status_code: 404 });
+    for (const name of ["first", "ours"]) await client.delete({ model: name });
+    await assert.rejects(client.show({ model: "first" }), { status_code: 404 });
   },
 
   async failures() {

@@ -158,7 +158,7 @@ async def test_losses_are_named_in_the_words_of_a_prompt(stage: Stage) -> None:
     got = await call(stage, "POST", "/api/generate", body, {"x-dragoman-report": "1"})
     lost = [loss["path"] for loss in json.loads(got.headers["x-dragoman-report"])["losses"]]
     assert "$.options.mirostat" in lost
-    body |= {"prompt": "What?", "images": ["AAAA"], "options": {}}
+    body |= {"prompt": "What?", "images": ["no base64!"], "options": {}}
     got = await call(stage, "POST", "/api/generate", body)
     assert got.status == 400
     assert "messages" not in got.body["error"]

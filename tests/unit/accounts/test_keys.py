@@ -147,3 +147,39 @@ def test_only_loopback_is_loopback(host: str, loopback: bool) -> None:
 def test_whom_nobody_named_is_called_by_the_key_alone() -> None:
     assert unnamed("key-a") == unnamed("key-a") != unnamed("key-b")
     assert "key-a" not in unnamed("key-a")
+
+
+def test_a_key_that_the_path_begins_with_is_believed_before_all() -> None:
+    headers = {"authorization": "Bearer key-b"}
+    assert KEYS.authenticate(headers, "key-c", "key-a") == Caller("ann")
+    assert isinstance(KEYS.authenticate(headers, "key-c", "key-x"), ir.Fault)
+    assert KEYS.authenticate(headers, None, "") == Caller("bob", frozenset({"m"}))
+
+
+KEYLESS = ClientKeys(KNOWN, required=True, keyless={"ollama": Caller("nobody")})
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.0.1", "::1"])
+@pytest.mark.parametrize("host", ["", "localhost:8080", "127.0.0.1", "[::1]:8080"])
+def test_a_face_may_be_keyless_on_this_machine(peer: str, host: str) -> None:
+    assert KEYLESS.keyless("ollama", {"host": host}, peer) == Caller("nobody")
+    assert KEYLESS.keyless("anthropic", {"host": host}, peer) is None
+    assert KEYS.keyless("ollama", {"host": host}, peer) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "peer"),
+    [
+        ({}, "192.0.2.1"),
+        ({}, ""),
+        ({"host": "elsewhere.example"}, "127.0.0.1"),
+        ({"authorization": "Bearer wrong"}, "127.0.0.1"),
+        ({"x-api-key": "wrong"}, "127.0.0.1"),
+        *(
+            ({name: "192.0.2.1"}, "127.0.0.1")
+            for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+        ),
+    ],
+)
+def test_whoever_may_be_somewhere_else_needs_a_key(headers: dict[str, str], peer: str) -> None:
+    assert KEYLESS.keyless("ollama", headers, peer) is None

@@ -160,3 +160,35 @@ def test_what_is_no_base_url_says_why_and_shows_no_password(spelled: str, senten
 def test_a_provider_that_nobody_knows_needs_an_address() -> None:
     with pytest.raises(ValueError, match="needs a base_url"):
         base_url(None, "openai_chat", None)
+
+
+# What OLLAMA_HOST may hold, as Ollama's own clients read it.
+HOSTS = [
+    ("", "http://127.0.0.1:11434/v1"),
+    ("example.com", "http://example.com:11434/v1"),
+    ("example.com/", "http://example.com:11434/v1"),
+    (":56789", "http://127.0.0.1:56789/v1"),
+    (" 1.2.3.4:56789 ", "http://1.2.3.4:56789/v1"),
+    ('"1.2.3.4"', "http://1.2.3.4:11434/v1"),
+    ("0.0.0.0", "http://127.0.0.1:11434/v1"),
+    ("0.0.0.0:80", "http://127.0.0.1/v1"),
+    ("http://0.0.0.0:11434", "http://127.0.0.1:11434/v1"),
+    ("[::]:11434", "http://[::1]:11434/v1"),
+    ("::1", "http://[::1]:11434/v1"),
+    ("http://example.com", "http://example.com/v1"),
+    ("https://example.com", "https://example.com/v1"),
+    ("https://example.com:56789/path/", "https://example.com:56789/path/v1"),
+    ("example.com:56789/path", "http://example.com:56789/path/v1"),
+]
+
+
+@pytest.mark.parametrize(("stated", "expected"), HOSTS)
+def test_a_host_as_a_servers_own_clients_spell_it(stated: str, expected: str) -> None:
+    url = address.host_url(stated, port=11434, path="/v1")
+    assert address.base_url(url, path="/v1") == expected
+
+
+@pytest.mark.parametrize("stated", ["http://h:99999", "ftp://h", "h h", "http://u:p@h", "u:p@h"])
+def test_a_host_that_is_none_is_refused(stated: str) -> None:
+    with pytest.raises(ValueError, match="the address"):
+        address.base_url(address.host_url(stated, port=11434, path="/v1"))

@@ -378,3 +378,16 @@ def test_routes_are_values() -> None:
     with pytest.raises(AttributeError):
         route.asked = "x"  # type: ignore[misc]
     assert msgspec.structs.replace(route) == route
+
+
+def test_names_can_stand_beside_those_of_the_configuration() -> None:
+    configured = table()
+    made = msgspec.structs.replace(configured.resolve("gpt"), asked="mine", created=7)
+    more = configured.also({"mine": made})
+    assert more.resolve("mine") == more.find("mine") == made
+    assert more.states("mine")
+    assert next(entry.created for entry in more.entries() if entry.id == "mine") == 7
+    assert more.resolve("gpt") == configured.resolve("gpt")
+    assert configured.find("mine") is None
+    assert not configured.states("mine")
+    assert more.also({}).find("mine") is None

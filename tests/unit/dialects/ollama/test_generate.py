@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 
+from dragoman import ir
+from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.ollama import DIALECT, GENERATE
 from dragoman.dialects.ollama.check import check
 from dragoman.dialects.ollama.generate import chat_body, generated, generated_lines, is_load, place
+from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
-from tests.unit.dialects.ollama.speaking import PNG, answer, last, line, wire
+from tests.unit.dialects.ollama.speaking import PNG, answer, last, line, reply, wire
 
 COMMAND_LINE: dict[str, Any] = {
     "model": "m",
@@ -111,3 +116,73 @@ def test_places(where: str, path: str) -> None:
 
 def test_without_system_text_the_first_message_is_the_prompt() -> None:
     assert place({"system": "", "prompt": "p"}, "$.messages[0]") == "$.prompt"
+
+
+# --- As a dialect ------------------------------------------------------------------------------
+
+
+def asked(**members: Any) -> WireRequest:
+    return WireRequest("chat", {"model": "m", "prompt": "Hi", **members})
+
+
+def test_a_prompt_is_read_as_a_conversation() -> None:
+    request = GENERATE.decode_request(asked(system="Be kind.", images=[PNG], think="low", keep_alive="1m"))
+    assert [(message.role, type(message.blocks[0])) for message in request.messages] == [
+        ("system", ir.Text),
+        ("user", ir.Text),
+    ]
+    assert isinstance(request.messages[1].blocks[1], ir.Media)
+    assert request.extra == {"ollama": {"keep_alive": "1m"}}
+    assert GENERATE.brief(asked(stream=False)).stream is False
+    assert GENERATE.brief(asked()).stream is True
+
+
+@pytest.mark.parametrize(
+    ("members", "where"),
+    [
+        ({"prompt": 7}, "prompt"),
+        ({"images": ["no base64!"]}, "images[0]"),
+        ({"options": {"seed": "x"}}, "options.seed"),
+        ({"raw": True}, "raw"),
+        ({"top_logprobs": 21}, "top_logprobs"),
+    ],
+)
+def test_mistakes_are_told_in_its_own_words(members: dict[str, Any], where: str) -> None:
+    with pytest.raises(WireError) as wrong:
+        GENERATE.check(asked(**members))
+    assert wrong.value.path == where
+    assert "messages" not in wrong.value.message
+    GENERATE.check(asked(system="", context=[], template="", suffix=""))
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ("messages[0].blocks[0]", "$.system"),
+        ("messages[1].blocks[0]", "$.prompt"),
+        ("sampling.seed", "$.options.seed"),
+        ("output.schema.type", "$.format.type"),
+    ],
+)
+def test_places_are_those_of_the_prompt(where: str, found: str) -> None:
+    assert GENERATE.located(asked(system="S"))(where) == found
+    assert GENERATE.located(WireRequest("chat", {}))("messages[0].blocks[0]") == "$.prompt"
+
+
+def test_answers_and_streams_have_their_text_at_the_top() -> None:
+    response = DIALECT.decode_response(answer({"content": "Hello", "thinking": "Hm"}), STANDARD)
+    whole = GENERATE.encode_response(response, reply())
+    assert (whole["response"], whole["thinking"], "message" in whole) == ("Hello", "Hm", False)
+    encoder = GENERATE.stream_encoder(reply())
+    written = b"".join(encoder.feed(event) for event in ir.unfold(response))
+    lines = [json.loads(one) for one in written.splitlines()]
+    assert "".join(one["response"] for one in lines) == "Hello"
+    assert lines[-1]["done"] is True
+    assert encoder.ping() == b""
+    broken = json.loads(encoder.feed(ir.Error(ir.Fault("upstream", "gone"))))
+    assert broken["error"] == "gone"
+
+
+def test_no_provider_is_asked_in_it() -> None:
+    assert GENERATE not in DIALECTS.values()
+    assert not GENERATE.paths

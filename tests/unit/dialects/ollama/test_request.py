@@ -76,13 +76,18 @@ def test_no_options_are_none() -> None:
 
 def test_what_sampling_cannot_say_is_named() -> None:
     report = Report("ollama")
-    sampling = ir.Sampling(n=2, logit_bias={"5": 1.0}, seed=-3)
+    sampling = ir.Sampling(logit_bias={"5": 1.0}, seed=-3)
     assert "options" not in written(foreign(sampling=sampling), report)
     assert lost(report) == {
-        "sampling.n": "meaning",
         "sampling.logit_bias": "meaning",
         "sampling.seed": "hint",
     }
+
+
+def test_several_answers_are_refused() -> None:
+    with pytest.raises(WireError) as caught:
+        written(foreign(sampling=ir.Sampling(n=2)))
+    assert (caught.value.path, caught.value.code) == ("sampling.n", "unsupported_value")
 
 
 def test_one_answer_is_no_loss() -> None:
@@ -152,18 +157,30 @@ def test_a_model_that_does_not_think_is_not_asked_to() -> None:
 
 def test_forms() -> None:
     assert read(format="json").output == ir.Output("json")
-    assert read(format=SCHEMA).output == ir.Output("schema", SCHEMA)
+    assert read(format=SCHEMA).output == ir.Output("schema", SCHEMA, strict=True)
     assert read(format="").output is None
     report = Report("ollama")
     output = ir.Output("schema", SCHEMA, "name", "what it is", strict=True, verbosity="low")
-    assert written(foreign(output=output), report)["format"] == SCHEMA
-    assert lost(report) == {
-        "output.name": "hint",
-        "output.description": "quality",
-        "output.verbosity": "quality",
-    }
+    told = {**SCHEMA, "title": "name", "description": "what it is"}
+    assert written(foreign(output=output), report)["format"] == told
+    assert lost(report) == {"output.verbosity": "quality"}
     assert written(foreign(output=ir.Output("json")))["format"] == "json"
     assert "format" not in written(foreign(output=ir.Output("text")))
+
+
+def test_a_schema_that_has_its_own_title() -> None:
+    report = Report("ollama")
+    schema = {**SCHEMA, "title": "another"}
+    assert written(foreign(output=ir.Output("schema", schema, "name")), report)["format"] == schema
+    assert lost(report) == {"output.name": "hint"}
+
+
+def test_thoughts_are_shown_as_they_are() -> None:
+    report = Report("ollama")
+    written(foreign(reasoning=ir.Reasoning(effort="high", summary="auto", visible=True)), report)
+    assert lost(report) == {}
+    written(foreign(reasoning=ir.Reasoning(effort="high", summary="concise", visible=False)), report)
+    assert lost(report) == {"reasoning.summary": "hint", "reasoning.visible": "hint"}
 
 
 def test_answers_that_are_no_text_are_refused() -> None:
