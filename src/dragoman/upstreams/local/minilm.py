@@ -11,8 +11,8 @@ import importlib
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeAlias
 
 from dragoman.upstreams.local.engine import EngineRefused, missing_engine
 from dragoman.upstreams.local.protocol import Embed, Embedded, Options
@@ -64,15 +64,14 @@ class MiniLMModel:
 
     def answer(self, order: Embed, cancelled: Callable[[], bool]) -> Embedded | None:
         """The vectors of the order's texts, each of length 1; None once it is cancelled."""
-        read = [self._vocabulary.encode(text, LONGEST) for text in order.texts]
-        tokens = [ids for ids, _ in read]
-        vectors: list[bytes] = []
-        for batch in _batches(tokens):
+        vectors, cut, count = list[bytes](), list[int](), 0
+        for batch in _batches(self._vocabulary.encode(text, LONGEST) for text in order.texts):
             if cancelled():
                 return None
-            vectors += self._vectors(batch, order.dimensions or WIDTH)
-        cut = tuple(index for index, (_, whole) in enumerate(read) if not whole)
-        return Embedded(order.id, tuple(vectors), sum(map(len, tokens)), cut)
+            cut += [len(vectors) + index for index, (_, whole) in enumerate(batch) if not whole]
+            count += sum(len(ids) for ids, _ in batch)
+            vectors += self._vectors([ids for ids, _ in batch], order.dimensions or WIDTH)
+        return Embedded(order.id, tuple(vectors), count, tuple(cut))
 
     def cancel(self) -> None:
         """Nothing to interrupt: a pass takes less than a second."""
@@ -133,16 +132,21 @@ class MiniLMModel:
         return centred / spread * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
 
 
-def _batches(texts: Sequence[list[int]]) -> Iterator[list[list[int]]]:
+_Read: TypeAlias = tuple[list[int], bool]
+"""The tokens of a text, and whether they are all of it."""
+
+
+def _batches(texts: Iterable[_Read]) -> Iterator[list[_Read]]:
     """The texts in their order, in passes of about `_AT_ONCE` tokens."""
-    batch: list[list[int]] = []
+    batch: list[_Read] = []
     size = 0
-    for ids in texts:
-        if batch and size + len(ids) > _AT_ONCE:
+    for text in texts:
+        length = len(text[0])
+        if batch and size + length > _AT_ONCE:
             yield batch
             batch, size = [], 0
-        batch.append(ids)
-        size += len(ids)
+        batch.append(text)
+        size += length
     if batch:
         yield batch
 

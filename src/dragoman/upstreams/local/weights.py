@@ -176,6 +176,12 @@ def known(name: str) -> Weights | None:
     return next((row for row in WEIGHTS if wanted == row.id or wanted in row.aliases), None)
 
 
+def may_chat(name: str) -> bool:
+    """Whether a listed name may be a chat model's: any but those of embedded models for other work."""
+    row = known(name.removeprefix("local/"))
+    return row is None or row.operation == "chat"
+
+
 def find(weights: Weights) -> Path | None:
     """The installed file, None where the package is absent, of another version or incomplete.
 

@@ -26,6 +26,8 @@ class Whisper:
     def __init__(self) -> None:
         # The package is a client of the model hub too, and must never ask it.
         os.environ["HF_HUB_OFFLINE"] = "1"
+        # As for llama.cpp: threads that wait by spinning take the processor from those that work.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         try:
             self._native = importlib.import_module("faster_whisper")
         except ImportError as error:

@@ -77,6 +77,30 @@ def test_other_names_are_unknown() -> None:
     assert weights.known("smollm2:1.7b") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("smollm2:135m", True),
+        ("local/smollm2:135m", True),
+        ("gpt-5", True),
+        ("whisper-1", True),
+        ("local/all-minilm:l6-v2", False),
+        ("hibari", False),
+    ],
+)
+def test_models_for_other_work_are_not_chosen_for_a_chat(name: str, expected: bool) -> None:
+    assert weights.may_chat(name) is expected
+
+
+def test_a_model_without_its_engine_says_which_extra_brings_it() -> None:
+    row = msgspec.structs.replace(SMOLLM2, modules=("json", "a_module_that_is_not_there"), extra="speech")
+    assert weights.lacks(row) == ("a_module_that_is_not_there",)
+    assert weights.remedy(row).startswith("`pip install 'dragoman[speech]'`, then `dragoman models install")
+    assert weights.remedy(msgspec.structs.replace(row, modules=("json",))) == (
+        "`dragoman models install smollm2:135m`"
+    )
+
+
 def test_the_requirements_name_the_same_packages_and_hashes() -> None:
     lines = (ROOT / "requirements" / "models.txt").read_text(encoding="utf-8").splitlines()
     listed = "".join(f"{line}\n" for line in lines if not line.lstrip().startswith("#"))
@@ -127,3 +151,10 @@ def test_absent_weights_cannot_be_verified_and_the_way_out_is_named(tmp_path: Pa
 @pytest.mark.local_model
 def test_the_installed_weights_are_genuine() -> None:
     assert weights.verify(SMOLLM2).stat().st_size == SMOLLM2.size
+
+
+@pytest.mark.media_model
+@pytest.mark.parametrize("row", weights.WEIGHTS[1:], ids=lambda row: str(row.id))
+def test_the_installed_weights_of_other_work_are_genuine(row: Weights) -> None:
+    assert weights.verify(row).stat().st_size == row.size
+    assert weights.lacks(row) == ()

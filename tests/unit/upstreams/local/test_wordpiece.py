@@ -47,7 +47,7 @@ def test_no_more_is_read_than_is_kept() -> None:
     assert (len(tokens), whole) == (256, False)
 
 
-@pytest.mark.local_model
+@pytest.mark.media_model
 @pytest.mark.parametrize(
     "text",
     [
@@ -60,8 +60,7 @@ def test_no_more_is_read_than_is_kept() -> None:
 def test_the_real_vocabulary_is_read_as_its_authors_library_reads_it(text: str) -> None:
     tokenizers = pytest.importorskip("tokenizers")
     path = weights.find(weights.WEIGHTS[1])
-    if path is None:
-        pytest.skip("all-minilm:l6-v2 is not installed")
+    assert path is not None
     with zipfile.ZipFile(path) as archive:
         source = archive.read("tokenizer.json").decode()
     reference = tokenizers.Tokenizer.from_str(source)
