@@ -37,6 +37,7 @@ from dragoman.seams import SYSTEM, Seams
 from dragoman.sessions import Remembering
 from dragoman.state.store import StoreFailed
 from dragoman.upstreams.local.upstream import LocalUpstream
+from dragoman.upstreams.local.weights import may_chat
 from dragoman.upstreams.upstream import Upstream
 from dragoman.upstreams.wire import WireUpstream
 from dragoman.version import __version__
@@ -274,14 +275,7 @@ class Gateway:
         """A model to chat with: the default one, else the first whose provider is real."""
         if self.config.default_model is not None:
             return self.config.default_model
-        local = self.local
-        entries = [
-            entry
-            for entry in self.entries()
-            if local is None
-            or entry.provider != local.name
-            or local.performs("chat", entry.deployment.partition("/")[2])
-        ]
+        entries = [entry for entry in self.entries() if may_chat(entry.deployment)]
         real = [entry.id for entry in entries if entry.provider != "simulate"]
         return next(iter(real or [entry.id for entry in entries]), None)
 

@@ -142,14 +142,16 @@ async def health(probe: Probe) -> str:
 
 
 async def model_list(probe: Probe) -> str:
-    """The model list has OpenAI's shape. Without --model its first entry is asked from here on."""
+    """The model list has OpenAI's shape. Without --model its first entry that chats is asked from here on."""
+    from dragoman.upstreams.local.weights import may_chat
+
     answer = await probe.call("GET", f"{probe.base}/models")
     answer.expect(200)
     _require(answer.body["object"] == "list", f"object {answer.body['object']!r}")
     ids = [model["id"] for model in answer.body["data"]]
     _require(bool(ids), "no model is listed")
     if probe.model is None:
-        probe.model = str(ids[0])
+        probe.model = next(filter(may_chat, map(str, ids)), str(ids[0]))
     return f"{len(ids)} models; asking {probe.model}"
 
 
