@@ -61,7 +61,8 @@ class Operating:
 
     async def run(self) -> None:
         """Ask, and deliver the answer. Raises RequestFailed."""
-        upstream = self._upstream
+        upstream, work = self._upstream, self._work
+        work.ending = told_in_band if work.streams else None  # a heartbeat may have begun the stream
         if not isinstance(upstream, WireUpstream):
             await self._perform(upstream)
         elif self._relayed:
@@ -77,19 +78,25 @@ class Operating:
         answer = await self._ask(upstream, outgoing, work.passed_headers)
         try:
             passed = work.face.passes(answer.headers)
-            if work.streams or passes_as_stream(answer):
+            if streams(answer) or (not work.streams and passes_as_stream(answer)):
                 await self._pass(upstream, answer, passed)
                 return
             payload = await self._read(answer)
         finally:
             answer.close()
+        told: tuple[Payload, ir.Usage | None] | None = None
+        response: Outcome | None = None
         try:
-            told = relay.response(work.wire, payload, work.shown)
-            if told is None:
+            if not work.streams:
+                told = relay.response(work.wire, payload, work.shown)
+            if told is None:  # it is no stream, or not what was asked for
                 response = work.codec.decode_response(payload, work.job)
-                told = self._encoded_answer(work.codec.join((response,), work.job, call.model))
         except WireError as error:
             raise unreadable(upstream.name, error) from error
+        if response is not None:
+            await self._deliver(work.codec.join((response,), work.job, call.model), passed)
+            return
+        assert told is not None
         self._record.first = self._now()
         payload, work.exchange.usage = told
         await self._delivery.payload(payload, call, passed)
@@ -188,7 +195,8 @@ class Operating:
         work.exchange.losses, work.exchange.changes = self._call.report.located(work.locate())
         work.hold_strict()
 
-    async def _deliver(self, response: Outcome) -> None:
+    async def _deliver(self, response: Outcome, passed: Headers = ()) -> None:
+        """An answer in the client's words. passed: the upstream's headers that may pass."""
         work, codec = self._work, self._work.codec
         self._record.first = self._now()
         if work.streams and codec.encode_stream is not None:
@@ -197,11 +205,11 @@ class Operating:
             data = codec.encode_stream(response, reply)
             self._delivery.lost(reply.report)
             work.ending = told_in_band
-            await self._delivery.begin(self._call, self._record, ())
+            await self._delivery.begin(self._call, self._record, passed)
             await work.client.end(data)
             return
         payload, work.exchange.usage = self._encoded_answer(response)
-        await self._delivery.payload(payload, self._call, ())
+        await self._delivery.payload(payload, self._call, passed)
 
     def _encoded_answer(self, response: Outcome) -> tuple[Payload, ir.Usage | None]:
         """An answer in the client's words, and what it cost."""

@@ -23,6 +23,7 @@ from dragoman.exchange import Exchange, Mode
 from dragoman.providers.resources import PATHS
 from dragoman.routing.route import Entry
 from dragoman.server import generate_content
+from dragoman.server.audio import AudioApi
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
@@ -120,6 +121,9 @@ class PathTable:
                 self._prefixes.append((before, after, "model", named))
             else:
                 self._add(before, methods)
+        for below, methods in AudioApi(self._gateway, partial(self._inbound, face)).paths():
+            for path in ("/v1" + below, below):
+                self._add(path, methods)
 
     def _add_messages(self) -> None:
         face = DIALECTS[NAME]

@@ -23,6 +23,7 @@ from yarl import URL
 from dragoman import ir
 from dragoman.dialects.dialect import AnyAsking, Dialect, Framing, Operation, Outgoing, Target, WireRequest
 from dragoman.dialects.facts import Facts
+from dragoman.dialects.forms import edited
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
 from dragoman.routing.apis import Lesson, choose, lesson_of, taught
@@ -256,7 +257,9 @@ class WireUpstream:
         """The same for a request for another operation. What is merged into a form are texts."""
         target = Target(call.report, call.model, self.quirks, call.facts)
         wire = self.codec(operation).encode_request(request, target)
-        if call.body and not wire.fields:
+        if call.body and wire.fields:
+            wire.fields = edited(wire.fields, call.body)
+        elif call.body:
             wire.body = deep_merge(wire.body, call.body)
         return wire
 

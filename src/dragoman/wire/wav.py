@@ -11,11 +11,14 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
+from dragoman.errors import WireError
+
 _TYPES: Final = frozenset({"audio/l16", "audio/pcm"})
 _WIDTH: Final = 2
 _MOST: Final = {"rate": 1_000_000, "channels": 32}
 """Above these a header cannot hold them, and nobody plays them."""
 _HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
+_FORMAT: Final = struct.Struct("<HHIIHH")
 
 
 class Pcm(NamedTuple):
@@ -51,3 +54,24 @@ def wav(samples: bytes, pcm: Pcm) -> bytes:
         *(b"data", len(samples)),
     )
     return header + samples
+
+
+def unpacked(data: bytes) -> tuple[bytes, Pcm]:
+    """The samples of a WAV file, and how they are to be played. A file that was written without knowing its
+    length ends where its bytes end. Raises WireError for what is none, or has other samples.
+    """
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        raise WireError("it is no WAV file")
+    pcm, place = None, 12
+    while place + 8 <= len(data):
+        name, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
+        place += 8
+        if name == b"fmt " and size >= _FORMAT.size <= len(data) - place:
+            _, channels, rate, _, _, bits = _FORMAT.unpack_from(data, place)
+            pcm = Pcm(rate, channels) if bits == 8 * _WIDTH else None
+        elif name == b"data":
+            if pcm is None:
+                raise WireError("its samples do not have 16 bits")
+            return data[place : place + size], pcm
+        place += size + size % 2
+    raise WireError("it holds no samples")

@@ -49,9 +49,11 @@ from dragoman.dialects.gemini.request import (
 )
 from dragoman.dialects.gemini.response import decode_response, encode_response
 from dragoman.dialects.gemini.signatures import FOREIGN
+from dragoman.dialects.gemini.speech import SPEECH
 from dragoman.dialects.gemini.stream import StreamDecoder
 from dragoman.dialects.gemini.stream_encoder import StreamEncoder
 from dragoman.dialects.gemini.terms import NAME
+from dragoman.dialects.gemini.transcription import TRANSCRIPTION
 
 DIALECT = Dialect(
     name=NAME,
@@ -86,4 +88,5 @@ DIALECT = Dialect(
     foreign=(FOREIGN,),
     native=native,
     operations={"embed": EMBEDDING},
+    asked={"speech": SPEECH, "transcription": TRANSCRIPTION},
 )

@@ -39,7 +39,9 @@ from dragoman.dialects.mistral.moderation import MODERATION
 from dragoman.dialects.mistral.places import locate, place
 from dragoman.dialects.mistral.request import MAPS, brief, decode_request, encode_request
 from dragoman.dialects.mistral.response import decode_response, encode_response
+from dragoman.dialects.mistral.speech import SPEECH
 from dragoman.dialects.mistral.terms import NAME, PATH
+from dragoman.dialects.mistral.transcription import TRANSCRIPTION
 from dragoman.dialects.mistral.usage import decode_usage
 from dragoman.dialects.openai_chat.relay import ChatRelay, Words
 
@@ -78,4 +80,5 @@ DIALECT: Final = Dialect(
     features=frozenset({"schema", "json", "forced_thinking"}),
     place=place,
     operations={"embed": EMBEDDING, "moderation": MODERATION},
+    asked={"speech": SPEECH, "transcription": TRANSCRIPTION},
 )

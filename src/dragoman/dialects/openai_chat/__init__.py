@@ -32,7 +32,9 @@ from dragoman.dialects.openai_chat.relay import ChatRelay
 from dragoman.dialects.openai_chat.request import MAPS, brief, decode_request, encode_request
 from dragoman.dialects.openai_chat.rerank import RERANK
 from dragoman.dialects.openai_chat.response import decode_response, encode_response
+from dragoman.dialects.openai_chat.speech import SPEECH
 from dragoman.dialects.openai_chat.terms import NAME, PATH
+from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION
 
 DIALECT: Final = Dialect(
     name=NAME,
@@ -66,5 +68,11 @@ DIALECT: Final = Dialect(
     ),
     maps=MAPS,
     place=place,
-    operations={"embed": EMBEDDING, "moderation": MODERATION, "rerank": RERANK},
+    operations={
+        "embed": EMBEDDING,
+        "moderation": MODERATION,
+        "rerank": RERANK,
+        "speech": SPEECH,
+        "transcription": TRANSCRIPTION,
+    },
 )

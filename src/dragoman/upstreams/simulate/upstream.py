@@ -15,6 +15,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.errors import RequestFailed
+from dragoman.upstreams.simulate import sound
 from dragoman.upstreams.simulate.answer import answer
 from dragoman.upstreams.simulate.plan import Plan, told
 from dragoman.upstreams.simulate.plan import plan as planned
@@ -108,13 +109,34 @@ class SimulateUpstream:
                     param="dimensions",
                 )
             )
+        await self._pretend(call)
+        vectors = tuple(vector(item, length, self._seed) for item in request.inputs)
+        return ir.EmbedResponse(vectors, model=call.model)
+
+    async def speak(self, request: ir.SpeechRequest, call: Call) -> ir.SpeechResponse:
+        """Tones for a text, as `embed` gives vectors. Raises RequestFailed, also for a format that needs an
+        encoder.
+        """
+        output = request.output or "mp3"
+        if output not in sound.KINDS:
+            message = f"{self.name} speaks {', '.join(sound.KINDS)}, not {output[:64]}."
+            raise RequestFailed(ir.Fault("unsupported", message, code="unsupported_value", param="output"))
+        await self._pretend(call)
+        data = sound.spoken(request, output, self._seed)
+        return ir.SpeechResponse(data, output, sound.KINDS[output], sound.RATE, call.model)
+
+    async def transcribe(self, request: ir.TranscriptionRequest, call: Call) -> ir.TranscriptionResponse:
+        """Words for a recording, as `embed` gives vectors. Raises RequestFailed."""
+        await self._pretend(call)
+        return sound.written(request, call.model, self._seed)
+
+    async def _pretend(self, call: Call) -> None:
+        """Take the time, or fail, as the model's name tells."""
         plan = self._planned(call.model)
         wait = self._first_token if plan.wait is None else plan.wait
         await self._begin(math.inf if plan.silence == 0 else wait, call)
         if plan.status is not None:
             raise RequestFailed(_refusal(plan.status, plan.retry_after, self.name))
-        vectors = tuple(vector(item, length, self._seed) for item in request.inputs)
-        return ir.EmbedResponse(vectors, model=call.model)
 
     def _planned(self, model: str) -> Plan:
         try:

@@ -1,0 +1,96 @@
+"""Speech as Gemini is asked for it: generateContent with `responseModalities: ["AUDIO"]`.
+
+Specification: https://ai.google.dev/gemini-api/docs/speech-generation. The answer is raw samples, 24,000 a
+second, which become a WAV file or are "pcm" as they are; no other format can be had.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
+from dragoman.dialects.gemini.response import decode_response as decode_content
+from dragoman.dialects.gemini.terms import NAME, restore
+from dragoman.dialects.openai_chat import speech as family
+from dragoman.dialects.quirks import STANDARD
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_object
+from dragoman.wire.wav import Pcm, pcm_of, wav
+
+PATH: Final = "/models/{model}:generateContent"
+_FORMATS: Final = ("wav", "pcm")
+_WAV: Final = "audio/wav"
+_LOST: Final = {"speed": "Gemini is told how fast to speak in words alone"}
+
+
+def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
+    """The request in Gemini's words. Raises WireError for a format that it does not have."""
+    report = target.report
+    if request.output is None:
+        report.lose("output", "Gemini's sound is raw, so it comes as wav, not mp3", "quality")
+    elif request.output not in _FORMATS:
+        message = f"Gemini does not speak {request.output}; it speaks wav and pcm."
+        raise WireError(message, "output", "unsupported_value")
+    speech: dict[str, Any] = {}
+    if request.voice is not None:
+        speech["voiceConfig"] = {"prebuiltVoiceConfig": {"voiceName": request.voice}}
+    if request.language is not None:
+        speech["languageCode"] = request.language
+    text = request.text
+    if request.instructions is not None:
+        text = f"{request.instructions.rstrip(': ')}: {text}"
+        report.change("instructions", "contents[0].parts[0].text", "the text says first how to speak")
+    family.lose(request, report, _LOST)
+    body: dict[str, Any] = {
+        "contents": [{"role": "user", "parts": [{"text": text}]}],
+        "generationConfig": {"responseModalities": ["AUDIO"], "speechConfig": speech},
+    }
+    restore(body, request.extra, report, "")
+    return WireRequest("speech", body, path=PATH)
+
+
+def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
+    """The sound. Raises RequestFailed for an error inside a 200 and where there is no sound, WireError for
+    what is no answer.
+    """
+    answer = decode_content(decode_object(answered.data), STANDARD)
+    pieces = [
+        block
+        for candidate in answer.candidates[:1]
+        for block in candidate.blocks
+        if isinstance(block, ir.Media) and block.data is not None
+    ]
+    if not pieces:
+        raise RequestFailed(silent(answer, "sound"))
+    pcm = pcm_of(pieces[0].mime)
+    samples = b"".join(_decoded(piece) for piece in pieces)
+    usage = answer.usage
+    if pcm is None:
+        if pieces[0].mime != _WAV:
+            raise WireError(f"{pieces[0].mime} is no sound that is known", "candidates[0].content.parts")
+        return ir.SpeechResponse(samples, "wav", _WAV, None, answer.model, usage)
+    if request.output == "pcm" and pcm.channels == Pcm().channels:
+        return ir.SpeechResponse(samples, "pcm", family.KINDS["pcm"], pcm.rate, answer.model, usage)
+    return ir.SpeechResponse(wav(samples, pcm), "wav", _WAV, None, answer.model, usage)
+
+
+def _decoded(piece: ir.Media) -> bytes:
+    try:
+        return b64decode(piece.data or "", validate=True)
+    except ValueError as error:
+        raise WireError("it is not base64", "candidates[0].content.parts") from error
+
+
+def silent(answer: ir.Response, lacking: str) -> ir.Fault:
+    """Why an answer holds nothing of what was asked for: it was refused, or the model is of another kind."""
+    stop = answer.candidates[0].stop if answer.candidates else None
+    if stop is not None and stop.reason == "filter":
+        return ir.Fault("content_policy", f"The model refused to answer ({stop.raw}).", code="content_filter")
+    return ir.Fault("upstream", f"The model answered without {lacking}.", type=NAME, blame="upstream")
+
+
+SPEECH: Final = Asking(
+    paths=(PATH,), encode_request=encode_request, decode_response=decode_response, join=family.counted
+)

@@ -1,0 +1,96 @@
+"""Transcription as Gemini is asked for it: generateContent with the recording and a prompt that says what to
+do with it.
+
+Specification: https://ai.google.dev/gemini-api/docs/audio. The model knows what is said and not when, so
+answers with times cannot be had. The recording travels inside of JSON: 20 MB of request at most.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
+from dragoman.dialects.gemini.response import decode_response as decode_content
+from dragoman.dialects.gemini.speech import PATH, silent
+from dragoman.dialects.gemini.terms import restore
+from dragoman.dialects.openai_chat.transcription import TIMED
+from dragoman.dialects.quirks import STANDARD
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_object
+from dragoman.wire.sniff import media_type
+
+_WRITE: Final = (
+    "Transcribe the speech in this recording word for word. "
+    "Answer with the transcript alone; answer with nothing if nobody speaks."
+)
+_TRANSLATE: Final = (
+    "Translate the speech in this recording into English. "
+    "Answer with the translation alone; answer with nothing if nobody speaks."
+)
+_KINDS: Final = {
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "mpga": "audio/mpeg",
+    "mpeg": "audio/mpeg",
+    "m4a": "audio/mp4",
+    "mp4": "audio/mp4",
+    "ogg": "audio/ogg",
+    "oga": "audio/ogg",
+    "opus": "audio/ogg",
+    "flac": "audio/flac",
+    "aac": "audio/aac",
+    "aiff": "audio/aiff",
+    "webm": "audio/webm",
+}
+"""Media types by the ending of a name, for clients that state none."""
+
+
+def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
+    """The request in Gemini's words. Raises WireError for answers with times, and for a recording that is
+    named instead of being sent.
+    """
+    if request.output in TIMED:
+        message = f"Gemini does not tell when something is said, so it cannot answer as {request.output}."
+        raise WireError(message, "output", "unsupported_value")
+    audio = request.audio
+    if audio.url is not None:
+        raise WireError("Gemini takes the recording itself, not its address.", "audio", "unsupported_value")
+    text = _TRANSLATE if request.translate else _WRITE
+    if request.language is not None:
+        text += f" The language that is spoken is {request.language}."
+    if request.prompt is not None:
+        text += f"\nWhat may help to understand it: {request.prompt}"
+    part = {"inlineData": {"mimeType": _kind(audio), "data": b64encode(audio.data).decode()}}
+    body: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": text}, part]}]}
+    target.report.add("contents[0].parts[0].text", "a prompt that says what to do with the recording")
+    if request.temperature is not None:
+        body["generationConfig"] = {"temperature": request.temperature}
+    restore(body, request.extra, target.report, "")
+    return WireRequest("transcription", body, path=PATH)
+
+
+def _kind(audio: ir.File) -> str:
+    """What the recording is, as it begins, as it is stated, or by its name."""
+    if (sniffed := media_type(bytes(audio.data[:12]))) is not None and sniffed.startswith("audio/"):
+        return sniffed
+    if audio.kind is not None and audio.kind.startswith(("audio/", "video/")):
+        return audio.kind
+    return _KINDS.get((audio.name or "").rpartition(".")[2].lower(), "audio/mpeg")
+
+
+def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
+    """A whole answer. Raises RequestFailed for an error inside a 200 and for a refusal, WireError for what is
+    no answer.
+    """
+    answer = decode_content(decode_object(answered.data), STANDARD)
+    blocks = answer.candidates[0].blocks if answer.candidates else ()
+    text = "".join(block.text for block in blocks if isinstance(block, ir.Text)).strip()
+    stop = answer.candidates[0].stop if answer.candidates else None
+    if not text and stop is not None and stop.reason == "filter":
+        raise RequestFailed(silent(answer, "words"))
+    return ir.TranscriptionResponse(text, model=answer.model, usage=answer.usage)
+
+
+TRANSCRIPTION: Final = Asking(paths=(PATH,), encode_request=encode_request, decode_response=decode_response)

@@ -1,0 +1,76 @@
+"""Speech as Mistral is asked for it: POST /audio/speech, on OpenAI's path with other words.
+
+Specification: https://docs.mistral.ai/api/#tag/audio.speech, read in the form of the client mistralai 3.7.0.
+The sound comes inside of JSON. Mistral's "pcm" are 32-bit floats; whoever wants OpenAI's gets the samples of
+a WAV file.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
+from dragoman.dialects.mistral.terms import NAME
+from dragoman.dialects.openai_chat import heard
+from dragoman.dialects.openai_chat import speech as family
+from dragoman.dialects.openai_chat.terms import restore
+from dragoman.errors import WireError
+from dragoman.wire.wav import unpacked
+
+_FORMATS: Final = {"mp3": "mp3", "opus": "opus", "flac": "flac", "wav": "wav", "pcm": "wav"}
+"""What is asked for, by what is wished for."""
+_LOST: Final = {
+    "speed": "Mistral's voices have one speed",
+    "instructions": "Mistral takes no instructions beside the text",
+    "language": "with Mistral the voice decides the language",
+}
+
+
+def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
+    """The request in Mistral's words. Raises WireError for a format that it does not have."""
+    report = target.report
+    body: dict[str, Any] = {
+        "model": target.model if target.model is not None else request.model,
+        "input": request.text,
+    }
+    if request.voice is not None:
+        body["voice_id"] = request.voice
+    if (wished := request.output) is not None:
+        if wished not in _FORMATS:
+            message = f"Mistral does not speak {wished}; it speaks {', '.join(_FORMATS)}."
+            raise WireError(message, "output", "unsupported_value")
+        body["response_format"] = _FORMATS[wished]
+        if wished != _FORMATS[wished]:
+            report.change("output", "response_format", "the samples are taken out of a WAV file")
+    family.lose(request, report, _LOST)
+    restore(body, request.extra, report, "", NAME)
+    return WireRequest("speech", body, path=family.PATH)
+
+
+def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
+    """The sound. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    body = heard.object_of(answered.data)
+    written = body.get("audio_data") if isinstance(body, dict) else None
+    if not isinstance(written, str) or not written:
+        raise WireError("expected a string", "audio_data")
+    try:
+        data = b64decode(written, validate=True)
+    except ValueError as error:
+        raise WireError("it is not base64", "audio_data") from error
+    output, rate = request.output or family.USUAL, None
+    if output == "pcm":
+        data, pcm = unpacked(data)
+        if pcm.channels != 1:
+            raise WireError("expected one channel", "audio_data")
+        rate = pcm.rate
+    return ir.SpeechResponse(data, output, family.KINDS[output], rate)
+
+
+SPEECH: Final = Asking(
+    paths=(family.PATH,),
+    encode_request=encode_request,
+    decode_response=decode_response,
+    join=family.counted,
+)

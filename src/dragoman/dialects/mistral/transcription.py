@@ -1,0 +1,141 @@
+"""Transcription as Mistral is asked for it: POST /audio/transcriptions, a form as OpenAI's, with other words.
+
+Specification: https://docs.mistral.ai/capabilities/audio_transcription, read in the form of the client
+mistralai 3.7.0. The answer is always JSON. Times are told where they are asked for, of segments or of words,
+and not together with a stated language. It does not translate and takes no prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
+from dragoman.dialects.mistral.terms import NAME
+from dragoman.dialects.openai_chat import heard
+from dragoman.dialects.openai_chat import transcription as family
+from dragoman.dialects.openai_chat.terms import restore
+from dragoman.errors import WireError
+
+
+class _Segment(msgspec.Struct):
+    text: str
+    start: float | None = None
+    end: float | None = None
+    speaker_id: str | None = None
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_audio_seconds: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+
+
+class _Answer(msgspec.Struct):
+    text: str
+    model: str | None = None
+    language: str | None = None
+    segments: list[_Segment] | None = None
+    usage: _Usage | None = None
+
+
+# --- Requests ----------------------------------------------------------------------------------
+
+
+def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
+    """The request in Mistral's words. Raises WireError for a translation."""
+    report = target.report
+    if request.translate:
+        raise WireError(
+            "Mistral writes down what is said and does not translate it.", "translate", "unsupported_value"
+        )
+    times = _times(request)
+    if times == "segment" and "word" in request.timestamps:
+        report.lose("timestamps", "Mistral tells times of segments or of words, not of both", "quality")
+    language = request.language
+    if times is not None and language is not None:
+        report.lose("language", "Mistral tells times only where it finds out the language itself", "quality")
+        language = None
+    if request.prompt is not None:
+        report.lose("prompt", "Mistral takes no prompt beside a recording", "quality")
+    stated = (
+        ("model", target.model if target.model is not None else request.model),
+        ("file_url", request.audio.url),
+        ("language", language),
+        ("temperature", request.temperature),
+        ("diarize", request.output == "diarized_json" or None),
+        ("timestamp_granularities", None if times is None else [times]),
+    )
+    body: dict[str, Any] = {key: value for key, value in stated if value is not None}
+    restore(body, request.extra, report, "", NAME)
+    return WireRequest("transcription", body, path=family.PATH, fields=family.form_of(body, request.audio))
+
+
+def _times(request: ir.TranscriptionRequest) -> str | None:
+    """Of what times have to be asked for."""
+    if request.output not in family.TIMED:
+        return None
+    alone = request.output == "verbose_json" and set(request.timestamps) == {"word"}
+    return "word" if alone else "segment"
+
+
+# --- Answers -----------------------------------------------------------------------------------
+
+
+def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
+    """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
+    try:
+        answer = msgspec.convert(heard.object_of(answered.data), _Answer)
+    except msgspec.ValidationError as error:
+        raise WireError(str(error)) from error
+    times = _times(request)
+    told = None if times is None else _timed(answer.segments or ())
+    words, segments = None, told
+    if times == "word" and told is not None:
+        words, segments = tuple(ir.Word(one.text.strip(), one.start, one.end) for one in told), None
+    return ir.TranscriptionResponse(
+        answer.text,
+        answer.language,
+        segments=segments,
+        words=words,
+        model=answer.model,
+        usage=None if answer.usage is None else _usage(answer.usage),
+    )
+
+
+def _timed(told: Sequence[_Segment]) -> tuple[ir.Segment, ...] | None:
+    """The segments; None where one of them lacks its times."""
+    found = tuple(
+        ir.Segment(one.text, one.start, one.end, one.speaker_id)
+        for one in told
+        if one.start is not None and one.end is not None
+    )
+    return found if len(found) == len(told) else None
+
+
+def _usage(told: _Usage) -> ir.Usage:
+    """Mistral's prompt is what was written; the tokens of the recording come on top, as its total shows."""
+    details = told.prompt_tokens_details or _Details()
+    written, heard_, said = told.prompt_tokens or 0, details.audio_tokens or 0, told.completion_tokens or 0
+    apart = told.total_tokens == written + heard_ + said
+    entered = written + heard_ if apart else written
+    cached = min(details.cached_tokens or 0, entered)
+    detail: dict[str, Any] = {"input_audio": heard_, "input_text": entered - heard_} if heard_ else {}
+    if told.prompt_audio_seconds is not None:
+        detail[heard.SECONDS] = told.prompt_audio_seconds
+    return ir.Usage(entered - cached, cached or None, output=said, detail=detail or None)
+
+
+TRANSCRIPTION: Final = Asking(
+    paths=(family.PATH,), encode_request=encode_request, decode_response=decode_response
+)

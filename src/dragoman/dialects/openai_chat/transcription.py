@@ -1,0 +1,473 @@
+"""Transcription as OpenAI and its compatible vendors speak it, both directions: POST /audio/transcriptions,
+and /audio/translations for words in English.
+
+Specification: https://platform.openai.com/docs/api-reference/audio/createTranscription. Requests are forms:
+every value but the recording is a text. Answers have six forms. A vendor that takes the recording's address
+calls it `url` (Groq), or puts it in the place of the file (Together).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
+from dragoman.dialects.forms import edited, file_field, files, text_fields
+from dragoman.dialects.openai_chat import heard
+from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
+from dragoman.dialects.rules import Rule, a_string, missing, number, one_of, wrong_type
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import decode_head, encode, encode_head
+from dragoman.wire.multipart import Field
+from dragoman.wire.subtitles import Cue, cues_of, to_srt, to_vtt
+
+PATH: Final = "/audio/transcriptions"
+TRANSLATIONS: Final = "/audio/translations"
+OUTPUTS: Final = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
+TIMED: Final = frozenset({"srt", "vtt", "verbose_json", "diarized_json"})
+"""Answers that hold times."""
+MAPS: Final = frozenset(
+    {
+        *("model", "file", "url", "language", "prompt", "response_format", "temperature"),
+        *("timestamp_granularities", "stream"),
+    }
+)
+_ADDRESS: Final = ("https://", "http://")
+_TRUE: Final = frozenset({"true", "1"})
+_FALSE: Final = frozenset({"false", "0"})
+_UNTOLD: Final = {
+    "seek": 0,
+    "tokens": [],
+    "temperature": 0.0,
+    "avg_logprob": 0.0,
+    "compression_ratio": 0.0,
+    "no_speech_prob": 0.0,
+}
+"""What the specification requires of each segment, and no provider but OpenAI's kin tells."""
+
+
+# --- Requests ----------------------------------------------------------------------------------
+
+
+def _temperature(value: Any, path: str) -> None:
+    a_string(value, path)
+    try:
+        stated = float(value)
+    except ValueError:
+        stated = math.nan
+    if math.isnan(stated):
+        wrong_type(path, "a decimal", value)
+    number(0, 1)(stated, path)
+
+
+def _boolean(value: Any, path: str) -> None:
+    a_string(value, path)
+    if value.lower() not in _TRUE | _FALSE:
+        wrong_type(path, "a boolean", value)
+
+
+def _granularities(value: Any, path: str) -> None:
+    for index, item in enumerate(value if isinstance(value, list) else [value]):
+        one_of("word", "segment")(item, f"{path}[{index}]")
+
+
+def _url(value: Any, path: str) -> None:
+    a_string(value, path)
+    if not value.startswith(_ADDRESS):
+        raise WireError(f"Invalid '{path}': expected an http(s) address.", path, "invalid_value")
+
+
+_RULES: Final[dict[str, Rule]] = {
+    "model": a_string,
+    "url": _url,
+    "language": a_string,
+    "prompt": a_string,
+    "response_format": one_of(*OUTPUTS),
+    "temperature": _temperature,
+    "timestamp_granularities": _granularities,
+    "stream": _boolean,
+}
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
+    body = request.body
+    _check_file(request)
+    for key, value in body.items():
+        if (rule := _RULES.get(key)) is not None:
+            rule(value, key)
+
+
+def _check_file(request: WireRequest) -> None:
+    found, written = list(files(request.fields, "file")), request.body.get("file")
+    if len(found) + (written is not None) > 1:
+        raise WireError("Invalid 'file': expected one file.", "file", "invalid_value")
+    if isinstance(written, str) and not written.startswith(_ADDRESS):
+        wrong_type("file", "a file", written)
+    if found and not found[0].data:
+        raise WireError("Invalid 'file': the audio file is empty.", "file", "invalid_value")
+    if not found and written is None and request.body.get("url") is None:
+        missing("file")
+
+
+def model_of(wire: WireRequest) -> str | None:
+    """The model that is asked for."""
+    model: str | None = wire.body.get("model")
+    return model
+
+
+def streams(wire: WireRequest) -> bool:
+    """Whether events are asked for."""
+    return str(wire.body.get("stream", "")).lower() in _TRUE
+
+
+def decode_request(wire: WireRequest) -> ir.TranscriptionRequest:
+    """A checked request."""
+    body = wire.body
+    address = body.get("url") or body.get("file")
+    temperature, granularities = body.get("temperature"), body.get("timestamp_granularities", [])
+    return ir.TranscriptionRequest(
+        NAME,
+        model_of(wire),
+        next(files(wire.fields, "file"), None) or ir.File(url=address),
+        translate=wire.path == TRANSLATIONS,
+        language=body.get("language"),
+        prompt=body.get("prompt"),
+        output=body.get("response_format"),
+        temperature=None if temperature is None else float(temperature),
+        timestamps=tuple(granularities) if isinstance(granularities, list) else (granularities,),
+        stream=streams(wire),
+        extra=leftovers(body, MAPS),
+    )
+
+
+def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
+    """The request in this dialect's words."""
+    body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
+    stated = (
+        ("url", request.audio.url),
+        ("language", request.language),
+        ("prompt", request.prompt),
+        ("response_format", request.output),
+        ("temperature", request.temperature),
+        ("timestamp_granularities", list(request.timestamps) or None),
+        ("stream", request.stream or None),
+    )
+    body.update((key, value) for key, value in stated if value is not None)
+    restore(body, request.extra, target.report, "")
+    path = TRANSLATIONS if request.translate else PATH
+    return WireRequest("transcription", body, path=path, fields=form_of(body, request.audio))
+
+
+def form_of(body: Mapping[str, Any], audio: ir.File) -> tuple[Field, ...]:
+    """A request as a form, the recording last: so its reader knows what it is for."""
+    recording = () if audio.url is not None else (file_field("file", audio, "audio"),)
+    return (*text_fields(body), *recording)
+
+
+def locate(request: ir.TranscriptionRequest, where: str) -> str:
+    """A place in IR terms as a JSON path of a request."""
+    if where == "audio":
+        return "$.file" if request.audio.url is None else "$.url"
+    return "$." + _PLACES.get(where, where)
+
+
+_PLACES: Final = {
+    "output": "response_format",
+    "timestamps": "timestamp_granularities",
+    "translate": "model",  # the path says it, and another model could do it
+}
+
+
+# --- Answers: what comes in ----------------------------------------------------------------------
+
+
+class _Segment(msgspec.Struct):
+    text: str
+    start: float
+    end: float
+
+
+class _Word(msgspec.Struct):
+    word: str
+    start: float
+    end: float
+
+
+class _Answer(msgspec.Struct):
+    text: str
+    language: str | None = None
+    duration: float | None = None
+    segments: list[dict[str, Any]] | None = None
+    words: list[_Word] | None = None
+    model: str | None = None
+
+
+_ANSWER: Final = frozenset({*_Answer.__struct_fields__, "task", "usage"})
+_SEGMENT: Final = frozenset({*_Segment.__struct_fields__, "speaker"})
+
+
+def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.TranscriptionResponse:
+    """A whole answer, in any of the six forms. Raises RequestFailed for an error inside a 200, WireError for
+    what is no answer.
+    """
+    if not heard.is_json(answered.kind):
+        return _of_text(_text(answered.data), request.output)
+    body = heard.object_of(answered.data)
+    if isinstance(body, str):
+        return _of_text(body, request.output)
+    try:
+        answer = msgspec.convert(body, _Answer)
+        segments = None if answer.segments is None else tuple(map(_segment, answer.segments))
+    except msgspec.ValidationError as error:
+        raise WireError(str(error)) from error
+    return ir.TranscriptionResponse(
+        answer.text,
+        answer.language,
+        answer.duration,
+        segments,
+        None if answer.words is None else tuple(ir.Word(x.word, x.start, x.end) for x in answer.words),
+        answer.model,
+        heard.decode_usage(body.get("usage")),
+        leftovers(body, _ANSWER),
+    )
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise WireError("it is not UTF-8") from error
+
+
+def _of_text(text: str, output: str | None) -> ir.TranscriptionResponse:
+    if output not in {"srt", "vtt"}:
+        return ir.TranscriptionResponse(text.removesuffix("\n"))
+    segments = tuple(ir.Segment(cue.text, cue.start, cue.end) for cue in cues_of(text))
+    return ir.TranscriptionResponse(" ".join(one.text for one in segments), segments=segments)
+
+
+def _segment(told: dict[str, Any]) -> ir.Segment:
+    segment = msgspec.convert(told, _Segment)
+    speaker, detail = told.get("speaker"), {key: told[key] for key in told if key not in _SEGMENT}
+    return ir.Segment(
+        segment.text, segment.start, segment.end, None if speaker is None else str(speaker), detail or None
+    )
+
+
+# --- Answers: what goes out ----------------------------------------------------------------------
+
+Reply = OperationReply[ir.TranscriptionRequest]
+
+
+def encode_response(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
+    """The answer in the form that the client asked for. Raises RequestFailed where that needs times or
+    speakers and the provider told none.
+    """
+    return _WRITERS[reply.request.output or "json"](response, reply)
+
+
+def _json(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
+    body: dict[str, Any] = {"text": response.text}
+    restore(body, response.extra, reply.report, "")
+    return _priced(body, response)
+
+
+def _priced(body: dict[str, Any], response: ir.TranscriptionResponse) -> Payload:
+    if (usage := heard.encode_usage(response.usage, response.duration)) is not None:
+        body["usage"] = usage
+    return Payload(encode(body))
+
+
+def _plain(response: ir.TranscriptionResponse, _: Reply) -> Payload:
+    return Payload(response.text.encode() + b"\n", _TEXT)
+
+
+def _srt(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
+    return Payload(to_srt(_cues(response, reply)).encode(), _TEXT)
+
+
+def _vtt(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
+    return Payload(to_vtt(_cues(response, reply)).encode(), _TEXT)
+
+
+def _cues(response: ir.TranscriptionResponse, reply: Reply) -> list[Cue]:
+    return [Cue(one.start, one.end, one.text) for one in _segments(response, reply)]
+
+
+def _segments(response: ir.TranscriptionResponse, reply: Reply) -> Sequence[ir.Segment]:
+    """The segments; where there are only words, each is one. Silence has none."""
+    if response.segments is not None:
+        return response.segments
+    if response.words is not None:
+        return [ir.Segment(word.text, word.start, word.end) for word in response.words]
+    if response.text:
+        _refuse("This model's provider tells no times", reply)
+    return ()
+
+
+def _verbose(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
+    request = reply.request
+    body: dict[str, Any] = {
+        "task": "translate" if request.translate else "transcribe",
+        "language": _language(response, reply),
+        "duration": _duration(response, reply),
+        "text": response.text,
+    }
+    if "word" in request.timestamps:
+        if response.words is None and response.text:
+            _refuse("This model's provider tells no times of words", reply)
+        body["words"] = [
+            {"word": word.text, "start": word.start, "end": word.end} for word in response.words or ()
+        ]
+    if "segment" in request.timestamps or not request.timestamps:
+        told = _segments(response, reply)
+        if any("tokens" not in (one.detail or {}) for one in told):
+            reason = "this provider tells no tokens and likelihoods of segments; they stand as none and 0"
+            reply.report.lose("segments", reason, "hint")
+        body["segments"] = [_full(one, index) for index, one in enumerate(told)]
+    restore(body, response.extra, reply.report, "")
+    usage = response.usage
+    if usage is not None and usage.input is not None and heard.SECONDS not in (usage.detail or {}):
+        response = msgspec.structs.replace(response, usage=None)  # this form tells seconds
+    return _priced(body, response)
+
+
+def _full(one: ir.Segment, index: int) -> dict[str, Any]:
+    """A segment with all members, in OpenAI's order."""
+    stated = _UNTOLD | (one.detail or {})
+    first = {
+        "id": stated.pop("id", index),
+        "seek": stated.pop("seek"),
+        "start": one.start,
+        "end": one.end,
+        "text": one.text,
+    }
+    return first | stated | ({} if one.speaker is None else {"speaker": one.speaker})
+
+
+def _language(response: ir.TranscriptionResponse, reply: Reply) -> str:
+    """The language that was heard; of a translation, that of the words. The empty one where none is told."""
+    if reply.request.translate:
+        return "english"
+    if response.language is None:
+        reply.report.lose("language", "this provider does not tell the language", "hint")
+    return response.language or ""
+
+
+def _duration(response: ir.TranscriptionResponse, reply: Reply) -> float:
+    """Seconds, to the last word where nobody tells how long the recording is."""
+    if response.duration is not None:
+        return response.duration
+    ends = [one.end for one in response.segments or ()] + [word.end for word in response.words or ()]
+    reply.report.lose("duration", "this provider does not tell it; it is the end of the last word", "hint")
+    return max(ends, default=0.0)
+
+
+def _diarized(response: ir.TranscriptionResponse, reply: Reply) -> Payload:
+    body: dict[str, Any] = {
+        "text": response.text,
+        "task": "transcribe",
+        "duration": _duration(response, reply),
+        "segments": [_spoken(one, index, reply) for index, one in enumerate(_segments(response, reply))],
+    }
+    restore(body, response.extra, reply.report, "")
+    return _priced(body, response)
+
+
+def _spoken(one: ir.Segment, index: int, reply: Reply) -> dict[str, Any]:
+    """A segment with who speaks."""
+    if one.speaker is None:
+        _refuse("This model's provider does not tell speakers apart", reply)
+    return {
+        "type": "transcript.text.segment",
+        "text": one.text,
+        "speaker": one.speaker,
+        "start": one.start,
+        "end": one.end,
+        "id": (one.detail or {}).get("id", f"seg_{index}"),
+    }
+
+
+def _refuse(why: str, reply: Reply) -> NoReturn:
+    message = f"{why}, so it cannot be answered as {reply.request.output}."
+    raise RequestFailed(
+        ir.Fault("untranslatable", message, code="untranslatable", param="response_format", blame="upstream")
+    )
+
+
+_TEXT: Final = "text/plain; charset=utf-8"
+_WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]] = {
+    "json": _json,
+    "text": _plain,
+    "srt": _srt,
+    "vtt": _vtt,
+    "verbose_json": _verbose,
+    "diarized_json": _diarized,
+}
+
+
+def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
+    """A whole answer as the events of one."""
+    if reply.request.output == "diarized_json":
+        told = _segments(response, reply)
+        events = [heard.event(**_spoken_event(one, index, reply)) for index, one in enumerate(told)]
+    else:
+        events = [heard.event("transcript.text.delta", delta=response.text)] if response.text else []
+    done: dict[str, Any] = {"text": response.text}
+    usage = heard.encode_usage(response.usage, None)
+    if usage is not None and usage["type"] == "tokens":
+        done["usage"] = usage
+    return b"".join([*events, heard.event("transcript.text.done", **done), heard.DONE])
+
+
+def _spoken_event(one: ir.Segment, index: int, reply: Reply) -> dict[str, Any]:
+    members = _spoken(one, index, reply)
+    return {"kind": members.pop("type"), **members}
+
+
+class Relay:
+    """Passes a form and its answer, whatever form that has."""
+
+    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
+        """What to send upstream."""
+        return Outgoing(wire.path or PATH, edited(wire.fields, edits))
+
+    def response(
+        self, wire: WireRequest, answer: Payload, model: str | None
+    ) -> tuple[Payload, ir.Usage | None] | None:
+        """What to send to the client."""
+        if not heard.is_json(answer.kind):
+            return answer, None
+        body = heard.object_of(answer.data)
+        if isinstance(body, str):
+            return answer, None
+        if not isinstance(body.get("text"), str):
+            raise WireError("expected a text", "text")
+        if model is not None and "model" in body:
+            answer = Payload(encode_head({**decode_head(answer.data), "model": model}), answer.kind)
+        return answer, heard.decode_usage(body.get("usage"))
+
+    def seen(self, frame: bytes) -> ir.Usage | None:
+        """The usage that one event states. Raises RequestFailed where it tells a failure."""
+        return heard.seen(frame)
+
+
+TRANSCRIPTION: Final = Codec(
+    paths=(PATH, TRANSLATIONS),
+    check=check,
+    model=model_of,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    decode_response=decode_response,
+    encode_response=encode_response,
+    locate=locate,
+    maps=MAPS,
+    relay=Relay(),
+    streams=streams,
+    encode_stream=encode_stream,
+)

@@ -1,0 +1,88 @@
+"""Sound that needs no model, and words for sound that nobody listens to. Pure: the same request and seed give
+the same answer.
+
+Speech is one tone a word, higher or lower by the word and the voice, as long as the word is; as mp3 it is
+silence of that length, which needs no encoder. A transcript has nothing to do with what is said.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final
+
+from dragoman import ir
+from dragoman.errors import WireError
+from dragoman.upstreams.simulate.words import Draw, sentence
+from dragoman.wire.wav import Pcm, unpacked, wav
+
+RATE: Final = 24_000
+KINDS: Final = {"mp3": "audio/mpeg", "wav": "audio/wav", "pcm": "audio/pcm"}
+_LETTER: Final = 0.06
+"""Seconds of a tone for each letter, and of the pause behind it."""
+_LOUDNESS: Final = 8_000
+_PERIODS: Final = range(60, 180)
+"""Samples of one wave: 400 to 133 Hz."""
+_SILENT_FRAME: Final = bytes((0xFF, 0xF3, 0x14, 0xC4)).ljust(24, b"\0")
+"""MPEG-2 layer III, 8 kbit/s, 24 kHz, mono: a header and side information that says that nothing follows."""
+_FRAME: Final = 576
+"""Samples of a frame."""
+_WORD: Final = 0.4
+"""Seconds of a word in a transcript."""
+
+
+def spoken(request: ir.SpeechRequest, output: str, seed: int) -> bytes:
+    """The sound of a text. output: one of KINDS."""
+    samples = b"".join(_tone(word, request, seed) for word in request.text.split())
+    if output == "mp3":
+        return _SILENT_FRAME * max(math.ceil(len(samples) / 2 / _FRAME), 1)
+    return wav(samples, Pcm(RATE)) if output == "wav" else samples
+
+
+def _tone(word: str, request: ir.SpeechRequest, seed: int) -> bytes:
+    """One wave, as often as the word is long, and a pause."""
+    period = Draw(f"{seed}/{request.voice}/{word.casefold()}".encode()).one(_PERIODS)
+    wave = [round(_LOUDNESS * math.sin(2 * math.pi * place / period)) for place in range(period)]
+    letter = _LETTER * RATE / (request.speed or 1)
+    waves = struct.pack(f"<{period}h", *wave) * max(round(letter * len(word) / period), 1)
+    return waves + bytes(2 * round(letter))
+
+
+def written(request: ir.TranscriptionRequest, model: str, seed: int) -> ir.TranscriptionResponse:
+    """Words for a recording: some sentences, evenly spoken."""
+    audio = request.audio
+    digest = blake2b(audio.data if audio.url is None else audio.url.encode()).digest()
+    draw = Draw(b"%d/%b" % (seed, digest))
+    told = [sentence(draw) for _ in range(2)]
+    words = [word for text in told for word in text.split()]
+    length = _length(audio.data) or len(words) * _WORD
+    each = length / len(words)
+    return ir.TranscriptionResponse(
+        " ".join(told),
+        "english",
+        length,
+        _segments(told, each, speakers=request.output == "diarized_json"),
+        tuple(ir.Word(word, round(at * each, 3), round((at + 1) * each, 3)) for at, word in enumerate(words)),
+        model,
+    )
+
+
+def _segments(told: Sequence[str], each: float, *, speakers: bool) -> tuple[ir.Segment, ...]:
+    segments: list[ir.Segment] = []
+    at = 0
+    for place, text in enumerate(told):
+        start, at = at, at + len(text.split())
+        speaker = "AB"[place % 2] if speakers else None
+        segments.append(ir.Segment(" " + text, round(start * each, 3), round(at * each, 3), speaker))
+    return tuple(segments)
+
+
+def _length(data: bytes | memoryview) -> float:
+    """Seconds of a WAV file; 0 of anything else."""
+    try:
+        samples, pcm = unpacked(bytes(data))
+    except WireError:
+        return 0.0
+    return len(samples) / 2 / pcm.channels / pcm.rate

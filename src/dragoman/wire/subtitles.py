@@ -1,0 +1,67 @@
+"""Subtitles, SubRip (SRT) and WebVTT: what is said, and from when to when.
+
+Written as Whisper writes them, which is what OpenAI's API answers with. Never fails on text: `-->` inside of
+a line would be read as times, so it becomes `->`, as Whisper has it; blank lines would end a cue, so they go.
+
+Specification: https://www.w3.org/TR/webvtt1/, https://github.com/openai/whisper (`utils.py`)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+_TIMES: Final = re.compile(
+    r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]+-->[ \t]+"
+    r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[^\n]*"
+)
+
+
+class Cue(NamedTuple):
+    """What is said; seconds from the beginning."""
+
+    start: float
+    end: float
+    text: str
+
+
+def to_srt(cues: Iterable[Cue]) -> str:
+    """Cues as SRT."""
+    return "".join(f"{number}\n{_cue(cue, ',')}" for number, cue in enumerate(cues, 1))
+
+
+def to_vtt(cues: Iterable[Cue]) -> str:
+    """Cues as WebVTT."""
+    return "WEBVTT\n\n" + "".join(_cue(cue, ".") for cue in cues)
+
+
+def _cue(cue: Cue, mark: str) -> str:
+    lines = [line for line in cue.text.replace("-->", "->").splitlines() if line.strip()]
+    return f"{_time(cue.start, mark)} --> {_time(cue.end, mark)}\n" + "\n".join(lines).strip() + "\n\n"
+
+
+def _time(seconds: float, mark: str) -> str:
+    thousandths = max(round(seconds * 1000), 0)
+    minutes, rest = divmod(thousandths, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
+
+
+def cues_of(text: str) -> list[Cue]:
+    """The cues of a file of either kind, in order; what lies between them is passed over."""
+    cues: list[Cue] = []
+    for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
+        if (found := _TIMES.search(block)) is not None:
+            times = found.groups()
+            cues.append(Cue(_seconds(times[:4]), _seconds(times[4:]), block[found.end() :].strip()))
+    return cues
+
+
+def _seconds(parts: tuple[str | None, ...]) -> float:
+    hours, minutes, seconds, fraction = parts
+    assert minutes is not None
+    assert seconds is not None
+    assert fraction is not None
+    whole = int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds)
+    return whole + int(fraction.ljust(3, "0")) / 1000
