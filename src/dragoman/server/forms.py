@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import mmap
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import IO, Final, Self
@@ -122,7 +122,7 @@ class Upload:
 
 
 @contextmanager
-def _blamed() -> Iterator[None]:
+def _blamed() -> Generator[None]:
     """What is wrong with a form is its client's fault, what is wrong with the disk is ours."""
     try:
         yield

@@ -96,7 +96,11 @@ def takes() -> Bodies:
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch, takes: Bodies) -> Desk:
     desk = Desk(takes)
-    monkeypatch.setattr(PathTable, "find", lambda *_: (desk.endpoint, {}))
+
+    def found(*_: object) -> tuple[Endpoint, dict[str, str]]:
+        return desk.endpoint, {}
+
+    monkeypatch.setattr(PathTable, "find", found)
     return desk
 
 
