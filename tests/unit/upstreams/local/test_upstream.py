@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 import pytest
@@ -20,6 +20,8 @@ from dragoman.upstreams.local.protocol import (
     Delta,
     Done,
     Draw,
+    Embedded,
+    EngineName,
     Event,
     Failed,
     FailureKind,
@@ -283,3 +285,64 @@ async def test_leaving_an_answer_ends_its_work() -> None:
     async with upstream.chat(ask("Hi"), call("own")) as batches:
         await anext(batches)
     assert process.closed == 1
+
+
+VECTORS = LocalModel(Options("v.zip", engine="minilm"), operation="embed")
+WORDS = LocalModel(Options("w.bin", engine="whisper"), operation="transcription")
+
+
+class Apart(LocalUpstream):
+    """Every engine's process says the same."""
+
+    def __init__(self, process: Script) -> None:
+        super().__init__({"own": OWN, "vectors": VECTORS, "words": WORDS}, process)
+        self.script = process
+
+    def _process(self, engine: EngineName) -> ModelProcess:
+        return self.script
+
+
+async def refusal(asked: Awaitable[Any]) -> ir.Fault:
+    with pytest.raises(RequestFailed) as caught:
+        await asked
+    return caught.value.fault
+
+
+async def test_a_model_does_what_it_is_for_and_refuses_the_rest_before_anything_runs() -> None:
+    upstream = Apart(Script())
+    assert upstream.performs("embed", "vectors")
+    assert not upstream.performs("chat", "vectors")
+    assert upstream.performs("embed", "all-minilm"), "it may be installed"
+    assert not upstream.performs("chat", "hibari")
+    found = await refusal(upstream.embed(ir.EmbedRequest("d", "m", ("a",)), call("own")))
+    assert (found.http_status, found.code, found.param) == (400, "unsupported_value", "model")
+    assert found.message == "own chats; it is no model that gives vectors."
+    found = await fault(upstream, ask("Hi"), call("vectors"))
+    assert (found.http_status, found.param) == (400, "model")
+    assert upstream.script.orders == []
+
+
+async def test_a_failure_names_the_clients_part_of_the_request() -> None:
+    upstream = Apart(Script((0.0, Failed(0, "invalid", "it is no sound"))))
+    sound = ir.TranscriptionRequest("d", "m", ir.File(b"?"))
+    found = await refusal(upstream.transcribe(sound, call("words")))
+    assert (found.http_status, found.param, found.message) == (400, "audio", "It is no sound.")
+    upstream = Apart(Script((0.0, Failed(0, "overloaded", "wait"))))
+    found = await refusal(upstream.transcribe(sound, call("words")))
+    assert (found.http_status, found.param) == (503, None)
+
+
+async def test_other_work_has_its_time_too() -> None:
+    upstream = Apart(Script((9.0, Embedded(0, (b"1234",), 1))))
+    request = ir.EmbedRequest("d", "m", ("a",))
+    found = await refusal(upstream.embed(request, call("vectors", Timers(first_byte=0.05))))
+    assert (found.kind, found.code) == ("timeout", "first_byte_timeout")
+    assert upstream.script.closed == 1
+
+
+async def test_a_process_of_its_own_waits_for_each_engine_and_starts_with_its_first_work() -> None:
+    upstream = LocalUpstream({"own": OWN, "vectors": VECTORS})
+    upstream.unload("vectors")
+    report = await upstream.loaded()
+    assert (report.models, report.waiting, report.running, report.resident) == ((), 0, None, None)
+    await upstream.close()

@@ -16,6 +16,8 @@ from dragoman.upstreams.local.protocol import (
     Cancel,
     Delta,
     Done,
+    Embed,
+    Embedded,
     Failed,
     Generate,
     Inspect,
@@ -87,6 +89,38 @@ def test_a_cancelled_request_that_waits_is_never_computed() -> None:
     stage.worker.take(Cancel(1))
     stage.worker.step()
     assert {answer.id for answer in stage.said} == {2}
+
+
+class Vectors:
+    """A model of vectors: so many of them, unless it is told to stop."""
+
+    context = 8
+
+    def __init__(self, stage: Stage, *, stops: bool) -> None:
+        self.stage, self.stops = stage, stops
+
+    def answer(self, order: Embed, cancelled: Callable[[], bool]) -> Embedded | None:
+        if self.stops:
+            self.stage.worker.take(Cancel(order.id))
+        return None if cancelled() else Embedded(order.id, (b"1234",) * len(order.texts), 2)
+
+    def cancel(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_other_work_has_one_answer_and_none_once_it_is_cancelled(
+    stops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage()
+    monkeypatch.setattr(stage.engine, "load", lambda _options: Vectors(stage, stops=stops))
+    stage.worker.take(Embed(1, Options("v", engine="minilm"), ("a", "b")))
+    stage.worker.step()
+    assert stage.said == ([] if stops else [Embedded(1, (b"1234", b"1234"), 2)])
+    assert stage.report().models[0].context == 8
 
 
 @pytest.fixture
