@@ -19,7 +19,7 @@ from dragoman.errors import RequestFailed, WireError
 _QUESTION: Final = "Say hello in one short sentence."
 _TOKENS: Final = 1024
 """Enough for a model that thinks before it says hello."""
-_VERSIONS: Final = {"gemini": "/v1beta"}
+_VERSIONS: Final = {"gemini": "/v1beta", "ollama": ""}
 """What stands before a protocol's paths, where it is not /v1."""
 
 

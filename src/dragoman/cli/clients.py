@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import quote
 
 from dragoman.cli.merging import dotenv_with, json_with, toml_with, yaml_with, yaml_with_item
 
@@ -181,6 +182,13 @@ def _anthropic(gateway: Gateway) -> dict[str, str]:
     return {"ANTHROPIC_BASE_URL": gateway.base, "ANTHROPIC_API_KEY": gateway.key}
 
 
+def _ollama(gateway: Gateway) -> dict[str, str]:
+    """Its command line sends no key, so that stands in the address; its libraries send the other variable."""
+    if not gateway.keyed:
+        return {"OLLAMA_HOST": gateway.base}
+    return {"OLLAMA_HOST": f"{gateway.base}/key/{quote(gateway.key, safe='')}", "OLLAMA_API_KEY": gateway.key}
+
+
 CLIENTS: Final[Mapping[str, Client]] = {
     "codex": Client(
         "Codex",
@@ -253,5 +261,14 @@ CLIENTS: Final[Mapping[str, Client]] = {
         None,
         ("ANTHROPIC_AUTH_TOKEN",),
         "https://github.com/anthropics/anthropic-sdk-python",
+    ),
+    "ollama": Client(
+        "Ollama's command line, and programs that use its clients",
+        "ollama",
+        _ollama,
+        _no_files,
+        None,
+        (),
+        "https://docs.ollama.com/faq",
     ),
 }

@@ -177,6 +177,7 @@ def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str,
 def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool) -> Gateway:
     """The gateway with a model to use. Raises Failure where none is known, and where one does not answer."""
     from dragoman.cli.asking import NotThere, models
+    from dragoman.upstreams.local.weights import may_chat
 
     for variable in client.clashes:
         if os.environ.get(variable):
@@ -196,7 +197,7 @@ def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool
     if gateway.model is None:
         if not names:
             raise Failure(ANSWER_IS_NO, f"{gateway.base} offers no model", hint="--model NAME")
-        return gateway._replace(model=names[0])
+        return gateway._replace(model=next(filter(may_chat, names), names[0]))
     if gateway.model not in names and "/" not in gateway.model:
         near = difflib.get_close_matches(gateway.model, names, n=1)
         more = f"; did you mean {near[0]}?" if near else ""
@@ -250,10 +251,10 @@ def _show(terminal: Terminal, plan: _Plan) -> None:
     """Lines for a shell on stdout, so that it can read them; files only where they were not written."""
     inherited = os.environ.get(KEY_VARIABLE, "").partition(",")[0].strip()
     for variable, value in plan.variables.items():
-        if value != inherited:
+        if not inherited or inherited not in value:
             terminal.result(f"export {variable}={shlex.quote(value)}")
         elif variable != KEY_VARIABLE:  # the shell knows the key: it is not printed again
-            terminal.result(f'export {variable}="${KEY_VARIABLE}"')
+            terminal.result(f'export {variable}="{value.replace(inherited, f"${KEY_VARIABLE}")}"')
     if plan.written is None:
         for setting in plan.files:
             terminal.result(f"# {clean(str(setting.path))}\n{setting.merged('').rstrip()}")

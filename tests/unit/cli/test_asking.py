@@ -45,6 +45,16 @@ ANSWERS: dict[str, tuple[str, Any]] = {
         "/v1beta/models/m:generateContent",
         {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hi."}]}, "finishReason": "STOP"}]},
     ),
+    "ollama": (
+        "/api/chat",
+        {
+            "model": "m",
+            "created_at": "2026-11-21T12:00:00Z",
+            "message": {"role": "assistant", "content": "Hi."},
+            "done": True,
+            "done_reason": "stop",
+        },
+    ),
 }
 
 

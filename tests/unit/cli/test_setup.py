@@ -82,12 +82,21 @@ def test_lines_for_a_shell_and_nothing_else(run: Run) -> None:
         f"export ANTHROPIC_BASE_URL={BASE}",
         "export ANTHROPIC_API_KEY=any",
     ]
+    assert run("setup", "ollama").out.splitlines() == [f"export OLLAMA_HOST={BASE}"]
+    assert run("setup", "ollama", "--key", "k/1").out.splitlines() == [
+        f"export OLLAMA_HOST={BASE}/key/k%2F1",
+        "export OLLAMA_API_KEY=k/1",
+    ]
 
 
 def test_a_key_of_the_shell_is_not_printed_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAGOMAN_API_KEY", "secret-1, secret-2")
     code, out, _ = run("setup", "openai")
     assert (code, out.splitlines()[1]) == (0, 'export OPENAI_API_KEY="$DRAGOMAN_API_KEY"')
+    assert run("setup", "ollama").out.splitlines() == [
+        f'export OLLAMA_HOST="{BASE}/key/$DRAGOMAN_API_KEY"',
+        'export OLLAMA_API_KEY="$DRAGOMAN_API_KEY"',
+    ]
     out = run("setup", "codex").out
     assert "secret" not in out
     assert 'env_key = "DRAGOMAN_API_KEY"' in out

@@ -97,6 +97,21 @@ def test_anthropic_from_the_environment(loaded: Load) -> None:
     assert provider.chat_url == "https://h.example/anthropic/v1/messages"
 
 
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:11434/v1/chat/completions"),
+        ("gpu.lan:1234", "http://gpu.lan:1234/v1/chat/completions"),
+        ("https://h.example/ollama/", "https://h.example/ollama/v1/chat/completions"),
+    ],
+)
+def test_ollama_from_the_environment(loaded: Load, host: str, url: str) -> None:
+    provider = loaded(environ={"OLLAMA_HOST": host}).providers["ollama"]
+    assert provider.chat_url == url
+    native = next(api for api in provider.apis if api.dialect == "ollama")
+    assert native.chat_url == url.replace("/v1/chat/completions", "/api/chat")
+
+
 def test_blank_variables_count_as_absent(loaded: Load) -> None:
     assert (
         loaded(environ={"OPENAI_API_KEY": " ", "ANTHROPIC_BASE_URL": "", "DRAGOMAN_PORT": ""}).config

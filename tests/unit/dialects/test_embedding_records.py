@@ -12,6 +12,8 @@ from dragoman import ir
 from dragoman.dialects.dialect import Codec, OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.gemini.embedding import BATCH_PATH, PATH
 from dragoman.dialects.loss import Report
+from dragoman.dialects.ollama.embedding import OLD_PATH
+from dragoman.dialects.ollama.embedding import PATH as EMBED_PATH
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from dragoman.testing import corpus
@@ -27,6 +29,7 @@ DIALECT_OF: Final = {
     "mistral.embeddings": "mistral",
     "gemini.embedContent": "gemini",
     "gemini.batchEmbedContents": "gemini",
+    "ollama.embed": "ollama",
 }
 APIS: Final = pytest.mark.parametrize("api", DIALECT_OF)
 NAMELESS: Final = "an Azure deployment of old names the model in its path"
@@ -48,6 +51,8 @@ def exchanges(folder: Path, api: str) -> list[tuple[Exchange, WireRequest]]:
         body: dict[str, Any] = exchange.request.body
         if DIALECT_OF[api] == "gemini":
             path, params = PATH if api.endswith(".embedContent") else BATCH_PATH, {"model": "m"}
+        elif DIALECT_OF[api] == "ollama":
+            path, params = OLD_PATH if "prompt" in body else EMBED_PATH, {}
         else:
             path, params = "/embeddings", {}
             body = {"model": NAMELESS, **body}
@@ -117,4 +122,5 @@ def numbers(body: dict[str, Any]) -> list[Any]:
     """The vectors as they were written."""
     if "data" in body:
         return [one["embedding"] for one in body["data"]]
-    return [one["values"] for one in body.get("embeddings") or [body["embedding"]]]
+    vectors = body.get("embeddings") or [body["embedding"]]
+    return [one["values"] if isinstance(one, dict) else one for one in vectors]
