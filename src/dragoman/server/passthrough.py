@@ -1,6 +1,7 @@
 """Files, batches, fine-tuning jobs and their like: passed to the provider that the configuration names.
 
-Bodies flow through in both directions, and are kept nowhere. What passes is stated: paths and methods by
+Bodies flow through in both directions, byte for byte, and are kept nowhere. One thing is edited: the address
+of a batch's results, see `_RESULTS`. What passes is stated: paths and methods by
 `providers.resources`, headers here. Ids are the provider's. A client whose key is limited to some models
 may not, since a batch asks for any. Of the providers that have the resource and speak the client's protocol
 one is asked: the only one, or the one that `X-Dragoman-Provider` names.
@@ -45,6 +46,14 @@ _ANSWERED: Final = frozenset(
 """The provider's headers that every client gets, beside those of the client's protocol."""
 
 
+_RESULTS: Final = re.compile(
+    rb'("results_url"\s*:\s*")https?://[^"]*?(/v1/messages/batches/[A-Za-z0-9_-]+/results")'
+)
+"""Where a batch's results lie. The official clients go to that address with their own key, which is for the
+gateway: without its origin it is below the base URL that they were given.
+"""
+
+
 class PassThroughApi:
     """The handlers of one gateway."""
 
@@ -85,7 +94,11 @@ class PassThroughApi:
                 exchange.waited += now() - record.started
                 record.first = exchange.first = now()
                 exchange.phase = "stream"
-                await _answer(answer, passage, client)
+                if resource == "message_batches" and _is_json(answer):
+                    edited = _RESULTS.sub(rb"\1\2", await answer.read())
+                    await client.answer(answer.status, _headers(answer, passage, whole=True), edited)
+                else:
+                    await _flow(answer, passage, client)
             finally:
                 answer.close()
         except RequestFailed as failed:
@@ -140,21 +153,30 @@ class _Body:
             raise
 
 
-async def _answer(answer: Answer, passage: Passage, client: AsgiClient) -> None:
+async def _flow(answer: Answer, passage: Passage, client: AsgiClient) -> None:
     """The provider's answer as it comes."""
     kind = answer.headers.get("content-type", "application/octet-stream")
     client.streams_as(kind.encode("latin-1", "replace"), b"", None)
     coded = "content-encoding" in answer.headers  # it has been decoded, so its length is another
-    passed = [
-        (name.encode(), answer.headers[name].encode("latin-1", "replace"))
-        for name in _ANSWERED
-        if name in answer.headers and not (coded and name == "content-length")
-    ]
-    deployment = (b"x-dragoman-deployment", passage.name.encode("latin-1", "replace"))
-    await client.begin(answer.status, [*passed, *passage.dialect.passes(answer.headers), deployment])
+    await client.begin(answer.status, _headers(answer, passage, whole=coded))
     while chunk := await answer.chunk():
         await client.write(chunk)
     await client.end()
+
+
+def _headers(answer: Answer, passage: Passage, *, whole: bool) -> list[tuple[bytes, bytes]]:
+    """What passes of an answer's headers. whole: its length is not the provider's."""
+    passed = [
+        (name.encode(), answer.headers[name].encode("latin-1", "replace"))
+        for name in _ANSWERED
+        if name in answer.headers and not (whole and name == "content-length")
+    ]
+    deployment = (b"x-dragoman-deployment", passage.name.encode("latin-1", "replace"))
+    return [*passed, *passage.dialect.passes(answer.headers), deployment]
+
+
+def _is_json(answer: Answer) -> bool:
+    return answer.headers.get("content-type", "").startswith("application/json")
 
 
 def _sent(headers: Mapping[str, str]) -> dict[str, str]:
