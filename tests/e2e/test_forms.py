@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from multidict import CIMultiDict
 from openai import AsyncOpenAI
@@ -24,10 +25,13 @@ from dragoman.routing.route import Timers
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.faces import PathTable
+from dragoman.server.forms import Upload
+from dragoman.testing.provider import Seen, Whole
 from dragoman.testing.serving import serving
 from dragoman.transport import Transport
 from dragoman.wire.json import encode
-from dragoman.wire.multipart import content_type, written
+from dragoman.wire.multipart import Field, content_type, written
+from tests.e2e.conftest import Provide, Serve
 
 MIB = 1024 * 1024
 SOUND = bytes(range(256)) * 8192  # 2 MiB
@@ -205,6 +209,28 @@ async def test_a_large_file_is_relayed_without_being_held(base: str, desk: Desk,
     assert not any(b"transfer-encoding" in head for head in heads)
 
 
+async def test_a_file_is_sent_again_when_the_first_attempt_fails(serve: Serve, provide: Provide) -> None:
+    provider = await provide(Whole({"error": {"message": "Down"}}, 503), Whole({"text": "Hello."}))
+    row = {"base_url": provider.url, "keys": ["up-key"], "dialect": "openai_chat"}
+    retries = {"attempts": 2, "backoff": "0s"}
+    base = await serve(json.dumps({"providers": {"up": row}, "retries": retries}))
+    async with AsyncOpenAI(base_url=f"{base}/v1", api_key="dummy-key", max_retries=0) as client:
+        heard = await client.audio.transcriptions.create(
+            model="up/whisper-1", file=("a.wav", SOUND, "audio/wav"), prompt="Grüße"
+        )
+    assert heard.text == "Hello."
+    first, second = (sent_in(seen) for seen in provider.seen)
+    assert first == second
+    assert sorted(first, key=lambda field: field.name) == [
+        Field("file", SOUND, "a.wav", "audio/wav"),
+        Field("model", b"whisper-1"),
+        Field("prompt", "Grüße".encode()),
+    ]
+    boundaries = {seen.headers["content-type"] for seen in provider.seen}
+    assert len(boundaries) == 2
+    assert all("content-length" in seen.headers for seen in provider.seen)
+
+
 async def test_refusals_reach_clients_that_are_still_sending(base: str) -> None:
     async with aiohttp.ClientSession() as session:
         for headers, status, code in (
@@ -223,6 +249,13 @@ async def test_refusals_reach_clients_that_are_still_sending(base: str) -> None:
                 error = (await response.json())["error"]
             assert (response.status, error["code"]) == (status, code)
             assert asyncio.get_running_loop().time() - began < 4
+
+
+def sent_in(seen: Seen) -> list[Field]:
+    """The form that a provider was sent."""
+    with Upload(seen.headers["content-type"]) as upload:
+        upload.feed(seen.raw)
+        return [msgspec.structs.replace(field, value=bytes(field.value)) for field in upload.form()]
 
 
 def fields_of(answer: bytes | str) -> list[Any]:

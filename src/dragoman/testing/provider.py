@@ -109,7 +109,7 @@ class FakeProvider:
             request.path,
             dict(request.query),
             {name.lower(): value for name, value in request.headers.items()},
-            await request.read(),
+            await request.content.read(),  # `request.read` takes a megabyte at most
         )
         self.seen.append(seen)
         if request.transport is not None:
