@@ -1,0 +1,50 @@
+"""What passes through under any ASGI server, which hands a body over in messages and tells who has gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman.testing.provider import FakeProvider, Whole
+from dragoman.wire.json import encode
+from tests.unit.responses.asking import Asker, Paced
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[FakeProvider]:
+    async with FakeProvider(Whole({"id": "file-1"}), Whole({"id": "file-1"}, delay=60)) as started:
+        yield started
+
+
+@pytest.fixture
+async def asker(provider: FakeProvider, tmp_path: Path) -> AsyncIterator[Asker]:
+    row: dict[str, Any] = {"base_url": provider.url, "keys": ["up-key"], "passthrough": ["files"]}
+    asker = Asker(Paced(), tmp_path, encode({"providers": {"up": row}}).decode())
+    yield asker
+    await asker.close()
+
+
+async def test_a_body_passes_and_whoever_leaves_ends_the_call(asker: Asker, provider: FakeProvider) -> None:
+    answer = await asker.ask("POST", "/v1/files", {"a": 1}, content_length="8")
+    assert (answer.status, answer.body) == (200, {"id": "file-1"})
+    assert (provider.last.raw, provider.last.headers["content-length"]) == (b'{"a": 1}', "8")
+    talk = asker.talk("POST", "/v1/files", {"a": 1}, content_length="8")
+    async with asyncio.timeout(20):
+        while len(provider.seen) < 2:  # noqa: ASYNC110 - the provider tells nobody
+            await asyncio.sleep(0.01)
+        talk.leave()
+        while not provider.cut:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await talk.task
+    assert talk.status == 0
+
+
+async def test_what_takes_no_body_sends_none(asker: Asker, provider: FakeProvider) -> None:
+    assert (await asker.ask("GET", "/v1/files?key=secret&limit=2&after=")).status == 200
+    assert dict(provider.last.query) == {"limit": "2", "after": ""}
+    assert "content-type" not in provider.last.headers
+    assert not provider.last.raw
