@@ -91,7 +91,10 @@ async def test_a_mounted_gateway_answers(how: How) -> None:
         for path in ("/ai/health", "/ai/health/ready", "/ai/v1/models/simulate%2Fecho"):
             assert (await site.get(path)).status == 200
         for path in ("/ai", "/ai/"):  # where agents look whether anybody is there
-            assert (await site.get(path)).body["status"] == "live", path
+            assert (await site.get(path, accept="application/json")).body["status"] == "live", path
+            assert (await site.get(path)).raw == b"Ollama is running", path  # what Ollama's clients look for
+        for path in ("/ai/api/version", "/ai/key/any/api/version", "/ai/key/any/v1/models"):
+            assert (await site.get(path)).status == 200, path
         for path in ("/ai/nope", "/ai/v1"):
             missing = await site.get(path)
             assert (missing.status, missing.error["code"]) == (404, "unknown_url"), path
