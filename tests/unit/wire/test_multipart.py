@@ -122,7 +122,8 @@ def test_a_form_survives_any_cut(form: Form, dice: random.Random) -> None:
     assert read(body[i : i + 1] for i in range(len(body))) == form
 
 
-@given(st.lists(NASTY, max_size=30).map(b"".join), st.randoms())
+@given(st.lists(NASTY, max_size=30).map(b"".join), st.randoms(use_true_random=False))
+@settings(max_examples=50)
 def test_a_value_ends_where_the_first_boundary_is(value: bytes, dice: random.Random) -> None:
     body = HEAD + b"\r\n\r\n" + value + b"\r\n--XyZ--\r\n"
     end = (b"\r\n" + value + b"\r\n--XyZ--").index(b"\r\n--XyZ")
@@ -134,6 +135,50 @@ def test_a_value_ends_where_the_first_boundary_is(value: bytes, dice: random.Ran
         return
     assert form[0].value == value[: max(0, end - 2)]
     assert read(cut(body, dice)) == form
+
+
+WORDS = st.sampled_from(
+    [
+        *(
+            b"--XyZ",
+            b"--XyZ--",
+            b"\r\n",
+            b"\r\n\r\n",
+            b"\n",
+            b"\r",
+            HEAD,
+            b"Content-Disposition: form-data",
+            b";",
+        ),
+        *(
+            b' name="a"',
+            b"filename*=",
+            b"utf-8''%c3%a4",
+            b'"',
+            b"\\",
+            b"=",
+            b" ",
+            b":",
+            b"%22",
+            b"\xff",
+            b"a",
+            b"-",
+        ),
+    ]
+)
+
+
+@given(st.lists(WORDS, max_size=24).map(b"".join), st.randoms(use_true_random=False))
+def test_whatever_comes_is_a_form_or_an_error_for_any_cut(body: bytes, dice: random.Random) -> None:
+    def outcome(chunks: Iterable[bytes]) -> Form | str:
+        try:
+            return read(chunks)
+        except WireError as error:
+            return error.message
+
+    whole = outcome([HEAD + body])
+    assert outcome(cut(HEAD + body, dice)) == whole
+    assert outcome([(HEAD + body)[i : i + 1] for i in range(len(HEAD + body))]) == whole
 
 
 @pytest.mark.parametrize(
