@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from dragoman.providers.catalog import CATALOG
@@ -42,32 +42,36 @@ class Server(NamedTuple):
         return f"{CATALOG[self.vendor].title} at {self.url} ({many})"
 
 
+Read: TypeAlias = Callable[[Any], tuple[Any, ...] | None]
+
+
 class Place(NamedTuple):
     """Where a vendor's server may be found. path: what is asked there. read: the names of its models from the
-    answer, None where it is somebody else's. It may raise what a value of another shape raises.
+    answer, as far as they are names, None where it is somebody else's. It may raise what a value of another
+    shape raises.
     """
 
     vendor: str
     port: int
     path: str
-    read: Callable[[Any], tuple[str, ...] | None]
+    read: Read
 
 
-def _ollama(body: Any) -> tuple[str, ...] | None:
+def _ollama(body: Any) -> tuple[Any, ...] | None:
     """https://docs.ollama.com/api/tags"""
     return tuple(model["name"] for model in body["models"])
 
 
-def _lmstudio(body: Any) -> tuple[str, ...] | None:
+def _lmstudio(body: Any) -> tuple[Any, ...] | None:
     """https://lmstudio.ai/docs/developer/rest/endpoints; other servers have nothing at its path."""
     chats = [model["id"] for model in body["data"] if model["type"] != "embeddings"]
     return tuple(chats) if body["object"] == "list" else None
 
 
-def _owned(owner: str) -> Callable[[Any], tuple[str, ...] | None]:
+def _owned(owner: str) -> Read:
     """A list in OpenAI's form, of models that all belong to this owner."""
 
-    def read(body: Any) -> tuple[str, ...] | None:
+    def read(body: Any) -> tuple[Any, ...] | None:
         models = body["data"]
         whole = models and all(model["owned_by"] == owner for model in models)
         return tuple(model["id"] for model in models) if whole else None
@@ -75,7 +79,7 @@ def _owned(owner: str) -> Callable[[Any], tuple[str, ...] | None]:
     return read
 
 
-def _default(vendor: str, path: str, read: Callable[[Any], tuple[str, ...] | None]) -> Place:
+def _default(vendor: str, path: str, read: Read) -> Place:
     port = urlsplit(CATALOG[vendor].base_url).port
     assert port is not None
     return Place(vendor, port, path, read)
