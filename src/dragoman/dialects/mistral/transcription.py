@@ -53,15 +53,16 @@ class _Answer(msgspec.Struct):
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in Mistral's words. Raises WireError for a translation."""
+    """The request in Mistral's words. Raises WireError for a translation, and for times of both kinds."""
     report = target.report
     if request.translate:
         raise WireError(
             "Mistral writes down what is said and does not translate it.", "translate", "unsupported_value"
         )
     times = _times(request)
-    if times == "segment" and "word" in request.timestamps:
-        report.lose("timestamps", "Mistral tells times of segments or of words, not of both", "quality")
+    if request.output == "verbose_json" and {"word", "segment"} <= set(request.timestamps):
+        message = "Mistral tells times of segments or of words, not of both."
+        raise WireError(message, "timestamps", "unsupported_value")
     language = request.language
     if times is not None and language is not None:
         report.lose("language", "Mistral tells times only where it finds out the language itself", "quality")
