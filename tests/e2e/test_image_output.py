@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
+import ollama
 import pytest
 from anthropic import AsyncAnthropic
 from google import genai
@@ -162,11 +163,29 @@ async def _gemini(base: str, model: str, stack: AsyncExitStack) -> Ask:
     return ask
 
 
+async def _ollama(base: str, model: str, stack: AsyncExitStack) -> Ask:
+    client: Any = ollama.AsyncClient(host=base, headers={"authorization": "Bearer k"})
+    stack.push_async_callback(client.close)
+
+    async def ask(history: list[Any], stream: bool) -> Drawn:
+        fields: dict[str, Any] = {"model": model, "messages": history}
+        if stream:
+            told = [line async for line in await client.chat(**fields, stream=True)]
+        else:
+            told = [await client.chat(**fields)]
+        content = "".join(line.message.content or "" for line in told)
+        words, _, rest = content.partition("![image](data:image/png;base64,")
+        return Drawn(words, b64decode(rest.partition(")")[0]), {"role": "assistant", "content": content})
+
+    return ask
+
+
 FACES: Mapping[str, Face] = {
     "openai_chat": Face(_chat, _said),
     "anthropic": Face(_anthropic, _said),
     "openai_responses": Face(_responses, _said),
     "gemini": Face(_gemini, _asked),
+    "ollama": Face(_ollama, _said),
 }
 
 
