@@ -48,7 +48,7 @@ def decode_output(config: Any, old_format: Any) -> ir.Output | None:
     if wanted is None:
         return ir.Output(extra=extra) if extra is not None or not config else None
     if wanted.keys() == _FORMAT and wanted["type"] == "json_schema":
-        return ir.Output("schema", wanted["schema"], extra=extra, form=form)
+        return ir.Output("schema", wanted["schema"], strict=True, extra=extra, form=form)
     return ir.Output("text", form=form, extra=ir.merge(extra, {NAME: {"format": wanted}}))
 
 

@@ -51,10 +51,12 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
         if schema is not None:
             extra["responseJsonSchema"] = schema
     elif schema is not None:
-        fields = {"kind": "schema", "schema": schema, "form": None if mime else _JSON_SCHEMA}
+        form = None if mime else _JSON_SCHEMA
+        fields = {"kind": "schema", "schema": schema, "strict": True, "form": form}
     elif openapi is not None:
         read, form = read_openapi(openapi)
-        fields = {"kind": "schema", "schema": read, "form": form if mime else f"{form} bare"}
+        written = form if mime else f"{form} bare"
+        fields = {"kind": "schema", "schema": read, "strict": True, "form": written}
     elif mime == JSON:
         fields["kind"] = "json"
     if (modalities := config.get("responseModalities")) is not None:

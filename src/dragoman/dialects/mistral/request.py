@@ -27,6 +27,7 @@ from dragoman.dialects.mistral.terms import (
 from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.reasoning import by_effort
+from dragoman.dialects.openai_chat.strictness import strictness
 from dragoman.errors import WireError
 
 _SAMPLING: Final[dict[str, str]] = {
@@ -235,7 +236,7 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
             "name": output.name if output.name is not None or draft.own else "answer",
             "description": output.description,
             "schema": output.schema,
-            "strict": output.strict,
+            "strict": strictness(output, draft.report, own=draft.own),
         }
         inner = {key: value for key, value in members.items() if value is not None}
         wire = {"type": "json_schema", "json_schema": inner}
@@ -263,7 +264,7 @@ def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draf
         return
     if reasoning.extra is not None:
         restore({}, reasoning.extra, draft.report, "reasoning")
-    by_effort(body, reasoning, draft)
+    by_effort(body, reasoning, draft, shown=True)
 
 
 def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None:

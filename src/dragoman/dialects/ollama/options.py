@@ -107,13 +107,17 @@ def _as_integer(value: Any) -> Any:
 
 _LOST: Final[dict[str, tuple[str, Severity]]] = {
     "logit_bias": ("single tokens cannot be weighed here", "meaning"),
-    "n": ("there is one answer to a question here", "meaning"),
 }
 
 
 def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
-    """The options of a request. bound: the most tokens that the model can give, None = not known."""
+    """The options of a request. bound: the most tokens that the model can give, None = not known.
+
+    Raises WireError for several answers: one instead of them would be a silent lie.
+    """
     sampling = request.sampling
+    if sampling.n is not None and sampling.n > 1:
+        raise WireError("only one answer can be asked for", "sampling.n", "unsupported_value")
     out: dict[str, Any] = {
         option: value for option, field in _FIELDS.items() if (value := getattr(sampling, field)) is not None
     }

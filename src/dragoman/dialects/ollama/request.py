@@ -49,7 +49,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
     if tools := get("tools"):
         fields["tools"] = decode_tools(tools)
     if wish := get("format"):
-        fields["output"] = ir.Output("json") if wish == "json" else ir.Output("schema", wish)
+        fields["output"] = ir.Output("json") if wish == "json" else ir.Output("schema", wish, strict=True)
     if (think := get("think")) is not None and think != "":
         level = think if isinstance(think, str) else None
         fields["reasoning"] = ir.Reasoning(effort=level) if level else ir.Reasoning("on" if think else "off")
@@ -115,7 +115,7 @@ def _lose_steering(options: dict[str, Any], draft: Draft) -> None:
 def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> None:
     report = draft.report
     if output.kind == "schema" and output.schema is not None:
-        body["format"] = output.schema
+        body["format"] = output.schema if draft.own else _titled(output, draft)
         if output.strict:
             report.change("output.strict", "format", "every schema is enforced here")
     elif output.kind != "text":
@@ -129,9 +129,21 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         restore({}, output.extra, report, "output")
 
 
+def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
+    """The schema, which also says what the answer is called."""
+    schema = dict(output.schema or {})
+    for field, key, value in (
+        ("name", "title", output.name),
+        ("description", "description", output.description),
+    ):
+        if value is not None and schema.setdefault(key, value) == value:
+            draft.report.change(f"output.{field}", f"format.{key}", "said by the schema")
+        elif value is not None:
+            draft.report.lose(f"output.{field}", f"the schema has its own {key}", "hint")
+    return schema
+
+
 _LOST_OUTPUT: Final[tuple[tuple[str, Severity], ...]] = (
-    ("name", "hint"),
-    ("description", "quality"),
     ("verbosity", "quality"),
     ("audio", "meaning"),
 )
@@ -156,7 +168,7 @@ def _encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) ->
         body["think"] = True
     elif (effort := effort_of(wish, draft.facts, report, "think")) is not None:
         body["think"] = _level(effort, draft)
-    lose_visibility(wish, draft)
+    lose_visibility(wish, draft, shown=True)
 
 
 def _level(effort: str, draft: Draft) -> str:

@@ -143,15 +143,15 @@ _OWN: Final[dict[str, Callable[[ir.Reasoning], Any]]] = {
 }
 
 
-def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
-    """Ask for reasoning by `reasoning_effort`."""
+def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
+    """Ask for reasoning by `reasoning_effort`. shown: whether the thoughts are, as they are."""
     if draft.facts.reasoning is False:
         if reasoning.mode != "off" and reasoning.effort != "none":
             draft.report.lose("reasoning", "the model does not reason", "hint")
         return
     if (effort := effort_of(reasoning, draft.facts, draft.report, "reasoning_effort")) is not None:
         body["reasoning_effort"] = effort
-    lose_visibility(reasoning, draft)
+    lose_visibility(reasoning, draft, shown=shown)
 
 
 def _by_object(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft) -> None:
@@ -196,9 +196,11 @@ _WAYS: Final[dict[str, Callable[[dict[str, Any], ir.Reasoning, Draft], None]]] =
 }
 
 
-def lose_visibility(reasoning: ir.Reasoning, draft: Draft) -> None:
-    """Name as lost what a request says of how thoughts are shown."""
-    if reasoning.summary is not None:
+def lose_visibility(reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
+    """Name as lost what a request says of how thoughts are shown. shown: they always are, as they are."""
+    if shown and reasoning.summary == "auto":
+        draft.report.change("reasoning.summary", "", "the thoughts themselves are shown")
+    elif reasoning.summary is not None:
         draft.report.lose("reasoning.summary", "summaries cannot be asked for", "hint")
-    if reasoning.visible is not None:
+    if reasoning.visible is not None and not (shown and reasoning.visible):
         draft.report.lose("reasoning.visible", "whether thoughts are shown cannot be chosen", "hint")

@@ -18,6 +18,7 @@ from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
 from dragoman.dialects.openai_chat.reasoning import MEMBERS as REASONING
 from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.openai_chat.sound import speak
+from dragoman.dialects.openai_chat.strictness import strictness
 from dragoman.dialects.openai_chat.terms import NAME, PATH, REFUSED, TIERS, leftovers, restore
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
 from dragoman.errors import WireError
@@ -349,7 +350,7 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft) -> dict[st
         "name": output.name if output.name is not None or draft.own else "answer",
         "description": output.description,
         "schema": output.schema,
-        "strict": output.strict,
+        "strict": strictness(output, draft.report, own=draft.own),
     }
     inner = {key: value for key, value in members.items() if value is not None}
     if form is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.openai_chat.strictness import strictness
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
 from dragoman.errors import WireError
@@ -72,9 +73,9 @@ def _encode_schema(text: dict[str, Any], output: ir.Output, draft: Draft) -> Non
     elif not draft.own:
         wanted["name"] = "answer"
         draft.report.add("text.format.name", "a schema must have a name")
-    for member in ("description", "schema", "strict"):
-        if (value := getattr(output, member)) is not None:
-            wanted[member] = value
+    strict = strictness(output, draft.report, own=draft.own)
+    stated = {"description": output.description, "schema": output.schema, "strict": strict}
+    wanted |= {member: value for member, value in stated.items() if value is not None}
     text["format"] = wanted
 
 

@@ -224,6 +224,13 @@ def test_reasoning(reasoning: ir.Reasoning, facts: Facts, effort: str | None, na
     assert named <= {*lost(report), *changed(report)}
 
 
+def test_thoughts_are_shown_as_they_are() -> None:
+    _, report = written(foreign(reasoning=ir.Reasoning(effort="high", summary="auto", visible=True)))
+    assert not report.losses
+    _, report = written(foreign(reasoning=ir.Reasoning(effort="high", summary="concise", visible=False)))
+    assert lost(report) == {"reasoning.summary": "hint", "reasoning.visible": "hint"}
+
+
 def test_a_stream_is_asked_for_without_options() -> None:
     body, report = written(foreign(stream=True, stream_usage=True))
     assert body == {"model": "m", "messages": [HELLO], "stream": True}

@@ -1,0 +1,18 @@
+"""Whether a provider is asked to enforce a schema: OpenAI's word for it has rules that other protocols lack.
+
+Specification: https://platform.openai.com/docs/guides/structured-outputs
+"""
+
+from __future__ import annotations
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.schema import strict_mistake
+
+
+def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
+    """The value of `strict` for a schema. One that breaks the rules would be refused as a whole."""
+    if own or not output.strict or output.schema is None or strict_mistake(output.schema) is None:
+        return output.strict
+    report.change("output.strict", "", "not enforced there: the answer is looked at here")
+    return None
