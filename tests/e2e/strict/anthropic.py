@@ -16,10 +16,13 @@ from tests.e2e.strict.media import base64_of
 from tests.e2e.strict.typed import Types, demand, within
 
 TYPES = Types(plain.MessageCreateParams)
-_BETA = (
-    beta.MessageCreateParamsBase.__annotations__.keys() - plain.MessageCreateParamsBase.__annotations__.keys()
-)
-"""Members that are taken of those alone who name a beta."""
+BETA_TYPES = Types(beta.MessageCreateParams)
+"""What is taken of those who name a beta."""
+_BETAS = {
+    "mcp_servers": ("mcp-client-",),
+    "context_management": ("context-management-", "compact-"),
+}
+"""Members that are taken of those alone who name one of these betas."""
 NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 ID = re.compile(r"[A-Za-z0-9_-]+")
 VERSIONS = {"2023-06-01", "2026-10-21"}
@@ -42,8 +45,14 @@ def judge(seen: Seen) -> None:
     for key, (least, most) in _SAMPLING.items():
         within(body, key, least, most)
     old = version == "2023-06-01"  # the newer version has no sampling parameters, and so have the types
-    taken = {*(_SAMPLING if old else ()), *(_BETA if "anthropic-beta" in seen.headers else ())}
-    TYPES.hold({key: value for key, value in body.items() if key not in taken})
+    named = seen.headers.get("anthropic-beta")
+    demand("betas" not in body, "betas: Extra inputs are not permitted", "betas")
+    (TYPES if named is None else BETA_TYPES).hold(
+        {key: value for key, value in body.items() if not (old and key in _SAMPLING)}
+    )
+    for member, words in _BETAS.items():
+        allowed = member not in body or any(word in (named or "") for word in words)
+        demand(allowed, f"{member}: Extra inputs are not permitted", member)
     within(body, "max_tokens", 0, 128_000)
     for index, text in enumerate(body.get("stop_sequences") or ()):
         demand(text.strip(), "each stop sequence must contain non-whitespace", f"stop_sequences[{index}]")

@@ -20,6 +20,7 @@ TYPES = Types(ResponseCreateParams)
 SEALED = "reasoning.encrypted_content"
 _RANGES = {"temperature": (0, 2), "top_p": (0, 1), "top_logprobs": (0, 20), "max_output_tokens": (16, 2**31)}
 _THINKS = re.compile(r"(o\d|gpt-5)")
+_IDS = {"message": "msg_", "reasoning": "rs_", "function_call": "fc_"}
 _OUTPUTS = {"function_call_output": "function_call", "custom_tool_call_output": "custom_tool_call"}
 
 
@@ -43,8 +44,8 @@ def judge(seen: Seen) -> None:
 
 def _typed(body: dict[str, Any]) -> dict[str, Any]:
     """The body without the ids of its messages: the API lists them with ids and takes them back, which the
-    types of messages do not know. Thoughts that are sealed and an assistant's words need none, as Codex and
-    Vercel's client show; the types demand it.
+    types of messages do not know. Thoughts that are sealed and an assistant's words need none, as the
+    recordings of Codex and Vercel's client show (200, not stored); the types demand it.
     """
     if isinstance(body.get("input"), str):
         return body
@@ -88,9 +89,15 @@ def _tools(body: dict[str, Any]) -> None:
 
 
 def _items(items: Any) -> None:
-    """Every output has a call before it, every call an output after it."""
+    """Every output has a call before it, every call an output after it; ids have the form of its own."""
     if isinstance(items, str):
         return
+    for index, item in enumerate(items):
+        kind, stated = item.get("type", "message"), item.get("id")
+        known = stated is None or kind not in _IDS or stated.startswith(_IDS[kind])
+        demand(known, f"Invalid 'input[{index}].id': '{stated}'.", f"input[{index}].id")
+        sealed = kind != "reasoning" or item.get("encrypted_content")
+        demand(sealed, f"Item with id '{stated}' not found.", f"input[{index}]", status=404)
     waiting: dict[tuple[str, str], int] = {}
     for index, item in enumerate(items):
         kind = item.get("type", "message")

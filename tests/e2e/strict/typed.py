@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.warnings import TypedDictExtraConfigWarning
 from pydantic_core import SchemaValidator
 
 _KINDS = {"literal_error": 0, "missing": 0, "dict_type": 0}
@@ -36,7 +38,11 @@ class Types:
         if self._validator is None:
             # Configuration cannot be given for such a type itself, but what contains it hands it down.
             # A model's class has a validator of its own, which must not be taken: it is not closed.
-            adapter = TypeAdapter(list[self._kind], config=ConfigDict(extra="forbid"))  # type: ignore[name-defined]
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore", TypedDictExtraConfigWarning
+                )  # some types say that they are open
+                adapter = TypeAdapter(list[self._kind], config=ConfigDict(extra="forbid"))  # type: ignore[name-defined]
             self._validator = SchemaValidator(_eager(adapter.core_schema), _use_prebuilt=False)
         try:
             self._validator.validate_json(json.dumps([body]), strict=True)
@@ -53,7 +59,9 @@ def _eager(schema: Any) -> Any:
         made = {key: value if key == "metadata" else _eager(value) for key, value in schema.items()}
         if made.get("type") == "generator":
             made["type"] = "list"
-        elif made.get("type") == "model-fields":  # some clients' models ignore what they do not know
+        elif (
+            made.get("type") == "model-fields" and "extras_schema" not in made
+        ):  # some clients' models ignore what they do not know
             made["extra_behavior"] = "forbid"
         return made
     if isinstance(schema, list):
