@@ -78,8 +78,9 @@ class Server(Section, frozen=True):
         Size,
         about(
             "The largest form with files, and body that is passed through; above it 413. Providers take "
-            "sound of up to 25 MB (OpenAI) or 100 MB (Groq), and pictures of up to 50 MB each. A form's files "
-            "above 1 MiB lie in the system's folder for temporary files (`TMPDIR`) until their request ends.",
+            "sound of up to 25 MB (OpenAI) or 100 MB (Groq), and pictures of up to 50 MB each. A form's "
+            "files above 1 MiB lie in the system's folder for temporary files (`TMPDIR`) until their request "
+            "ends.",
             env="DRAGOMAN_MAX_UPLOAD",
         ),
     ] = Size(128_000_000)
