@@ -128,8 +128,9 @@ class Listing:
                     "details": _details(file),
                     "expires_at": dated(exchange.created + left, 0),
                     "size_vram": 0,
-                    "context_length": model.context,
                 }
+                if model.context is not None:
+                    listed["context_length"] = model.context
                 if report.resident is not None and len(report.models) == 1:
                     listed["size"] = report.resident
                 running.append((left, listed))
