@@ -64,4 +64,4 @@ def _seconds(parts: tuple[str | None, ...]) -> float:
     assert seconds is not None
     assert fraction is not None
     whole = int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds)
-    return whole + int(fraction.ljust(3, "0")) / 1000
+    return (whole * 1000 + int(fraction.ljust(3, "0"))) / 1000

@@ -16,7 +16,7 @@ from openai import AsyncOpenAI
 from dragoman.config.load import load
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
-from dragoman.testing.provider import FakeProvider
+from dragoman.testing.provider import Answer, FakeProvider, Seen
 from dragoman.testing.serving import serving
 from tests.e2e.audio.providers import PROVIDERS, SOUND, Provider
 from tests.e2e.calls import Answered
@@ -33,12 +33,21 @@ class Stage:
         self.session = session
         self.client = client
         self.providers: dict[str, FakeProvider] = {}
-        self.scripts: dict[str, Any] = {}
+        self.scripts: dict[str, Provider] = {}
         self.exchanges: list[Exchange] = []
 
-    async def speak(self, path: str = "/v1/audio/speech", **body: Any) -> Answered:
-        """Ask for speech. headers: beside the fields of the body."""
-        headers = body.pop("headers", None)
+    def says(self, name: str, answer: Answer) -> None:
+        """What a provider answers in this test, whatever it is asked."""
+
+        def script(_: Seen) -> Answer:
+            return answer
+
+        self.scripts[name] = script
+
+    async def speak(
+        self, path: str = "/v1/audio/speech", headers: Mapping[str, str] | None = None, **body: Any
+    ) -> Answered:
+        """Ask for speech."""
         async with self.session.post(self.base + path, json=body, headers=headers) as response:
             return Answered(response.status, response.headers, await response.read())
 

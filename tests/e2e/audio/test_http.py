@@ -13,11 +13,16 @@ import pytest
 
 from dragoman.testing.provider import Streamed, Whole
 from tests.e2e.audio.conftest import Stage
-from tests.e2e.audio.providers import MP3, RECORDING, SAID, SOUND, form, openai
+from tests.e2e.audio.providers import MP3, RECORDING, SAID, SOUND, form
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SAY: dict[str, Any] = {"model": "openai_chat/tts-1", "input": "Hi", "voice": "alloy"}
-HEAR = {"model": "openai_chat/whisper-1"}
+HEAR: dict[str, Any] = {"model": "openai_chat/whisper-1"}
+
+
+def say(**changes: Any) -> dict[str, Any]:
+    """A request for speech."""
+    return {**SAY, **changes}
 
 
 # --- What is sent on ----------------------------------------------------------------------------------
@@ -77,7 +82,7 @@ async def test_a_translation_goes_past_who_cannot_translate(stage: Stage) -> Non
 
 
 async def test_speech_fails_over(stage: Stage) -> None:
-    said = await stage.speak(**{**SAY, "model": "speaker"})
+    said = await stage.speak(**say(model="speaker"))
     assert (said.status, said.raw) == (200, MP3)
     assert said.headers["x-dragoman-deployment"] == "openai_chat/tts-1"
     assert len(stage.providers["bad"].seen) >= 1
@@ -116,7 +121,7 @@ async def test_the_model_that_is_meant_where_none_is_named(stage: Stage) -> None
 async def test_a_mistake_in_a_request_for_speech(
     stage: Stage, body: dict[str, Any], param: str, code: str
 ) -> None:
-    said = await stage.speak(**{**SAY, **body})
+    said = await stage.speak(**say(**body))
     assert said.status == 400
     assert (said.error["param"], said.error["code"]) == (param, code)
     assert stage.providers["openai_chat"].seen == []
@@ -173,7 +178,7 @@ async def test_a_recording_is_no_json(stage: Stage) -> None:
 
 async def test_a_provider_that_only_chats(stage: Stage) -> None:
     """4.17: 400, and nothing is sent."""
-    said = await stage.speak(**{**SAY, "model": "anthropic/claude-x"})
+    said = await stage.speak(**say(model="anthropic/claude-x"))
     told = await stage.write_down(model="anthropic/claude-x")
     for answer in (said, told):
         assert answer.status == 400
@@ -182,7 +187,7 @@ async def test_a_provider_that_only_chats(stage: Stage) -> None:
 
 
 async def test_a_server_without_the_endpoint(stage: Stage) -> None:
-    stage.scripts["openai_chat"] = lambda _: Whole({"detail": "Not Found"}, 404)
+    stage.says("openai_chat", Whole({"detail": "Not Found"}, 404))
     said = await stage.speak(**SAY)
     told = await stage.write_down(**HEAR)
     for answer in (said, told):
@@ -200,7 +205,7 @@ async def test_a_server_without_the_endpoint(stage: Stage) -> None:
 async def test_a_format_that_cannot_be_had(
     stage: Stage, model: str, fields: dict[str, Any], param: str, code: str
 ) -> None:
-    said = await stage.speak(**{**SAY, "model": model, **fields})
+    said = await stage.speak(**say(model=model, **fields))
     assert said.status == 400
     assert (said.error["param"], said.error["code"]) == (param, code)
 
@@ -219,7 +224,7 @@ async def test_what_mistral_is_not_told_of_speech(stage: Stage) -> None:
     }
     refused = await stage.speak(**fields, headers={"x-dragoman-strict": "all"})
     assert (refused.status, refused.error["code"]) == (400, "untranslatable")
-    usual = await stage.speak(**{**SAY, "model": "mistral/tts", "speed": 1})
+    usual = await stage.speak(**say(model="mistral/tts", speed=1))
     assert usual.headers["x-dragoman-losses"] == "0"
 
 
@@ -252,7 +257,7 @@ async def test_mistral_tells_times_of_one_kind(stage: Stage) -> None:
 
 async def test_an_error_inside_a_200(stage: Stage) -> None:
     told = {"error": {"message": "no such voice", "type": "invalid_request_error", "param": "voice"}}
-    stage.scripts["openai_chat"] = lambda _: Whole(told)
+    stage.says("openai_chat", Whole(told))
     said = await stage.speak(**SAY)
     assert "no such voice" in said.error["message"]
     assert said.status >= 400
@@ -263,22 +268,20 @@ async def test_an_error_inside_a_200(stage: Stage) -> None:
 @pytest.mark.parametrize("body", [{"audio": "x"}, "<html>", b""])
 async def test_what_is_no_sound(stage: Stage, body: Any) -> None:
     kind = "application/json" if isinstance(body, dict) else "text/html" if body else "audio/mpeg"
-    stage.scripts["openai_chat"] = lambda _: Whole(body, headers={"content-type": kind})
+    stage.says("openai_chat", Whole(body, headers={"content-type": kind}))
     said = await stage.speak(**SAY)
     assert (said.status, said.error["code"]) == (502, "unreadable")
 
 
 async def test_sound_of_an_unknown_kind_passes(stage: Stage) -> None:
-    stage.scripts["openai_chat"] = lambda _: Whole(MP3, headers={"content-type": "video/mp4"})
+    stage.says("openai_chat", Whole(MP3, headers={"content-type": "video/mp4"}))
     said = await stage.speak(**SAY)
     assert (said.status, said.raw, said.headers["content-type"]) == (200, MP3, "video/mp4")
 
 
 async def test_sound_that_breaks_off_is_cut(stage: Stage) -> None:
     """Nothing can be said inside of sound: the client sees that it is incomplete."""
-    stage.scripts["openai_chat"] = lambda _: Streamed(
-        [MP3[:4096]], headers={"content-type": "audio/mpeg"}, die=True
-    )
+    stage.says("openai_chat", Streamed([MP3[:4096]], headers={"content-type": "audio/mpeg"}, die=True))
     with pytest.raises(aiohttp.ClientPayloadError):
         await stage.speak(**SAY)
     assert stage.exchanges[-1].fault is not None
@@ -287,7 +290,7 @@ async def test_sound_that_breaks_off_is_cut(stage: Stage) -> None:
 async def test_events_that_break_off_end_with_an_error(stage: Stage) -> None:
     delta = {"type": "transcript.text.delta", "delta": "Ruby"}
     failure = {"type": "error", "error": {"message": "worn out", "type": "server_error"}}
-    stage.scripts["openai_chat"] = lambda _: Streamed([delta, failure], pause=0.05)
+    stage.says("openai_chat", Streamed([delta, failure], pause=0.05))
     told = await stage.write_down(**HEAR, stream="true")
     assert told.status == 200
     first, last = told.raw.rstrip(b"\n").split(b"\n\n")
@@ -298,7 +301,7 @@ async def test_events_that_break_off_end_with_an_error(stage: Stage) -> None:
 
 async def test_an_error_before_the_first_word_goes_to_the_next(stage: Stage) -> None:
     failure = {"type": "error", "error": {"message": "worn out", "type": "server_error"}}
-    stage.scripts["bad"] = lambda _: Streamed([failure])
+    stage.says("bad", Streamed([failure]))
     told = await stage.write_down(model="hearer", stream="true")
     assert told.headers["x-dragoman-deployment"] == "mistral/voxtral"
     assert b"transcript.text.done" in told.raw
@@ -306,13 +309,13 @@ async def test_an_error_before_the_first_word_goes_to_the_next(stage: Stage) -> 
 
 
 async def test_whoever_leaves_stops_the_work(stage: Stage) -> None:
-    stage.scripts["openai_chat"] = lambda _: Streamed(
-        [MP3[:4096], MP3[4096:]], headers={"content-type": "audio/mpeg"}, pause=30
+    stage.says(
+        "openai_chat", Streamed([MP3[:4096], MP3[4096:]], headers={"content-type": "audio/mpeg"}, pause=30)
     )
     async with stage.session.post(f"{stage.base}/v1/audio/speech", json=SAY) as response:
         assert await response.content.readany()
         response.close()
-    stage.scripts["openai_chat"] = lambda seen: Whole(openai(seen).body, delay=30)  # type: ignore[union-attr]
+    stage.says("openai_chat", Whole({"text": SAID}, delay=30))
     with suppress(TimeoutError):
         await asyncio.wait_for(stage.write_down(**HEAR), 0.5)
     for _ in range(200):

@@ -82,9 +82,7 @@ async def test_gemini_has_no_mp3(stage: Stage) -> None:
 async def test_sound_passes_as_it_comes(stage: Stage) -> None:
     """The first piece is there while the provider has not sent the last."""
     pieces = [MP3[:4096], MP3[4096:]]
-    stage.scripts["openai_chat"] = lambda _: Streamed(
-        pieces, headers={"content-type": "audio/mpeg"}, pause=0.4
-    )
+    stage.says("openai_chat", Streamed(pieces, headers={"content-type": "audio/mpeg"}, pause=0.4))
     speaking = stage.client.audio.speech.with_streaming_response
     async with speaking.create(model="openai_chat/tts-1", input=TEXT, voice="alloy") as told:
         assert told.headers["content-type"] == "audio/mpeg"
@@ -116,7 +114,7 @@ async def test_sound_as_events(stage: Stage, provider: str) -> None:
 
 async def test_a_provider_that_knows_no_events(stage: Stage) -> None:
     """Its sound is told as events, because those are what was asked for."""
-    stage.scripts["openai_chat"] = lambda _: Whole(MP3, headers={"content-type": "audio/mpeg"})
+    stage.says("openai_chat", Whole(MP3, headers={"content-type": "audio/mpeg"}))
     speaking = stage.client.audio.speech.with_streaming_response
     async with speaking.create(
         model="openai_chat/tts-1", input=TEXT, voice="alloy", stream_format="sse"
@@ -204,9 +202,7 @@ async def test_words_as_a_stream(stage: Stage, provider: str) -> None:
 
 async def test_a_model_that_does_not_stream(stage: Stage) -> None:
     """whisper-1 ignores the wish and answers whole; the client waits for events."""
-    stage.scripts["openai_chat"] = lambda _: Whole(
-        {"text": SAID, "usage": {"type": "duration", "seconds": 4}}
-    )
+    stage.says("openai_chat", Whole({"text": SAID, "usage": {"type": "duration", "seconds": 4}}))
     stream = await stage.client.audio.transcriptions.create(
         model="openai_chat/whisper-1", file=RECORDING, stream=True
     )
@@ -230,7 +226,7 @@ async def test_gemini_does_not_tell_times(stage: Stage, output: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_translations(stage: Stage) -> None:
-    ask = stage.client.audio.translations.create
+    ask = stage.client.audio.translations.create  # pyright: ignore[reportDeprecated]
     told = await ask(model="openai_chat/whisper-1", file=RECORDING, response_format="verbose_json")
     assert (told.text, told.language) == (SAID, "english")
     assert stage.providers["openai_chat"].last.path == "/v1/audio/translations"

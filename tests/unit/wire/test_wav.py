@@ -7,7 +7,8 @@ import wave
 
 import pytest
 
-from dragoman.wire.wav import Pcm, pcm_of, wav
+from dragoman.errors import WireError
+from dragoman.wire.wav import Pcm, pcm_of, unpacked, wav
 
 SAMPLES = bytes(range(8))
 
@@ -55,3 +56,32 @@ def test_the_header_has_44_bytes_and_states_the_lengths() -> None:
 def test_no_samples_are_a_file_too() -> None:
     with wave.open(io.BytesIO(wav(b"", Pcm()))) as file:
         assert file.getnframes() == 0
+
+
+def test_samples_come_out_as_they_went_in() -> None:
+    assert unpacked(wav(SAMPLES, Pcm(16_000, 2))) == (SAMPLES, Pcm(16_000, 2))
+
+
+def test_chunks_between_and_a_length_that_nobody_knew() -> None:
+    """As FFmpeg writes to a pipe: a list of what wrote it, and sizes that are all ones."""
+    file = wav(SAMPLES, Pcm(24_000))
+    listed = b"LIST" + (5).to_bytes(4, "little") + b"INFO!" + b"\0"
+    piped = file[:36] + listed + b"data" + b"\xff" * 4 + SAMPLES
+    assert unpacked(piped) == (SAMPLES, Pcm(24_000))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"ID3",
+        b"RIFF\0\0\0\0WAVE",
+        wav(SAMPLES, Pcm())[:30],
+        wav(SAMPLES, Pcm())[:36],
+        wav(SAMPLES, Pcm()).replace(b"\x10\0data", b"\x20\0data"),
+        b"RIFF\0\0\0\0WAVEdata\x02\0\0\0ab",
+    ],
+)
+def test_what_is_no_such_file_is_refused(data: bytes) -> None:
+    with pytest.raises(WireError):
+        unpacked(data)
