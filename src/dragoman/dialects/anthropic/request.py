@@ -59,6 +59,8 @@ _HEADERS = frozenset({VERSION_HEADER, BETA_HEADER})
 _MESSAGE = frozenset({"role", "content"})
 _SAMPLING = ("temperature", "top_p", "top_k")
 _ROLES = frozenset({"user", "assistant", "system"})
+_PROMISES = ("context-1m-", "output-128k-", "interleaved-thinking-", "fast-mode-")
+"""Betas that change answers without any member of the body."""
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _NO_SAMPLING = ir.Request(NAME, None).sampling
 """The one default value, so that identity tells that nothing is stated."""
@@ -87,11 +89,21 @@ def decode_request(wire: WireRequest) -> ir.Request:
         fields["tool_choice"], fields["parallel"] = decode_choice(choice)
     if not body.keys() <= _COMMON:
         _decode_rare(body, fields)
+    if betas is not None and (promised := _promised(betas)):
+        fields["extra"] = ir.merge(fields.get("extra"), {NAME: promised})
     if forms:
         fields["forms"] = forms
     if get("stream") is True:
         fields["stream"] = fields["stream_usage"] = True
     return ir.Request(NAME, get("model"), _messages(get("messages")), max_output=get("max_tokens"), **fields)
+
+
+def _promised(betas: str) -> dict[str, Any]:
+    """The betas that promise something of the answer by themselves, as leftovers: they are named where nobody
+    keeps them. Of others the members or tools that they bring are what is lost.
+    """
+    named = [beta.strip() for beta in betas.split(",")]
+    return {f"{BETA_HEADER}.{beta}": True for beta in named if beta.startswith(_PROMISES)}
 
 
 def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
@@ -384,7 +396,13 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
         if getattr(request, field):
             report.lose(field, "this protocol keeps no state", "meaning")
     if request.extra is not None:
-        restore(body, request.extra, report, "")
+        restore(body, _members(request.extra), report, "")
+
+
+def _members(extra: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Leftovers without those of the header, which goes back as a header."""
+    own = {key: value for key, value in extra.get(NAME, {}).items() if not key.startswith(BETA_HEADER)}
+    return {**extra, NAME: own}
 
 
 def _encode_identity(request: ir.Request, target: Target, body: dict[str, Any], *, own: bool) -> None:

@@ -12,6 +12,7 @@ from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from tests.unit.dialects.anthropic.saying import (
     FOREIGN,
@@ -389,3 +390,22 @@ def test_thinking_is_replayed_signed_and_dropped_unsigned() -> None:
 
 def test_a_wire_request_needs_no_headers() -> None:
     assert DIALECT.decode_request(WireRequest("chat", {"messages": []})).messages == ()
+
+
+def test_betas_that_change_answers_are_named_where_nobody_keeps_them() -> None:
+    """Once each, as a hint; to the API itself they go back as the header that they were."""
+    betas = "files-api-2025-04-14, context-1m-2025-08-07,interleaved-thinking-2025-05-14"
+    asked = wire({"anthropic-beta": betas})
+    request = DIALECT.decode_request(asked)
+    report = Report("gemini")
+    DIALECTS["gemini"].encode_request(request, Target(report, "m"))
+    losses, _ = report.located(DIALECT.located(asked))
+    assert [(loss.path, loss.severity) for loss in losses] == [
+        ("$.anthropic-beta.context-1m-2025-08-07", "hint"),
+        ("$.anthropic-beta.interleaved-thinking-2025-05-14", "hint"),
+    ]
+    report = Report("anthropic")
+    back = DIALECT.encode_request(request, Target(report, "claude"))
+    assert back.body == {**asked.body, "model": "claude"}
+    assert back.headers["anthropic-beta"] == betas
+    assert report.losses == []
