@@ -12,12 +12,15 @@ _CREDENTIALS = {
     "gemini": ("x-goog-api-key", ""),
     "mistral": ("authorization", "Bearer "),
     "openai_responses": ("authorization", "Bearer "),
+    "ollama": ("authorization", "Bearer "),
 }
 _SETTINGS = {
     "gemini": {"temperature": "temperature", "limit": "maxOutputTokens", "stop": "stopSequences"},
     "anthropic": {"temperature": "temperature", "limit": "max_tokens", "stop": "stop_sequences"},
     "mistral": {"temperature": "temperature", "limit": "max_tokens", "stop": "stop"},
+    "ollama": {"temperature": "temperature", "limit": "num_predict", "stop": "stop"},
 }
+_HOLDERS = {"gemini": "generationConfig", "ollama": "options"}
 _SYSTEM = {"system", "developer"}
 
 
@@ -53,7 +56,7 @@ class Sent:
             names = {**_SETTINGS["mistral"], "limit": "max_completion_tokens"}
             if "max_tokens" in self.body:
                 names["limit"] = "max_tokens"
-        holder = self.body["generationConfig"] if self.dialect == "gemini" else self.body
+        holder = self.body[_HOLDERS[self.dialect]] if self.dialect in _HOLDERS else self.body
         return holder[names[name]]
 
     @property

@@ -1,11 +1,11 @@
-"""One gateway for all tests of a module, before strict providers of three protocols that answer what they are
-asked: a prompt is said again, `Weather` calls a tool, `Think` thinks.
+"""One gateway for all tests of a module, before strict providers of four protocols, Ollama's own among them,
+that answer what they are asked: a prompt is said again, `Weather` calls a tool, `Think` thinks.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import aiohttp
@@ -15,8 +15,9 @@ import pytest_asyncio
 from dragoman.config.load import load
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
-from dragoman.testing.provider import Answer, FakeProvider, Seen
+from dragoman.testing.provider import Answer, FakeProvider, Seen, Whole
 from dragoman.testing.serving import serving
+from tests.e2e.answers.ollama import ollama
 from tests.e2e.calls import Site
 from tests.e2e.embeddings import providers
 from tests.e2e.sent import Sent
@@ -27,11 +28,13 @@ MODELS = {
     "openai_chat": "openai_chat/gpt-4o",
     "anthropic": "anthropic/claude-sonnet-4-5",
     "gemini": "gemini/gemini-2.5-flash",
+    "ollama": "machine/qwen3",
 }
 """A model to ask for, by the dialect of its provider."""
 EMBEDDERS = {
     "openai_chat": "openai_chat/text-embedding-3-small",
     "gemini": "gemini/gemini-embedding-001",
+    "ollama": "machine/embedder",
     "simulate": "simulate/echo",
 }
 EVERY = pytest.mark.parametrize("dialect", list(MODELS))
@@ -53,9 +56,26 @@ class Stage(Site):
         return Sent(dialect, self.providers[dialect].last)
 
 
+def _vectors(seen: Seen) -> Answer:
+    """Ollama's, of both endpoints."""
+    body = seen.body
+    if seen.path == "/api/embeddings":
+        return Whole({"embedding": providers.expected(body["prompt"])})
+    inputs = [body["input"]] if isinstance(body["input"], str) else body["input"]
+    vectors = [providers.expected(one, body.get("dimensions", providers.LENGTH)) for one in inputs]
+    return Whole({"model": body["model"], "embeddings": vectors, "prompt_eval_count": len(inputs)})
+
+
+_VECTORS: dict[str, Callable[[Seen], Answer]] = {
+    "openai_chat": providers.openai,
+    "gemini": providers.gemini,
+    "ollama": _vectors,
+}
+
+
 def _answer(dialect: str, seen: Seen) -> Answer:
     if "mbed" in seen.path:
-        return {"openai_chat": providers.openai, "gemini": providers.gemini}[dialect](seen)
+        return _VECTORS[dialect](seen)
     sent = Sent(dialect, seen)
     prompt = "".join(next(texts for role, texts in sent.turns if role == "user"))
     said = Said(prompt)
@@ -63,7 +83,7 @@ def _answer(dialect: str, seen: Seen) -> Answer:
         said = Said("", (WEATHER,))
     elif prompt.startswith("Think"):
         said = Said("Done.", thought="Well…", seal="c2VhbA==")
-    script = DIALECTS[dialect](said)
+    script = {**DIALECTS, "ollama": ollama}[dialect](said)
     assert callable(script)
     answer = held(dialect, script)
     assert callable(answer)
@@ -78,7 +98,11 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         for dialect in MODELS:
             provider = FakeProvider(lambda seen, dialect=dialect: _answer(dialect, seen))  # type: ignore[misc]
             made[dialect] = await opened.enter_async_context(provider)
-            rows[dialect] = {"dialect": dialect, "base_url": provider.url, "keys": ["up-key"]}
+            rows[MODELS[dialect].partition("/")[0]] = {
+                "dialect": dialect,
+                "base_url": provider.url,
+                "keys": ["up-key"],
+            }
         config = {
             "providers": {**rows, "simulate": {"enabled": True}, "local": {"enabled": False}},
             "retries": {"attempts": 1},
