@@ -140,7 +140,8 @@ class _Body:
             length = call.headers.get("content-length", "0")
             chunked = "transfer-encoding" in call.headers
             if chunked or length != "0":
-                self.flow = Flow(self._watched(call.parts), None if chunked else int(length))
+                size = int(length) if length.isdigit() and not chunked else None
+                self.flow = Flow(self._watched(call.parts), size)
             else:
                 self.flow = b""
 
