@@ -33,6 +33,8 @@ _OLD: Final = "old"
 _MOST_INPUTS: Final = 2048
 """The server states no limit: that of OpenAI, whose clients write the longest lists."""
 _MAPS: Final = frozenset({"model", "input", "prompt", "dimensions"})
+_UNMEASURED: Final = {"total_duration": 0, "load_duration": 0}
+"""Nanoseconds that the server always states. Nobody told us, and some clients refuse an answer without."""
 _SLACK: Final = 1e-3
 """How far from 1 a length may be: models whose vectors are normalised round them."""
 
@@ -173,6 +175,7 @@ def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRe
     body: dict[str, Any] = {
         "model": reply.model or response.model or reply.request.model,
         "embeddings": [_of_length_one(to_floats(vector)) for vector in response.vectors],
+        **_UNMEASURED,
     }
     if response.usage is not None:
         body["prompt_eval_count"] = response.usage.input_total

@@ -141,7 +141,9 @@ def said(vector: list[float], form: str | None, **fields: Any) -> dict[str, Any]
 
 def test_vectors_have_length_one_but_for_the_older_endpoint() -> None:
     told = said([3.0, 4.0], "one", usage=ir.Usage(input=2))
-    assert told == {"model": "shown", "embeddings": [pytest.approx([0.6, 0.8])], "prompt_eval_count": 2}
+    durations = {"total_duration": 0, "load_duration": 0}  # without which ollama-ai-provider-v2 refuses it
+    vectors = [pytest.approx([0.6, 0.8])]
+    assert told == {"model": "shown", "embeddings": vectors, "prompt_eval_count": 2, **durations}
     assert said([3.0, 4.0], "old") == {"embedding": [3.0, 4.0]}
     assert said([0.0, 0.0], "one")["embeddings"] == [[0.0, 0.0]]
 
