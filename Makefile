@@ -23,6 +23,7 @@ RUN := .venv/installed-run-$(call key,requirements/run.txt $(METADATA))
 DEV := .venv/installed-dev-$(call key,requirements/dev.txt $(METADATA))
 NODE := tests/e2e/node/node_modules/installed-$(call key,tests/e2e/node/package-lock.json)
 AGENTS := tests/agents/node_modules/installed-$(call key,tests/agents/package-lock.json tests/agents/aider.txt)
+FRAMEWORKS := tests/frameworks/node_modules/installed-$(call key,tests/frameworks/package-lock.json tests/frameworks/frameworks.txt)
 
 # One resolution for all systems and Pythons; the locks name packages and hashes, never an index.
 COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
@@ -32,7 +33,7 @@ SERVES := local schema sql tokens
 MEDIA := embeddings speech
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Variables: PORT=8080 and every DRAGOMAN_* for run, WIRE=folder for laws and mutants,"
 	@echo "             ARGS='…' for run, test, laws, mutants, bench, PYTHON=python3.12 for the interpreter of .venv"
@@ -99,12 +100,15 @@ soak: $(DEV)  ## run the tests that take minutes
 agents: $(DEV) $(AGENTS)  ## install real coding agents (about 2 GB), let each do a task (ARGS='-k codex')
 	@$(PY) -m pytest -q -m agents tests/agents $(ARGS)
 
+frameworks: $(DEV) $(FRAMEWORKS)  ## install agent frameworks (about 400 MB), try each (ARGS='-k vercel')
+	@$(PY) -m pytest -q -m frameworks tests/frameworks $(ARGS)
+
 clean:  ## remove caches and build results
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/e2e/node/node_modules
 	@find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## the same, and .venv with the embedded model
-	@rm -rf .venv tests/agents/node_modules tests/agents/.venv
+	@rm -rf .venv tests/agents/node_modules tests/agents/.venv tests/frameworks/node_modules tests/frameworks/.venv
 
 define install
 	@for python in $(if $(PYTHON),'$(PYTHON)',$(PYTHONS)); do \
@@ -129,4 +133,8 @@ $(NODE): | $(DEV)
 
 $(AGENTS): | $(DEV)
 	@$(PY) scripts/install.py agents
+	@touch '$@'
+
+$(FRAMEWORKS): | $(DEV)
+	@$(PY) scripts/install.py frameworks
 	@touch '$@'

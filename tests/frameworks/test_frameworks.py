@@ -1,0 +1,86 @@
+"""Frameworks, unchanged but for base URL and key, on models of other providers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.frameworks.conftest import MODELS, SIMULATED, Ask
+from tests.frameworks.installed import FRAMEWORKS
+from tests.frameworks.model import CITIES, HELLO, PERSON, WEATHER
+
+pytestmark = pytest.mark.frameworks
+THOUGHT = "I look. That is all."
+THINKING_MODELS = (MODELS["anthropic"], MODELS["gemini"], MODELS["ollama"])
+SILENT = {("langchain", "chat"), ("vercel", "chat")}
+"""Clients that show no thoughts: OpenAI's chat API has none."""
+REFUSED = {(kind, MODELS["openai_chat"]) for kind in ("chat", "compatible", "ollama")}
+"""What is refused as in the protocol: this model does not think."""
+NOT_SIMULATED = (
+    "handoff",
+    "form as JSON",
+    "form by prompt",
+    "form JSON",
+    "form MD_JSON",
+    "form ANTHROPIC_JSON",
+)
+"""What needs a model that understands words; the simulator knows schemas and the names of tools."""
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+async def test_a_framework(ask: Ask, name: str) -> None:
+    """Every feature, through each of its clients, on every provider."""
+    reported = await ask(name)
+    framework = FRAMEWORKS[name]
+    wrong = {}
+    for kind, models in reported.found.items():
+        for model, features in models.items():
+            for feature, came in features.items():
+                if model == SIMULATED and feature.startswith(NOT_SIMULATED):
+                    continue
+                if feature == "errors":
+                    right = _told(came, framework.raised(kind))
+                elif model == SIMULATED:
+                    right = _simulated(feature, came)
+                else:
+                    shows = model in THINKING_MODELS and (name, kind) not in SILENT
+                    right = _right(feature, came, thought=THOUGHT if shows else "")
+                if not right and not ((kind, model) in REFUSED and "thinking" in feature):
+                    wrong[f"{kind}: {model}: {feature}"] = came
+    assert not wrong, "\n".join(f"{cell}: {came}" for cell, came in wrong.items())
+    assert set(reported.found) == set(framework.kinds)
+
+
+def _told(came: Any, classes: tuple[str, str, str]) -> bool:
+    """Whether the errors have the classes that people catch, and the statuses."""
+    wanted = dict(zip(("limit", "model", "key"), zip(classes, (429, 404, 401), strict=True), strict=True))
+    return all(
+        came[one][0] == kind and came[one][1] in {status, None if kind == "ValueError" else status}
+        for one, (kind, status) in wanted.items()
+    )
+
+
+def _right(feature: str, came: Any, *, thought: str) -> bool:
+    """Whether this is what the model of a strict provider said."""
+    if not isinstance(came, dict):
+        return feature == "vectors" and came == [8, 8, 8]
+    if feature == "chat":
+        return came["text"] == HELLO and came.get("usage", [12, 7]) == [12, 7]
+    if feature == "stream":
+        return came["text"] == HELLO and came["several"] and came.get("usage", [12, 7]) == [12, 7]
+    if feature.startswith("form"):
+        return came == PERSON
+    agrees = came["cities"] == sorted(CITIES) and came["text"] == f"It is {WEATHER}."
+    return agrees and came.get("thought", thought) == thought and came.get("agent", "Weather") == "Weather"
+
+
+def _simulated(feature: str, came: Any) -> bool:
+    """Whether this is the simulator's: its words are drawn, so their form is what is known."""
+    if not isinstance(came, dict):
+        return feature == "vectors" and came == [384, 384, 384]
+    if feature in {"chat", "stream"}:
+        return came["text"] == "Say hello." and came.get("usage", [1, 2])[1] == 2
+    if feature.startswith("form"):
+        return came.keys() == {"name", "year"}
+    return len(came["cities"]) == 1 and "0 degrees in" in came["text"]
