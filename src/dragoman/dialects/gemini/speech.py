@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
+from dragoman.dialects.gemini.output import VOICE, VOICES
 from dragoman.dialects.gemini.response import decode_response as decode_content
 from dragoman.dialects.gemini.terms import NAME, restore
 from dragoman.dialects.openai_chat import speech as family
@@ -34,8 +35,12 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
         message = f"Gemini does not speak {request.output}; it speaks wav and pcm."
         raise WireError(message, "output", "unsupported_value")
     speech: dict[str, Any] = {}
-    if request.voice is not None:
-        speech["voiceConfig"] = {"prebuiltVoiceConfig": {"voiceName": request.voice}}
+    if (voice := request.voice) is not None:
+        name = voice if voice in VOICES else voice.capitalize()
+        if name not in VOICES:
+            name = VOICE
+            report.lose("voice", f"there is no voice {voice} here: {name} speaks", "quality")
+        speech["voiceConfig"] = {"prebuiltVoiceConfig": {"voiceName": name}}
     if request.language is not None:
         speech["languageCode"] = request.language
     text = request.text

@@ -1,0 +1,319 @@
+"""Transcription in the words of OpenAI, Mistral and Gemini: forms, answers, and what lacks in them."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import Any
+
+import msgspec
+import pytest
+
+from dragoman import ir
+from dragoman.dialects.dialect import OperationReply, Payload, Target, WireRequest
+from dragoman.dialects.forms import texts
+from dragoman.dialects.gemini.transcription import TRANSCRIPTION as GEMINI
+from dragoman.dialects.loss import Report
+from dragoman.dialects.mistral.transcription import TRANSCRIPTION as MISTRAL
+from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION, TRANSLATIONS
+from dragoman.errors import RequestFailed, WireError
+from dragoman.wire.json import encode
+from dragoman.wire.multipart import Field
+
+FILE = Field("file", b"ID3abc", "a.mp3", "audio/mpeg")
+ASKED = ir.TranscriptionRequest("openai_chat", "m", ir.File(b"ID3abc", "a.mp3", "audio/mpeg"))
+SPANS = (ir.Segment("Hi.", 0.0, 1.0), ir.Segment("Ho.", 1.0, 2.5))
+assert TRANSCRIPTION.relay is not None
+RELAY = TRANSCRIPTION.relay
+
+
+def form(*fields: Field, file: Field | None = FILE) -> WireRequest:
+    every = (Field("model", b"m"), *fields, *(() if file is None else (file,)))
+    return WireRequest("transcription", texts(every), fields=every)
+
+
+def asked(**changes: Any) -> ir.TranscriptionRequest:
+    return msgspec.structs.replace(ASKED, **changes)
+
+
+def written(response: ir.TranscriptionResponse, **changes: Any) -> tuple[Payload, Report]:
+    report = Report("openai_chat", "response")
+    return TRANSCRIPTION.encode_response(response, OperationReply(asked(**changes), report)), report
+
+
+# --- Requests ---------------------------------------------------------------------------------------
+
+
+def test_every_field_comes_back() -> None:
+    fields = {
+        "language": b"en",
+        "prompt": b"Ruby",
+        "response_format": b"verbose_json",
+        "temperature": b"0.5",
+        "timestamp_granularities[]": b"word",
+        "stream": b"true",
+        "known_speaker_names[]": b"Ada",
+        "chunking_strategy[type]": b"server_vad",
+    }
+    sent = form(*(Field(name, value) for name, value in fields.items()))
+    TRANSCRIPTION.check(sent)
+    request = TRANSCRIPTION.decode_request(sent)
+    assert (request.temperature, request.timestamps, request.stream) == (0.5, ("word",), True)
+    assert request.audio == ir.File(b"ID3abc", "a.mp3", "audio/mpeg")
+    again = TRANSCRIPTION.encode_request(request, Target(Report("")))
+    assert sorted(again.fields, key=str) == sorted(sent.fields, key=str)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [Field("url", b"https://x.example/a.mp3"), Field("file", b"https://x.example/a.mp3")],
+    ids=["url", "file"],
+)
+def test_a_recording_that_is_only_named(field: Field) -> None:
+    sent = form(field, file=None)
+    TRANSCRIPTION.check(sent)
+    request = TRANSCRIPTION.decode_request(sent)
+    assert request.audio.url == "https://x.example/a.mp3"
+    assert TRANSCRIPTION.locate(request, "audio") == "$.url"
+    own = TRANSCRIPTION.encode_request(request, Target(Report("")))
+    assert own.fields == (Field("model", b"m"), Field("url", b"https://x.example/a.mp3"))
+    theirs = MISTRAL.encode_request(request, Target(Report("")))
+    assert theirs.fields == (Field("model", b"m"), Field("file_url", b"https://x.example/a.mp3"))
+    with pytest.raises(WireError) as refused:
+        GEMINI.encode_request(request, Target(Report("")))
+    assert refused.value.path == "audio"
+
+
+def test_a_granularity_without_brackets() -> None:
+    sent = form(Field("timestamp_granularities", b"segment"))
+    TRANSCRIPTION.check(sent)
+    assert TRANSCRIPTION.decode_request(sent).timestamps == ("segment",)
+
+
+def test_a_file_without_a_name_gets_one() -> None:
+    request = TRANSCRIPTION.encode_request(asked(audio=ir.File(b"x")), Target(Report("")))
+    assert request.fields[-1] == Field("file", b"x", "audio", "application/octet-stream")
+
+
+def test_places() -> None:
+    told = {"audio": "$.file", "output": "$.response_format", "timestamps": "$.timestamp_granularities"}
+    for where, path in {**told, "prompt": "$.prompt", "translate": "$.model"}.items():
+        assert TRANSCRIPTION.locate(ASKED, where) == path
+
+
+# --- Answers ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["srt", "vtt"])
+def test_subtitles_are_read_as_they_are_written(output: str) -> None:
+    answer, _ = written(ir.TranscriptionResponse("Hi. Ho.", segments=SPANS), output=output)
+    assert answer.kind == "text/plain; charset=utf-8"
+    again = TRANSCRIPTION.decode_response(answer, asked(output=output))
+    assert again == ir.TranscriptionResponse("Hi. Ho.", segments=SPANS)
+    quoted = Payload(encode(answer.data.decode()))  # some servers answer with a text as JSON
+    assert TRANSCRIPTION.decode_response(quoted, asked(output=output)) == again
+    assert RELAY.response(form(), quoted, "m") == (quoted, None)
+    assert RELAY.response(form(), answer, "m") == (answer, None)
+
+
+def test_words_are_subtitles_where_there_is_nothing_longer() -> None:
+    words = (ir.Word("Hi", 0.0, 0.5), ir.Word("there", 0.5, 1.0))
+    answer, _ = written(ir.TranscriptionResponse("Hi there", words=words), output="srt")
+    assert (
+        answer.data == b"1\n00:00:00,000 --> 00:00:00,500\nHi\n\n2\n00:00:00,500 --> 00:00:01,000\nthere\n\n"
+    )
+
+
+@pytest.mark.parametrize("output", ["srt", "vtt", "verbose_json", "diarized_json"])
+def test_times_that_nobody_told_are_not_made_up(output: str) -> None:
+    with pytest.raises(RequestFailed) as refused:
+        written(ir.TranscriptionResponse("Hi"), output=output)
+    fault = refused.value.fault
+    assert (fault.kind, fault.param, fault.blame) == ("untranslatable", "response_format", "upstream")
+
+
+def test_silence_needs_no_times() -> None:
+    answer, report = written(ir.TranscriptionResponse("", "english", 3.0), output="verbose_json")
+    assert msgspec.json.decode(answer.data) == {
+        "task": "transcribe",
+        "language": "english",
+        "duration": 3.0,
+        "text": "",
+        "segments": [],
+        "usage": {"type": "duration", "seconds": 3},
+    }
+    assert report.losses == []
+    assert written(ir.TranscriptionResponse(""), output="srt")[0].data == b""
+
+
+def test_speakers_that_nobody_told_are_not_made_up() -> None:
+    with pytest.raises(RequestFailed, match="speakers"):
+        written(ir.TranscriptionResponse("Hi. Ho.", duration=2.5, segments=SPANS), output="diarized_json")
+
+
+def test_words_that_nobody_told_are_not_made_up() -> None:
+    response = ir.TranscriptionResponse("Hi. Ho.", duration=2.5, segments=SPANS)
+    with pytest.raises(RequestFailed, match="words"):
+        written(response, output="verbose_json", timestamps=("word",))
+
+
+def test_a_translation_is_english() -> None:
+    response = ir.TranscriptionResponse("Hi. Ho.", "french", 2.5, SPANS)
+    answer, _ = written(response, output="verbose_json", translate=True)
+    told = msgspec.json.decode(answer.data)
+    assert (told["task"], told["language"]) == ("translate", "english")
+
+
+def test_tokens_are_no_seconds() -> None:
+    """One form tells seconds, the others what the model is paid by; seconds are rounded up."""
+    usage = ir.Usage(30, output=4, detail={"input_audio": 20, "input_text": 10})
+    response = ir.TranscriptionResponse("Hi. Ho.", "english", 2.5, SPANS, usage=usage)
+    told = msgspec.json.decode(written(response)[0].data)
+    assert told["usage"] == {
+        "type": "tokens",
+        "total_tokens": 34,
+        "input_tokens": 30,
+        "output_tokens": 4,
+        "input_token_details": {"text_tokens": 10, "audio_tokens": 20},
+    }
+    told = msgspec.json.decode(written(response, output="verbose_json")[0].data)
+    assert told["usage"] == {"type": "duration", "seconds": 3}
+
+
+@pytest.mark.parametrize("body", [{}, {"text": 5}, {"text": "x", "segments": [{"text": "x"}]}, []])
+def test_what_is_no_answer(body: Any) -> None:
+    with pytest.raises(WireError):
+        TRANSCRIPTION.decode_response(Payload(encode(body)), ASKED)
+
+
+def test_what_passes_is_looked_at() -> None:
+    with pytest.raises(WireError):
+        RELAY.response(form(), Payload(b'{"words":[]}'), None)
+    with pytest.raises(RequestFailed, match="no sound"):
+        RELAY.response(form(), Payload(encode({"error": {"message": "no sound"}})), None)
+    told = Payload(b'{"text":"Hi", "model":"whisper-large"}')
+    assert RELAY.response(form(), told, None) == (told, None)
+    shown = RELAY.response(form(), told, "mine")
+    assert shown is not None
+    assert msgspec.json.decode(shown[0].data) == {"text": "Hi", "model": "mine"}
+
+
+# --- Mistral ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output", "timestamps", "times"),
+    [
+        (None, (), None),
+        ("json", ("word",), None),
+        ("text", (), None),
+        ("srt", (), "segment"),
+        ("vtt", ("word",), "segment"),
+        ("verbose_json", (), "segment"),
+        ("verbose_json", ("segment",), "segment"),
+        ("verbose_json", ("word",), "word"),
+        ("diarized_json", (), "segment"),
+    ],
+)
+def test_mistral_is_asked_for_times_where_they_are_needed(
+    output: str | None, timestamps: tuple[str, ...], times: str | None
+) -> None:
+    report = Report("mistral")
+    request = asked(output=output, timestamps=timestamps, language="en")
+    body = MISTRAL.encode_request(request, Target(report, "voxtral")).body
+    assert body.get("timestamp_granularities") == (None if times is None else [times])
+    assert body.get("diarize") == (True if output == "diarized_json" else None)
+    assert body.get("language") == ("en" if times is None else None)
+    assert [loss.path for loss in report.losses] == ([] if times is None else ["language"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"translate": True}, "translate"),
+        ({"output": "verbose_json", "timestamps": ("word", "segment")}, "timestamps"),
+    ],
+)
+def test_what_mistral_cannot(changes: dict[str, Any], place: str) -> None:
+    with pytest.raises(WireError) as refused:
+        MISTRAL.encode_request(asked(**changes), Target(Report("")))
+    assert refused.value.path == place
+
+
+def test_mistrals_tokens_are_all_counted() -> None:
+    usage = {
+        "prompt_audio_seconds": 3,
+        "prompt_tokens": 3,
+        "completion_tokens": 11,
+        "total_tokens": 389,
+        "prompt_tokens_details": {"cached_tokens": 1, "audio_tokens": 375},
+    }
+    told = MISTRAL.decode_response(Payload(encode({"text": "Hi", "usage": usage})), ASKED).usage
+    assert told is not None
+    assert (told.input, told.cache_read, told.output, told.total) == (377, 1, 11, 389)
+    assert told.detail == {"input_audio": 375, "input_text": 3, "audio_seconds": 3}
+    inside = {"prompt_tokens": 378, "completion_tokens": 11, "total_tokens": 389}
+    inside["prompt_tokens_details"] = {"audio_tokens": 375}  # type: ignore[assignment]
+    told = MISTRAL.decode_response(Payload(encode({"text": "Hi", "usage": inside})), ASKED).usage
+    assert told is not None
+    assert told.total == 389
+
+
+def test_a_segment_of_mistrals_without_times_makes_all_untimed() -> None:
+    segments = [{"text": "Hi", "start": 0, "end": 1}, {"text": "Ho", "start": None, "end": None}]
+    answer = Payload(encode({"text": "Hi Ho", "segments": segments}))
+    assert MISTRAL.decode_response(answer, asked(output="srt")).segments is None
+    with pytest.raises(WireError):
+        MISTRAL.decode_response(Payload(encode({"segments": []})), ASKED)
+
+
+# --- Gemini -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        (ir.File(b"ID3abc", "a.bin", "application/octet-stream"), "audio/mpeg"),
+        (ir.File(b"????", "a.ogg", "audio/ogg"), "audio/ogg"),
+        (ir.File(b"????", "a.FLAC", "application/octet-stream"), "audio/flac"),
+        (ir.File(memoryview(b"????"), None, None), "audio/mpeg"),
+        (ir.File(b"????ftypisom0000", "a.mp4", "video/mp4"), "video/mp4"),
+    ],
+)
+def test_gemini_is_told_what_a_recording_is(file: ir.File, kind: str) -> None:
+    body = GEMINI.encode_request(asked(audio=file), Target(Report(""))).body
+    text, sound = body["contents"][0]["parts"]
+    assert text["text"].startswith("Transcribe")
+    assert sound["inlineData"]["mimeType"] == kind
+    assert b64decode(sound["inlineData"]["data"]) == bytes(file.data)
+
+
+def test_gemini_is_told_the_rest_in_words() -> None:
+    report = Report("gemini")
+    request = asked(translate=True, language="fr", prompt="Names: Zoë", temperature=0.0)
+    body = GEMINI.encode_request(request, Target(report)).body
+    prompt = body["contents"][0]["parts"][0]["text"]
+    assert "into English" in prompt
+    assert "is fr." in prompt
+    assert "Names: Zoë" in prompt
+    assert body["generationConfig"] == {"temperature": 0.0}
+    assert report.losses == []
+
+
+def test_geminis_answers() -> None:
+    def told(*parts: Any, reason: str = "STOP") -> ir.TranscriptionResponse:
+        candidate = {"content": {"role": "model", "parts": list(parts)}, "finishReason": reason}
+        return GEMINI.decode_response(Payload(encode({"candidates": [candidate]})), ASKED)
+
+    assert told({"text": "Well", "thought": True}, {"text": "Hi "}, {"text": "there.\n"}).text == "Hi there."
+    assert told().text == ""
+    with pytest.raises(RequestFailed) as refused:
+        told(reason="SAFETY")
+    assert refused.value.fault.kind == "content_policy"
+
+
+def test_a_translation_is_told_where_it_was_asked_for() -> None:
+    sent = msgspec.structs.replace(form(), path=TRANSLATIONS)
+    request = TRANSCRIPTION.decode_request(sent)
+    assert request.translate
+    assert TRANSCRIPTION.encode_request(request, Target(Report(""))).path == TRANSLATIONS
+    assert RELAY.request(sent, {}, {"model": "other"}).path == TRANSLATIONS
