@@ -84,6 +84,7 @@ def speak(body: dict[str, Any], draft: Draft) -> None:
         report.add("audio", "this API demands a voice and a format")
     elif isinstance(voice, str) and voice not in VOICES:
         report.lose("output.audio.voice", f"there is no voice {voice} here: {VOICE} speaks", "quality")
+        report.change("output.audio", "audio.voice", f"{VOICE} speaks")
         audio["voice"] = VOICE
 
 
