@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from openai import AsyncOpenAI
 
 from dragoman.config.load import load
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
 from dragoman.testing.provider import FakeProvider, Whole
 from dragoman.testing.serving import serving
+from tests.matrix.faces import FACES
 from tests.matrix.upstreams import UPSTREAMS
 
 
 class Bench:
-    """What runs. providers: by dialect. exchanges: of the cell that is looked at."""
+    """What runs. clients: by face. providers: by dialect. exchanges: of the cell that is looked at."""
 
     def __init__(self) -> None:
-        self.client: AsyncOpenAI
+        self.clients: dict[str, Any] = {}
         self.providers: dict[str, FakeProvider] = {}
         self.exchanges: list[Exchange] = []
 
@@ -45,6 +45,6 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
         file.write_text(json.dumps(config), encoding="utf-8")
         gateway = Gateway(load(file, {}), observers=[made.exchanges.append])
         base = await opened.enter_async_context(serving(gateway))
-        client = AsyncOpenAI(base_url=f"{base}/v1", api_key="any", max_retries=0, timeout=60)
-        made.client = await opened.enter_async_context(client)
+        for face in FACES:
+            made.clients[face.name] = await opened.enter_async_context(face.opened(base))
         yield made

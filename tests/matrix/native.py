@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from tests.matrix.asked import (
     AGAIN,
     DATA_URL,
@@ -30,9 +32,52 @@ SUNNY, NOON = RESULTS.values()
 
 
 def holds(body: Any, dialect: str, feature: str) -> None:
-    """Assert that a body has what its provider must get."""
-    for path, value in NATIVE[dialect][feature].items():
+    """Assert that a body has what its provider must get.
+
+    "offered tools": without a word on whether they must be called. "named results": whose calls have no ids.
+    """
+    native = NATIVE[dialect]
+    if dialect == "gemini":
+        body = _camel(body)
+    if feature == "offered tools":
+        offered = {path: value for path, value in native["tools"].items() if not path.startswith(_CHOICES)}
+        assert _at(body, "tool_choice") in (ABSENT, "auto")
+        _hold(body, offered)
+    elif feature == "named results":
+        named = {path: value for path, value in native["tool results"].items() if not path.endswith("id")}
+        _hold(_nameless(body), {path: _nameless(value) for path, value in named.items()})
+    else:
+        _hold(body, native["text" if feature == "usage" else feature])
+
+
+_CHOICES = ("tool_choice", "toolConfig")
+_IDS = {"id", "call_id", "tool_call_id", "tool_use_id"}
+
+
+def _camel(value: Any) -> Any:
+    """The same with the names that the API's documentation has; it also takes those of Google's client."""
+    if isinstance(value, list):
+        return [_camel(one) for one in value]
+    if isinstance(value, dict):
+        named = {to_camel(key): _camel(one) for key, one in value.items()}
+        if "mimeType" in named:  # its client writes bytes with the letters of addresses
+            named["data"] = named["data"].replace("-", "+").replace("_", "/")
+        return named
+    return value
+
+
+def _hold(body: Any, paths: Paths) -> None:
+    for path, value in paths.items():
         assert _plain(_at(body, path)) == value, path
+
+
+def _nameless(value: Any) -> Any:
+    """The same without the ids of calls."""
+    if isinstance(value, list):
+        return [_nameless(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _nameless(one) for key, one in value.items() if key not in _IDS}
+    return value
 
 
 def _at(here: Any, path: str) -> Any:
@@ -116,7 +161,11 @@ _OPENAI_RESPONSES: dict[str, Paths] = {
     },
     "image in": {"input.0.content.1.type": "input_image", "input.0.content.1.image_url": DATA_URL},
     "image out": {"tools": [{"type": "image_generation"}]},
-    "JSON schema": {"text.format.type": "json_schema", "text.format.schema": SCHEMA},
+    "JSON schema": {
+        "text.format.type": "json_schema",
+        "text.format.schema": SCHEMA,
+        "text.format.strict": True,
+    },
     "reasoning": {"reasoning.effort": "high"},
     "logprobs": {"include": ["message.output_text.logprobs"], "top_logprobs": 2},
     "stop": {"stop": ABSENT},
@@ -245,6 +294,28 @@ _MISTRAL: dict[str, Paths] = {
     "continuation": _messages(HELLO, THERE, AGAIN),
     "background": {**_messages(HELLO), "background": ABSENT},
 }
+_OLLAMA: dict[str, Paths] = {
+    "text": _messages(HELLO),
+    "stream": {"stream": True},
+    "tools": {**_CHAT_TOOLS, "tool_choice": ABSENT},
+    "parallel tools": _CHAT_TOOLS,
+    "tool results": {
+        "messages.1.tool_calls.0.id": "call_1",
+        "messages.1.tool_calls.0.function": {"name": WEATHER, "arguments": {"city": "Paris"}},
+        "messages.1.tool_calls.1.function": {"name": TIME, "arguments": {"city": "Rome"}},
+        "messages.2": {"role": "tool", "tool_name": WEATHER, "tool_call_id": "call_1", "content": SUNNY},
+        "messages.3": {"role": "tool", "tool_name": TIME, "tool_call_id": "call_2", "content": NOON},
+    },
+    "image in": {"messages.0.images": [PNG_64]},
+    "audio in": {"messages.0.images": [WAV_64]},
+    "JSON schema": {"format.properties": SCHEMA["properties"]},
+    "reasoning": {"think": "high"},
+    "logprobs": {"logprobs": True, "top_logprobs": 2},
+    "stop": {"options.stop": ["END"]},
+    "seed": {"options.seed": 7},
+    "continuation": _messages(HELLO, THERE, AGAIN),
+    "background": {**_messages(HELLO), "background": ABSENT},
+}
 NATIVE: dict[str, dict[str, Paths]] = {
     "openai_chat": _OPENAI_CHAT,
     "openai_responses": _OPENAI_RESPONSES,
@@ -252,5 +323,6 @@ NATIVE: dict[str, dict[str, Paths]] = {
     "anthropic": _ANTHROPIC,
     "gemini": _GEMINI,
     "mistral": _MISTRAL,
+    "ollama": _OLLAMA,
 }
 """By dialect and feature. A cell that is refused needs none."""

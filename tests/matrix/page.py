@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.matrix.asked import ASKED
-from tests.matrix.faces import FACES, Face
+from tests.matrix.faces import FACES
+from tests.matrix.faces.face import Face
 from tests.matrix.features import FEATURES
 from tests.matrix.permitted import FREE, Cell, Done, Outcome, Permitted
 from tests.matrix.upstreams import UPSTREAMS
@@ -16,14 +16,18 @@ _HEAD = """\
 # What works where
 
 Every client protocol over every provider's, feature by feature. Each cell is a run, whole, streamed and over
-a WebSocket where the client's protocol has one: the official `openai` client asks the gateway, and behind the
-gateway stands a fake provider that refuses what the real one refuses, the embedded model (which is asked in
-fewer ways), or the simulator. What arrived on both sides is looked at. `make matrix` runs them all and writes
-this page.
+a WebSocket where the client's protocol has one: the official client of the protocol (`openai`, `anthropic`,
+`google-genai`, `ollama`) asks the gateway, and behind the gateway stands a fake provider that refuses what
+the real one refuses, the embedded model, or the simulator. What arrived on both sides is looked at. `make matrix`
+runs them all and writes this page.
 
-*yes*: it works, and nothing of the request is lost. A number: the status and code that the client gets,
-before anything is sent. *loses*: it works without what is named below the table; `x-dragoman-losses` counts
-it, and strict mode refuses what would change the meaning. A dash: the client's protocol has no words for it.
+- *yes*: it works, and nothing of the request is lost.
+- *no*: the client gets an error before anything is sent; the number leads to it, and to the reason.
+- *less*: it works without what the number names; `x-dragoman-losses` counts it, and strict mode refuses what
+  would change the meaning.
+- *as above*: the embedded model takes its time, and is asked for this through OpenAI chat alone. What the
+  other protocols make of such answers the simulator shows.
+- A dash: the client's protocol has no words for it.
 """
 _TITLES = {upstream.name: upstream.title for upstream in UPSTREAMS}
 _NONE = "–"
@@ -32,63 +36,88 @@ _NONE = "–"
 def render(permitted: Permitted) -> str:
     """The whole page. Every cell comes to what it may come to, or its test fails."""
     outcomes = {key: permitted.outcome(key) for key in cells()}
-    parts = [_HEAD, *_summary(list(outcomes.values()))]
+    parts = [_HEAD, *_summary(outcomes)]
     for face in FACES:
-        parts += [f"## Asked through {face.title}", "", *_table(_rows(face, outcomes)), ""]
-        parts += ["### Why not", "", *_table(_reasons(face, permitted)), ""]
+        notes = _notes(face, permitted)
+        parts += [f"## {face.title}", "", *_table(_rows(face, outcomes, notes)), ""]
+        parts += [f"{number}. {note}" for number, note in enumerate(notes, 1)]
+        absent = [(name, reason) for (asked, name), reason in permitted.absent.items() if asked == face.name]
+        parts += [f"- {', '.join(names)}: {reason}" for reason, names in _grouped(absent)]
+        parts.append("")
     return "\n".join(parts)
 
 
 def cells() -> Iterator[Cell]:
-    """Every cell that can be asked, in the order of the page."""
+    """Every cell that is asked, in the order of the page."""
     for face in FACES:
-        for upstream in _TITLES:
+        for upstream in UPSTREAMS:
             for feature in FEATURES:
-                if feature.name in ASKED[face.name]:
-                    yield face.name, upstream, feature.name
+                again = face is FACES[0] or upstream.again is None or feature.name in upstream.again
+                if feature.name in face.fields and again:
+                    yield face.name, upstream.name, feature.name
 
 
-def _summary(outcomes: Sequence[Outcome]) -> list[str]:
-    fine = outcomes.count(FREE)
-    refused = sum(not isinstance(outcome, Done) for outcome in outcomes)
-    losing = len(outcomes) - fine - refused
-    told = f"Of {len(outcomes)} cells {fine} work, {losing} work with a stated loss, {refused} are refused."
-    return [told, ""]
+def _summary(outcomes: Mapping[Cell, Outcome]) -> list[str]:
+    """How many cells work, by face and upstream."""
+    told = [outcome == FREE for outcome in outcomes.values()]
+    refused = sum(not isinstance(outcome, Done) for outcome in outcomes.values())
+    fine, losing = sum(told), len(told) - sum(told) - refused
+    said = f"Of {len(told)} cells {fine} work, {losing} work with a stated loss, {refused} are refused."
+    rows = [["", *_TITLES.values()]]
+    for face in FACES:
+        row = [f"[{face.title}](#{face.title.lower().replace(' ', '-')})"]
+        for upstream in _TITLES:
+            here = [outcome for key, outcome in outcomes.items() if key[:2] == (face.name, upstream)]
+            row.append(f"{sum(isinstance(outcome, Done) for outcome in here)}/{len(here)}")
+        rows.append(row)
+    return [said, "How many of the features each answers, with or without a loss:", "", *_table(rows), ""]
 
 
-def _rows(face: Face, outcomes: Mapping[Cell, Outcome]) -> list[list[str]]:
+def _rows(face: Face, outcomes: Mapping[Cell, Outcome], notes: Mapping[str, set[Cell]]) -> list[list[str]]:
     rows = [["", *_TITLES.values()]]
     for feature in FEATURES:
-        keys = [(face.name, upstream, feature.name) for upstream in _TITLES]
-        rows.append([feature.name, *(cell(outcomes[key]) if key in outcomes else _NONE for key in keys)])
+        row = [feature.name]
+        for upstream in _TITLES:
+            key = (face.name, upstream, feature.name)
+            number = next((place for place, named in enumerate(notes.values(), 1) if key in named), 0)
+            if key in outcomes:
+                row.append(cell(outcomes[key], number))
+            else:
+                row.append("as above" if feature.name in face.fields else _NONE)
+        rows.append(row)
     return rows
 
 
-def _reasons(face: Face, permitted: Permitted) -> list[list[str]]:
-    rows = [["provider", "what", "outcome", "reason"]]
-    for (name, feature), reason in permitted.absent.items():
-        if name == face.name:
-            rows.append(["any", feature, _NONE, reason])
-    for (name, upstream, feature), permission in permitted.cells.items():
-        if name == face.name:
-            rows.append([_TITLES[upstream], feature, _full(permission.outcome), permission.reason])
-    return rows
+def _notes(face: Face, permitted: Permitted) -> dict[str, set[Cell]]:
+    """What is said below the table, in order, with the cells of each."""
+    notes: dict[str, set[Cell]] = {}
+    for key, permission in permitted.cells.items():
+        if key[0] == face.name:
+            notes.setdefault(f"{_full(permission.outcome)}. {permission.reason}", set()).add(key)
+    return notes
 
 
-def cell(outcome: Outcome) -> str:
+def _grouped(absent: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in absent:
+        by_reason.setdefault(reason, []).append(name)
+    return list(by_reason.items())
+
+
+def cell(outcome: Outcome, number: int) -> str:
     """What the table says of a cell."""
-    if not isinstance(outcome, Done):
-        return f"{outcome.status} `{outcome.code}`"
-    if not outcome.losses:
+    if outcome == FREE:
         return "yes"
-    worst = min(outcome.losses.values(), key=("meaning", "quality", "hint").index)
-    return f"loses ({worst})"
+    return f"{'less' if isinstance(outcome, Done) else 'no'} ({number})"
 
 
 def _full(outcome: Outcome) -> str:
     if isinstance(outcome, Done):
-        return ", ".join(f"`{path}` ({severity})" for path, severity in outcome.losses.items())
-    return f"{cell(outcome)} at `{outcome.param}`"
+        lost = ", ".join(f"`{path}` ({severity})" for path, severity in outcome.losses.items())
+        return f"Without {lost}"
+    code = f" `{outcome.code}`" if outcome.code else ""
+    place = f" at `{outcome.param}`" if outcome.param else ""
+    return f"{outcome.status}{code}{place}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

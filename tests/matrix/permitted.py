@@ -17,8 +17,8 @@ class Refused(msgspec.Struct, frozen=True):
     """The client got an error before anything was sent. param: where in its request."""
 
     status: int
-    code: str | None
-    param: str | None
+    code: str | None = None
+    param: str | None = None
 
 
 class Done(msgspec.Struct, frozen=True):

@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+_COMPLETE = {"tools", "parallel tools", "JSON schema"}
+_AGAIN = frozenset({"text", "stream", "JSON schema", "image in", "image out", "audio in", "audio out"})
+
 
 class Upstream(msgspec.Struct, frozen=True):
     """One column.
@@ -13,7 +16,8 @@ class Upstream(msgspec.Struct, frozen=True):
     dialect: of the strict fake provider behind it, None = it answers by itself. model: to ask, and models:
     for the features that need another; `provider/model`, where a provider is a known vendor, or has the
     dialect in its `row`.
-    limit: of tokens, where each is computed here.
+    limit: of tokens, where each is computed here; whole: of those answers that must be complete.
+    again: the features that it is asked for through every face, None = all; the first asks for all.
     """
 
     name: str
@@ -23,9 +27,14 @@ class Upstream(msgspec.Struct, frozen=True):
     models: dict[str, str] = {}
     row: dict[str, Any] = {}
     limit: int | None = None
+    whole: int | None = None
+    again: frozenset[str] | None = None
 
     def model_for(self, feature: str) -> str:
         return self.models.get(feature, self.model)
+
+    def limit_for(self, feature: str) -> int | None:
+        return self.whole if feature in _COMPLETE else self.limit
 
     def providers(self, url: str) -> dict[str, dict[str, Any]]:
         """The configuration of its providers, each of which speaks this one protocol alone."""
@@ -60,6 +69,8 @@ UPSTREAMS = (
         "OpenAI completions",
         "openai_completions",
         "completions/gpt-3.5-turbo-instruct",
+        # Who asks for thoughts asks for more than the other can hold.
+        {"reasoning": "completions/davinci-002"},
         row={"dialect": "openai_completions"},
     ),
     Upstream("anthropic", "Anthropic", "anthropic", "anthropic/claude-sonnet-4-5"),
@@ -80,7 +91,8 @@ UPSTREAMS = (
         "mistral/mistral-large-latest",
         {"reasoning": "mistral/mistral-small-latest", "audio in": "mistral/voxtral-small-latest"},
     ),
-    Upstream("local", "Embedded model", None, "local/smollm2:135m", limit=48),
+    Upstream("ollama", "Ollama", "ollama", "machine/qwen3", row={"dialect": "ollama"}),
+    Upstream("local", "Embedded model", None, "local/smollm2:135m", limit=16, whole=48, again=_AGAIN),
     Upstream(
         "simulate", "Simulator", None, "simulate/echo", {"stream": "simulate/lorem", "seed": "simulate/lorem"}
     ),

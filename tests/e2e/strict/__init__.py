@@ -10,7 +10,15 @@ from collections.abc import Callable
 
 from dragoman.testing.provider import Answer, Script, Seen, Whole
 from tests.e2e import stubs
-from tests.e2e.strict import anthropic, gemini, mistral, openai_chat, openai_completions, openai_responses
+from tests.e2e.strict import (
+    anthropic,
+    gemini,
+    mistral,
+    ollama,
+    openai_chat,
+    openai_completions,
+    openai_responses,
+)
 from tests.e2e.strict.typed import Refused
 
 JUDGES: dict[str, Callable[[Seen], None]] = {
@@ -20,6 +28,7 @@ JUDGES: dict[str, Callable[[Seen], None]] = {
     "anthropic": anthropic.judge,
     "gemini": gemini.judge,
     "mistral": mistral.judge,
+    "ollama": ollama.judge,
 }
 
 
@@ -52,6 +61,8 @@ def worded(dialect: str, refused: Refused) -> Whole:
         return Whole({"object": "error", **said}, refused.status)
     if dialect == "mistral":
         return Whole({"detail": refused.message}, refused.status)
+    if dialect == "ollama":
+        return Whole({"error": place + refused.message}, refused.status)
     kinds = {401: "authentication_error", 404: "not_found_error"}
     kind = kinds.get(refused.status, "invalid_request_error")
     return stubs.refusal(dialect, refused.status, kind, place + refused.message)

@@ -27,6 +27,10 @@ _RANGES = {
     "top_logprobs": (0, 20),
 }
 _THINKS = re.compile(r"(o\d|gpt-5)")
+VOICES = {
+    *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
+    *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
+}
 
 
 def judge(seen: Seen) -> None:
@@ -99,7 +103,9 @@ def _model(body: dict[str, Any]) -> None:
         demand("reasoning_effort" not in body or "/" in model, "Unrecognized argument.", "reasoning_effort")
     if "audio" in (body.get("modalities") or ()):
         demand("audio" in model, "This model does not speak.", "modalities")
+        demand("text" in body["modalities"], "Supported: ['text'] and ['text', 'audio'].", "modalities")
         demand(body.get("audio"), "Needs 'audio'.", "audio")
+        demand(body["audio"]["voice"] in VOICES, "No such voice.", "audio.voice")
         wanted = "pcm16" if body.get("stream") else body["audio"]["format"]
         demand(body["audio"]["format"] == wanted, "Streams have the format pcm16.", "audio.format")
 

@@ -24,7 +24,7 @@ _RANGES = {
     "frequency_penalty": (-2, 2),
     "logprobs": (0, 5),
 }
-_CONTEXT = 4097
+_CONTEXT = {"gpt-3.5-turbo-instruct": 4097, "davinci-002": 16_384, "babbage-002": 16_384}
 
 
 def judge(seen: Seen) -> None:
@@ -52,6 +52,7 @@ def _combinations(body: dict[str, Any]) -> None:
     demand(body.get("best_of", body.get("n", 1)) >= body.get("n", 1), "Must be at least 'n'.", "best_of")
     prompt = body.get("prompt", "")
     least = len(prompt.split()) if isinstance(prompt, str) else 1  # tokens, for a word has at least one
-    long = f"This model's maximum context length is {_CONTEXT} tokens."
-    fits = least + body.get("max_tokens", 16) <= _CONTEXT
+    context = next(size for name, size in _CONTEXT.items() if body["model"].startswith(name))
+    long = f"This model's maximum context length is {context} tokens."
+    fits = least + body.get("max_tokens", 16) <= context
     demand(fits, long, "max_tokens", "context_length_exceeded")
