@@ -75,6 +75,7 @@ def config(rows: dict[str, Any]) -> dict[str, Any]:
         "models": {"speaker": {"deployments": speakers}, "hearer": {"deployments": hearers}},
         "default_models": {"speech": "openai_chat/tts-1"},
         "retries": {"attempts": 4, "backoff": 0.01},
+        "server": {"heartbeat": 0.2},
     }
 
 

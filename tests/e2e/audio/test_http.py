@@ -308,6 +308,28 @@ async def test_an_error_before_the_first_word_goes_to_the_next(stage: Stage) -> 
     assert b"worn out" not in told.raw
 
 
+async def test_a_long_silence_is_filled(stage: Stage) -> None:
+    """A whole recording takes its time, and connections that are silent are cut on the way."""
+    stage.says("openai_chat", Whole({"text": SAID}, delay=0.5))
+    told = await stage.write_down(**HEAR, stream="true")
+    assert told.headers["content-type"].startswith("text/event-stream")
+    assert told.raw.startswith(b": ping\n\n")
+    assert told.raw.endswith(b"data: [DONE]\n\n")
+
+
+async def test_a_failure_after_a_long_silence_is_an_event(stage: Stage) -> None:
+    refused = {"error": {"message": "worn out", "type": "invalid_request_error"}}
+    stage.says("openai_chat", Whole(refused, 400, delay=0.5))
+    for told in (
+        await stage.write_down(**HEAR, stream="true"),
+        await stage.speak(**say(stream_format="sse")),
+    ):
+        assert told.status == 200
+        last = told.raw.rstrip(b"\n").rpartition(b"\n\n")[2]
+        assert last.startswith(b"event: error\ndata: ")
+        assert "worn out" in json.loads(last.partition(b"data: ")[2])["error"]["message"]
+
+
 async def test_whoever_leaves_stops_the_work(stage: Stage) -> None:
     stage.says(
         "openai_chat", Streamed([MP3[:4096], MP3[4096:]], headers={"content-type": "audio/mpeg"}, pause=30)
