@@ -54,7 +54,7 @@ class App:
         """Whether our protocol's stamps and this gateway's clock tell the same time."""
         self._paths = PathTable(gateway)
         self._origins = Origins(self._settings.cors_origins, keyed=needs_key(gateway.config))
-        self._own_pages = Origins(self._settings.cors_origins, keyed=False)
+        self._own_pages = Origins(None, keyed=False)
         """Those that may call where no key is asked for."""
         self._sockets = Sockets(gateway, self._paths, self._origins)
 

@@ -17,16 +17,17 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply, WireRequest
-from dragoman.dialects.ollama import check as chat_check
-from dragoman.dialects.ollama import locate as chat_places
-from dragoman.dialects.ollama import request as chat_request
-from dragoman.dialects.ollama import response as chat_response
-from dragoman.dialects.ollama import stream_encoder as chat_stream
+from dragoman.dialects.ollama.check import check as check_chat
+from dragoman.dialects.ollama.locate import place as place_in_chat
+from dragoman.dialects.ollama.request import MAPS as CHAT_MAPS
+from dragoman.dialects.ollama.request import decode_request as decode_chat
+from dragoman.dialects.ollama.response import encode_response as encode_chat
+from dragoman.dialects.ollama.stream_encoder import Encoder as ChatEncoder
 from dragoman.errors import WireError
 
 PATH: Final = "/api/generate"
 _OWN: Final = frozenset({"prompt", "system", "images", "context", "raw", "suffix", "template"})
-MAPS: Final = chat_request.MAPS - {"messages", "tools"} | _OWN
+MAPS: Final = CHAT_MAPS - {"messages", "tools"} | _OWN
 _TEXTS: Final = ("prompt", "system", "suffix", "template")
 _MESSAGE: Final = b'"message"'
 _IN_MESSAGE: Final = re.compile(r"(\$\.|)messages\[(\d+)\]\.?(.*)")
@@ -119,7 +120,7 @@ def check(request: WireRequest) -> None:
     """Raise WireError, with a path and a code, for the first mistake of a request."""
     body = request.body
     try:
-        chat_check.check(_as_chat(request))
+        check_chat(_as_chat(request))
     except WireError as error:
         where = place(body, error.path)
         raise WireError(error.message.replace(error.path, where), where, error.code) from error
@@ -127,12 +128,12 @@ def check(request: WireRequest) -> None:
 
 def decode_request(wire: WireRequest) -> ir.Request:
     """A checked request."""
-    return chat_request.decode_request(_as_chat(wire))
+    return decode_chat(_as_chat(wire))
 
 
 def located(request: WireRequest, where: str) -> str:
     """A place in IR terms as a JSON path of this request."""
-    return place(request.body, chat_places.place(_as_chat(request), where))
+    return place(request.body, place_in_chat(_as_chat(request), where))
 
 
 def _as_chat(wire: WireRequest) -> WireRequest:
@@ -141,7 +142,7 @@ def _as_chat(wire: WireRequest) -> WireRequest:
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     """The answer. Raises RequestFailed for one that is a failure."""
-    return generated(chat_response.encode_response(response, reply))
+    return generated(encode_chat(response, reply))
 
 
 class Encoder:
@@ -150,7 +151,7 @@ class Encoder:
     __slots__ = ("_chat",)
 
     def __init__(self, reply: Reply) -> None:
-        self._chat = chat_stream.Encoder(reply)
+        self._chat = ChatEncoder(reply)
 
     def feed(self, event: ir.Event) -> bytes:
         """The bytes for one event."""
