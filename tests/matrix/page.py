@@ -18,8 +18,8 @@ _HEAD = """\
 Every client protocol over every provider's, feature by feature. Each cell is a run, whole, streamed and over
 a WebSocket where the client's protocol has one: the official client of the protocol (`openai`, `anthropic`,
 `google-genai`, `ollama`) asks the gateway, and behind the gateway stands a fake provider that refuses what
-the real one refuses, the embedded model, or the simulator. What arrived on both sides is looked at. `make matrix`
-runs them all and writes this page.
+the real one refuses, the embedded model, or the simulator. What arrived on both sides is looked at.
+`make matrix` runs them all and writes this page.
 
 - *yes*: it works, and nothing of the request is lost.
 - *no*: the client gets an error before anything is sent; the number leads to it, and to the reason.

@@ -105,13 +105,12 @@ async def test_a_cell(bench: Bench, record_property: Any, asks: str, answers: st
 
 
 def _ways(face: Face, upstream: Upstream, feature: Feature) -> list[Way]:
-    """A real model takes its time: it is asked in two ways for what is made of its words, else in one."""
+    """A real model takes its time: it is asked in one."""
     ways: list[Way] = [way for way in feature.ways if way in face.ways]
     if upstream.limit is None:
         return ways
-    both = face is FACES[0] and feature.name in {"tools", "JSON schema"}
-    ways = [way for way in ways if way != "socket"]
-    return ways if both else ways[-1:]
+    one: Way = "whole" if feature.name in {"parallel tools", "JSON schema"} else "streamed"
+    return [one] if one in ways else ways[:1]
 
 
 async def _asked(

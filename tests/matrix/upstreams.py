@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 _COMPLETE = {"tools", "parallel tools", "JSON schema"}
-_AGAIN = frozenset({"text", "stream", "JSON schema", "image in", "image out", "audio in", "audio out"})
+_AGAIN = frozenset({"text", "stream", "image in", "image out", "audio in", "audio out"})
 
 
 class Upstream(msgspec.Struct, frozen=True):

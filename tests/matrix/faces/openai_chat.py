@@ -85,7 +85,7 @@ _STREAMED: dict[str, Fields] = {"audio out": {"audio": {"voice": "alloy", "forma
 
 
 async def _whole(client: AsyncOpenAI, fields: Fields) -> Heard:
-    heard = _chat(await client.chat.completions.create(**fields))
+    heard = chat(await client.chat.completions.create(**fields))
     for choice in heard.choices:
         choice.sound = samples(choice.sound) if choice.sound else b""
     return heard
@@ -93,7 +93,7 @@ async def _whole(client: AsyncOpenAI, fields: Fields) -> Heard:
 
 async def _stream(client: AsyncOpenAI, fields: Fields) -> Heard:
     stream = await client.chat.completions.create(**fields, **WITH_USAGE, stream=True)
-    return _chunks([chunk async for chunk in stream])
+    return chat_chunks([chunk async for chunk in stream])
 
 
 async def _socket(client: AsyncOpenAI, fields: Fields) -> Heard | Refused:
@@ -107,13 +107,13 @@ async def _socket(client: AsyncOpenAI, fields: Fields) -> Heard | Refused:
             if "error" in message:
                 return refused(message)
             chunks.append(ChatCompletionChunk.model_validate(message))
-    return _chunks(chunks)
+    return chat_chunks(chunks)
 
 
 # What is heard ------------------------------------------------------------------------------------
 
 
-def _chat(completion: Any) -> Heard:
+def chat(completion: Any) -> Heard:
     choices = []
     for stated in completion.choices:
         choice = Choice(finish=stated.finish_reason)
@@ -123,7 +123,7 @@ def _chat(completion: Any) -> Heard:
     return Heard(choices, spent(completion.usage))
 
 
-def _chunks(chunks: Sequence[Any]) -> Heard:
+def chat_chunks(chunks: Sequence[Any]) -> Heard:
     choices: dict[int, Choice] = {}
     usage = None
     for chunk in chunks:
