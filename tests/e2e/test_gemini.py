@@ -11,7 +11,8 @@ from dragoman.testing.provider import Streamed, Whole
 from tests.e2e.answers.gemini import gemini
 from tests.e2e.answers.said import Said
 from tests.e2e.conftest import Conversation, Converse
-from tests.matrix.heard import Heard, Spent, chat, chat_chunks
+from tests.matrix.faces.openai_chat import chat, chat_chunks
+from tests.matrix.heard import Heard, Spent
 
 STREAMS = pytest.mark.parametrize("stream", [False, True])
 MODEL = "gemini/gemini-2.5-flash"

@@ -14,7 +14,7 @@ from tests.e2e import stubs
 from tests.e2e.conftest import Converse, Provide
 from tests.e2e.media import RATE, pixels, png, samples, wav
 from tests.e2e.stubs import Said
-from tests.matrix.heard import chat, chat_chunks
+from tests.matrix.faces.openai_chat import chat, chat_chunks
 
 STREAMS = pytest.mark.parametrize("stream", [False, True])
 PNG = png((255, 0, 0), (0, 255, 0), (0, 0, 255))

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.answers.mistral import mistral
 from tests.e2e.answers.said import Said
 from tests.e2e.conftest import Converse
-from tests.matrix.heard import chat, chat_chunks
+from tests.matrix.faces.openai_chat import chat, chat_chunks
 
 STREAMS = pytest.mark.parametrize("stream", [False, True])
 MODEL = "mistral/mistral-large-latest"
