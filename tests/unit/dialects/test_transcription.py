@@ -83,6 +83,13 @@ def test_a_recording_that_is_only_named(field: Field) -> None:
     assert refused.value.path == "audio"
 
 
+def test_two_addresses_are_no_recording() -> None:
+    address = Field("file", b"https://x.example/a.mp3")
+    with pytest.raises(WireError) as refused:
+        TRANSCRIPTION.check(form(address, address, file=None))
+    assert (refused.value.path, refused.value.code) == ("file", "invalid_type")
+
+
 def test_a_granularity_without_brackets() -> None:
     sent = form(Field("timestamp_granularities", b"segment"))
     TRANSCRIPTION.check(sent)

@@ -106,7 +106,7 @@ def _check_file(request: WireRequest) -> None:
     found, written = list(files(request.fields, "file")), request.body.get("file")
     if len(found) + (written is not None) > 1:
         raise WireError("Invalid 'file': expected one file.", "file", "invalid_value")
-    if isinstance(written, str) and not written.startswith(_ADDRESS):
+    if written is not None and not (isinstance(written, str) and written.startswith(_ADDRESS)):
         wrong_type("file", "a file", written)
     if found and not found[0].data:
         raise WireError("Invalid 'file': the audio file is empty.", "file", "invalid_value")
