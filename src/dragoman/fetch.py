@@ -85,6 +85,10 @@ class Fetcher:
             ),
         )
 
+    async def read(self, named: Sequence[tuple[ir.Media, str]]) -> list[ir.Media]:
+        """Media, each with its place, with their bytes, in the same order. Raises as `inline` does."""
+        return await self._all(named)
+
     async def close(self) -> None:
         """Close the session."""
         if self._session is not None:

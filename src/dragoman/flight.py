@@ -164,6 +164,7 @@ class Flight:
                         record=record,
                         relayed=relayed,
                         now=self._now,
+                        fetcher=self._runtime.fetcher,
                     )
                 elif relayed and isinstance(upstream, WireUpstream):
                     passing = Relaying(

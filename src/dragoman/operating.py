@@ -14,10 +14,19 @@ import msgspec
 
 from dragoman import ir
 from dragoman.delivery import Delivery
-from dragoman.dialects.dialect import Operation, OperationReply, Outcome, Outgoing, Payload, WireRequest
+from dragoman.dialects.dialect import (
+    AnyAsking,
+    Operation,
+    OperationReply,
+    Outcome,
+    Outgoing,
+    Payload,
+    WireRequest,
+)
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
+from dragoman.fetch import Fetcher
 from dragoman.routing.apis import lesson_of
 from dragoman.transport import Answer
 from dragoman.upstreams.upstream import Call, Upstream, performer
@@ -38,7 +47,9 @@ NAMES: Final[dict[Operation, str]] = {
 
 
 class Operating:
-    """One attempt. relayed: whether bytes pass. now: the monotonic clock."""
+    """One attempt. relayed: whether bytes pass. now: the monotonic clock. fetcher: reads what requests and
+    answers name by an address.
+    """
 
     def __init__(
         self,
@@ -50,7 +61,9 @@ class Operating:
         record: AttemptRecord,
         relayed: bool,
         now: Callable[[], float],
+        fetcher: Fetcher,
     ) -> None:
+        self._fetcher = fetcher
         self._work = work
         self._delivery = delivery
         self._upstream = upstream
@@ -127,7 +140,8 @@ class Operating:
         work.exchange.phase = "encode"
         codec = upstream.codec(work.operation)
         asked = [
-            (part, self._encoded(upstream, part, start)) for start, part in codec.parts(work.job, call.model)
+            (part, self._encoded(upstream, part, start))
+            for start, part in codec.parts(await self._readable(codec), call.model)
         ]
         self._account()
         work.exchange.phase = "connect"
@@ -144,6 +158,29 @@ class Operating:
             except WireError as error:
                 raise unreadable(upstream.name, error) from error
         await self._deliver(codec.join(answers, work.job, call.model))
+
+    async def _readable(self, codec: AnyAsking) -> Any:
+        """The request, with the bytes of what its provider does not read at its address."""
+        job = self._work.job
+        if codec.reads is None or not (reading := codec.reads(job)).media:
+            return job
+        try:
+            return reading.fill(await self._fetcher.read(reading.media))
+        except RequestFailed as failed:
+            raise RequestFailed(self._work.located(failed.fault)) from failed
+
+    async def _fetched(self, response: Outcome) -> Outcome:
+        """An answer with the bytes that its client asked for, where the provider named their address. What
+        cannot be read stays as it is, for the client to read or to be told: it has been paid for.
+        """
+        work = self._work
+        if work.codec.fetches is None or not (reading := work.codec.fetches(response, work.job)).media:
+            return response
+        try:
+            fetched: Outcome = reading.fill(await self._fetcher.read(reading.media))
+        except RequestFailed:
+            return response
+        return fetched
 
     def _encoded(self, upstream: WireUpstream, part: Any, start: int) -> WireRequest:
         """A part of the request in the provider's words. start: where its inputs begin in the whole."""
@@ -198,6 +235,7 @@ class Operating:
     async def _deliver(self, response: Outcome, passed: Headers = ()) -> None:
         """An answer in the client's words. passed: the upstream's headers that may pass."""
         work, codec = self._work, self._work.codec
+        response = await self._fetched(response)
         self._record.first = self._now()
         if work.streams and codec.encode_stream is not None:
             work.exchange.usage = response.usage

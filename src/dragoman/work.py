@@ -282,7 +282,7 @@ class Work:
             and (
                 self._can_relay_chat(upstream, facts)
                 if self.operation == "chat"
-                else self.codec.relay is not None
+                else self.codec.relay is not None and self.codec.passes(self.wire, upstream.quirks)
             )
         )
 

@@ -246,8 +246,24 @@ class OperationRelay(Protocol):
         ...
 
 
+ValueT = TypeVar("ValueT")
+
+
+class Reading(msgspec.Struct, Generic[ValueT], frozen=True):
+    """What of a value lies at addresses and has to be read there. media: each with its place in IR terms.
+    fill: the value with what was read in their places, in the same order, as base64.
+    """
+
+    media: Sequence[tuple[ir.Media, str]]
+    fill: Callable[[Sequence[ir.Media]], ValueT]
+
+
 def _never(_: WireRequest) -> bool:
     return False
+
+
+def _always(_: WireRequest, __: Quirks) -> bool:
+    return True
 
 
 def _whole(request: AskedT, _: str) -> Iterable[tuple[int, AskedT]]:
@@ -264,7 +280,8 @@ class Asking(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=Tru
     paths: below the base URL, all that requests are sent to, `{model}` standing for the model's name. parts:
     the requests that a provider must be asked one after another, because one of its requests holds less, each
     with the place where its inputs begin in the whole, by the upstream's name of the model. join: one answer
-    of theirs. The rest as in `Dialect`.
+    of theirs. reads: what of a request its providers do not read at its address; None = they read everything.
+    The rest as in `Dialect`.
     """
 
     paths: tuple[str, ...]
@@ -272,6 +289,7 @@ class Asking(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=Tru
     decode_response: Callable[[Payload, AskedT], OutcomeT]
     parts: Callable[[AskedT, str], Iterable[tuple[int, AskedT]]] = _whole
     join: Callable[[Sequence[OutcomeT], AskedT, str], OutcomeT] = _only
+    reads: Callable[[AskedT], Reading[AskedT]] | None = None
 
 
 class Codec(Asking[AskedT, OutcomeT], Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
@@ -279,8 +297,9 @@ class Codec(Asking[AskedT, OutcomeT], Generic[AskedT, OutcomeT], frozen=True, kw
 
     model: the name that is asked for. locate: a place in IR terms to a JSON path of the request. relay: None
     = even its own dialect is translated. streams: whether a request asks for a stream. encode_stream: a whole
-    answer as the events of one, for clients that asked for one; None = its clients never do. The rest as in
-    `Dialect`.
+    answer as the events of one, for clients that asked for one; None = its clients never do. passes: whether
+    a vendor with these quirks takes a request as it is. fetches: what of an answer its client wants to have
+    and the provider only named by its address; what cannot be read stays named. The rest as in `Dialect`.
     """
 
     check: Callable[[WireRequest], None]
@@ -292,6 +311,8 @@ class Codec(Asking[AskedT, OutcomeT], Generic[AskedT, OutcomeT], frozen=True, kw
     relay: OperationRelay | None = None
     streams: Callable[[WireRequest], bool] = _never
     encode_stream: Callable[[OutcomeT, OperationReply[AskedT]], bytes] | None = None
+    passes: Callable[[WireRequest, Quirks], bool] = _always
+    fetches: Callable[[OutcomeT, AskedT], Reading[OutcomeT]] | None = None
 
 
 AnyAsking = Asking[Any, Any]

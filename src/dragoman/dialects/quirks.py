@@ -59,6 +59,8 @@ class Quirks(Value, frozen=True):
     """What a request for a ranking calls the number of its results."""
     rerank_texts: bool = False
     """Whether only texts are ranked, no objects that hold one."""
+    pictures: Literal["openai", "xai", "openrouter"] = "openai"
+    """Whose words requests for pictures have, see `openai_chat.pictures`."""
     # --- OpenAI chat: the response --------------------------------------------------------------
     reasoning_tokens: Literal["inside", "outside"] = "inside"
     """Whether `completion_tokens` includes the reasoning tokens."""
@@ -105,7 +107,11 @@ _BY_KEY = {
     "json_schema": "response_format",
     "reasoning_request": "reasoning_effort",
 }
-_FOREIGN = ("cache_marks", "extensions")  # they concern only what another dialect says
+_FOREIGN = (
+    "cache_marks",
+    "extensions",
+    "pictures",
+)  # they concern only what another dialect says, or no chat
 _LOOKED_FOR = (
     "answer_images",
     "refuses",

@@ -18,7 +18,8 @@ class ImageRequest(Value, frozen=True):
     moderation, fidelity (of the images that are edited): the provider's words. output: the file's format
     ("png", "jpeg", "webp"). compression: percent. delivery: whether the client wants an address or the bytes
     in base64, None = unstated. stream: whether it wants a stream, with so many `partials` on the way.
-    extra: keys that no field names, by dialect.
+    listed: whether images that are no files of a form were written as a list. extra: keys that no field names,
+    by dialect.
     """
 
     dialect: str
@@ -42,7 +43,7 @@ class ImageRequest(Value, frozen=True):
     partials: int | None = None
     seed: int | None = None
     user: str | None = None
-    form: str | None = None
+    listed: bool = True
     extra: Extra = None
 
 
@@ -59,7 +60,7 @@ class Picture(Value, frozen=True):
 
 class ImageResponse(Value, frozen=True):
     """The pictures. created: Unix seconds. told: what the provider says of them (size, quality, background,
-    output_format), by OpenAI's words.
+    output_format), by OpenAI's words. extra: members that no field names.
     """
 
     pictures: tuple[Picture, ...]
@@ -67,3 +68,4 @@ class ImageResponse(Value, frozen=True):
     created: int | None = None
     told: dict[str, Any] | None = None
     usage: Usage | None = None
+    extra: Extra = None
