@@ -106,7 +106,11 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         config = {
             "providers": {**rows, "simulate": {"enabled": True}, "local": {"enabled": False}},
             "retries": {"attempts": 1},
-            "aliases": {"Mine": {"route": "simulate/echo", "defaults": {"temperature": 0.5}}},
+            "aliases": {
+                "Mine": {"route": "simulate/echo", "defaults": {"temperature": 0.5}},
+                "Two": "simulate/echo",
+                "two": "simulate/lorem:9",
+            },
         }
         file = tmp_path_factory.mktemp("ollama") / "dragoman.yaml"
         file.write_text(json.dumps(config), encoding="utf-8")

@@ -48,6 +48,7 @@ async def kept(request: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
                 "server": {
                     "base_path": request.param,
                     "keyless_faces": ["ollama"],
+                    "cors_origins": ["*"],  # which means pages that know a key
                     "keyless_models": ["simulate/echo"],
                 },
                 "auth": {"keys": ["whole-key", {"name": "small", "key": "small-key", "models": ["up/m"]}]},

@@ -166,6 +166,11 @@ async def test_names_in_any_case_with_the_usual_tag_or_without(client: Any, name
     assert set(parts) == {name}
 
 
+async def test_names_that_differ_in_capitals_are_told_apart(client: Any) -> None:
+    answers = [await client.chat(name, asked("Hi")) for name in ("Two:latest", "two", "Two")]
+    assert [answer.eval_count for answer in answers] == [1, 9, 1]
+
+
 async def test_copies_and_what_is_created(stage: Stage, client: Any) -> None:
     await client.copy(MODELS["anthropic"], "gpt-3.5-turbo")
     assert (await client.chat("gpt-3.5-turbo:latest", asked("Hi"))).message.content == "Hi"

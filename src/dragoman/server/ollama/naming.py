@@ -57,9 +57,10 @@ def find(gateway: Gateway, stated: str) -> Route:
 
 def _in_any_case(gateway: Gateway, bare: str) -> Route | None:
     wanted = bare.lower()
-    listed = (entry.id for entry in gateway.entries() if untagged(entry.id).lower() == wanted)
-    name = next(listed, None)
-    return None if name is None else gateway.engine.table.find(name)
+    listed = [entry.id for entry in gateway.entries() if untagged(entry.id).lower() == wanted]
+    if not listed:
+        return None
+    return gateway.engine.table.find(bare if bare in listed else listed[0])
 
 
 def find_granted(gateway: Gateway, caller: Caller, stated: str) -> Route:
