@@ -162,3 +162,22 @@ async def test_losses_are_named_in_the_words_of_a_prompt(stage: Stage) -> None:
     got = await call(stage, "POST", "/api/generate", body)
     assert got.status == 400
     assert "messages" not in got.body["error"]
+
+
+async def test_losses_are_named_where_the_client_wrote_them(stage: Stage) -> None:
+    """Messages that a name brings along shift nothing."""
+    opening = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Mario."}]
+    made = {"model": "mario", "from": "openai_chat/gpt-4o", "messages": opening, "stream": False}
+    assert (await call(stage, "POST", "/api/create", made)).body == {"status": "success"}
+    thought = {"role": "assistant", "content": "Hello.", "thinking": "Hm."}
+    messages = [*HELLO["messages"], thought, {"role": "user", "content": "And?"}]
+    lost = []
+    for model in ("openai_chat/gpt-4o", "mario"):
+        body = {"model": model, "messages": messages, "stream": False}
+        got = await call(stage, "POST", "/api/chat", body, {"x-dragoman-report": "1"})
+        report = json.loads(got.headers["x-dragoman-report"])["losses"]
+        lost.append([loss["path"] for loss in report if loss["path"].startswith("$")])
+    assert lost[0] == lost[1]
+    assert any("messages[1]" in path for path in lost[0])
+    assert len(stage.sent("openai_chat").turns) == len(opening) + len(messages)
+    assert (await call(stage, "DELETE", "/api/delete", {"model": "mario"})).status == 200
