@@ -6,8 +6,10 @@ from typing import Any, cast
 
 from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.dialects.loss import Report
 from dragoman.dialects.table import DIALECTS
 from dragoman.transport import Transport
+from dragoman.upstreams.upstream import Call, Stopwatch
 from dragoman.upstreams.wire import WireUpstream
 
 CHAT, RESPONSES, TEXT = "openai_chat", "openai_responses", "openai_completions"
@@ -91,3 +93,19 @@ def test_that_a_model_does_not_think_is_learnt() -> None:
     for number in range(1024):
         assert up.learns_thoughtless(f"m{number}", NO_THOUGHTS)
     assert up.facts("m", UNKNOWN) is UNKNOWN
+
+
+def test_what_is_configured_for_a_model_is_merged_into_forms_too() -> None:
+    """Set in its place where the request has it, else first."""
+    request = ir.TranscriptionRequest("openai_chat", None, ir.File(b"x", "a.wav"), temperature=0.5)
+    body = {"temperature": 0, "diarize": True, "context_bias": ["Ruby", "Zoë"]}
+    call = Call("at_1", "voxtral", Report("mistral"), Stopwatch(lambda: 0.0), body=body)
+    wire = upstream("mistral", base_url="https://up.example").encode_operation("transcription", request, call)
+    assert [(field.name, bytes(field.value)) for field in wire.fields] == [
+        ("diarize", b"true"),
+        ("context_bias[]", b"Ruby"),
+        ("context_bias[]", "Zoë".encode()),
+        ("model", b"voxtral"),
+        ("temperature", b"0"),
+        ("file", b"x"),
+    ]
