@@ -16,7 +16,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import failure_member, fault_of
 from dragoman.dialects.openai_responses.items import decode_item, encode_items
-from dragoman.dialects.openai_responses.parts import json_text
+from dragoman.dialects.openai_responses.parts import json_text, leave_seal
 from dragoman.dialects.openai_responses.terms import NAME, restore
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
@@ -188,6 +188,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     blocks, where = list(candidate.blocks), "candidates[0].blocks"
     if not own:
         blocks = [shown(block, report, f"{where}[{index}]") for index, block in enumerate(blocks)]
+        blocks = _with_words(blocks, draft, where)
     output = encode_items(blocks, draft, where)
     if not own and output and incomplete(candidate.stop):
         leave_incomplete(output[-1])
@@ -226,6 +227,25 @@ def shown(block: ir.Block, report: Report, where: str) -> ir.Block:
         report.change(where, "output", "a structured value is its JSON text")
         return ir.Text(json_text(block.value))
     return block
+
+
+def wordless(block: ir.Block) -> bool:
+    """Whether a text says nothing. After another it only carries another protocol's seal, and clients would
+    show it as a line of its own.
+    """
+    return isinstance(block, ir.Text) and not (block.text or block.citations)
+
+
+def _with_words(blocks: list[ir.Block], draft: Draft, where: str) -> list[ir.Block]:
+    """The blocks without those that say nothing after a text."""
+    kept: list[ir.Block] = []
+    for index, block in enumerate(blocks):
+        if kept and isinstance(kept[-1], ir.Text | ir.Refusal) and wordless(block):
+            if isinstance(block, ir.Text) and block.sealed is not None:
+                leave_seal(draft, f"{where}[{index}]")
+            continue
+        kept.append(block)
+    return kept
 
 
 def incomplete(stop: ir.Stop | None) -> bool:

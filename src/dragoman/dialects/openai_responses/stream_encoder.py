@@ -21,7 +21,12 @@ from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.openai_responses.items import encode_head, encode_item, is_part, item_of_block
-from dragoman.dialects.openai_responses.parts import encode_citation, encode_logprobs, encode_part
+from dragoman.dialects.openai_responses.parts import (
+    encode_citation,
+    encode_logprobs,
+    encode_part,
+    leave_seal,
+)
 from dragoman.dialects.openai_responses.response import (
     Mint,
     asks_for_summary,
@@ -29,6 +34,7 @@ from dragoman.dialects.openai_responses.response import (
     leave_incomplete,
     response_object,
     shown,
+    wordless,
 )
 from dragoman.dialects.openai_responses.terms import NAME
 from dragoman.wire.json import encode
@@ -190,6 +196,9 @@ class StreamEncoder:
         block = event.block
         out = self._settle(block)
         if is_part(block) and isinstance(block, ir.Text | ir.Refusal):
+            if self._message is not None and not self._draft.own and wordless(block):
+                self._blocks[event.index] = _Block(block)  # until it has words
+                return out
             return out + self._open_part(event.index, block)
         client = isinstance(block, ir.ToolCall) and block.by != "provider" and block.kind != "builtin"
         if client or isinstance(block, ir.Thinking):
@@ -262,17 +271,23 @@ class StreamEncoder:
         if event.candidate:
             return b""
         self._fold.add(event)
+        out = b""
         state = self._blocks[event.index]
+        if state.item is None and isinstance(state.block, ir.Text):
+            if not event.text:
+                return b""
+            out = self._open_part(event.index, state.block)
+            state = self._blocks[event.index]
         if event.logprobs is None:
-            return self._say(state, event.text) if event.text else b""
+            return out + self._say(state, event.text) if event.text else out
         where = f"candidates[0].blocks[{event.index}].logprobs"
         state.said = True
         logprobs = encode_logprobs(event.logprobs, self._draft, where)
         members = {**state.place, "delta": event.text, "logprobs": logprobs}
         if isinstance(event, ir.RefusalDelta):
             del members["logprobs"]
-            return self._event("response.refusal.delta", members)
-        return self._event("response.output_text.delta", members)
+            return out + self._event("response.refusal.delta", members)
+        return out + self._event("response.output_text.delta", members)
 
     def _args(self, event: ir.ArgsDelta) -> bytes:
         if event.candidate:
@@ -340,8 +355,11 @@ class StreamEncoder:
     def _cite(self, event: ir.Cite) -> bytes:
         if event.candidate:
             return b""
-        if event.index in self._blocks:
-            return self._keep(event)
+        if (state := self._blocks.get(event.index)) is not None:
+            begun = b""
+            if state.item is None and isinstance(state.block, ir.Text):
+                begun = self._open_part(event.index, state.block)
+            return begun + self._keep(event)
         where, told = f"candidates[0].blocks[{event.index}].citations", self._told.get(event.index)
         if told is None:
             self._report.lose(where, "a citation cannot follow its message here", "quality")
@@ -384,11 +402,19 @@ class StreamEncoder:
         self._last_item = last
         state, where = self._blocks.pop(index), f"candidates[0].blocks[{index}]"
         final = self._fold.block(index)
+        if state.item is None and isinstance(state.block, ir.Text):
+            return self._leave(final, where)
         if state.item is None:
             return self._end_whole(final, where)
         if isinstance(final, ir.Text):
             self._told[index] = state
         return _ENDS[type(state.block)](self, state, final, where)
+
+    def _leave(self, final: Any, where: str) -> bytes:
+        """A text that got no words is not told."""
+        if final.sealed is not None:
+            leave_seal(self._draft, where)
+        return b""
 
     def _end_text(self, state: _Block, final: Any, where: str) -> bytes:
         assert state.item is not None
