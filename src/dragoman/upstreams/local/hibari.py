@@ -7,12 +7,18 @@ the package: another would be downloaded. Source: https://github.com/MMWilliams/
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from typing import Any
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
 from dragoman.upstreams.local.engine import EngineRefused, missing_engine
 from dragoman.upstreams.local.protocol import Options, Speak, Spoken
 from dragoman.upstreams.local.sound import encoded
+
+_LONGEST: Final = 400
+"""Characters that are spoken in one breath. The voice reads a sentence at once, in time and memory that grow
+with the square of its length: a text without a full stop would take gigabytes.
+"""
 
 
 class Hibari:
@@ -48,10 +54,14 @@ class HibariModel:
         """The sound of a text, sentence by sentence."""
         np = self._np
         sentences: list[bytes] = []
-        for sentence in self._voice.stream(order.text, order.speed, seed=0):
+        for text in breaths(self._voice.split_sentences(order.text)):
             if cancelled():
                 return None
-            sentences.append((np.clip(sentence, -1.0, 1.0) * 32767).astype("<i2").tobytes())
+            try:
+                spoken = self._voice(text, order.speed, seed=0)
+            except Exception as error:  # its rules of reading stumble over some texts, such as 400 digits
+                raise EngineRefused("invalid", f"the voice cannot read {text[:40]!r}…") from error
+            sentences.append((np.clip(spoken, -1.0, 1.0) * 32767).astype("<i2").tobytes())
         samples = b"".join(sentences)
         if not samples:
             raise EngineRefused("invalid", "there is nothing in this text that an English voice can say")
@@ -64,3 +74,12 @@ class HibariModel:
     def close(self) -> None:
         """Forget the voice."""
         self._voice = None
+
+
+def breaths(sentences: Sequence[str]) -> Iterator[str]:
+    """The sentences, those that are too long cut between words, or within a word that is itself too long."""
+    for sentence in sentences:
+        if len(sentence) <= _LONGEST:
+            yield sentence
+        else:
+            yield from textwrap.wrap(sentence, _LONGEST, break_on_hyphens=False)

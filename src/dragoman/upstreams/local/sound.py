@@ -38,8 +38,10 @@ KINDS: Final = {"wav": "audio/wav", "pcm": "audio/pcm"} | {
 PLAIN: Final = frozenset({"wav", "pcm"})
 """Formats that need no library."""
 
-LONGEST: Final = 4 * 3600
-"""Seconds of a recording that are read at most: a small file can hold days of silence."""
+LONGEST: Final = 3600
+"""Seconds of a recording that are read at most: a small file can hold days of silence, and whoever listens to one
+takes memory for all of it.
+"""
 
 
 # A playlist is a "recording" that names files and addresses for FFmpeg to open: only what holds sound itself
@@ -104,14 +106,16 @@ def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: F
                     parts.append(resampled.to_ndarray().reshape(-1))
                     length += parts[-1].size
                 if length > LONGEST * rate:
-                    raise EngineRefused("invalid", f"the recording is longer than {LONGEST // 3600} hours")
+                    raise EngineRefused("invalid", f"the recording is longer than {LONGEST // 60} minutes")
                 if cancelled():
                     break
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise EngineRefused("invalid", f"the recording cannot be decoded: {_reason(error)}") from error
     if not length:
         raise EngineRefused("invalid", "the recording holds no sound")
-    return numpy.concatenate(parts).astype(numpy.float32) / 32768
+    samples = numpy.concatenate(parts).astype(numpy.float32)
+    samples *= numpy.float32(1 / 32768)
+    return samples
 
 
 def _reason(error: Exception) -> str:

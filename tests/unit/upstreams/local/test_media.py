@@ -148,6 +148,8 @@ async def fault(asked: Any) -> ir.Fault:
 async def test_what_no_model_can_do_is_refused_with_its_place(local: LocalUpstream) -> None:
     unspeakable = await fault(local.speak(ir.SpeechRequest("d", "m", " \n"), call(HIBARI)))
     assert (unspeakable.http_status, unspeakable.param) == (400, "text")
+    unreadable = await fault(local.speak(ir.SpeechRequest("d", "m", "1" * 400), call(HIBARI)))
+    assert (unreadable.http_status, unreadable.param) == (400, "text")
     for data in (b"", b"no sound at all", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n"):
         noise = ir.TranscriptionRequest("d", "m", ir.File(data))
         undecodable = await fault(local.transcribe(noise, call(WHISPER)))
