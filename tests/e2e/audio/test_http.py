@@ -63,6 +63,18 @@ async def test_a_relayed_form_stays_as_it_is(stage: Stage, path: str) -> None:
     ]
 
 
+async def test_a_recording_that_is_only_named(stage: Stage) -> None:
+    """Mistral reads its address, for Gemini it is read here, and never from a network of one's own."""
+    address = "http://127.0.0.1:9/a.wav"
+    told = await stage.write_down(model="mistral/voxtral", file=None, url=address)
+    assert told.status == 200
+    assert b'name="file_url"' in stage.providers["mistral"].last.raw
+    assert address.encode() in stage.providers["mistral"].last.raw
+    refused = await stage.write_down(model="gemini/m", file=None, url=address)
+    assert (refused.status, refused.error["param"]) == (400, "url")
+    assert stage.providers["gemini"].seen == []
+
+
 async def test_a_large_recording_arrives_whole_at_the_second_provider(stage: Stage) -> None:
     """It lies on disk; the first provider that can hear fails, the next one gets all of it again."""
     large = hashlib.shake_128(b"noise").digest(3 * 1024 * 1024)

@@ -7,11 +7,14 @@ answers with times cannot be had. The recording travels inside of JSON: 20 MB of
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 from dragoman import ir
-from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
+from dragoman.dialects.dialect import Asking, Payload, Reading, Target, WireRequest
 from dragoman.dialects.gemini.response import decode_response as decode_content
 from dragoman.dialects.gemini.speech import PATH, silent
 from dragoman.dialects.gemini.terms import restore
@@ -48,15 +51,11 @@ _KINDS: Final = {
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in Gemini's words. Raises WireError for answers with times, and for a recording that is
-    named instead of being sent.
-    """
+    """The request in Gemini's words. Raises WireError for answers with times."""
     if request.output in TIMED:
         message = f"Gemini does not tell when something is said, so it cannot answer as {request.output}."
         raise WireError(message, "output", "unsupported_value")
     audio = request.audio
-    if audio.url is not None:
-        raise WireError("Gemini takes the recording itself, not its address.", "audio", "unsupported_value")
     text = _TRANSLATE if request.translate else _WRITE
     if request.language is not None:
         text += f" The language that is spoken is {request.language}."
@@ -69,6 +68,19 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
         body["generationConfig"] = {"temperature": request.temperature}
     restore(body, request.extra, target.report, "")
     return WireRequest("transcription", body, path=PATH)
+
+
+def reads(request: ir.TranscriptionRequest) -> Reading[ir.TranscriptionRequest]:
+    """A recording that is named by its address: Gemini takes its bytes."""
+    if (url := request.audio.url) is None:
+        return Reading((), lambda _: request)
+
+    def fill(read: Sequence[ir.Media]) -> ir.TranscriptionRequest:
+        (media,) = read
+        audio = ir.File(b64decode(media.data or ""), kind=media.mime)
+        return msgspec.structs.replace(request, audio=audio)
+
+    return Reading([(ir.Media("audio", url=url), "audio")], fill)
 
 
 def _kind(audio: ir.File) -> str:
@@ -93,4 +105,6 @@ def decode_response(answered: Payload, _: ir.TranscriptionRequest) -> ir.Transcr
     return ir.TranscriptionResponse(text, model=answer.model, usage=answer.usage)
 
 
-TRANSCRIPTION: Final = Asking(paths=(PATH,), encode_request=encode_request, decode_response=decode_response)
+TRANSCRIPTION: Final = Asking(
+    paths=(PATH,), encode_request=encode_request, decode_response=decode_response, reads=reads
+)
