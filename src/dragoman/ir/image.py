@@ -18,8 +18,8 @@ class ImageRequest(Value, frozen=True):
     moderation, fidelity (of the images that are edited): the provider's words. output: the file's format
     ("png", "jpeg", "webp"). compression: percent. delivery: whether the client wants an address or the bytes
     in base64, None = unstated. stream: whether it wants a stream, with so many `partials` on the way.
-    listed: whether images that are no files of a form were written as a list. extra: keys that no field names,
-    by dialect.
+    listed: whether images that are no files of a form were written as a list. extra: keys that no field
+    names, by dialect.
     """
 
     dialect: str

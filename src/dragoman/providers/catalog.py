@@ -351,6 +351,7 @@ _CLOUD: Final = (
             refuses=frozenset({"logit_bias", "metadata", "store"}),
             assistant_names=False,
             reasoning_tokens="outside",
+            pictures="xai",
         ),
         # Completions: "not supported by reasoning models", https://docs.x.ai/developers/rest-api-reference/inference
         also={
@@ -404,6 +405,7 @@ _CLOUD: Final = (
             answer_images=True,
             cache_marks="cache_control",
             extensions=frozenset({"min_p", "repetition_penalty", "top_a", "top_k"}),
+            pictures="openrouter",
         ),
         also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),
@@ -511,10 +513,7 @@ _RANKING: Final = (
         keys=("COHERE_API_KEY", "CO_API_KEY"),
         base_var="COHERE_BASE_URL",
         bases={"rerank": "/v2"},  # https://docs.cohere.com/v2/reference/rerank
-        quirks=Quirks(
-            max_tokens_field="max_tokens",
-            rerank_texts=True,
-        ),
+        quirks=Quirks(max_tokens_field="max_tokens", ranking="cohere"),
         models=("command-*", "c4ai-aya-*", "embed-*-v[234].0", "embed-v4.0", "rerank-v*", "rerank-*-v[23].0"),
     ),
     Vendor(
@@ -533,7 +532,7 @@ _RANKING: Final = (
         page="https://docs.voyageai.com/reference/reranker-api",
         keys=("VOYAGE_API_KEY",),
         base_var="VOYAGE_BASE_URL",
-        quirks=Quirks(rerank_top="top_k", rerank_texts=True),
+        quirks=Quirks(ranking="voyage"),
         models=("voyage-*", "rerank-2*", "rerank-lite-*"),
     ),
 )

@@ -27,6 +27,7 @@ from dragoman.server.audio import AudioApi
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.generate_content import GenerateContentApi
+from dragoman.server.images import ImagesApi
 from dragoman.server.messages import NAME, PREFIXES, VERSION_HEADER, MessagesApi
 from dragoman.server.native import NativeApi
 from dragoman.server.ollama import PREFIX as OLLAMAS
@@ -121,7 +122,11 @@ class PathTable:
                 self._prefixes.append((before, after, "model", named))
             else:
                 self._add(before, methods)
-        for below, methods in AudioApi(self._gateway, partial(self._inbound, face)).paths():
+        inbound = partial(self._inbound, face)
+        for below, methods in (
+            *AudioApi(self._gateway, inbound).paths(),
+            *ImagesApi(self._gateway, inbound).paths(),
+        ):
             for path in ("/v1" + below, below):
                 self._add(path, methods)
 

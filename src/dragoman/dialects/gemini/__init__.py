@@ -36,6 +36,7 @@ from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gemini.check import check
 from dragoman.dialects.gemini.embedding import EMBEDDING
 from dragoman.dialects.gemini.errors import decode_error, encode_error
+from dragoman.dialects.gemini.image import IMAGE
 from dragoman.dialects.gemini.locate import locate, place
 from dragoman.dialects.gemini.parts import native, reads
 from dragoman.dialects.gemini.relay import Relay
@@ -88,5 +89,5 @@ DIALECT = Dialect(
     foreign=(FOREIGN,),
     native=native,
     operations={"embed": EMBEDDING},
-    asked={"speech": SPEECH, "transcription": TRANSCRIPTION},
+    asked={"image": IMAGE, "speech": SPEECH, "transcription": TRANSCRIPTION},
 )

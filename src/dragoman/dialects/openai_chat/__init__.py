@@ -26,6 +26,7 @@ from dragoman.dialects.openai_chat.decoder import Decoder
 from dragoman.dialects.openai_chat.embedding import EMBEDDING
 from dragoman.dialects.openai_chat.encoder import Encoder
 from dragoman.dialects.openai_chat.errors import decode_error, encode_error
+from dragoman.dialects.openai_chat.image import IMAGE
 from dragoman.dialects.openai_chat.moderation import MODERATION
 from dragoman.dialects.openai_chat.places import locate, place
 from dragoman.dialects.openai_chat.relay import ChatRelay
@@ -70,6 +71,7 @@ DIALECT: Final = Dialect(
     place=place,
     operations={
         "embed": EMBEDDING,
+        "image": IMAGE,
         "moderation": MODERATION,
         "rerank": RERANK,
         "speech": SPEECH,

@@ -14,9 +14,10 @@ from typing import Final
 import msgspec
 
 from dragoman import ir
-from dragoman.errors import RequestFailed
-from dragoman.upstreams.simulate import sound
+from dragoman.errors import RequestFailed, WireError
+from dragoman.upstreams.simulate import picture, sound
 from dragoman.upstreams.simulate.answer import answer
+from dragoman.upstreams.simulate.judging import judged, ranked
 from dragoman.upstreams.simulate.plan import Plan, told
 from dragoman.upstreams.simulate.plan import plan as planned
 from dragoman.upstreams.simulate.vectors import LENGTH, MOST, vector
@@ -113,6 +114,27 @@ class SimulateUpstream:
         vectors = tuple(vector(item, length, self._seed) for item in request.inputs)
         return ir.EmbedResponse(vectors, model=call.model)
 
+    async def draw(self, request: ir.ImageRequest, call: Call) -> ir.ImageResponse:
+        """Pictures for a prompt, as `embed` gives vectors. Raises RequestFailed, also for a format that needs
+        an encoder and for a size that is none or too large.
+        """
+        if request.output not in {None, "png"}:
+            message = f"{self.name} draws png, not {request.output}."
+            raise RequestFailed(ir.Fault("unsupported", message, code="unsupported_value", param="output"))
+        try:
+            width, height = picture.size_of(request)
+        except WireError as error:
+            raise RequestFailed(
+                ir.Fault("invalid_request", error.message, code=error.code, param=error.path)
+            ) from error
+        await self._pretend(call)
+        seed = self._seed if request.seed is None else request.seed
+        drawn = tuple(
+            ir.Picture(picture.drawn(request, (width, height), seed, index), kind="image/png")
+            for index in range(request.count or 1)
+        )
+        return ir.ImageResponse(drawn, call.model, told={"size": f"{width}x{height}"})
+
     async def speak(self, request: ir.SpeechRequest, call: Call) -> ir.SpeechResponse:
         """Tones for a text, as `embed` gives vectors. Raises RequestFailed, also for a format that needs an
         encoder.
@@ -129,6 +151,16 @@ class SimulateUpstream:
         """Words for a recording, as `embed` gives vectors. Raises RequestFailed."""
         await self._pretend(call)
         return sound.written(request, call.model, self._seed)
+
+    async def moderate(self, request: ir.ModerationRequest, call: Call) -> ir.ModerationResponse:
+        """Judgements by listed words, as `embed` gives vectors. Raises RequestFailed."""
+        await self._pretend(call)
+        return judged(request, call.model)
+
+    async def rerank(self, request: ir.RerankRequest, call: Call) -> ir.RerankResponse:
+        """An order by shared words, as `embed` gives vectors. Raises RequestFailed."""
+        await self._pretend(call)
+        return ranked(request, call.model)
 
     async def _pretend(self, call: Call) -> None:
         """Take the time, or fail, as the model's name tells."""

@@ -1,0 +1,203 @@
+"""Pictures over providers: shapes instead of sizes, addresses instead of files, several requests. Pure."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf, log
+from typing import Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reading
+from dragoman.dialects.loss import Report, Severity
+from dragoman.errors import WireError
+from dragoman.wire.dataurl import is_data_url, read
+from dragoman.wire.sniff import media_type
+
+AUTO: Final = "auto"
+USUAL: Final = "image/png"
+"""What a picture is of which nothing tells what it is."""
+_SIZE: Final = re.compile(r"([1-9][0-9]{0,4})[xX×*]([1-9][0-9]{0,4})")
+_BEGINNING: Final = 16
+"""Digits of base64 that hold the bytes by which a picture is known."""
+_USUAL: Final = frozenset(
+    {
+        *(("background", AUTO), ("background", "opaque"), ("moderation", AUTO), ("quality", AUTO)),
+        *(("quality", "standard"), ("partials", 0), ("fidelity", "low")),
+    }
+)
+"""What is so where nothing is said."""
+_WORDS: Final[Mapping[str, tuple[str, Severity]]] = {
+    "size": ("sizes", "quality"),
+    "quality": ("word for quality", "quality"),
+    "style": ("word for style", "quality"),
+    "background": ("transparent background", "meaning"),
+    "moderation": ("choice of moderation", "quality"),
+    "fidelity": ("word for fidelity", "quality"),
+    "output": ("choice of formats", "quality"),
+    "compression": ("word for compression", "hint"),
+    "partials": ("pictures on the way", "hint"),
+    "seed": ("seed", "quality"),
+    "user": ("end users", "hint"),
+}
+
+
+def lose(request: ir.ImageRequest, report: Report, who: str, *fields: str) -> None:
+    """Name what a provider cannot be told: fields of the request."""
+    for field in fields:
+        value = getattr(request, field)
+        if value is not None and (field, value) not in _USUAL:
+            what, severity = _WORDS[field]
+            report.lose(field, f"{who} has no {what}", severity)
+
+
+# --- Shapes ------------------------------------------------------------------------------------
+
+
+def pixels(size: str) -> tuple[int, int]:
+    """Width and height of a size. Raises WireError for what is none."""
+    found = _SIZE.fullmatch(size.strip())
+    if found is None:
+        message = f"Invalid 'size': expected WIDTHxHEIGHT or '{AUTO}', but got '{size[:64]}' instead."
+        raise WireError(message, "size", "invalid_value")
+    return int(found[1]), int(found[2])
+
+
+def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: str) -> str | None:
+    """The shape ("16:9") that is nearest to what is asked for, None = the provider chooses. to: where it is
+    written. Raises WireError for a size that is none and a shape that the provider does not have.
+    """
+    if request.aspect is not None and request.aspect != AUTO:
+        if request.aspect not in shapes:
+            message = f"This provider has no pictures of {request.aspect[:64]}; it has {', '.join(shapes)}."
+            raise WireError(message, "aspect", "unsupported_value")
+        return request.aspect
+    if request.size is None or request.size == AUTO:
+        return None
+    width, height = pixels(request.size)
+    wished = log(width / height)
+    nearest, off = "", inf
+    for shape in shapes:
+        across, _, down = shape.partition(":")
+        if (away := abs(log(float(across) / float(down)) - wished)) < off:
+            nearest, off = shape, away
+    report.change("size", to, f"this provider has shapes, not sizes; {nearest} is the nearest")
+    return nearest
+
+
+# --- Files and addresses -----------------------------------------------------------------------
+
+
+def address_of(file: ir.File) -> str:
+    """Where a picture is to be read: its address, or a data URL. Raises WireError for another provider's
+    file.
+    """
+    if file.url is not None:
+        return file.url
+    kind, data = inline(file)
+    return f"data:{kind};base64,{data}"
+
+
+def inline(file: ir.File) -> tuple[str, str]:
+    """(media type, base64) of a picture. Raises WireError for one that is named by an address or an id."""
+    if file.url is not None and is_data_url(file.url) and (found := read(file.url)) is not None:
+        return found[0] or kind_of(found[1]), found[1]
+    if file.id is not None or file.url is not None:
+        raise WireError("This provider takes the picture itself, not its name.", "", "unsupported_value")
+    sniffed = media_type(bytes(file.data[:12]))
+    return sniffed or file.kind or USUAL, b64encode(file.data).decode()
+
+
+def kind_of(data: str) -> str:
+    """What a picture in base64 is, as it begins."""
+    try:
+        return media_type(b64decode(data[:_BEGINNING])) or USUAL
+    except ValueError:
+        return USUAL
+
+
+def named(request: ir.ImageRequest) -> Reading[ir.ImageRequest]:
+    """The pictures of a request that lie at addresses."""
+    at = [index for index, image in enumerate(request.images) if _is_elsewhere(image)]
+    media = [(ir.Media("image", url=request.images[index].url), f"images[{index}]") for index in at]
+
+    def fill(found: Sequence[ir.Media]) -> ir.ImageRequest:
+        images = list(request.images)
+        for index, one in zip(at, found, strict=True):
+            images[index] = ir.File(url=f"data:{one.mime or USUAL};base64,{one.data}")
+        return msgspec.structs.replace(request, images=tuple(images))
+
+    return Reading(media, fill)
+
+
+def _is_elsewhere(image: ir.File) -> bool:
+    return image.url is not None and not is_data_url(image.url)
+
+
+def wanted(response: ir.ImageResponse, request: ir.ImageRequest) -> Reading[ir.ImageResponse]:
+    """The pictures of an answer that lie at addresses, where the client wants them themselves."""
+    pictures = response.pictures
+    if request.delivery != "b64_json" and not request.stream:
+        return Reading((), lambda _: response)
+    at = [index for index, picture in enumerate(pictures) if picture.url is not None]
+    media = [(ir.Media("image", url=pictures[index].url), f"data[{index}].url") for index in at]
+
+    def fill(found: Sequence[ir.Media]) -> ir.ImageResponse:
+        filled = list(pictures)
+        for index, one in zip(at, found, strict=True):
+            filled[index] = ir.Picture(one.data, None, one.mime, pictures[index].prompt)
+        return msgspec.structs.replace(response, pictures=tuple(filled))
+
+    return Reading(media, fill)
+
+
+# --- Several requests --------------------------------------------------------------------------
+
+Parts = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
+
+
+def several(most: Callable[[str], int]) -> Parts:
+    """What cuts a request, by how many pictures a model makes at once: see `Codec.parts`."""
+
+    def parts(request: ir.ImageRequest, model: str) -> Iterator[tuple[int, ir.ImageRequest]]:
+        left = request.count or 1
+        if left <= most(model):
+            yield 0, request
+            return
+        seed = request.seed
+        for done in range(0, left, most(model)):
+            count = min(left - done, most(model))
+            # The same seed twice would be the same picture twice.
+            own = seed if seed is None else seed + done
+            yield 0, msgspec.structs.replace(request, count=count, seed=own)
+
+    return parts
+
+
+def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> ir.ImageResponse:
+    """One answer of several, in order."""
+    if len(answers) == 1:
+        return answers[0]
+    pictures = tuple(picture for answer in answers for picture in answer.pictures)
+    usage = _summed([answer.usage for answer in answers])
+    return msgspec.structs.replace(answers[0], pictures=pictures, usage=usage)
+
+
+def _summed(told: Sequence[ir.Usage | None]) -> ir.Usage | None:
+    """What all of them cost; None where one of them does not tell it."""
+    usages = [usage for usage in told if usage is not None]
+    if len(usages) < len(told):
+        return None
+    detail: Counter[str] = Counter()
+    for usage in usages:
+        detail.update({key: n for key, n in (usage.detail or {}).items() if isinstance(n, int)})
+    return ir.Usage(
+        sum(usage.input_total for usage in usages),
+        output=sum(usage.output or 0 for usage in usages),
+        reasoning=sum(usage.reasoning or 0 for usage in usages) or None,
+        detail=dict(detail) or None,
+    )

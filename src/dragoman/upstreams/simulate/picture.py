@@ -1,0 +1,72 @@
+"""Pictures that need no model: a pattern of squares, the same for the same request and seed, as PNG files.
+
+Specification: https://www.w3.org/TR/png-3/. Pure. Never larger than `MOST` pixels wide or high.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from base64 import b64encode
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final
+
+from dragoman import ir
+from dragoman.dialects.picturing import AUTO, pixels
+from dragoman.errors import WireError
+from dragoman.upstreams.simulate.words import Draw
+
+MOST: Final = 2048
+_USUAL: Final = (256, 256)
+_SQUARES: Final = 8
+"""In a row and in a column; the right half mirrors the left one."""
+_COLOURS: Final = 4
+_LEVEL: Final = 6
+_BYTE: Final = range(256)
+
+
+def size_of(request: ir.ImageRequest) -> tuple[int, int]:
+    """Width and height in pixels. Raises WireError for a size that is none, and for one that is too large."""
+    if request.size is None or request.size == AUTO:
+        return _USUAL
+    size = pixels(request.size)
+    if max(size) > MOST:
+        raise WireError(f"Invalid 'size': expected at most {MOST}x{MOST} pixels.", "size", "invalid_value")
+    return size
+
+
+def drawn(request: ir.ImageRequest, size: tuple[int, int], seed: int, index: int) -> str:
+    """One picture in base64. index: which of those that the request asks for."""
+    told = blake2b(f"{seed}/{index}/{request.prompt}".encode("utf-8", "surrogatepass"))
+    for image in (*request.images, *(() if request.mask is None else (request.mask,))):
+        told.update(image.data or (image.url or image.id or "").encode())
+    draw = Draw(told.digest())
+    palette = bytes(draw.one(_BYTE) for _ in range(3 * _COLOURS))
+    return b64encode(_png(size, palette, [_row(draw) for _ in range(_SQUARES)])).decode()
+
+
+def _row(draw: Draw) -> list[int]:
+    left = [draw.one(range(_COLOURS)) for _ in range(_SQUARES // 2)]
+    return left + left[::-1]
+
+
+def _png(size: tuple[int, int], palette: bytes, rows: Sequence[Sequence[int]]) -> bytes:
+    """A picture of squares, one byte a pixel. rows: the colours of the squares."""
+    width, height = size
+    lines = [
+        b"\0" + bytes(colours[across * _SQUARES // width] for across in range(width)) for colours in rows
+    ]
+    pixels_ = b"".join(lines[down * _SQUARES // height] for down in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
+    chunks = (
+        (b"IHDR", header),
+        (b"PLTE", palette),
+        (b"IDAT", zlib.compress(pixels_, _LEVEL)),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
