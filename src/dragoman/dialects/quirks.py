@@ -55,10 +55,8 @@ class Quirks(Value, frozen=True):
     extensions: frozenset[str] = frozenset()
     """Request fields beyond the specification that the vendor takes: `top_k`, `min_p`, `repetition_penalty`.
     Others get a loss for them, unless the client wrote them in this dialect."""
-    rerank_top: Literal["top_n", "top_k"] = "top_n"
-    """What a request for a ranking calls the number of its results."""
-    rerank_texts: bool = False
-    """Whether only texts are ranked, no objects that hold one."""
+    ranking: Literal["jina", "cohere", "voyage"] = "jina"
+    """Whose words requests for rankings have, see `openai_chat.rerank`."""
     pictures: Literal["openai", "xai", "openrouter"] = "openai"
     """Whose words requests for pictures have, see `openai_chat.pictures`."""
     # --- OpenAI chat: the response --------------------------------------------------------------
@@ -111,6 +109,7 @@ _FOREIGN = (
     "cache_marks",
     "extensions",
     "pictures",
+    "ranking",
 )  # they concern only what another dialect says, or no chat
 _LOOKED_FOR = (
     "answer_images",

@@ -11,7 +11,8 @@ from dragoman.ir.usage import Usage
 class RerankRequest(Value, frozen=True):
     """dialect: the dialect that it was decoded from. documents: texts, or objects with one. top: how many
     results, None = all. documents_back: whether the answer repeats the documents, None = unstated. truncate:
-    the most tokens of a document that count. extra: keys that no field names, by dialect.
+    the most tokens of a document that count. form: whose words its client wrote, where several vendors' are
+    taken. extra: keys that no field names, by dialect.
     """
 
     dialect: str

@@ -81,8 +81,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _bases(self) -> Mapping[str, str]:
-        stated = self.vendor.bases if self.vendor is not None else {}
-        return {operation: self.origin + path for operation, path in stated.items()}
+        """Beside the vendor's own path: a proxy that serves it below a path of its own keeps that path."""
+        vendor = self.vendor
+        if vendor is None or not vendor.bases:
+            return {}
+        own = self.base_url.endswith(vendor.path)
+        root = self.base_url.removesuffix(vendor.path) if own else self.origin
+        return {operation: root + path for operation, path in vendor.bases.items()}
 
     @property
     def origin(self) -> str:

@@ -15,8 +15,9 @@ from dragoman import ir
 from dragoman.dialects.dialect import Codec, OperationReply, Payload, Target, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.check_parts import check_image
-from dragoman.dialects.openai_chat.operation import Relay, model_of, refuse_failure
-from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
+from dragoman.dialects.openai_chat.operation import Relay, model_of, refuse_failure, usage_of
+from dragoman.dialects.openai_chat.parts import from_url
+from dragoman.dialects.openai_chat.terms import NAME, leftovers, lose_members, restore
 from dragoman.dialects.rules import a_string, an_object, empty_array, missing, not_one_of, require, wrong_type
 from dragoman.errors import WireError
 from dragoman.wire.json import decode_object, encode
@@ -24,6 +25,9 @@ from dragoman.wire.json import decode_object, encode
 PATH: Final = "/moderations"
 MAPS: Final = frozenset({"model", "input"})
 _PARTS: Final = ("text", "image_url")
+_TEXT: Final = frozenset({"type", "text"})
+_IMAGE: Final = frozenset({"type", "image_url"})
+_IMAGE_URL: Final = frozenset({"url", "detail"})
 
 
 class _Result(msgspec.Struct):
@@ -37,6 +41,7 @@ class _Answer(msgspec.Struct):
     results: list[_Result]
     model: str | None = None
     id: str | None = None
+    usage: Any = None
 
 
 _read: Final = msgspec.json.Decoder(_Answer).decode
@@ -91,8 +96,11 @@ def decode_request(wire: WireRequest) -> ir.ModerationRequest:
 
 def _block(part: Mapping[str, Any]) -> ir.Text | ir.Media:
     if part["type"] == "text":
-        return ir.Text(part["text"])
-    return ir.Media("image", url=part["image_url"]["url"])
+        return ir.Text(part["text"], extra=leftovers(part, _TEXT))
+    image = part["image_url"]
+    mime, data, url = from_url(image["url"])
+    extra = ir.merge(leftovers(part, _IMAGE), leftovers(image, _IMAGE_URL, "image_url"))
+    return ir.Media("image", mime, data, url, detail=image.get("detail"), extra=extra)
 
 
 def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest:
@@ -100,10 +108,11 @@ def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest
     inputs = request.inputs
     value: Any
     if request.form == "parts" or any(not plain(blocks) for blocks in inputs):
-        if len(inputs) > 1:
+        if len(inputs) != 1:
             message = "An input of several parts has to be the only one."
             raise WireError(message, "inputs[1]", "unsupported_value")
-        value = [_written(block) for block in inputs[0]]
+        (blocks,) = inputs
+        value = [_written(block, target.report, f"inputs[0][{place}]") for place, block in enumerate(blocks)]
     else:
         texts = [text_of(blocks) for blocks in inputs]
         value = texts[0] if request.form == "one" else texts
@@ -127,16 +136,26 @@ def text_of(blocks: tuple[ir.Text | ir.Media, ...]) -> str:
     return block.text
 
 
-def _written(block: ir.Text | ir.Media) -> dict[str, Any]:
+def _written(block: ir.Text | ir.Media, report: Report, where: str) -> dict[str, Any]:
+    part: dict[str, Any]
     if isinstance(block, ir.Text):
-        return {"type": "text", "text": block.text}
-    return {"type": "image_url", "image_url": {"url": block.url}}
+        part = {"type": "text", "text": block.text}
+    else:
+        url = block.url if block.data is None else f"data:{block.mime or ''};base64,{block.data}"
+        part = {"type": "image_url", "image_url": {"url": url}}
+        if block.detail is not None:
+            part["image_url"]["detail"] = block.detail
+    restore(part, block.extra, report, where)
+    return part
 
 
 def locate(request: ir.ModerationRequest, where: str) -> str:
     """A place in IR terms as a JSON path of a request."""
     if where.startswith("inputs["):
-        return "$.input" if request.form == "one" else f"$.input{where.removeprefix('inputs')}"
+        if request.form == "one":
+            return "$.input"
+        prefix = "inputs[0]" if request.form == "parts" else "inputs"  # all parts are one input
+        return f"$.input{where.removeprefix(prefix)}"
     return "$." + {"inputs": "input"}.get(where, where)
 
 
@@ -155,7 +174,8 @@ def decode_response(answered: Payload, request: ir.ModerationRequest) -> ir.Mode
         raise WireError(str(error)) from error
     if len(answer.results) != len(request.inputs):
         raise WireError(f"expected {len(request.inputs)} results, got {len(answer.results)}")
-    return ir.ModerationResponse(tuple(map(_judgement, answer.results)), answer.model, answer.id)
+    judgements = tuple(map(_judgement, answer.results))
+    return ir.ModerationResponse(judgements, answer.model, answer.id, usage_of(answer.usage))
 
 
 def _judgement(result: _Result) -> ir.Judgement:
@@ -185,13 +205,17 @@ def only_texts(request: ir.ModerationRequest, report: Report) -> tuple[str, ...]
     """The inputs as texts, for providers that judge nothing else. Raises WireError for a picture."""
     texts: list[str] = []
     for index, blocks in enumerate(request.inputs):
-        for block in blocks:
+        lines: list[str] = []
+        for place, block in enumerate(blocks):
+            where = f"inputs[{index}][{place}]"
             if isinstance(block, ir.Media):
-                message = "This provider judges texts only."
-                raise WireError(message, f"inputs[{index}]", "unsupported_modality")
-        if len(blocks) > 1:
+                raise WireError("This provider judges texts only.", where, "unsupported_modality")
+            for dialect, members in (block.extra or {}).items():
+                lose_members(members, report, where, dialect)
+            lines.append(block.text)
+        if len(lines) > 1:
             report.change(f"inputs[{index}]", f"input[{index}]", "its parts are joined, a line each")
-        texts.append("\n".join(block.text for block in blocks if isinstance(block, ir.Text)))
+        texts.append("\n".join(lines))
     return tuple(texts)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from dragoman import ir
 from dragoman.dialects.dialect import Outgoing, Payload, WireRequest
 from dragoman.dialects.openai_chat.errors import fault_of
@@ -24,8 +26,22 @@ def refuse_failure(body: Mapping[str, Any], expected: str) -> None:
         raise RequestFailed(fault_of(dict(body)))
 
 
+def input_of(told: Any) -> int | None:
+    """The tokens that a member `usage` states, however its vendor calls them; None = it states none."""
+    if not isinstance(told, Mapping):
+        return None
+    stated = (told.get(key) for key in ("prompt_tokens", "input_tokens", "total_tokens"))
+    return next((int(count) for count in stated if type(count) is int or type(count) is float), None)
+
+
+def usage_of(told: Any) -> ir.Usage | None:
+    """The same as a usage."""
+    tokens = input_of(told)
+    return None if tokens is None else ir.Usage(input=tokens)
+
+
 class Relay:
-    """Passes a request and its answer. member: what only answers have. path: where it is asked."""
+    """Passes a request and its answer. member: the list that answers have. path: where it is asked."""
 
     def __init__(self, path: str, member: str) -> None:
         self._path = path
@@ -39,13 +55,14 @@ class Relay:
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
         """What to send to the client."""
-        head: dict[str, Any] = decode_head(answer.data)
-        if self._member not in head:
+        head = decode_head(answer.data)
+        if not bytes(head.get(self._member, b"")).startswith(b"["):
             refuse_failure(decode_object(answer.data), self._member)
-            raise WireError(f"expected a member '{self._member}'")
+            raise WireError("expected an array", self._member)
+        usage = usage_of(msgspec.json.decode(head.get("usage", b"null")))
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}))
-        return answer, None  # what it cost is not told in tokens
+        return answer, usage
 
     def seen(self, frame: bytes) -> ir.Usage | None:
         """Nothing of this comes in streams."""

@@ -1,20 +1,23 @@
 """Rankings as Cohere, Jina and those after them speak them, both directions: POST /rerank.
 
-Specifications: https://docs.cohere.com/v2/reference/rerank, https://api.jina.ai/redoc#tag/rerank. They differ
-in little: Jina repeats documents (`return_documents`), Cohere's second version takes texts only and bills
-search units. An answer here has the members of both. Voyage calls `top_n` and `results` otherwise
-(`Quirks.rerank_top`): https://docs.voyageai.com/reference/reranker-api
+Specifications: https://docs.cohere.com/v2/reference/rerank, https://api.jina.ai/redoc#tag/rerank. They
+differ in little: Jina repeats documents unless it is told not to (`return_documents`), Cohere's second
+version takes texts only and bills search units. An answer here has the members of both, and what else its
+provider says. Voyage calls `top_n` and `results` otherwise: https://docs.voyageai.com/reference/reranker-api.
+A request in its words (`top_k`) is answered in its words. Which words a vendor takes is `Quirks.ranking`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Codec, OperationReply, Payload, Target, WireRequest
-from dragoman.dialects.openai_chat.operation import model_of, refuse_failure
+from dragoman.dialects.loss import Severity
+from dragoman.dialects.openai_chat.operation import input_of, model_of, refuse_failure
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
 from dragoman.dialects.rules import (
     Rule,
@@ -30,8 +33,35 @@ from dragoman.errors import WireError
 from dragoman.wire.json import decode_object, encode
 
 PATH: Final = "/rerank"
-MAPS: Final = frozenset({"model", "query", "documents", "top_n", "return_documents", "max_tokens_per_doc"})
-_ALSO: Final = frozenset({"rank_fields", "max_chunks_per_doc", "truncation", "top_k"})
+MAPS: Final = frozenset(
+    {"model", "query", "documents", "top_n", "top_k", "return_documents", "max_tokens_per_doc"}
+)
+_ALSO: Final = frozenset({"rank_fields", "max_chunks_per_doc", "truncation"})
+_SEVERITY: Final[dict[str, Severity]] = {
+    "rank_fields": "meaning",
+    "max_chunks_per_doc": "quality",
+    "max_tokens_per_doc": "quality",
+    "truncation": "hint",
+}
+
+
+class _Words(msgspec.Struct, frozen=True):
+    """How a vendor is asked. top: its word for the number of results. texts: whether documents are texts
+    only. unknown: the members that it does not know.
+    """
+
+    top: str = "top_n"
+    texts: bool = False
+    unknown: frozenset[str] = frozenset()
+
+
+_VENDORS: Final[Mapping[str, _Words]] = {
+    "jina": _Words(),
+    "cohere": _Words(texts=True, unknown=frozenset({"rank_fields", "max_chunks_per_doc", "truncation"})),
+    "voyage": _Words(
+        "top_k", texts=True, unknown=frozenset({"rank_fields", "max_chunks_per_doc", "max_tokens_per_doc"})
+    ),
+}
 
 
 class _Ranked(msgspec.Struct):
@@ -40,22 +70,11 @@ class _Ranked(msgspec.Struct):
     document: str | dict[str, Any] | None = None
 
 
-class _Usage(msgspec.Struct):
-    total_tokens: int | None = None
-    prompt_tokens: int | None = None
-
-
-class _Meta(msgspec.Struct):
-    tokens: dict[str, Any] | None = None
-
-
 class _Answer(msgspec.Struct):
     results: list[_Ranked] | None = None
     data: list[_Ranked] | None = None
     model: str | None = None
     id: str | None = None
-    usage: _Usage | None = None
-    meta: _Meta | None = None
 
 
 _OWN: Final = frozenset({"results", "data", "model", "id", "object"})
@@ -90,44 +109,58 @@ _RULES: Final[dict[str, Rule]] = {
     "query": a_string,
     "documents": _documents,
     "top_n": integer(1),
+    "top_k": integer(1),
     "return_documents": a_boolean,
     "max_tokens_per_doc": integer(1),
     "max_chunks_per_doc": integer(1),
     "rank_fields": strings,
+    "truncation": a_boolean,
 }
 
 
 def decode_request(wire: WireRequest) -> ir.RerankRequest:
     """A checked request."""
     body = wire.body
+    top, form = body.get("top_n"), None
+    if top is None and "top_k" in body:
+        top, form = body["top_k"], "voyage"
     return ir.RerankRequest(
         NAME,
         model_of(wire),
         body["query"],
         tuple(body["documents"]),
-        top=body.get("top_n"),
+        top=top,
         documents_back=body.get("return_documents"),
         truncate=body.get("max_tokens_per_doc"),
+        form=form,
         extra=leftovers(body, MAPS),
     )
 
 
 def encode_request(request: ir.RerankRequest, target: Target) -> WireRequest:
-    """The request in this family's words. The documents need not come back: they are known here."""
-    quirks, report = target.quirks, target.report
+    """The request in a vendor's words. Raises WireError for a document that it does not take.
+
+    Documents that are to come back are known here, and those that are not are left out of the answer, so
+    that no vendor is asked for either.
+    """
+    words, report = _VENDORS[target.quirks.ranking], target.report
     body: dict[str, Any] = {
         "model": target.model if target.model is not None else request.model,
         "query": request.query,
         "documents": [
-            _text(document, index) if quirks.rerank_texts else document
+            _text(document, index) if words.texts else document
             for index, document in enumerate(request.documents)
         ],
     }
     if request.top is not None:
-        body[quirks.rerank_top] = request.top
+        body[words.top] = request.top
     if request.truncate is not None:
         body["max_tokens_per_doc"] = request.truncate
     restore(body, request.extra, report, "")
+    for member in sorted(words.unknown & body.keys()):
+        del body[member]
+        where = "truncate" if member == "max_tokens_per_doc" else member
+        report.lose(where, "this provider's rankings do not know it", _SEVERITY[member])
     return WireRequest("rerank", body, path=PATH)
 
 
@@ -141,8 +174,10 @@ def _text(document: str | dict[str, Any], index: int) -> str:
     raise WireError("This provider ranks texts only.", f"documents[{index}]", "unsupported_value")
 
 
-def locate(_: ir.RerankRequest, where: str) -> str:
+def locate(request: ir.RerankRequest, where: str) -> str:
     """A place in IR terms as a JSON path of a request."""
+    if where == "top" and request.form == "voyage":
+        return "$.top_k"
     return "$." + _PLACES.get(where, where)
 
 
@@ -172,39 +207,46 @@ def decode_response(answered: Payload, request: ir.RerankRequest) -> ir.RerankRe
         model=answer.model,
         id=answer.id,
         told={key: value for key, value in body.items() if key not in _OWN} or None,
-        usage=_usage(answer),
+        usage=_usage(body),
     )
 
 
-def _usage(answer: _Answer) -> ir.Usage | None:
-    told = answer.usage
-    if told is not None and (tokens := told.prompt_tokens or told.total_tokens) is not None:
-        return ir.Usage(input=tokens)
-    tokens = ((answer.meta and answer.meta.tokens) or {}).get("input_tokens")
-    return ir.Usage(input=int(tokens)) if isinstance(tokens, int | float) else None
+def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
+    """Tokens, and what Cohere bills instead of them. An answer is not withheld because of its counts."""
+    usage, meta = body.get("usage"), body.get("meta")
+    stated: Mapping[str, Any] = meta if isinstance(meta, dict) else {}
+    tokens = input_of(usage)
+    tokens = input_of(stated.get("tokens")) if tokens is None else tokens
+    for billed in (stated.get("billed_units"), usage):
+        if isinstance(billed, dict) and (units := billed.get("search_units")) is not None:
+            return ir.Usage(input=tokens, detail={"search_units": units})
+    return None if tokens is None else ir.Usage(input=tokens)
 
 
 def encode_response(response: ir.RerankResponse, reply: OperationReply[ir.RerankRequest]) -> Payload:
-    """The best documents first, at most as many as were asked for."""
+    """The best documents first, at most as many as were asked for.
+
+    Where the request does not say whether it wants the documents, they are there if the provider sent them.
+    """
     request = reply.request
+    voyage = request.form == "voyage"
     best = sorted(response.results, key=lambda ranked: -ranked.score)[: request.top]
     results: list[dict[str, Any]] = []
     for ranked in best:
         result: dict[str, Any] = {"index": ranked.index, "relevance_score": ranked.score}
-        if request.documents_back:
-            document = request.documents[ranked.index]
-            result["document"] = {"text": document} if isinstance(document, str) else document
+        wanted = request.documents_back
+        document = request.documents[ranked.index] if wanted else ranked.document
+        if document is not None and wanted is not False:
+            result["document"] = {"text": document} if isinstance(document, str) and not voyage else document
         results.append(result)
-    body: dict[str, Any] = {
-        "id": response.id or f"rerank-{reply.id}",
-        "object": "list",
-        "model": reply.model or response.model,
-        "results": results,
-        **(response.told or {}),
-    }
-    body.setdefault("meta", {"api_version": {"version": "2"}})
-    if response.usage is not None:
-        body.setdefault("usage", {"total_tokens": response.usage.input_total})
+    model, told = reply.model or response.model, response.told or {}
+    if voyage:
+        body = {"object": "list", "data": results, "model": model, **told}
+    else:
+        id_ = response.id or f"rerank-{reply.id}"
+        body = {"id": id_, "object": "list", "model": model, "results": results, **told}
+    if response.usage is not None and response.usage.input is not None:
+        body.setdefault("usage", {"total_tokens": response.usage.input})
     return Payload(encode(body))
 
 

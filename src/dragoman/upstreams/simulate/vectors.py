@@ -25,13 +25,16 @@ _WORD: Final = re.compile(r"\w+")
 
 def vector(item: ir.Input, length: int, seed: int) -> bytes:
     """The vector of one input."""
-    words = _words(item)[:_WORDS] or [""]
-    summed = [sum(column) for column in zip(*(_direction(word, length, seed) for word in words), strict=True)]
+    counted = words(item)[:_WORDS] or [""]
+    summed = [
+        sum(column) for column in zip(*(_direction(word, length, seed) for word in counted), strict=True)
+    ]
     norm = hypot(*summed)
     return from_floats([number / norm for number in summed])
 
 
-def _words(item: ir.Input) -> Sequence[str]:
+def words(item: ir.Input) -> Sequence[str]:
+    """The words of an input, in small letters."""
     if isinstance(item, ir.Tokens):
         return [str(token) for token in item.ids]
     text = item if isinstance(item, str) else "\n".join(item.texts)
