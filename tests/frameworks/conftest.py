@@ -41,8 +41,8 @@ NAMED = {
     "claude-sonnet-4-5-20250929": MODELS["anthropic"],
     "claude-haiku-4-5-20251001": MODELS["gemini"],
     "claude-opus-4-1-20250805": MODELS["openai_chat"],
-    "claude-opus-4-20250514": SIMULATED,
-    "claude-sonnet-4-20250514": MODELS["ollama"],
+    "claude-opus-4-5-20251101": SIMULATED,
+    "claude-sonnet-4-5": MODELS["ollama"],
 }
 """Aliases for clients that take the names of their own vendor alone."""
 VECTORS = ("google-vectors/gemini-embedding-001", "simulate/echo")

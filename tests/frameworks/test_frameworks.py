@@ -15,8 +15,6 @@ THOUGHT = "I look. That is all."
 THINKING_MODELS = (MODELS["anthropic"], MODELS["gemini"], MODELS["ollama"])
 SILENT = {("langchain", "chat"), ("vercel", "chat")}
 """Clients that show no thoughts: OpenAI's chat API has none."""
-REFUSED = {(kind, MODELS["openai_chat"]) for kind in ("chat", "compatible", "ollama")}
-"""What is refused as in the protocol: this model does not think."""
 NOT_SIMULATED = (
     "handoff",
     "form as JSON",
@@ -37,7 +35,7 @@ async def test_a_framework(ask: Ask, name: str) -> None:
     for kind, models in reported.found.items():
         for model, features in models.items():
             for feature, came in features.items():
-                if model == SIMULATED and feature.startswith(NOT_SIMULATED):
+                if _refused(name, kind, model, feature):
                     continue
                 if feature == "errors":
                     right = _told(came, framework.raised(kind))
@@ -46,10 +44,24 @@ async def test_a_framework(ask: Ask, name: str) -> None:
                 else:
                     shows = model in THINKING_MODELS and (name, kind) not in SILENT
                     right = _right(feature, came, thought=THOUGHT if shows else "")
-                if not right and not ((kind, model) in REFUSED and "thinking" in feature):
+                if not right:
                     wrong[f"{kind}: {model}: {feature}"] = came
     assert not wrong, "\n".join(f"{cell}: {came}" for cell, came in wrong.items())
     assert set(reported.found) == set(framework.kinds)
+
+
+def _refused(name: str, kind: str, model: str, feature: str) -> bool:
+    """Whether this is what no answer, or none of use, is right for."""
+    if model == SIMULATED:
+        return feature.startswith(NOT_SIMULATED) or (kind, feature) == ("ollama", "form by tool")
+    if (name, model) == ("langchain", MODELS["anthropic"]):
+        # It counts a stream by its end, where this stub states no input; and Ollama's client returns no thoughts.
+        return (kind, feature) in {("anthropic", "stream"), ("ollama", "thinking")}
+    if model == MODELS["openai_chat"]:  # which does not think, and says so in these protocols
+        return kind in {"chat", "compatible", "ollama"} and "thinking" in feature
+    # Ollama reads over the `tool_choice` of this client, which the strict one refuses.
+    client = (name, kind, model) == ("vercel", "ollama", MODELS["ollama"])
+    return client and feature.startswith(("tools", "thinking"))
 
 
 def _told(came: Any, classes: tuple[str, str, str]) -> bool:

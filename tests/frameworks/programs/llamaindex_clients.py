@@ -32,8 +32,8 @@ ANTHROPIC = {
     "claude/claude-sonnet-4-5": "claude-sonnet-4-5-20250929",
     "google/gemini-2.5-flash": "claude-haiku-4-5-20251001",
     "compatible/gpt-4o": "claude-opus-4-1-20250805",
-    "simulate/echo": "claude-opus-4-20250514",
-    "here/qwen3": "claude-sonnet-4-20250514",
+    "simulate/echo": "claude-opus-4-5-20251101",
+    "here/qwen3": "claude-sonnet-4-5",
 }
 
 
