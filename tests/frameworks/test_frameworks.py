@@ -55,7 +55,7 @@ def _refused(name: str, kind: str, model: str, feature: str) -> bool:
     if model == SIMULATED:
         return feature.startswith(NOT_SIMULATED) or (kind, feature) == ("ollama", "form by tool")
     if (name, model) == ("langchain", MODELS["anthropic"]):
-        # It counts a stream by its end, where this stub states no input; and Ollama's client returns no thoughts.
+        # Streams are counted by their end, where this stub states no input; ChatOllama returns no thoughts.
         return (kind, feature) in {("anthropic", "stream"), ("ollama", "thinking")}
     if model == MODELS["openai_chat"]:  # which does not think, and says so in these protocols
         return kind in {"chat", "compatible", "ollama"} and "thinking" in feature

@@ -57,6 +57,7 @@ _DATA = {
     "toolResponse",
 }
 _SCHEMA = {
+    "$schema",  # refused in `parameters` alone: the Vercel AI SDK sends it in every JSON Schema
     *("$id", "$defs", "$ref", "$anchor", "type", "format", "title", "description", "enum", "items"),
     *("prefixItems", "minItems", "maxItems", "minimum", "maximum", "anyOf", "oneOf", "properties"),
     *("additionalProperties", "required", "propertyOrdering", "default", "pattern"),
