@@ -83,6 +83,8 @@ _FIELDS: Final = frozenset(
 https://platform.openai.com/docs/api-reference/chat/create"""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_OWN_KEY: Final = re.compile(r"(/key/)[^/]+")
+"""A client's key in the path of our own address, which is not to be shown."""
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named to be recognised, not bound
 
 
@@ -238,8 +240,11 @@ class _Checker:
             self.problem(place, str(error), near if near and near.startswith("did") else None)
             return None
         if settings.enabled and self.is_own(base):
+            shown = _OWN_KEY.sub(r"\1…", base)
             self.problem(
-                f"{path}.base_url", f"{base} is Dragoman's own address", "requests would go round in a circle"
+                f"{path}.base_url",
+                f"{shown} is Dragoman's own address",
+                "requests would go round in a circle",
             )
         spoken = [dialect]
         for index, api in enumerate(settings.apis or ()):

@@ -112,6 +112,12 @@ def test_ollama_from_the_environment(loaded: Load, host: str, url: str) -> None:
     assert native.chat_url == url.replace("/v1/chat/completions", "/api/chat")
 
 
+def test_a_key_in_our_own_address_is_not_shown(mistakes: Mistakes) -> None:
+    """As a shell has it that is set up for Ollama's command line."""
+    (found,) = mistakes(None, {"OLLAMA_HOST": "http://localhost:8080/key/secret"})
+    assert "http://localhost:8080/key/…/v1 is Dragoman's own address" in str(found)
+
+
 def test_blank_variables_count_as_absent(loaded: Load) -> None:
     assert (
         loaded(environ={"OPENAI_API_KEY": " ", "ANTHROPIC_BASE_URL": "", "DRAGOMAN_PORT": ""}).config
