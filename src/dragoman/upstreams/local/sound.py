@@ -39,8 +39,8 @@ PLAIN: Final = frozenset({"wav", "pcm"})
 """Formats that need no library."""
 
 LONGEST: Final = 3600
-"""Seconds of a recording that are read at most: a small file can hold days of silence, and whoever listens to one
-takes memory for all of it.
+"""Seconds of a recording that are read at most: a small file can hold days of silence, and a model that
+listens takes memory for all of it.
 """
 
 
@@ -87,7 +87,8 @@ def _wav(samples: bytes, rate: int) -> bytes:
 
 
 def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: False) -> Any:
-    """A recording in any format as a numpy array of 32-bit floats, one channel, so many samples a second.
+    """A recording in any format as a numpy array of 32-bit floats, one channel, so many samples a second;
+    None once it is cancelled.
 
     Raises EngineRefused("invalid") for what cannot be read or is longer than `LONGEST`.
     """
@@ -108,7 +109,7 @@ def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: F
                 if length > LONGEST * rate:
                     raise EngineRefused("invalid", f"the recording is longer than {LONGEST // 60} minutes")
                 if cancelled():
-                    break
+                    return None
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise EngineRefused("invalid", f"the recording cannot be decoded: {_reason(error)}") from error
     if not length:

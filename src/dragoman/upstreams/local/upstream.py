@@ -179,7 +179,7 @@ class LocalUpstream:
 
     async def loaded(self) -> Report:
         """What is in memory and what waits, of all engines together."""
-        reports = [await process.inspect() for process in self._processes.values()]
+        reports = [await process.inspect() for process in tuple(self._processes.values())]
         resident = [report.resident for report in reports if report.resident is not None]
         return Report(
             0,

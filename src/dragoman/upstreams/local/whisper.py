@@ -59,7 +59,7 @@ class WhisperModel:
     def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
         """The words of a recording, half a minute at a time."""
         samples = samples_of(order.data, _RATE, cancelled)
-        if cancelled():
+        if samples is None:
             return None
         settings: dict[str, Any] = {} if order.temperature is None else {"temperature": order.temperature}
         heard, _ = self._model.transcribe(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import struct
 import sys
@@ -38,7 +39,7 @@ def test_what_is_written_is_read_again(output: str) -> None:
     assert len(samples) / 16_000 == pytest.approx(1.0, abs=0.1)
     middle = samples[4000:12_000]
     assert float(abs(middle).max()) == pytest.approx(8000 / 32768, rel=0.15)
-    crossings = sum((a < 0) != (b < 0) for a, b in zip(middle[:-1], middle[1:], strict=True))
+    crossings = sum((a < 0) != (b < 0) for a, b in itertools.pairwise(middle))
     assert crossings == pytest.approx(440, abs=5)
 
 
@@ -55,7 +56,7 @@ def test_a_list_of_files_is_no_recording(tmp_path: Path, playlist: str) -> None:
 @pytest.mark.media_model
 def test_what_is_too_long_or_silent_or_unwanted_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
     recording = sound.encoded(TONE * 3, RATE, "mp3")
-    assert len(sound.samples_of(recording, 16_000, lambda: True)) < 8_000
+    assert sound.samples_of(recording, 16_000, lambda: True) is None
     monkeypatch.setattr(sound, "LONGEST", 1)
     with pytest.raises(EngineRefused, match="longer than"):
         sound.samples_of(recording, 16_000)
