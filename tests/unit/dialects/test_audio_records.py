@@ -17,7 +17,6 @@ from dragoman.dialects.forms import texts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral import speech as mistral_speech
 from dragoman.dialects.mistral import transcription as mistral
-from dragoman.dialects.openai_chat import transcription as openai
 from dragoman.dialects.openai_chat.speech import SPEECH
 from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION
 from dragoman.wire.json import encode
@@ -110,8 +109,9 @@ def test_streams_are_understood(recorded: Path) -> None:
     assert len(streams) >= 3
     for record in streams:
         frames = SSESplitter().feed(record["response"]["sse"].encode())
-        assert openai.TRANSCRIPTION.relay is not None
-        told = [usage for frame in frames[:-1] if (usage := openai.TRANSCRIPTION.relay.seen(frame))]
+        assert TRANSCRIPTION.relay is not None
+        assert TRANSCRIPTION.encode_stream is not None
+        told = [usage for frame in frames[:-1] if (usage := TRANSCRIPTION.relay.seen(frame))]
         last = json.loads(frames[-2])
         assert [usage.total for usage in told] == [last["usage"]["total_tokens"]]
         response = ir.TranscriptionResponse(last["text"], usage=told[0])
@@ -120,7 +120,7 @@ def test_streams_are_understood(recorded: Path) -> None:
             first = json.loads(frames[0])
             segment = ir.Segment(first["text"], first["start"], first["end"], first["speaker"])
             response = msgspec.structs.replace(response, segments=(segment,))
-        written = openai.encode_stream(response, OperationReply(asked, Report("")))
+        written = TRANSCRIPTION.encode_stream(response, OperationReply(asked, Report("")))
         again = SSESplitter().feed(written)
         assert again[-1] == frames[-1] == b"[DONE]"
         assert json.loads(again[-2]) == last

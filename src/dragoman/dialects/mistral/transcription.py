@@ -18,6 +18,7 @@ from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.openai_chat import heard
 from dragoman.dialects.openai_chat import transcription as family
 from dragoman.dialects.openai_chat.terms import restore
+from dragoman.dialects.openai_chat.transcript import TIMED
 from dragoman.errors import WireError
 
 
@@ -84,7 +85,7 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 def _times(request: ir.TranscriptionRequest) -> str | None:
     """Of what times have to be asked for."""
-    if request.output not in family.TIMED:
+    if request.output not in TIMED:
         return None
     alone = request.output == "verbose_json" and set(request.timestamps) == {"word"}
     return "word" if alone else "segment"
