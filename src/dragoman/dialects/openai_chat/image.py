@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
+import msgspec
+
 from dragoman import ir
 from dragoman.dialects.dialect import Codec, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.forms import edited, files
@@ -296,10 +298,9 @@ class Relay:
         wished = wire.body.get("response_format")
         if wished is not None and f'"{wished}"'.encode() not in answer.data:
             return None
-        usage = decode_usage(decode_object(head["usage"])) if _is_object(head.get("usage")) else None
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}), answer.kind)
-        return answer, usage
+        return answer, _usage(head)
 
     def seen(self, frame: bytes) -> ir.Usage | None:
         """The usage that one event states. Raises RequestFailed where it tells a failure."""
@@ -309,11 +310,13 @@ class Relay:
         if bytes(event.get("type", b"")) == b'"error"' or "error" in event:
             told = decode_object(frame)
             raise RequestFailed(fault_of(failure(told) or {"error": told}))
-        return decode_usage(decode_object(event["usage"])) if _is_object(event.get("usage")) else None
+        return _usage(event)
 
 
-def _is_object(raw: Any) -> bool:
-    return raw is not None and bytes(raw)[:1] == b"{"
+def _usage(head: Mapping[str, Any]) -> ir.Usage | None:
+    """What a body or an event says that it cost, of which only the members are decoded."""
+    told = head.get("usage")
+    return None if told is None else decode_usage(msgspec.json.decode(told))
 
 
 IMAGE: Final = Codec(

@@ -1,0 +1,1 @@
+"""Pictures over HTTP: generated, edited and varied, by every kind of provider."""
