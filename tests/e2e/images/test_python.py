@@ -1,4 +1,4 @@
-"""Rows 0.12, 2.31, 4.12: the official Python client has pictures made, edited and varied by every provider."""
+"""Rows 0.12, 2.31, 4.12: the official Python client has every provider make, edit and vary pictures."""
 
 from __future__ import annotations
 
@@ -124,7 +124,8 @@ async def test_streams(stage: Stage, model: str, edits: bool) -> None:
     assert last.size
     usage = stage.exchanges[-1].usage
     totals = {"openai_chat": 60, "openrouter": 25, "gemini": 34, "xai": 0}
-    assert last.usage.total_tokens == totals[model.partition("/")[0]] if not model.startswith("xai") else True
+    if not model.startswith("xai"):
+        assert last.usage.total_tokens == totals[model.partition("/")[0]]
     assert usage is not None
     assert usage.total == totals[model.partition("/")[0]]
 
