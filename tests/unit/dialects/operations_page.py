@@ -1,0 +1,75 @@
+"""The table of operations in docs/operations.md: what is asked of which provider, and where.
+
+`python -m tests.unit.dialects.operations_page --write` writes it into the page, `--check` tells whether it is
+current (exit code 1 if not).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from dragoman.dialects.dialect import Operation
+from dragoman.dialects.table import DIALECTS
+from dragoman.operating import NAMES
+from dragoman.upstreams.local.upstream import LocalUpstream
+from dragoman.upstreams.simulate.upstream import SimulateUpstream
+from dragoman.upstreams.upstream import METHODS
+
+PAGE: Final = Path(__file__).parents[3] / "docs" / "operations.md"
+BEGINNING: Final = "<!-- This table is made by `make docs` from the dialects. Do not edit it. -->\n"
+END: Final = "<!-- The end of the table. -->\n"
+_OWN: Final[Mapping[str, type[Any]]] = {"embedded models": LocalUpstream, "simulator": SimulateUpstream}
+
+
+def table() -> str:
+    """The table, Markdown."""
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in _lines())
+
+
+def _lines() -> Iterator[list[str]]:
+    yield ["a provider that speaks", *NAMES.values()]
+    yield ["---"] * (len(NAMES) + 1)
+    for dialect in DIALECTS.values():
+        codecs = {**dialect.asked, **dialect.operations}
+        yield [dialect.title, *(_cell(codecs[one].paths) if one in codecs else "–" for one in NAMES)]
+    for title, upstream in _OWN.items():
+        yield [title, *("yes" if _has(upstream, one) else "–" for one in NAMES)]
+
+
+def _cell(paths: tuple[str, ...]) -> str:
+    return ", ".join(f"`{path}`" for path in paths)
+
+
+def _has(upstream: type[Any], operation: Operation) -> bool:
+    return hasattr(upstream, METHODS[operation])
+
+
+def written(page: str) -> str:
+    """The page with the table as it should be. Raises ValueError for one that has no place for it."""
+    before, beginning, rest = page.partition(BEGINNING)
+    _, end, after = rest.partition(END)
+    if not beginning or not end:
+        raise ValueError(f"docs/{PAGE.name} has no place for the table")
+    return f"{before}{beginning}\n{table()}\n{end}{after}"
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the table. Returns the exit code."""
+    page = PAGE.read_text("utf-8")
+    if arguments == ["--write"]:
+        PAGE.write_text(written(page), "utf-8")
+        return 0
+    if arguments == ["--check"]:
+        if page == written(page):
+            return 0
+        sys.stderr.write(f"error: docs/{PAGE.name} does not say what the dialects have\n hint: make docs\n")
+        return 1
+    sys.stderr.write("error: expected --write or --check\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
