@@ -17,7 +17,7 @@ from tests.e2e.images.providers import CODED, IMAGE, MASK, PICTURES, SECOND, for
 from tests.e2e.test_server import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-PROMPT = {"prompt": "A cat."}
+PROMPT: dict[str, Any] = {"prompt": "A cat."}
 DATA_URL = f"data:image/png;base64,{b64encode(IMAGE).decode()}"
 
 

@@ -87,7 +87,8 @@ async def test_a_mask_where_it_is_known_and_where_it_is_not(stage: Stage) -> Non
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_variations(stage: Stage) -> None:
-    vary = stage.client.images.create_variation
+    images: Any = stage.client.images  # OpenAI's own models no longer do it
+    vary = images.create_variation
     told = await vary(model="openai_chat/dall-e-2", image=FILE, n=2, size="256x256")
     assert told.data is not None
     assert len(told.data) == 2

@@ -83,15 +83,16 @@ def decode_usage(told: Any) -> ir.Usage | None:
     if not isinstance(told, dict):
         return None
     words = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in told else _TOKENS
-    (read_, written), detail = words, {}
-    for name, kinds in ((read_, _IN), (written, _OUT)):
+    entered, answered = words
+    detail: dict[str, int] = {}
+    for name, kinds in ((entered, _IN), (answered, _OUT)):
         counts = told.get(f"{name}_details")
         if isinstance(counts, dict):
             detail |= {ours: n for theirs, ours in kinds.items() if type(n := counts.get(theirs)) is int}
     rest = {key: value for key, value in told.items() if key not in _COUNTS and value is not None}
     return ir.Usage(
-        _count(told.get(read_)),
-        output=_count(told.get(written)),
+        _count(told.get(entered)),
+        output=_count(told.get(answered)),
         detail=detail or None,
         extra={NAME: rest} if rest else None,
     )
