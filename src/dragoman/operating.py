@@ -7,7 +7,8 @@ passes piece by piece; the first piece commits the answer to this attempt.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +33,7 @@ from dragoman.transport import Answer
 from dragoman.upstreams.upstream import Call, Upstream, performer
 from dragoman.upstreams.wire import WireUpstream, streams, unreadable
 from dragoman.wire.json import encode
-from dragoman.wire.sse import SSESplitter
+from dragoman.wire.sse import ErrorFrame, SSECutter, SSESplitter
 from dragoman.work import Headers, Work
 
 NAMES: Final[dict[Operation, str]] = {
@@ -44,6 +45,8 @@ NAMES: Final[dict[Operation, str]] = {
     "rerank": "reranking",
 }
 """What people call the operations."""
+_FAILED: Final = 502
+"""The status of a failure that is told where none can be stated."""
 
 
 class Operating:
@@ -115,25 +118,59 @@ class Operating:
         await self._delivery.payload(payload, call, passed)
 
     async def _pass(self, upstream: WireUpstream, answer: Answer, passed: Headers) -> None:
-        """Pass a stream as it is. Events are looked at for what they tell of usage and failure."""
+        """Pass a stream as it is: sound as it comes, events one by one."""
         work = self._work
-        relay = work.codec.relay
-        assert relay is not None
         kind = answer.headers.get("content-type", "application/octet-stream").encode("latin-1", "replace")
-        splitter = SSESplitter() if kind.startswith(b"text/event-stream") else None
-        work.ending = told_in_band if splitter is not None else None
+        events = kind.startswith(b"text/event-stream")
+        work.ending = told_in_band if events else None
         try:
-            while chunk := await answer.chunk():
-                for frame in splitter.feed(chunk) if splitter is not None else ():
-                    work.exchange.usage = relay.seen(frame) or work.exchange.usage
-                if not self._delivery.committed:
-                    await self._delivery.begin(self._call, self._record, [(b"content-type", kind), *passed])
-                await work.client.write(chunk)
+            async with aclosing(self._events(answer) if events else _pieces(answer)) as pieces:
+                async for piece in pieces:
+                    if not self._delivery.committed:
+                        await self._delivery.begin(
+                            self._call, self._record, [(b"content-type", kind), *passed]
+                        )
+                    await work.client.write(piece)
         except WireError as error:
             raise unreadable(upstream.name, error) from error
         if not self._delivery.committed:
             raise unreadable(upstream.name, WireError("it is empty"))
         await work.client.end()
+
+    async def _events(self, answer: Answer) -> AsyncGenerator[bytes, None]:
+        """A stream's whole events, from the first that says something. They are looked at for what they tell
+        of usage and failure; what came before a failure in the same read is part of the answer.
+        """
+        cutter, splitter = SSECutter(), SSESplitter()
+        spoke = False
+        while chunk := await answer.chunk():
+            good: list[bytes] = []
+            failed: RequestFailed | WireError | None = None
+            try:
+                for event in cutter.feed(chunk):
+                    spoke = self._seen(splitter.feed(event)) or spoke
+                    if spoke:
+                        good.append(event)
+            except (RequestFailed, WireError) as error:
+                failed = error
+            if good:
+                yield b"".join(good)
+            if failed is not None:
+                raise failed
+        for event in cutter.close():
+            if self._seen([*splitter.feed(event), *splitter.close()]):
+                yield event + b"\n\n"
+
+    def _seen(self, frames: Sequence[bytes]) -> bool:
+        """Whether there are any. Raises RequestFailed where one tells a failure."""
+        work = self._work
+        relay = work.codec.relay
+        assert relay is not None
+        for frame in frames:
+            work.exchange.usage = relay.seen(frame) or work.exchange.usage
+            if isinstance(frame, ErrorFrame):  # in other words than the codec knows
+                raise RequestFailed(work.face.decode_error(_FAILED, {}, frame))
+        return bool(frames)
 
     async def _translate(self, upstream: WireUpstream) -> None:
         work, call = self._work, self._call
@@ -265,6 +302,12 @@ class Operating:
             work.exchange.id.removeprefix("ex_"),
             int(work.exchange.created),
         )
+
+
+async def _pieces(answer: Answer) -> AsyncGenerator[bytes, None]:
+    """An answer as it comes."""
+    while chunk := await answer.chunk():
+        yield chunk
 
 
 def _moved(where: str, start: int) -> str:

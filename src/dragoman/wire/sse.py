@@ -1,4 +1,4 @@
-"""Server-sent events: the data of each event out of a byte stream, and events into bytes.
+"""Server-sent events: the data of each event out of a byte stream, whole events, and events into bytes.
 
 Spec: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 
@@ -23,6 +23,8 @@ Four deliberate steps beyond the specification, each because something was lost 
 
 from __future__ import annotations
 
+import re
+
 from dragoman.errors import WireError
 
 MAX_EVENT = 64 * 1024 * 1024
@@ -30,6 +32,8 @@ MAX_EVENT = 64 * 1024 * 1024
 a line, which images exceed."""
 
 _BOM = b"\xef\xbb\xbf"
+_END = re.compile(rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r)")
+"""The end of a line and a blank one."""
 _CR = 13  # `int in bytes` is a bare memchr, eight times cheaper than `bytes in bytes`
 
 
@@ -145,6 +149,49 @@ class SSESplitter:
         self._odd_size = 0
         payload = b"\n".join(data)
         return ErrorFrame(payload) if failed else payload
+
+
+class SSECutter:
+    """Cuts one stream into whole events as they stand there, to the byte, for those who pass them on: what is
+    put between two of them (a heartbeat, a failure) spoils neither. Joined, they are the stream again.
+
+    max_event: as for `SSESplitter`.
+    """
+
+    __slots__ = ("_held", "_max_event", "_parts", "_tail")
+
+    def __init__(self, max_event: int = MAX_EVENT) -> None:
+        self._max_event = max_event
+        self._parts: list[bytes] = []  # of the unfinished event, joined only when it ends
+        self._held = 0  # their bytes
+        self._tail = b""  # the last of them, with which its end may begin
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The events that `chunk` completes, comments too. Raises WireError for one larger than the limit."""
+        start = len(self._tail)
+        seen = self._tail + chunk
+        events: list[bytes] = []
+        for found in _END.finditer(seen):
+            self._hold(seen[start : found.end()])
+            events.append(b"".join(self._parts))
+            self._parts.clear()
+            start, self._held = found.end(), 0
+        if start < len(seen):
+            self._hold(seen[start:])
+        self._tail = seen[-2:] if self._held else b""
+        return events
+
+    def close(self) -> list[bytes]:
+        """The bytes have ended: the event that was cut off, if there is one."""
+        rest = b"".join(self._parts)
+        self._parts.clear()
+        return [rest] if rest else []
+
+    def _hold(self, part: bytes) -> None:
+        self._parts.append(part)
+        self._held += len(part)
+        if self._held > self._max_event:
+            raise WireError(f"an event of the stream is larger than {self._max_event} bytes")
 
 
 def data(payload: bytes) -> bytes:

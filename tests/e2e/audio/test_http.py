@@ -320,6 +320,51 @@ async def test_an_error_before_the_first_word_goes_to_the_next(stage: Stage) -> 
     assert b"worn out" not in told.raw
 
 
+DELTA = b'data: {"type": "transcript.text.delta", "delta": "Ruby"}\n\n'
+FAILURE = b'data: {"type": "error", "error": {"message": "worn out", "type": "server_error"}}\n\n'
+
+
+async def test_a_heartbeat_stands_between_events(stage: Stage) -> None:
+    """A provider that pauses in the middle of an event does not get one into it."""
+    done = b'data: {"type": "transcript.text.done", "text": "Ruby"}\n\n'
+    stage.says("openai_chat", Streamed([DELTA[:30], DELTA[30:], done], pause=0.5))
+    told = await stage.write_down(**HEAR, stream="true")
+    assert b": ping\n\n" in told.raw
+    assert told.raw.replace(b": ping\n\n", b"") == DELTA + done
+
+
+@pytest.mark.parametrize(
+    "frames", [[FAILURE[:30], FAILURE[30:]], [b": hello\n\n", FAILURE], [b"event: error\ndata: worn out\n\n"]]
+)
+async def test_what_says_nothing_commits_to_nothing(stage: Stage, frames: list[bytes]) -> None:
+    stage.says("bad", Streamed(frames, pause=0.05))
+    told = await stage.write_down(model="hearer", stream="true")
+    assert told.headers["x-dragoman-deployment"] == "mistral/voxtral"
+    assert b"worn out" not in told.raw
+
+
+@pytest.mark.parametrize("failure", [FAILURE, b"event: error\ndata: worn out\n\n"])
+async def test_what_came_before_a_failure_in_the_same_read_is_there(stage: Stage, failure: bytes) -> None:
+    stage.says("openai_chat", Streamed([DELTA + failure]))
+    told = await stage.write_down(**HEAR, stream="true")
+    assert told.status == 200
+    assert told.raw.startswith(DELTA + b"event: error\ndata: {")
+    assert b"worn out" in told.raw
+    assert stage.exchanges[-1].fault is not None
+
+
+async def test_half_an_event_is_no_part_of_a_stream_that_breaks_off(stage: Stage) -> None:
+    stage.says("openai_chat", Streamed([DELTA + b'data: {"type": "trans'], die=True))
+    told = await stage.write_down(**HEAR, stream="true")
+    assert told.raw.startswith(DELTA + b"event: error\ndata: {")
+
+
+async def test_the_last_event_may_lack_its_blank_line(stage: Stage) -> None:
+    stage.says("openai_chat", Streamed([DELTA + b"data: [DONE]"]))
+    told = await stage.write_down(**HEAR, stream="true")
+    assert told.raw == DELTA + b"data: [DONE]\n\n"
+
+
 async def test_a_long_silence_is_filled(stage: Stage) -> None:
     """A whole recording takes its time, and connections that are silent are cut on the way."""
     stage.says("openai_chat", Whole({"text": SAID}, delay=0.5))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dragoman.errors import WireError
 from dragoman.wire import sse
-from dragoman.wire.sse import ErrorFrame, SSESplitter
+from dragoman.wire.sse import ErrorFrame, SSECutter, SSESplitter
 
 
 def split(*chunks: bytes, max_event: int = sse.MAX_EVENT) -> list[bytes]:
@@ -180,3 +180,37 @@ def test_the_written_form() -> None:
 def test_a_carriage_return_cannot_be_written() -> None:
     with pytest.raises(WireError, match="carriage return"):
         sse.data(b"a\rb")
+
+
+# --- Whole events ----------------------------------------------------------------------------------------
+
+
+def cut(*chunks: bytes) -> list[bytes]:
+    cutter = SSECutter()
+    return [event for chunk in chunks for event in cutter.feed(chunk)] + cutter.close()
+
+
+@pytest.mark.parametrize(("stream", "frames"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_events_are_cut_as_they_stand(stream: bytes, frames: list[bytes]) -> None:
+    """Whatever arrives together: joined they are the stream, and each but the last is whole."""
+    for size in range(1, len(stream) + 1):
+        events = cut(*(stream[start : start + size] for start in range(0, len(stream), size)))
+        assert b"".join(events) == stream
+        splitter = SSESplitter()
+        told = [frame for event in events for frame in [*splitter.feed(event), *splitter.feed(b": ping\n\n")]]
+        assert told == frames
+
+
+def test_events_are_cut_at_blank_lines_only() -> None:
+    assert cut(b"data: 1\r", b"\ndata: 2\r\n", b"\r\n: x\n\nda") == [
+        b"data: 1\r\ndata: 2\r\n\r\n",
+        b": x\n\n",
+        b"da",
+    ]
+
+
+def test_an_event_to_be_cut_has_a_limit() -> None:
+    cutter = SSECutter(9)
+    assert cutter.feed(b"data: 1\n\ndata: 2") == [b"data: 1\n\n"]
+    with pytest.raises(WireError, match="larger than 9 bytes"):
+        cutter.feed(b"345")
