@@ -97,7 +97,7 @@ class ClientKeys:
         caller = self._keyless.get(face)
         if caller is None or presented(headers) is not None or not is_loopback(peer):
             return None
-        passed_on = any(name in headers for name in _FORWARDED)
+        passed_on = any(_FORWARDED.fullmatch(name) for name in headers)
         return caller if not passed_on and self._is_ours(headers.get("host", "")) else None
 
     def _is_ours(self, host: str) -> bool:
@@ -140,20 +140,22 @@ def is_loopback(host: str) -> bool:
     if host in ("localhost", ""):
         return host == "localhost"
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    # A socket for both versions of the protocol tells addresses of the older one in the newer's form.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
-_FORWARDED: Final = (
-    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"),
-    *("x-client-ip", "true-client-ip", "cf-connecting-ip"),
+_FORWARDED: Final = re.compile(
+    r"via|cdn-loop|(?:x-)?(?:original-)?forwarded(?:-.+)?|(?:cf|x-envoy|x-arr|x-amzn|x-azure|tailscale)-.+"
+    r"|.*(?:client|real|remote|user)-?(?:ip|addr)"
 )
-"""Headers of a proxy, whose own connection comes from this machine whoever calls it."""
+"""Names of headers of a proxy, whose own connection comes from this machine whoever calls it."""
 _MISSING = ir.Fault(
     "authentication",
     "This gateway needs a key: send it as 'Authorization: Bearer KEY'.",

@@ -215,9 +215,7 @@ class App:
         keys = self._gateway.client_keys
         caller = keys.authenticate(headers, key, arrival.key)
         if isinstance(caller, ir.Fault) and endpoint is not None:
-            peer = arrival.scope.get("client")
-            own = self._own_pages.admits(headers.get("origin"))
-            caller = (keys.keyless(endpoint.face.name, headers, peer[0]) if peer and own else None) or caller
+            caller = self._keyless(arrival, endpoint) or caller
         if isinstance(caller, ir.Fault):
             raise RequestFailed(caller)
         exchange.client = caller.name
@@ -226,6 +224,19 @@ class App:
         if (stated := headers.get(hops.HEADER)) is not None and (loop := hops.arrived(stated)) is not None:
             raise RequestFailed(loop)
         return caller
+
+    def _keyless(self, arrival: _Arrival, endpoint: Endpoint) -> Caller | None:
+        """Who calls from this machine itself, without any key; None = nobody who may.
+
+        HTTP/1.0 is what proxies speak that say nothing of themselves, as nginx does unless it is told to.
+        """
+        scope, headers = arrival.scope, arrival.headers
+        peer = scope.get("client")  # which connections by a file of this machine have none of
+        if arrival.key is not None or not peer or scope.get("http_version") == "1.0":
+            return None
+        if not self._own_pages.admits(headers.get("origin")):
+            return None
+        return self._gateway.client_keys.keyless(endpoint.face.name, headers, peer[0])
 
     def _exchange(self, arrival: _Arrival) -> Exchange:
         scope, endpoint = arrival.scope, arrival.endpoint
@@ -236,7 +247,7 @@ class App:
             stated if stated is not None and _REQUEST_ID.match(stated) else f"req_{id_}",
             self._paths.face(endpoint, arrival.headers).name,
             scope["method"],
-            endpoint.template if endpoint is not None else arrival.path,
+            self._paths.named(endpoint, arrival.path),
             began=arrival.link.began if self._stamped else self._seams.monotonic(),
             created=self._seams.now(),
         )

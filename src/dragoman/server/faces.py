@@ -215,6 +215,14 @@ class PathTable:
             return Endpoint(path, DIALECTS["ollama"], {}), {}
         return None, {}
 
+    def named(self, endpoint: Endpoint | None, path: str) -> str:
+        """How logs and errors call a path: by its template, and as it came where nothing is; but never by a
+        key that stands in the wrong place of it.
+        """
+        if endpoint is not None and endpoint.methods:
+            return endpoint.template
+        return _MISPLACED.sub(r"\1…", path)
+
     def face(self, endpoint: Endpoint | None, headers: Mapping[str, str]) -> Dialect:
         """Whose envelope the errors of this endpoint wear. headers: the request's, which decide between
         protocols that share the path, and where there is nothing at the path.
@@ -327,6 +335,7 @@ class PathTable:
 
 
 _KEY: Final = "/key/"
+_MISPLACED: Final = re.compile(r"(/+key/+)[^/]+", re.IGNORECASE)
 _SHARED: Final = frozenset(
     prefix + path for prefix in ("/v1", "") for path in ("/models", "/models/{model}", *PATHS["files"])
 )

@@ -99,7 +99,7 @@ class Sockets:
         root = scope.get("root_path", "")
         path, key = self._paths.unlocked(scope["path"], root)
         endpoint, _ = self._paths.find(path, root)
-        path = path if endpoint is None else endpoint.template
+        path = self._paths.named(endpoint, path)
         exchange = _exchange(gateway, self._paths.face(endpoint, headers).name, path)
         try:
             if gateway.draining:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import ollama
@@ -100,6 +102,8 @@ async def test_a_wrong_key_in_the_path(kept: Kept) -> None:
         got = await kept.call("GET", path, x_forwarded_for="192.0.2.1")
         assert got.status == (200 if path == "/key/" else 401), path
         assert b"wrong-key" not in got.raw
+    # Who tries a key is not let in as if there were none.
+    assert (await kept.call("GET", "/key/wrong-key/api/tags")).status == 401
     # A right one elsewhere does not help: the path says who it is.
     got = await kept.call("GET", "/key/wrong-key/v1/models", authorization="Bearer whole-key")
     assert got.status == 401
@@ -125,6 +129,12 @@ async def test_this_machine_needs_no_key(kept: Kept) -> None:
         {"x_forwarded_for": "192.0.2.1"},
         {"forwarded": "for=192.0.2.1"},
         {"via": "1.1 proxy"},
+        {"x_forwarded_server": "proxy"},
+        {"x_envoy_external_address": "192.0.2.1"},
+        {"cf_ray": "1"},
+        {"fly_client_ip": "192.0.2.1"},
+        {"x_azure_clientip": "192.0.2.1"},
+        {"x_original_forwarded_for": "192.0.2.1"},
         {"x_real_ip": "127.0.0.1"},
         {"host": "evil.example"},
         {"origin": "https://evil.example"},
@@ -136,6 +146,26 @@ async def test_this_machine_needs_no_key(kept: Kept) -> None:
 async def test_others_need_one(kept: Kept, headers: dict[str, str]) -> None:
     assert (await kept.call("GET", "/api/tags", **headers)).status == 401
     assert (await kept.call("POST", "/api/chat", SHORT, **headers)).status == 401
+
+
+async def test_a_proxy_that_says_nothing_of_itself_needs_one(kept: Kept) -> None:
+    """nginx sends no header of its own unless it is told to, but asks in HTTP/1.0."""
+    address = urlsplit(kept.base)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    head = f"GET {address.path}/api/tags HTTP/1.0\r\nhost: {address.netloc}\r\nconnection: close\r\n\r\n"
+    writer.write(head.encode())
+    assert (await reader.readline()).split()[1] == b"401"
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "path", ["//key/K/api/tags", "/v1/key/K/models", "/api/key/K/tags", "/KEY/K/v1/models", "/key/a/key/K/x"]
+)
+async def test_a_key_in_a_wrong_place_of_the_path_is_not_logged(kept: Kept, path: str) -> None:
+    got = await kept.call("GET", path.replace("/K/", "/whole-key/"), x_api_key="whole-key")
+    assert got.status in {401, 404}
+    assert b"whole-key" not in got.raw
+    assert "whole-key" not in f"{kept.exchanges[-1].path} {kept.exchanges[-1].fault}"
 
 
 async def test_other_protocols_need_one(kept: Kept) -> None:

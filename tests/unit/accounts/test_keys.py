@@ -131,6 +131,8 @@ def test_an_open_gateway_refuses_names_that_may_rebind(host: str) -> None:
     [
         ("127.0.0.1", True),
         ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:192.0.2.1", False),
         ("localhost", True),
         ("127.9.9.9", True),
         ("0.0.0.0", False),
