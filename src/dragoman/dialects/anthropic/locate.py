@@ -14,6 +14,7 @@ _WHOLE = {
     "tier": "service_tier",
     "output": "output_config.format",
     "output.kind": "output_config.format",
+    "output.strict": "output_config.format",  # every schema is: its client does not say so
     "reasoning": "thinking",
 }
 _HEADS = (

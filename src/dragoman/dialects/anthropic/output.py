@@ -86,8 +86,6 @@ def _schema(output: ir.Output, request: ir.Request, report: Report) -> dict[str,
     if request.dialect == NAME:
         return schema
     written = _Cleaner(report).clean(schema, "output.schema")
-    if output.strict:
-        report.change("output.strict", "output_config.format", "every schema is enforced here")
     for field, key, value in (
         ("name", "title", output.name),
         ("description", "description", output.description),

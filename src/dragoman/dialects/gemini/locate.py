@@ -18,6 +18,7 @@ _WHOLE = {
     "tier": "serviceTier",
     "output": "generationConfig.responseMimeType",
     "output.kind": "generationConfig.responseMimeType",
+    "output.strict": "generationConfig.responseJsonSchema",  # every schema is: its client does not say so
     "output.modalities": "generationConfig.responseModalities",
     "output.audio.voice": "generationConfig.speechConfig.voiceConfig.prebuiltVoiceConfig.voiceName",
     "reasoning.effort": "generationConfig.thinkingConfig.thinkingLevel",

@@ -125,8 +125,6 @@ def _form(output: ir.Output, target: Target, config: dict[str, Any]) -> None:
     if output.kind != "schema" or output.schema is None:
         return
     schema = dict(clean_schema(output.schema, report, "output.schema"))
-    if output.strict:
-        report.change("output.strict", "generationConfig.responseJsonSchema", "every schema is enforced here")
     for field, key, value in (
         ("name", "title", output.name),
         ("description", "description", output.description),

@@ -116,8 +116,6 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
     report = draft.report
     if output.kind == "schema" and output.schema is not None:
         body["format"] = output.schema if draft.own else _titled(output, draft)
-        if output.strict:
-            report.change("output.strict", "format", "every schema is enforced here")
     elif output.kind != "text":
         body["format"] = "json"
     for field, severity in _LOST_OUTPUT:
@@ -140,6 +138,8 @@ def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
             draft.report.change(f"output.{field}", f"format.{key}", "said by the schema")
         elif value is not None:
             draft.report.lose(f"output.{field}", f"the schema has its own {key}", "hint")
+    if schema != output.schema:
+        draft.report.change("output.schema", "format", "says what the answer is called as well")
     return schema
 
 

@@ -202,5 +202,7 @@ def lose_visibility(reasoning: ir.Reasoning, draft: Draft, *, shown: bool = Fals
         draft.report.change("reasoning.summary", "", "the thoughts themselves are shown")
     elif reasoning.summary is not None:
         draft.report.lose("reasoning.summary", "summaries cannot be asked for", "hint")
-    if reasoning.visible is not None and not (shown and reasoning.visible):
+    if shown and reasoning.visible:
+        draft.report.change("reasoning.visible", "", "thoughts are always shown")
+    elif reasoning.visible is not None:
         draft.report.lose("reasoning.visible", "whether thoughts are shown cannot be chosen", "hint")

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import Facts
@@ -314,7 +316,10 @@ def _lose_foreign(request: ir.Request, draft: Draft) -> None:
         if value is not None and value is not False:
             draft.report.lose(field, reason, severity)
     if request.output is not None:
-        _lose_fields(request.output, "output", "a completion is text of any form", "meaning", draft)
+        wish = request.output
+        if wish.schema is not None:  # with it goes how strictly it is meant
+            wish = msgspec.structs.replace(wish, strict=None)
+        _lose_fields(wish, "output", "a completion is text of any form", "meaning", draft)
     if request.cache is not None:
         _lose_fields(request.cache, "cache", "the prompt cache cannot be steered", "hint", draft)
 

@@ -61,11 +61,11 @@ MEMBERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"output_config": {"effort": "low"}}, {"reasoning": ir.Reasoning(effort="low")}),
     (
         {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
-        {"output": ir.Output("schema", SCHEMA)},
+        {"output": ir.Output("schema", SCHEMA, strict=True)},
     ),
     (
         {"output_format": {"type": "json_schema", "schema": SCHEMA}},
-        {"output": ir.Output("schema", SCHEMA, form="output_format")},
+        {"output": ir.Output("schema", SCHEMA, strict=True, form="output_format")},
     ),
     (
         {"output_config": {"task_budget": {"type": "tokens", "total": 9}}},

@@ -427,7 +427,7 @@ REASONING = (
         {"include_reasoning": True},
         HINT,
         to(_level(None)),
-        HINT,
+        nothing("thoughts are always shown"),
         QUALITY,
         label="true",
     ),

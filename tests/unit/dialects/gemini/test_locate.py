@@ -24,6 +24,7 @@ from tests.unit.dialects.gemini.asking import wire
         ("sampling.presence_penalty", "$.generationConfig.presencePenalty"),
         ("reasoning.budget", "$.generationConfig.thinkingConfig.thinkingBudget"),
         ("reasoning", "$.generationConfig.thinkingConfig"),
+        ("output.strict", "$.generationConfig.responseJsonSchema"),
         ("output.schema.properties.a", "$.generationConfig.responseJsonSchema.properties.a"),
         ("output.modalities", "$.generationConfig.responseModalities"),
         ("output.audio", "$.generationConfig.speechConfig"),
@@ -51,6 +52,7 @@ REQUEST = wire(
     ("where", "path"),
     [
         ("sampling.top_p", "$.generation_config.top_p"),
+        ("output.strict", "$.generation_config.response_schema"),
         ("output.schema.properties.a", "$.generation_config.response_schema.properties.a"),
         ("tools[1].parameters.properties.x", "$.tools[0].function_declarations[1].parameters.properties.x"),
         ("tools[0].description", "$.tools[0].function_declarations[0]"),

@@ -29,16 +29,24 @@ SPEECH = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Puck"}}}
     ("said", "output"),
     [
         (JSON, ir.Output("json")),
-        ({**JSON, "responseJsonSchema": WEATHER}, ir.Output("schema", WEATHER)),
-        ({"responseJsonSchema": WEATHER}, ir.Output("schema", WEATHER, form="json schema")),
+        ({**JSON, "responseJsonSchema": WEATHER}, ir.Output("schema", WEATHER, strict=True)),
+        ({"responseJsonSchema": WEATHER}, ir.Output("schema", WEATHER, strict=True, form="json schema")),
         (
             {**JSON, "responseSchema": OPENAPI},
-            ir.Output("schema", {"type": "object", "properties": {"a": {"type": "string"}}}, form="openapi"),
+            ir.Output(
+                "schema",
+                {"type": "object", "properties": {"a": {"type": "string"}}},
+                strict=True,
+                form="openapi",
+            ),
         ),
         (
             {"responseSchema": OPENAPI},
             ir.Output(
-                "schema", {"type": "object", "properties": {"a": {"type": "string"}}}, form="openapi bare"
+                "schema",
+                {"type": "object", "properties": {"a": {"type": "string"}}},
+                strict=True,
+                form="openapi bare",
             ),
         ),
         (
@@ -81,7 +89,7 @@ def test_a_schema_of_others_is_cleaned_and_named() -> None:
         "responseJsonSchema": {**WEATHER, "title": "weather", "description": "{minProperties: 1}"},
     }
     assert lost(report) == [("output.schema.minProperties", "quality")]
-    assert set(changed(report)) == {"output.name", "output.schema", "output.strict"}
+    assert set(changed(report)) == {"output.name", "output.schema"}
 
 
 def test_a_schema_that_has_a_name_keeps_it() -> None:

@@ -227,6 +227,7 @@ def test_reasoning(reasoning: ir.Reasoning, facts: Facts, effort: str | None, na
 def test_thoughts_are_shown_as_they_are() -> None:
     _, report = written(foreign(reasoning=ir.Reasoning(effort="high", summary="auto", visible=True)))
     assert not report.losses
+    assert changed(report) == {"reasoning.summary", "reasoning.visible"}
     _, report = written(foreign(reasoning=ir.Reasoning(effort="high", summary="concise", visible=False)))
     assert lost(report) == {"reasoning.summary": "hint", "reasoning.visible": "hint"}
 

@@ -86,3 +86,8 @@ def sent(stream: Iterable[ir.Event], to: Reply | None = None) -> list[dict[str, 
 def lost(report: Report) -> dict[str, str]:
     """What was lost, by place, with its severity."""
     return {loss.path: loss.severity for loss in report.losses}
+
+
+def changed(report: Report) -> set[str | None]:
+    """What arrives in another form, by place."""
+    return {change.path for change in report.changes}

@@ -11,7 +11,7 @@ from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama import DIALECT
 from dragoman.errors import WireError
-from tests.unit.dialects.ollama.speaking import USER, asked, foreign, lost, read, wire, written
+from tests.unit.dialects.ollama.speaking import USER, asked, changed, foreign, lost, read, wire, written
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 
@@ -164,6 +164,7 @@ def test_forms() -> None:
     told = {**SCHEMA, "title": "name", "description": "what it is"}
     assert written(foreign(output=output), report)["format"] == told
     assert lost(report) == {"output.verbosity": "quality"}
+    assert changed(report) == {"output.name", "output.description", "output.schema"}
     assert written(foreign(output=ir.Output("json")))["format"] == "json"
     assert "format" not in written(foreign(output=ir.Output("text")))
 
@@ -173,12 +174,14 @@ def test_a_schema_that_has_its_own_title() -> None:
     schema = {**SCHEMA, "title": "another"}
     assert written(foreign(output=ir.Output("schema", schema, "name")), report)["format"] == schema
     assert lost(report) == {"output.name": "hint"}
+    assert changed(report) == set()
 
 
 def test_thoughts_are_shown_as_they_are() -> None:
     report = Report("ollama")
     written(foreign(reasoning=ir.Reasoning(effort="high", summary="auto", visible=True)), report)
     assert lost(report) == {}
+    assert changed(report) == {"reasoning.summary", "reasoning.visible"}
     written(foreign(reasoning=ir.Reasoning(effort="high", summary="concise", visible=False)), report)
     assert lost(report) == {"reasoning.summary": "hint", "reasoning.visible": "hint"}
 

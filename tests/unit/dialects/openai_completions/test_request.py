@@ -133,7 +133,7 @@ def test_what_no_prompt_can_hold_is_refused(request_: ir.Request, path: str) -> 
 
 def test_wishes_that_cannot_be_asked_for_are_losses() -> None:
     report = Report(NAME)
-    output, reasoning = ir.Output("schema", {"type": "object"}, "x"), ir.Reasoning(effort="low")
+    output, reasoning = ir.Output("schema", {"type": "object"}, "x", strict=True), ir.Reasoning(effort="low")
     encoded(asked("Hi", output=output, reasoning=reasoning, cache=ir.Caching("k"), store=True), report)
     lost = {loss.path: loss.severity for loss in report.losses}
     assert lost == {
