@@ -376,3 +376,15 @@ async def test_what_the_upstream_reads_itself_is_not_read() -> None:
         assert (await fetcher.inline(request, lambda _: True)) is request
     assert read.messages[0].blocks[:2] == (own, inside)
     assert site.asked == ["/pixel"]
+
+
+async def test_media_that_are_named_by_their_places() -> None:
+    """Of what is no conversation: in the same order; a failure is told at its place."""
+    async with serving() as (_, url, fetcher):
+        named = [(ir.Media("image", url=f"{url}/{path}"), f"images[{path}]") for path in ("busy/", "pixel")]
+        found = await fetcher.read(named)
+        assert [one.mime for one in found] == [None, "image/png"]
+        assert [one.data for one in found] == [base64.b64encode(PIXEL).decode()] * 2
+        with pytest.raises(RequestFailed) as caught:
+            await fetcher.read([*named, (ir.Media("image", url=f"{url}/status/404"), "images[7]")])
+    assert caught.value.fault.param == "images[7]"

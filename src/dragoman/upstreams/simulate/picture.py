@@ -22,7 +22,9 @@ _USUAL: Final = (256, 256)
 _SQUARES: Final = 8
 """In a row and in a column; the right half mirrors the left one."""
 _COLOURS: Final = 4
-_LEVEL: Final = 6
+_BITS: Final = 2
+_BY_PALETTE: Final = 3
+_LEVEL: Final = 1
 _BYTE: Final = range(256)
 
 
@@ -52,20 +54,20 @@ def _row(draw: Draw) -> list[int]:
 
 
 def _png(size: tuple[int, int], palette: bytes, rows: Sequence[Sequence[int]]) -> bytes:
-    """A picture of squares, one byte a pixel. rows: the colours of the squares."""
+    """A picture of squares, two bits a pixel. rows: the colours of the squares."""
     width, height = size
-    lines = [
-        b"\0" + bytes(colours[across * _SQUARES // width] for across in range(width)) for colours in rows
-    ]
-    pixels_ = b"".join(lines[down * _SQUARES // height] for down in range(height))
-    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
-    chunks = (
-        (b"IHDR", header),
-        (b"PLTE", palette),
-        (b"IDAT", zlib.compress(pixels_, _LEVEL)),
-        (b"IEND", b""),
-    )
+    lines = [_line(width, colours) for colours in rows]
+    data = b"".join(lines[down * _SQUARES // height] for down in range(height))
+    header = struct.pack(">IIBBBBB", width, height, _BITS, _BY_PALETTE, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"PLTE", palette), (b"IDAT", zlib.compress(data, _LEVEL)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _line(width: int, colours: Sequence[int]) -> bytes:
+    """A line of pixels, four in a byte, behind the byte that says that they are no differences."""
+    pixels_ = [colours[across * _SQUARES // width] for across in range(width)] + [0] * (-width % 4)
+    fours = zip(*(pixels_[start::4] for start in range(4)), strict=True)
+    return b"\0" + bytes(a << 6 | b << 4 | c << 2 | d for a, b, c, d in fours)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -34,10 +34,22 @@ def chunks(png: bytes) -> dict[bytes, bytes]:
 def test_a_picture_of_every_size(size: tuple[int, int]) -> None:
     found = chunks(b64decode(drawn(ASKED, size, 0, 0)))
     assert list(found) == [b"IHDR", b"PLTE", b"IDAT", b"IEND"]
-    assert struct.unpack(">IIBBBBB", found[b"IHDR"]) == (*size, 8, 3, 0, 0, 0)
-    lines = zlib.decompress(found[b"IDAT"])
-    assert len(lines) == (size[0] + 1) * size[1]
-    assert max(lines) < len(found[b"PLTE"]) / 3
+    assert struct.unpack(">IIBBBBB", found[b"IHDR"]) == (*size, 2, 3, 0, 0, 0)
+    assert len(found[b"PLTE"]) == 4 * 3
+    data, length = zlib.decompress(found[b"IDAT"]), 1 + (size[0] + 3) // 4
+    lines = [data[start : start + length] for start in range(0, len(data), length)]
+    assert len(lines) == size[1]
+    assert len(lines[-1]) == length
+    assert {line[0] for line in lines} == {0}
+
+
+def test_its_halves_mirror_each_other() -> None:
+    found = chunks(b64decode(drawn(ASKED, (8, 8), 0, 0)))
+    data = zlib.decompress(found[b"IDAT"])
+    for start in range(0, len(data), 3):
+        bits = f"{int.from_bytes(data[start + 1 : start + 3], 'big'):016b}"
+        squares = [bits[at : at + 2] for at in range(0, 16, 2)]
+        assert squares == squares[::-1]
 
 
 @pytest.mark.parametrize(
