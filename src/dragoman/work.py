@@ -340,6 +340,7 @@ class Work:
             self.inbound.framing,
             self.echo,
             self.now,
+            exchange.created,
         )
 
     @property

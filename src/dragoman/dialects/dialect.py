@@ -85,7 +85,8 @@ class Reply(msgspec.Struct, frozen=True):
     seconds): used where the upstream stated none, so that they stay constant. model: the name to show,
     None = the upstream's own. framing: how the client wants its stream cut, where its dialect has a choice.
     echo: the request's body as its client wrote it, for dialects whose answers repeat it. now: Unix seconds,
-    for dialects that say when an answer was complete; None = they do not say it.
+    for dialects that say when an answer was complete; None = they do not say it. began: when the request
+    came, as exactly as is known; None = `created`.
     """
 
     request: ir.Request
@@ -96,6 +97,13 @@ class Reply(msgspec.Struct, frozen=True):
     framing: Framing = "sse"
     echo: Mapping[str, Any] = {}
     now: Callable[[], float] | None = None
+    began: float | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the request came; 0 where nobody knows the time."""
+        began = self.created if self.began is None else self.began
+        return 0.0 if self.now is None else max(0.0, self.now() - began)
 
 
 class StreamDecoder(Protocol):

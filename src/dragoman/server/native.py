@@ -36,8 +36,7 @@ class NativeApi:
 
     async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Answer one question with a text."""
-        inbound = self._inbound(generate.face(exchange.created), call)
-        await self._gateway.engine.handle(exchange, inbound, client)
+        await self._gateway.engine.handle(exchange, self._inbound(generate.FACE, call), client)
 
     async def anonymous_id(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """A new random id. It is kept nowhere and made of nothing."""

@@ -172,8 +172,8 @@ def ending(
         word = STOP_WORDS[stop.reason]
     if word:
         out["done_reason"] = word
-    if not draft.own and reply.now is not None and (passed := reply.now() - reply.created) > 0:
-        out[_DURATION] = round(passed * _NANOSECONDS)
+    if not draft.own and (passed := round(reply.elapsed * _NANOSECONDS)):
+        out[_DURATION] = passed
     return out | encode_usage(usage, draft)
 
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Dialect, Reply, WireRequest
+from dragoman.dialects.dialect import Reply, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.openai_chat.draft import Draft
@@ -82,11 +81,8 @@ def place(request: WireRequest, where: str) -> str:
     return "$." + _MEMBERS.get(where, where)
 
 
-def encode_response(began: float, response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """The answer. began: Unix seconds, when the request came. Its id is the gateway's own.
-
-    Raises RequestFailed for an answer that failed.
-    """
+def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
+    """The answer. Its id is the gateway's own. Raises RequestFailed for an answer that failed."""
     if response.error is not None:
         raise RequestFailed(response.error)
     report = reply.report
@@ -94,14 +90,14 @@ def encode_response(began: float, response: ir.Response, reply: Reply) -> dict[s
     where = f"candidates[{first.index}]"
     content = "".join([_text(block, report, f"{where}.blocks[{n}]") for n, block in enumerate(first.blocks)])
     stop = encode_stop(first.stop, Draft(report, answer=True), where, called=False, legacy=False)
-    now = began if reply.now is None else reply.now()
+    now = reply.created if reply.now is None else reply.now()
     return {
         "id": reply.id,
         "content": content,
         "model": shown_model(response.model, reply),
         "finishReason": stop,
         "tokenUsage": _usage(response.usage),
-        "processingTime": max(0, round((now - began) * 1000)),
+        "processingTime": round(reply.elapsed * 1000),
         "timestamp": datetime.fromtimestamp(now, UTC)
         .isoformat(timespec="milliseconds")
         .replace("+00:00", "Z"),
@@ -130,12 +126,7 @@ def _usage(usage: ir.Usage | None) -> dict[str, int] | None:
     }
 
 
-def face(began: float) -> Dialect:
-    """The face for one request. began: Unix seconds, when it came."""
-    return msgspec.structs.replace(_FACE, encode_response=partial(encode_response, began))
-
-
-_FACE: Final = msgspec.structs.replace(
+FACE: Final = msgspec.structs.replace(
     CHAT,
     title="Dragoman's /generate",
     spec="docs/clients.md",
@@ -144,7 +135,9 @@ _FACE: Final = msgspec.structs.replace(
     check=check,
     decode_request=decode_request,
     brief=brief,
+    encode_response=encode_response,
     place=place,
     maps=frozenset({*_RULES, "stream"}),
     request_headers=frozenset(),
 )
+"""What the endpoint's clients speak."""

@@ -160,6 +160,8 @@ def test_durations_are_whole_nanoseconds_and_never_zero() -> None:
     assert "total_duration" not in written(told(), now=lambda: CREATED)
     assert "total_duration" not in written(told())
     assert type(written(told(), now=lambda: CREATED + 0.1)["total_duration"]) is int
+    exact = written(told(), began=CREATED + 0.75, now=lambda: CREATED + 1.25)
+    assert exact["total_duration"] == 500_000_000  # `created` is whole seconds
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,17 @@ import pytest
 from dragoman import ir
 from dragoman.dialects.dialect import Reply, WireRequest
 from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat.generate import face
+from dragoman.dialects.openai_chat.generate import FACE
 from dragoman.errors import RequestFailed, WireError
 
 BEGAN = 1_700_000_000.25
-FACE = face(BEGAN)
 REPLY = Reply(
-    ir.Request("openai_chat", "m"), Report("openai_chat"), "gen-1", 1_700_000_000, now=lambda: BEGAN + 1.5
+    ir.Request("openai_chat", "m"),
+    Report("openai_chat"),
+    "gen-1",
+    1_700_000_000,
+    now=lambda: BEGAN + 1.5,
+    began=BEGAN,
 )
 
 
