@@ -24,6 +24,7 @@ from dragoman.dialects.dialect import (
     Payload,
     WireRequest,
 )
+from dragoman.dialects.forms import unknown_files
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
@@ -79,12 +80,15 @@ class Operating:
         """Ask, and deliver the answer. Raises RequestFailed."""
         upstream, work = self._upstream, self._work
         work.ending = told_in_band if work.streams else None  # a heartbeat may have begun the stream
-        if not isinstance(upstream, WireUpstream):
-            await self._perform(upstream)
-        elif self._relayed:
+        if self._relayed and isinstance(upstream, WireUpstream):
             await self._relay(upstream)
-        else:
+            return
+        for name in unknown_files(work.wire.fields, work.codec.maps):
+            self._call.report.lose(name, "a file of this name is known to its client's protocol alone")
+        if isinstance(upstream, WireUpstream):
             await self._translate(upstream)
+        else:
+            await self._perform(upstream)
 
     async def _relay(self, upstream: WireUpstream) -> None:
         work, call = self._work, self._call

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -44,6 +44,20 @@ def files(form: Form, name: str) -> Iterator[ir.File]:
             yield ir.File(field.value, field.filename, field.kind)
 
 
+def refuse_files(form: Form, texts: Collection[str]) -> None:
+    """Raise WireError for a file in the place of one of these texts."""
+    for field in form:
+        if field.filename is not None and (name := field.name.removesuffix(_LIST)) in texts:
+            message = f"Invalid type for '{name}': expected a string, but got a file instead."
+            raise WireError(message, name, "invalid_type")
+
+
+def unknown_files(form: Form, known: Collection[str]) -> list[str]:
+    """The names of the files that are none of these."""
+    names = (field.name.removesuffix(_LIST) for field in form if field.filename is not None)
+    return [name for name in dict.fromkeys(names) if name not in known]
+
+
 def file_field(name: str, file: ir.File, fallback: str) -> Field:
     """A file as a field. fallback: its name where its client gave it none."""
     return Field(name, file.data, file.name or fallback, file.kind or "application/octet-stream")
@@ -64,13 +78,13 @@ def _text(value: Any) -> bytes:
 
 def edited(form: Form, edits: Mapping[str, Any]) -> Form:
     """The form with some of its texts set, in their places, or at its beginning where they are new. A value
-    of `msgspec.UNSET` takes the field away.
+    of `msgspec.UNSET` takes the field away. Nothing else keeps such a name, not even a file.
     """
     left = dict(edits)
     kept: list[Field] = []
     for field in form:
         name = field.name.removesuffix(_LIST)
-        if field.filename is not None or name not in edits:
+        if name not in edits:
             kept.append(field)
         elif name in left:
             value = left.pop(name)

@@ -254,6 +254,21 @@ async def test_what_mistral_is_not_told_of_a_recording(stage: Stage) -> None:
     }
 
 
+async def test_a_file_that_no_other_protocol_knows(stage: Stage) -> None:
+    """Its own takes it as it is, for the others it is a loss."""
+    for model, losses in (("openai_chat/whisper-1", []), ("mistral/voxtral", ["$.glossary"])):
+        form = aiohttp.FormData({"model": model}, default_to_multipart=True)
+        form.add_field("file", SOUND, filename="a.wav")
+        form.add_field("glossary", b"ruby", filename="a.txt")
+        stage.says("openai_chat", Whole({"text": SAID}))
+        headers = {"x-dragoman-report": "1"}
+        url = f"{stage.base}/v1/audio/transcriptions"
+        async with stage.session.post(url, data=form, headers=headers) as response:
+            report = json.loads(response.headers["x-dragoman-report"])
+        assert (response.status, [loss["path"] for loss in report["losses"]]) == (200, losses)
+    assert b"glossary" in stage.providers["openai_chat"].last.raw
+
+
 async def test_mistral_tells_times_of_one_kind(stage: Stage) -> None:
     granularities = ["word", "segment"]
     fields: dict[str, Any] = {"response_format": "verbose_json", "timestamp_granularities": granularities}

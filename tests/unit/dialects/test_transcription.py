@@ -121,8 +121,40 @@ def test_subtitles_are_read_as_they_are_written(output: str) -> None:
     assert again == ir.TranscriptionResponse("Hi. Ho.", segments=SPANS)
     quoted = Payload(encode(answer.data.decode()))  # some servers answer with a text as JSON
     assert TRANSCRIPTION.decode_response(quoted, asked(output=output)) == again
-    assert RELAY.response(form(), quoted, "m") == (quoted, None)
-    assert RELAY.response(form(), answer, "m") == (answer, None)
+    wanted = form(Field("response_format", output.encode()))
+    assert RELAY.response(wanted, answer, "m") == (answer, None)
+    assert RELAY.response(wanted, quoted, "m") is None
+
+
+def test_another_form_than_the_one_that_was_asked_for_is_translated() -> None:
+    plain = Payload(b"Hi.\n", "text/plain")
+    assert RELAY.response(form(), plain, "m") is None
+    told = TRANSCRIPTION.decode_response(plain, ASKED)
+    assert written(told)[0].data == b'{"text":"Hi."}'
+    assert RELAY.response(form(Field("response_format", b"text")), Payload(b'{"text":"Hi."}'), "m") is None
+
+
+@pytest.mark.parametrize("output", ["json", "text"])
+def test_a_page_is_no_transcript(output: str) -> None:
+    page = Payload(b"\n<html>Please log in</html>", "text/html; charset=utf-8")
+    assert RELAY.response(form(Field("response_format", output.encode())), page, "m") is None
+    with pytest.raises(WireError, match="not a page"):
+        TRANSCRIPTION.decode_response(page, asked(output=output))
+    called = Payload(b"1\n00:00:00,000 --> 00:00:01,000\nHi.\n\n", "text/html")  # as Flask calls every text
+    assert RELAY.response(form(Field("response_format", b"srt")), called, "m") == (called, None)
+
+
+def test_a_file_and_an_address_are_one_too_many() -> None:
+    with pytest.raises(WireError) as refused:
+        TRANSCRIPTION.check(form(Field("url", b"https://x.example/a.mp3")))
+    assert (refused.value.path, refused.value.code) == ("url", "invalid_value")
+
+
+@pytest.mark.parametrize("name", ["model", "prompt", "timestamp_granularities[]"])
+def test_a_file_is_no_text(name: str) -> None:
+    with pytest.raises(WireError) as refused:
+        TRANSCRIPTION.check(form(Field(name, b"x", "a.txt")))
+    assert (refused.value.path, refused.value.code) == (name.removesuffix("[]"), "invalid_type")
 
 
 def test_words_are_subtitles_where_there_is_nothing_longer() -> None:

@@ -22,6 +22,8 @@ from dragoman.wire.subtitles import Cue, cues_of, to_srt, to_vtt
 OUTPUTS: Final = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 TIMED: Final = frozenset({"srt", "vtt", "verbose_json", "diarized_json"})
 """Answers that hold times."""
+WRITTEN: Final = frozenset({"text", "srt", "vtt"})
+"""Answers that are no JSON."""
 _UNTOLD: Final = {
     "seek": 0,
     "tokens": [],
@@ -65,6 +67,8 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
     """A whole answer, in any of the six forms. Raises RequestFailed for an error inside a 200, WireError for
     what is no answer.
     """
+    if is_page(answered):
+        raise WireError("expected a transcript, not a page")
     if not heard.is_json(answered.kind):
         return _of_text(_text(answered.data), request.output)
     body = heard.object_of(answered.data)
@@ -85,6 +89,11 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
         heard.decode_usage(body.get("usage")),
         leftovers(body, _ANSWER),
     )
+
+
+def is_page(answered: Payload) -> bool:
+    """Whether an answer is a page for people. Some servers call every text HTML, so that alone is none."""
+    return answered.kind.startswith("text/html") and answered.data.lstrip().startswith(b"<")
 
 
 def _text(data: bytes) -> str:

@@ -14,14 +14,16 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.dialect import Codec, Outgoing, Payload, Target, WireRequest
-from dragoman.dialects.forms import edited, file_field, files, text_fields
+from dragoman.dialects.forms import edited, file_field, files, refuse_files, text_fields
 from dragoman.dialects.openai_chat import heard
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.transcript import (
     OUTPUTS,
+    WRITTEN,
     decode_response,
     encode_response,
     encode_stream,
+    is_page,
 )
 from dragoman.dialects.rules import Rule, a_string, missing, number, one_of, wrong_type
 from dragoman.errors import WireError
@@ -95,14 +97,18 @@ def check(request: WireRequest) -> None:
 
 def _check_file(request: WireRequest) -> None:
     found, written = list(files(request.fields, "file")), request.body.get("file")
+    refuse_files(request.fields, MAPS - {"file"})
     if len(found) + (written is not None) > 1:
         raise WireError("Invalid 'file': expected one file.", "file", "invalid_value")
     if written is not None and not (isinstance(written, str) and written.startswith(_ADDRESS)):
         wrong_type("file", "a file", written)
     if found and not found[0].data:
         raise WireError("Invalid 'file': the audio file is empty.", "file", "invalid_value")
-    if not found and written is None and request.body.get("url") is None:
+    address = request.body.get("url")
+    if not found and written is None and address is None:
         missing("file")
+    if (found or written is not None) and address is not None:
+        raise WireError("Invalid 'url': expected it or a 'file', not both.", "url", "invalid_value")
 
 
 def model_of(wire: WireRequest) -> str | None:
@@ -184,12 +190,15 @@ class Relay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """What to send to the client."""
-        if not heard.is_json(answer.kind):
+        """What to send to the client; None = it has another form than the one that was asked for."""
+        written = wire.body.get("response_format") in WRITTEN
+        if heard.is_json(answer.kind) is written or is_page(answer):
+            return None
+        if written:
             return answer, None
         body = heard.object_of(answer.data)
         if isinstance(body, str):
-            return answer, None
+            return None
         if not isinstance(body.get("text"), str):
             raise WireError("expected a text", "text")
         if model is not None and "model" in body:
