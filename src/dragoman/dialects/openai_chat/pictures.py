@@ -75,7 +75,8 @@ def _reference(file: ir.File) -> dict[str, str]:
 def _xai(request: ir.ImageRequest, target: Target) -> WireRequest:
     _refuse(request, "xAI")
     quality = request.quality if request.quality in _QUALITIES else None
-    shape = aspect(request, _SHAPES, target.report, "aspect_ratio")
+    # A shape that the client names is one of xAI's words, whether it is known here or not.
+    shape = request.aspect or aspect(request, _SHAPES, target.report, "aspect_ratio")
     stated = {
         "n": request.count,
         "aspect_ratio": shape,

@@ -74,6 +74,15 @@ def test_each_vendor_hears_what_it_knows() -> None:
     assert report.losses == []
 
 
+@pytest.mark.parametrize("pictures", ["xai", "openrouter"])
+def test_a_vendors_own_words_come_through(pictures: str) -> None:
+    body = {"model": "m", "prompt": "x", "aspect_ratio": "7:1", "resolution": "2k"}
+    wire = WireRequest("image", body, path="/images/generations")
+    IMAGE.check(wire)
+    written, report = encoded(IMAGE.decode_request(wire), pictures)
+    assert (written.body, report.losses, report.changes) == (body, [], [])
+
+
 def test_a_word_for_quality_that_xai_does_not_have_is_lost() -> None:
     wire, report = encoded(msgspec.structs.replace(ASKED, quality="hd"), "xai")
     assert "quality" not in wire.body
