@@ -20,6 +20,7 @@ from dragoman.config.settings import Server
 from dragoman.seams import SYSTEM
 from dragoman.server.link import EXTENSION, Link
 
+_KEEP_ALIVE_SECONDS = 75
 _AHEAD = 8
 """Requests of one connection that are read before the first of them is answered."""
 
@@ -103,12 +104,16 @@ def refusal(status: int, message: str, code: str) -> bytes:
 def protocols(settings: Server) -> dict[str, Any]:
     """What `uvicorn.Config` is told of protocols. It loads none for WebSockets; ours comes when it is needed.
 
+    An idle connection stays open for longer than usual clients keep one: whoever closes first must be the
+    client, or its next question may meet the end of the connection, and it cannot know whether it was heard.
+
     Pings go out as often as a stream's heartbeat does. A pong that stays away ends nothing: a client that
     reads slowly has not read the ping. Messages are not compressed, which would cost some 40 kB for each
     socket and more time for each event than everything else.
     """
     return {
         "http": HttpProtocol,
+        "timeout_keep_alive": _KEEP_ALIVE_SECONDS,
         "ws": "none",
         "ws_max_size": settings.max_body,
         "ws_ping_interval": settings.heartbeat or None,

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from dragoman.gateway import Gateway
 
 _BACKLOG = 2048
-_KEEP_ALIVE_SECONDS = 75
 
 DRAIN: Final = b"d"
 """A parent's order: finish what runs, and end."""
@@ -124,7 +123,6 @@ def serve(
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, int(gateway.config.server.drain)),
     )
     _Server(config, gateway, ready, orders).run(sockets=[listener])

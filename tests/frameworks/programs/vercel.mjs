@@ -63,8 +63,10 @@ async function tools(make, model, more = {}) {
 async function toolsStreamed(make, model, more = {}) {
   const { cities, tools } = weather();
   const options = { model: make(model), prompt: QUESTION, tools, stopWhen: stepCountIs(4), maxRetries: 0 };
-  const done = streamText({ ...options, ...more });
+  const failed = [];
+  const done = streamText({ ...options, ...more, onError: ({ error }) => failed.push(error) });
   const text = await done.text;
+  if (failed.length) throw failed[0]; // which it would else only log, and end with no text
   const thought = more.reasoning ? { thought: thoughts(await done.steps) } : {};
   return { cities: cities.sort(), text, ...thought };
 }

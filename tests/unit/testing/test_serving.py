@@ -1,0 +1,43 @@
+"""A gateway that tests serve keeps connections as the served one does."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from dragoman.config.load import load
+from dragoman.gateway import Gateway
+from dragoman.server.http import HttpProtocol
+from dragoman.testing.serving import serving
+
+PATIENCE = {"undici": 4, "httpx": 5, "aiohttp": 15, "the proxy nginx": 60}
+"""Seconds for which clients keep an idle connection."""
+
+
+async def test_an_idle_connection_is_the_clients_to_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that closes it first may do so while the next question is on its way."""
+    kept: list[float] = []
+    done = HttpProtocol.on_response_complete
+
+    def completed(protocol: HttpProtocol) -> None:
+        done(protocol)
+        timer = protocol.timeout_keep_alive_task
+        assert timer is not None
+        kept.append(timer.when() - protocol.loop.time())
+
+    monkeypatch.setattr(HttpProtocol, "on_response_complete", completed)
+    file = tmp_path / "dragoman.yaml"
+    file.write_text("providers: {simulate: {enabled: true}}\n")
+    async with serving(Gateway(load(file, {}))) as base:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(base.rpartition(":")[2]))
+        writer.write(b"GET /v1/models HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
+        await reader.read(1 << 16)
+        writer.close()
+        await writer.wait_closed()
+    assert kept
+    assert kept[0] > max(PATIENCE.values())
