@@ -27,6 +27,9 @@ from dragoman.upstreams.local.protocol import DEFAULT_CONTEXT, Draw, Options, To
 _RANDOM_SEED = 0xFFFFFFFF  # llama.h, LLAMA_DEFAULT_SEED
 _BYTE_PAIRS = 2  # llama.h, LLAMA_VOCAB_TYPE_BPE
 
+_CHUNK = 64
+"""Tokens of a prompt that are computed at once. Larger ones are no faster on a processor."""
+
 CHATML = (
     "{% for message in messages %}"
     "<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
@@ -81,8 +84,11 @@ class Llama:
 
 
 class LlamaModel:
-    """One loaded model and its context. Nothing is kept from one answer to the next: the same request
-    with the same seed gives the same answer.
+    """One loaded model and its context. The same request with the same seed gives the same answer.
+
+    A prompt that begins like the one before is not read again from its beginning. What a token comes to
+    depends, in its last digits, on how many are computed at once; so prompts are read in chunks of one size,
+    and what is kept is whole chunks: each is what reading it again would give, to the bit.
     """
 
     def __init__(self, native: Any, options: Options, context: int, template: str) -> None:
@@ -100,7 +106,8 @@ class LlamaModel:
         shape.no_perf = True
         self._context = native.LlamaContext(self._model, shape)
         self._context.install_cancel_callback()
-        self._batch = int(self._context.n_batch)
+        self._chunk = min(_CHUNK, int(self._context.n_batch))
+        self._kept: list[int] = []
         self._bos, self._eos = (self._special(t) for t in (self._vocab.token_bos(), self._vocab.token_eos()))
         self._template = _compile(template)
 
@@ -136,11 +143,9 @@ class LlamaModel:
         context.cancel = False
         if cancelled():
             return
-        context.kv_cache_clear()
         sampler = self._sampler(draw, grammar)
         try:
-            for start in range(0, len(prompt), self._batch):
-                context.decode(native.llama_batch_get_one(prompt[start : start + self._batch], start))
+            self._read(prompt)
             place = len(prompt)
             while True:
                 # The logits are only there until the next token is read.
@@ -155,6 +160,24 @@ class LlamaModel:
             return
         finally:
             sampler.close()
+
+    def _read(self, prompt: Sequence[int]) -> None:
+        """Bring the context to the end of the prompt."""
+        context, chunk = self._context, self._chunk
+        # The last token is always computed: what follows it is asked of its logits.
+        most = min(len(self._kept), (len(prompt) - 1) // chunk * chunk)
+        differs = (place for place in range(most) if prompt[place] != self._kept[place])
+        kept = next(differs, most) // chunk * chunk
+        # A model whose attention slides has let go of its beginning; a recurrent one cannot go back.
+        if not (kept and context.memory_seq_pos_min(0) == 0 and context.memory_seq_rm(0, kept, -1)):
+            context.kv_cache_clear()
+            kept = 0
+        del self._kept[kept:]
+        for start in range(kept, len(prompt), chunk):
+            tokens = prompt[start : start + chunk]
+            context.decode(self._native.llama_batch_get_one(tokens, start))
+            if len(tokens) == chunk:
+                self._kept += tokens
 
     def cancel(self) -> None:
         """Interrupt the running `generate`."""

@@ -39,6 +39,15 @@ def model(engine: Llama, path: str) -> Iterator[LlamaModel]:
     model.close()
 
 
+@pytest.fixture
+def chunked(model: LlamaModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[LlamaModel]:
+    """The model, which reads eight tokens of a prompt at once and has read none yet."""
+    monkeypatch.setattr(model, "_chunk", 8)
+    model._kept.clear()
+    yield model
+    model._kept.clear()
+
+
 def write(
     model: LlamaModel,
     prompt: str,
@@ -182,13 +191,60 @@ def test_a_cancelled_answer_ends_before_its_prompt_is_read(model: LlamaModel) ->
     assert write(model, chat(model, "What is the capital of France?"), limit=2) == [b"The", b" capital"]
 
 
-def test_a_prompt_longer_than_a_batch_is_read_whole(
-    model: LlamaModel, monkeypatch: pytest.MonkeyPatch
+def test_a_prompt_longer_than_a_chunk_is_read_whole(chunked: LlamaModel) -> None:
+    prompt = chat(chunked, "What is the capital of France?")
+    assert len(chunked.tokenize(prompt)) > 20
+    assert b"".join(write(chunked, prompt)) == b"The capital of France is Paris."
+
+
+def test_a_prompt_is_read_from_where_it_differs_and_answered_to_the_bit_as_if_from_its_beginning(
+    chunked: LlamaModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prompt = chat(model, "What is the capital of France?")
-    assert len(model.tokenize(prompt)) > 20
-    monkeypatch.setattr(model, "_batch", 8)
-    assert b"".join(write(model, prompt)) == b"The capital of France is Paris."
+    """The same again, whole chunks of it, and one that goes on in another way."""
+    whole, other = (
+        chunked.tokenize(chat(chunked, f"Is {word} larger than a mouse?")) for word in ("it", "he")
+    )
+    starts: list[int] = []
+    batch = chunked._native.llama_batch_get_one
+
+    def counted(tokens: list[int], start: int) -> Any:
+        starts.append(start)
+        return batch(tokens, start)
+
+    def answer(prompt: list[int]) -> list[Any]:
+        starts.clear()
+        draw = Draw(temperature=1.0, seed=5, top_logprobs=2)
+        tokens = chunked.generate(prompt, draw, None, lambda: False)
+        return [token.prob for _, token in zip(range(2), tokens, strict=False)]
+
+    monkeypatch.setattr(chunked._native, "llama_batch_get_one", counted)
+    first = answer(whole)
+    assert starts[0] == 0
+    for prompt, kept in ((whole, 24), (whole[:24], 16), (other, 8), (whole, 8)):
+        again = answer(prompt)
+        assert starts[0] == kept
+        chunked._kept.clear()
+        assert answer(prompt) == again
+        assert starts[0] == 0
+    assert again == first
+
+
+def test_what_was_not_read_to_its_end_is_not_kept(
+    chunked: LlamaModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = chat(chunked, "What is the capital of France?")
+    batch = chunked._native.llama_batch_get_one
+
+    def cancelled(tokens: list[int], start: int) -> Any:
+        if start == 2 * 8:
+            chunked.cancel()
+        return batch(tokens, start)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chunked._native, "llama_batch_get_one", cancelled)
+        assert write(chunked, prompt) == []
+    assert len(chunked._kept) == 2 * 8
+    assert write(chunked, prompt, limit=2) == [b"The", b" capital"]
 
 
 def test_a_template_is_a_program_that_may_refuse(engine: Llama, path: str) -> None:
