@@ -36,7 +36,7 @@ WORDS = "Red and green."
 def drawing(picture: bytes) -> Script:
     """Gemini's answer: words, and a picture that carries the signature."""
     inline = {"mimeType": "image/png", "data": b64encode(picture).decode()}
-    parts = [{"text": WORDS}, {"inlineData": inline, "thoughtSignature": SEAL}]
+    parts: list[dict[str, Any]] = [{"text": WORDS}, {"inlineData": inline, "thoughtSignature": SEAL}]
     usage = {"promptTokenCount": 4, "candidatesTokenCount": 1290, "totalTokenCount": 1294}
     about = {"usageMetadata": usage, "modelVersion": "m", "responseId": "r"}
 

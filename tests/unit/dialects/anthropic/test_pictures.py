@@ -19,8 +19,8 @@ ASKED = {"role": "user", "content": "Bluer."}
 
 def told(*said: ir.Event) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """What lies between the head and the tail of a stream, and what it lost."""
-    start, end = ir.Start(FOREIGN, "id-1", "m"), [ir.Finish(ir.Stop("end")), ir.End()]
-    data, report = streamed(start, *said, *end)
+    start = ir.Start(FOREIGN, "id-1", "m")
+    data, report = streamed(start, *said, ir.Finish(ir.Stop("end")), ir.End())
     return payloads(data)[1:-2], lost(report)
 
 
