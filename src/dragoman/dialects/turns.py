@@ -8,26 +8,33 @@ turn at a time. Pure; it never changes a message, so that places stay those that
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from dragoman import ir
 
+CHUNKED: Final = frozenset({"gemini"})
+"""Protocols whose clients keep each chunk of a streamed answer as a message of its own, as the chats of
+https://github.com/googleapis/python-genai do: a word may begin in one and end in the next."""
 
-def turns(messages: Sequence[ir.Message]) -> Iterator[tuple[int, Sequence[ir.Message]]]:
+
+def turns(
+    messages: Sequence[ir.Message], *, chunked: bool = False
+) -> Iterator[tuple[int, Sequence[ir.Message]]]:
     """The messages in order, each with its index; the messages that one turn is spread over come together.
 
-    Neighbours that are words alone were said one after the other and stay apart.
+    Neighbours that are words alone were said one after the other and stay apart, unless they are chunked.
     """
     begin = 0
     for end in range(1, len(messages) + 1):
-        if end == len(messages) or not _goes_on(messages[end - 1], messages[end]):
+        if end == len(messages) or not _goes_on(messages[end - 1], messages[end], chunked=chunked):
             yield begin, messages[begin:end]
             begin = end
 
 
-def _goes_on(before: ir.Message, after: ir.Message) -> bool:
+def _goes_on(before: ir.Message, after: ir.Message, *, chunked: bool) -> bool:
     if before.role != "assistant" or after.role != "assistant":
         return False
-    return not (_is_words(before) and _is_words(after))
+    return chunked or not (_is_words(before) and _is_words(after))
 
 
 def _is_words(message: ir.Message) -> bool:

@@ -54,6 +54,54 @@ def test_the_calls_of_a_turn_stand_in_one_message(name: str) -> None:
     assert all(loss.path == "messages[1].blocks[0]" for loss in report.losses)
 
 
+CHUNKS = tuple(ir.Message("assistant", (ir.Text(text),)) for text in ("The Lo", "ire ", "flows."))
+
+
+@pytest.mark.parametrize(
+    ("messages", "sizes"),
+    [((USER, *CHUNKS, USER, TEXT), [1, 3, 1, 1]), ((*CHUNKS, ONE, RESULTS[0], TEXT), [4, 1, 1])],
+)
+def test_chunks_are_one_turn(messages: tuple[ir.Message, ...], sizes: list[int]) -> None:
+    assert [len(turn) for _, turn in turns(messages, chunked=True)] == sizes
+
+
+@pytest.mark.parametrize("name", ["openai_chat", "mistral", "ollama"])
+def test_chunks_of_one_answer_are_one_message(name: str) -> None:
+    """Chats of google-genai keep an answer that they streamed as its chunks, each in a content of its own."""
+    request = ir.Request("gemini", "m", (USER, *CHUNKS, USER, *CHUNKS[:2], ONE, RESULTS[0], *CHUNKS, USER))
+    report = Report(name)
+    messages = DIALECTS[name].encode_request(request, Target(report)).body["messages"]
+    assert [(message["role"], message.get("content")) for message in messages] == [
+        ("user", "Hi"),
+        ("assistant", "The Loire flows."),
+        ("user", "Hi"),
+        ("assistant", "The Loire "),
+        ("tool", "1"),
+        ("assistant", "The Loire flows."),
+        ("user", "Hi"),
+    ]
+    assert len(messages[3]["tool_calls"]) == 1
+    assert report.losses == []
+
+
+def test_chunks_of_one_answer_are_one_item() -> None:
+    request = ir.Request("gemini", "m", (USER, *CHUNKS, USER, *CHUNKS[:2], ONE, RESULTS[0], *CHUNKS, USER))
+    report = Report("openai_responses")
+    items = DIALECTS["openai_responses"].encode_request(request, Target(report)).body["input"]
+    said = [item["content"] for item in items if item.get("role") == "assistant"]
+    assert said == ["The Loire flows.", "The Loire ", "The Loire flows."]
+    assert [item["type"] for item in items if item["type"] != "message"] == [
+        *("function_call", "function_call_output")
+    ]
+    assert report.losses == []
+
+
+def test_words_of_other_protocols_were_said_one_after_the_other() -> None:
+    request = ir.Request("items", "m", (USER, *CHUNKS, USER))
+    items = DIALECTS["openai_responses"].encode_request(request, Target(Report("r"))).body["input"]
+    assert len(items) == 5
+
+
 def test_words_before_and_behind_a_call_are_set_apart() -> None:
     request = ir.Request("items", "m", (USER, TEXT, ONE, TEXT, RESULTS[0]))
     for name in ("openai_chat", "mistral"):

@@ -141,7 +141,7 @@ class _History(_OwnHistory):
 
     def write(self, messages: Sequence[ir.Message]) -> None:
         """The whole history."""
-        for index, turn in turns(messages):
+        for index, turn in turns(messages, chunked=self.draft.chunked):
             where, role = f"messages[{index}]", turn[0].role
             if role == "assistant":
                 self._assistant(turn, index)

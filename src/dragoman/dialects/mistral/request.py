@@ -28,6 +28,7 @@ from dragoman.dialects.mistral.tools import decode_choice, decode_tools, encode_
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.reasoning import by_effort
 from dragoman.dialects.openai_chat.strictness import strictness
+from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 
 _SAMPLING: Final[dict[str, str]] = {
@@ -156,7 +157,13 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that no chunk holds,
     a tool with free text, an answer that is no text.
     """
-    draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
+    draft = Draft(
+        target.report,
+        target.quirks,
+        target.facts,
+        own=request.dialect == NAME,
+        chunked=request.dialect in CHUNKED,
+    )
     forms = (request.forms or {}) if draft.own else {}
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     body["messages"] = encode_messages(request, draft)

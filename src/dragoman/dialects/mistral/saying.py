@@ -87,7 +87,8 @@ class Saying:
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
         """Some blocks of the message. where: their owner in IR terms."""
-        self.spaced = bool(self.chunks)
+        if not self.draft.chunked:
+            self.spaced = bool(self.chunks)
         for index, block in enumerate(blocks):
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
 

@@ -119,7 +119,7 @@ class _History:
 
     def write(self, messages: Sequence[ir.Message]) -> None:
         """The messages of another dialect's client."""
-        for index, turn in turns(messages):
+        for index, turn in turns(messages, chunked=self.draft.chunked):
             where, message = f"messages[{index}]", turn[0]
             if message.role == "assistant":
                 self._assistant(turn, index)

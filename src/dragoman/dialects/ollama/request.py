@@ -17,6 +17,7 @@ from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
 from dragoman.dialects.ollama.tools import decode_tools, encode_tools
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.reasoning import lose_visibility
+from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 
 MAPS: Final = frozenset(
@@ -79,7 +80,13 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that is not written
     out or that no model reads, a tool with free text, an answer that is no text.
     """
-    draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
+    draft = Draft(
+        target.report,
+        target.quirks,
+        target.facts,
+        own=request.dialect == NAME,
+        chunked=request.dialect in CHUNKED,
+    )
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     body["messages"] = encode_messages(request, draft)
     if request.tools is not None or request.tool_choice is not None or request.parallel is not None:

@@ -100,7 +100,8 @@ class Saying:
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
         """Some blocks of the message. where: their owner in IR terms."""
-        self.spaced = bool(self.text)
+        if not self.draft.chunked:
+            self.spaced = bool(self.text)
         for index, block in enumerate(blocks):
             self.say(block, f"{where}.blocks[{index}]")
 

@@ -15,10 +15,10 @@ class Draft:
     """The report, the vendor's quirks, the model's facts, and whose request it is.
 
     own: the request came in this dialect, so that its client's own spelling goes out again. answer: an
-    answer is written, not a request.
+    answer is written, not a request. chunked: its messages may be chunks of one (`turns.CHUNKED`).
     """
 
-    __slots__ = ("answer", "facts", "own", "quirks", "report")
+    __slots__ = ("answer", "chunked", "facts", "own", "quirks", "report")
 
     def __init__(
         self,
@@ -28,12 +28,14 @@ class Draft:
         *,
         own: bool = False,
         answer: bool = False,
+        chunked: bool = False,
     ) -> None:
         self.report = report
         self.quirks = quirks
         self.facts = facts
         self.own = own
         self.answer = answer
+        self.chunked = chunked
 
     def finish(
         self, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str

@@ -113,7 +113,7 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
         for index, message in enumerate(request.messages):
             writer.turn((message,), index)
     else:
-        for index, turn in turns(request.messages):
+        for index, turn in turns(request.messages, chunked=draft.chunked):
             writer.turn(turn, index)
     writer.settle()
     if out and out[-1]["role"] == "assistant" and not (draft.own or draft.facts.prefill):

@@ -21,6 +21,7 @@ from dragoman.dialects.openai_chat.sound import speak
 from dragoman.dialects.openai_chat.strictness import strictness
 from dragoman.dialects.openai_chat.terms import NAME, PATH, REFUSED, TIERS, leftovers, restore
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 
 _SAMPLING: Final = frozenset(
@@ -245,7 +246,13 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     Raises WireError, with a path in IR terms, for what cannot be asked at all: a medium that no part
     holds, or several candidates where the vendor gives one.
     """
-    draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
+    draft = Draft(
+        target.report,
+        target.quirks,
+        target.facts,
+        own=request.dialect == NAME,
+        chunked=request.dialect in CHUNKED,
+    )
     forms = (request.forms or {}) if draft.own else {}
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     body["messages"] = encode_messages(request, draft)

@@ -81,7 +81,8 @@ class Saying:
 
     def add(self, blocks: Sequence[ir.Block], where: str) -> None:
         """Some blocks of the message. where: their owner in IR terms."""
-        self.spaced = bool(self.texts)
+        if not self.draft.chunked:
+            self.spaced = bool(self.texts)
         for index, block in enumerate(blocks):
             _SAY[type(block)](self, block, f"{where}.blocks[{index}]")
 

@@ -25,6 +25,7 @@ from dragoman.dialects.openai_responses.parts import encode_part
 from dragoman.dialects.openai_responses.terms import restore
 from dragoman.dialects.openai_responses.tools import decode_tools
 from dragoman.dialects.replay import has_strange_id, is_open_thought
+from dragoman.dialects.turns import CHUNKED
 from dragoman.dialects.waiting import Waiting
 from dragoman.errors import WireError
 
@@ -77,7 +78,7 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
             body["input"] = block.text
             return
     if not draft.own:
-        body["input"] = _Foreign(draft).write(messages)
+        body["input"] = _Foreign(draft, chunked=request.dialect in CHUNKED).write(messages)
         return
     placed: list[tuple[str, _Wire]] = []
     for index, message in enumerate(messages):
@@ -160,10 +161,14 @@ def _plain(parts: list[_Wire]) -> str | None:
 
 
 class _Foreign:
-    """Writes another dialect's history. Keeps the calls that wait for a result."""
+    """Writes another dialect's history. Keeps the calls that wait for a result.
 
-    def __init__(self, draft: Draft) -> None:
+    chunked: what the model said in one go may be spread over several messages.
+    """
+
+    def __init__(self, draft: Draft, *, chunked: bool) -> None:
         self.draft = draft
+        self.chunked = chunked
         self.report = draft.report
         self.items: list[_Wire] = []
         self.minted = 0
@@ -219,8 +224,25 @@ class _Foreign:
             return
         message = where.rpartition(".")[0]
         if self._from != message:
+            if self.chunked and role == "assistant" and self._said_last():
+                self._from = message
+                self._go_on(part)
+                return
             self._add(encode_head(None, self.draft, where, role), message)
         self.items[-1]["content"].append(part)
+
+    def _said_last(self) -> bool:
+        """Whether the last item is words of the assistant's."""
+        return bool(self.items) and self.items[-1].get("role") == "assistant"
+
+    def _go_on(self, part: _Wire) -> None:
+        """Add the next chunk of what the assistant said last."""
+        content = self.items[-1]["content"]
+        before, more = _plain(content[-1:]), _plain([part])
+        if before is not None and more is not None:
+            content[-1]["text"] = before + more
+        else:
+            content.append(part)
 
     def _add(self, item: _Wire, message: str) -> None:
         self.items.append(item)
