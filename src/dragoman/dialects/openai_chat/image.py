@@ -17,7 +17,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Codec, Outgoing, Payload, Target, WireRequest
-from dragoman.dialects.forms import edited, files
+from dragoman.dialects.forms import edited, files, refuse_files
 from dragoman.dialects.openai_chat import pictures
 from dragoman.dialects.openai_chat.drawn import (
     decode_response,
@@ -90,6 +90,7 @@ _RULES: Final[dict[str, Rule]] = {
 def check(request: WireRequest) -> None:
     """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
     body = typed(request)
+    refuse_files(request.fields, MAPS - {"image", "mask"})
     if request.path != pictures.VARIATIONS and body.get("prompt") is None:
         missing("prompt")
     if request.path in _ACTIONS:
