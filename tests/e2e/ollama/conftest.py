@@ -110,6 +110,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
                 "Mine": {"route": "simulate/echo", "defaults": {"temperature": 0.5}},
                 "Two": "simulate/echo",
                 "two": "simulate/lorem:9",
+                "kept:latest": "simulate/echo",
             },
         }
         file = tmp_path_factory.mktemp("ollama") / "dragoman.yaml"

@@ -53,9 +53,16 @@ async def kept(request: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
                     "cors_origins": ["*"],  # which means pages that know a key
                     "keyless_models": ["simulate/echo"],
                 },
-                "auth": {"keys": ["whole-key", {"name": "small", "key": "small-key", "models": ["up/m"]}]},
+                "auth": {
+                    "keys": [
+                        "whole-key",
+                        {"name": "small", "key": "small-key", "models": ["up/m"]},
+                        {"name": "boss", "key": "boss-key", "scopes": ["inference", "admin"]},
+                    ]
+                },
                 "providers": {
                     "up": {"dialect": "openai_chat", "base_url": kept.provider.url, "keys": ["up-key"]},
+                    "openai": {"base_url": kept.provider.url, "keys": ["up-key"]},
                     "simulate": {"enabled": True},
                 },
             }
@@ -149,7 +156,7 @@ async def test_others_need_one(kept: Kept, headers: dict[str, str]) -> None:
 
 
 async def test_a_proxy_that_says_nothing_of_itself_needs_one(kept: Kept) -> None:
-    """nginx sends no header of its own unless it is told to, but asks in HTTP/1.0."""
+    """As nginx does, unless it is told to: it adds no header, but asks in HTTP/1.0."""
     address = urlsplit(kept.base)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     head = f"GET {address.path}/api/tags HTTP/1.0\r\nhost: {address.netloc}\r\nconnection: close\r\n\r\n"
@@ -183,3 +190,12 @@ async def test_a_restricted_key_manages_nothing(kept: Kept) -> None:
     assert (await kept.call("POST", f"{base}/show", {"model": "up/M:latest"})).status == 404
     assert (await kept.call("POST", "/key/whole-key/api/copy", copy)).status == 200
     assert (await kept.call("DELETE", "/key/whole-key/api/delete", {"name": "y"})).status == 200
+
+
+async def test_what_a_name_means_to_everybody_only_administrators_change(kept: Kept) -> None:
+    for name in ("gpt-4o", "gpt-4o:latest"):
+        copy = {"source": "simulate/echo", "destination": name}
+        got = await kept.call("POST", "/key/whole-key/api/copy", copy)
+        assert (got.status, "'admin'" in got.body["error"]) == (403, True)
+        assert (await kept.call("POST", "/key/boss-key/api/copy", copy)).status == 200
+        assert (await kept.call("DELETE", "/key/boss-key/api/delete", {"name": name})).status == 200

@@ -211,6 +211,17 @@ async def test_copies_and_what_is_created(stage: Stage, client: Any) -> None:
     assert gone.value.status_code == 404
 
 
+async def test_what_opens_a_conversation_need_not_ask(stage: Stage, client: Any) -> None:
+    opening = [{"role": "assistant", "content": "Hello!"}]
+    parameters = {"num_predict": 33.0, "seed": -1, "num_ctx": 4096.0}
+    await client.create("greeter", from_=MODELS["openai_chat"], messages=opening, parameters=parameters)
+    shown = await client.show("greeter")
+    assert shown.parameters.split() == ["num_predict", "33", "num_ctx", "4096"]
+    await client.chat("greeter", asked("Hi"))
+    assert [texts for _, texts in stage.sent("openai_chat").turns] == [["Hello!"], ["Hi"]]
+    await client.delete("greeter")
+
+
 async def test_what_cannot_be_managed(client: Any) -> None:
     refusals: list[tuple[Any, int]] = [
         (client.delete("Mine"), 400),
@@ -218,12 +229,16 @@ async def test_what_cannot_be_managed(client: Any) -> None:
         (client.copy("nobody", "x"), 404),
         (client.copy("simulate/echo", "Mine"), 400),
         (client.copy("simulate/echo", "mine:latest"), 400),
+        (client.copy("simulate/echo", "kept"), 400),
         (client.copy("simulate/echo", "simulate/lorem"), 400),
         (client.copy("simulate/echo", "no good"), 400),
         (client.create("x", from_="nobody"), 404),
         (client.create("x", from_="simulate/echo", template="{{ .Prompt }}"), 400),
         (client.create("x", files={"a.gguf": "sha256:" + "0" * 64}), 400),
         (client.create("x", from_="simulate/echo", parameters={"temperature": "hot"}), 400),
+        (client.create("x", from_="simulate/echo", parameters={"num_ctx": 0}), 400),
+        (client.create("x", from_="simulate/echo", system="x" * 300_000), 413),
+        (client.create("x", from_="simulate/echo", messages=[{"role": "x", "content": ""}]), 400),
         (client.push("simulate/echo"), 400),
         (client.show("nobody"), 404),
         (client.pull("nobody"), 404),

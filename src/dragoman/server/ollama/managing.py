@@ -23,13 +23,15 @@ from dragoman.routing.route import Route
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call
 from dragoman.server.ollama.bodies import members, needed, odd, tell, text
-from dragoman.server.ollama.naming import find, find_granted, made, new
+from dragoman.server.ollama.naming import find, find_granted, made, new, untagged
 
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
 
 MOST: Final = 1000
 """Names that can be made."""
+LARGEST: Final = 262_144
+"""Bytes of a request that makes one: all of it stays in memory."""
 PARAMETERS: Final = {
     **{
         name: name
@@ -42,6 +44,8 @@ PARAMETERS: Final = {
     "num_predict": "max_tokens",
 }
 """Parameters of a model, and what a route's defaults call them."""
+_WHOLE: Final = {"num_predict": 1, "seed": 0, "top_k": 0}
+"""Parameters that are whole numbers, and what each is at least: below it, it says nothing."""
 _WINDOW: Final = "num_ctx"
 _OF_WEIGHTS: Final = ("files", "adapters", "quantize", "quantization", "template", "modelfile", "path")
 _SUCCESS: Final = {"status": "success"}
@@ -64,6 +68,8 @@ class Managing:
 
     async def create(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Make a name for a model with a system message, messages and parameters of its own."""
+        if len(call.body) > LARGEST:
+            raise RequestFailed(_TOO_LARGE)
         gateway, body = self._gateway, members(self._gateway, call)
         name = new(needed(body, "model", "name"))
         self._refuse(call.caller, name)
@@ -139,9 +145,12 @@ class Managing:
         found = gateway.engine.table.find(name) if known is None else None
         direct = found is not None and found.deployments[0].name == name
         if direct or any(
-            entry.id.lower() == name.lower() and entry.id not in gateway.made for entry in gateway.entries()
+            untagged(entry.id).lower() == name.lower() and entry.id not in gateway.made
+            for entry in gateway.entries()
         ):
             raise RequestFailed(_configured(name, "replaced"))
+        if found is not None and "admin" not in caller.scopes:
+            raise RequestFailed(_taken(name))
 
     def _make(self, name: str, route: Route) -> None:
         """Let the name stand for the route, in the place of the same name in other letters."""
@@ -165,14 +174,18 @@ def _with_parameters(route: Route, parameters: Any, lines: list[dict[str, str]])
             continue
         if name == _WINDOW:
             window = int(value)
+            if window < 1:
+                raise WireError(f'option "{name}" must be at least 1', f"parameters.{name}", "invalid_value")
             deployments = tuple(one.within(window) for one in route.deployments)
             route = msgspec.structs.replace(route, deployments=deployments)
         elif name not in PARAMETERS:
             lines.append({"status": f"the parameter {name} is left out: only Ollama's own server knows it"})
-        elif name == "num_predict" and value < 1:
+        elif name not in _WHOLE:
+            defaults[PARAMETERS[name]] = value
+        elif value < _WHOLE[name]:
             defaults.pop(PARAMETERS[name], None)
         else:
-            defaults[PARAMETERS[name]] = value
+            defaults[PARAMETERS[name]] = int(value)
     return msgspec.structs.replace(route, defaults=defaults)
 
 
@@ -180,9 +193,11 @@ def _with_messages(route: Route, system: str, messages: Any) -> Route:
     if system:
         route = msgspec.structs.replace(route, system_prompt=system)
     if messages:
+        if type(messages) is list:
+            messages = [*messages, _QUESTION]  # what opens a conversation need not ask anything
         wire = WireRequest("chat", {"model": route.asked, "messages": messages})
         DIALECT.check(wire)
-        route = msgspec.structs.replace(route, opening=DIALECT.decode_request(wire).messages)
+        route = msgspec.structs.replace(route, opening=DIALECT.decode_request(wire).messages[:-1])
     return route
 
 
@@ -191,6 +206,12 @@ def _configured(name: str, done: str) -> ir.Fault:
     return ir.Fault("invalid_request", text, "invalid_value", "model")
 
 
+def _taken(name: str) -> ir.Fault:
+    text = f"{name!r} means a model of a provider: to change that for everybody takes the scope 'admin'"
+    return ir.Fault("permission", text, "insufficient_scope", "model")
+
+
+_QUESTION: Final = {"role": "user", "content": ""}
 _RESTRICTED: Final = ir.Fault(
     "permission", "models are managed by keys that may use all of them", code="insufficient_scope"
 )
@@ -200,6 +221,7 @@ _ONE_PROCESS: Final = ir.Fault(
     code="unsupported_value",
 )
 _TOO_MANY: Final = ir.Fault("invalid_request", f"more than {MOST} names cannot be made", "invalid_value")
+_TOO_LARGE: Final = ir.Fault("too_large", f"what makes a name has at most {LARGEST} bytes", "too_large")
 _NOTHING_IN: Final = ir.Fault(
     "unsupported", "this gateway takes no files: create a model from one that it has", "unsupported_value"
 )
