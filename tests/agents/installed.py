@@ -79,6 +79,20 @@ def _gemini_cli(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
+def _continue(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        ("Write", {"filepath": str(folder / ONE), "content": TEXTS[ONE]}),
+        ("Bash", {"command": _printing(TWO)}),
+    ]
+
+
+def _cline(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        ("editor", {"path": str(folder / ONE), "new_text": TEXTS[ONE]}),
+        ("run_commands", {"commands": [_printing(TWO)]}),
+    ]
+
+
 def _none(_folder: Path) -> list[tuple[str, dict[str, Any]]]:
     return []
 
@@ -118,6 +132,20 @@ AGENTS: dict[str, Agent] = {
         ("run", TASK),
         _opencode,
         {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"},
+    ),
+    "continue": Agent(
+        "node_modules/@continuedev/cli/dist/cn.js",
+        ("-p", "--auto", TASK),
+        _continue,
+        {"CONTINUE_TELEMETRY_ENABLED": "0"},
+        node=True,
+    ),
+    "cline": Agent(
+        "node_modules/@cline/cli-*/bin/cline",
+        (TASK,),
+        _cline,
+        # Its own process does the work: the usual one stays behind, for the next task.
+        {"CLINE_SESSION_BACKEND_MODE": "local", "CLINE_GLOBAL_SETTINGS_PATH": str(HERE / "cline.json")},
     ),
     "aider": Agent(
         ".venv/bin/aider",

@@ -14,6 +14,8 @@ OTHERS = {
     "claude-code": ("openai_chat", "gemini"),
     "gemini-cli": ("anthropic", "openai_chat"),
     "opencode": ("anthropic", "gemini"),
+    "continue": ("anthropic", "gemini"),
+    "cline": ("anthropic", "gemini"),
 }
 """Providers that do not speak what the agent speaks."""
 

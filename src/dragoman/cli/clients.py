@@ -149,6 +149,24 @@ def _continue(gateway: Gateway, places: Places) -> list[Setting]:
     return files
 
 
+def _cline(gateway: Gateway, places: Places) -> list[Setting]:
+    """What `cline auth` writes. The extension of an editor keeps its settings where no file can be written."""
+    settings = {
+        "provider": "openai-compatible",
+        "apiKey": gateway.key,
+        "model": str(gateway.model),
+        "baseUrl": f"{gateway.base}/v1",
+    }
+    entry = {"settings": settings, "updatedAt": "1970-01-01T00:00:00.000Z", "tokenSource": "manual"}
+    chosen = {
+        "version": 1,
+        "lastUsedProvider": "openai-compatible",
+        "providers": {"openai-compatible": entry},
+    }
+    folder = places.folder("CLINE_DATA_DIR", ".cline/data")
+    return [Setting(folder / "settings" / "providers.json", lambda text: json_with(text, chosen))]
+
+
 def _claude_code(gateway: Gateway, places: Places) -> list[Setting]:
     sizes = ("OPUS", "SONNET", "HAIKU")
     env: dict[str, Any] = {
@@ -240,9 +258,18 @@ CLIENTS: Final[Mapping[str, Client]] = {
         "openai_chat",
         _no_variables,
         _continue,
-        None,
+        "cn",
         (),
         "https://docs.continue.dev/reference",
+    ),
+    "cline": Client(
+        "Cline's command line",
+        "openai_chat",
+        _no_variables,
+        _cline,
+        "cline",
+        (),
+        "https://docs.cline.bot/cline-cli/configuration",
     ),
     "openai": Client(
         "Any program that uses OpenAI's clients",
