@@ -147,6 +147,7 @@ class ToolCall(Value, frozen=True, tag_field="block", tag=True):
     item: Item | None = None
     cache: CacheMark | None = None
     extra: Extra = None
+    form: str | None = None
 
 
 class ToolResult(Value, frozen=True, tag_field="block", tag=True):

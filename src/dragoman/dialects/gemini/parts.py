@@ -8,6 +8,7 @@ Specification: https://ai.google.dev/api/caching#Part
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -32,6 +33,13 @@ SKIP_SIGNATURE = "skip_thought_signature_validator"
 """What stands for the signature of a call that Gemini did not make.
 https://ai.google.dev/gemini-api/docs/thought-signatures
 """
+_PLACEHOLDERS = frozenset(
+    form
+    for text in (SKIP_SIGNATURE, "context_engineering_is_the_way_to_go")
+    for form in (text, b64encode(text.encode()).decode())
+)
+"""What the documentation names, also as the official clients write bytes. Such a call has no seal to lose:
+its `form` is the placeholder."""
 
 # --- Wire to IR ----------------------------------------------------------------------------------
 
@@ -178,7 +186,9 @@ def _call(part: _Wire) -> ir.Block:
     extra = inner("functionCall", call, _CALL_DATA)
     if len(part) > 1:
         extra = ir.merge(extra, leftovers(part, _CALL))
-    return ir.ToolCall(call.get("id"), call["name"], _arguments(call), sealed=_sealed(part), extra=extra)
+    form = signature if (signature := part.get(_SIGNATURE)) in _PLACEHOLDERS else None
+    sealed = _sealed(part) if form is None else None
+    return ir.ToolCall(call.get("id"), call["name"], _arguments(call), sealed=sealed, extra=extra, form=form)
 
 
 def _result(part: _Wire) -> ir.Block:
@@ -427,6 +437,8 @@ def _call_out(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
     if block.namespace is not None:
         draft.report.lose(f"{where}.namespace", "calls have no namespace here", "hint")
     out: _Wire = {key: call}
+    if draft.own and block.form is not None and block.sealed is None:
+        out[_SIGNATURE] = block.form
     return out if _is_bare(block) else _finish(out, block, draft, where)
 
 

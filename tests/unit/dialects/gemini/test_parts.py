@@ -9,6 +9,7 @@ import pytest
 from google.genai import types
 
 from dragoman import ir
+from dragoman.dialects.dialect import Target
 from dragoman.dialects.gemini.parts import (
     Draft,
     decode_part,
@@ -19,6 +20,7 @@ from dragoman.dialects.gemini.parts import (
 )
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 from tests.unit.dialects.gemini.asking import changed, lost
 
@@ -256,6 +258,37 @@ def test_our_own_seal_comes_back_on_whatever_it_sealed() -> None:
         part, report = wrote(block)
         assert part["thoughtSignature"] == SEAL.data
         assert not report.losses
+
+
+@pytest.mark.parametrize(
+    "placeholder",
+    [
+        "skip_thought_signature_validator",
+        "context_engineering_is_the_way_to_go",
+        "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=",
+    ],
+)
+def test_a_placeholder_is_no_seal(placeholder: str) -> None:
+    """It returns to Gemini, and nobody else is said to miss it."""
+    part = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": placeholder}
+    call = decode_part(part)
+    assert call == ir.ToolCall(None, "f", "{}", form=placeholder)
+    assert encode_part(call, draft(own=True), "b") == part
+    for name, dialect in DIALECTS.items():
+        if name not in {"gemini", "openai_completions"}:
+            report = Report(name)
+            history = (ir.Message("user", (ir.Text("Hi"),)), ir.Message("assistant", (call,)))
+            dialect.encode_request(ir.Request("gemini", "m", history), Target(report, "m"))
+            assert [loss.path for loss in report.losses if loss.path.startswith("messages[1].")] == []
+
+
+def test_a_true_signature_takes_the_place_of_a_placeholder() -> None:
+    call = ir.ToolCall(
+        None, "f", "{}", sealed=ir.Sealed("gemini", "S"), form="skip_thought_signature_validator"
+    )
+    written = encode_part(call, draft(own=True), "b")
+    assert written is not None
+    assert written["thoughtSignature"] == "S"
 
 
 def test_reasoning_of_another_provider_is_dropped_from_requests_and_shown_in_answers() -> None:
