@@ -8,6 +8,7 @@ used because it was found: that is the operator's word (`discover: true`).
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -19,10 +20,15 @@ if TYPE_CHECKING:
     import aiohttp
 
     from dragoman.config.load import Loaded
+    from dragoman.routing.route import Table
 
 PATIENCE: Final = 0.15
 """Seconds for all the answers together."""
 _LARGEST: Final = 4_000_000
+_PLAIN: Final = {"accept-encoding": "identity"}
+_NAME: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_MOST: Final = 1000
+"""Models of one server."""
 _OURS: Final = "x-dragoman-overhead-ms"
 """A header of every answer of a gateway."""
 _LOOPBACK: Final = "127.0.0.1"
@@ -103,7 +109,10 @@ async def find(
 
     asked = [place for place in places if place.port not in but]
     timeout = aiohttp.ClientTimeout(total=patience)
-    async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+    # What comes compressed all the same is not unpacked: it may be large beyond any bound.
+    async with aiohttp.ClientSession(
+        timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), headers=_PLAIN, auto_decompress=False
+    ) as session:
         found = await asyncio.gather(*(_ask(session, place) for place in asked))
     return tuple(server for server in found if server is not None)
 
@@ -123,11 +132,13 @@ async def _ask(session: aiohttp.ClientSession, place: Place) -> Server | None:
                 if len(data) > _LARGEST:
                     return None
         models = place.read(msgspec.json.decode(data))
-    except (aiohttp.ClientError, OSError, LookupError, RecursionError, TypeError, msgspec.DecodeError):
+    except (aiohttp.ClientError, OSError, LookupError, RecursionError, TypeError):
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     if models is None or not all(isinstance(name, str) for name in models):
         return None
-    return Server(place.vendor, origin, models)
+    return Server(place.vendor, origin, tuple(filter(_NAME.fullmatch, models))[:_MOST])
 
 
 class Search:
@@ -153,12 +164,14 @@ class Search:
 
 def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
     """What is to be set so that these servers are used, by path, for `load`: a provider for each, and its
-    models under their own names. What the configuration has already stays as it is.
+    models under their own names. What the configuration has already stays as it is, and so does a name that
+    means a model of its providers: any program of this machine may say that it has one.
     """
     config = loaded.config
     named = config.providers.named
     known = {_place(account.base_url) for account in loaded.providers.values()}
     taken = {*config.models, *config.aliases}
+    means = _providers_alone(loaded).find
     providers: dict[str, Any] = {}
     models: dict[str, Any] = {}
     for server in found:
@@ -166,9 +179,21 @@ def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
             continue
         providers[server.vendor] = {"base_url": server.url}
         for name in server.models:
-            if name not in taken and name not in models:
+            if name not in taken and name not in models and means(name) is None:
                 models[name] = {"use": f"{server.vendor}/{name}"}
     return {name: value for name, value in (("providers", providers), ("models", models)) if value}
+
+
+def _providers_alone(loaded: Loaded) -> Table:
+    """The names that the providers of a configuration answer to; its own may rest on what is found."""
+    import msgspec
+
+    from dragoman.assembly import naming
+
+    config = msgspec.structs.replace(
+        loaded.config, models={}, aliases={}, default_model=None, default_models={}
+    )
+    return naming(msgspec.structs.replace(loaded, config=config)).table
 
 
 def _place(url: str) -> tuple[str | None, int | None]:

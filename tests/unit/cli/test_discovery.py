@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import socket
 import time
@@ -89,6 +90,8 @@ async def test_they_are_looked_for_where_they_listen_by_default() -> None:
         Whole("<html>hello</html>"),
         Whole("Ollama is running"),
         Whole(b"\xff"),
+        Whole(b'{"models":[{"name":"\xff"}]}'),
+        Whole(gzip.compress(json.dumps(OLLAMA).encode()), headers={"content-encoding": "gzip"}),
         Whole([]),
         Whole({"models": None}),
         Whole({"models": [1]}),
@@ -105,6 +108,15 @@ async def test_somebody_else_is_left_alone(stack: AsyncExitStack, answer: Whole)
     server = await stack.enter_async_context(FakeProvider(answer))
     for vendor in ("ollama", "vllm", "llamacpp"):
         assert await find([at(server, vendor)], patience=LONG) == ()
+
+
+async def test_names_that_are_none_are_left_out(stack: AsyncExitStack) -> None:
+    names = ["", "a b", "a\x1b[31m", "x" * 129, "good:latest"]
+    server = await stack.enter_async_context(
+        FakeProvider(Whole({"models": [{"name": name} for name in names]}))
+    )
+    (found,) = await find([at(server, "ollama")], patience=LONG)
+    assert found.models == ("good:latest",)
 
 
 async def test_our_own_port_is_not_asked(stack: AsyncExitStack) -> None:
@@ -181,6 +193,12 @@ def test_what_is_configured_stays(folder: Path) -> None:
     more = settings(FOUND, loaded)
     assert list(more["models"]) == ["qwen/qwen3-4b"]
     assert list(more["providers"]) == ["ollama", "lmstudio"]
+
+
+def test_no_program_of_this_machine_takes_a_providers_models(folder: Path) -> None:
+    loaded = configured(folder, providers={"openai": {"keys": ["k"]}})
+    taken = Server("ollama", "http://127.0.0.1:11434", ("gpt-4o", "openai/gpt-oss-20b", "gpt-oss:20b"))
+    assert list(settings([taken], loaded)["models"]) == ["gpt-oss:20b"]
 
 
 @pytest.mark.parametrize(
