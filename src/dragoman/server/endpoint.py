@@ -9,8 +9,10 @@ import msgspec
 
 from dragoman.accounts.keys import Caller, Scope
 from dragoman.dialects.dialect import Dialect
+from dragoman.errors import WireError
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
+from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.multipart import Form
 
 
@@ -30,6 +32,15 @@ class Call(msgspec.Struct, frozen=True):
     form: Form | None = None
     search: str = ""
     parts: AsyncIterator[bytes] | None = None
+
+
+def with_model(call: Call) -> Call:
+    """The call with its path's model in its body. A body that is no JSON stays, for the engine to refuse."""
+    try:
+        body = encode_head({**decode_head(call.body), "model": call.params["model"]})
+    except WireError:
+        return call
+    return msgspec.structs.replace(call, body=body)
 
 
 Bodies: TypeAlias = Literal["", "json", "any", "form", "either", "parts"]

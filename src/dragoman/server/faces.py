@@ -12,20 +12,18 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from dragoman import ir
 from dragoman.accounts.keys import Caller
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DIALECTS
-from dragoman.errors import RequestFailed, WireError
+from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
 from dragoman.providers.resources import PATHS
 from dragoman.routing.route import Entry
 from dragoman.server import generate_content
 from dragoman.server.audio import AudioApi
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Endpoint, Handler
+from dragoman.server.endpoint import Call, Endpoint, Handler, with_model
 from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.images import ImagesApi
 from dragoman.server.messages import NAME, PREFIXES, VERSION_HEADER, MessagesApi
@@ -38,7 +36,7 @@ from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
 from dragoman.server.turns import turn_of
 from dragoman.version import __version__
-from dragoman.wire.json import decode_head, encode, encode_head
+from dragoman.wire.json import encode
 from dragoman.work import Inbound
 
 if TYPE_CHECKING:
@@ -273,12 +271,7 @@ class PathTable:
         )
 
     async def _engine(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """The model of the path is the body's. A body that is no JSON stays, for the engine to refuse."""
-        try:
-            body = encode_head({**decode_head(call.body), "model": call.params["model"]})
-        except WireError:
-            body = call.body
-        await self._ask(face, msgspec.structs.replace(call, body=body), exchange, client)
+        await self._ask(face, with_model(call), exchange, client)
 
     async def _models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         if VERSION_HEADER in call.headers:

@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from dragoman.dialects.dialect import Operation
-from dragoman.errors import WireError
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Handler
-from dragoman.wire.json import decode_head, encode_head
+from dragoman.server.endpoint import Call, Handler, with_model
 from dragoman.work import Inbound
 
 if TYPE_CHECKING:
@@ -54,9 +52,4 @@ class OperationsApi:
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def _engine(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """The model of the path is the body's. A body that is no JSON stays, for the engine to refuse."""
-        try:
-            body = encode_head({**decode_head(call.body), "model": call.params["model"]})
-        except WireError:
-            body = call.body
-        await self._ask("embed", msgspec.structs.replace(call, body=body), exchange, client)
+        await self._ask("embed", with_model(call), exchange, client)

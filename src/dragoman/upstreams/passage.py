@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -22,9 +21,6 @@ from dragoman.transport import Answer, Flow, Transport
 from dragoman.upstreams import hops
 from dragoman.upstreams.wire import Account
 from dragoman.version import __version__
-
-_TELLING: Final = 8
-"""Characters that a secret has at least; shorter header values are part of many words."""
 
 
 class Passage:
@@ -80,11 +76,7 @@ class Passage:
         fault = self.dialect.decode_error(answer.status, answer.headers, await answer.read())
         if answer.status in {401, 403}:
             return RequestFailed(_REFUSED)
-        message = fault.message
-        for secret in self.account.secrets:
-            if len(secret) >= _TELLING:
-                message = message.replace(secret, "[redacted]")
-        return RequestFailed(msgspec.structs.replace(fault, message=message))
+        return RequestFailed(self.account.discreet(fault))
 
 
 _REFUSED: Final = ir.Fault(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -35,7 +35,7 @@ from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode
 from dragoman.wire.jsonarray import JSONArraySplitter
-from dragoman.wire.multipart import Pieces, written
+from dragoman.wire.multipart import Pieces, content_type, written
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
@@ -75,6 +75,14 @@ class Account(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     tail: str | None = None
     secrets: tuple[str, ...] = ()
+
+    def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
+        """The fault without these secrets, should its message repeat one. more: others of the call."""
+        message = fault.message
+        for secret in (*self.secrets, *more):
+            if len(secret) >= _TELLING:
+                message = message.replace(secret, "[redacted]")
+        return msgspec.structs.replace(fault, message=message)
 
 
 class Address:
@@ -225,7 +233,7 @@ class WireUpstream:
         else:
             boundary = call.attempt.encode()  # random, and nobody knows it before
             prepared = CIMultiDict(prepared)
-            prepared["content-type"] = f"multipart/form-data; boundary={boundary.decode()}"
+            prepared["content-type"] = content_type(boundary)
             body = written(outgoing.body, boundary)
         call.watch.start()
         return await self._transport.send("POST", url, prepared, body, call.timers)
@@ -280,11 +288,7 @@ class WireUpstream:
 
     def discreet(self, fault: ir.Fault, call: Call) -> ir.Fault:
         """The fault without the secrets that the call carried, should its message repeat one."""
-        message = fault.message
-        for secret in (*self.accounts[call.account].secrets, *(call.headers or {}).values()):
-            if len(secret) >= _TELLING:
-                message = message.replace(secret, "[redacted]")
-        return msgspec.structs.replace(fault, message=message)
+        return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
     async def complete(self, request: ir.Request, call: Call) -> ir.Response:
         """Answer one chat request whole."""
