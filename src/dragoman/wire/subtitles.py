@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 _TIMES: Final = re.compile(
-    r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]+-->[ \t]+"
-    r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[^\n]*"
+    r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[ \t]+-->[ \t]+"
+    r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})[^\n]*"
 )
 
 

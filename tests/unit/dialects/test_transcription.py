@@ -359,3 +359,9 @@ def test_a_translation_is_told_where_it_was_asked_for() -> None:
     assert request.translate
     assert TRANSCRIPTION.encode_request(request, Target(Report(""))).path == TRANSLATIONS
     assert RELAY.request(sent, {}, {"model": "other"}).path == TRANSLATIONS
+
+
+def test_gemini_takes_no_recording_that_fits_into_no_request() -> None:
+    with pytest.raises(WireError) as refused:
+        GEMINI.encode_request(asked(audio=ir.File(bytes(70 * 1024 * 1024 + 1))), Target(Report("")))
+    assert (refused.value.path, refused.value.code) == ("audio", "request_too_large")

@@ -58,3 +58,9 @@ def test_any_cues_come_back(told: list[tuple[int, int, str]]) -> None:
     cues = [Cue(start / 1000, end / 1000, text) for start, end, text in told]
     assert cues_of(to_srt(cues)) == cues
     assert cues_of(to_vtt(cues)) == cues
+
+
+def test_a_long_number_is_no_time_and_takes_none() -> None:
+    """Looking for hours from each of its digits to its end would take hours."""
+    number = "1" * 200_000
+    assert cues_of(f"{number}:00:00,000 --> {number}\nHi.") == []

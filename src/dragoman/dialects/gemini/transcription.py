@@ -2,7 +2,8 @@
 do with it.
 
 Specification: https://ai.google.dev/gemini-api/docs/audio. The model knows what is said and not when, so
-answers with times cannot be had. The recording travels inside of JSON: 20 MB of request at most.
+answers with times cannot be had. The recording travels inside of JSON, whose size is limited:
+https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _TRANSLATE: Final = (
     "Translate the speech in this recording into English. "
     "Answer with the translation alone; answer with nothing if nobody speaks."
 )
+_LARGEST: Final = 70 * 1024 * 1024
+"""Bytes of a recording that fit into 100 MB of request, as base64."""
 _KINDS: Final = {
     "wav": "audio/wav",
     "mp3": "audio/mpeg",
@@ -51,11 +54,14 @@ _KINDS: Final = {
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """The request in Gemini's words. Raises WireError for answers with times."""
+    """The request in Gemini's words. Raises WireError for answers with times, and for what is too long."""
     if request.output in TIMED:
         message = f"Gemini does not tell when something is said, so it cannot answer as {request.output}."
         raise WireError(message, "output", "unsupported_value")
     audio = request.audio
+    if len(audio.data) > _LARGEST:
+        message = f"Gemini takes recordings of at most {_LARGEST} bytes inside of a request."
+        raise WireError(message, "audio", "request_too_large")
     text = _TRANSLATE if request.translate else _WRITE
     if request.language is not None:
         text += f" The language that is spoken is {request.language}."
