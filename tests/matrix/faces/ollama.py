@@ -72,7 +72,7 @@ async def _opened(base: str) -> AsyncGenerator[AsyncClient, None]:
     try:
         yield client
     finally:
-        await client.close()
+        await client.close()  # type: ignore[no-untyped-call]
 
 
 def _judged(ask: Callable[[AsyncClient, Fields], Awaitable[Heard]]) -> Ask:

@@ -10,7 +10,8 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.dialect import Payload, Target
-from dragoman.dialects.gemini.image import IMAGE, PATH, PREDICT
+from dragoman.dialects.gemini.image import IMAGE, PREDICT
+from dragoman.dialects.gemini.speech import PATH
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import encode
