@@ -1,7 +1,7 @@
 """Requests for pictures as vendors of OpenAI's family want to have them: OpenAI itself, xAI, OpenRouter.
 
 Specifications: https://platform.openai.com/docs/api-reference/images, https://docs.x.ai/docs/guides/image-generation
-(read 2026-11-21: shapes instead of sizes, no forms), https://openrouter.ai/docs/api-reference/images (one
+(shapes instead of sizes, no forms; which shapes: from a copy of that page), https://openrouter.ai/docs/api-reference/images (one
 path; pictures to start from are `input_references`).
 """
 
