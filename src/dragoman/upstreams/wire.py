@@ -41,6 +41,8 @@ from dragoman.wire.sse import SSESplitter
 
 _TELLING = 8
 """Characters that a secret has at least. Shorter header values ("eu") are none, and part of many words."""
+_TOLD = ("message", "code", "param", "type")
+"""What of a fault is a provider's to word."""
 
 
 _MOST_MET = 1024
@@ -77,12 +79,12 @@ class Account(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...] = ()
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
-        """The fault without these secrets, should its message repeat one. more: others of the call."""
-        message = fault.message
+        """The fault without these secrets, should it repeat one. more: others of the call."""
+        told = {name: text for name in _TOLD if isinstance(text := getattr(fault, name), str)}
         for secret in (*self.secrets, *more):
             if len(secret) >= _TELLING:
-                message = message.replace(secret, "[redacted]")
-        return msgspec.structs.replace(fault, message=message)
+                told = {name: text.replace(secret, "[redacted]") for name, text in told.items()}
+        return msgspec.structs.replace(fault, **told)
 
 
 class Address:

@@ -10,7 +10,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.table import DIALECTS
 from dragoman.transport import Transport
 from dragoman.upstreams.upstream import Call, Stopwatch
-from dragoman.upstreams.wire import WireUpstream
+from dragoman.upstreams.wire import Account, WireUpstream
 
 CHAT, RESPONSES, TEXT = "openai_chat", "openai_responses", "openai_completions"
 NOT_CHAT = ir.Fault("not_found", "This is not supported in the v1/chat/completions endpoint.", status=404)
@@ -109,3 +109,12 @@ def test_what_is_configured_for_a_model_is_merged_into_forms_too() -> None:
         ("temperature", b"0"),
         ("file", b"x"),
     ]
+
+
+def test_what_a_provider_repeats_of_a_credential_is_told_to_nobody() -> None:
+    account = Account({}, secrets=("sk-0123456789", "eu"))
+    told = ir.Fault("invalid_request", "sk-0123456789 in eu", "sk-0123456789", "sk-0123456789", "a more-456")
+    said = account.discreet(told, ["more-456"])
+    assert (said.message, said.code, said.param) == ("[redacted] in eu", "[redacted]", "[redacted]")
+    assert said.type == "a [redacted]"
+    assert account.discreet(ir.Fault("upstream", "no code")).code is None
