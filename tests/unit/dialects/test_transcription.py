@@ -365,3 +365,12 @@ def test_gemini_takes_no_recording_that_fits_into_no_request() -> None:
     with pytest.raises(WireError) as refused:
         GEMINI.encode_request(asked(audio=ir.File(bytes(70 * 1024 * 1024 + 1))), Target(Report("")))
     assert (refused.value.path, refused.value.code) == ("audio", "request_too_large")
+
+
+@pytest.mark.parametrize(("output", "lost"), [("srt", 1), ("verbose_json", 1), ("json", 0), (None, 0)])
+def test_events_that_hold_no_times_are_a_loss(output: str | None, lost: int) -> None:
+    report = Report("openai_chat", "response")
+    assert TRANSCRIPTION.encode_stream is not None
+    answer = ir.TranscriptionResponse("Hi. Ho.", segments=SPANS)
+    assert b"Hi. Ho." in TRANSCRIPTION.encode_stream(answer, OperationReply(asked(output=output), report))
+    assert [loss.path for loss in report.losses] == ["response_format"] * lost

@@ -271,8 +271,11 @@ _WRITERS: Final[dict[str, Callable[[ir.TranscriptionResponse, Reply], Payload]]]
 
 
 def encode_stream(response: ir.TranscriptionResponse, reply: Reply) -> bytes:
-    """A whole answer as the events of one."""
-    if reply.request.output == "diarized_json":
+    """A whole answer as the events of one. Events that hold times there are for speakers alone."""
+    output = reply.request.output
+    if output in TIMED and output != "diarized_json":
+        reply.report.lose("response_format", f"events hold words without times, not {output}", "quality")
+    if output == "diarized_json":
         told = _segments(response, reply)
         events = [heard.event(**_spoken_event(one, index, reply)) for index, one in enumerate(told)]
     else:
