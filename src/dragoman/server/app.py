@@ -83,7 +83,7 @@ class App:
         link = (scope.get("extensions") or {}).get(EXTENSION) or Link(self._seams.monotonic())
         headers = Headers(scope["headers"])
         root = scope.get("root_path", "")
-        path, key = self._paths.unlocked(scope["path"], root)
+        path, key = self._paths.unlocked(scope)
         endpoint, params = self._paths.find(path, root)
         arrival = _Arrival(scope, receive, headers, endpoint, params, link, path, key)
         exchange = self._exchange(arrival)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from dragoman import ir
 from dragoman.accounts.keys import Caller
@@ -26,6 +27,7 @@ from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler, with_model
 from dragoman.server.generate_content import GenerateContentApi
 from dragoman.server.images import ImagesApi
+from dragoman.server.link import Scope
 from dragoman.server.messages import NAME, PREFIXES, VERSION_HEADER, MessagesApi
 from dragoman.server.native import NativeApi
 from dragoman.server.ollama import PREFIX as OLLAMAS
@@ -177,17 +179,18 @@ class PathTable:
             path, face, {"POST": Handler(partial(self._ask, face), takes_body="json")}
         )
 
-    def unlocked(self, path: str, root: str) -> tuple[str, str | None]:
-        """A path without the key that it begins with (`/key/KEY/v1/models`), and the key, None = it has none.
-
-        Clients of which only the base URL can be chosen put it there. root: where the application is mounted.
+    def unlocked(self, scope: Scope) -> tuple[str, str | None]:
+        """A request's path without the key that it begins with (`/key/KEY/v1/models`), and the key, None = it
+        has none. Clients of which only the base URL can be chosen put it there.
         """
-        below = path.removeprefix(root)
+        path: str = scope["path"]
+        below = path.removeprefix(scope.get("root_path", ""))
         if not below.startswith(self._base + _KEY):
             return path, None
         before = path[: len(path) - len(below)] + self._base
-        key, _, rest = below[len(self._base + _KEY) :].partition("/")
-        return f"{before}/{rest}", key
+        rest = below[len(self._base + _KEY) :]
+        key = _first(rest, scope.get("raw_path") or b"")
+        return f"{before}/{rest[len(key) :].removeprefix('/')}", key
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
         """The endpoint of a path and what the path holds. root: where the application is mounted."""
@@ -328,11 +331,19 @@ class PathTable:
 
 
 _KEY: Final = "/key/"
-_MISPLACED: Final = re.compile(r"(/+key/+)[^/]+", re.IGNORECASE)
+_MISPLACED: Final = re.compile(r"(/key/).+", re.IGNORECASE)
 _SHARED: Final = frozenset(
     prefix + path for prefix in ("/v1", "") for path in ("/models", "/models/{model}", *PATHS["files"])
 )
 """Paths, as their endpoints are named, that several protocols have."""
+
+
+def _first(rest: str, raw: bytes) -> str:
+    """The key that the rest of a path begins with. raw: the whole path as it came, in which a slash of the
+    key's own is told from one that ends it.
+    """
+    key = unquote(raw.decode("latin-1").partition(_KEY)[2].partition("/")[0])
+    return key if key and f"{rest}/".startswith(f"{key}/") else rest.partition("/")[0]
 
 
 def _is_googles(headers: Mapping[str, str]) -> bool:

@@ -97,7 +97,7 @@ class Sockets:
         """Who may have a socket here; the others are told why not."""
         gateway, headers = self._gateway, Headers(scope["headers"])
         root = scope.get("root_path", "")
-        path, key = self._paths.unlocked(scope["path"], root)
+        path, key = self._paths.unlocked(scope)
         endpoint, _ = self._paths.find(path, root)
         path = self._paths.named(endpoint, path)
         exchange = _exchange(gateway, self._paths.face(endpoint, headers).name, path)

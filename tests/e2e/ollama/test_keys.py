@@ -14,6 +14,8 @@ import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI
 
+from dragoman.cli.clients import CLIENTS
+from dragoman.cli.clients import Gateway as ToSetUp
 from dragoman.config.load import load
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
@@ -56,6 +58,7 @@ async def kept(request: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
                 "auth": {
                     "keys": [
                         "whole-key",
+                        {"name": "odd", "key": "odd/+%2Fkey?#"},
                         {"name": "small", "key": "small-key", "models": ["up/m"]},
                         {"name": "boss", "key": "boss-key", "scopes": ["inference", "admin"]},
                     ]
@@ -89,6 +92,17 @@ async def test_a_key_in_the_path_opens_every_protocol(kept: Kept) -> None:
     socket = f"{base}/v1/responses"
     async with kept.session.ws_connect(socket) as opened:
         assert not opened.closed
+
+
+async def test_a_key_may_hold_anything(kept: Kept) -> None:
+    """Random bytes in base64 hold slashes."""
+    variables = CLIENTS["ollama"].variables(ToSetUp(kept.base, None, "odd/+%2Fkey?#"))
+    async with ollama.AsyncClient(variables["OLLAMA_HOST"]) as client:
+        assert (await client.chat("simulate/echo", SHORT["messages"])).message.content == "Hi"
+    exchange = kept.exchanges[-1]
+    assert (exchange.client, exchange.path.endswith("/api/chat")) == ("odd", True)
+    assert (await kept.call("GET", "/key/odd%2Fwrong/api/tags")).status == 401
+    assert "odd" not in kept.exchanges[-1].path
 
 
 async def test_the_key_of_a_path_goes_nowhere(kept: Kept) -> None:
