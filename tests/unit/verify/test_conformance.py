@@ -238,7 +238,7 @@ SCHEMAS = st.recursive(st.fixed_dictionaries({"type": st.sampled_from(NAMES)}), 
 
 
 @given(SCHEMAS, VALUES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200)
 def test_the_verdict_is_the_judges(schema: dict[str, Any], value: Any) -> None:
     valid = jsonschema.Draft202012Validator(schema).is_valid(value)
     assert (breach(schema, value) is None) is valid

@@ -84,7 +84,7 @@ def test_the_request_as_it_is_goes_wherever_documents_go() -> None:
     assert len(refusals(FULL)) == 2
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(ODD)), min_size=1, max_size=3))
 def test_any_value_in_any_place(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
     body = copy.deepcopy(FULL)

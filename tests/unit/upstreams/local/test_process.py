@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import pytest_asyncio
 
 from dragoman.upstreams.local import weights
 from dragoman.upstreams.local.process import ModelProcess, _environment
@@ -62,10 +63,22 @@ def failed(events: list[Event]) -> Failed:
 
 @pytest.fixture
 async def process() -> AsyncIterator[ModelProcess]:
+    """One that a test may end."""
     process = ModelProcess()
     yield process
     await process.close()
     assert process.pid is None
+
+
+SHARED = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[ModelProcess]:
+    """One for all tests that leave it as it is; they have the mark `SHARED`."""
+    process = ModelProcess()
+    yield process
+    await process.close()
 
 
 def living(pid: int) -> bool:
@@ -74,7 +87,7 @@ def living(pid: int) -> bool:
     return state.stdout.strip() not in {"", "Z", "Z+", "Zs"}
 
 
-async def until(true: Callable[[], Awaitable[bool]], seconds: float = 5) -> None:
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
     """Wait until something is so in another process, which can only be asked."""
     async with asyncio.timeout(seconds):
         while not await true():  # noqa: ASYNC110
@@ -85,12 +98,13 @@ async def ended(pid: int) -> None:
     async def gone() -> bool:
         return not living(pid)
 
-    await until(gone, 10)
+    await until(gone)
 
 
+@SHARED
 @pytest.mark.local_model
-async def test_an_answer_streams_and_is_counted_by_the_tokenizer(process: ModelProcess) -> None:
-    events = await run(process, ask())
+async def test_an_answer_streams_and_is_counted_by_the_tokenizer(shared: ModelProcess) -> None:
+    events = await run(shared, ask())
     assert said(events) == PARIS
     assert len([event for event in events if isinstance(event, Delta)]) == 7
     # <|im_start|> system \n You are a helpful assistant . <|im_end|> \n, and so on
@@ -98,55 +112,60 @@ async def test_an_answer_streams_and_is_counted_by_the_tokenizer(process: ModelP
     assert events[0].prompt_tokens == 27
     assert (done(events).finish, done(events).tokens) == ("stop", 7)
     assert done(events).timings.load > 0
-    again = await run(process, ask())
+    again = await run(shared, ask())
     assert said(again) == PARIS
     assert done(again).timings.load < 0.01
 
 
+@SHARED
 @pytest.mark.local_model
 async def test_a_stop_sequence_and_a_character_split_over_tokens_come_out_right(
-    process: ModelProcess,
+    shared: ModelProcess,
 ) -> None:
-    events = await run(process, ask(stop=("tal of Fr",)))
+    events = await run(shared, ask(stop=("tal of Fr",)))
     assert (said(events), done(events).finish, done(events).sequence) == ("The capi", "sequence", "tal of Fr")
-    events = await run(process, ask(grammar='root ::= "🦊é漢字"'))
+    events = await run(shared, ask(grammar='root ::= "🦊é漢字"'))
     assert [event.text for event in events if isinstance(event, Delta)] == ["🦊", "é", "漢", "字"]
     assert done(events).tokens > 4
 
 
+@SHARED
 @pytest.mark.local_model
-async def test_limits_and_the_context_end_an_answer_or_refuse_it(process: ModelProcess) -> None:
-    events = await run(process, ask(grammar=ENDLESS, limit=5))
+async def test_limits_and_the_context_end_an_answer_or_refuse_it(shared: ModelProcess) -> None:
+    events = await run(shared, ask(grammar=ENDLESS, limit=5))
     assert (done(events).finish, done(events).tokens) == ("length", 5)
     small = Options(PATH, context=40)
-    events = await run(process, ask(grammar=ENDLESS, options=small))
+    events = await run(shared, ask(grammar=ENDLESS, options=small))
     assert (done(events).finish, done(events).tokens) == ("context", 40 - 27)
-    refused = failed(await run(process, ask("fox " * 50, options=small)))
+    refused = failed(await run(shared, ask("fox " * 50, options=small)))
     assert refused.kind == "context_length"
     assert refused.message.startswith("this prompt has 7")
     assert refused.message.endswith("and the model's context is 40")
-    assert len((await process.inspect()).models) == 2
+    assert {model.context for model in (await shared.inspect()).models} >= {40, 512}
 
 
+@SHARED
 @pytest.mark.local_model
-async def test_closing_an_answer_ends_its_computing(process: ModelProcess) -> None:
+async def test_closing_an_answer_ends_its_computing(shared: ModelProcess) -> None:
     async def idle() -> bool:
-        return (await process.inspect()).running is None
+        return (await shared.inspect()).running is None
 
     async def busy() -> bool:
         return not await idle()
 
-    async with aclosing(process.ask(ask(grammar=ENDLESS))) as events:
+    # It would compute for minutes.
+    large = Options(PATH, context=4096)
+    async with aclosing(shared.ask(ask(grammar=ENDLESS, options=large))) as events:
         async for event in events:
             if isinstance(event, Delta):
                 break
-    await until(idle, 1)
+    await until(idle)
     # Cancelled while a long prompt is read: the engine is interrupted in the middle of it.
-    long = asyncio.ensure_future(run(process, ask("fox " * 300)))
+    long = asyncio.ensure_future(run(shared, ask("fox " * 4000, options=large)))
     await until(busy)
     long.cancel()
-    await until(idle, 1)
-    assert said(await run(process, ask())) == PARIS
+    await until(idle)
+    assert said(await run(shared, ask())) == PARIS
 
 
 async def waits(process: ModelProcess, count: int) -> bool:
@@ -226,11 +245,12 @@ async def test_a_slow_reader_costs_bounded_memory_and_loses_nothing() -> None:
         await process.close()
 
 
+@SHARED
 @pytest.mark.local_model
-async def test_a_reader_that_stalls_does_not_hold_up_the_others(process: ModelProcess) -> None:
-    async with aclosing(process.ask(ask())) as stalled:
+async def test_a_reader_that_stalls_does_not_hold_up_the_others(shared: ModelProcess) -> None:
+    async with aclosing(shared.ask(ask())) as stalled:
         await anext(stalled)
-        assert said(await run(process, ask())) == PARIS
+        assert said(await run(shared, ask())) == PARIS
         assert "".join([event.text async for event in stalled if isinstance(event, Delta)]) == PARIS
 
 

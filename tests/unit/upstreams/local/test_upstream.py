@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from dragoman import ir
 from dragoman.dialects.loss import Report as Losses
@@ -70,13 +71,18 @@ def models() -> dict[str, LocalModel]:
     return embedded(keep_alive=-1)
 
 
-@pytest.fixture
+SHARED = pytest.mark.asyncio(loop_scope="module")
+"""Of tests that have the one process with the real model."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def real(models: dict[str, LocalModel]) -> AsyncIterator[LocalUpstream]:
     upstream = LocalUpstream(models)
     yield upstream
     await upstream.close()
 
 
+@SHARED
 @pytest.mark.local_model
 async def test_a_question_is_answered(real: LocalUpstream) -> None:
     events, response = await answered(real, ask("What is the capital of France?"), call())
@@ -88,6 +94,7 @@ async def test_a_question_is_answered(real: LocalUpstream) -> None:
     assert sum(isinstance(event, ir.TextDelta) for event in events) == 7
 
 
+@SHARED
 @pytest.mark.local_model
 async def test_an_answer_keeps_to_a_schema_and_a_call_to_its_tool(real: LocalUpstream) -> None:
     schema = {
@@ -114,6 +121,7 @@ async def test_an_answer_keeps_to_a_schema_and_a_call_to_its_tool(real: LocalUps
     assert response.candidates[0].stop == ir.Stop("tool")
 
 
+@SHARED
 @pytest.mark.local_model
 async def test_several_candidates_share_one_prompt(real: LocalUpstream) -> None:
     sampling = ir.Sampling(n=2, seed=1, temperature=1.0, logprobs=True, top_logprobs=1)
@@ -131,6 +139,7 @@ async def test_several_candidates_share_one_prompt(real: LocalUpstream) -> None:
     assert {candidate.stop for candidate in response.candidates} == {ir.Stop("length")}
 
 
+@SHARED
 @pytest.mark.local_model
 async def test_a_models_memory_can_be_seen_and_freed(real: LocalUpstream) -> None:
     await answered(real, ask("Hi", max_output=1), call())
@@ -138,7 +147,7 @@ async def test_a_models_memory_can_be_seen_and_freed(real: LocalUpstream) -> Non
     assert (loaded.context, loaded.expires) == (4096, None)
     real.unload(MODEL)
     real.unload("absent")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while (await real.loaded()).models:  # noqa: ASYNC110 - another process, which can only be asked
             await asyncio.sleep(0.01)
 
