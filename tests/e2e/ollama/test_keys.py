@@ -63,6 +63,7 @@ async def kept(request: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
                         {"name": "boss", "key": "boss-key", "scopes": ["inference", "admin"]},
                     ]
                 },
+                "aliases": {"secretive": {"route": "up/m", "system_prompt": "The operator's own."}},
                 "providers": {
                     "up": {"dialect": "openai_chat", "base_url": kept.provider.url, "keys": ["up-key"]},
                     "openai": {"base_url": kept.provider.url, "keys": ["up-key"]},
@@ -213,3 +214,14 @@ async def test_what_a_name_means_to_everybody_only_administrators_change(kept: K
         assert (got.status, "'admin'" in got.body["error"]) == (403, True)
         assert (await kept.call("POST", "/key/boss-key/api/copy", copy)).status == 200
         assert (await kept.call("DELETE", "/key/boss-key/api/delete", {"name": name})).status == 200
+
+
+async def test_a_configured_system_message_is_shown_to_administrators_alone(kept: Kept) -> None:
+    for key, shown in (("boss", True), ("whole", False)):
+        got = await kept.call("POST", f"/key/{key}-key/api/show", {"model": "secretive"})
+        assert (got.status, b"operator's own" in got.raw, "system" in got.body) == (200, shown, shown)
+    copy = {"source": "secretive", "destination": "mine"}
+    assert (await kept.call("POST", "/key/whole-key/api/copy", copy)).status == 200
+    got = await kept.call("POST", "/key/whole-key/api/show", {"model": "mine"})
+    assert (got.status, b"operator's own" in got.raw) == (200, False)
+    assert (await kept.call("DELETE", "/key/whole-key/api/delete", {"name": "mine"})).status == 200

@@ -74,11 +74,6 @@ def _refuse(reason: str, member: str) -> NoReturn:
     raise WireError(reason, member, "unsupported_value")
 
 
-def is_load(body: Mapping[str, Any]) -> bool:
-    """Whether a request asks nothing: its model is to be loaded, or unloaded where it is not to be kept."""
-    return not (body.get("prompt") or body.get("images"))
-
-
 def generated(answer: Mapping[str, Any]) -> dict[str, Any]:
     """An answer of /api/chat, or a line of its stream, as this endpoint gives it. An error stays as it is."""
     message = answer.get("message")

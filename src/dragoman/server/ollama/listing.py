@@ -15,7 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
+
 from dragoman import ir
+from dragoman.accounts.keys import Caller
 from dragoman.dialects.ollama.terms import dated
 from dragoman.errors import WireError
 from dragoman.exchange import Exchange
@@ -93,7 +96,7 @@ class Listing:
     async def show(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """What is known of one model."""
         stated = needed(members(self._gateway, call), "model", "name")
-        route = find_granted(self._gateway, call.caller, stated)
+        route = _told(find_granted(self._gateway, call.caller, stated), call.caller)
         exchange.asked = route.asked
         file = await self._file_of(route)
         shown: dict[str, Any] = {
@@ -159,6 +162,15 @@ class Listing:
         """What answers first, where it is a model of this machine."""
         local, first = self._gateway.local, route.deployments[0]
         return local.models.get(first.model) if local is not None and first.provider == local.name else None
+
+
+def _told(route: Route, caller: Caller) -> Route:
+    """A name as its caller may see it: what it says in front of every conversation may be the operator's own,
+    and a copy of it is still that.
+    """
+    if "admin" in caller.scopes:
+        return route
+    return msgspec.structs.replace(route, system_prompt=None, opening=())
 
 
 def expects_text(headers: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.ollama import DIALECT, GENERATE
 from dragoman.dialects.ollama.check import check
-from dragoman.dialects.ollama.generate import chat_body, generated, generated_lines, is_load, place
+from dragoman.dialects.ollama.generate import chat_body, generated, generated_lines, place
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
@@ -73,12 +73,6 @@ def test_what_a_conversation_cannot_ask(members: dict[str, Any], path: str, word
     with pytest.raises(WireError, match=words) as caught:
         chat_body({"model": "m", "prompt": "Hi", **members})
     assert caught.value.path == path
-
-
-def test_who_asks_nothing_wants_the_model_loaded() -> None:
-    assert is_load({"model": "m", "prompt": ""})
-    assert not is_load(COMMAND_LINE)
-    assert not is_load({"model": "m", "images": [PNG]})
 
 
 def test_an_answers_text_lies_at_the_top() -> None:
