@@ -46,6 +46,7 @@ NAMES: Final[dict[Operation, str]] = {
     "rerank": "reranking",
 }
 """What people call the operations."""
+_SOUND: Final = ("audio/", "application/octet-stream")
 _FAILED: Final = 502
 """The status of a failure that is told where none can be stated."""
 
@@ -98,10 +99,12 @@ class Operating:
         answer = await self._ask(upstream, outgoing, work.passed_headers)
         try:
             passed = work.face.passes(answer.headers)
-            if streams(answer) or (not work.streams and passes_as_stream(answer)):
-                await self._pass(upstream, answer, passed)
+            if self._flows(answer):
+                await self._pass(answer, passed)
                 return
             payload = await self._read(answer)
+        except WireError as error:
+            raise unreadable(upstream.name, error) from error
         finally:
             answer.close()
         told: tuple[Payload, ir.Usage | None] | None = None
@@ -121,24 +124,29 @@ class Operating:
         payload, work.exchange.usage = told
         await self._delivery.payload(payload, call, passed)
 
-    async def _pass(self, upstream: WireUpstream, answer: Answer, passed: Headers) -> None:
-        """Pass a stream as it is: sound as it comes, events one by one."""
+    def _flows(self, answer: Answer) -> bool:
+        """Whether an answer passes as it comes. Raises WireError for events where nobody asked for any."""
+        work = self._work
+        if streams(answer):
+            if not work.streams and not work.codec.flows:
+                raise WireError("it is a stream, which was not asked for")
+            return True
+        kind = answer.headers.get("content-type", "")
+        return work.codec.flows and not work.streams and kind.startswith(_SOUND)
+
+    async def _pass(self, answer: Answer, passed: Headers) -> None:
+        """Pass a stream as it is: sound as it comes, events one by one. Raises WireError for what is none."""
         work = self._work
         kind = answer.headers.get("content-type", "application/octet-stream").encode("latin-1", "replace")
         events = kind.startswith(b"text/event-stream")
         work.ending = told_in_band if events else None
-        try:
-            async with aclosing(self._events(answer) if events else _pieces(answer)) as pieces:
-                async for piece in pieces:
-                    if not self._delivery.committed:
-                        await self._delivery.begin(
-                            self._call, self._record, [(b"content-type", kind), *passed]
-                        )
-                    await work.client.write(piece)
-        except WireError as error:
-            raise unreadable(upstream.name, error) from error
+        async with aclosing(self._events(answer) if events else _pieces(answer)) as pieces:
+            async for piece in pieces:
+                if not self._delivery.committed:
+                    await self._delivery.begin(self._call, self._record, [(b"content-type", kind), *passed])
+                await work.client.write(piece)
         if not self._delivery.committed:
-            raise unreadable(upstream.name, WireError("it is empty"))
+            raise WireError("it is empty")
         await work.client.end()
 
     async def _events(self, answer: Answer) -> AsyncGenerator[bytes, None]:
@@ -320,12 +328,6 @@ def _moved(where: str, start: int) -> str:
         return where
     index, bracket, rest = where.removeprefix("inputs[").partition("]")
     return f"inputs[{int(index) + start}{bracket}{rest}"
-
-
-def passes_as_stream(answer: Answer) -> bool:
-    """Whether an answer is one of those that are passed on as they come: events and sound."""
-    kind = answer.headers.get("content-type", "")
-    return streams(answer) or kind.startswith(("audio/", "application/octet-stream"))
 
 
 def told_in_band(fault: ir.Fault) -> bytes:

@@ -306,8 +306,10 @@ class Codec(Asking[AskedT, OutcomeT], Generic[AskedT, OutcomeT], frozen=True, kw
     model: the name that is asked for. locate: a place in IR terms to a JSON path of the request. relay: None
     = even its own dialect is translated. streams: whether a request asks for a stream. encode_stream: a whole
     answer as the events of one, for clients that asked for one; None = its clients never do. passes: whether
-    a vendor with these quirks takes a request as it is. fetches: what of an answer its client wants to have
-    and the provider only named by its address; what cannot be read stays named. The rest as in `Dialect`.
+    a vendor with these quirks takes a request as it is. flows: whether a whole answer is sound, which passes
+    as it comes; so do events, for which a vendor may have its own word. fetches: what of an answer its client
+    wants to have and the provider only named by its address; what cannot be read stays named. The rest as in
+    `Dialect`.
     """
 
     check: Callable[[WireRequest], None]
@@ -320,6 +322,7 @@ class Codec(Asking[AskedT, OutcomeT], Generic[AskedT, OutcomeT], frozen=True, kw
     streams: Callable[[WireRequest], bool] = _never
     encode_stream: Callable[[OutcomeT, OperationReply[AskedT]], bytes] | None = None
     passes: Callable[[WireRequest, Quirks], bool] = _always
+    flows: bool = False
     fetches: Callable[[OutcomeT, AskedT], Reading[OutcomeT]] | None = None
 
 

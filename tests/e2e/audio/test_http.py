@@ -306,6 +306,27 @@ async def test_sound_of_an_unknown_kind_passes(stage: Stage) -> None:
     assert (said.status, said.raw, said.headers["content-type"]) == (200, MP3, "video/mp4")
 
 
+async def test_a_transcript_is_no_sound_whatever_it_is_called(stage: Stage) -> None:
+    """It is looked at: the name of its model is the client's, what it cost is known."""
+    told = {"text": SAID, "model": "up", "usage": {"type": "duration", "seconds": 4}}
+    stage.says("bad", Whole(json.dumps(told), headers={"content-type": "application/octet-stream"}))
+    heard = await stage.write_down(model="hearer")
+    assert heard.headers["x-dragoman-deployment"] == "bad/whisper"
+    assert (heard.body["text"], heard.body["model"]) == (SAID, "hearer")
+    assert stage.exchanges[-1].usage is not None
+
+
+async def test_events_that_nobody_asked_for(stage: Stage) -> None:
+    stage.says("bad", Streamed([DELTA]))
+    heard = await stage.write_down(model="hearer")
+    assert heard.headers["x-dragoman-deployment"] == "mistral/voxtral"
+    assert stage.exchanges[-1].attempts[0].fault is not None
+    assert stage.exchanges[-1].attempts[0].fault.code == "unreadable"
+    stage.says("openai_chat", Streamed([DELTA]))
+    said = await stage.speak(**SAY, stream=True)  # as Together has it
+    assert said.raw == DELTA
+
+
 async def test_sound_that_breaks_off_is_cut(stage: Stage) -> None:
     """Nothing can be said inside of sound: the client sees that it is incomplete."""
     stage.says("openai_chat", Streamed([MP3[:4096]], headers={"content-type": "audio/mpeg"}, die=True))

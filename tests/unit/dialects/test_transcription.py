@@ -134,6 +134,12 @@ def test_another_form_than_the_one_that_was_asked_for_is_translated() -> None:
     assert RELAY.response(form(Field("response_format", b"text")), Payload(b'{"text":"Hi."}'), "m") is None
 
 
+@pytest.mark.parametrize("kind", ["", "application/octet-stream"])
+def test_a_media_type_that_says_nothing(kind: str) -> None:
+    assert TRANSCRIPTION.decode_response(Payload(b' {"text":"Hi."}', kind), ASKED).text == "Hi."
+    assert TRANSCRIPTION.decode_response(Payload(b"Hi.\n", kind), asked(output="text")).text == "Hi."
+
+
 @pytest.mark.parametrize("output", ["json", "text"])
 def test_a_page_is_no_transcript(output: str) -> None:
     page = Payload(b"\n<html>Please log in</html>", "text/html; charset=utf-8")

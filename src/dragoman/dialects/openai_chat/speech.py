@@ -238,6 +238,7 @@ SPEECH: Final = Codec(
     locate=locate,
     maps=MAPS,
     relay=Relay(),
+    flows=True,
     streams=streams,
     encode_stream=encode_stream,
     join=counted,

@@ -69,7 +69,7 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
     """
     if is_page(answered):
         raise WireError("expected a transcript, not a page")
-    if not heard.is_json(answered.kind):
+    if not is_json(answered):
         return _of_text(_text(answered.data), request.output)
     body = heard.object_of(answered.data)
     if isinstance(body, str):
@@ -89,6 +89,13 @@ def decode_response(answered: Payload, request: ir.TranscriptionRequest) -> ir.T
         heard.decode_usage(body.get("usage")),
         leftovers(body, _ANSWER),
     )
+
+
+def is_json(answered: Payload) -> bool:
+    """Whether an answer is JSON; where its media type says nothing, it begins as an object does."""
+    if answered.kind in {"", "application/octet-stream"}:
+        return answered.data.lstrip().startswith(b"{")
+    return heard.is_json(answered.kind)
 
 
 def is_page(answered: Payload) -> bool:

@@ -23,6 +23,7 @@ from dragoman.dialects.openai_chat.transcript import (
     decode_response,
     encode_response,
     encode_stream,
+    is_json,
     is_page,
 )
 from dragoman.dialects.rules import Rule, a_string, missing, number, one_of, wrong_type
@@ -192,7 +193,7 @@ class Relay:
     ) -> tuple[Payload, ir.Usage | None] | None:
         """What to send to the client; None = it has another form than the one that was asked for."""
         written = wire.body.get("response_format") in WRITTEN
-        if heard.is_json(answer.kind) is written or is_page(answer):
+        if is_json(answer) is written or is_page(answer):
             return None
         if written:
             return answer, None
