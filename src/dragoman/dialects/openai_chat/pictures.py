@@ -1,9 +1,9 @@
 """Requests for pictures as vendors of OpenAI's family want to have them: OpenAI itself, xAI, OpenRouter.
 
 Specifications: https://platform.openai.com/docs/api-reference/images,
-https://docs.x.ai/docs/guides/image-generation (shapes instead of sizes, no forms; which shapes: from a copy of
-that page), https://openrouter.ai/docs/api-reference/images (one path; pictures to start from are
-`input_references`).
+https://docs.x.ai/docs/guides/image-generation (shapes instead of sizes, no forms; which shapes there are is
+from a copy of that page), https://openrouter.ai/docs/api-reference/images (one path; pictures to start from
+are `input_references`).
 """
 
 from __future__ import annotations
