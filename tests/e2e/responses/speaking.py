@@ -53,7 +53,7 @@ class Models(msgspec.Struct, frozen=True):
 
 UPSTREAMS = {
     "simulate": Models("simulate/echo", "simulate/tools", "simulate/lorem:40+rate:20"),
-    "local": Models("local/smollm2:135m", echoes=False, bound={"max_output_tokens": 48}),
+    "local": Models("local/smollm2:135m", echoes=False, bound={"max_output_tokens": 16}),
 }
 """What answers by itself."""
 

@@ -10,7 +10,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.e2e.responses.conftest import Gate
+from tests.e2e.responses.conftest import ALSO_EMBEDDED, Gate
 from tests.e2e.responses.speaking import WEATHER
 from tests.e2e.sent import Sent
 
@@ -54,6 +54,7 @@ def words(gate: Gate, answer: Any, expected: str) -> None:
     assert answer.output_text == expected if gate.models.echoes else answer.output_text
 
 
+@ALSO_EMBEDDED
 async def test_an_answer(gate: Gate) -> None:
     answer = await ask(gate, instructions="Be brief.", metadata={"a": "b"}, temperature=0.5)
     assert (answer.object, answer.id[:5]) == ("response", "resp_")
@@ -76,20 +77,14 @@ async def test_a_stream(gate: Gate, prompt: str) -> None:
     fields: dict[str, Any] = {"include": ["reasoning.encrypted_content"], "reasoning": {"effort": "low"}}
     if prompt.startswith("Weather"):
         fields["tools"] = [WEATHER]
-    if gate.models.bound:
-        fields = {}
-    async with gate.client.responses.stream(
-        model=gate.models.text, input=prompt, **gate.models.bound, **fields
-    ) as stream:
+    async with gate.client.responses.stream(model=gate.models.text, input=prompt, **fields) as stream:
         events = [event async for event in stream]
         last = events[-1]
-        # The accumulator knows no answer that is incomplete, as a bounded one may be.
-        whole = last.type == "response.completed"
-        final = await stream.get_final_response() if whole else last.response
+        final = await stream.get_final_response()
     kinds = [event.type for event in events]
     deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
     assert kinds[:2] == ["response.created", "response.in_progress"]
-    assert kinds[-1] in {"response.completed", "response.incomplete"}
+    assert kinds[-1] == "response.completed"
     assert "".join(deltas) == final.output_text
     assert shown(final)["output"] == shown(last.response)["output"]
     kept = await gate.client.responses.retrieve(final.id)
@@ -99,18 +94,14 @@ async def test_a_stream(gate: Gate, prompt: str) -> None:
 
 
 async def test_a_form(gate: Gate) -> None:
-    answer = await gate.client.responses.parse(
-        model=gate.models.text, input="A city.", text_format=City, **gate.models.bound
-    )
-    if answer.status == "completed":
-        assert isinstance(answer.output_parsed, City)
+    answer = await gate.client.responses.parse(model=gate.models.text, input="A city.", text_format=City)
+    assert answer.status == "completed"
+    assert isinstance(answer.output_parsed, City)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_tools_and_their_results(gate: Gate, stream: bool) -> None:
     """Twice by the answer's id: a call, its result, and what is said of it."""
-    if gate.models.bound:
-        pytest.skip("the embedded model calls tools as it likes")
     model = gate.models.calling
     fields: dict[str, Any] = {"tools": [WEATHER], "model": model}
     asked = "Weather in Paris, please: get_weather"
@@ -155,6 +146,7 @@ async def test_what_is_kept(gate: Gate) -> None:
     assert shown(await responses.retrieve(first.id)) == shown(first)
 
 
+@ALSO_EMBEDDED
 async def test_in_the_background(gate: Gate) -> None:
     asked = await ask(gate, background=True)
     assert (asked.status, asked.background, asked.output) == ("queued", True, [])
@@ -187,6 +179,7 @@ async def test_a_background_stream_goes_on_where_it_was_left(gate: Gate) -> None
     assert [event.sequence_number async for event in again] == numbers
 
 
+@ALSO_EMBEDDED
 async def test_a_background_answer_is_cancelled(gate: Gate) -> None:
     model = gate.models.slowly
     asked = await ask(gate, "slow: " + "many words " * 20, model=model, background=True)
@@ -206,10 +199,8 @@ async def test_a_socket(gate: Gate) -> None:
         previous = ""
         for prompt in ("One.", "Two."):
             more = {"previous_response_id": previous} if previous else {}
-            await socket.response.create(
-                model=gate.models.text, input=prompt, store=False, **gate.models.bound, **more
-            )
-            while (event := await socket.recv()).type not in {"response.completed", "response.incomplete"}:
+            await socket.response.create(model=gate.models.text, input=prompt, store=False, **more)
+            while (event := await socket.recv()).type != "response.completed":
                 assert event.type != "error", event
             words(gate, event.response, prompt)
             previous = event.response.id
@@ -263,6 +254,7 @@ async def test_compaction(gate: Gate) -> None:
         assert (said[:2], said[-1]) == (["One.", "Two."], "Three.")
 
 
+@ALSO_EMBEDDED
 async def test_counting(gate: Gate) -> None:
     responses = gate.client.responses
     short = await responses.input_tokens.count(model=gate.models.text, input="Hello!")

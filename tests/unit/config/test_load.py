@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.config import locate
@@ -417,7 +417,6 @@ VALUES = st.recursive(
 SECTIONS = st.fixed_dictionaries({}, optional=dict.fromkeys(settings_of(Config), VALUES))
 
 
-@settings(max_examples=300)
 @given(st.one_of(SECTIONS, VALUES))
 def test_any_yaml_loads_or_says_what_is_wrong_in_which_line(value: object) -> None:
     with TemporaryDirectory() as folder:
