@@ -331,7 +331,7 @@ bodies = st.dictionaries(keys, json_values, max_size=5) | st.builds(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=75, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(bodies, min_size=1, max_size=4))
 async def test_no_body_whatsoever_breaks_the_server(site: Site, batch: list[Any]) -> None:
     for body in batch:
