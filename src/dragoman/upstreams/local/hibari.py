@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from dragoman.upstreams.local.engine import EngineRefused, missing_engine
 from dragoman.upstreams.local.protocol import Options, Speak, Spoken
-from dragoman.upstreams.local.sound import encoded
+from dragoman.upstreams.local.sound import LONGEST, encoded
 
 _LONGEST: Final = 400
 """Characters that are spoken in one breath. The voice reads a sentence at once, in time and memory that grow
@@ -54,6 +54,7 @@ class HibariModel:
         """The sound of a text, sentence by sentence."""
         np = self._np
         sentences: list[bytes] = []
+        left = LONGEST * int(self._voice.sample_rate)
         for text in breaths(self._voice.split_sentences(order.text)):
             if cancelled():
                 return None
@@ -61,6 +62,8 @@ class HibariModel:
                 spoken = self._voice(text, order.speed, seed=0)
             except Exception as error:  # its rules of reading stumble over some texts, such as 400 digits
                 raise EngineRefused("invalid", f"the voice cannot read {text[:40]!r}…") from error
+            if (left := left - spoken.size) < 0:
+                raise EngineRefused("invalid", f"this text takes longer than {LONGEST // 60} minutes to say")
             sentences.append((np.clip(spoken, -1.0, 1.0) * 32767).astype("<i2").tobytes())
         samples = b"".join(sentences)
         if not samples:

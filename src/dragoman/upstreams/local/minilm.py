@@ -12,6 +12,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any, Final, TypeAlias
 
 from dragoman.upstreams.local.engine import EngineRefused, missing_engine
@@ -65,12 +66,15 @@ class MiniLMModel:
     def answer(self, order: Embed, cancelled: Callable[[], bool]) -> Embedded | None:
         """The vectors of the order's texts, each of length 1; None once it is cancelled."""
         vectors, cut, count = list[bytes](), list[int](), 0
-        for batch in _batches(self._vocabulary.encode(text, LONGEST) for text in order.texts):
+        texts = takewhile(lambda _: not cancelled(), order.texts)
+        for batch in _batches(self._vocabulary.encode(text, LONGEST) for text in texts):
             if cancelled():
                 return None
             cut += [len(vectors) + index for index, (_, whole) in enumerate(batch) if not whole]
             count += sum(len(ids) for ids, _ in batch)
             vectors += self._vectors([ids for ids, _ in batch], order.dimensions or WIDTH)
+        if cancelled():
+            return None
         return Embedded(order.id, tuple(vectors), count, tuple(cut))
 
     def cancel(self) -> None:

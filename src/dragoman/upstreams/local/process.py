@@ -28,6 +28,7 @@ from dragoman.upstreams.local.protocol import (
     EngineName,
     Event,
     Failed,
+    FrameTooLarge,
     Inspect,
     Job,
     Order,
@@ -191,7 +192,12 @@ class ModelProcess:
         inbox = running.open(id_)
         over = False
         try:
-            running.post(msgspec.structs.replace(request, id=id_))
+            try:
+                running.post(msgspec.structs.replace(request, id=id_))
+            except FrameTooLarge as error:
+                over = True
+                yield Failed(id_, "invalid", f"the embedded models are asked no {error}")
+                return
             await running.drain()
             while not over:
                 event = await inbox.get()

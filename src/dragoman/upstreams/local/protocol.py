@@ -14,8 +14,10 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from dragoman.errors import DragomanError
+
 MAX_FRAME = 64 * 1024 * 1024
-"""Bytes of one frame at most; a longer one means that the two sides lost step."""
+"""Bytes of one frame at most. None longer is written, so that one means that the two sides lost step."""
 
 DEFAULT_CONTEXT = 4096
 """Tokens of a model's context where nobody states it, or fewer where it was trained for fewer."""
@@ -304,9 +306,15 @@ _ORDER: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
 _ANSWER: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
+class FrameTooLarge(DragomanError):
+    """What a message says is more than one frame may hold."""
+
+
 def frame(message: Order | Answer) -> bytes:
-    """The message as one frame."""
+    """The message as one frame. Raises FrameTooLarge."""
     body = _ENCODER.encode(message)
+    if len(body) > MAX_FRAME:
+        raise FrameTooLarge(f"more than {MAX_FRAME >> 20} MiB at once")
     return len(body).to_bytes(4, "big") + body
 
 

@@ -39,8 +39,8 @@ PLAIN: Final = frozenset({"wav", "pcm"})
 """Formats that need no library."""
 
 LONGEST: Final = 3600
-"""Seconds of a recording that are read at most: a small file can hold days of silence, and a model that
-listens takes memory for all of it.
+"""Seconds of sound at most. A small file can hold days of silence, and a model that listens takes memory for
+all of it; a short text can hold large numbers, which take long to say.
 """
 
 
@@ -98,16 +98,18 @@ def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: F
     except ImportError as error:
         raise missing_engine("speech", error) from error
     parts: list[Any] = []
-    length = 0
+    length, seconds = 0, 0.0
     try:
         with av.open(io.BytesIO(data), mode="r", metadata_errors="ignore", options=_OPTIONS) as container:
             resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
             for frame in itertools.chain(container.decode(audio=0), [None]):
+                # Before it is resampled: a sample that lasts a second becomes sixteen thousand.
+                seconds += 0.0 if frame is None else frame.samples / frame.sample_rate
+                if seconds > LONGEST:
+                    raise EngineRefused("invalid", f"the recording is longer than {LONGEST // 60} minutes")
                 for resampled in resampler.resample(frame):
                     parts.append(resampled.to_ndarray().reshape(-1))
                     length += parts[-1].size
-                if length > LONGEST * rate:
-                    raise EngineRefused("invalid", f"the recording is longer than {LONGEST // 60} minutes")
                 if cancelled():
                     return None
     except (av.FFmpegError, IndexError, ValueError) as error:

@@ -48,6 +48,23 @@ class Whisper:
         return WhisperModel(model)
 
 
+class _Cancelled(Exception):
+    """Nobody waits for the words any more."""
+
+
+class _Encode:
+    """The model's first step for every half minute, also for one in which nothing is said."""
+
+    def __init__(self, native: Callable[[Any], Any]) -> None:
+        self._native = native
+        self.cancelled: Callable[[], bool] = lambda: False
+
+    def __call__(self, features: Any) -> Any:
+        if self.cancelled():
+            raise _Cancelled
+        return self._native(features)
+
+
 class WhisperModel:
     """The loaded model."""
 
@@ -55,6 +72,7 @@ class WhisperModel:
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        self._encode = model.encode = _Encode(model.encode)
 
     def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
         """The words of a recording, half a minute at a time."""
@@ -62,15 +80,17 @@ class WhisperModel:
         if samples is None:
             return None
         settings: dict[str, Any] = {} if order.temperature is None else {"temperature": order.temperature}
+        self._encode.cancelled = cancelled
         heard, _ = self._model.transcribe(
             samples, language="en", initial_prompt=order.prompt, word_timestamps=order.words, **settings
         )
         segments, words = list[Span](), list[Span]()
-        for segment in heard:
-            if cancelled():
-                return None
-            segments.append(_segment(segment))
-            words += [_word(word) for word in segment.words or ()]
+        try:
+            for segment in heard:
+                segments.append(_segment(segment))
+                words += [_word(word) for word in segment.words or ()]
+        except _Cancelled:
+            return None
         return Transcribed(
             order.id,
             "".join(segment.text for segment in segments).strip(),

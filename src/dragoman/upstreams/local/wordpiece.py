@@ -15,6 +15,9 @@ _STRETCH = re.compile(r"[^ \t\n\r]+")
 _LONGEST_WORD = 100
 """Characters of a word; a longer one is unknown as a whole."""
 
+_READ = 20_000
+"""Characters of a text that are looked at: more than a model's tokens take, unless there are next to no words."""
+
 _IDEOGRAPHS = (
     (0x3400, 0x4DBF),
     (0x4E00, 0x9FFF),
@@ -40,9 +43,10 @@ class WordPiece:
         """The tokens of a text between those for its beginning and its end, `most` in all at most; and
         whether that is all of it. No more is read than is kept.
         """
-        pieces = (piece for word in _words(text) for piece in self._pieces(word))
+        pieces = (piece for word in _words(text[:_READ]) for piece in self._pieces(word))
         tokens = list(islice(pieces, most - 1))
-        return [self._begin, *tokens[: most - 2], self._end], len(tokens) < most - 1
+        whole = len(tokens) < most - 1 and not text[_READ:].strip()
+        return [self._begin, *tokens[: most - 2], self._end], whole
 
     def _pieces(self, word: str) -> list[int]:
         if len(word) > _LONGEST_WORD:

@@ -31,6 +31,7 @@ from dragoman.upstreams.local.protocol import (
     Embed,
     EngineName,
     Failed,
+    FrameTooLarge,
     Generate,
     Inspect,
     Job,
@@ -167,6 +168,8 @@ class Worker:
             self._answer(request, self._clock() - arrived)
         except EngineRefused as refusal:
             self._send(Failed(request.id, refusal.kind, refusal.message))
+        except FrameTooLarge as error:
+            self._send(Failed(request.id, "invalid", f"the embedded models answer no {error}"))
         except Exception as error:
             # Whatever one request does to an engine must not end those that wait behind it.
             log.exception("request %d failed", request.id)

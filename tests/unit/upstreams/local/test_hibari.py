@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from dragoman.upstreams.local.hibari import breaths
+from typing import Any
+
+import pytest
+
+from dragoman.upstreams.local import hibari
+from dragoman.upstreams.local.engine import EngineRefused
+from dragoman.upstreams.local.hibari import HibariModel, breaths
+from dragoman.upstreams.local.protocol import Options, Speak
+
+numpy = pytest.importorskip("numpy")
 
 
 def test_a_sentence_of_usual_length_is_left_alone() -> None:
@@ -19,3 +28,25 @@ def test_a_sentence_without_end_is_cut_between_its_words() -> None:
 
 def test_a_word_without_end_is_cut_too() -> None:
     assert [len(text) for text in breaths(["a" * 1000])] == [400, 400, 200]
+
+
+class Voice:
+    """A voice that takes ten seconds to say anything."""
+
+    sample_rate = 100
+
+    def split_sentences(self, text: str) -> list[str]:
+        return text.split()
+
+    def __call__(self, text: str, speed: float, *, seed: int) -> Any:
+        return numpy.zeros(1000)
+
+
+def test_what_takes_longer_to_say_than_sound_may_last_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hibari, "LONGEST", 20)
+    voice = HibariModel(numpy, Voice())
+    spoken = voice.answer(Speak(1, Options("v"), "9 9", "pcm"), lambda: False)
+    assert spoken is not None
+    assert len(spoken.data) == 4000
+    with pytest.raises(EngineRefused, match="longer than"):
+        voice.answer(Speak(1, Options("v"), "9 9 9", "pcm"), lambda: False)

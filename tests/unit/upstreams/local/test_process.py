@@ -16,7 +16,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from dragoman.upstreams.local import weights
+from dragoman.upstreams.local import protocol, weights
 from dragoman.upstreams.local.process import ModelProcess, _environment
 from dragoman.upstreams.local.protocol import (
     Delta,
@@ -295,6 +295,17 @@ async def test_the_engines_log_is_silent_unless_asked_for(
 async def test_a_file_that_is_no_model_fails_with_its_name(process: ModelProcess, tmp_path: Path) -> None:
     refused = failed(await run(process, ask(options=Options(str(tmp_path / "absent.gguf")))))
     assert refused.kind == "model"
+
+
+async def test_a_request_that_no_frame_holds_fails_alone(
+    process: ModelProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(protocol, "MAX_FRAME", 1000)
+        refused = failed(await run(process, ask("word " * 300)))
+    assert refused.kind == "invalid"
+    assert (await process.inspect()).models == ()
+    assert process.pid is not None
 
 
 async def test_nothing_is_loaded_where_nothing_runs(process: ModelProcess) -> None:

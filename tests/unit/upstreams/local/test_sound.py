@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import resource
 import struct
 import sys
 import wave
@@ -62,3 +63,18 @@ def test_what_is_too_long_or_silent_or_unwanted_ends_early(monkeypatch: pytest.M
         sound.samples_of(recording, 16_000)
     with pytest.raises(EngineRefused, match="no sound"):
         sound.samples_of(sound.encoded(b"", RATE, "wav"), 16_000)
+
+
+@pytest.mark.media_model
+def test_a_sample_that_lasts_a_second_takes_no_memory_for_all_of_it() -> None:
+    av, numpy = pytest.importorskip("av"), pytest.importorskip("numpy")
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as container:
+        stream = container.add_stream("pcm_u8", rate=1, layout="mono")
+        frame = av.AudioFrame.from_ndarray(numpy.zeros((1, 5000), numpy.uint8), format="u8", layout="mono")
+        frame.sample_rate = 1
+        container.mux(stream.encode(frame))
+    began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(EngineRefused, match="longer than 60 minutes"):
+        sound.samples_of(file.getvalue(), 16_000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - began < 50_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 
 import pytest
@@ -68,3 +69,10 @@ def test_the_real_vocabulary_is_read_as_its_authors_library_reads_it(text: str) 
     reference.no_padding()
     ours = WordPiece(json.loads(source)["model"]["vocab"])
     assert ours.encode(text, 10_000)[0] == reference.encode(text).ids
+
+
+def test_a_text_without_a_space_is_not_read_to_its_end() -> None:
+    began = time.process_time()
+    tokens, whole = SMALL.encode("s" * 5_000_000, 256)
+    assert ([PIECES[token] for token in tokens], whole) == (["[CLS]", "[UNK]", "[SEP]"], False)
+    assert time.process_time() - began < 1

@@ -123,6 +123,21 @@ def test_other_work_has_one_answer_and_none_once_it_is_cancelled(
     assert stage.report().models[0].context == 8
 
 
+def test_an_answer_that_no_frame_holds_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    said = stage.said.append
+    monkeypatch.setattr(
+        stage.worker, "_send", lambda answer: said(answer) if protocol.frame(answer) else None
+    )
+    monkeypatch.setattr(stage.engine, "load", lambda _options: Vectors(stage, stops=False))
+    stage.worker.take(Embed(1, Options("v", engine="minilm"), ("a",) * 20))
+    monkeypatch.setattr(protocol, "MAX_FRAME", 100)
+    stage.worker.step()
+    failed = stage.said[-1]
+    assert isinstance(failed, Failed)
+    assert failed.kind == "invalid"
+
+
 @pytest.fixture
 def gated() -> Iterator[tuple[Stage, threading.Semaphore, threading.Thread]]:
     """A worker in its own thread, whose model waits for a permit before every token."""
