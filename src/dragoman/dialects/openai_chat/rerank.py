@@ -218,7 +218,8 @@ def _usage(body: Mapping[str, Any]) -> ir.Usage | None:
     tokens = input_of(usage)
     tokens = input_of(stated.get("tokens")) if tokens is None else tokens
     for billed in (stated.get("billed_units"), usage):
-        if isinstance(billed, dict) and (units := billed.get("search_units")) is not None:
+        units = billed.get("search_units") if isinstance(billed, dict) else None
+        if type(units) is int or type(units) is float:
             return ir.Usage(input=tokens, detail={"search_units": units})
     return None if tokens is None else ir.Usage(input=tokens)
 

@@ -48,7 +48,7 @@ class HibariModel:
 
     def __init__(self, numpy: Any, voice: Any) -> None:
         self._np = numpy
-        self._voice = voice
+        self._voice: Any = voice
 
     def answer(self, order: Speak, cancelled: Callable[[], bool]) -> Spoken | None:
         """The sound of a text, sentence by sentence."""

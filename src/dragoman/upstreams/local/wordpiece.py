@@ -16,7 +16,7 @@ _LONGEST_WORD = 100
 """Characters of a word; a longer one is unknown as a whole."""
 
 _READ = 20_000
-"""Characters of a text that are looked at: more than a model's tokens take, unless there are next to no words."""
+"""Characters of a text that are looked at: more than a model's tokens take, but of texts without words."""
 
 _IDEOGRAPHS = (
     (0x3400, 0x4DBF),

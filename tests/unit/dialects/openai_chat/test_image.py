@@ -163,10 +163,12 @@ def test_a_wish_that_a_model_refuses_to_hear_is_kept_from_it(model: str) -> None
         ("url", {"b64_json": "QQ=="}, False),
         ("b64_json", {"url": "u"}, False),
         ("b64_json", {"b64_json": "QQ=="}, True),
+        ("b64_json", {"b64_json": None, "url": "u"}, False),
+        ("url", {"b64_json": "QQ==", "url": None}, False),
     ],
 )
 def test_an_answer_passes_if_it_is_what_was_asked_for(
-    wish: str | None, told: dict[str, str], passes: bool
+    wish: str | None, told: dict[str, str | None], passes: bool
 ) -> None:
     assert IMAGE.relay is not None
     wire = WireRequest("image", {"prompt": "x", "response_format": wish})

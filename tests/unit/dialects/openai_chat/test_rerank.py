@@ -104,3 +104,13 @@ def test_tokens_that_are_told_elsewhere_are_told_as_usage() -> None:
     meta = {"tokens": {"input_tokens": 7}}
     assert told({"results": [], "meta": meta})["usage"] == {"total_tokens": 7}
     assert "usage" not in told({"results": [], "meta": {"billed_units": {"search_units": 2}}})
+
+
+@pytest.mark.parametrize("units", ["1", None, [], True])
+def test_what_is_billed_in_no_number_is_not_counted(units: Any) -> None:
+    answer = {
+        "results": [{"index": 0, "relevance_score": 1}],
+        "meta": {"billed_units": {"search_units": units}},
+    }
+    response = RERANK.decode_response(Payload(encode(answer)), asked())
+    assert response.usage is None
