@@ -145,7 +145,8 @@ class WireUpstream:
         self._chat = Address(chat_url)
         self._streamed_chat = Address(stream_url or chat_url)
         self._operations: dict[Operation, dict[str, Address]] = {}
-        for operation, codec in {**dialect.asked, **dialect.operations}.items():
+        asked: dict[Operation, AnyAsking] = {**dialect.asked, **dialect.operations}
+        for operation, codec in asked.items():
             if (base := bases.get(operation, base_url)) is not None:
                 self._operations[operation] = {path: Address(base + path) for path in codec.paths}
         self._headers = [_prepared(account.headers) for account in self.accounts]
