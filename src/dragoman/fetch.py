@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
 import aiohttp
@@ -88,6 +89,23 @@ class Fetcher:
     async def read(self, named: Sequence[tuple[ir.Media, str]]) -> list[ir.Media]:
         """Media, each with its place, with their bytes, in the same order. Raises as `inline` does."""
         return await self._all(named)
+
+    async def try_read(self, named: Sequence[tuple[ir.Media, str]]) -> list[ir.Media]:
+        """The same; what cannot be read in bounds stays as it is."""
+        read = [media for media, _ in named]
+
+        async def attempt(index: int, media: ir.Media) -> None:
+            async with gate:
+                with suppress(RequestFailed):
+                    read[index] = await self._inlined(media, budget)
+
+        bounds = self._bounds
+        gate, budget = asyncio.Semaphore(bounds.at_once), _Budget(bounds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
+                for index, media in enumerate(read[: bounds.addresses]):
+                    group.create_task(attempt(index, media))
+        return read
 
     async def close(self) -> None:
         """Close the session."""

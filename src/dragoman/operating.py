@@ -225,10 +225,7 @@ class Operating:
         work = self._work
         if work.codec.fetches is None or not (reading := work.codec.fetches(response, work.job)).media:
             return response
-        try:
-            fetched: Outcome = reading.fill(await self._fetcher.read(reading.media))
-        except RequestFailed:
-            return response
+        fetched: Outcome = reading.fill(await self._fetcher.try_read(reading.media))
         return fetched
 
     def _encoded(self, upstream: WireUpstream, part: Any, start: int) -> WireRequest:

@@ -245,6 +245,15 @@ async def test_a_redirect_may_not_add_a_password() -> None:
     assert site.asked == ["/to"]
 
 
+async def test_what_cannot_be_read_keeps_nothing_else_from_being_read() -> None:
+    async with serving(bounds=Bounds(seconds=1)) as (_, url, fetcher):
+        paths = ("/pixel", "/status/404", "/slow/30", "/pixel")
+        named = [(ir.Media("image", url=url + path), "") for path in (*paths, "nowhere")]
+        read = await fetcher.try_read(named)
+    assert [one.data is not None for one in read] == [True, False, False, True, False]
+    assert read[1:3] == [media for media, _ in named[1:3]]
+
+
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 async def test_what_is_small_on_the_way_is_measured_as_it_is_read(coding: str) -> None:
     async with serving(bounds=Bounds(each=1_000_000)) as (_, url, fetcher):

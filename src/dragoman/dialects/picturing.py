@@ -149,7 +149,8 @@ def wanted(response: ir.ImageResponse, request: ir.ImageRequest) -> Reading[ir.I
     def fill(found: Sequence[ir.Media]) -> ir.ImageResponse:
         filled = list(pictures)
         for index, one in zip(at, found, strict=True):
-            filled[index] = ir.Picture(one.data, None, one.mime, pictures[index].prompt)
+            if one.data is not None:
+                filled[index] = ir.Picture(one.data, None, one.mime, pictures[index].prompt)
         return msgspec.structs.replace(response, pictures=tuple(filled))
 
     return Reading(media, fill)
