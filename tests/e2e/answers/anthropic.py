@@ -72,10 +72,9 @@ class _Speaks:
             frames.append({"type": "content_block_stop", "index": index})
         if said.die:
             return Streamed(frames, named=True, pause=said.pause, die=True)
-        last = {"output_tokens": said.output_tokens}
-        if said.reasoning_tokens:
-            last["output_tokens_details"] = self.usage["output_tokens_details"]
-        frames += [{"type": "message_delta", "delta": self.stopped, "usage": last}, {"type": "message_stop"}]
+        # Recordings since Claude 4 state all of it again here; clients count by this statement alone.
+        last = {"type": "message_delta", "delta": self.stopped, "usage": self.usage}
+        frames += [last, {"type": "message_stop"}]
         return Streamed(frames, named=True, pause=said.pause)
 
     def _blocks(self) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
