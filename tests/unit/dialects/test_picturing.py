@@ -104,6 +104,7 @@ def test_what_a_client_wants_to_have(fields: dict[str, object], reads: bool) -> 
     assert [place for _, place in reading.media] == ["data[1].url"]
     filled = reading.fill([ir.Media("image", "image/webp", "Qg==")])
     assert filled.pictures == (ir.Picture("QQ=="), ir.Picture("Qg==", None, "image/webp", "better"))
+    assert reading.fill([ir.Media("image", url="https://a/1")]) == response  # it could not be read
 
 
 @pytest.mark.parametrize(
