@@ -150,7 +150,7 @@ def _continue(gateway: Gateway, places: Places) -> list[Setting]:
 
 
 def _cline(gateway: Gateway, places: Places) -> list[Setting]:
-    """What `cline auth` writes. The extension of an editor keeps its settings where no file can be written."""
+    """What `cline auth` writes. Its extension for editors keeps its settings elsewhere."""
     settings = {
         "provider": "openai-compatible",
         "apiKey": gateway.key,

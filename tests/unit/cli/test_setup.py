@@ -48,7 +48,14 @@ def gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fake:
     monkeypatch.setattr(asking, "models", fake.models)
     monkeypatch.setattr(asking, "ask", fake.ask)
     monkeypatch.setenv("HOME", str(tmp_path))
-    moved = ("CODEX_HOME", "XDG_CONFIG_HOME", "CLAUDE_CONFIG_DIR", "GEMINI_CLI_HOME", "CONTINUE_GLOBAL_DIR")
+    moved = (
+        "CODEX_HOME",
+        "XDG_CONFIG_HOME",
+        "CLAUDE_CONFIG_DIR",
+        "GEMINI_CLI_HOME",
+        "CONTINUE_GLOBAL_DIR",
+        "CLINE_DATA_DIR",
+    )
     used = ("DRAGOMAN_API_KEY", "DRAGOMAN_URL", "OPENAI_BASE_URL", "OPENAI_API_KEY")
     clashes = [variable for client in CLIENTS.values() for variable in client.clashes]
     for name in (*moved, *used, *clashes):
@@ -135,7 +142,7 @@ def test_where_a_key_goes(run: Run) -> None:
     in_shell = {name for name, report in shown.items() if "K1" in report["environment"].values()}
     in_files = {name for name, report in shown.items() if "K1" in json.dumps(report["files"])}
     assert in_shell == {"codex", "opencode", "aider"}
-    assert in_files == {"claude-code", "gemini-cli", "continue"}
+    assert in_files == {"claude-code", "gemini-cli", "continue", "cline"}
 
 
 def test_what_was_there_is_kept_beside_it(run: Run, folder: Path) -> None:
