@@ -19,6 +19,8 @@ _LONGEST: Final = 400
 """Characters that are spoken in one breath. The voice reads a sentence at once, in time and memory that grow
 with the square of its length: a text without a full stop would take gigabytes.
 """
+_SPELLED: Final = 100
+"""The same of capitals, figures and signs, which may be words each."""
 
 
 class Hibari:
@@ -82,7 +84,9 @@ class HibariModel:
 def breaths(sentences: Sequence[str]) -> Iterator[str]:
     """The sentences, those that are too long cut between words, or within a word that is itself too long."""
     for sentence in sentences:
-        if len(sentence) <= _LONGEST:
+        prose = sum(char.islower() or char.isspace() for char in sentence)
+        longest = _LONGEST if 2 * prose >= len(sentence) else _SPELLED
+        if len(sentence) <= longest:
             yield sentence
         else:
-            yield from textwrap.wrap(sentence, _LONGEST, break_on_hyphens=False)
+            yield from textwrap.wrap(sentence, longest, break_on_hyphens=False)

@@ -30,6 +30,10 @@ def test_a_word_without_end_is_cut_too() -> None:
     assert [len(text) for text in breaths(["a" * 1000])] == [400, 400, 200]
 
 
+def test_letters_that_are_spelled_are_cut_sooner() -> None:
+    assert [len(text) for text in breaths(["W" * 250])] == [100, 100, 50]
+
+
 class Voice:
     """A voice that takes ten seconds to say anything."""
 
