@@ -252,6 +252,13 @@ _NO_CHECKS = ir.Fault(
 
 
 _STRICTNESS: list[Strict] = [False, True, "all"]
+_WISHES: dict[str, Strict] = {"0": False, "false": False, "1": True, "true": True, "all": "all"}
+_UNKNOWN_WISH = ir.Fault(
+    "invalid_request",
+    "Invalid value for the header 'x-dragoman-strict': expected 1, 0 or all.",
+    code="invalid_value",
+    param="x-dragoman-strict",
+)
 _LONGEST_MODEL = 256
 
 
@@ -272,5 +279,8 @@ def _not_granted(model: str) -> ir.Fault:
 
 
 def _stricter(header: str, strict: Strict) -> Strict:
-    """What the client wishes, or what its model demands where that is more."""
-    return max("all" if header == "all" else header == "1", strict, key=_STRICTNESS.index)
+    """What the client wishes, or what its model demands where that is more. Raises RequestFailed."""
+    wished = _WISHES.get(header.lower())
+    if wished is None:
+        raise RequestFailed(_UNKNOWN_WISH)
+    return max(wished, strict, key=_STRICTNESS.index)

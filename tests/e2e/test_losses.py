@@ -60,6 +60,19 @@ async def test_a_relay_loses_nothing(visit: Visit, provide: Provide) -> None:
     assert json.loads(answer.headers["x-dragoman-report"]) == {"losses": [], "changes": []}
 
 
+@pytest.mark.parametrize("value", ["yes", "2", ""])
+async def test_an_unknown_strictness_is_refused_before_anything_is_sent(
+    visit: Visit, provide: Provide, value: str
+) -> None:
+    answer, seen = await strictly(visit, provide, "header", value)
+    assert (answer.status, answer.error["param"], seen) == (400, "x-dragoman-strict", [])
+
+
+async def test_strictness_may_be_said_in_words(visit: Visit, provide: Provide) -> None:
+    answer, seen = await strictly(visit, provide, "header", "True", **MEANING)
+    assert (answer.status, answer.error["code"], seen) == (400, "untranslatable", [])
+
+
 async def strictly(visit: Visit, provide: Provide, how: str, value: Any, **fields: Any) -> Any:
     """The answer to a request under strictness that is stated so, and what the provider has seen."""
     provider = await provide(stubs.anthropic(Said()))

@@ -22,11 +22,9 @@ from dragoman.exchange import Exchange, Mode
 from dragoman.providers.resources import PATHS
 from dragoman.routing.route import Entry
 from dragoman.server import generate_content
-from dragoman.server.audio import AudioApi
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler, with_model
 from dragoman.server.generate_content import GenerateContentApi
-from dragoman.server.images import ImagesApi
 from dragoman.server.link import Scope
 from dragoman.server.messages import NAME, PREFIXES, VERSION_HEADER, MessagesApi
 from dragoman.server.native import NativeApi
@@ -122,13 +120,6 @@ class PathTable:
                 self._prefixes.append((before, after, "model", named))
             else:
                 self._add(before, methods)
-        inbound = partial(self._inbound, face)
-        for below, methods in (
-            *AudioApi(self._gateway, inbound).paths(),
-            *ImagesApi(self._gateway, inbound).paths(),
-        ):
-            for path in ("/v1" + below, below):
-                self._add(path, methods)
 
     def _add_messages(self) -> None:
         face = DIALECTS[NAME]

@@ -1,9 +1,8 @@
-"""Operations over HTTP whose requests and answers are JSON: vectors, judgements, rankings.
+"""Operations beside chat over HTTP, on OpenAI's paths: vectors, pictures, sound, judgements, rankings.
 
-https://platform.openai.com/docs/api-reference/embeddings,
-https://platform.openai.com/docs/api-reference/moderations; `/v1/engines/{model}/embeddings` is the address of
-old, as some clients still write it. Rankings have the paths of Cohere's clients
-(https://docs.cohere.com/v2/reference/rerank), which Jina's and vLLM's are among.
+https://platform.openai.com/docs/api-reference/embeddings, /images, /audio and /moderations there;
+`/v1/engines/{model}/embeddings` is the address of old, as some clients still write it. Rankings have the paths
+of Cohere's clients (https://docs.cohere.com/v2/reference/rerank), which Jina's and vLLM's are among.
 """
 
 from __future__ import annotations
@@ -17,21 +16,24 @@ import msgspec
 from dragoman.dialects.dialect import Operation
 from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
-from dragoman.server.endpoint import Call, Handler, with_model
+from dragoman.server.endpoint import Bodies, Call, Handler, with_model
 from dragoman.work import Inbound
 
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
 
-PATHS: Final[Mapping[str, Operation]] = {
-    "/v1/embeddings": "embed",
-    "/embeddings": "embed",
-    "/v1/moderations": "moderation",
-    "/moderations": "moderation",
-    "/v1/rerank": "rerank",
-    "/v2/rerank": "rerank",
-    "/rerank": "rerank",
+PATHS: Final[Mapping[str, tuple[Operation, Bodies]]] = {
+    "/embeddings": ("embed", "json"),
+    "/images/generations": ("image", "json"),
+    "/images/edits": ("image", "either"),
+    "/images/variations": ("image", "form"),
+    "/audio/speech": ("speech", "json"),
+    "/audio/transcriptions": ("transcription", "form"),
+    "/audio/translations": ("transcription", "form"),
+    "/moderations": ("moderation", "json"),
+    "/rerank": ("rerank", "json"),
 }
+"""What is asked for at a path, and in which kind of body. Each is served below /v1 and without it."""
 
 
 class OperationsApi:
@@ -43,13 +45,30 @@ class OperationsApi:
 
     def paths(self) -> Iterator[tuple[str, str, Mapping[str, Handler]]]:
         """What stands before and after a model's name, and the methods; nothing after where there is none."""
-        for path, operation in PATHS.items():
-            yield path, "", {"POST": Handler(partial(self._ask, operation), takes_body="json")}
+        for path, (operation, body) in PATHS.items():
+            methods = {"POST": Handler(partial(self._ask, operation, path), takes_body=body)}
+            yield path, "", methods
+            yield f"/v1{path}", "", methods
+            if operation == "rerank":
+                yield f"/v2{path}", "", methods
         yield "/v1/engines/", "/embeddings", {"POST": Handler(self._engine, takes_body="json")}
 
-    async def _ask(self, operation: Operation, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        inbound = msgspec.structs.replace(self._inbound(call), operation=operation, turn=None)
+    async def _ask(
+        self, operation: Operation, path: str, call: Call, exchange: Exchange, client: AsgiClient
+    ) -> None:
+        inbound = self._inbound(call)
+        inbound = msgspec.structs.replace(
+            inbound,
+            operation=operation,
+            path=path,
+            turn=None,
+            fields=call.form or (),
+            # A form without a field lacks what every form must have, which is found in an empty object too.
+            body=b"{}" if call.form == () else inbound.body,
+        )
+        face, heartbeat = inbound.face, self._gateway.config.server.heartbeat
+        client.streams_as(face.stream_type.encode(), face.ping, heartbeat or None)
         await self._gateway.engine.handle(exchange, inbound, client)
 
     async def _engine(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        await self._ask("embed", with_model(call), exchange, client)
+        await self._ask("embed", "/embeddings", with_model(call), exchange, client)
