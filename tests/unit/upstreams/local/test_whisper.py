@@ -33,7 +33,10 @@ class Silence:
 
 
 def test_a_silent_recording_is_left_once_it_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whisper, "samples_of", lambda data, *_: data)
+    def samples_of(data: bytes, *_: object) -> bytes:
+        return data
+
+    monkeypatch.setattr(whisper, "samples_of", samples_of)
     native = Silence()
     model = WhisperModel(native)
     order = Transcribe(1, Options("w", engine="whisper"), b"")
