@@ -125,11 +125,16 @@ def test_other_work_has_one_answer_and_none_once_it_is_cancelled(
 
 def test_an_answer_that_no_frame_holds_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage()
-    said = stage.said.append
-    monkeypatch.setattr(
-        stage.worker, "_send", lambda answer: said(answer) if protocol.frame(answer) else None
-    )
-    monkeypatch.setattr(stage.engine, "load", lambda _options: Vectors(stage, stops=False))
+
+    def send(answer: Answer) -> None:
+        protocol.frame(answer)
+        stage.said.append(answer)
+
+    def load(_: Options) -> Vectors:
+        return Vectors(stage, stops=False)
+
+    monkeypatch.setattr(stage.worker, "_send", send)
+    monkeypatch.setattr(stage.engine, "load", load)
     stage.worker.take(Embed(1, Options("v", engine="minilm"), ("a",) * 20))
     monkeypatch.setattr(protocol, "MAX_FRAME", 100)
     stage.worker.step()
