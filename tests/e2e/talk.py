@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Target
+from dragoman.dialects.gemini.parts import SKIP_SIGNATURE
 from dragoman.dialects.loss import Report
 from dragoman.dialects.table import DIALECTS
 from dragoman.testing import corpus
@@ -263,6 +265,10 @@ _CAMEL = {
 }
 
 
+_STANDS_IN = frozenset({SKIP_SIGNATURE, b64encode(SKIP_SIGNATURE.encode()).decode()})
+"""What clients put in the place of a signature of calls that the model did not make; it need not return."""
+
+
 def _gemini_said(message: Wire) -> list[Wire]:
     return [{_CAMEL.get(key, key): value for key, value in part.items()} for part in message["parts"]]
 
@@ -270,6 +276,8 @@ def _gemini_said(message: Wire) -> list[Wire]:
 def _gemini_told(parts: list[Wire]) -> Told:
     def tell(part: Wire) -> tuple[Any, ...] | None:
         seal = part.get("thoughtSignature")
+        if seal in _STANDS_IN:
+            seal = None
         if "functionCall" in part:
             return ("call", (part["functionCall"]["name"], part["functionCall"].get("args") or {}), seal)
         if part.get("thought"):
