@@ -1,8 +1,8 @@
 """Operations beside chat over HTTP, on OpenAI's paths: vectors, pictures, sound, judgements, rankings.
 
-https://platform.openai.com/docs/api-reference/embeddings, /images, /audio and /moderations there;
-`/v1/engines/{model}/embeddings` is the address of old, as some clients still write it. Rankings have the paths
-of Cohere's clients (https://docs.cohere.com/v2/reference/rerank), which Jina's and vLLM's are among.
+https://platform.openai.com/docs/api-reference/embeddings, and images, audio and moderations there;
+`/v1/engines/{model}/embeddings` is the address of old, as some clients still write it. Rankings have the
+paths of Cohere's clients (https://docs.cohere.com/v2/reference/rerank), which Jina's and vLLM's are among.
 """
 
 from __future__ import annotations
