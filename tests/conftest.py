@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from importlib import metadata
 from pathlib import Path
 
@@ -25,6 +26,10 @@ for name in list(os.environ):
         del os.environ[name]
 # Official clients honour proxies; what the tests talk to listens on loopback.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
+
+# What runs in the background of a shell ignores Ctrl-C, and so do its children, whom tests stop in that way.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # `ci` takes the same examples every time, so that a red run is red again; `explore` looks for new ones:
 # make test ARGS=--hypothesis-profile=explore
