@@ -45,7 +45,7 @@ models: $(RUN)  ## install embedded embeddings, speech and transcription, about 
 	@$(PY) scripts/install.py models
 
 test: $(DEV) $(NODE)  ## run every test but the long ones (ARGS='-k sse')
-	@$(PY) -m pytest -q -n auto --durations=10 $(ARGS)
+	@$(PY) -m pytest -q -n auto --dist worksteal --durations=10 $(ARGS)
 
 check: check-format check-lint check-types check-layers check-docs check-locks check-tree  ## style, types, layers, docs, locks
 	@echo "check: all fine"
