@@ -8,7 +8,7 @@ hold is kept, found again by what it does send, and put where it was:
     an answer without          by the conversation before it and its text
     a picture of an answer     by its bytes, because protocols of items bring it in a message of its own
 
-A call whose id anybody might count is found in its conversation alone.
+A call whose id anybody might count, or that comes back without one, is found in its conversation alone.
 
 Keys and digests are made with the vault's secret and the tenant's name: one tenant's keys are no keys of
 another. Only what stands as it was answered gets its seal, and only the model that issued a seal gets it
@@ -54,7 +54,8 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """One block of an answer, in its place: whole what no client of another protocol can hold (thinking, and
     what the provider's own tools did), of the others what tells them and their seal.
 
-    size: characters of a text. native: as the answer's own protocol writes it.
+    size: characters of a text. native: as the answer's own protocol writes it. bare: the digest of a call
+    as clients send it that drop ids.
     """
 
     kind: Literal["thinking", "text", "call", "media", "native"]
@@ -63,6 +64,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     sealed: ir.Sealed | None = None
     thinking: ir.Thinking | None = None
     native: ir.Native | None = None
+    bare: bytes = b""
 
     @property
     def whole(self) -> ir.Block | None:
@@ -262,7 +264,8 @@ def entry(
     if not says or not any(piece.matters for piece in pieces):
         return None  # providers refuse a message of thinking alone
     calls = _calls(blocks)
-    keys = [marks.called(before, call, marks.call(call)) for call in calls] + _names(calls, marks)
+    told = [*calls, *map(_bare, calls)]
+    keys = [marks.called(before, call, marks.call(call)) for call in told] + _names(calls, marks)
     keys = keys or [marks.said(before, _text(blocks))]
     keys += [piece.digest for piece in pieces if piece.kind == "media" and piece.sealed is not None]
     return keys, _pack(Kept(scope, tuple(pieces), before))
@@ -277,7 +280,7 @@ def _piece(
     if isinstance(block, ir.Text):
         return Piece("text", _digest(block, marks), len(block.text), block.sealed)
     if _is_call(block):
-        return Piece("call", marks.call(block), sealed=block.sealed)
+        return Piece("call", marks.call(block), sealed=block.sealed, bare=marks.call(_bare(block)))
     if isinstance(block, ir.Media):
         return Piece("media", _digest(block, marks), sealed=block.sealed)
     if native is not None and _is_provided(block):
@@ -312,6 +315,11 @@ def _is_call(block: ir.Block) -> TypeGuard[ir.ToolCall]:
 
 def _calls(blocks: Iterable[ir.Block]) -> list[ir.ToolCall]:
     return [block for block in blocks if _is_call(block)]
+
+
+def _bare(call: ir.ToolCall) -> ir.ToolCall:
+    """The call as clients send it that drop ids (Ollama's, Gemini's)."""
+    return replace(call, id=None)
 
 
 def _names(calls: Iterable[ir.ToolCall], marks: Marks) -> list[bytes]:
@@ -432,6 +440,8 @@ class _Memory:
         for place, piece in enumerate(kept.pieces):
             tells = piece.digest if piece.thinking is None else piece.thinking.sealed
             self._places.setdefault(tells, deque()).append(place)
+            if piece.bare not in {b"", tells}:
+                self._places.setdefault(piece.bare, deque()).append(place)
 
     @property
     def lacks(self) -> bool:

@@ -381,6 +381,56 @@ def test_a_call_with_an_id_of_its_own_is_known_anywhere(call_id: str) -> None:
     assert memory.recalled(conversation([call("g", "{}", call_id)])).losses
 
 
+WITHOUT_IDS: dict[str, list[ir.Block]] = {
+    "one call": [thinking("1"), call()],
+    "two calls": [thinking("1"), call(), thinking("2"), call("g", "{}", ID + "2", sealed=seal("3"))],
+    "two calls alike": [call(call_id=ID + "1", sealed=seal("1")), call(call_id=ID + "2", sealed=seal("2"))],
+}
+
+
+def dropped(blocks: Sequence[ir.Block]) -> list[ir.Block]:
+    """The blocks, the ids of calls dropped."""
+    return [replace(block, id=None) if isinstance(block, ir.ToolCall) else block for block in blocks]
+
+
+def without_ids(blocks: Sequence[ir.Block]) -> list[ir.Block]:
+    """What a client sends back that drops the ids of calls, as Ollama's do."""
+    return dropped(spoken(blocks))
+
+
+@pytest.mark.parametrize("answer", WITHOUT_IDS.values(), ids=list(WITHOUT_IDS))
+def test_calls_that_come_back_without_ids_are_known_in_their_conversation(answer: list[ir.Block]) -> None:
+    memory = Memory()
+    memory.answered(answer)
+    sent = without_ids(answer)
+    recalled = memory.recalled(conversation(sent))
+    assert [
+        replace(block, id=None) if isinstance(block, ir.ToolCall) else block for block in answer
+    ] == blocks(recalled)
+    assert not recalled.losses
+    other = conversation(sent, asked=[ir.Message("user", (ir.Text("What else?"),))])
+    assert memory.recalled(other).request is other
+
+
+def test_a_later_answer_to_a_history_without_ids_comes_back_too() -> None:
+    """Each answer is told by a conversation that lacks the ids of the calls before it."""
+    memory = Memory()
+    first: list[ir.Block] = [thinking("1"), call()]
+    second: list[ir.Block] = [thinking("2"), call(call_id=ID + "2")]
+    memory.answered(first)
+    memory.answered(second, conversation(without_ids(first)))
+    recalled = memory.recalled(conversation(without_ids(first), without_ids(second)))
+    assert recalled.messages == {1, 3}
+    assert blocks(recalled, 1)[0] == thinking("1")
+    assert blocks(recalled, 3)[0] == thinking("2")
+
+
+def test_a_changed_call_without_an_id_gets_nothing() -> None:
+    """Nothing tells which call it was, so it is no loss either."""
+    recalled = there_and_back([thinking("1"), call()], without_ids([call(arguments='{"a":2}')]))
+    assert (recalled.messages, list(recalled.losses)) == (frozenset(), [])
+
+
 def test_a_seal_of_the_clients_own_stays_and_the_rest_comes_back() -> None:
     """Some clients bring the seals of calls (`extra_content`), and thinking or empty texts of none."""
     answer: list[ir.Block] = [thinking("1"), call(sealed=seal("2")), ir.Text("", sealed=seal("3"))]
