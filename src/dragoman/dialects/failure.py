@@ -1,7 +1,7 @@
 """What error answers have in common: every vendor's body shape, delays, statuses, and what must be cut out.
 
 A dialect adds its own codes and message patterns. Bodies are read as loosely as vendors write them;
-texts are cut and cleaned, because they may end up before a client.
+texts are cut, and all are cleaned, because they may end up before a client.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from dragoman.ir import Fault, Kind
+from dragoman.wire.json import reworded
 
 _MAX_TEXT = 500
 _MAX_MESSAGE = 4000
@@ -62,8 +63,9 @@ def blame_of(kind: Kind) -> Literal["client", "upstream", "gateway"]:
 class Body(msgspec.Struct, frozen=True):
     """What an error body says.
 
-    message: cleaned, never empty. type, code: as stated, integers as text. param: the field at fault.
-    rest: the error object's other members. outer: the members beside the error object.
+    No text in it holds a credential. message: cut, never empty. type, code: as stated, integers as text.
+    param: the field at fault. rest: the error object's other members. outer: the members beside the error
+    object.
     """
 
     message: str
@@ -78,11 +80,12 @@ def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave n
     """Any vendor's error body: JSON in a dozen shapes, HTML, plain text or nothing."""
     if isinstance(body, bytes):
         try:
-            value: Any = msgspec.json.decode(body)
+            told: Any = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return Body(_text(body.decode(errors="replace"), fallback, _MAX_TEXT))
     else:
-        value = body
+        told = body
+    value = reworded(told, redact)  # any member may end up before a client or in a log
     if isinstance(value, list) and value:
         value = value[0]
     if not isinstance(value, dict):

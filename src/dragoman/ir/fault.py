@@ -61,11 +61,12 @@ STATUS: dict[Kind, int] = {
 class Fault(Value, frozen=True):
     """One failure, in no dialect's words.
 
-    kind: what went wrong, the field that everything branches on. message: for a person, without
-    credentials. code: machine-readable, in OpenAI's words where it has one. param: the request's field
+    No field holds a credential. kind: what went wrong, the field that everything branches on. message: for a
+    person. code: machine-readable, in OpenAI's words where it has one. param: the request's field
     at fault (`messages[0].content`). type: the upstream's own error type, as stated. status: the
     HTTP status that the upstream gave, None when it was not an HTTP answer. retry_after: seconds.
-    blame: who has to change something for it to work.
+    blame: who has to change something for it to work. extra: by dialect, what else the
+    upstream stated.
     """
 
     kind: Kind

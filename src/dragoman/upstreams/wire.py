@@ -33,7 +33,7 @@ from dragoman.transport import Answer, Transport
 from dragoman.upstreams import hops
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
-from dragoman.wire.json import decode_object, encode
+from dragoman.wire.json import decode_object, encode, reworded
 from dragoman.wire.jsonarray import JSONArraySplitter
 from dragoman.wire.multipart import Pieces, content_type, written
 from dragoman.wire.ndjson import NDJSONSplitter
@@ -41,8 +41,8 @@ from dragoman.wire.sse import SSESplitter
 
 _TELLING = 8
 """Characters that a secret has at least. Shorter header values ("eu") are none, and part of many words."""
-_TOLD = ("message", "code", "param", "type")
-"""What of a fault is a provider's to word."""
+_OURS = frozenset({"kind", "blame"})
+"""What of a fault is not a provider's to word."""
 
 
 _MOST_MET = 1024
@@ -80,10 +80,18 @@ class Account(msgspec.Struct, frozen=True):
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
         """The fault without these secrets, should it repeat one. more: others of the call."""
-        told = {name: text for name in _TOLD if isinstance(text := getattr(fault, name), str)}
-        for secret in (*self.secrets, *more):
-            if len(secret) >= _TELLING:
-                told = {name: text.replace(secret, "[redacted]") for name, text in told.items()}
+        secrets = [one for one in (*self.secrets, *more) if len(one) >= _TELLING]
+
+        def hide(text: str) -> str:
+            for secret in secrets:
+                text = text.replace(secret, "[redacted]")
+            return text
+
+        told = {
+            name: reworded(getattr(fault, name), hide)
+            for name in fault.__struct_fields__
+            if name not in _OURS
+        }
         return msgspec.structs.replace(fault, **told)
 
 
@@ -290,7 +298,7 @@ class WireUpstream:
         return RequestFailed(fault)
 
     def discreet(self, fault: ir.Fault, call: Call) -> ir.Fault:
-        """The fault without the secrets that the call carried, should its message repeat one."""
+        """The fault without the secrets that the call carried, should it repeat one."""
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
     async def complete(self, request: ir.Request, call: Call) -> ir.Response:

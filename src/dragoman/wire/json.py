@@ -18,7 +18,7 @@ JSON" without saying where. What msgspec leaves open is closed here, for both di
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import accumulate
 from math import isinf
@@ -130,6 +130,21 @@ def encode(value: Any) -> bytes:
 def encode_head(head: Mapping[str, Any]) -> bytes:
     """An object whose values are raw bytes (`msgspec.Raw`), which stay as they are, or values to encode."""
     return encode(head)
+
+
+def reworded(value: Any, change: Callable[[str], str], depth: int = MAX_DEPTH) -> Any:
+    """A decoded value with each of its texts, names of members too, as `change` makes it. What lies deeper
+    than depth levels is left out.
+    """
+    if isinstance(value, str):
+        return change(value)
+    if not isinstance(value, dict | list):
+        return value
+    if not depth:
+        return None
+    if isinstance(value, list):
+        return [reworded(one, change, depth - 1) for one in value]
+    return {change(name): reworded(one, change, depth - 1) for name, one in value.items()}
 
 
 def refuse_case_variants(keys: Iterable[str], known: frozenset[str]) -> None:

@@ -17,6 +17,7 @@ from dragoman.dialects.failure import (
     retry_after,
     retry_headers,
 )
+from dragoman.dialects.table import DIALECTS
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,31 @@ def test_a_decoded_body_is_read_too_and_long_messages_are_cut_once() -> None:
 def test_credentials_are_cut_out_and_nothing_else(text: str, clean: str) -> None:
     assert redact(text) == clean
     assert redact(clean) == clean
+
+
+def test_no_member_of_a_body_tells_a_credential() -> None:
+    key, hidden = "sk-proj-0123456789", "[redacted]"
+    nested: Any = key
+    for _ in range(500):
+        nested = [nested]
+    error = {"message": key, "type": key, "code": key, "param": key, key: [{"seen": key}], "deep": nested}
+    said = read_body(msgspec.json.encode({"error": error, "trace": {"key": key}}))
+    assert (said.message, said.type, said.code, said.param) == (hidden, hidden, hidden, hidden)
+    assert said.rest[hidden] == [{"seen": hidden}]
+    assert said.outer == {"trace": {"key": hidden}}
+    assert key not in repr(said)
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+@pytest.mark.parametrize("name", sorted(DIALECTS))
+def test_no_face_shows_what_a_provider_repeats_of_a_credential(name: str, status: int) -> None:
+    key = "sk-proj-0123456789"
+    details = [{"@type": "type.googleapis.com/google.rpc.Help", "links": [{"url": f"https://x/?key={key}"}]}]
+    error = {"message": "m", "details": details, "innererror": {"key": key}, "failed_generation": key}
+    fault = DIALECTS[name].decode_error(status, {}, msgspec.json.encode({"error": error, "request_id": key}))
+    for face in DIALECTS.values():
+        _, headers, body = face.encode_error(fault, None)
+        assert key not in f"{headers} {body!r}"
 
 
 @pytest.mark.parametrize(

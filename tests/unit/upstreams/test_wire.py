@@ -118,3 +118,6 @@ def test_what_a_provider_repeats_of_a_credential_is_told_to_nobody() -> None:
     assert (said.message, said.code, said.param) == ("[redacted] in eu", "[redacted]", "[redacted]")
     assert said.type == "a [redacted]"
     assert account.discreet(ir.Fault("upstream", "no code")).code is None
+    extra = {"anthropic": {"sk-0123456789": [{"seen": "more-456 in eu"}, 7, None]}}
+    said = account.discreet(ir.Fault("upstream", "m", extra=extra), ["more-456"])
+    assert said.extra == {"anthropic": {"[redacted]": [{"seen": "[redacted] in eu"}, 7, None]}}
