@@ -1,5 +1,6 @@
 """One gateway for all tests of a module, before strict providers of four protocols, Ollama's own among them,
-that answer what they are asked: a prompt is said again, `Weather` calls a tool, `Think` thinks.
+that answer what they are asked: a prompt is said again, `Weather` calls a tool once (`carefully`: after a
+thought), `Think` thinks.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ EMBEDDERS = {
 }
 EVERY = pytest.mark.parametrize("dialect", list(MODELS))
 SHARED = pytest.mark.asyncio(loop_scope="module")
+SEALS = {"anthropic": "RXJjQkNrZ0lDeEFC+/8=", "gemini": "CrEBAVuKwJx+/w=="}
 WEATHER = ("call_1", "get_weather", '{"city":"Paris"}')
 
 
@@ -77,10 +79,12 @@ def _answer(dialect: str, seen: Seen) -> Answer:
     if "mbed" in seen.path:
         return _VECTORS[dialect](seen)
     sent = Sent(dialect, seen)
-    prompt = "".join(next(texts for role, texts in sent.turns if role == "user"))
+    prompts = ["".join(texts) for role, texts in sent.turns if role == "user"]
+    prompt = prompts[0]
     said = Said(prompt)
-    if prompt.startswith("Weather") and not sent.results:
-        said = Said("", (WEATHER,))
+    if sent.results < sum(one.startswith("Weather") for one in prompts):
+        thought = {"thought": "I look.", "seal": SEALS[dialect]} if "carefully" in prompt else {}
+        said = Said("", (WEATHER,), **thought)
     elif prompt.startswith("Think"):
         said = Said("Done.", thought="Well…", seal="c2VhbA==")
     script = {**DIALECTS, "ollama": ollama}[dialect](said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import time
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.embeddings.providers import LENGTH, expected
-from tests.e2e.ollama.conftest import EMBEDDERS, EVERY, MODELS, SHARED, Stage
+from tests.e2e.ollama.conftest import EMBEDDERS, EVERY, MODELS, SEALS, SHARED, Stage
 
 pytestmark = SHARED
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -56,24 +57,33 @@ async def test_a_stream(client: Any, dialect: str) -> None:
     assert parts[-1].eval_count == 7
 
 
+def get_weather(city: str) -> str:
+    """The weather in a city.
+
+    Args:
+        city: its name
+    """
+    return f"Sunny in {city}"
+
+
+async def called(
+    client: Any, dialect: str, messages: list[Any], *, stream: bool, **options: Any
+) -> ollama.Message:
+    """The answer that calls the tool."""
+    options |= {"tools": [get_weather]}
+    if not stream:
+        whole: ollama.Message = (await client.chat(MODELS[dialect], messages, **options)).message
+        return whole
+    chunks = await client.chat(MODELS[dialect], messages, stream=True, **options)
+    calls = [call async for chunk in chunks for call in chunk.message.tool_calls or ()]
+    return ollama.Message(role="assistant", tool_calls=calls)
+
+
 @EVERY
 @pytest.mark.parametrize("stream", [False, True])
 async def test_tools_and_their_results(stage: Stage, client: Any, dialect: str, stream: bool) -> None:
-    def get_weather(city: str) -> str:
-        """The weather in a city.
-
-        Args:
-            city: its name
-        """
-        return f"Sunny in {city}"
-
     messages: list[Any] = asked("Weather in Paris?")
-    if stream:
-        chunks = await client.chat(MODELS[dialect], messages, tools=[get_weather], stream=True)
-        calls = [call async for chunk in chunks for call in chunk.message.tool_calls or ()]
-        first = ollama.Message(role="assistant", tool_calls=calls)
-    else:
-        first = (await client.chat(MODELS[dialect], messages, tools=[get_weather])).message
+    first = await called(client, dialect, messages, stream=stream)
     (call,) = first.tool_calls or ()
     assert call.function.name == "get_weather"
     assert call.function.arguments == {"city": "Paris"}
@@ -82,6 +92,19 @@ async def test_tools_and_their_results(stage: Stage, client: Any, dialect: str, 
     answer = await client.chat(MODELS[dialect], messages, tools=[get_weather])
     assert answer.message.content == "Weather in Paris?"
     assert stage.sent(dialect).results == 1
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "gemini"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_thoughts_return_to_their_origin(stage: Stage, client: Any, dialect: str, stream: bool) -> None:
+    """This client drops the ids of calls, and knows no signatures."""
+    messages: list[Any] = asked(f"Weather in Paris, carefully{'!' * stream}")
+    for turn in range(2):  # the second call is told by a history that holds the first
+        first = await called(client, dialect, messages, stream=stream, think=True)
+        messages += [first, {"role": "tool", "tool_name": "get_weather", "content": "Sunny"}]
+        answer = await client.chat(MODELS[dialect], messages, tools=[get_weather], think=True)
+        assert json.dumps(stage.sent(dialect).body).count(SEALS[dialect]) == turn + 1
+        messages += [answer.message, *asked("Weather of tomorrow, carefully")]
 
 
 @pytest.mark.parametrize("dialect", ["anthropic", "gemini"])
