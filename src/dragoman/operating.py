@@ -47,6 +47,7 @@ NAMES: Final[dict[Operation, str]] = {
 }
 """What people call the operations."""
 _SOUND: Final = ("audio/", "application/octet-stream")
+_DONE: Final = b"[DONE]"
 _FAILED: Final = 502
 """The status of a failure that is told where none can be stated."""
 
@@ -76,6 +77,8 @@ class Operating:
         self._record = record
         self._relayed = relayed
         self._now = now
+        self._ends = (_DONE, *(f'"{word}"'.encode() for word in work.codec.ends))
+        self._ended = False
 
     async def run(self) -> None:
         """Ask, and deliver the answer. Raises RequestFailed."""
@@ -151,7 +154,8 @@ class Operating:
 
     async def _events(self, answer: Answer) -> AsyncGenerator[bytes, None]:
         """A stream's whole events, from the first that says something. They are looked at for what they tell
-        of usage and failure; what came before a failure in the same read is part of the answer.
+        of usage, failure and their end; what came before a failure in the same read is part of the answer.
+        Raises RequestFailed, WireError.
         """
         cutter, splitter = SSECutter(), SSESplitter()
         spoke = False
@@ -169,9 +173,12 @@ class Operating:
                 yield b"".join(good)
             if failed is not None:
                 raise failed
-        for event in cutter.close():
-            if self._seen([*splitter.feed(event), *splitter.close()]):
-                yield event + b"\n\n"
+        rest = b"".join(cutter.close())
+        told = self._seen([*splitter.feed(rest), *splitter.close()])
+        if (spoke or told) and self._work.streams and not self._ended:  # a vendor's own ends in its own way
+            raise RequestFailed(_BROKEN)
+        if told:
+            yield rest + b"\n\n"
 
     def _seen(self, frames: Sequence[bytes]) -> bool:
         """Whether there are any. Raises RequestFailed where one tells a failure."""
@@ -180,6 +187,7 @@ class Operating:
         assert relay is not None
         for frame in frames:
             work.exchange.usage = relay.seen(frame) or work.exchange.usage
+            self._ended = self._ended or any(word in frame for word in self._ends)
             if isinstance(frame, ErrorFrame):  # in other words than the codec knows
                 raise RequestFailed(work.face.decode_error(_FAILED, {}, frame))
         return bool(frames)
@@ -341,6 +349,15 @@ def lacking(operation: Operation) -> ir.Fault:
         code="unsupported_value",
         param="model",
     )
+
+
+_BROKEN: Final = ir.Fault(
+    "upstream",
+    "The provider's stream broke off before the answer was complete.",
+    code="stream_broken",
+    blame="upstream",
+)
+"""What becomes of a stream that ends without its last event."""
 
 
 def _no_endpoint(operation: Operation) -> ir.Fault:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, runtime_checkable
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 import msgspec
 
@@ -25,9 +25,15 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.wire.multipart import Form
 
-Operation = Literal["chat", "embed", "image", "speech", "transcription", "moderation", "rerank", "models"]
+Operation = Literal[
+    "chat", "count", "embed", "image", "speech", "transcription", "moderation", "rerank", "models"
+]
 """One thing that an endpoint does. "chat" is what models are mostly asked for, and has codecs of its own; the
-others are one request and one answer each, see `Codec`. "models" lists them."""
+others are one request and one answer each, see `Codec`. "count" tells the tokens of a chat request's prompt.
+"models" lists them."""
+
+PROMPTED: Final[frozenset[Operation]] = frozenset({"chat", "count"})
+"""The operations whose request is one of chat, and becomes what chat's stages make of it."""
 
 
 Feature = Literal["schema", "json", "custom_tools", "forced_thinking", "namespaces", "builtins"]
@@ -274,6 +280,10 @@ def _always(_: WireRequest, __: Quirks) -> bool:
     return True
 
 
+def _as_it_is(wire: WireRequest) -> WireRequest:
+    return wire
+
+
 def _whole(request: AskedT, _: str) -> Iterable[tuple[int, AskedT]]:
     return ((0, request),)
 
@@ -289,7 +299,8 @@ class Asking(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=Tru
     the requests that a provider must be asked one after another, because one of its requests holds less, each
     with the place where its inputs begin in the whole, by the upstream's name of the model. join: one answer
     of theirs. reads: what of a request its providers do not read at its address; None = they read everything.
-    The rest as in `Dialect`.
+    sent: what is sent of a request to which the configuration has added what it adds to every one. The rest as
+    in `Dialect`.
     """
 
     paths: tuple[str, ...]
@@ -298,6 +309,7 @@ class Asking(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=Tru
     parts: Callable[[AskedT, str], Iterable[tuple[int, AskedT]]] = _whole
     join: Callable[[Sequence[OutcomeT], AskedT, str], OutcomeT] = _only
     reads: Callable[[AskedT], Reading[AskedT]] | None = None
+    sent: Callable[[WireRequest], WireRequest] = _as_it_is
 
 
 class Codec(Asking[AskedT, OutcomeT], Generic[AskedT, OutcomeT], frozen=True, kw_only=True):
@@ -305,7 +317,8 @@ class Codec(Asking[AskedT, OutcomeT], Generic[AskedT, OutcomeT], frozen=True, kw
 
     model: the name that is asked for. locate: a place in IR terms to a JSON path of the request. relay: None
     = even its own dialect is translated. streams: whether a request asks for a stream. encode_stream: a whole
-    answer as the events of one, for clients that asked for one; None = its clients never do. passes: whether
+    answer as the events of one, for clients that asked for one; None = its clients never do. ends: the types
+    of the events that a stream ends with; one without any of them has broken off. passes: whether
     a vendor with these quirks takes a request as it is. flows: whether a whole answer is sound, which passes
     as it comes; so do events, for which a vendor may have its own word. fetches: what of an answer its client
     wants to have and the provider only named by its address; what cannot be read stays named. The rest as in
@@ -321,6 +334,7 @@ class Codec(Asking[AskedT, OutcomeT], Generic[AskedT, OutcomeT], frozen=True, kw
     relay: OperationRelay | None = None
     streams: Callable[[WireRequest], bool] = _never
     encode_stream: Callable[[OutcomeT, OperationReply[AskedT]], bytes] | None = None
+    ends: tuple[str, ...] = ()
     passes: Callable[[WireRequest, Quirks], bool] = _always
     flows: bool = False
     fetches: Callable[[OutcomeT, AskedT], Reading[OutcomeT]] | None = None

@@ -395,6 +395,24 @@ async def test_half_an_event_is_no_part_of_a_stream_that_breaks_off(stage: Stage
     assert told.raw.startswith(DELTA + b"event: error\ndata: {")
 
 
+@pytest.mark.parametrize("events", [[DELTA], [DELTA, DELTA[:30]], [DELTA + b": the end\n\n"]])
+async def test_words_without_their_last_event_have_broken_off(stage: Stage, events: list[bytes]) -> None:
+    stage.says("openai_chat", Streamed(events))
+    told = await stage.write_down(**HEAR, stream="true")
+    assert told.raw.startswith(DELTA)
+    assert b"data: {" not in told.raw.removeprefix(DELTA).partition(b"event: error")[0]
+    assert json.loads(told.raw.rpartition(b"event: error\ndata: ")[2])["error"]["code"] == "stream_broken"
+    assert stage.exchanges[-1].end == "upstream/stream/stream_broken"
+
+
+async def test_sound_without_its_last_event_has_broken_off(stage: Stage) -> None:
+    delta = b'data: {"type": "speech.audio.delta", "audio": "AAAA"}\n\n'
+    stage.says("openai_chat", Streamed([delta]))
+    said = await stage.speak(**SAY, stream_format="sse")
+    assert said.raw.startswith(delta)
+    assert json.loads(said.raw.rpartition(b"event: error\ndata: ")[2])["error"]["code"] == "stream_broken"
+
+
 async def test_the_last_event_may_lack_its_blank_line(stage: Stage) -> None:
     stage.says("openai_chat", Streamed([DELTA + b"data: [DONE]"]))
     told = await stage.write_down(**HEAR, stream="true")

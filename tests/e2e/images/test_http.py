@@ -240,6 +240,14 @@ async def test_a_failure_in_a_stream_is_told_in_band(stage: Stage) -> None:
     assert stage.exchanges[-1].fault is not None
 
 
+async def test_a_stream_without_its_picture_has_broken_off(stage: Stage) -> None:
+    partial = {"type": "image_generation.partial_image", "b64_json": CODED[0], "partial_image_index": 0}
+    stage.says("openai_chat", Streamed([partial], named=True))
+    told = await stage.ask("generations", model="openai_chat/m", stream=True, **PROMPT)
+    assert [event["type"] for event in events(told)] == [partial["type"], "error"]
+    assert stage.exchanges[-1].end == "upstream/stream/stream_broken"
+
+
 async def test_an_error_inside_of_an_answer(stage: Stage) -> None:
     stage.says("openai_chat", Whole({"error": {"message": "No.", "type": "invalid_request_error"}}))
     told = await stage.ask("generations", model="openai_chat/m", **PROMPT)

@@ -333,6 +333,7 @@ IMAGE: Final = Codec(
     relay=Relay(),
     streams=streams,
     encode_stream=encode_stream,
+    ends=("image_generation.completed", "image_edit.completed"),
     passes=passes,
     fetches=wanted,
     join=joined,

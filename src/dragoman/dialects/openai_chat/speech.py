@@ -241,5 +241,6 @@ SPEECH: Final = Codec(
     flows=True,
     streams=streams,
     encode_stream=encode_stream,
+    ends=("speech.audio.done",),
     join=counted,
 )

@@ -224,4 +224,5 @@ TRANSCRIPTION: Final = Codec(
     relay=Relay(),
     streams=streams,
     encode_stream=encode_stream,
+    ends=("transcript.text.done", "transcription.done"),
 )
