@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
+from dragoman.counting import count
 from dragoman.dialects.capabilities import refuse
 from dragoman.dialects.defaults import opens_with_system, with_defaults
-from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.dialect import PROMPTED, WireRequest
 from dragoman.dialects.forms import texts
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
@@ -61,6 +62,13 @@ class Engine:
                 self._allow(work)
                 self._make_room(work)
                 self._hold_to_form(work)
+            elif work.operation == "count":
+                await self._before(work)
+                self._allow(work)
+                work.client = client  # nothing is kept of what is only counted
+                await count(runtime, work)
+                exchange.phase = "done"
+                return
             else:
                 self._keep_able(work)
             if work.turn is None or await work.turn.admitted(work):
@@ -71,16 +79,6 @@ class Engine:
         except Exception:
             log.exception("exchange %s failed", exchange.id)
             await self._fail(work, _INTERNAL)
-
-    async def understood(self, exchange: Exchange, inbound: Inbound, client: Client) -> Work:
-        """A request that is decoded, expanded and routed, to be looked at. Raises RequestFailed."""
-        work = Work(exchange, inbound, client, now=self._runtime.seams.now)
-        self._decode(work)
-        await self._expand(work)
-        self._route(work)
-        await self._before(work)
-        work.deployment = work.route.deployments[0]
-        return work
 
     # Stages ------------------------------------------------------------------------------------------
 
@@ -105,7 +103,12 @@ class Engine:
                 headers=work.passed_headers,
                 fields=inbound.fields,
             )
-            codec.check(work.wire)
+            try:
+                codec.check(work.wire)
+            except WireError:
+                if not work.reread():
+                    raise
+                work.face.check(work.wire)
             model, streamed = work.asked
             _check_model(model)
         except WireError as error:
@@ -136,7 +139,7 @@ class Engine:
             raise RequestFailed(_not_granted(route.asked))
         wished = work.inbound.headers.get("x-dragoman-strict")
         work.strict = route.strict if wished is None else _stricter(wished, route.strict)
-        if work.operation == "chat":
+        if work.operation in PROMPTED:
             self._fill_in(work)
 
     def _fill_in(self, work: Work) -> None:

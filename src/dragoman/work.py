@@ -14,9 +14,18 @@ from typing import Any, Protocol
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import AnyCodec, Dialect, Framing, Operation, Reply, WireRequest
+from dragoman.dialects.dialect import (
+    PROMPTED,
+    AnyCodec,
+    Dialect,
+    Framing,
+    Operation,
+    Reply,
+    WireRequest,
+)
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
+from dragoman.dialects.table import READINGS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.routing.route import Deployment, Route, Strict, deep_merge
@@ -176,7 +185,7 @@ class Work:
 
     @property
     def operation(self) -> Operation:
-        """What is asked for. Of what follows, `request` and what is made of it are chat's."""
+        """What is asked for. Of what follows, `request` and what is made of it are of the prompted ones."""
         return self.inbound.operation
 
     @property
@@ -187,6 +196,8 @@ class Work:
     @property
     def job(self) -> Any:
         """The operation's request in IR terms, decoded when it is first needed: a plain relay never does."""
+        if self.operation in PROMPTED:
+            return self.request
         if self._job is None:
             try:
                 self._job = self.codec.decode_request(self.wire)
@@ -200,6 +211,16 @@ class Work:
         if self.operation != "chat":
             return self.codec.model(self.wire), self.codec.streams(self.wire)
         return self.brief.model, self.brief.stream
+
+    def reread(self) -> bool:
+        """Whether the body, which the face refuses, is of another form that is known to come to its path. It is
+        read in that from now on.
+        """
+        reading = READINGS.get(self.face.name) if self.operation == "chat" else None
+        face = None if reading is None else reading(self.wire.body)
+        if face is not None:
+            self.face = face
+        return face is not None
 
     @property
     def brief(self) -> ir.Request:
@@ -269,7 +290,7 @@ class Work:
 
     def locate(self) -> Callable[[str], str]:
         """A place of the request in IR terms, in the client's own words."""
-        if self.operation != "chat":
+        if self.operation not in PROMPTED:
             return partial(self.codec.locate, self.job)
         return self.face.located(self.wire)
 
@@ -281,7 +302,7 @@ class Work:
             and upstream.dialect is self.face
             and (
                 self._can_relay_chat(upstream, facts)
-                if self.operation == "chat"
+                if self.operation in PROMPTED
                 else self.codec.relay is not None and self.codec.passes(self.wire, upstream.quirks)
             )
         )

@@ -59,6 +59,10 @@ class Quirks(Value, frozen=True):
     """Whose words requests for rankings have, see `openai_chat.rerank`."""
     pictures: Literal["openai", "xai", "openrouter"] = "openai"
     """Whose words requests for pictures have, see `openai_chat.pictures`."""
+    # --- Counting tokens ------------------------------------------------------------------------
+    counts: bool = False
+    """Whether the vendor has the protocol's endpoint that counts the tokens of a prompt. Only the protocols'
+    own authors are known to."""
     # --- OpenAI chat: the response --------------------------------------------------------------
     reasoning_tokens: Literal["inside", "outside"] = "inside"
     """Whether `completion_tokens` includes the reasoning tokens."""
@@ -107,6 +111,7 @@ _BY_KEY = {
 }
 _FOREIGN = (
     "cache_marks",
+    "counts",
     "extensions",
     "pictures",
     "ranking",

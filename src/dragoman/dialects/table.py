@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from dragoman.dialects import cursor
 from dragoman.dialects.anthropic import DIALECT as anthropic
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gemini import DIALECT as gemini
@@ -16,3 +20,8 @@ DIALECTS: dict[str, Dialect] = {
     for dialect in (openai_chat, openai_responses, anthropic, gemini, mistral, ollama, openai_completions)
 }
 """By name, in the order that documentation shows them."""
+
+READINGS: Final[dict[str, Callable[[Mapping[str, Any]], Dialect | None]]] = {openai_chat.name: cursor.reading}
+"""By the name of a face, what else a body may be that it refuses: the face that understands it, None = it is
+simply wrong.
+"""

@@ -29,6 +29,9 @@ class _Speaks:
         self.body = body
         self.head = {"id": "chatcmpl-up", "created": 1_700_000_000, "model": "gpt-4o-2024-08-06"}
         self.stop = "tool_calls" if said.calls else STOPS[said.stop]
+        named = [tool.get(tool["type"]) or {} for tool in body.get("tools") or ()]
+        kinds = [tool["type"] for tool in body.get("tools") or ()]
+        self.free = {tool.get("name") for tool, kind in zip(named, kinds, strict=True) if kind == "custom"}
 
     def usage(self) -> dict[str, Any]:
         said = self.said
@@ -68,8 +71,8 @@ class _Speaks:
         message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": None}
         if said.calls:
             message["tool_calls"] = [
-                {**({"id": i} if i else {}), "type": "function", "function": {"name": n, "arguments": a}}
-                for i, n, a in said.calls
+                {**({"id": i} if i else {}), **self.call(name, arguments)}
+                for i, name, arguments in said.calls
             ]
         if said.images:
             message["images"] = [_image(image) for image in said.images]
@@ -79,6 +82,12 @@ class _Speaks:
             about = {"id": "audio_up", "expires_at": EXPIRES, "transcript": said.transcript}
             message["audio"] = {**about, "data": data}
         return message
+
+    def call(self, name: str, text: str) -> dict[str, Any]:
+        """A call: of a free-text tool, the text as it is."""
+        if name in self.free:
+            return {"type": "custom", "custom": {"name": name, "input": text}}
+        return {"type": "function", "function": {"name": name, "arguments": text}}
 
     # Streamed -------------------------------------------------------------------------------------
 
@@ -110,11 +119,11 @@ class _Speaks:
             self.delta({"content": piece}, index, logprobs=self.logprobs(piece)) for piece in pieces(text)
         ]
         for place, (id_, name, arguments) in enumerate(said.calls):
-            call = {"index": place, **({"id": id_} if id_ else {}), "type": "function"}
-            function = {"name": name, "arguments": ""}
-            frames.append(self.delta({"tool_calls": [{**call, "function": function}]}, index))
+            head = {"index": place, **({"id": id_} if id_ else {})}
+            frames.append(self.delta({"tool_calls": [{**head, **self.call(name, "")}]}, index))
+            member, text = ("custom", "input") if name in self.free else ("function", "arguments")
             frames += [
-                self.delta({"tool_calls": [{"index": place, "function": {"arguments": piece}}]}, index)
+                self.delta({"tool_calls": [{"index": place, member: {text: piece}}]}, index)
                 for piece in pieces(arguments)
             ]
         for place, image in enumerate(said.images):

@@ -21,13 +21,14 @@ What it cannot say, and what becomes of it:
   a tag, by which they return to their origin.
 
 Files: terms (words) · block_decoder, block_encoder · usage · check · request, with history, tools, reasoning,
-thoughts and output · response · stream (decoder), stream_encoder · errors · relay · locate.
+thoughts and output · response · stream (decoder), stream_encoder · errors · relay · locate · count.
 """
 
 from __future__ import annotations
 
 from dragoman.dialects.anthropic.block_encoder import native
 from dragoman.dialects.anthropic.check import check
+from dragoman.dialects.anthropic.count import COUNT
 from dragoman.dialects.anthropic.errors import decode_error, encode_error
 from dragoman.dialects.anthropic.locate import locate, place
 from dragoman.dialects.anthropic.relay import Relay
@@ -84,4 +85,5 @@ DIALECT = Dialect(
     foreign=FOREIGN,
     native=native,
     portable=portable,
+    operations={"count": COUNT},
 )

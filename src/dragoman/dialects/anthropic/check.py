@@ -99,7 +99,7 @@ def check(wire: WireRequest) -> None:
                 raise WireError(
                     "system blocks must be of type text", f"system[{index}].type", "invalid_value"
                 )
-            _check_block(block, f"system[{index}]")
+            check_block(block, f"system[{index}]")
     names = None if request.tools is None else _check_tools(request.tools)
     if request.tool_choice is not None:
         _check_choice(request.tool_choice, names, body)
@@ -153,10 +153,11 @@ def _check_messages(messages: list[_Message]) -> None:
                         "must be a string", f"messages[{index}].content[{number}].type", "invalid_type"
                     )
                 if kind in _BLOCKS:
-                    _check_block(block, f"messages[{index}].content[{number}]")
+                    check_block(block, f"messages[{index}].content[{number}]")
 
 
-def _check_block(block: _Block, where: str) -> None:
+def check_block(block: _Block, where: str) -> None:
+    """Raise WireError for the first mistake of a block of a known type, which lies at `where`."""
     for key, required, kinds, word in _BLOCKS[block["type"]]:
         value = block.get(key)
         if value is None:
@@ -235,7 +236,7 @@ def _check_result(block: _Block, where: str) -> None:
         if not isinstance(inner.get("type"), str):
             raise WireError("must be a string", f"{place}.type", "invalid_type")
         if inner["type"] in _BLOCKS:
-            _check_block(inner, place)
+            check_block(inner, place)
 
 
 _MORE: dict[str, Callable[[_Block, str], None]] = {

@@ -27,13 +27,14 @@ What it cannot say, and what becomes of it:
 
 Files: terms (words) · parts (blocks) · signatures · schema with references, openapi · check · request, with
 history, tools, reasoning and output · response, with stops, usage, logprobs and grounding · stream (decoder)
-with patches, stream_encoder · errors · relay · locate.
+with patches, stream_encoder · errors · relay · locate · count.
 """
 
 from __future__ import annotations
 
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.gemini.check import check
+from dragoman.dialects.gemini.count import COUNT
 from dragoman.dialects.gemini.embedding import EMBEDDING
 from dragoman.dialects.gemini.errors import decode_error, encode_error
 from dragoman.dialects.gemini.image import IMAGE
@@ -88,6 +89,6 @@ DIALECT = Dialect(
     seals=True,
     foreign=(FOREIGN,),
     native=native,
-    operations={"embed": EMBEDDING},
+    operations={"count": COUNT, "embed": EMBEDDING},
     asked={"image": IMAGE, "speech": SPEECH, "transcription": TRANSCRIPTION},
 )

@@ -25,6 +25,7 @@ from dragoman.dialects.rules import (
     require,
     wrong_type,
 )
+from dragoman.errors import WireError
 
 
 def check_content(message: dict[str, Any], path: str, *, required: bool = True) -> None:
@@ -99,6 +100,15 @@ def _by_url(name: str) -> Rule:
     return rule
 
 
+def _block(part: dict[str, Any], path: str) -> None:
+    """A block of Anthropic's, which no server of chat reads: the call or result in it would be lost."""
+    raise WireError(
+        f"Invalid value: '{part['type']}'. Calls stand in 'tool_calls', results in messages of the role 'tool'.",
+        f"{path}.type",
+        "invalid_value",
+    )
+
+
 def _unknown(part: dict[str, Any], path: str) -> None:
     """A vendor's own part, as long as it says what it is."""
     require(part, "type", a_string, path)
@@ -122,4 +132,6 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any], str], None]]] = {
     "video_url": _by_url("video_url"),
     "file_url": _by_url("file_url"),
     "pdf_url": _by_url("pdf_url"),
+    "tool_use": _block,
+    "tool_result": _block,
 }

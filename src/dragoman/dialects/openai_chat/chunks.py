@@ -14,7 +14,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
-from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.draft import Draft, is_enveloped
 from dragoman.dialects.openai_chat.response import opening
 from dragoman.dialects.openai_chat.saying import separated
 from dragoman.dialects.openai_chat.template import Template
@@ -238,7 +238,7 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
         self._choice = choice
         self._out = out
         self._own = False
-        self._draft = Draft(reply.report, answer=True)
+        self._draft = Draft(reply.report, answer=True)  # until the answer has begun
         self._choices: dict[int, ChoiceT] = {}
         lines = reply.framing == "ndjson"
         self._field, self._end_line, self._done = (b"", b"\n", b"") if lines else (b"data: ", b"\n\n", _DONE)
@@ -259,7 +259,8 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
 
     def _start(self, event: ir.Start) -> bytes:
         self._own = event.dialect == self.dialect
-        self._draft = Draft(self._reply.report, own=self._own, answer=True)
+        enveloped = is_enveloped(self._reply)
+        self._draft = Draft(self._reply.report, own=self._own, answer=True, enveloped=enveloped)
         self._usage = event.usage
         members = opening(event, self._reply, "chat.completion.chunk", own=self._own)
         if event.extra is not None:

@@ -5,20 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from dragoman import ir
+from dragoman.dialects.dialect import Reply
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.terms import restore
 from dragoman.dialects.quirks import STANDARD, Quirks
 
 
+def is_enveloped(reply: Reply) -> bool:
+    """Whether the client of an answer reads calls of free-text tools as functions (`Request.forms`)."""
+    return (reply.request.forms or {}).get("custom") == "function"
+
+
 class Draft:
     """The report, the vendor's quirks, the model's facts, and whose request it is.
 
     own: the request came in this dialect, so that its client's own spelling goes out again. answer: an
-    answer is written, not a request. chunked: its messages may be chunks of one (`turns.CHUNKED`).
+    answer is written, not a request. chunked: its messages may be chunks of one (`turns.CHUNKED`). enveloped:
+    its client reads calls of free-text tools as functions whose arguments are the text.
     """
 
-    __slots__ = ("answer", "chunked", "facts", "own", "quirks", "report")
+    __slots__ = ("answer", "chunked", "enveloped", "facts", "own", "quirks", "report")
 
     def __init__(
         self,
@@ -29,6 +36,7 @@ class Draft:
         own: bool = False,
         answer: bool = False,
         chunked: bool = False,
+        enveloped: bool = False,
     ) -> None:
         self.report = report
         self.quirks = quirks
@@ -36,6 +44,7 @@ class Draft:
         self.own = own
         self.answer = answer
         self.chunked = chunked
+        self.enveloped = enveloped
 
     def finish(
         self, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str

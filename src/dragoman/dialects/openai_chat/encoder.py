@@ -148,7 +148,7 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
         call_id = block.id if block.id is not None else mint(self._reply, choice.index, out.position)
         call = {"index": out.position, **encode_call(block, call_id, self._draft, out.where)}
         call["index"] = out.position  # whatever a leftover says
-        member, text = ("custom", "input") if block.kind == "custom" else ("function", "arguments")
+        member, text = ("custom", "input") if call["type"] == "custom" else ("function", "arguments")
         call[member][text] = block.arguments
         head = b'{"tool_calls":[{"index":%d,"%b":{"%b":' % (out.position, member.encode(), text.encode())
         self._frame(choice, out, head, b"}}]}")

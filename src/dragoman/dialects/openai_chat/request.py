@@ -2,7 +2,7 @@
 
 Request.forms: "max_output": the member that bounds the answer; "tools": "functions"; "stop": "string";
 "stream": "false", written out; "prediction": "string"; "reasoning": the members that ask for it, joined by
-"+".
+"+"; "custom": "function", where calls of free-text tools are read as functions whose arguments are the text.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.answer import decode_answer
-from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.draft import Draft, is_enveloped
 from dragoman.dialects.openai_chat.errors import error_member, failure, fault_of
 from dragoman.dialects.openai_chat.saying import Saying
 from dragoman.dialects.openai_chat.sound import voice_of
@@ -164,7 +164,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     """The answer as a client of this dialect reads it."""
     report = reply.report
     own = response.dialect == NAME
-    draft = Draft(report, own=own, answer=True)
+    draft = Draft(report, own=own, answer=True, enveloped=is_enveloped(reply))
     out = opening(response, reply, _OBJECT, own=own)
     out["choices"] = [_choice(candidate, draft, reply) for candidate in response.candidates]
     if response.usage is not None:

@@ -304,12 +304,15 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
     out: dict[str, Any] = {}
     if call_id is not None:
         out["id"] = call_id
-    if block.kind == "custom":
-        out["type"] = "custom"
-        out["custom"] = {"name": block.name, "input": block.arguments}
-    else:
+    if block.kind != "custom":
         out["type"] = "function"
         out["function"] = {"name": block.name, "arguments": arguments_of(block, draft)}
+    elif draft.enveloped:
+        out["type"] = "function"
+        out["function"] = {"name": block.name, "arguments": block.arguments}
+    else:
+        out["type"] = "custom"
+        out["custom"] = {"name": block.name, "input": block.arguments}
     if block.sealed is not None:
         if block.sealed.origin == SEALS and (draft.own or draft.answer):
             out["extra_content"] = seal_members(block.sealed)

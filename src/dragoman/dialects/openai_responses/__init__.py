@@ -19,7 +19,8 @@ What it cannot say, and what becomes of it:
 What OpenAI's own tools did, and items that only it knows, are kept whole as Native.
 
 Files: terms (words) · draft · parts, items (both ways) · check · request, with history, tools, output,
-reasoning and include · response, usage · stream (decoder), stream_encoder · errors · relay · locate.
+reasoning and include · response, usage · stream (decoder), stream_encoder · errors · relay · locate ·
+count.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import Final
 
 from dragoman.dialects.dialect import EVERY_FEATURE, Dialect
 from dragoman.dialects.openai_responses.check import check
+from dragoman.dialects.openai_responses.count import COUNT
 from dragoman.dialects.openai_responses.errors import decode_error, encode_error
 from dragoman.dialects.openai_responses.include import stateless
 from dragoman.dialects.openai_responses.items import native
@@ -84,4 +86,5 @@ DIALECT: Final = Dialect(
     native=native,
     stateless=stateless,
     portable=portable,
+    operations={"count": COUNT},
 )

@@ -1,0 +1,55 @@
+"""What Cursor writes where chat completions are asked: two more ways to say a request, answered by chat's.
+
+Its backend asks a base URL of one's own at `/chat/completions` whatever the model is, and writes the body
+after the model's name: like the Responses API (`input`), like chat with single tools that are flat as in the
+Responses API, or like chat with the tools and blocks of Anthropic's Messages. Nothing of this is documented;
+it was reported by those who recorded it:
+
+- bodies with `input`, flat tools, `content: []` beside calls: https://github.com/BerriAI/litellm/pull/34029,
+  https://github.com/archestra-ai/archestra/pull/7375, https://github.com/router-for-me/CLIProxyAPI/pull/658;
+- calls of free-text tools are read as `function` whose `arguments` are the text, anything else ends the
+  client's turn: https://github.com/icebear0828/codex-proxy/issues/707;
+- Anthropic's tools and blocks for models whose name has `claude-`: https://github.com/askalf/dario/pull/203.
+
+A body is read so only after chat has refused it, so that a request of chat's own costs nothing more. What is
+read so is always translated: no provider takes it as it is. Cursor is a face only, never a provider.
+
+Files: here, which body is what · input (bodies like Responses) · mixed (chat with pieces of others) · calls
+(free-text calls in the history).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from dragoman.dialects.cursor import input, mixed
+from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.openai_chat import DIALECT as CHAT
+from dragoman.dialects.openai_responses import DIALECT as RESPONSES
+
+INPUT: Final = replace(
+    CHAT,
+    name=RESPONSES.name,
+    maps=RESPONSES.maps,
+    check=input.check,
+    decode_request=input.decode_request,
+    brief=input.brief,
+    locate=RESPONSES.locate,
+    place=RESPONSES.place,
+    portable=RESPONSES.portable,
+)
+"""Asked like Responses, answered like chat. Its name is whose requests it has: a provider that speaks both is
+asked in Responses.
+"""
+MIXED: Final = replace(CHAT, check=mixed.check, decode_request=mixed.decode_request, brief=mixed.brief)
+"""Asked like chat with pieces of other protocols, answered like chat."""
+
+
+def reading(body: Mapping[str, Any]) -> Dialect | None:
+    """How a body is to be read that is no request of chat's; None = it is simply wrong."""
+    if not body.get("messages") and body.get("input") is not None:
+        return INPUT
+    return MIXED if mixed.is_mixed(body) else None

@@ -1,0 +1,46 @@
+"""Calls of free-text tools in a history: Cursor sends them back as it read them, as functions whose arguments
+are the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec.structs import replace
+
+from dragoman import ir
+
+FORMS: Final[Mapping[str, str]] = {"custom": "function"}
+"""How the client reads calls of free-text tools (`Request.forms`)."""
+
+
+def freed(request: ir.Request) -> ir.Request:
+    """The request with such calls, and their results, as what they are."""
+    free = {
+        tool.name for tool in request.tools or () if isinstance(tool, ir.Function) and tool.kind == "custom"
+    }
+    forms = {**(request.forms or {}), **FORMS}
+    if not free:
+        return replace(request, forms=forms)
+    called: set[str] = set()
+    messages = tuple(_freed(message, free, called) for message in request.messages)
+    return replace(request, messages=messages, forms=forms)
+
+
+def _freed(message: ir.Message, free: set[str], called: set[str]) -> ir.Message:
+    """called: the ids of such calls so far."""
+    blocks = tuple(_block(block, free, called) for block in message.blocks)
+    return replace(message, blocks=blocks)
+
+
+def _block(block: ir.Block, free: set[str], called: set[str]) -> ir.Block:
+    if isinstance(block, ir.ToolCall) and block.name in free and block.kind != "builtin":
+        if block.id is not None:
+            called.add(block.id)
+        if block.kind == "custom":
+            return block
+        return replace(block, kind="custom", item=None)  # its item was a function's
+    if isinstance(block, ir.ToolResult) and block.id in called and block.kind != "custom":
+        return replace(block, kind="custom", item=None)
+    return block

@@ -1,0 +1,185 @@
+"""Requests with `messages` that hold pieces of other protocols, each read by what it is itself.
+
+Tools and the choice among them: flat as in Responses, or Anthropic's (`input_schema`). Content: Anthropic's
+blocks beside chat's parts, and the empty list beside calls. `system`: Anthropic's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from dragoman import ir
+from dragoman.dialects.anthropic.block_decoder import decode_block, decode_content
+from dragoman.dialects.anthropic.check import check_block
+from dragoman.dialects.cursor.calls import FORMS, freed
+from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.openai_chat import DIALECT as CHAT
+from dragoman.dialects.openai_chat.places import has
+from dragoman.dialects.rules import objects
+from dragoman.errors import WireError
+
+NAME: Final = "cursor"
+"""Whose requests are that hold blocks of Anthropic's: no provider's own."""
+_BLOCKS: Final = frozenset({"tool_use", "tool_result", "thinking", "redacted_thinking", "image", "document"})
+"""Content that chat has no part for, or another one."""
+_FIRST: Final = (ir.Thinking, ir.ToolResult)
+"""What stands before the rest of its message."""
+_KINDS: Final = frozenset({"function", "custom"})
+_WORDS: Final = {"auto": "auto", "any": "required", "none": "none"}
+
+
+def is_mixed(body: Mapping[str, Any]) -> bool:
+    """Whether a body has pieces of other protocols. Of any shape: nothing of it has been checked."""
+    if body.get("system") is not None:
+        return True
+    tools, choice, messages = body.get("tools"), body.get("tool_choice"), body.get("messages")
+    if type(tools) is list and any(_tool(tool) is not tool for tool in tools):
+        return True
+    if _choice(choice) is not choice:
+        return True
+    return type(messages) is list and any(_message(message) is not message for message in messages)
+
+
+def check(wire: WireRequest) -> None:
+    """Raise WireError for the first mistake, at its place in the body as it is written."""
+    body = wire.body
+    try:
+        CHAT.check(_chat(wire))
+    except WireError as error:
+        path = _written(body, error.path)
+        raise WireError(error.message.replace(error.path, path), path, error.code) from error
+    if type(system := body.get("system")) is list:
+        objects(system, "system")
+    for index, message in enumerate(body["messages"]):
+        for number, block in _foreign(message):
+            check_block(block, f"messages[{index}].content[{number}]")
+
+
+def decode_request(wire: WireRequest) -> ir.Request:
+    """A checked request. Raises WireError for structures that no check let pass."""
+    body = wire.body
+    request = CHAT.decode_request(_chat(wire))
+    messages = [
+        _with_blocks(message, blocks) if (blocks := _foreign(written)) else message
+        for message, written in zip(request.messages, body["messages"], strict=True)
+    ]
+    system = body.get("system")
+    if system is not None:
+        request = replace(request, system=decode_content(system, "system"), dialect=NAME)
+    if any(_foreign(written) for written in body["messages"]):
+        request = replace(request, messages=tuple(messages), dialect=NAME)
+    return freed(request)
+
+
+def brief(wire: WireRequest) -> ir.Request:
+    """What an answer's form depends on, without the messages."""
+    request = CHAT.brief(wire)
+    return replace(request, forms={**(request.forms or {}), **FORMS})
+
+
+# --- As chat is written --------------------------------------------------------------------------
+
+
+def _chat(wire: WireRequest) -> WireRequest:
+    """The request as chat is written, without Anthropic's blocks, which are read by themselves."""
+    body = {key: value for key, value in wire.body.items() if key != "system"}
+    if type(tools := body.get("tools")) is list:
+        body["tools"] = [_tool(tool) for tool in tools]
+    if type(choice := body.get("tool_choice")) is dict:
+        body["tool_choice"] = _choice(choice)
+        if choice.get("disable_parallel_tool_use") is not None and "parallel_tool_calls" not in body:
+            body["parallel_tool_calls"] = choice["disable_parallel_tool_use"] is False
+    if type(messages := body.get("messages")) is list:
+        body["messages"] = [_message(message) for message in messages]
+    return replace(wire, body=body)
+
+
+def _tool(tool: Any) -> Any:
+    """A tool as chat has it; the same value where it is none of another protocol's."""
+    if type(tool) is not dict or type(tool.get("name")) is not str:
+        return tool
+    kind = tool.get("type")
+    if "input_schema" in tool and (kind is None or kind == "custom"):
+        rest, renamed = {"type", "input_schema", "cache_control"}, {"parameters": tool["input_schema"]}
+        beside = {"cache_control": tool["cache_control"]} if "cache_control" in tool else {}
+        inner = {**{key: value for key, value in tool.items() if key not in rest}, **renamed}
+        return {"type": "function", "function": inner, **beside}
+    if type(kind) is not str or kind not in _KINDS or kind in tool:
+        return tool
+    inner = {key: value for key, value in tool.items() if key != "type"}
+    form = inner.get("format")
+    if type(form) is dict and form.get("type") == "grammar" and "grammar" not in form:
+        grammar = {key: value for key, value in form.items() if key != "type"}
+        inner["format"] = {"type": "grammar", "grammar": grammar}
+    return {"type": kind, kind: inner}
+
+
+def _choice(choice: Any) -> Any:
+    """The choice among tools as chat has it; the same value where it is none of another protocol's."""
+    if type(choice) is not dict:
+        return choice
+    kind, name = choice.get("type"), choice.get("name")
+    if type(kind) is not str or kind in choice:
+        return choice
+    if kind in _WORDS:
+        return _WORDS[kind]
+    if kind == "tool":
+        return {"type": "function", "function": {"name": name}}
+    if kind in _KINDS and name is not None:
+        return {"type": kind, kind: {"name": name}}
+    if kind == "allowed_tools" and type(tools := choice.get("tools")) is list:
+        inner = {key: value for key, value in choice.items() if key != "type"}
+        return {"type": kind, kind: {**inner, "tools": [_choice(tool) for tool in tools]}}
+    return choice
+
+
+def _message(message: Any) -> Any:
+    """A message without Anthropic's blocks; the same value where it has none, and says something."""
+    if type(message) is not dict or type(content := message.get("content")) is not list:
+        return message
+    if not content and message.get("role") == "assistant" and message.get("tool_calls"):
+        return {**message, "content": None}
+    own = [part for part in content if not _is_block(part)]
+    if len(own) == len(content):
+        return message
+    return {**message, "content": own or ""}
+
+
+def _is_block(part: Any) -> bool:
+    return type(part) is dict and type(kind := part.get("type")) is str and kind in _BLOCKS
+
+
+def _foreign(message: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    """Anthropic's blocks of a message, each with its place in the content."""
+    content = message.get("content")
+    if type(content) is not list:
+        return []
+    return [(number, part) for number, part in enumerate(content) if _is_block(part)]
+
+
+def _with_blocks(message: ir.Message, foreign: list[tuple[int, dict[str, Any]]]) -> ir.Message:
+    blocks = [decode_block(block) for _, block in foreign]
+    own = tuple(block for block in message.blocks if not (isinstance(block, ir.Text) and not block.text))
+    before = tuple(block for block in blocks if isinstance(block, _FIRST))
+    after = tuple(block for block in blocks if not isinstance(block, _FIRST))
+    return replace(message, blocks=(*before, *own, *after))
+
+
+# --- Places --------------------------------------------------------------------------------------
+
+_NESTED: Final = re.compile(r"(tools\[\d+\]|tool_choice)\.(function|custom)(.*)")
+
+
+def _written(body: dict[str, Any], path: str) -> str:
+    """A place in the request as chat is written, in the body as its client wrote it."""
+    found = _NESTED.fullmatch(path)
+    if found is None or has(body, f"{found[1]}.{found[2]}"):
+        return path
+    rest = found[3].replace(".format.grammar", ".format")
+    if has(body, f"{found[1]}.input_schema"):
+        rest = re.sub(r"^\.parameters", ".input_schema", rest)
+    return found[1] + rest
