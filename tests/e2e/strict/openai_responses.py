@@ -62,7 +62,7 @@ def _named(item: dict[str, Any]) -> dict[str, Any]:
     if item.get("type") == "reasoning" and "encrypted_content" in item:
         return {"id": "rs_1", **item}
     if item.get("role") == "assistant" and isinstance(item.get("content"), list):
-        return {"id": "msg_1", "status": "completed", **item}
+        return {"id": "msg_1", "type": "message", "status": "completed", **item}
     return item
 
 

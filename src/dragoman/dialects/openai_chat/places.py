@@ -106,7 +106,7 @@ def place(request: WireRequest, where: str) -> str:
     if (tool := _TOOL.fullmatch(where)) is not None:
         return "$." + _tool(body, int(tool[1]), tool[2] or "")
     plain = _plain(where)
-    return "$." + (plain if has(body, plain) else nearest(body, where, where))
+    return "$." + (plain if has(body, plain) else _field(body, "", where, where))
 
 
 def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:
