@@ -19,7 +19,7 @@ from dragoman.dialects.cursor.calls import FORMS, freed
 from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.openai_chat.places import has
-from dragoman.dialects.rules import objects
+from dragoman.dialects.rules import not_one_of, objects, wrong_type
 from dragoman.errors import WireError
 
 NAME: Final = "cursor"
@@ -52,11 +52,22 @@ def check(wire: WireRequest) -> None:
     except WireError as error:
         path = _written(body, error.path)
         raise WireError(error.message.replace(error.path, path), path, error.code) from error
-    if type(system := body.get("system")) is list:
-        objects(system, "system")
+    _check_system(body.get("system"))
     for index, message in enumerate(body["messages"]):
         for number, block in _foreign(message):
             check_block(block, f"messages[{index}].content[{number}]")
+
+
+def _check_system(system: Any) -> None:
+    if system is None or type(system) is str:
+        return
+    if type(system) is not list:
+        wrong_type("system", "a string or an array of objects", system)
+    objects(system, "system")
+    for index, block in enumerate(system):
+        if block.get("type") != "text":
+            not_one_of(f"system[{index}].type", block.get("type"), ("text",))
+        check_block(block, f"system[{index}]")
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
