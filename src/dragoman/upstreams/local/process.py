@@ -43,6 +43,9 @@ BUFFER = 1 << 20
 """Bytes that wait for one slow reader. More than a whole answer without log probabilities, so that a
 stalled client does not hold up the others."""
 
+ROOM = 128 << 20
+"""Bytes of requests that are held for one process. The largest one and many that are not so large."""
+
 _STOP_TIMEOUT = 5.0
 
 
@@ -110,8 +113,12 @@ class _Running:
 
     def post(self, order: Order) -> None:
         """Send one order, as soon as the pipe takes it. To a process that is gone: to nobody."""
+        self.write(protocol.frame(order))
+
+    def write(self, frame: bytes) -> None:
+        """The same with an order as a frame."""
         if not self._orders.is_closing():
-            self._orders.write(protocol.frame(order))
+            self._orders.write(frame)
 
     async def drain(self) -> None:
         """Return when the pipe has taken what was posted."""
@@ -158,8 +165,9 @@ class ModelProcess:
     """The process of one engine, as long as the gateway lives. Used by one event loop.
 
     engine: of the models that it is asked for. queue: requests that may wait for the one that runs; more are
-    refused as overloaded. verbose: llama.cpp's own log goes to standard error. buffer: bytes that may wait
-    for one slow reader.
+    refused as overloaded. room: bytes that the one that runs and those that wait may have together; one alone
+    may have more. verbose: llama.cpp's own log goes to standard error. buffer: bytes that may wait for one
+    slow reader.
     """
 
     def __init__(
@@ -167,11 +175,14 @@ class ModelProcess:
         engine: EngineName = "llama",
         *,
         queue: int = QUEUE,
+        room: int = ROOM,
         verbose: bool = False,
         buffer: int = BUFFER,
     ) -> None:
         self._arguments = ["--engine", engine, "--queue", str(queue), *(["--verbose"] if verbose else [])]
         self._buffer = buffer
+        self._room = room
+        self._held = 0
         self._ids = itertools.count(1)
         self._starting = asyncio.Lock()
         self._running: _Running | None = None
@@ -187,27 +198,38 @@ class ModelProcess:
         Close the generator (`contextlib.aclosing`) to cancel: computing ends within one token, or one second
         of other work, and a request that still waits is forgotten.
         """
-        running = await self._started()
         id_ = next(self._ids)
-        inbox = running.open(id_)
-        over = False
         try:
+            frame = protocol.frame(msgspec.structs.replace(request, id=id_))
+        except FrameTooLarge as error:
+            yield Failed(id_, "invalid", f"the embedded models are asked no {error}")
+            return
+        del request
+        size = len(frame)
+        if self._held and self._held + size > self._room:
+            before = f"{-(-self._held >> 20)} MiB of requests are before this one at the local models"
+            yield Failed(id_, "overloaded", before)
+            return
+        self._held += size
+        try:
+            running = await self._started()
+            inbox = running.open(id_)
+            over = False
             try:
-                running.post(msgspec.structs.replace(request, id=id_))
-            except FrameTooLarge as error:
-                over = True
-                yield Failed(id_, "invalid", f"the embedded models are asked no {error}")
-                return
-            await running.drain()
-            while not over:
-                event = await inbox.get()
-                assert not isinstance(event, Report)
-                over = isinstance(event, End)
-                yield event
+                running.write(frame)
+                del frame  # it is the process that waits with it
+                await running.drain()
+                while not over:
+                    event = await inbox.get()
+                    assert not isinstance(event, Report)
+                    over = isinstance(event, End)
+                    yield event
+            finally:
+                running.close(id_)
+                if not over:
+                    running.post(Cancel(id_))
         finally:
-            running.close(id_)
-            if not over:
-                running.post(Cancel(id_))
+            self._held -= size
 
     async def inspect(self) -> Report:
         """What is loaded and what waits. Does not start the process: without one, nothing is."""

@@ -174,8 +174,13 @@ class LocalUpstream:
     async def transcribe(self, request: ir.TranscriptionRequest, call: Call) -> ir.TranscriptionResponse:
         """The words of a recording. Raises RequestFailed, with places in IR terms."""
         model = self._model(call.model, "transcription")
-        order = operations.transcribe_order(request, model.options, model.keep_alive, call.report)
-        return operations.transcript(await self._one(order, Transcribed, call, "audio"), call.model)
+        answer = await self._one(
+            operations.transcribe_order(request, model.options, model.keep_alive, call.report),
+            Transcribed,
+            call,
+            "audio",
+        )
+        return operations.transcript(answer, call.model)
 
     async def loaded(self) -> Report:
         """What is in memory and what waits, of all engines together."""
@@ -218,7 +223,9 @@ class LocalUpstream:
 
     async def _one(self, order: Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
         """The answer to work that has one. param: what is at fault when the model cannot take it."""
-        async with aclosing(self._process(order.options.engine).ask(order)) as events:
+        asked = self._process(order.options.engine).ask(order)
+        del order  # a recording may be large, and wait long
+        async with aclosing(asked) as events:
             async for event in _timed(events, call, self.name):
                 if isinstance(event, Failed):
                     raise RequestFailed(_fault(event, param))

@@ -25,8 +25,10 @@ from dragoman.upstreams.local.protocol import (
     Event,
     Failed,
     Generate,
+    Job,
     Options,
     Started,
+    Transcribe,
     Turn,
 )
 
@@ -43,7 +45,7 @@ def ask(text: str = CAPITAL, **fields: object) -> Generate:
     return msgspec.structs.replace(request, **fields)
 
 
-async def run(process: ModelProcess, request: Generate) -> list[Event]:
+async def run(process: ModelProcess, request: Job) -> list[Event]:
     return [event async for event in process.ask(request)]
 
 
@@ -166,6 +168,22 @@ async def test_closing_an_answer_ends_its_computing(shared: ModelProcess) -> Non
     long.cancel()
     await until(idle)
     assert said(await run(shared, ask())) == PARIS
+
+
+async def test_requests_that_are_large_together_wait_for_those_before(tmp_path: Path) -> None:
+    """No model is needed for it: one that is not there is an answer too."""
+    large = Transcribe(0, Options(str(tmp_path / "none"), engine="whisper"), bytes(3 << 20))
+    process = ModelProcess("whisper", room=4 << 20)
+    try:
+        asked = [asyncio.ensure_future(run(process, large)) for _ in range(2)]
+        first, second = [failed(events) for events in await asyncio.gather(*asked)]
+        assert first.kind != "overloaded"
+        assert (second.kind, second.message[:17]) == ("overloaded", "4 MiB of requests")
+        assert failed(await run(process, large)).kind == first.kind  # what is over leaves its room
+        alone = msgspec.structs.replace(large, data=bytes(5 << 20))
+        assert failed(await run(process, alone)).kind == first.kind
+    finally:
+        await process.close()
 
 
 async def waits(process: ModelProcess, count: int) -> bool:
@@ -304,8 +322,8 @@ async def test_a_request_that_no_frame_holds_fails_alone(
         patch.setattr(protocol, "MAX_FRAME", 1000)
         refused = failed(await run(process, ask("word " * 300)))
     assert refused.kind == "invalid"
-    assert (await process.inspect()).models == ()
-    assert process.pid is not None
+    refused = failed(await run(process, ask(options=Options("absent.gguf"))))
+    assert refused.kind == "model"
 
 
 async def test_nothing_is_loaded_where_nothing_runs(process: ModelProcess) -> None:
