@@ -153,6 +153,7 @@ class Gateway:
                     policy=assembly.policy,
                     seams=self.seams,
                     always_usage=self.config.stream_usage == "always",
+                    count_upstream=self.config.count_upstream,
                     vault=assembly.store.seals,
                     store=assembly.store,
                 )

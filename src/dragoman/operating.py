@@ -16,6 +16,7 @@ import msgspec
 from dragoman import ir
 from dragoman.delivery import Delivery
 from dragoman.dialects.dialect import (
+    PROMPTED,
     AnyAsking,
     Operation,
     OperationReply,
@@ -24,12 +25,14 @@ from dragoman.dialects.dialect import (
     Payload,
     WireRequest,
 )
+from dragoman.dialects.emulate import emulate
 from dragoman.dialects.forms import unknown_files
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
 from dragoman.fetch import Fetcher
 from dragoman.routing.apis import lesson_of
+from dragoman.translating import fetch_media
 from dragoman.transport import Answer
 from dragoman.upstreams.upstream import Call, Upstream, performer
 from dragoman.upstreams.wire import WireUpstream, streams, unreadable
@@ -38,6 +41,7 @@ from dragoman.wire.sse import ErrorFrame, SSECutter, SSESplitter
 from dragoman.work import Headers, Work
 
 NAMES: Final[dict[Operation, str]] = {
+    "count": "token counting",
     "embed": "embeddings",
     "image": "images",
     "speech": "speech",
@@ -198,7 +202,7 @@ class Operating:
         codec = upstream.codec(work.operation)
         asked = [
             (part, self._encoded(upstream, part, start))
-            for start, part in codec.parts(await self._readable(codec), call.model)
+            for start, part in codec.parts(await self._readable(upstream, codec), call.model)
         ]
         self._account()
         work.exchange.phase = "connect"
@@ -216,8 +220,10 @@ class Operating:
                 raise unreadable(upstream.name, error) from error
         await self._deliver(codec.join(answers, work.job, call.model))
 
-    async def _readable(self, codec: AnyAsking) -> Any:
+    async def _readable(self, upstream: WireUpstream, codec: AnyAsking) -> Any:
         """The request, with the bytes of what its provider does not read at its address."""
+        if self._work.operation in PROMPTED:
+            return await self._prompt(upstream)
         job = self._work.job
         if codec.reads is None or not (reading := codec.reads(job)).media:
             return job
@@ -225,6 +231,18 @@ class Operating:
             return reading.fill(await self._fetcher.read(reading.media))
         except RequestFailed as failed:
             raise RequestFailed(self._work.located(failed.fault)) from failed
+
+    async def _prompt(self, upstream: WireUpstream) -> ir.Request:
+        """A chat request as its provider would be asked it, but for what would be put back or cut off."""
+        work, call = self._work, self._call
+        await fetch_media(work, upstream, self._fetcher)
+        try:
+            if work.face.portable is not None and upstream.dialect is not work.face:
+                work.face.portable(work.wire)
+        except WireError as error:
+            raise RequestFailed(work.blamed(error)) from error
+        request = work.readable(work.deployment.provider, call.report)
+        return emulate(request, upstream.dialect, call.facts, upstream.quirks, call.report).request
 
     async def _fetched(self, response: Outcome) -> Outcome:
         """An answer with the bytes that its client asked for, where the provider named their address. What

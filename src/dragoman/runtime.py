@@ -22,6 +22,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """The parts, all made for one event loop.
 
     upstreams: by provider name. always_usage: streams end with their usage although nobody asked.
+    count_upstream: providers are asked for the tokens of a prompt.
     vault: where seals wait for the next turn, None = nowhere. store: what else lasts between requests.
     """
 
@@ -34,6 +35,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     seams: Seams = SYSTEM
     always_usage: bool = False
+    count_upstream: bool = True
     vault: Vault | None = None
 
     def accounts(self, provider: str) -> int:

@@ -21,6 +21,7 @@ from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.shorten import shortened
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
+from dragoman.fetch import Fetcher
 from dragoman.runtime import Runtime
 from dragoman.sealing import Gathered, Keeper, Sealing
 from dragoman.state.recall import Scope
@@ -61,7 +62,7 @@ class Translating:
     async def run(self) -> None:
         """Ask, and deliver the answer. Raises RequestFailed."""
         work, upstream, call, seals = self._work, self._upstream, self._call, self._seals
-        await self._fetch_media()
+        await fetch_media(work, upstream, self._runtime.fetcher)
         request = work.readable(work.deployment.provider, call.report)
         if seals is not None and not work.unsealed:
             scope = Scope(work.deployment.provider, work.deployment.model)
@@ -114,19 +115,6 @@ class Translating:
         """A place of the request that is sent, in the client's own words."""
         locate = self._work.face.located(self._work.wire)
         return locate if self._seals is None else self._seals.located(locate)
-
-    async def _fetch_media(self) -> None:
-        """Media named by an address become bytes, where the provider does not read them there itself."""
-        work, upstream = self._work, self._upstream
-        if not isinstance(upstream, WireUpstream):
-            return
-        reads = upstream.dialect.reads
-        if reads is None and upstream.quirks.media_urls:
-            return
-        try:
-            work.request = await self._runtime.fetcher.inline(work.request, reads)
-        except RequestFailed as failed:
-            raise RequestFailed(work.located(failed.fault)) from failed
 
     def _emulate(self, request: ir.Request) -> Emulation:
         upstream, call = self._upstream, self._call
@@ -207,6 +195,19 @@ class Translating:
             heard.add(batch)
             if batch and isinstance(batch[-1], ir.End):
                 await turn.heard(self._work, heard.response())
+
+
+async def fetch_media(work: Work, upstream: Upstream, fetcher: Fetcher) -> None:
+    """Media named by an address become bytes, where the provider does not read them there itself."""
+    if not isinstance(upstream, WireUpstream):
+        return
+    reads = upstream.dialect.reads
+    if reads is None and upstream.quirks.media_urls:
+        return
+    try:
+        work.request = await fetcher.inline(work.request, reads)
+    except RequestFailed as failed:
+        raise RequestFailed(work.located(failed.fault)) from failed
 
 
 def client_steps(work: Work, now: Callable[[], float], emulation: Emulation | None = None) -> Sequence[Step]:

@@ -628,9 +628,7 @@ class Sessions(Section, frozen=True):
     max_count: Annotated[
         int, about("How many sessions are kept; the least recently used leave.", unit="sessions", ge=1)
     ] = 10_000
-    max_size: Annotated[Size, about("Room for one session; beyond it its oldest turns leave.")] = Size(
-        4_000_000
-    )
+    max_size: Annotated[Size, about("Room for one session; beyond it old turns leave.")] = Size(4_000_000)
 
 
 class Config(Section, frozen=True):
@@ -689,6 +687,9 @@ class Config(Section, frozen=True):
             default="while no provider is configured, what is there is shown, but not used",
         ),
     ] = None
+    count_upstream: Annotated[
+        bool, about("Whether providers are asked to count a prompt's tokens.", env="DRAGOMAN_COUNT_UPSTREAM")
+    ] = True
     stream_usage: Annotated[
         Literal["asked", "always"],
         about(

@@ -22,6 +22,7 @@ from dragoman.ir.blocks import (
     ToolResult,
     Value,
 )
+from dragoman.ir.counting import TokenCount
 from dragoman.ir.embedding import EmbedRequest, EmbedResponse, Input, Parts, Tokens
 from dragoman.ir.events import (
     CONTENT,
@@ -142,6 +143,7 @@ __all__ = [
     "TextDelta",
     "ThinkDelta",
     "Thinking",
+    "TokenCount",
     "Tokens",
     "Tool",
     "ToolCall",

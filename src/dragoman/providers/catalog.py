@@ -194,7 +194,8 @@ _CLOUD: Final = (
         keys=("OPENAI_API_KEY",),
         base_var="OPENAI_BASE_URL",
         also={
-            "openai_responses": ApiRow(quirks=Quirks(strange_items=False)),  # `dialects.replay` says why
+            # `dialects.replay` says why
+            "openai_responses": ApiRow(quirks=Quirks(strange_items=False, counts=True)),
             "openai_completions": ApiRow(
                 models=("gpt-3.5-turbo-instruct*", "davinci-*", "babbage-*", "ft:davinci-*", "ft:babbage-*")
             ),
@@ -242,6 +243,7 @@ _CLOUD: Final = (
         page="https://platform.claude.com/docs/en/api/overview",
         keys=("ANTHROPIC_API_KEY",),
         base_var="ANTHROPIC_BASE_URL",
+        quirks=Quirks(counts=True),
         models=("claude-*",),
         known=(
             *(
@@ -265,6 +267,7 @@ _CLOUD: Final = (
         page="https://ai.google.dev/api/generate-content",
         keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         base_var="GEMINI_BASE_URL",
+        quirks=Quirks(counts=True),
         # "gemma" models have open weights and are served by others.
         models=("gemini-*",),
         known=(

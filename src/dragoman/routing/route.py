@@ -26,7 +26,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
-from dragoman.dialects.dialect import Operation
+from dragoman.dialects.dialect import PROMPTED, Operation
 from dragoman.dialects.facts import UNKNOWN, Capability, Facts
 from dragoman.errors import ConfigError, Problem, RequestFailed
 from dragoman.ir import Fault, Message
@@ -293,7 +293,7 @@ class Table:
         Raises RequestFailed (400 or 404).
         """
         if not name:
-            default = self._default if operation == "chat" else self._defaults.get(operation)
+            default = self._default if operation in PROMPTED else self._defaults.get(operation)
             if default is None:
                 raise RequestFailed(
                     Fault("invalid_request", "you must provide a model parameter", param="model")

@@ -3,8 +3,7 @@
 https://ai.google.dev/api/generate-content, https://ai.google.dev/api/tokens, https://ai.google.dev/api/models.
 The model and the wish to stream stand in the path. A stream is a JSON array, or server-sent events with
 `alt=sse`. No heartbeat goes into the latter, because some of Google's clients take every line for data;
-between the elements of an array white space means nothing. Counts are the gateway's own, and say so
-where they are estimates.
+between the elements of an array white space means nothing.
 """
 
 from __future__ import annotations
@@ -24,14 +23,11 @@ from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
-from dragoman.tokens import count
 from dragoman.wire.json import decode_head, encode
 from dragoman.work import Inbound
 
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 NAME: Final = "gemini"
 VERSIONS: Final = ("/v1beta", "/v1alpha")
@@ -93,12 +89,10 @@ class GenerateContentApi:
         return msgspec.structs.replace(self._inbound(call), path=path, params={"model": call.params["model"]})
 
     async def count_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """How many tokens a request's prompt is, without asking anybody."""
-        inbound = msgspec.structs.replace(self._asking(call, PATH), body=_counted(call.body))
-        work = await self._gateway.engine.understood(exchange, inbound, client)
-        counted = count(work.request, work.deployment.model)
-        headers: Headers = () if counted.exact else ((b"x-dragoman-estimated", b"1"),)
-        await client.answer(200, headers, encode({"totalTokens": counted.tokens}))
+        """How many tokens a request's prompt is."""
+        inbound = self._asking(call, PATH)
+        inbound = msgspec.structs.replace(inbound, body=_counted(call.body), operation="count")
+        await self._gateway.engine.handle(exchange, inbound, client)
 
     async def models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """One page of the models that the caller may use."""

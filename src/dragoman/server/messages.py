@@ -1,7 +1,7 @@
 """What Anthropic's protocol has besides asking a model: counting tokens, and its own form of the model list.
 
 https://platform.claude.com/docs/en/api/messages-count-tokens, https://platform.claude.com/docs/en/api/models-list.
-Never asks a provider: counts are the gateway's own, and say so where they are estimates.
+Who counts is the engine's to know.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call
-from dragoman.tokens import count
 from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.work import Inbound
 
@@ -35,7 +34,6 @@ VERSION_HEADER: Final = "anthropic-version"
 
 _USUAL, _MOST = 20, 1000
 """Models on one page, as the API has it."""
-Headers = Sequence[tuple[bytes, bytes]]
 
 
 class MessagesApi:
@@ -46,12 +44,9 @@ class MessagesApi:
         self._inbound = inbound
 
     async def count_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """How many tokens a request's prompt is, without asking anybody."""
-        inbound = msgspec.structs.replace(self._inbound(call), body=_bounded(call.body))
-        work = await self._gateway.engine.understood(exchange, inbound, client)
-        counted = count(work.request, work.deployment.model)
-        headers: Headers = () if counted.exact else ((b"x-dragoman-estimated", b"1"),)
-        await client.answer(200, headers, encode({"input_tokens": counted.tokens}))
+        """How many tokens a request's prompt is."""
+        inbound = msgspec.structs.replace(self._inbound(call), body=_bounded(call.body), operation="count")
+        await self._gateway.engine.handle(exchange, inbound, client)
 
     async def models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """One page of the models that the caller may use."""

@@ -25,7 +25,6 @@ from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
 from dragoman.server.turns import turn_of
 from dragoman.state.store import Conversation, Item
-from dragoman.tokens import count
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
 from dragoman.work import Headers, Inbound, Turn
 
@@ -160,14 +159,11 @@ class ResponsesApi:
         await client.answer(200, (), _page([*earlier, *record.input], call.query))
 
     async def input_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """How many tokens a request's input is, without asking anybody."""
+        """How many tokens a request's input is."""
         turn = turn_of(self._gateway, self._face, call.caller, call.headers)
         inbound = self._asking(call, self._object(call), turn)
-        work = await self._gateway.engine.understood(exchange, inbound, client)
-        counted = count(work.request, work.deployment.model)
-        told = {"object": "response.input_tokens", "input_tokens": counted.tokens}
-        headers: Headers = () if counted.exact else ((b"x-dragoman-estimated", b"1"),)
-        await client.answer(200, headers, encode(told))
+        counting = msgspec.structs.replace(inbound, operation="count")
+        await self._gateway.engine.handle(exchange, counting, client)
 
     def _asking(self, call: Call, body: Mapping[str, Any], turn: Turn | None) -> Inbound:
         """A question about a request, of which nothing is kept."""

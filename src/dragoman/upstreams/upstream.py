@@ -137,6 +137,7 @@ class Upstream(Protocol):
 Perform: TypeAlias = Callable[[Any, Call], Awaitable[Outcome]]
 
 METHODS: Final[Mapping[Operation, str]] = {
+    "count": "count_tokens",
     "embed": "embed",
     "image": "draw",
     "speech": "speak",
@@ -148,6 +149,7 @@ METHODS: Final[Mapping[Operation, str]] = {
 the operation's request in IR terms (`ir.EmbedRequest`, …) and a call, and gives the operation's answer; a
 failure is `RequestFailed`. Usage of None is estimated where it can be:
 
+    async def count_tokens(self, request: ir.Request, call: Call) -> ir.TokenCount: ...
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse: ...
     async def draw(self, request: ir.ImageRequest, call: Call) -> ir.ImageResponse: ...
     async def speak(self, request: ir.SpeechRequest, call: Call) -> ir.SpeechResponse: ...

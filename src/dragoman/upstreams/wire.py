@@ -155,6 +155,8 @@ class WireUpstream:
         self._operations: dict[Operation, dict[str, Address]] = {}
         asked: dict[Operation, AnyAsking] = {**dialect.asked, **dialect.operations}
         for operation, codec in asked.items():
+            if operation == "count" and not quirks.counts:
+                continue
             if (base := bases.get(operation, base_url)) is not None:
                 self._operations[operation] = {path: Address(base + path) for path in codec.paths}
         self._headers = [_prepared(account.headers) for account in self.accounts]
@@ -275,12 +277,13 @@ class WireUpstream:
     def encode_operation(self, operation: Operation, request: Any, call: Call) -> WireRequest:
         """The same for a request for another operation. What is merged into a form are texts."""
         target = Target(call.report, call.model, self.quirks, call.facts)
-        wire = self.codec(operation).encode_request(request, target)
+        codec = self.codec(operation)
+        wire = codec.encode_request(request, target)
         if call.body and wire.fields:
             wire.fields = edited(wire.fields, call.body)
         elif call.body:
             wire.body = deep_merge(wire.body, call.body)
-        return wire
+        return codec.sent(wire)
 
     async def _post(self, request: ir.Request, call: Call) -> Answer:
         wire = call.encoded or self.encode(request, call)

@@ -1,0 +1,95 @@
+"""Counting the tokens of a prompt, as all protocols that have an endpoint for it do it.
+
+The request is one of chat: it is checked, read and written by chat's own codec, and reduced to what the
+endpoint takes. The answer is one number. What a provider adds to it (numbers for each kind of medium) passes
+to clients of its own protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
+from dragoman.errors import WireError
+from dragoman.wire.json import decode_object, encode, encode_head
+
+
+class Reduce(Protocol):
+    """What the endpoint takes of a chat request's body, with raw values or others. model: the upstream's."""
+
+    def __call__(self, body: Mapping[str, Any], model: str | None, /) -> dict[str, Any]: ...
+
+
+def counting(
+    *,
+    path: str,
+    member: str,
+    reduce: Reduce,
+    told: Callable[[int], dict[str, Any]],
+    check: Callable[[WireRequest], None],
+    brief: Callable[[WireRequest], ir.Request],
+    decode_request: Callable[[WireRequest], ir.Request],
+    encode_request: Callable[[ir.Request, Target], WireRequest],
+    locate: Callable[[str], str],
+    maps: frozenset[str],
+) -> Codec[ir.Request, ir.TokenCount]:
+    """The codec of one dialect. path: the endpoint. member: of an answer, with the number. told: an answer
+    that states a number. The rest is the dialect's own for chat.
+    """
+
+    def sent(wire: WireRequest) -> WireRequest:
+        model = wire.params.get("model")
+        return msgspec.structs.replace(wire, operation="count", path=path, body=reduce(wire.body, model))
+
+    def encode_response(response: ir.TokenCount, _: OperationReply[ir.Request]) -> Payload:
+        return Payload(encode(told(response.tokens)))
+
+    return Codec(
+        paths=(path,),
+        check=check,
+        model=lambda wire: brief(wire).model,
+        decode_request=decode_request,
+        encode_request=encode_request,
+        sent=sent,
+        decode_response=lambda answer, _: ir.TokenCount(counted(answer, member)),
+        encode_response=encode_response,
+        locate=lambda _, where: locate(where),
+        maps=maps,
+        relay=Relay(path, member, reduce),
+    )
+
+
+def counted(answer: Payload, member: str) -> int:
+    """The number in an answer. Raises WireError for what is none."""
+    tokens = decode_object(answer.data).get(member)
+    if type(tokens) is not int or tokens < 0:
+        raise WireError("expected a number of tokens", member)
+    return tokens
+
+
+class Relay:
+    """Passes what is counted of a request, and the answer as it is."""
+
+    def __init__(self, path: str, member: str, reduce: Reduce) -> None:
+        self._path = path
+        self._member = member
+        self._reduce = reduce
+
+    def request(self, wire: WireRequest, head: dict[str, Any], edits: Mapping[str, Any]) -> Outgoing:
+        """What to send upstream."""
+        return Outgoing(self._path, encode_head(self._reduce({**head, **edits}, edits.get("model"))))
+
+    def response(
+        self, wire: WireRequest, answer: Payload, model: str | None
+    ) -> tuple[Payload, ir.Usage | None] | None:
+        """What to send to the client: no answer names a model."""
+        counted(answer, self._member)
+        return answer, None
+
+    def seen(self, frame: bytes) -> ir.Usage | None:
+        """Numbers do not come in streams."""
+        return None

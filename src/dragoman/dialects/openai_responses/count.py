@@ -1,0 +1,48 @@
+"""Counting tokens as OpenAI does it: https://platform.openai.com/docs/api-reference/responses/input-tokens.
+
+What only the answer depends on is left out. A stored prompt (`prompt`) is not: the endpoint does not take it,
+and a refusal is better than the number of something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dragoman.dialects.counting import counting
+from dragoman.dialects.openai_responses.check import check
+from dragoman.dialects.openai_responses.locate import locate
+from dragoman.dialects.openai_responses.request import MAPS, brief, decode_request, encode_request
+
+PATH: Final = "/responses/input_tokens"
+LEFT_OUT: Final = frozenset(
+    {
+        *("access_programs", "background", "background_options", "context_management", "image", "include"),
+        *("max_output_tokens", "max_tool_calls", "metadata", "moderation", "prompt_cache_key"),
+        *("prompt_cache_options", "prompt_cache_retention", "safety_identifier", "service_tier", "store"),
+        *("stream", "stream_options", "temperature", "top_logprobs", "top_p", "user"),
+    }
+)
+
+
+def reduced(body: Mapping[str, Any], _: str | None) -> dict[str, Any]:
+    """What the endpoint takes of a request."""
+    return {key: value for key, value in body.items() if key not in LEFT_OUT}
+
+
+def _told(tokens: int) -> dict[str, Any]:
+    return {"object": "response.input_tokens", "input_tokens": tokens}
+
+
+COUNT: Final = counting(
+    path=PATH,
+    member="input_tokens",
+    reduce=reduced,
+    told=_told,
+    check=check,
+    brief=brief,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    locate=locate,
+    maps=MAPS,
+)
