@@ -84,6 +84,9 @@ class Sealing:
             if not self._found:
                 return request
             recalled = recall(request, self._questions, self._found, scope, self.marks)
+            if recalled.wanted and (own := await self.vault.find(recalled.wanted)):
+                self._found = {**self._found, **own}
+                recalled = recall(request, self._questions, self._found, scope, self.marks)
         except StoreFailed as failed:
             log.warning("the seal vault failed to find: %s", failed)
             self._found = {}

@@ -114,6 +114,25 @@ async def test_the_vault_is_asked_once_for_all_attempts() -> None:
     assert (here.losses, len(here.changes)) == ([], 1)
 
 
+async def test_models_that_answer_alike_are_told_apart() -> None:
+    """What another was answered with later is found first; each attempt gets its own model's."""
+    vault = Counting()
+    said, scopes = ir.Text("Hello."), [HERE, Scope("up", "other")]
+    for number, scope in enumerate(scopes):
+        keeper = started(vault, FIRST).keeper(wire(), scope)
+        assert keeper is not None
+        signed = ir.Thinking("hm", sealed=ir.Sealed("anthropic", str(number)))
+        await keeper.keep(ir.Response("t", candidates=(ir.Candidate((signed, said)),)))
+    again = msgspec.structs.replace(FIRST, messages=(USER, ir.Message("assistant", (said,)), USER))
+    sealing = started(vault, again)
+    for number, scope in enumerate(scopes):
+        report = Report("anthropic")
+        restored = await sealing.restored(again, scope, report)
+        expected = ir.Thinking("hm", sealed=ir.Sealed("anthropic", str(number)))
+        assert (restored.messages[1].blocks, report.losses) == ((expected, said), [])
+    assert vault.asked == 2
+
+
 async def test_places_in_a_restored_message_are_the_message() -> None:
     """Its blocks are others than the client's, so their numbers would name the wrong ones."""
     vault = Counting()

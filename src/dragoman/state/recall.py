@@ -119,6 +119,10 @@ class Marks:
         """The key of a call. Under an id that is not its own it is told by the conversation before it."""
         return digest if _is_random(call) else self.of("called", before, digest)
 
+    def of_scope(self, key: bytes, scope: Scope) -> bytes:
+        """The key of this scope alone. Two models may answer one conversation in the same words."""
+        return self.of("scope", scope.provider, scope.model, key)
+
     def named(self, call_id: str) -> bytes:
         """The key of a call whose content may have been changed."""
         return self.of("id", call_id)
@@ -264,9 +268,13 @@ def entry(
     if not says or not any(piece.matters for piece in pieces):
         return None  # providers refuse a message of thinking alone
     calls = _calls(blocks)
-    told = [*calls, *map(_bare, calls)]
-    keys = [marks.called(before, call, marks.call(call)) for call in told] + _names(calls, marks)
-    keys = keys or [marks.said(before, _text(blocks))]
+    keys = [marks.called(before, call, marks.call(call)) for call in calls]
+    if calls:
+        bare = _bare(calls[0])
+        told = [marks.called(before, bare, marks.call(bare)), *([] if _is_random(calls[0]) else keys[:1])]
+    else:
+        told = [marks.said(before, _text(blocks))]
+    keys += [*_names(calls, marks), *told, *(marks.of_scope(key, scope) for key in told)]
     keys += [piece.digest for piece in pieces if piece.kind == "media" and piece.sealed is not None]
     return keys, _pack(Kept(scope, tuple(pieces), before))
 
@@ -350,6 +358,11 @@ class Question(msgspec.Struct, frozen=True):
     keys: tuple[bytes, ...]
     hints: tuple[bytes, ...] = ()
 
+    @property
+    def shared(self) -> bool:
+        """Whether another model may have answered the same under one of these keys."""
+        return len(self.hints) < len(self.keys)
+
 
 def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list[Question], bytes]:
     """What to look for in the history of a request, and the digest of the whole conversation.
@@ -379,12 +392,13 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
 
 class Recalled(msgspec.Struct, frozen=True):
     """A request with what came back. messages: which of them got something. losses: (place, reason) of what
-    did not.
+    did not. wanted: further keys to look for, under which this scope may have what was found of another's.
     """
 
     request: ir.Request
     messages: frozenset[int] = frozenset()
     losses: Sequence[tuple[str, str]] = ()
+    wanted: Sequence[bytes] = ()
 
 
 _CHANGED = "it is not as it was answered, so the reasoning or signatures that belong to it are left out"
@@ -402,9 +416,14 @@ def recall(
     memories: dict[bytes, _Memory] = {}
     losses: list[tuple[str, str]] = []
     restored: set[int] = set()
+    wanted: list[bytes] = []
     for question in questions:
         where = f"messages[{question.index}]"
         entry = next((found[key] for key in question.keys if key in found), None)
+        if entry is not None and question.shared and _unpack(entry).scope != scope:
+            own = [marks.of_scope(key, scope) for key in question.keys]
+            entry = next((found[key] for key in own if key in found), entry)
+            wanted += own
         hint = None if entry is not None else next((found[k] for k in question.hints if k in found), None)
         if (stored := entry or hint) is None:
             continue
@@ -421,9 +440,9 @@ def recall(
                 messages[question.index] = replace(message, blocks=blocks)
                 restored.add(question.index)
     losses += [(memory.where, _CHANGED) for memory in memories.values() if memory.lacks]
-    if not restored:
-        return Recalled(request, losses=losses)
-    return Recalled(replace(request, messages=tuple(messages)), frozenset(restored), losses)
+    if restored:
+        request = replace(request, messages=tuple(messages))
+    return Recalled(request, frozenset(restored), losses, wanted)
 
 
 class _Memory:

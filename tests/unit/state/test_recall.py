@@ -511,6 +511,24 @@ def test_another_model_gets_nothing_and_it_is_a_loss(answer: list[ir.Block], sco
     ]
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [[ir.Text("Hello.")], [replace(call(), id=None)], [call(call_id="call_0")]],
+    ids=["text", "no id", "counted"],
+)
+def test_models_that_answer_alike_are_told_apart(sent: list[ir.Block]) -> None:
+    """Several are asked the same, and each conversation goes on with its own."""
+    memory = Memory()
+    scopes = [CLAUDE, Scope("anthropic", "claude-y"), Scope("other", "claude-x")]
+    answered = [replace(sent[0], id=ID) if sent == [replace(call(), id=None)] else sent[0]]
+    for number, scope in enumerate(scopes):
+        memory.answered([thinking(str(number)), *answered], scope=scope)
+    for number, scope in enumerate(scopes):
+        recalled = memory.recalled(conversation(sent), scope=scope)
+        assert blocks(recalled) == [thinking(str(number)), *sent]
+        assert not recalled.losses
+
+
 def test_a_text_belongs_to_its_conversation() -> None:
     memory = Memory()
     memory.answered([thinking("1"), ir.Text("Yes.")])
