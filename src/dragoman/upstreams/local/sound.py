@@ -116,7 +116,7 @@ def samples_of(data: bytes, rate: int, cancelled: Callable[[], bool] = lambda: F
         raise EngineRefused("invalid", f"the recording cannot be decoded: {_reason(error)}") from error
     if not length:
         raise EngineRefused("invalid", "the recording holds no sound")
-    samples = numpy.concatenate(parts).astype(numpy.float32)
+    samples = numpy.concatenate(parts, dtype=numpy.float32)
     samples *= numpy.float32(1 / 32768)
     return samples
 

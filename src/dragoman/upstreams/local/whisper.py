@@ -18,6 +18,8 @@ from dragoman.upstreams.local.sound import samples_of
 
 _RATE: Final = 16_000
 """Samples a second that Whisper hears."""
+_PIECE: Final = 3000
+"""Columns of a spectrum that are computed at once: half a minute."""
 
 
 class Whisper:
@@ -65,6 +67,55 @@ class _Encode:
         return self._native(features)
 
 
+class Spectra:
+    """The engine's own spectrum of a recording (a column each hundredth of a second), computed in pieces: at
+    once it takes 55 MB for each minute, seven times what it and the sound take. Numbers are the same.
+
+    native: the engine's, whose settings are read from here too.
+    """
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+        self._numpy: Any = importlib.import_module("numpy")
+        self.cancelled: Callable[[], bool] = lambda: False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._native, name)
+
+    def __call__(self, samples: Any, padding: int = 160, chunk_length: int | None = None) -> Any:
+        """Bands × columns of 32-bit floats. samples: 32-bit floats. padding: zeros that follow them.
+        chunk_length: seconds that the engine hears at once; it never states any.
+        """
+        assert chunk_length is None
+        numpy, native = self._numpy, self._native
+        step, width = native.hop_length, native.n_fft
+        window = numpy.hanning(width + 1)[:-1].astype(numpy.float32)
+        columns = (len(samples) + padding) // step
+        spectrum = numpy.empty((len(native.mel_filters), columns), numpy.float32)
+        for first in range(0, columns, _PIECE):
+            if self.cancelled():
+                raise _Cancelled
+            last = min(first + _PIECE, columns)
+            sound = self._cut(
+                samples, first * step - width // 2, (last - 1) * step + width // 2, len(samples) + padding
+            )
+            waves = native.stft(sound, width, step, window=window, center=False, return_complex=True)
+            strengths = numpy.abs(waves.astype(numpy.complex64)) ** 2
+            numpy.log10(numpy.maximum(native.mel_filters @ strengths, 1e-10), out=spectrum[:, first:last])
+        numpy.maximum(spectrum, spectrum.max() - 8.0, out=spectrum)
+        spectrum += 4.0
+        spectrum /= 4.0
+        return spectrum
+
+    def _cut(self, samples: Any, start: int, stop: int, end: int) -> Any:
+        """Sound from start to stop. Silence follows it up to end; before it and after that it is mirrored."""
+        numpy = self._numpy
+        part = samples[max(start, 0) : stop]
+        silence = max(0, min(stop, end) - max(len(samples), start))
+        part = numpy.pad(part, (0, silence))
+        return numpy.pad(part, (max(-start, 0), max(stop - end, 0)), mode="reflect")
+
+
 class WhisperModel:
     """The loaded model."""
 
@@ -73,19 +124,22 @@ class WhisperModel:
     def __init__(self, model: Any) -> None:
         self._model = model
         self._encode = model.encode = _Encode(model.encode)
+        self._spectra = model.feature_extractor = Spectra(model.feature_extractor)
 
     def answer(self, order: Transcribe, cancelled: Callable[[], bool]) -> Transcribed | None:
         """The words of a recording, half a minute at a time."""
         samples = samples_of(order.data, _RATE, cancelled)
         if samples is None:
             return None
+        duration = len(samples) / _RATE
         settings: dict[str, Any] = {} if order.temperature is None else {"temperature": order.temperature}
-        self._encode.cancelled = cancelled
-        heard, _ = self._model.transcribe(
-            samples, language="en", initial_prompt=order.prompt, word_timestamps=order.words, **settings
-        )
+        self._encode.cancelled = self._spectra.cancelled = cancelled
         segments, words = list[Span](), list[Span]()
         try:
+            heard, _ = self._model.transcribe(
+                samples, language="en", initial_prompt=order.prompt, word_timestamps=order.words, **settings
+            )
+            del samples
             for segment in heard:
                 segments.append(_segment(segment))
                 words += [_word(word) for word in segment.words or ()]
@@ -94,7 +148,7 @@ class WhisperModel:
         return Transcribed(
             order.id,
             "".join(segment.text for segment in segments).strip(),
-            len(samples) / _RATE,
+            duration,
             tuple(segments),
             tuple(words) if order.words else None,
         )

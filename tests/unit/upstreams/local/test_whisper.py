@@ -1,7 +1,10 @@
-"""Half minutes of a recording: a cancellation is heard before each, whether or not anything is said in it."""
+"""Half minutes of a recording: a cancellation is heard before each, whether or not anything is said in it,
+and no more than one is in memory many times over.
+"""
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +13,7 @@ import pytest
 
 from dragoman.upstreams.local import whisper
 from dragoman.upstreams.local.protocol import Options, Transcribe
-from dragoman.upstreams.local.whisper import WhisperModel
+from dragoman.upstreams.local.whisper import Spectra, WhisperModel
 
 
 class Silence:
@@ -18,6 +21,7 @@ class Silence:
 
     def __init__(self) -> None:
         self.heard = 0
+        self.feature_extractor = None
 
     def encode(self, features: Any) -> Any:
         self.heard += 1
@@ -45,3 +49,34 @@ def test_a_silent_recording_is_left_once_it_is_cancelled(monkeypatch: pytest.Mon
     answer = model.answer(order, lambda: False)
     assert answer is not None
     assert answer.text == ""
+
+
+@pytest.mark.parametrize(
+    "length",
+    [1, 39, 40, 41, 159, 160, 200, 201, 16_000, 480_000, 480_040, 480_199, 480_200, 480_361, 1_000_003],
+)
+def test_a_spectrum_in_pieces_is_the_engine_s_own(length: int) -> None:
+    numpy = pytest.importorskip("numpy")
+    native = pytest.importorskip("faster_whisper.feature_extractor").FeatureExtractor()
+    samples = numpy.random.default_rng(length).uniform(-1, 1, length).astype(numpy.float32)
+    whole, pieces = native(samples), Spectra(native)(samples)
+    assert pieces.shape == whole.shape
+    assert pieces.dtype == whole.dtype
+    assert numpy.allclose(pieces, whole, atol=1e-5)
+
+
+def test_a_spectrum_takes_little_memory_and_is_left_once_it_is_cancelled() -> None:
+    numpy = pytest.importorskip("numpy")
+    spectra = Spectra(pytest.importorskip("faster_whisper.feature_extractor").FeatureExtractor())
+    minutes = 5
+    samples = numpy.zeros(minutes * 60 * 16_000, numpy.float32)
+    tracemalloc.start()
+    try:
+        spectra(samples)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < (40 << 20) + minutes * (2 << 20)
+    spectra.cancelled = lambda: True
+    with pytest.raises(whisper._Cancelled):
+        spectra(samples)
