@@ -213,8 +213,8 @@ class Work:
         return self.brief.model, self.brief.stream
 
     def reread(self) -> bool:
-        """Whether the body, which the face refuses, is of another form that is known to come to its path. It is
-        read in that from now on.
+        """Whether the body, which the face refuses, is of another form that is known to come to its path; it
+        is read in that from now on.
         """
         reading = READINGS.get(self.face.name) if self.operation == "chat" else None
         face = None if reading is None else reading(self.wire.body)

@@ -96,9 +96,11 @@ def next_turn(shape: str, body: dict[str, Any], said: dict[str, Any], *, echo: s
         items: list[dict[str, Any]] = [
             {"role": "assistant", "content": [{"type": "output_text", "text": said["content"]}]}
         ]
-        for call, result in zip(made, results, strict=True):
-            items.append({"type": "function_call", "call_id": call["id"], **call["function"]})
-            items.append({"type": "function_call_output", "call_id": call["id"], "output": result})
+        items += [{"type": "function_call", "call_id": call["id"], **call["function"]} for call in made]
+        items += [
+            {"type": "function_call_output", "call_id": call["id"], "output": result}
+            for call, result in zip(made, results, strict=True)
+        ]
         return {**body, "input": [*body["input"], *items]}
     if shape == "claude":
         uses = [
@@ -177,6 +179,30 @@ async def test_two_turns_with_parallel_calls(
     sent = json.dumps(provider.seen[1].body, ensure_ascii=False)
     for told in ("main.py", "Begin Patch", "print()", "Done."):
         assert told in sent
+
+
+SEAL = "RXJzdGUgVW50ZXJzY2hyaWZ0IGVpbmVzIEdlZGFua2Vucw=="
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "gemini"])
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_seals_find_their_way_back(visit: Visit, provide: Provide, dialect: str, shape: str) -> None:
+    """Chat has no place for them: the gateway remembers what the provider demands of the next turn."""
+    id_ = ANSWERS[dialect][2]
+    made = (
+        (id_ and f"{id_}1", "Read", '{"path": "main.py"}'),
+        (id_ and f"{id_}2", "ApplyPatch", patch_call(shape, dialect)),
+    )
+    first = Said("I look.", made, thought="What does it say?", seal=SEAL)
+    site, provider, model = await place(visit, provide, dialect, first, Said("Done."))
+    effort: dict[str, Any] = (
+        {"reasoning": {"effort": "high"}} if shape == "input" else {"reasoning_effort": "high"}
+    )
+    body = {**written(shape, model, stream=True), **effort}
+    said, _, _ = message(await asked(site, body), stream=True)
+    again = await asked(site, next_turn(shape, body, said, echo="function"))
+    assert again.status == 200, again.raw
+    assert SEAL in json.dumps(provider.seen[1].body)
 
 
 @pytest.mark.parametrize("echo", ["function", "custom"])

@@ -103,7 +103,7 @@ def _by_url(name: str) -> Rule:
 def _block(part: dict[str, Any], path: str) -> None:
     """A block of Anthropic's, which no server of chat reads: the call or result in it would be lost."""
     raise WireError(
-        f"Invalid value: '{part['type']}'. Calls stand in 'tool_calls', results in messages of the role 'tool'.",
+        f"Invalid value: '{part['type']}'. Calls stand in 'tool_calls', results in messages of role 'tool'.",
         f"{path}.type",
         "invalid_value",
     )
