@@ -54,9 +54,6 @@ def _refused(name: str, kind: str, model: str, feature: str) -> bool:
     """Whether this is what no answer, or none of use, is right for."""
     if model == SIMULATED:
         return feature.startswith(NOT_SIMULATED) or (kind, feature) == ("ollama", "form by tool")
-    if (name, kind, model) == ("langchain", "ollama", MODELS["anthropic"]):
-        # ChatOllama drops the ids of calls, by which the gateway finds what Claude signed: thinking ends.
-        return feature == "thinking"
     if model == MODELS["openai_chat"]:  # which does not think, and says so in these protocols
         return kind in {"chat", "compatible", "ollama"} and "thinking" in feature
     # Ollama reads over the `tool_choice` of this client, which the strict one refuses.

@@ -126,7 +126,8 @@ def kinds(url: str, own: str) -> dict[str, dict[str, Feature]]:
         return [len(one) for one in await made.aget_text_embedding_batch(TEXTS)]
 
     by_responses = _features(responses, own)
-    del by_responses["form streamed"]  # it reads calls in pieces, where Responses has them whole
+    # Empty with OpenAI too: it looks for calls where this class has put none (`additional_kwargs`).
+    del by_responses["form streamed"]
     return {
         "like": _features(like, own) | {"vectors": vectors},
         "chat": _features(openai, own),
