@@ -434,15 +434,23 @@ def recall(
             losses.append((where, f"its reasoning and signatures belong to {memory.kept.scope}"))
             memory.used.update(range(len(memory.kept.pieces)))
         elif entry is not None:
-            message = messages[question.index]
-            told = _told(message.blocks)
-            if (blocks := memory.put_back(told)) != told:
-                messages[question.index] = replace(message, blocks=blocks)
-                restored.add(question.index)
+            for index in (*_said_before(messages, question.index, memory), question.index):
+                told = _told(messages[index].blocks)
+                if (blocks := memory.put_back(told)) != told:
+                    messages[index] = replace(messages[index], blocks=blocks)
+                    restored.add(index)
     losses += [(memory.where, _CHANGED) for memory in memories.values() if memory.lacks]
     if restored:
         request = replace(request, messages=tuple(messages))
     return Recalled(request, frozenset(restored), losses, wanted)
+
+
+def _said_before(messages: Sequence[ir.Message], index: int, memory: _Memory) -> Sequence[int]:
+    """Where the words stand that an answer began with, if its client has a message of its own for them."""
+    first = index
+    while first and messages[first - 1].role == "assistant" and memory.says(messages[first - 1].blocks):
+        first -= 1
+    return range(first, index)
 
 
 class _Memory:
@@ -466,6 +474,10 @@ class _Memory:
     def lacks(self) -> bool:
         """Whether something found no place."""
         return any(piece.matters and place not in self.used for place, piece in enumerate(self.kept.pieces))
+
+    def says(self, blocks: Sequence[ir.Block]) -> bool:
+        """Whether these are words of the answer, and nothing else."""
+        return all(isinstance(block, ir.Text) for block in blocks) and bool(self._matched(blocks)[0])
 
     def put_back(self, blocks: Sequence[ir.Block]) -> tuple[ir.Block, ...]:
         """A message's blocks in the order of the answer, with its thinking and seals."""

@@ -316,6 +316,28 @@ def test_calls_may_be_cut_into_messages() -> None:
     assert not recalled.losses
 
 
+@pytest.mark.parametrize("words", ["Both.", "Something else."])
+def test_words_before_calls_may_be_a_message_of_their_own(words: str) -> None:
+    """As in a protocol of items. What was thought comes before them, if they are what was answered."""
+    answer: list[ir.Block] = [thinking("1"), ir.Text("Both."), call(), call("g", "{}", ID + "2")]
+    memory = Memory()
+    memory.answered(answer)
+    apart = [
+        ir.Message("assistant", (block,)) for block in (ir.Text(words), call(), call("g", "{}", ID + "2"))
+    ]
+    earlier = [ir.Message("assistant", (ir.Text("Hello."),)), USER]
+    request = replace(conversation(), messages=(USER, *earlier, *apart, USER))
+    recalled = memory.recalled(request)
+    if words == "Both.":
+        assert blocks(recalled, 3) == answer[:2]
+        assert blocks(recalled, 4) == [call()]
+    else:
+        assert blocks(recalled, 3) == [ir.Text(words)]
+        assert blocks(recalled, 4) == [thinking("1"), call()]
+    assert blocks(recalled, 1) == [ir.Text("Hello.")]
+    assert not recalled.losses
+
+
 def test_reasoning_that_the_client_shows_counts_once() -> None:
     """A client that sends `reasoning_content` back has the words; the signed original takes their place."""
     answer: list[ir.Block] = [thinking("1", "I think."), call()]
