@@ -9,6 +9,7 @@ in the dialect, chosen by the quirk's value.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, Literal
 
 from dragoman.dialects.replay import is_strange
@@ -92,10 +93,12 @@ class Quirks(Value, frozen=True):
             return False
         if self is STANDARD:
             return True
-        if any(getattr(self, field) != getattr(STANDARD, field) for field in _NEED_CODEC):
+        if _need_codec(self) != _need_codec(STANDARD):
             return False
         if not self.refuses.isdisjoint(body):
             return False
+        if _by_key(self) == _by_key(STANDARD):
+            return True
         return not any(
             key in body and getattr(self, field) != getattr(STANDARD, field) for field, key in _BY_KEY.items()
         )
@@ -121,9 +124,10 @@ _LOOKED_FOR = (
     "refuses",
     "strange_items",
 )  # they concern only bodies that hold what they are about
-_NEED_CODEC = tuple(
-    field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR}
+_need_codec = attrgetter(
+    *(field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR})
 )
+_by_key = attrgetter(*_BY_KEY)
 
 
 def _sends_images_back(body: Mapping[str, Any]) -> bool:
