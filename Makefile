@@ -76,7 +76,7 @@ bench: $(RUN)  ## measure against the hand-written floor, write bench/RESULTS.md
 golden: $(DEV)  ## write the golden files; then read the diff
 	@$(PY) -m pytest -q -n auto tests/golden --update
 
-matrix: $(DEV)  ## run every feature of every face over every upstream, write docs/matrix.md
+matrix: $(DEV) $(NODE)  ## run every feature of every face over every upstream, write docs/matrix.md
 	@$(PY) -m tests.matrix $(ARGS)
 
 laws: $(DEV)  ## hold every codec to its laws over recorded traffic (WIRE=folder)

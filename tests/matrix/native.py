@@ -38,7 +38,7 @@ def holds(body: Any, dialect: str, feature: str) -> None:
     """
     native = NATIVE[dialect]
     if dialect == "gemini":
-        body = _camel(body)
+        body = camel(body)
     if feature == "offered tools":
         offered = {path: value for path, value in native["tools"].items() if not path.startswith(_CHOICES)}
         assert _at(body, "tool_choice") in (ABSENT, "auto")
@@ -54,12 +54,12 @@ _CHOICES = ("tool_choice", "toolConfig")
 _IDS = {"id", "call_id", "tool_call_id", "tool_use_id"}
 
 
-def _camel(value: Any) -> Any:
-    """The same with the names that the API's documentation has; it also takes those of Google's client."""
+def camel(value: Any) -> Any:
+    """A value in the names of Gemini's documentation; its API also takes those of Google's Python client."""
     if isinstance(value, list):
-        return [_camel(one) for one in value]
+        return [camel(one) for one in value]
     if isinstance(value, dict):
-        named = {to_camel(key): _camel(one) for key, one in value.items()}
+        named = {to_camel(key): camel(one) for key, one in value.items()}
         if "mimeType" in named:  # its client writes bytes with the letters of addresses
             named["data"] = named["data"].replace("-", "+").replace("_", "/")
         return named

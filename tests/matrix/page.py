@@ -21,6 +21,10 @@ a WebSocket where the client's protocol has one: the official client of the prot
 the real one refuses, the embedded model, or the simulator. What arrived on both sides is looked at.
 `make matrix` runs them all and writes this page.
 
+The official clients on Node (`openai`, `@anthropic-ai/sdk`, `@google/genai`, `ollama`) run over the same
+upstreams but the embedded model: text, stream, tools, parallel tools, tool results, image in and JSON schema
+come to the same with them, and so do errors, broken streams and the model list.
+
 - *yes*: it works, and nothing of the request is lost.
 - *no*: the client gets an error before anything is sent; the number leads to it, and to the reason.
 - *less*: it works without what the number names; `x-dragoman-losses` counts it, and strict mode refuses what
