@@ -100,6 +100,7 @@ def configuration(url: str) -> dict[str, Any]:
             **dict.fromkeys(MODELS, row),
             "also": {**row, "dialect": "anthropic"},
             "vllm": row,
+            "trusted": {**row, "dialect": "anthropic", "quirks": {"counts": True}},
         },
         "models": {
             "pool": {"deployments": [MODELS["gemini"], MODELS["anthropic"]]},
@@ -286,6 +287,11 @@ async def test_servers_that_are_only_compatible_are_not_asked(stage: Stage, mode
     assert headers["x-dragoman-estimated"] == "1"
     assert "x-dragoman-attempts" not in headers
     assert stage.provider.seen == []
+
+
+async def test_a_server_that_is_said_to_count_is_asked(stage: Stage) -> None:
+    assert await stage.count("gemini", "trusted/some-model") == NUMBER
+    assert stage.provider.last.path == PATHS["anthropic"]
 
 
 async def test_a_strict_request_is_not_counted_with_losses(stage: Stage) -> None:
