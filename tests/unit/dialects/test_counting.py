@@ -51,7 +51,7 @@ def counts(dialect: str, folder: Path) -> list[tuple[Exchange, WireRequest]]:
     found = []
     for exchange in corpus.read(folder, RECORDED[dialect]):
         asked = exchange.request
-        if asked is None or not asked.url.partition("?")[0].endswith(ENDS):
+        if asked is None or asked.url is None or not asked.url.partition("?")[0].endswith(ENDS):
             continue
         body: dict[str, Any] = asked.body
         params = {}
