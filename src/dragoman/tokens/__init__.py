@@ -3,6 +3,7 @@
     count(request, model)      one request, at a cost in proportion to its length
     Counter(model)             the same message by message
     ceiling(request)           a number that it cannot exceed, for next to nothing
+    detokenized(ids, model)    the text of tokens, where the model's vocabulary is public
 
 Counting is exact for plain text and models whose vocabulary is public, where the extra `tokens` is installed;
 anything else is an estimate and says so. It is not free (some 40 ns a character), so only what was asked for
@@ -10,5 +11,6 @@ is counted. Nothing here knows a protocol, a provider or a limit.
 """
 
 from dragoman.tokens.count import Count, Counter, ceiling, count
+from dragoman.tokens.vocabulary import detokenized
 
-__all__ = ["Count", "Counter", "ceiling", "count"]
+__all__ = ["Count", "Counter", "ceiling", "count", "detokenized"]

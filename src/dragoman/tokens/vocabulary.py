@@ -10,7 +10,7 @@ Which model has which vocabulary: https://github.com/openai/tiktoken/blob/main/t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.machinery import PathFinder
@@ -41,7 +41,11 @@ class Vocabulary(NamedTuple):
 
 def vocabulary(model: str | None) -> Vocabulary:
     """What counts for a model, named as its provider names it (`gpt-4o`, `openai/gpt-4o-2024-08-06`)."""
-    return _vocabulary((model or "").rpartition("/")[2].removeprefix("ft:").lower())
+    return _vocabulary(_plain(model))
+
+
+def _plain(model: str | None) -> str:
+    return (model or "").rpartition("/")[2].removeprefix("ft:").lower()
 
 
 def size(text: str) -> int:
@@ -76,9 +80,16 @@ _OWN: Final = (
     _Own(
         "cl100k_base",
         3,
-        ("gpt-4", "gpt-4-*", "gpt-3.5-turbo*", "gpt-35-turbo*", "davinci-002*", "babbage-002*"),
+        (
+            *("gpt-4", "gpt-4-*", "gpt-3.5-turbo*", "gpt-35-turbo*", "davinci-002*", "babbage-002*"),
+            *("text-embedding-3-*", "text-embedding-ada-*"),  # others are Google's
+        ),
     ),
 )
+_SIZES: Final = {"cl100k_base": 100_256, "o200k_base": 199_998}
+"""How many tokens a vocabulary has that are text. For others its compiled part may end the process."""
+_CUT: Final = 3
+"""The most tokens that a cut can leave of a character, which is at most four bytes."""
 _LIKE: Final = (
     # Tools: 346 by https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing, and what
     # was seen to be written around their schemas.
@@ -102,6 +113,26 @@ def _vocabulary(model: str) -> Vocabulary:
         if _named(model, names):
             return Vocabulary(_scaled(weigh, ratio), own=False, tools=tools, picture=picture)
     return Vocabulary(weigh, own=False)
+
+
+def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None:
+    """The text of some tokens and how many of them are left out, because the first or last character is cut;
+    None where the model's vocabulary is not at hand. Raises ValueError for what is no text.
+    """
+    name = _plain(model)
+    encoding = next((own.encoding for own in _OWN if _named(name, own.names)), None)
+    if encoding is None or (bindings := _bindings()) is None:
+        return None
+    if (highest := max(ids, default=0)) >= _SIZES[encoding] or min(ids, default=0) < 0:
+        raise ValueError(f"its vocabulary has no {highest} that is text")
+    decode: Callable[[Sequence[int]], str] = bindings.tokenizer_for_encoding(encoding).decode
+    for left in range(min(2 * _CUT, len(ids) - 1) + 1):
+        for start in range(max(0, left - _CUT), min(left, _CUT) + 1):
+            try:
+                return decode(ids[start : len(ids) - (left - start)]), left
+            except ValueError:
+                continue
+    raise ValueError("they are no text")
 
 
 def _named(model: str, names: tuple[str, ...]) -> bool:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from importlib.util import find_spec
 
 import msgspec
 import pytest
@@ -105,6 +106,28 @@ async def test_tokens_reach_openai_and_nobody_else(talk: Start) -> None:
         await translated.client.embeddings.create(model=MODELS["gemini"], input=[[1, 2], [3]])
     assert refused.value.param == "input[0]"
     assert translated.provider.seen == []
+
+
+@pytest.mark.skipif(find_spec("bpe_openai") is None, reason="the extra `tokens` is not installed")
+@pytest.mark.parametrize("dialect", ["gemini", "mistral"])
+async def test_tokens_of_a_public_vocabulary_are_texts(
+    provide: Provide, serve: Serve, stack: AsyncExitStack, dialect: str
+) -> None:
+    """As LangChain writes them; the client's name for the model tells which vocabulary it is."""
+    provider = await provide(PROVIDERS[dialect])
+    exchanges: list[Exchange] = []
+    aliases = {"aliases": {"text-embedding-3-small": MODELS[dialect]}}
+    base = await serve(json.dumps(up(provider.url, dialect) | aliases), observers=[exchanges.append])
+    client = await stack.enter_async_context(AsyncOpenAI(base_url=f"{base}/v1", api_key="x", max_retries=0))
+    ask = client.embeddings.create
+    answer = await ask(model="text-embedding-3-small", input=[[15339, 1917], [15339]])
+    assert answer.data[0].embedding == pytest.approx(expected("hello world"), abs=1e-6)
+    assert answer.data[1].embedding == pytest.approx(expected("hello"), abs=1e-6)
+    assert [change.path for change in exchanges[-1].changes] == ["$.input[0]", "$.input[1]"]
+    with pytest.raises(BadRequestError) as refused:
+        await ask(model="text-embedding-3-small", input=[[15339], [100_257]])
+    assert refused.value.param == "input[1]"
+    assert len(provider.seen) == 1
 
 
 async def test_the_simulator_ranks_by_words(serve: Serve, stack: AsyncExitStack) -> None:

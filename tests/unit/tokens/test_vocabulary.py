@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from dragoman.tokens import vocabulary as module
-from dragoman.tokens.vocabulary import by_bytes, size, vocabulary
+from dragoman.tokens.vocabulary import by_bytes, detokenized, size, vocabulary
 
 CODE = "def f(x):\n    return x  # größer, 你好世界\n" * 20
 
@@ -47,6 +47,8 @@ OWN_VOCABULARY = pytest.mark.skipif(
         ("gpt-4-turbo", "gpt-4", True),
         ("gpt-35-turbo", "gpt-4", True),
         ("babbage-002", "gpt-4", True),
+        ("text-embedding-3-small", "gpt-4", True),
+        ("text-embedding-004", "gpt-4o", False),  # Google's
         ("gpt-4.1", "gpt-4o", True),
         ("gpt-oss-120b", "gpt-4o", False),  # the words, but not the frame around them
         ("o9-mini", "gpt-4o", False),
@@ -100,6 +102,44 @@ def test_without_the_extra_bytes_are_divided(model: str | None) -> None:
 )
 def test_a_text_by_its_bytes(text: str, held: int, tokens: int) -> None:
     assert (size(text), by_bytes(text)) == (held, tokens)
+
+
+BIRTHDAY = (33334, 45918, 243, 21990, 9080, 33334, 62004, 16556, 78699)
+"""お誕生日おめでとう: https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken"""
+
+
+@OWN_VOCABULARY
+@pytest.mark.parametrize(
+    ("ids", "text", "left"),
+    [
+        (BIRTHDAY, "お誕生日おめでとう", 0),
+        ((15339, 1917), "hello world", 0),
+        (BIRTHDAY[:2], "お", 1),  # two tokens are a letter
+        (BIRTHDAY[2:], "生日おめでとう", 1),
+        ((243, 15339, 45918), "hello", 2),
+    ],
+)
+@pytest.mark.parametrize("model", ["text-embedding-3-small", "openai/text-embedding-ada-002", "gpt-4"])
+def test_tokens_are_their_text(ids: tuple[int, ...], text: str, left: int, model: str) -> None:
+    assert detokenized(ids, model) == (text, left)
+
+
+@OWN_VOCABULARY
+@pytest.mark.parametrize("ids", [(100_256,), (100_257,), (2**32,), (2**70,), (1, -1), (45918,), (243, 243)])
+def test_what_is_no_text(ids: tuple[int, ...]) -> None:
+    """Marks, tokens that nobody has, and pieces of characters alone. The compiled part must not see most."""
+    with pytest.raises(ValueError, match=r"no text|has no "):
+        detokenized(ids, "text-embedding-3-large")
+
+
+@pytest.mark.parametrize("model", ["text-embedding-004", "gemini-embedding-001", "", None])
+def test_tokens_of_unknown_vocabularies_stay_what_they_are(model: str | None) -> None:
+    assert detokenized((15339,), model) is None
+
+
+@pytest.mark.usefixtures("without_extra")
+def test_without_the_extra_tokens_stay_what_they_are() -> None:
+    assert detokenized((15339,), "text-embedding-3-small") is None
 
 
 @OWN_VOCABULARY

@@ -18,6 +18,8 @@ from dragoman.dialects.batching import batches, joined, lose_length, one_each
 from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
 from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.terms import NAME, camel, leftovers, listed, restore, spelled
+from dragoman.dialects.inputs import text_of
+from dragoman.dialects.loss import Report
 from dragoman.dialects.rules import a_string, an_object, empty_array, integer, missing, objects, wrong_type
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
@@ -149,7 +151,7 @@ def _input(content: Mapping[str, Any], where: str) -> ir.Input:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect's words, as a batch. Raises WireError for tokens."""
+    """The request in this dialect's words, as a batch. Raises WireError for tokens that mean nothing here."""
     model = target.model if target.model is not None else request.model
     options: dict[str, Any] = {}
     if request.task is not None:
@@ -162,17 +164,20 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
         target.report.lose("user", "Google is not told of end users", "hint")
     restore(options, request.extra, target.report, "")
     requests = [
-        {"model": _full(model), "content": {"parts": _parts(item, index)}, **options}
+        {
+            "model": _full(model),
+            "content": {"parts": _parts(item, index, request.model, target.report)},
+            **options,
+        }
         for index, item in enumerate(request.inputs)
     ]
     params = {} if model is None else {"model": model}
     return WireRequest("embed", {"requests": requests}, path=BATCH_PATH, params=params)
 
 
-def _parts(item: ir.Input, index: int) -> list[dict[str, str]]:
+def _parts(item: ir.Input, index: int, model: str | None, report: Report) -> list[dict[str, str]]:
     if isinstance(item, ir.Tokens):
-        message = "Gemini takes texts, not tokens of another model's vocabulary."
-        raise WireError(message, f"inputs[{index}]", "unsupported_value")
+        item = text_of(item, index, model, report, f"requests[{index}].content.parts[0].text")
     texts: Sequence[str] = (item,) if isinstance(item, str) else item.texts
     return [{"text": text} for text in texts]
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.batching import batches, joined
 from dragoman.dialects.dialect import Codec, Target, WireRequest
-from dragoman.dialects.mistral.terms import NAME
+from dragoman.dialects.inputs import texts_of
+from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat import embedding as family
-from dragoman.dialects.openai_chat.terms import leftovers, restore
 from dragoman.dialects.rules import Rule, a_string, an_object, integer, one_of, wrong_type
 from dragoman.errors import WireError
 
@@ -58,14 +58,14 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
         dimensions=body.get("output_dimension"),
         encoding=body.get("encoding_format"),
         form=form,
-        extra=leftovers(body, MAPS, dialect=NAME),
+        extra=leftovers(body, MAPS),
     )
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     """The request in this dialect's words."""
     report = target.report
-    texts = [family.text_of(item, index, report) for index, item in enumerate(request.inputs)]
+    texts = texts_of(request, report)
     body: dict[str, Any] = {
         "model": target.model if target.model is not None else request.model,
         "input": texts[0] if request.form == "one" else texts,
@@ -77,7 +77,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     family.lose_purpose(request, report)
     if request.user is not None:
         report.lose("user", "Mistral is not told of end users", "hint")
-    restore(body, request.extra, report, "", NAME)
+    restore(body, request.extra, report, "")
     return WireRequest("embed", body, path=family.PATH)
 
 

@@ -17,11 +17,12 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.batching import batches, joined, lose_length, one_each
 from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
+from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.ollama.check import check_keep_alive
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.options import check_options
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
-from dragoman.dialects.openai_chat.embedding import lose_purpose, text_of
+from dragoman.dialects.openai_chat.embedding import lose_purpose
 from dragoman.dialects.rules import Rule, a_boolean, a_string, integer, missing
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
@@ -108,8 +109,8 @@ def model_of(wire: WireRequest) -> str | None:
 
 
 def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
-    """The request in this dialect's words. Raises WireError for tokens."""
-    texts = [text_of(item, index, target.report) for index, item in enumerate(request.inputs)]
+    """The request in this dialect's words. Raises WireError for tokens that mean nothing here."""
+    texts = texts_of(request, target.report)
     model = target.model if target.model is not None else request.model
     old = request.form == _OLD and request.dialect == NAME
     body: dict[str, Any] = {"model": model}

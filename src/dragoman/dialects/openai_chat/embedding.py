@@ -16,6 +16,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.batching import batches, joined, lose_length, one_each
 from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
+from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.errors import fault_of
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
@@ -125,7 +126,7 @@ def encode_input(request: ir.EmbedRequest, report: Report) -> Any:
     if any(isinstance(item, ir.Tokens) for item in request.inputs):
         ids = [_ids(item, index) for index, item in enumerate(request.inputs)]
         return ids[0] if request.form == "one" else ids
-    texts = [text_of(item, index, report) for index, item in enumerate(request.inputs)]
+    texts = texts_of(request, report)
     return texts[0] if request.form == "one" else texts
 
 
@@ -133,17 +134,6 @@ def _ids(item: ir.Input, index: int) -> list[int]:
     if not isinstance(item, ir.Tokens):
         raise WireError("texts and tokens cannot be mixed", f"inputs[{index}]", "unsupported_value")
     return list(item.ids)
-
-
-def text_of(item: ir.Input, index: int, report: Report) -> str:
-    """One input as one text. Raises WireError for tokens."""
-    if isinstance(item, ir.Tokens):
-        message = "This model takes texts, not tokens of another model's vocabulary."
-        raise WireError(message, f"inputs[{index}]", "unsupported_value")
-    if isinstance(item, ir.Parts):
-        report.change(f"inputs[{index}]", f"input[{index}]", "its parts are joined, a line each")
-        return "\n".join(item.texts)
-    return item
 
 
 def decode_request(wire: WireRequest) -> ir.EmbedRequest:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.loss import Report
-from dragoman.errors import RequestFailed
+from dragoman.errors import RequestFailed, WireError
 from dragoman.upstreams.local.protocol import (
     MAX_FRAME,
     Embed,
@@ -49,19 +50,14 @@ def embed_order(request: ir.EmbedRequest, options: Options, keep_alive: float, r
     if wished is not None and not 1 <= wished <= WIDTH:
         raise refused(f"This model's vectors have {WIDTH} numbers: 1 to {WIDTH} can be had.", "dimensions")
     _lose(report, request, {"task": "it knows no tasks", "title": "it knows no titles", "user": _NOBODY})
-    return Embed(0, options, tuple(_texts(request.inputs, report)), wished, keep_alive)
+    return Embed(0, options, tuple(_texts(request, report)), wished, keep_alive)
 
 
-def _texts(inputs: Sequence[ir.Input], report: Report) -> Sequence[str]:
-    texts: list[str] = []
-    for index, item in enumerate(inputs):
-        where = f"inputs[{index}]"
-        if isinstance(item, ir.Tokens):
-            raise refused("This model takes texts, not tokens of another model's vocabulary.", where)
-        if isinstance(item, ir.Parts):
-            report.change(where, where, "its parts are joined, a line each")
-        texts.append("\n".join(item.texts) if isinstance(item, ir.Parts) else item)
-    return texts
+def _texts(request: ir.EmbedRequest, report: Report) -> Sequence[str]:
+    try:
+        return texts_of(request, report)
+    except WireError as error:
+        raise refused(error.message, error.path) from error
 
 
 def vectors(answer: Embedded, model: str, report: Report) -> ir.EmbedResponse:

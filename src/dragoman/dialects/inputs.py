@@ -1,0 +1,46 @@
+"""What vectors are asked for, as texts, for a provider that reads nothing else. Pure.
+
+Some frameworks write tokens of the vocabulary that belongs to the name they ask for (LangChain's
+`OpenAIEmbeddings`, unless it is told otherwise). Where that vocabulary is public the tokens are the text; any
+others mean nothing to anybody but their model, so they must never be guessed.
+"""
+
+from __future__ import annotations
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.errors import WireError
+from dragoman.tokens import detokenized
+
+
+def texts_of(request: ir.EmbedRequest, report: Report) -> list[str]:
+    """Each input as one text. Raises WireError as `text_of`."""
+    return [_text(item, index, request.model, report) for index, item in enumerate(request.inputs)]
+
+
+def _text(item: ir.Input, index: int, model: str | None, report: Report) -> str:
+    if isinstance(item, ir.Tokens):
+        return text_of(item, index, model, report, f"input[{index}]")
+    if isinstance(item, ir.Parts):
+        report.change(f"inputs[{index}]", f"input[{index}]", "its parts are joined, a line each")
+        return "\n".join(item.texts)
+    return item
+
+
+def text_of(item: ir.Tokens, index: int, model: str | None, report: Report, to: str) -> str:
+    """The text of some tokens. index: of the input. model: as the client named it. to: where it is written.
+    Raises WireError where nothing here knows its vocabulary, and for what is none of its tokens.
+    """
+    where = f"inputs[{index}]"
+    try:
+        read = detokenized(item.ids, model)
+    except ValueError as error:
+        raise WireError(f"These are no tokens of {model}: {error}.", where, "invalid_value") from None
+    if read is None:
+        message = "This model takes texts, not tokens of another model's vocabulary."
+        raise WireError(message, where, "unsupported_value")
+    text, left = read
+    report.change(where, to, f"tokens of {model} are written as their text")
+    if left:
+        report.lose(where, f"{left} of its tokens are parts of characters that its ends cut", "hint")
+    return text
