@@ -84,6 +84,14 @@ class Server(Section, frozen=True):
             env="DRAGOMAN_MAX_UPLOAD",
         ),
     ] = Size(128_000_000)
+    upload_space: Annotated[
+        Size,
+        about(
+            "What the files of all forms together may take on disk, in each worker; what goes beyond it is "
+            "refused with 503 and `Retry-After`. One form alone always has its room.",
+            env="DRAGOMAN_UPLOAD_SPACE",
+        ),
+    ] = Size(2_000_000_000)
     max_depth: Annotated[
         int,
         about(

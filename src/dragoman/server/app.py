@@ -28,7 +28,7 @@ from dragoman.server.client import PATIENCE, AsgiClient, ClientGone, body_parts,
 from dragoman.server.endpoint import Bodies, Call, Endpoint, Handler
 from dragoman.server.faces import PathTable
 from dragoman.server.faults import INTERNAL, STOPPING, standing
-from dragoman.server.forms import Upload
+from dragoman.server.forms import Space, Upload
 from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send
 from dragoman.server.origins import Origins
@@ -49,6 +49,7 @@ class App:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._settings = gateway.config.server
+        self._space = Space(self._settings.upload_space)
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
         """Whether our protocol's stamps and this gateway's clock tell the same time."""
@@ -153,10 +154,11 @@ class App:
         headers = arrival.headers
         if not self._origins.admits(headers.get("origin")):
             raise RequestFailed(_FOREIGN_FORM)
-        with Upload(headers["content-type"]) as upload:
+        length, limit = headers.get("content-length"), self._settings.max_upload
+        stated = int(length) if length is not None and length.isdigit() and int(length) <= limit else None
+        with Upload(headers["content-type"], self._space, stated) as upload:
             since = self._seams.monotonic()
             deadline = self._gateway.deadlines.within(PATIENCE)
-            length, limit = headers.get("content-length"), self._settings.max_upload
             try:
                 await take_body(arrival.receive, length, limit, deadline, upload.feed)
             except RequestFailed as failed:

@@ -30,6 +30,28 @@ _TOGETHER = 8 * 1024 * 1024
 """Bytes of all fields of a form that stay in memory."""
 
 
+class Space:
+    """What forms may take on disk, all of a process together. limit: bytes; one form alone may have more."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._taken = 0
+
+    def take(self, size: int, own: int = 0) -> None:
+        """Hand out so many bytes. own: those that the form has already. Raises RequestFailed (503)."""
+        self.require(size, own)
+        self._taken += size
+
+    def require(self, size: int, own: int = 0) -> None:
+        """Raises RequestFailed (503) where there are not so many bytes."""
+        if self._taken > own and self._taken + size > self._limit:
+            raise RequestFailed(_OTHERS)
+
+    def free(self, size: int) -> None:
+        """Take them back."""
+        self._taken -= size
+
+
 class _Received(msgspec.Struct):
     """A field as far as it has come. start: where it begins on disk, None = it is in memory."""
 
@@ -42,12 +64,16 @@ class _Received(msgspec.Struct):
 class Upload:
     """One form on its way in. Leaving the block ends what its fields hold, whoever still has one.
 
-    content_type: the request's, with the boundary. Raises RequestFailed (400) where there is none.
+    content_type: the request's, with the boundary. space: what it shares with other forms. length: its
+    bytes, where they are stated. Raises RequestFailed: 400 for no boundary, 503 where there is no space.
     """
 
-    def __init__(self, content_type: str) -> None:
+    def __init__(self, content_type: str, space: Space, length: int | None = None) -> None:
         with _blamed():
             self._parser = MultipartParser(boundary_of(content_type))
+        space.require((length or 0) - _TOGETHER)
+        self._space = space
+        self._taken = 0
         self._fields: list[_Received] = []
         self._kept = 0
         self._file: IO[bytes] | None = None
@@ -70,9 +96,10 @@ class Upload:
                 self._map.close()
         if self._file is not None:
             self._file.close()
+        self._space.free(self._taken)
 
     def feed(self, chunk: bytes) -> None:
-        """More of the body. Raises RequestFailed: 400 and 413 with the field's name, 503 for a full disk."""
+        """More of the body. Raises RequestFailed: 400 and 413 with the field's name, 503 for no space."""
         with _blamed():
             for piece in self._parser.feed(chunk):
                 if isinstance(piece, Head):
@@ -100,17 +127,23 @@ class Upload:
         field.size += len(piece)
         if field.start is not None:
             assert self._file is not None
+            self._reserve(len(piece))
             self._file.write(piece)
             return
         field.parts.append(piece)
         self._kept += len(piece)
         if field.head.filename is not None and (field.size > _ALONE or self._kept > _TOGETHER):
+            self._reserve(field.size)
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="dragoman-")  # noqa: SIM115 - closed with the block
             field.start = self._file.tell()
             self._file.writelines(field.parts)
             self._kept -= field.size
             field.parts.clear()
+
+    def _reserve(self, size: int) -> None:
+        self._space.take(size, self._taken)
+        self._taken += size
 
     def _value(self, field: _Received) -> bytes | memoryview:
         if field.start is None:
@@ -141,3 +174,5 @@ _NO_ROOM: Final = ir.Fault(
     code="insufficient_storage",
     blame="gateway",
 )
+_OTHERS: Final = msgspec.structs.replace(_NO_ROOM, retry_after=5.0)
+"""The room is that of requests which end."""

@@ -190,6 +190,28 @@ async def test_size_is_bounded_before_anything_happens(desk: Desk, start: Open) 
     assert not desk.calls
 
 
+async def test_there_is_no_room_while_others_have_it(
+    desk: Desk, start: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = start(server={"upload_space": "4MB"})
+    app = gateway.asgi()
+    monkeypatch.setattr(gateway, "asgi", lambda: app)
+    desk.may.clear()
+    first = Post(gateway, [LARGE])
+    await desk.came.wait()
+    stated = Post(gateway, [LARGE], content_length="12000000")
+    assert await stated.refused() == (503, "insufficient_storage", None)
+    assert stated.asked == 0
+    parts = [LARGE[at : at + 65536] for at in range(0, len(LARGE), 65536)]
+    chunked = Post(gateway, parts)
+    assert await chunked.refused() == (503, "insufficient_storage", "file")
+    assert chunked.asked < len(LARGE) // 65536
+    assert (b"retry-after", b"5") in chunked.sent[0]["headers"]
+    desk.may.set()
+    assert (await first.answer())[0] == 200
+    assert (await Post(gateway, [LARGE]).answer())[0] == 200
+
+
 async def test_who_stops_sending_is_told_so(desk: Desk, start: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dragoman.server.app.PATIENCE", 0.05)
     monkeypatch.setattr(receiving, "PATIENCE", 0.05)

@@ -11,7 +11,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.errors import RequestFailed
-from dragoman.server.forms import Upload
+from dragoman.server.forms import Space, Upload
 from dragoman.wire.multipart import Field, content_type, written
 
 MIB = 1024 * 1024
@@ -32,7 +32,7 @@ def fault(*chunks: bytes, stated: str = content_type(B)) -> ir.Fault:
 
 
 def read(stated: str, *chunks: bytes) -> None:
-    with Upload(stated) as upload:
+    with Upload(stated, Space(64 * MIB)) as upload:
         for chunk in chunks:
             upload.feed(chunk)
         upload.form()
@@ -46,7 +46,7 @@ def test_a_form_comes_out_as_it_was_sent() -> None:
         Field("mask", b"\r\n--Xy" * 300_000, "mask.png"),
         Field("n", b""),
     )
-    with Upload(content_type(B)) as upload:
+    with Upload(content_type(B), Space(64 * MIB)) as upload:
         receive(upload, *form)
         got = upload.form()
         assert got == form
@@ -56,7 +56,7 @@ def test_a_form_comes_out_as_it_was_sent() -> None:
 
 
 def test_files_end_with_the_block() -> None:
-    with suppress(KeyError), Upload(content_type(B)) as upload:
+    with suppress(KeyError), Upload(content_type(B), Space(64 * MIB)) as upload:
         receive(upload, Field("file", bytes(2 * MIB), "f"))
         (field,) = upload.form()
         raise KeyError("something fails")
@@ -65,7 +65,7 @@ def test_files_end_with_the_block() -> None:
 
 
 def test_what_is_still_being_sent_stays_readable_until_it_is_let_go() -> None:
-    with Upload(content_type(B)) as upload:
+    with Upload(content_type(B), Space(64 * MIB)) as upload:
         receive(upload, Field("file", b"x" * 2 * MIB, "f"))
         value = upload.form()[0].value
         assert isinstance(value, memoryview)
@@ -80,7 +80,7 @@ def test_what_is_still_being_sent_stays_readable_until_it_is_let_go() -> None:
 def test_many_files_do_not_fill_the_memory() -> None:
     tracemalloc.start()
     try:
-        with Upload(content_type(B)) as upload:
+        with Upload(content_type(B), Space(64 * MIB)) as upload:
             for _ in range(60):
                 head = b'--XyZ\r\ncontent-disposition: form-data; name="f"; filename="f"\r\n\r\n'
                 upload.feed(head)
@@ -118,8 +118,28 @@ def test_a_full_disk_is_not_the_clients_fault(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_failure_of_the_whole_names_the_field_that_was_read() -> None:
-    with Upload(content_type(B)) as upload:
+    with Upload(content_type(B), Space(64 * MIB)) as upload:
         failed = RequestFailed(ir.Fault("timeout", "too slow"))
         assert upload.named(failed).fault.param is None
         upload.feed(b"--XyZ\r\ncontent-disposition: form-data; name=file; filename=f\r\n\r\nab")
         assert upload.named(failed).fault.param == "file"
+
+
+def test_all_forms_together_have_bounded_space() -> None:
+    space = Space(5 * MIB)
+    with Upload(content_type(B), space) as first:
+        receive(first, Field("file", bytes(3 * MIB), "f"))
+        with pytest.raises(RequestFailed) as caught, Upload(content_type(B), space) as second:
+            receive(second, Field("a", b"small", "a"), Field("b", bytes(3 * MIB), "b"))
+        told = caught.value.fault
+        assert (told.kind, told.code, told.retry_after) == ("unavailable", "insufficient_storage", 5)
+        with Upload(content_type(B), space) as third:  # the second has let go of its own
+            receive(third, Field("file", bytes(MIB), "f"), Field("more", bytes(3 * MIB // 2), "g"))
+        with Upload(content_type(B), space) as small:
+            receive(small, Field("file", bytes(MIB // 2), "f"))
+            assert small.form()
+        with pytest.raises(RequestFailed):
+            Upload(content_type(B), space, 11 * MIB)  # which is known before any of it has come
+    with Upload(content_type(B), space, 11 * MIB) as alone:
+        receive(alone, Field("file", bytes(10 * MIB), "f"))
+        assert len(alone.form()[0].value) == 10 * MIB
