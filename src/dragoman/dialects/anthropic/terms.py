@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Final
 
-from dragoman.dialects.loss import Report
+from dragoman.dialects.leftovers import Leftovers
 from dragoman.dialects.seals import TAG
-from dragoman.ir import Extra, Stop
+from dragoman.ir import Stop
 
 NAME = "anthropic"
+_own: Final = Leftovers(NAME, nulls=True)
+leftovers: Final = _own.of
+restore: Final = _own.restore
 VERSION_HEADER = "anthropic-version"
 BETA_HEADER = "anthropic-beta"
 VERSION = "2023-06-01"
@@ -46,26 +48,3 @@ CITATIONS = {
     "search_result_location": "search_result",
     "web_search_result_location": "url",
 }
-
-
-def leftovers(value: Mapping[str, Any], known: frozenset[str]) -> Extra:
-    """The keys of one wire object that no field carries, as `extra`."""
-    if value.keys() <= known:
-        return None
-    return {NAME: {key: kept for key, kept in value.items() if key not in known}}
-
-
-def restore(out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
-    """Put our own leftovers back in their place; name those of other dialects as lost."""
-    for dialect, keys in (extra or {}).items():
-        for key, value in keys.items():
-            if dialect != NAME:
-                if value is not None:
-                    report.lose(f"{where}.{key}" if where else key, "has no counterpart here", "hint")
-                continue
-            head, _, tail = key.partition(".")
-            inner = out.get(head) if tail else None
-            if isinstance(inner, dict):
-                inner[tail] = value
-            else:
-                out[key] = value

@@ -17,7 +17,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.gemini.signatures import read_signature, write_signature
-from dragoman.dialects.gemini.terms import NAME, inner, leftovers, restore, spelled
+from dragoman.dialects.gemini.terms import NAME, leftovers, restore, spelled
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import WireError
@@ -143,7 +143,7 @@ def _inline(part: _Wire) -> ir.Block:
         name=blob.get("displayName"),
         detail=detail,
         sealed=_sealed(part),
-        extra=ir.merge(ir.merge(extra, inner("inlineData", blob, _BLOB)), leftovers(part, _INLINE)),
+        extra=ir.merge(ir.merge(extra, leftovers(blob, _BLOB, "inlineData")), leftovers(part, _INLINE)),
         form=form,
     )
 
@@ -172,7 +172,7 @@ def _file(part: _Wire) -> ir.Block:
         name=data.get("displayName"),
         detail=detail,
         sealed=_sealed(part),
-        extra=ir.merge(ir.merge(extra, inner("fileData", data, _FILE_DATA)), leftovers(part, _FILE)),
+        extra=ir.merge(ir.merge(extra, leftovers(data, _FILE_DATA, "fileData")), leftovers(part, _FILE)),
     )
 
 
@@ -183,7 +183,7 @@ def _arguments(value: _Wire) -> str:
 
 def _call(part: _Wire) -> ir.Block:
     call = spelled(part["functionCall"])
-    extra = inner("functionCall", call, _CALL_DATA)
+    extra = leftovers(call, _CALL_DATA, "functionCall")
     if len(part) > 1:
         extra = ir.merge(extra, leftovers(part, _CALL))
     form = signature if (signature := part.get(_SIGNATURE)) in _PLACEHOLDERS else None
@@ -201,7 +201,7 @@ def _result(part: _Wire) -> ir.Block:
         content,
         result["name"],
         error,
-        extra=ir.merge(inner("functionResponse", result, _RESULT_DATA), leftovers(part, _RESULT)),
+        extra=ir.merge(leftovers(result, _RESULT_DATA, "functionResponse"), leftovers(part, _RESULT)),
         form=form,
         sealed=_sealed(part),
     )
@@ -269,7 +269,7 @@ def _tool_call(part: _Wire) -> ir.Block:
         "builtin",
         "provider",
         sealed=_sealed(part),
-        extra=ir.merge(inner("toolCall", call, _TOOL_CALL_DATA), leftovers(part, _TOOL_CALL)),
+        extra=ir.merge(leftovers(call, _TOOL_CALL_DATA, "toolCall"), leftovers(part, _TOOL_CALL)),
     )
 
 
@@ -283,7 +283,9 @@ def _tool_response(part: _Wire) -> ir.Block:
         None,
         "toolResponse",
         "provider",
-        extra=ir.merge(inner("toolResponse", result, _TOOL_RESPONSE_DATA), leftovers(part, _TOOL_RESPONSE)),
+        extra=ir.merge(
+            leftovers(result, _TOOL_RESPONSE_DATA, "toolResponse"), leftovers(part, _TOOL_RESPONSE)
+        ),
         sealed=_sealed(part),
     )
 

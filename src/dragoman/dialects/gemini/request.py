@@ -13,7 +13,7 @@ from dragoman.dialects.gemini.output import KEYS as OUTPUT
 from dragoman.dialects.gemini.output import decode_output, encode_output
 from dragoman.dialects.gemini.parts import Draft, decode_part
 from dragoman.dialects.gemini.reasoning import decode_reasoning, encode_reasoning
-from dragoman.dialects.gemini.terms import NAME, inner, leftovers, listed, restore, spelled
+from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.gemini.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.loss import Severity
 from dragoman.errors import WireError
@@ -95,7 +95,7 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
         tool_config = spelled(tool_config)
         if (calling := tool_config.get("functionCallingConfig")) is not None:
             fields["tool_choice"] = decode_choice(calling)
-        extra = ir.merge(inner("toolConfig", tool_config, frozenset({"functionCallingConfig"})), extra)
+        extra = ir.merge(leftovers(tool_config, frozenset({"functionCallingConfig"}), "toolConfig"), extra)
     if (tier := body.get("serviceTier")) is not None:
         fields["tier"] = _TIERS.get(tier, tier)
     if (store := body.get("store")) is not None:
@@ -119,7 +119,7 @@ def _configured(config: dict[str, Any], fields: dict[str, Any]) -> ir.Extra:
         fields["reasoning"] = decode_reasoning(thinking)
     if not config.keys().isdisjoint(OUTPUT):
         fields["output"] = decode_output(config)
-    return inner("generationConfig", config, _CONFIG)
+    return leftovers(config, _CONFIG, "generationConfig")
 
 
 def brief(wire: WireRequest) -> ir.Request:
@@ -142,7 +142,7 @@ def _system(value: Any, forms: dict[str, str]) -> tuple[tuple[ir.Block, ...], ir
     value = spelled(value)
     if (role := value.get("role")) is not None:
         forms["systemInstruction"] = role
-    return _blocks(value.get("parts"), "systemInstruction"), inner("systemInstruction", value, _SYSTEM)
+    return _blocks(value.get("parts"), "systemInstruction"), leftovers(value, _SYSTEM, "systemInstruction")
 
 
 def _messages(values: Any) -> tuple[ir.Message, ...]:

@@ -16,7 +16,7 @@ from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, Sources, de
 from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, encode_all, with_logprobs
 from dragoman.dialects.gemini.parts import Draft, bare_text, decode_part, encode_part
 from dragoman.dialects.gemini.stops import broken_off, decode_stop, encode_stop, feedback_of, refused
-from dragoman.dialects.gemini.terms import NAME, inner, leftovers, restore
+from dragoman.dialects.gemini.terms import NAME, leftovers, restore
 from dragoman.dialects.gemini.usage import decode_tier, decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import RequestFailed, WireError
@@ -121,7 +121,7 @@ def cited(block: ir.Block, citation: ir.Citation) -> ir.Block:
 
 def remainder(candidate: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
     """The leftovers of a candidate and of its content."""
-    extra = ir.merge(leftovers(candidate, CANDIDATE), inner("content", content, _CONTENT))
+    extra = ir.merge(leftovers(candidate, CANDIDATE), leftovers(content, _CONTENT, "content"))
     return dict(extra[NAME]) if extra else {}
 
 

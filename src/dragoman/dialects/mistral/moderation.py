@@ -10,10 +10,9 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.dialect import Codec, Target, WireRequest
-from dragoman.dialects.mistral.terms import NAME
+from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat import moderation as family
 from dragoman.dialects.openai_chat.operation import Relay, model_of
-from dragoman.dialects.openai_chat.terms import leftovers, restore
 from dragoman.dialects.rules import a_string, an_object, missing
 
 MAPS: Final = frozenset({"model", "input"})
@@ -41,7 +40,7 @@ def decode_request(wire: WireRequest) -> ir.ModerationRequest:
         model_of(wire),
         tuple((ir.Text(text),) for text in texts),
         "one" if isinstance(value, str) else None,
-        leftovers(wire.body, MAPS, dialect=NAME),
+        leftovers(wire.body, MAPS),
     )
 
 
@@ -52,7 +51,7 @@ def encode_request(request: ir.ModerationRequest, target: Target) -> WireRequest
         "model": target.model if target.model is not None else request.model,
         "input": texts[0] if request.form == "one" else list(texts),
     }
-    restore(body, request.extra, target.report, "", NAME)
+    restore(body, request.extra, target.report, "")
     return WireRequest("moderation", body, path=family.PATH)
 
 

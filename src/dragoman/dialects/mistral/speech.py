@@ -12,10 +12,9 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
-from dragoman.dialects.mistral.terms import NAME
+from dragoman.dialects.mistral.terms import restore
 from dragoman.dialects.openai_chat import heard
 from dragoman.dialects.openai_chat import speech as family
-from dragoman.dialects.openai_chat.terms import restore
 from dragoman.errors import WireError
 from dragoman.wire.wav import unpacked
 
@@ -45,7 +44,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
         if wished != _FORMATS[wished]:
             report.change("output", "response_format", "the samples are taken out of a WAV file")
     family.lose(request, report, _LOST)
-    restore(body, request.extra, report, "", NAME)
+    restore(body, request.extra, report, "")
     return WireRequest("speech", body, path=family.PATH)
 
 

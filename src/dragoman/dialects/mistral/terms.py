@@ -6,15 +6,15 @@ What it shares with chat, from which it descends, is imported; only the names of
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
-from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat import terms as chat
-from dragoman.ir import Extra
+from dragoman.dialects.leftovers import Leftovers
 
 NAME: Final = "mistral"
+_own: Final = Leftovers(NAME)
+leftovers: Final = _own.of
+restore: Final = _own.restore
 PATH: Final = "/chat/completions"
 
 MAX_TEMPERATURE: Final = 1.5
@@ -75,13 +75,3 @@ def call_id(stated: str) -> str:
         number, digit = divmod(number, 62)
         letters.append(_DIGITS[digit])
     return "".join(letters)
-
-
-def leftovers(wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
-    """The members of one wire object that no field carries, as `extra`."""
-    return chat.leftovers(wire, known, within, NAME)
-
-
-def restore(out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
-    """Put our own leftovers back in their places; name those of other dialects as lost."""
-    chat.restore(out, extra, report, where, NAME)

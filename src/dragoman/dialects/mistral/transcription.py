@@ -14,10 +14,9 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Asking, Payload, Target, WireRequest
-from dragoman.dialects.mistral.terms import NAME
+from dragoman.dialects.mistral.terms import restore
 from dragoman.dialects.openai_chat import heard
 from dragoman.dialects.openai_chat import transcription as family
-from dragoman.dialects.openai_chat.terms import restore
 from dragoman.dialects.openai_chat.transcript import TIMED
 from dragoman.errors import WireError
 
@@ -79,7 +78,7 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
         ("timestamp_granularities", None if times is None else [times]),
     )
     body: dict[str, Any] = {key: value for key, value in stated if value is not None}
-    restore(body, request.extra, report, "", NAME)
+    restore(body, request.extra, report, "")
     return WireRequest("transcription", body, path=family.PATH, fields=family.form_of(body, request.audio))
 
 

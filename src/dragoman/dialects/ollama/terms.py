@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from dragoman import ir
-from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat import terms as chat
-from dragoman.ir import Extra
+from dragoman.dialects.leftovers import Leftovers
 
 NAME: Final = "ollama"
+_own: Final = Leftovers(NAME)
+leftovers: Final = _own.of
+restore: Final = _own.restore
 PATH: Final = "/api/chat"
 
 STOPS: Final[dict[str, ir.Stop]] = {"stop": ir.Stop("end"), "length": ir.Stop("length")}
@@ -40,16 +40,6 @@ STOPS_LOST: Final[dict[str, str]] = {
     "other": "an unknown reason is told as `stop`",
 }
 """The reasons that say more than their word does."""
-
-
-def leftovers(wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
-    """The members of one wire object that no field carries, as `extra`."""
-    return chat.leftovers(wire, known, within, NAME)
-
-
-def restore(out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
-    """Put our own leftovers back in their places; name those of other dialects as lost."""
-    chat.restore(out, extra, report, where, NAME)
 
 
 def dated(created: float | str | None, otherwise: float) -> str:

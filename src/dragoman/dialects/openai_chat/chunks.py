@@ -14,11 +14,11 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
+from dragoman.dialects.leftovers import Leftovers
 from dragoman.dialects.openai_chat.draft import Draft, is_enveloped
 from dragoman.dialects.openai_chat.response import opening
 from dragoman.dialects.openai_chat.saying import separated
 from dragoman.dialects.openai_chat.template import Template
-from dragoman.dialects.openai_chat.terms import restore
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
@@ -226,10 +226,12 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
     """The delta of a candidate's first chunk."""
     prose: ClassVar[frozenset[type]]
     """Blocks that belong to the text: what follows them is not set off."""
+    _leftovers: ClassVar[Leftovers]
     _table: ClassVar[dict[type, Callable[..., bytes]]]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        cls._leftovers = Leftovers(cls.dialect)
         cls._table = {event: getattr(cls, method) for event, method in _WRITE.items()}
 
     def __init__(self, reply: Reply, choice: type[ChoiceT], out: type[OutT]) -> None:
@@ -288,7 +290,7 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
 
     def _restore(self, out: dict[str, Any], extra: ir.Extra, where: str) -> None:
         """Put our own leftovers back in their places; name those of other dialects as lost."""
-        restore(out, extra, self._draft.report, where, self.dialect)
+        self._leftovers.restore(out, extra, self._draft.report, where)
 
     # Blocks --------------------------------------------------------------------------------------
 

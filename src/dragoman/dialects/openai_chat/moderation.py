@@ -13,11 +13,12 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Codec, OperationReply, Payload, Target, WireRequest
+from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.check_parts import check_image
 from dragoman.dialects.openai_chat.operation import Relay, model_of, refuse_failure, usage_of
 from dragoman.dialects.openai_chat.parts import from_url
-from dragoman.dialects.openai_chat.terms import NAME, leftovers, lose_members, restore
+from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
 from dragoman.dialects.rules import a_string, an_object, empty_array, missing, not_one_of, require, wrong_type
 from dragoman.errors import WireError
 from dragoman.wire.json import decode_object, encode

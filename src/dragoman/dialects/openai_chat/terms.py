@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
-from dragoman.dialects.loss import Report, Severity
-from dragoman.ir import Extra, Stop
+from dragoman.dialects.leftovers import Leftovers
+from dragoman.dialects.loss import Severity
+from dragoman.ir import Stop
 
 NAME: Final = "openai_chat"
+_own: Final = Leftovers(NAME)
+leftovers: Final = _own.of
+restore: Final = _own.restore
 PATH: Final = "/chat/completions"
 
 STOPS: Final[dict[str, Stop]] = {
@@ -95,40 +98,6 @@ REFUSED: Final[dict[str, tuple[str, Severity]]] = {
     "prompt_cache_retention": ("cache.retention", "hint"),
 }
 """What is lost when a vendor refuses a request field: the place in IR terms, and how much it matters."""
-
-
-def leftovers(wire: Mapping[str, Any], known: frozenset[str], within: str = "", dialect: str = NAME) -> Extra:
-    """The members of one wire object that no field carries, as `extra`. A null says nothing and is left out.
-
-    within: the name of the member that holds the object, where it has no struct of its own (`function`).
-    dialect: whose members they are.
-    """
-    if wire.keys() <= known:
-        return None
-    prefix = within + "." if within else ""
-    rest = {prefix + key: value for key, value in wire.items() if key not in known and value is not None}
-    return {dialect: rest} if rest else None
-
-
-def restore(out: dict[str, Any], extra: Extra, report: Report, where: str, own: str = NAME) -> None:
-    """Put our own leftovers back in their places; name those of other dialects as lost."""
-    for dialect, members in (extra or {}).items():
-        if dialect != own:
-            lose_members(members, report, where, dialect)
-            continue
-        for key, value in members.items():
-            holder, dot, member = key.partition(".")
-            if dot and isinstance(inner := out.get(holder), dict):
-                inner[member] = value
-            else:
-                out[key] = value
-
-
-def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:
-    """Name another dialect's leftovers as lost. A null says nothing and is not missed."""
-    for key, value in members.items():
-        if value is not None:
-            report.lose(f"{where}.{key}" if where else key, f"only {dialect} has this", "hint")
 
 
 def text_of(value: Any) -> str:

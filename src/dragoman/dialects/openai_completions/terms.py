@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from dragoman.dialects.loss import Report
-from dragoman.dialects.openai_chat import terms as chat
-from dragoman.ir import Extra
+from dragoman.dialects.leftovers import Leftovers
 
 NAME: Final = "openai_completions"
+_own: Final = Leftovers(NAME)
+leftovers: Final = _own.of
+restore: Final = _own.restore
 PATH: Final = "/completions"
 OBJECT: Final = "text_completion"
 
@@ -19,13 +19,3 @@ TOKENS: Final = "tokens"
 """A Native of a prompt, or several, in numbers of tokens."""
 SUFFIX: Final = "suffix"
 """A Native of what follows the text that is to be written."""
-
-
-def leftovers(wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
-    """The members of one wire object that no field carries, as our `extra`."""
-    return chat.leftovers(wire, known, within, NAME)
-
-
-def restore(out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
-    """Put our own leftovers back in their places; name those of other dialects as lost."""
-    chat.restore(out, extra, report, where, NAME)

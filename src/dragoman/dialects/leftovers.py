@@ -1,0 +1,62 @@
+"""Members that no field carries: kept under their dialect's name, put back by it alone, lost elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dragoman.dialects.loss import Report
+from dragoman.ir import Extra
+
+
+class Leftovers:
+    """Those of one dialect.
+
+    dialect: its name. nulls: whether a member that is null says something. whole: whether an object is made
+    for what stood inside of one that nothing else is left of.
+    """
+
+    __slots__ = ("_dialect", "_nulls", "_whole")
+
+    def __init__(self, dialect: str, *, nulls: bool = False, whole: bool = False) -> None:
+        self._dialect = dialect
+        self._nulls = nulls
+        self._whole = whole
+
+    def of(self, wire: Mapping[str, Any], known: frozenset[str], within: str = "") -> Extra:
+        """The members of one wire object that no field carries, as `extra`.
+
+        within: the name of the member that holds the object, where it has no struct of its own (`function`).
+        """
+        if wire.keys() <= known:
+            return None
+        before = within + "." if within else ""
+        nulls = self._nulls
+        rest = {
+            before + key: value
+            for key, value in wire.items()
+            if key not in known and (nulls or value is not None)
+        }
+        return {self._dialect: rest} if rest else None
+
+    def restore(self, out: dict[str, Any], extra: Extra, report: Report, where: str) -> None:
+        """Put our own back in their places; name those of other dialects as lost. where: `out`, in the IR."""
+        for dialect, members in (extra or {}).items():
+            if dialect != self._dialect:
+                lose_members(members, report, where, dialect)
+                continue
+            for key, value in members.items():
+                holder, dot, member = key.partition(".")
+                if dot and isinstance(inner := out.get(holder), dict):
+                    inner[member] = value
+                elif dot and self._whole:
+                    out[holder] = {member: value}
+                else:
+                    out[key] = value
+
+
+def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:
+    """Name another dialect's leftovers as lost. A null says nothing and is not missed."""
+    for key, value in members.items():
+        if value is not None:
+            report.lose(f"{where}.{key}" if where else key, f"only {dialect} has this", "hint")
