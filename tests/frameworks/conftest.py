@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from hashlib import sha1
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +46,13 @@ NAMED = {
     "claude-opus-4-1-20250805": MODELS["openai_chat"],
     "claude-opus-4-5-20251101": SIMULATED,
     "claude-sonnet-4-5": MODELS["ollama"],
+    "text-embedding-3-small": "google-vectors/gemini-embedding-001",
+    "text-embedding-3-large": SIMULATED,
 }
-"""Aliases for clients that take the names of their own vendor alone."""
-VECTORS = ("google-vectors/gemini-embedding-001", "simulate/echo")
+"""Aliases for clients that take the names of their own vendor alone, or write tokens of its vocabulary."""
+VECTORS = ("google-vectors/gemini-embedding-001", SIMULATED)
+VOCABULARY = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
+"""Where `tiktoken` has the vocabulary from, unless it lies in its cache."""
 KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "NO_PROXY", "no_proxy")
 
 
@@ -101,10 +108,21 @@ def ask(stack: AsyncExitStack, tmp_path: Path, pytestconfig: pytest.Config) -> A
             "kinds": framework.kinds,
         }
         environment = {**kept, "HOME": str(tmp_path), "PYTHONUTF8": "1"}
+        environment["TIKTOKEN_CACHE_DIR"] = str(_vocabulary(tmp_path / "tiktoken"))
         out = await _output([*command, json.dumps(told)], environment, tmp_path)
         return Reported(json.loads(out), providers, exchanges)
 
     return asked
+
+
+def _vocabulary(folder: Path) -> Path:
+    """A cache of `tiktoken` that has the vocabulary, whose file comes with the extra `tokens`."""
+    folder.mkdir()
+    package = find_spec("bpe_openai")
+    for place in (package and package.submodule_search_locations) or ():
+        packed = Path(place, "data", "cl100k_base.tiktoken.gz").read_bytes()
+        (folder / sha1(VOCABULARY.encode()).hexdigest()).write_bytes(gzip.decompress(packed))
+    return folder
 
 
 async def _output(command: list[str], environment: dict[str, str], folder: Path) -> str:

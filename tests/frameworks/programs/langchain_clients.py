@@ -17,6 +17,11 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from reporting import HELLO, QUESTION, TEXTS, WHO, Feature, Person, Weather, failures, main, person, streamed
 
 Make = Callable[..., BaseChatModel]
+OPENAI = {
+    "google-vectors/gemini-embedding-001": "text-embedding-3-small",
+    "simulate/echo": "text-embedding-3-large",
+}
+"""Aliases whose vocabulary is known: tokens are written unless one says otherwise."""
 
 
 async def chat(make: Make, model: str) -> Any:
@@ -118,6 +123,10 @@ def kinds(url: str, own: str) -> dict[str, dict[str, Feature]]:
         )
         return [len(one) for one in await made.aembed_documents(TEXTS)]
 
+    async def openai_token_vectors(model: str) -> Any:
+        made = OpenAIEmbeddings(model=OPENAI[model], base_url=f"{url}/v1", api_key=own, max_retries=0)
+        return [len(one) for one in await made.aembed_documents(TEXTS)]
+
     async def google_vectors(model: str) -> Any:
         made = GoogleGenerativeAIEmbeddings(model=model, base_url=url, google_api_key=own)
         return [len(one) for one in await made.aembed_documents(TEXTS)]
@@ -134,7 +143,8 @@ def kinds(url: str, own: str) -> dict[str, dict[str, Feature]]:
     }
     by = {name: methods[name] for name in ("by schema", "by tool")}
     return {
-        "chat": _features(openai, own, {"reasoning_effort": "high"}, **methods) | {"vectors": openai_vectors},
+        "chat": _features(openai, own, {"reasoning_effort": "high"}, **methods)
+        | {"vectors": openai_vectors, "vectors of tokens": openai_token_vectors},
         "responses": _features(
             responses, own, {"reasoning": {"effort": "high", "summary": "auto"}}, **methods
         ),

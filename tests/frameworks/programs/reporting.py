@@ -111,7 +111,7 @@ async def _all(kinds: Kinds, models: list[str], vectors: list[str]) -> dict[str,
         (kind, model, name, feature)
         for kind, features in kinds.items()
         for name, feature in features.items()
-        for model in (vectors if name == "vectors" else models)
+        for model in (vectors if name.startswith("vectors") else models)
     ]
     came = await asyncio.gather(*(one(feature, model) for _, model, _, feature in cells))
     report: dict[str, Any] = {}
