@@ -101,8 +101,11 @@ def refusal(status: int, message: str, code: str) -> bytes:
     return STATUS_LINE[status] + head % len(body) + body
 
 
-def protocols(settings: Server) -> dict[str, Any]:
-    """What `uvicorn.Config` is told of protocols. It loads none for WebSockets; ours comes when it is needed.
+def served(settings: Server) -> dict[str, Any]:
+    """What `uvicorn.Config` is told wherever a gateway is served. It loads no protocol for WebSockets; ours
+    comes when it is needed.
+
+    Headers of proxies are not believed: who calls is the peer of the connection, whatever it says of others.
 
     An idle connection stays open for longer than usual clients keep one: whoever closes first must be the
     client, or its next question may meet the end of the connection, and it cannot know whether it was heard.
@@ -112,6 +115,11 @@ def protocols(settings: Server) -> dict[str, Any]:
     socket and more time for each event than everything else.
     """
     return {
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
         "http": HttpProtocol,
         "timeout_keep_alive": _KEEP_ALIVE_SECONDS,
         "ws": "none",

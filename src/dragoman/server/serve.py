@@ -20,7 +20,7 @@ import uvicorn
 
 from dragoman.errors import DragomanError
 from dragoman.server.app import App
-from dragoman.server.http import protocols
+from dragoman.server.http import served
 
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
@@ -114,14 +114,9 @@ def serve(
     """
     config = uvicorn.Config(
         App(gateway),
-        **protocols(gateway.config.server),
+        **served(gateway.config.server),
         loop="auto",
-        lifespan="on",
-        log_config=None,
         log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=max(1, int(gateway.config.server.drain)),
     )

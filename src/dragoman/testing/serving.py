@@ -11,7 +11,7 @@ import uvicorn
 
 from dragoman.gateway import Gateway
 from dragoman.server.app import App
-from dragoman.server.http import protocols
+from dragoman.server.http import served
 from dragoman.server.serve import listen
 
 
@@ -26,11 +26,7 @@ async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = Non
     port = listener.getsockname()[1]
     config = uvicorn.Config(
         app if around is None else around(app),
-        **protocols(gateway.config.server),
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
+        **served(gateway.config.server),
         timeout_graceful_shutdown=1,
     )
     config.load()

@@ -215,6 +215,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(loade
         "cors_origins": "default",
         "max_body": "default",
         "max_upload": "default",
+        "upload_space": "default",
         "max_depth": "dragoman.yaml:5",
         "max_values": "default",
         "heartbeat": "default",
