@@ -14,13 +14,13 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import CITATIONS, NAME, restore
+from dragoman.dialects.arguments import parse_arguments
 from dragoman.dialects.loss import Report
 from dragoman.dialects.seals import tag_seal
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
 
-_decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
 
 
@@ -191,25 +191,15 @@ def _thinking_out(block: ir.Thinking, scope: Scope, where: str) -> _Wire | None:
     return _finish(out, block, scope, where)
 
 
-def parse_arguments(text: str) -> tuple[_Wire, bool]:
-    """A call's arguments as the object that the API demands, and whether they had to be wrapped."""
-    if not text.strip():
-        return {}, False
-    try:
-        value = _decode_json(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return {"_raw": text}, True
-    return (value, False) if isinstance(value, dict) else ({"_raw": text}, True)
-
-
 def _call_out(block: ir.ToolCall, scope: Scope, where: str) -> _Wire | None:
     if block.by != "client" and not scope.own:
         scope.report.lose(where, f"a call that the {block.by} ran cannot be replayed here", "quality")
         return None
     if block.kind == "custom" and not scope.answer:
         raise WireError("calls of free-text tools have no form here", where, "unsupported_value")
-    arguments, wrapped = parse_arguments(block.arguments)
-    if wrapped:
+    arguments = parse_arguments(block.arguments)
+    if arguments is None:
+        arguments = {"_raw": block.arguments}
         scope.report.change(where, "input._raw", "arguments that are no JSON object are wrapped")
     out: _Wire = {"type": "tool_use", "id": block.id, "name": block.name, "input": arguments}
     if block.by != "client":

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.arguments import parse_arguments
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.gemini.signatures import read_signature, write_signature
 from dragoman.dialects.gemini.terms import NAME, leftovers, restore, spelled
@@ -24,7 +25,6 @@ from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
 
-_decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
 
 CODE_EXECUTION = "code_execution"
@@ -401,25 +401,15 @@ def _thinking_out(block: ir.Thinking, draft: Draft, where: str) -> _Wire | None:
     return _finish(out, block, draft, where)
 
 
-def parse_arguments(text: str) -> tuple[_Wire, bool]:
-    """A call's arguments as the object that the API demands, and whether they had to be wrapped."""
-    if not text.strip():
-        return {}, False
-    try:
-        value = _decode_json(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return {"_raw": text}, True
-    return (value, False) if isinstance(value, dict) else ({"_raw": text}, True)
-
-
 def _call_out(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | None:
     if block.by != "client" and not draft.own:
         draft.report.lose(where, f"a call that the {block.by} ran cannot be replayed here", "quality")
         return None
     if block.kind == "custom" and not draft.answer:
         raise WireError("calls of free-text tools have no form here", where, "unsupported_value")
-    arguments, wrapped = parse_arguments(block.arguments)
-    if wrapped:
+    arguments = parse_arguments(block.arguments)
+    if arguments is None:
+        arguments = {"_raw": block.arguments}
         draft.report.change(
             where, draft.to("functionCall.args._raw"), "arguments that are no JSON object are wrapped"
         )

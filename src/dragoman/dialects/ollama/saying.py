@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.arguments import parse_arguments
 from dragoman.dialects.ollama.pictures import markdown
 from dragoman.dialects.ollama.terms import leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
@@ -30,7 +31,6 @@ _SNIFFED: Final = 64
 """Characters of base64 that tell what a file is; a multiple of four."""
 SENT: Final = frozenset({"image", "audio"})
 """What models read. Sounds travel as pictures do: the server looks at the bytes."""
-_decode = msgspec.json.Decoder().decode
 
 
 # --- Decoding ----------------------------------------------------------------------------------
@@ -238,13 +238,8 @@ def _arguments(block: ir.ToolCall, draft: Draft, where: str) -> Any:
     if block.kind == "custom":
         if not draft.answer:
             raise WireError("calls of free-text tools have no form here", where, "unsupported_value")
-    else:
-        try:
-            value = _decode(block.arguments or "{}")
-        except (msgspec.DecodeError, RecursionError):
-            value = None
-        if type(value) is dict:
-            return value
+    elif (arguments := parse_arguments(block.arguments)) is not None:
+        return arguments
     to = f"message.tool_calls[].function.arguments.{INPUT}"
     draft.report.change(where, to, "arguments are an object here")
     return {INPUT: block.arguments}

@@ -14,7 +14,6 @@ from dragoman.dialects.anthropic.block_encoder import (
     bare_text,
     encode_block,
     native,
-    parse_arguments,
 )
 from dragoman.dialects.loss import Report
 from dragoman.errors import WireError
@@ -281,23 +280,6 @@ def test_a_block_for_a_client(
     out, report = encoded(block, answer=True)
     assert out == wire
     assert lost(report) == losses
-
-
-@pytest.mark.parametrize(
-    ("text", "parsed"),
-    [
-        ("", ({}, False)),
-        ("  ", ({}, False)),
-        ("{}", ({}, False)),
-        ('{"a": 1}', ({"a": 1}, False)),
-        ('{"a": ', ({"_raw": '{"a": '}, True)),
-        ("[1]", ({"_raw": "[1]"}, True)),
-        ("null", ({"_raw": "null"}, True)),
-        ('"a"', ({"_raw": '"a"'}, True)),
-    ],
-)
-def test_arguments_become_an_object(text: str, parsed: tuple[dict[str, Any], bool]) -> None:
-    assert parse_arguments(text) == parsed
 
 
 def test_a_bare_text_is_nothing_but_words() -> None:
