@@ -220,7 +220,7 @@ class _Foreign:
                 self._add(item, "")
             return
         part = encode_part(block, self.draft, where, said=role == "assistant")
-        if part is None:
+        if part is None or (role == "assistant" and _plain([part]) == ""):  # some clients' word for none
             return
         message = where.rpartition(".")[0]
         if self._from != message:

@@ -15,6 +15,7 @@ from tests.unit.dialects.openai_responses.answering import (
     streamed,
     written,
 )
+from tests.unit.dialects.openai_responses.asking import asked, assistant, user, write
 
 SEAL = ir.Sealed("gemini", "S")
 END = (ir.Finish(ir.Stop("end")), ir.Tally(ir.Usage(input=3, output=2)), ir.End())
@@ -69,3 +70,21 @@ def test_the_only_one_is_told() -> None:
 def test_ours_is_as_it_came() -> None:
     ours = msgspec.structs.replace(foreign(ir.Text("Hi."), ir.Text("")), dialect=NAME)
     assert texts(encode_response(ours, reply())) == [["Hi.", ""]]
+
+
+def test_one_beside_calls_is_not_sent_back() -> None:
+    """Clients write it before the calls (`content: ""`) or after them, between them and their results."""
+    called, result = ir.ToolCall("c1", "f", "{}"), ir.ToolResult("c1", (ir.Text("Yes."),))
+    for said in ((ir.Text(""), called), (called, ir.Text(""))):
+        body, lost = write(asked(user(ir.Text("Well?")), assistant(*said), user(result)))
+        assert [item["type"] for item in body["input"]] == [
+            "message",
+            "function_call",
+            "function_call_output",
+        ]
+        assert lost == {}
+
+
+def test_one_of_the_users_stays() -> None:
+    body, _ = write(asked(user(ir.Text(""))))
+    assert body["input"][0]["content"] == [{"type": "input_text", "text": ""}]
