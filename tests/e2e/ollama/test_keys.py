@@ -19,6 +19,7 @@ from dragoman.cli.clients import Gateway as ToSetUp
 from dragoman.config.load import load
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
+from dragoman.server.ollama import managing
 from dragoman.testing.provider import FakeProvider
 from dragoman.testing.serving import serving
 from tests.e2e.calls import Answered
@@ -205,6 +206,27 @@ async def test_a_restricted_key_manages_nothing(kept: Kept) -> None:
     assert (await kept.call("POST", f"{base}/show", {"model": "up/M:latest"})).status == 404
     assert (await kept.call("POST", "/key/whole-key/api/copy", copy)).status == 200
     assert (await kept.call("DELETE", "/key/whole-key/api/delete", {"name": "y"})).status == 200
+
+
+async def test_one_key_leaves_room_for_the_names_of_others(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(managing, "EACH", 2)
+    statuses: list[tuple[str, int]] = []
+
+    async def copy(key: str, name: str) -> None:
+        body = {"source": "up/m", "destination": name}
+        statuses.append((name, (await kept.call("POST", f"/key/{key}-key/api/copy", body)).status))
+
+    for name in ("a", "b", "c", "A"):  # the last stands in the place of the first
+        await copy("whole", name)
+    await copy("boss", "d")
+    await copy("boss", "b")  # is the other's no more
+    await copy("whole", "c")
+    assert statuses == [("a", 200), ("b", 200), ("c", 400), ("A", 200), ("d", 200), ("b", 200), ("c", 200)]
+    for name in "abcd":
+        deleted = await kept.call("DELETE", "/key/whole-key/api/delete", {"name": name})
+        assert deleted.status == 200
 
 
 async def test_what_a_name_means_to_everybody_only_administrators_change(kept: Kept) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MOST: Final = 1000
 """Names that can be made."""
+EACH: Final = 250
+"""Names that one key can make, so that it takes several to leave no room for the others."""
 LARGEST: Final = 262_144
 """Bytes of a request that makes one: all of it stays in memory."""
 PARAMETERS: Final = {
@@ -56,6 +58,8 @@ class Managing:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._makers: dict[str, str] = {}
+        """Who made which name."""
 
     async def copy(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Give a model another name."""
@@ -63,7 +67,7 @@ class Managing:
         source, destination = needed(body, "source"), new(needed(body, "destination"))
         self._refuse(call.caller, destination)
         exchange.asked = source
-        self._make(destination, find(self._gateway, source))
+        self._make(call.caller, destination, find(self._gateway, source))
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def create(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
@@ -87,7 +91,7 @@ class Managing:
             raise RequestFailed(odd(error)) from error
         if body.get("license"):
             lines.append({"status": "the license is not kept"})
-        self._make(name, route)
+        self._make(call.caller, name, route)
         await tell(client, body, [*lines, _SUCCESS])
 
     async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
@@ -98,7 +102,7 @@ class Managing:
         if (name := made(self._gateway, stated)) is None:
             find(self._gateway, stated)
             raise RequestFailed(_configured(stated, "deleted"))
-        self._gateway.make(name, None)
+        self._forget(name)
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def pull(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
@@ -141,7 +145,10 @@ class Managing:
             raise RequestFailed(_ONE_PROCESS)
         known = made(gateway, name)
         if known is None and len(gateway.made) >= MOST:
-            raise RequestFailed(_TOO_MANY)
+            raise RequestFailed(_too_many(MOST))
+        others = [maker for one, maker in self._makers.items() if one != known]
+        if others.count(caller.name) >= EACH:
+            raise RequestFailed(_too_many(EACH))
         found = gateway.engine.table.find(name) if known is None else None
         direct = found is not None and found.deployments[0].name == name
         if direct or any(
@@ -152,12 +159,16 @@ class Managing:
         if found is not None and "admin" not in caller.scopes:
             raise RequestFailed(_taken(name))
 
-    def _make(self, name: str, route: Route) -> None:
+    def _make(self, caller: Caller, name: str, route: Route) -> None:
         """Let the name stand for the route, in the place of the same name in other letters."""
-        gateway = self._gateway
-        if (known := made(gateway, name)) is not None and known != name:
-            gateway.make(known, None)
-        gateway.make(name, route)
+        if (known := made(self._gateway, name)) is not None and known != name:
+            self._forget(known)
+        self._gateway.make(name, route)
+        self._makers[name] = caller.name
+
+    def _forget(self, name: str) -> None:
+        self._gateway.make(name, None)
+        self._makers.pop(name, None)
 
     @staticmethod
     def _refuse_restricted(caller: Caller) -> None:
@@ -206,6 +217,11 @@ def _configured(name: str, done: str) -> ir.Fault:
     return ir.Fault("invalid_request", text, "invalid_value", "model")
 
 
+def _too_many(most: int) -> ir.Fault:
+    text = f"more than {most} names cannot be made: delete some"
+    return ir.Fault("invalid_request", text, "invalid_value")
+
+
 def _taken(name: str) -> ir.Fault:
     text = f"{name!r} means a model of a provider: to change that for everybody takes the scope 'admin'"
     return ir.Fault("permission", text, "insufficient_scope", "model")
@@ -220,7 +236,6 @@ _ONE_PROCESS: Final = ir.Fault(
     "this gateway runs in several processes, which do not share names: add an alias to its configuration",
     code="unsupported_value",
 )
-_TOO_MANY: Final = ir.Fault("invalid_request", f"more than {MOST} names cannot be made", "invalid_value")
 _TOO_LARGE: Final = ir.Fault("too_large", f"what makes a name has at most {LARGEST} bytes", "too_large")
 _NOTHING_IN: Final = ir.Fault(
     "unsupported", "this gateway takes no files: create a model from one that it has", "unsupported_value"
