@@ -19,20 +19,25 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s;\\]+)")
+ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?:\[(?P<extras>[^\]]*)\])?==(?P<version>[^\s;\\]+)")
 HASH = re.compile(r"^ +--hash=sha256:[0-9a-f]{64}( \\)?$")
 SERVES, MEDIA = ("local", "schema", "sql", "tokens"), ("embeddings", "speech")
 """The extras of what serves, and of what `make models` adds; as in the Makefile."""
+APART = ("requirements/models", "tests/frameworks/frameworks", "tests/agents/aider")
+"""Locks of lists of their own, `.in`."""
 
 ASKED = "dragoman (pyproject.toml"
 
 
 class Locked(NamedTuple):
-    """One package of a lock. asked: the project itself asks for it. hashes: how many files it may be."""
+    """One package of a lock. asked: the project itself asks for it. hashes: how many files it may be. extras:
+    those that it is locked with.
+    """
 
     version: Version
     asked: bool
     hashes: int
+    extras: frozenset[str] = frozenset()
 
 
 def wanted(project: dict[str, Any], *, extras: Sequence[str], group: str | None = None) -> list[Requirement]:
@@ -64,7 +69,8 @@ def read(text: str) -> tuple[dict[str, Locked], list[str]]:
     for line in text.splitlines():
         if entry := ENTRY.match(line):
             name = canonicalize_name(entry["name"])
-            packages[name] = Locked(Version(entry["version"]), asked=False, hashes=0)
+            extras = frozenset(one.strip() for one in (entry["extras"] or "").split(",") if one)
+            packages[name] = Locked(Version(entry["version"]), asked=False, hashes=0, extras=extras)
         elif name and HASH.match(line):
             packages[name] = packages[name]._replace(hashes=packages[name].hashes + 1)
         elif line.lstrip().startswith("#"):
@@ -95,6 +101,15 @@ def problems(requirements: list[Requirement], text: str) -> Iterator[str]:
     )
 
 
+def without_extras(requirements: list[Requirement], text: str) -> Iterator[str]:
+    """What a lock that keeps extras has without those that are asked for."""
+    packages = read(text)[0]
+    for requirement in requirements:
+        locked = packages.get(canonicalize_name(requirement.name))
+        if locked is not None and (missing := requirement.extras - locked.extras):
+            yield f"has {requirement.name} without its extra {', '.join(sorted(missing))}"
+
+
 def main() -> None:
     """Print each problem and end with 1 if there is one."""
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
@@ -109,10 +124,11 @@ def main() -> None:
         for name, requirements in locks.items()
         for line in problems(requirements, texts[name])
     ]
-    models = Path("requirements/models.in").read_text(encoding="utf-8").splitlines()
-    weights = [Requirement(line) for line in models if line and not line.startswith("#")]
-    locked_weights = Path("requirements/models.txt").read_text(encoding="utf-8")
-    found += [f"requirements/models.txt {line}" for line in problems(weights, locked_weights)]
+    for name in APART:
+        lines = Path(f"{name}.in").read_text(encoding="utf-8").splitlines()
+        asked = [Requirement(line) for line in lines if line and not line.startswith("#")]
+        text = Path(f"{name}.txt").read_text(encoding="utf-8")
+        found += [f"{name}.txt {line}" for line in (*problems(asked, text), *without_extras(asked, text))]
     developed = read(texts["dev"])[0]
     for lock in ("run", "media"):
         for name, locked in read(texts[lock])[0].items():

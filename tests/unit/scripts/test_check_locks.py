@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from packaging.requirements import Requirement
 
-from scripts.check_locks import problems, read, wanted
+from scripts.check_locks import problems, read, wanted, without_extras
 
 HASH = "    --hash=sha256:" + "0" * 64
 OPTION = "--index" + "-url"
@@ -50,6 +50,14 @@ def test_versions_hashes_and_who_asked_are_read() -> None:
 )
 def test_each_problem_is_named(asked: list[Requirement], lock: str, expected: str) -> None:
     assert list(problems(asked, lock)) == [expected]
+
+
+def test_a_lock_that_keeps_extras_has_those_that_are_asked_for() -> None:
+    asked = [Requirement("aiohttp[speedups, dns]>=3")]
+    kept = LOCK.replace("aiohttp==", "aiohttp[dns, speedups]==")
+    assert (list(problems(asked, kept)), list(without_extras(asked, kept))) == ([], [])
+    assert list(without_extras(asked, LOCK)) == ["has aiohttp without its extra dns, speedups"]
+    assert list(without_extras([Requirement("PyYAML[x]")], LOCK)) == []
 
 
 def test_extras_of_the_project_and_included_groups_are_followed() -> None:
