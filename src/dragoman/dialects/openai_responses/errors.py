@@ -8,19 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-
-from dragoman.dialects.diagnosis import CODES, keeps_code, kind_of
-from dragoman.dialects.failure import (
-    Body,
-    blame_of,
-    read_body,
-    redact,
-    retry_after,
-    retry_headers,
-)
+from dragoman.dialects.diagnosis import CODES
+from dragoman.dialects.failure import Body, read_body, retry_after
+from dragoman.dialects.openai_errors import WORDS, Words, decode_fault, encode_answer, encode_fault
 from dragoman.dialects.openai_responses.terms import NAME
-from dragoman.ir import STATUS, Fault, Kind
+from dragoman.ir import STATUS, Fault
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
@@ -48,66 +40,29 @@ def broken(message: str) -> Fault:
 
 
 def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
-    kind = kind_of(said, status)
-    return Fault(
-        kind,
-        said.message,
-        code=None if said.code is None or said.code.isdigit() else said.code,
-        param=said.param,
-        type=said.type,
-        status=status,
-        retry_after=wait,
-        blame=blame_of(kind),
-        extra={NAME: said.rest} if said.rest else None,
-    )
+    return decode_fault(NAME, said, said.message, status, wait)
 
 
 # --- Our face ------------------------------------------------------------------------------------
 
-_FACE: Final[dict[Kind, tuple[str, str | None]]] = {
-    "invalid_request": ("invalid_request_error", None),
-    "unsupported": ("invalid_request_error", "unsupported_value"),
-    "untranslatable": ("invalid_request_error", "untranslatable"),
-    "context_length": ("invalid_request_error", "context_length_exceeded"),
-    "content_policy": ("invalid_request_error", "content_filter"),
-    "authentication": ("invalid_request_error", "invalid_api_key"),
-    "permission": ("permission_error", "insufficient_permissions"),
-    "quota": ("insufficient_quota", "insufficient_quota"),
+_WORDS: Final[Words] = {
+    **WORDS,
     "not_found": ("not_found", "not_found"),
     "model_not_found": ("not_found", "model_not_found"),
-    "method_not_allowed": ("invalid_request_error", "method_not_allowed"),
-    "conflict": ("invalid_request_error", "conflict"),
-    "too_large": ("invalid_request_error", "request_too_large"),
-    "media_type": ("invalid_request_error", "unsupported_media_type"),
     "rate_limit": ("too_many_requests", "rate_limit_exceeded"),
     "overloaded": ("server_error", "server_is_overloaded"),
-    "timeout": ("server_error", "timeout"),
-    "cancelled": ("server_error", "request_cancelled"),
-    "upstream": ("server_error", "upstream_error"),
     "unavailable": ("server_error", "service_unavailable"),
-    "not_implemented": ("server_error", "not_implemented"),
-    "internal": ("server_error", "internal_error"),
 }
-"""Type and code of each kind; the status is the kind's own."""
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an error answer."""
-    headers = retry_headers(fault)
-    if request_id is not None:
-        headers["x-request-id"] = request_id
-    return STATUS[fault.kind], headers, msgspec.json.encode({"error": error_member(fault)})
+    return encode_answer(fault, request_id, error_member)
 
 
 def error_member(fault: Fault) -> dict[str, Any]:
     """The error object of an error answer."""
-    kind, code = _FACE[fault.kind]
-    return {
-        "message": redact(fault.message),
-        "type": kind,
-        "param": fault.param,
-        "code": fault.code if fault.code is not None and keeps_code(fault) else code,
-    }
+    return encode_fault(fault, _WORDS)
 
 
 def error_event(fault: Fault) -> dict[str, Any]:
