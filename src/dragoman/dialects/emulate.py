@@ -221,7 +221,8 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
     """The request with functions alone where it is the client that runs a tool, and those among them that its
     protocol defines.
     """
-    offered, plain, messages = list(request.tools or ()), list[Named](), request.messages
+    offered, messages = list(request.tools or ()), request.messages
+    plain: list[Named] = []
     own = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
     for index, tool in enumerate(offered):
         function = tool.function if isinstance(tool, ir.ProviderTool) else None

@@ -138,13 +138,16 @@ def _sends_images_back(body: Mapping[str, Any]) -> bool:
     messages = body.get("messages")
     if type(messages) is not list:
         return False
-    said = [message for message in messages if type(message) is dict and message.get("role") == "assistant"]
-    return any("images" in message for message in said) or any(
-        type(part) is dict and part.get("type") == "image"
-        for message in said
-        if type(parts := message.get("content")) is list
-        for part in parts
-    )
+    for message in messages:
+        if type(message) is not dict or message.get("role") != "assistant":
+            continue
+        if "images" in message:
+            return True
+        parts = message.get("content")
+        for part in parts if type(parts) is list else ():
+            if type(part) is dict and part.get("type") == "image":
+                return True
+    return False
 
 
 def _has_strange_items(body: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ into `Usage.others`, so that it is billed at its own model's price, and stays wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dragoman import ir
@@ -33,13 +34,8 @@ def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
     if value.keys() <= _PLAIN:
         return ir.Usage(input=get("input_tokens"), output=output)
     fields: dict[str, Any] = {}
-    extra = leftovers(value, _KNOWN)
     raw: dict[str, Any] = {}
-    for key, read in (
-        ("cache_creation", _lifetimes),
-        ("output_tokens_details", _thinking),
-        ("server_tool_use", _requests),
-    ):
+    for key, read in _READ:
         if (part := get(key)) is None:
             continue
         found = read(part, output or 0)
@@ -47,14 +43,16 @@ def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
             raw[key] = part
         else:
             fields |= found
+    if (iterations := get("iterations")) is not None:
+        fields["others"] = _others(iterations, model)
+    extra = leftovers(value, _KNOWN)
     reasoning = fields.get("reasoning")
     return ir.Usage(
         input=get("input_tokens"),
         cache_read=get("cache_read_input_tokens"),
         cache_write=get("cache_creation_input_tokens"),
         output=output if reasoning is None or output is None else output - reasoning,
-        others=_others(get("iterations"), model),
-        extra=ir.merge(extra, {NAME: raw} if raw else None),
+        extra=ir.merge(extra, {NAME: raw}) if raw else extra,
         **fields,
     )
 
@@ -76,6 +74,14 @@ def _requests(part: Any, _output: int) -> dict[str, Any] | None:
     if not isinstance(part, dict) or not all(key.endswith("_requests") for key in part):
         return None
     return {"detail": part} if part else None
+
+
+_READ: tuple[tuple[str, Callable[[Any, int], dict[str, Any] | None]], ...] = (
+    ("cache_creation", _lifetimes),
+    ("output_tokens_details", _thinking),
+    ("server_tool_use", _requests),
+)
+"""Members that are objects, and what reads their fields; None = one has another shape than is known."""
 
 
 def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], ...]:

@@ -109,10 +109,14 @@ _SUMS: Final = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _PLAIN: Final = _SUMS | {"prompt_tokens_details", "completion_tokens_details"}
 _PLAIN_INPUT: Final = frozenset({"cached_tokens", "cache_write_tokens", *_INPUT})
 _PLAIN_OUTPUT: Final = frozenset({"reasoning_tokens", *_OUTPUT})
+_BESIDE: Final = frozenset({"cached_tokens", "prompt_cache_hit_tokens"})
+"""Where some vendors state what was read from the cache; OpenAI has it among the details alone."""
 
 
 def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]) -> int | None:
     """Tokens read from the cache. DeepSeek tells them as hits and misses too, Together beside the totals."""
+    if _BESIDE.isdisjoint(wire):
+        return inputs.get("cached_tokens")
     carriers = (
         ("details", inputs.get("cached_tokens")),
         ("cached_tokens", wire.get("cached_tokens")),
@@ -139,9 +143,7 @@ def _outside(prompt: int | None, completion: int, reasoning: int, total: int | N
 
 
 def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    if not wire or names.keys().isdisjoint(wire):
-        return {}
-    return {ours: value for theirs, ours in names.items() if (value := wire.get(theirs)) is not None}
+    return {names[theirs]: value for theirs, value in wire.items() if theirs in names and value is not None}
 
 
 def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
