@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable
 from email import message_from_bytes, policy
 from typing import Any
 
@@ -12,6 +11,7 @@ import msgspec
 
 from dragoman.testing.provider import Answer, Seen, Streamed, Whole
 from dragoman.wire.wav import Pcm, wav
+from tests.e2e.stage import Provider
 
 SAID = "Ruby is a language. It makes people happy."
 SPANS = [(0.0, 1.5, "Ruby is a language."), (1.5, 3.25, "It makes people happy.")]
@@ -22,7 +22,6 @@ MP3 = b"\xff\xf3" + bytes(range(255, -1, -1)) * 400
 RECORDING = ("speech.wav", SOUND, "audio/wav")
 KINDS = {"mp3": "audio/mpeg", "wav": "audio/wav", "pcm": "audio/pcm", "flac": "audio/flac"}
 CODED = {"mp3": MP3, "wav": SOUND, "pcm": SAMPLES, "flac": b"fLaC" + MP3}
-Provider = Callable[[Seen], Answer]
 
 
 class Sent(msgspec.Struct):

@@ -4,13 +4,14 @@ vector every time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dragoman import ir
 from dragoman.testing.provider import Answer, Seen, Whole
 from dragoman.upstreams.simulate.vectors import vector
 from dragoman.wire.vectors import to_base64, to_floats
+from tests.e2e.stage import Provider
 
 LENGTH = 8
 MODELS = {
@@ -18,7 +19,6 @@ MODELS = {
     "mistral": "up/mistral-embed",
     "gemini": "up/gemini-embedding-001",
 }
-Provider = Callable[[Seen], Answer]
 
 
 def expected(text: str, length: int = LENGTH) -> list[float]:

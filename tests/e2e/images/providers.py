@@ -6,15 +6,13 @@ import json
 import struct
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable
 from email import message_from_bytes, policy
 from typing import Any
 
 import msgspec
 
 from dragoman.testing.provider import Answer, Seen, Streamed, Whole
-
-Provider = Callable[[Seen], Answer]
+from tests.e2e.stage import Provider
 
 
 def png(shade: int) -> bytes:

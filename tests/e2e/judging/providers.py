@@ -4,13 +4,11 @@ own form.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from dragoman.testing.provider import Answer, Seen, Whole
 from dragoman.upstreams.simulate.judging import WORDS
-
-Provider = Callable[[Seen], Answer]
+from tests.e2e.stage import Provider
 
 
 def openai(seen: Seen) -> Answer:
