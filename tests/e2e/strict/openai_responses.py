@@ -45,8 +45,11 @@ def judge(seen: Seen) -> None:
 def _typed(body: dict[str, Any]) -> dict[str, Any]:
     """The body without the ids of its messages: the API lists them with ids and takes them back, which the
     types of messages do not know. Thoughts that are sealed and an assistant's words need none, as the
-    recordings of Codex and Vercel's client show (200, not stored); the types demand it.
+    recordings of Codex and Vercel's client show (200, not stored); the types demand it. So they do of
+    `strict`, which recorded functions lack.
     """
+    if body.get("tools"):
+        body = {**body, "tools": [_stated(tool) for tool in body["tools"]]}
     if isinstance(body.get("input"), str):
         return body
     items = [
@@ -56,6 +59,10 @@ def _typed(body: dict[str, Any]) -> dict[str, Any]:
         for item in body.get("input") or ()
     ]
     return {**body, "input": items}
+
+
+def _stated(tool: dict[str, Any]) -> dict[str, Any]:
+    return {"strict": None, **tool} if tool.get("type") == "function" else tool
 
 
 def _named(item: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +85,7 @@ def _tools(body: dict[str, Any]) -> None:
     for index, tool in enumerate(tools):
         if tool["type"] == "function":
             demand(NAME.fullmatch(tool["name"]), "does not match pattern", f"tools[{index}].name")
-            if tool["strict"]:
+            if tool.get("strict"):
                 closed(tool["parameters"], f"tools[{index}].parameters")
     choice = body.get("tool_choice")
     if isinstance(choice, dict) and "name" in choice:
