@@ -272,7 +272,7 @@ class Operating:
         if perform is None:
             raise RequestFailed(lacking(work.operation))
         call.watch.start()
-        response = await perform(work.job, call)
+        response = await perform(work.job, msgspec.structs.replace(call, ready=self._account))
         call.watch.stop()
         self._account()
         await self._deliver(work.codec.join((response,), work.job, call.model))

@@ -83,7 +83,8 @@ class Call(msgspec.Struct, frozen=True):
     be told from the upstream's. facts: what is known of the model. account: which of the provider's
     credentials. headers, body: what the configuration adds for this model. encoded: the request in the
     upstream's words where it has been written already (strict mode must know the losses before anything
-    is sent).
+    is sent). ready: what an upstream of one's own calls between naming its losses and beginning its work,
+    in all but chat, whose context is entered then; raises RequestFailed where strict mode refuses it.
     """
 
     attempt: str
@@ -96,6 +97,7 @@ class Call(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] | None = None
     body: Mapping[str, Any] | None = None
     encoded: WireRequest | None = None
+    ready: Callable[[], None] = lambda: None
 
 
 class Native(msgspec.Struct, frozen=True):
@@ -147,7 +149,9 @@ METHODS: Final[Mapping[Operation, str]] = {
 }
 """What an upstream that speaks no dialect is asked for beside chat, if it has a method of that name. It takes
 the operation's request in IR terms (`ir.EmbedRequest`, …) and a call, and gives the operation's answer; a
-failure is `RequestFailed`. Usage of None is estimated where it can be:
+failure is `RequestFailed`. What it cannot do goes into `call.report` before it calls `call.ready()`, which
+refuses it in strict mode; what it finds out later is refused when the work has been done. Usage of None is
+estimated where it can be:
 
     async def count_tokens(self, request: ir.Request, call: Call) -> ir.TokenCount: ...
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse: ...

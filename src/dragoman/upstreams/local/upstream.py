@@ -223,6 +223,7 @@ class LocalUpstream:
 
     async def _one(self, order: Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
         """The answer to work that has one. param: what is at fault when the model cannot take it."""
+        call.ready()
         asked = self._process(order.options.engine).ask(order)
         del order  # a recording may be large, and wait long
         async with aclosing(asked) as events:

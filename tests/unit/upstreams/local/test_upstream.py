@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -254,6 +255,24 @@ async def test_a_schema_that_cannot_be_held_is_refused_before_anything_runs() ->
         "output.schema.properties.a.pattern",
         "invalid_json_schema",
     )
+    assert process.orders == []
+
+
+async def test_what_would_be_lost_may_be_refused_before_anything_runs() -> None:
+    process = Script()
+    voice = msgspec.structs.replace(OWN, options=Options("voice"), operation="speech")
+    upstream = LocalUpstream({"voice": voice}, process)
+    losing = call("voice")
+    refusal = RequestFailed(ir.Fault("untranslatable", "lossy"))
+
+    def refuse() -> None:
+        assert [loss.path for loss in losing.report.located(str)[0]] == ["instructions"]
+        raise refusal
+
+    request = ir.SpeechRequest("openai_chat", "voice", "Hi", instructions="sadly", output="wav")
+    with pytest.raises(RequestFailed) as caught:
+        await upstream.speak(request, msgspec.structs.replace(losing, ready=refuse))
+    assert caught.value is refusal
     assert process.orders == []
 
 
