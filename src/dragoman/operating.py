@@ -233,7 +233,9 @@ class Operating:
             raise RequestFailed(self._work.located(failed.fault)) from failed
 
     async def _prompt(self, upstream: WireUpstream) -> ir.Request:
-        """A chat request as its provider would be asked it, but for what would be put back or cut off."""
+        """A chat request as its provider would be asked it, but for what would be put back or cut off, and for
+        the bound of an answer, which some clients must state to be understood.
+        """
         work, call = self._work, self._call
         await fetch_media(work, upstream, self._fetcher)
         try:
@@ -242,6 +244,7 @@ class Operating:
         except WireError as error:
             raise RequestFailed(work.blamed(error)) from error
         request = work.readable(work.deployment.provider, call.report)
+        request = msgspec.structs.replace(request, max_output=None)
         return emulate(request, upstream.dialect, call.facts, upstream.quirks, call.report).request
 
     async def _fetched(self, response: Outcome) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -45,6 +46,7 @@ LARGE: Final = {
     "gemini": {"totalTokens": NUMBER, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": NUMBER}]},
     "openai": {"object": "response.input_tokens", "input_tokens": NUMBER},
 }
+PICTURE: Final = b"\x89PNG\r\n\x1a\n" + bytes(32)
 FAILURES: Final = {
     "a wrong key": Whole({"error": {"message": "invalid key", "type": "authentication_error"}}, status=401),
     "a bad request": Whole({"error": {"message": "no", "type": "invalid_request_error"}}, status=400),
@@ -57,7 +59,9 @@ FAILURES: Final = {
 
 
 def answers(seen: Seen) -> Answer:
-    """What every provider says."""
+    """What every provider says; one of them has a picture, too."""
+    if seen.method == "GET":
+        return Whole(PICTURE, headers={"content-type": "image/png"})
     vendor = next(vendor for vendor, path in PATHS.items() if path.rpartition("/")[2] in seen.path)
     return Whole(LARGE[vendor])
 
@@ -112,6 +116,7 @@ def configuration(url: str) -> dict[str, Any]:
         "aliases": {"brief": {"route": MODELS["anthropic"], "system_prompt": "Be brief."}},
         "default_model": MODELS["openai"],
         "retries": {"attempts": 3, "backoff": 0.01},
+        "egress": {"allow": ["127.0.0.1"]},
     }
 
 
@@ -201,6 +206,30 @@ async def test_everything_of_a_prompt_is_counted_in_another_protocol(stage: Stag
     declared = sent["tools"][0]["functionDeclarations"][0]
     assert declared["description"] == "Tells the time."
     assert declared["name"] != "1clock"  # which Gemini would refuse
+
+
+async def test_a_picture_is_read_for_a_provider_that_does_not_read_it(stage: Stage) -> None:
+    source = {"type": "url", "url": f"{stage.provider.url}/picture.png"}
+    content: Any = [{"type": "image", "source": source}]
+    body = {"model": MODELS["gemini"], "messages": [{"role": "user", "content": content}]}
+    _, told = await stage.post("/v1/messages/count_tokens", body)
+    assert told == {"input_tokens": NUMBER}
+    assert [seen.method for seen in stage.provider.seen] == ["GET", "POST"]
+    part = stage.provider.last.body["contents"][0]["parts"][0]
+    assert b64decode(part["inlineData"]["data"]) == PICTURE
+    source["url"] = "http://127.0.0.1:9/gone.png"
+    _, told = await stage.post("/v1/messages/count_tokens", body)
+    assert told["input_tokens"] != NUMBER
+    assert len(stage.provider.seen) == 2
+
+
+@EVERY
+async def test_a_budget_of_thoughts_needs_no_bound(stage: Stage, vendor: str) -> None:
+    thinking = {"type": "enabled", "budget_tokens": 2000}
+    assert await stage.count("anthropic", MODELS[vendor], thinking=thinking) == NUMBER
+    sent = json.dumps(stage.provider.last.body)
+    assert "max" not in sent
+    assert "2000" in sent or vendor == "openai"
 
 
 async def test_what_an_alias_and_the_configuration_add_is_counted(stage: Stage) -> None:

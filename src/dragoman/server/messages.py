@@ -32,6 +32,8 @@ for those whose base URL must tell the protocols of one gateway apart.
 VERSION_HEADER: Final = "anthropic-version"
 """Every client of the protocol sends it, no other does."""
 
+_NO_BOUND: Final = msgspec.Raw(b"1000000000")
+"""More than any answer has, and than any budget for thoughts, which must be less."""
 _USUAL, _MOST = 20, 1000
 """Models on one page, as the API has it."""
 
@@ -101,7 +103,7 @@ def _bounded(body: bytes) -> bytes:
     except WireError:
         return body
     head["stream"] = msgspec.Raw(b"false")
-    head.setdefault("max_tokens", msgspec.Raw(b"1"))
+    head.setdefault("max_tokens", _NO_BOUND)
     return encode_head(head)
 
 
