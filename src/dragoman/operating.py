@@ -233,8 +233,8 @@ class Operating:
             raise RequestFailed(self._work.located(failed.fault)) from failed
 
     async def _prompt(self, upstream: WireUpstream) -> ir.Request:
-        """A chat request as its provider would be asked it, but for what would be put back or cut off, and for
-        the bound of an answer, which some clients must state to be understood.
+        """A chat request as its provider would be asked it, but for what would be put back or cut off, and
+        for the bound of an answer, which some protocols make every request state.
         """
         work, call = self._work, self._call
         await fetch_media(work, upstream, self._fetcher)
