@@ -10,8 +10,9 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, Union, get_args, 
 
 import msgspec
 
+from dragoman.config.about import about
 from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
-from dragoman.config.settings import Section, about
+from dragoman.config.settings import Section
 from dragoman.secret import Secret
 
 ScalarType: TypeAlias = type[Duration] | type[Size] | type[PathPrefix] | type[FilePath]

@@ -15,9 +15,10 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
+from dragoman.config.about import about
 from dragoman.config.declared import SCALARS, ScalarType, Setting, expected, nullable, options, settings_of
 from dragoman.config.scalars import FilePath
-from dragoman.config.settings import Section, about
+from dragoman.config.settings import Section
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
 from dragoman.errors import Problem
 from dragoman.secret import Secret

@@ -11,26 +11,12 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
+from dragoman.config.about import about
 from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
 from dragoman.providers.auth import Scheme
 from dragoman.providers.catalog import DialectName
 from dragoman.providers.resources import Resource
 from dragoman.secret import Secret
-
-
-class about(msgspec.Struct, frozen=True):  # noqa: N801 - reads as a word in `Annotated[int, about("…")]`
-    """What is to be said about a setting.
-
-    text: what it means. unit: of a plain number. env: the environment variable that sets it. default:
-    what happens without it, where the default value does not say so itself. ge, le: bounds, inclusive.
-    """
-
-    text: str
-    unit: str | None = None
-    env: str | None = None
-    default: str | None = None
-    ge: int | None = None
-    le: int | None = None
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

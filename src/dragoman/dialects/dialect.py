@@ -299,8 +299,8 @@ class Asking(msgspec.Struct, Generic[AskedT, OutcomeT], frozen=True, kw_only=Tru
     the requests that a provider must be asked one after another, because one of its requests holds less, each
     with the place where its inputs begin in the whole, by the upstream's name of the model. join: one answer
     of theirs. reads: what of a request its providers do not read at its address; None = they read everything.
-    sent: what is sent of a request to which the configuration has added what it adds to every one. The rest as
-    in `Dialect`.
+    sent: what is sent of a request to which the configuration has added what it adds to every one. The rest
+    as in `Dialect`.
     """
 
     paths: tuple[str, ...]

@@ -14,9 +14,10 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from dragoman.config import schema
+from dragoman.config.about import about
 from dragoman.config.declared import settings_of
 from dragoman.config.load import Loaded
-from dragoman.config.settings import Section, about
+from dragoman.config.settings import Section
 from dragoman.providers.catalog import CATALOG
 
 Load: TypeAlias = Callable[..., Loaded]
