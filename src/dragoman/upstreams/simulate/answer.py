@@ -122,7 +122,9 @@ def _json(value: Any) -> str:
 
 
 def _to_call(request: ir.Request, plan: Plan, said: str) -> list[ir.Function]:
-    """The functions to call: those that are forced, else told by the plan, else named by the user."""
+    """The functions to call: those that are forced, else told by the plan, else those that the user
+    names and that have not been called since.
+    """
     choice = request.tool_choice or ir.ToolChoice("auto")
     functions = [tool for tool in request.tools or () if isinstance(tool, ir.Function)]
     allowed = [tool for tool in functions if not choice.names or tool.name in choice.names]
@@ -131,14 +133,27 @@ def _to_call(request: ir.Request, plan: Plan, said: str) -> list[ir.Function]:
     named = [tool for tool in allowed if _names(said, tool.name)]
     if choice.mode in {"any", "tool"}:
         calls = named or allowed[:1]
-    elif _results(request):
-        return []
     else:
-        calls = named
+        called = _called(request)
+        calls = [tool for tool in named if tool.name not in called]
+        if not calls and _results(request):
+            return []
     if plan.calls:
         pool = calls or allowed
         calls = [pool[place % len(pool)] for place in range(plan.calls)]
     return calls[:1] if request.parallel is False else calls
+
+
+def _called(request: ir.Request) -> set[str | None]:
+    """The tools that have been called since the user last said anything but their results."""
+    called: set[str | None] = set()
+    for message in reversed(request.messages):
+        if message.role == "user" and not any(isinstance(block, ir.ToolResult) for block in message.blocks):
+            break
+        for block in message.blocks:
+            if isinstance(block, ir.ToolCall | ir.ToolResult):
+                called.add(block.name)
+    return called
 
 
 def _names(said: str, name: str) -> bool:

@@ -183,6 +183,19 @@ def test_a_tools_result_is_answered_in_text() -> None:
     assert text(ir.Request("chat", "m", later), "echo") == "Thanks"
 
 
+def test_tools_that_a_user_names_are_called_once_each() -> None:
+    """Agents offer them one after the other: first a handoff, then what the next agent has."""
+    asked = request("get_weather and then search", tools=(WEATHER,))
+    found = ir.ToolResult("1", (ir.Text("ok"),))
+    turn = (*asked.messages, ir.Message("assistant", (ir.ToolCall("1", "search", "{}"),)))
+    beside = (*turn, ir.Message("user", (found, ir.Text("Remember to search."))))
+    turn = (*turn, ir.Message("user", (found,)))
+    assert called(ir.Request("chat", "m", turn, tools=(WEATHER,))) == ["get_weather"]
+    assert called(ir.Request("chat", "m", beside, tools=(SEARCH,))) == []
+    again = (*turn, ir.Message("user", (ir.Text("Once more: search"),)))
+    assert called(ir.Request("chat", "m", again, tools=(WEATHER, SEARCH))) == ["search"]
+
+
 def test_answers_in_json() -> None:
     by_schema = text(request(output=ir.Output("schema", SCHEMA)))
     OAS31Validator(SCHEMA).validate(json.loads(by_schema))
