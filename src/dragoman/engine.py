@@ -29,7 +29,7 @@ from dragoman.runtime import Runtime
 from dragoman.verify.bounds import available
 from dragoman.verify.check import form_of
 from dragoman.wire.json import decode_both, refuse_case_variants, refuse_many_values
-from dragoman.work import Client, Inbound, Work
+from dragoman.work import Client, Inbound, Turn, Work
 
 log = logging.getLogger("dragoman.engine")
 
@@ -55,7 +55,8 @@ class Engine:
         work = Work(exchange, inbound, client, now=runtime.seams.now, always_usage=runtime.always_usage)
         try:
             self._decode(work)
-            await self._expand(work)
+            if work.turn is not None:
+                await self._expand(work, work.turn)
             self._route(work)
             if work.operation == "chat":
                 await self._before(work)
@@ -118,11 +119,8 @@ class Engine:
             work.exchange.streamed = True
             work.client.expect_stream()
 
-    async def _expand(self, work: Work) -> None:
+    async def _expand(self, work: Work, turn: Turn) -> None:
         """What the request continues comes before it."""
-        turn = work.turn
-        if turn is None:
-            return
         await turn.expand(work)
         work.changed = work.changed or turn.hears
 

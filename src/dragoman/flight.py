@@ -139,7 +139,7 @@ class Flight:
         )
         exchange.attempts.append(record)
         work.deployment = deployment
-        exchange.phase, exchange.mode, exchange.answered = "connect", record.mode, deployment.name
+        exchange.phase, exchange.mode, exchange.answered = "connect", record.mode, record.deployment
         exchange.losses = exchange.changes = ()  # what an earlier attempt could not carry, this one may
         call = Call(
             attempt=record.id,

@@ -72,16 +72,10 @@ class Hooks:
                 raise TypeError(f"{hook!r} is no hook: it has none of {', '.join(points)}")
             for point in taken:
                 points[point].append((getattr(hook, "name", type(hook).__name__), getattr(hook, point)))
-
-    @property
-    def change_requests(self) -> bool:
+        self.change_requests = bool(self._before)
         """Whether some hook may change requests."""
-        return bool(self._before)
-
-    @property
-    def need_events(self) -> bool:
+        self.need_events = bool(self._on_event or self._after)
         """Whether some hook must see what is answered, which rules out relaying."""
-        return bool(self._on_event or self._after)
 
     async def before(self, exchange: Exchange, request: ir.Request) -> ir.Request:
         """The request after all `before` hooks. Raises EndedByHook and HookFailed, as the others do."""

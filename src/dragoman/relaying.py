@@ -51,7 +51,7 @@ class Relaying:
         if face.stateless is not None:
             edits |= face.stateless(work.wire.body, call.facts, upstream.quirks)
         body = face.relay.request(work.head, edits)
-        answer = await upstream.send(body, call, work.passed_headers, stream=streamed)
+        answer = await upstream.send(body, call, work.wire.headers, stream=streamed)
         try:
             record.status = answer.status
             if answer.status >= 400:

@@ -57,7 +57,6 @@ class Translating:
         self._record = record
         self._seals = seals
         self._keeper: Keeper | None = None
-        self._heard: Gathered | None = None
 
     async def run(self) -> None:
         """Ask, and deliver the answer. Raises RequestFailed."""
@@ -136,7 +135,9 @@ class Translating:
         call.watch.stop()
         if response.error is not None and not response.candidates:
             raise RequestFailed(response.error)
-        response = await self._runtime.hooks.after(work.exchange, whole(steps, response))
+        response, hooks = whole(steps, response), self._runtime.hooks
+        if hooks.need_events:
+            response = await hooks.after(work.exchange, response)
         if self._keeper is not None:
             await self._keeper.keep(response)
         if work.turn is not None and work.turn.hears:
@@ -148,10 +149,8 @@ class Translating:
         reply = work.reply(Report(work.face.name, "response"))
         feed = work.face.stream_encoder(reply).feed
         work.ending = lambda fault: feed(ir.Error(fault))
-        watched = hooks.need_events
-        if work.turn is not None and work.turn.hears:
-            self._heard = Gathered()
-        listening = self._keeper is not None or self._heard is not None
+        watched, keeper = hooks.need_events, self._keeper
+        heard = Gathered() if work.turn is not None and work.turn.hears else None
         held = b""
         async with self._upstream.chat(request, call) as batches:
             self._account()
@@ -159,8 +158,10 @@ class Translating:
                 batch = through(steps, arrived) if steps else arrived
                 if watched:
                     batch = await hooks.events(work.exchange, batch)
-                if listening:
-                    await self._listen(batch)
+                if keeper is not None and keeper.watch(batch):
+                    await keeper.keep_streamed()  # before its client gets the last of it
+                if heard is not None:
+                    await self._listen(heard, batch)
                 batch, speaks, fault = delivery.note(batch)
                 data = b"".join(map(feed, batch))
                 if not delivery.committed:
@@ -186,15 +187,11 @@ class Translating:
             )
         await work.client.end()
 
-    async def _listen(self, batch: Sequence[ir.Event]) -> None:
-        """Let those follow who keep something of the answer, before its client gets the last of it."""
-        keeper, heard, turn = self._keeper, self._heard, self._work.turn
-        if keeper is not None and keeper.watch(batch):
-            await keeper.keep_streamed()
-        if heard is not None and turn is not None:
-            heard.add(batch)
-            if batch and isinstance(batch[-1], ir.End):
-                await turn.heard(self._work, heard.response())
+    async def _listen(self, heard: Gathered, batch: Sequence[ir.Event]) -> None:
+        """Let the turn have the whole answer, before its client gets the last of it."""
+        heard.add(batch)
+        if (turn := self._work.turn) is not None and batch and isinstance(batch[-1], ir.End):
+            await turn.heard(self._work, heard.response())
 
 
 async def fetch_media(work: Work, upstream: Upstream, fetcher: Fetcher) -> None:

@@ -144,7 +144,8 @@ class Answer:
         """The whole body, at most 256 MiB."""
         parts: list[bytes] = []
         size = 0
-        while data := await self.chunk():
+        content = self._response.content
+        while not content.at_eof() and (data := await self.chunk()):
             parts.append(data)
             size += len(data)
             if size > _LARGEST:

@@ -139,6 +139,7 @@ class Work:
         "head",
         "inbound",
         "now",
+        "operation",
         "route",
         "sealed",
         "strict",
@@ -159,6 +160,8 @@ class Work:
         self.exchange = exchange
         self.inbound = inbound
         self.face = inbound.face
+        self.operation: Operation = inbound.operation
+        """What is asked for. Of what follows, `request` and what is made of it are of the prompted ones."""
         self.client = client
         self.now = now
         """Unix seconds."""
@@ -182,11 +185,6 @@ class Work:
         self._request: ir.Request | None = None
         self._brief: ir.Request | None = None
         self._job: Any = None
-
-    @property
-    def operation(self) -> Operation:
-        """What is asked for. Of what follows, `request` and what is made of it are of the prompted ones."""
-        return self.inbound.operation
 
     @property
     def codec(self) -> AnyCodec:
@@ -311,8 +309,8 @@ class Work:
         return (
             upstream.quirks.relays(self.wire.body)
             and (facts.structured is not False or self.request.output is None)
-            and all(sealed.provider == upstream.name for sealed in self.sealed)
-            and not any(mark in self.inbound.body for mark in self.face.foreign)
+            and (not self.sealed or all(sealed.provider == upstream.name for sealed in self.sealed))
+            and not (self.face.foreign and any(mark in self.inbound.body for mark in self.face.foreign))
         )
 
     @property

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply, WireRequest
+from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed
 from dragoman.responses.compaction import TAG, opened
@@ -134,7 +134,9 @@ class ResponseTurn:
         if self.whole and (orphan := unanswerable(decoded.get("input", own))) is not None:
             place, call = orphan
             raise RequestFailed(_no_call(call, place - len(history)))
-        work.wire = WireRequest("chat", {**hidden, **decoded}, continued=(0, len(history)), written=body)
+        work.wire = msgspec.structs.replace(
+            work.wire, body={**hidden, **decoded}, continued=(0, len(history)), written=body
+        )
         work.head = {**{key: value for key, value in work.head.items() if key not in _STATE}, **changes}
         work.changed = work.changed or _FOREIGN in bytes(sent)
         if self._keeps:

@@ -130,15 +130,16 @@ class App:
                     raise RequestFailed(_FOREIGN_FORM)
                 parts = self._parts(arrival)
             elif handler.takes_body:
-                own = self._origins.admits(headers.get("origin"))
-                if _sends_form(headers, handler.takes_body, own=own):
+                if _sends_form(headers, handler.takes_body, self._origins):
                     call = Call(b"", headers, arrival.params, caller, query)
                     await self._serve_form(arrival, handler, call, exchange, client)
                     return
                 body = await self._body(arrival, exchange)
             search = arrival.scope.get("query_string", b"").decode("latin-1")
             call = Call(body, headers, arrival.params, caller, query, search=search, parts=parts)
-            await self._run(arrival, handler, call, exchange, client)
+            if parts is None:
+                self._watch(arrival)
+            await handler.run(call, exchange, client)
         except RequestFailed as failed:
             await self._fail(failed.fault, endpoint, exchange, client)
         except ClientGone:
@@ -165,14 +166,8 @@ class App:
                 raise upload.named(failed) from failed
             exchange.waited += self._seams.monotonic() - since
             call = msgspec.structs.replace(call, form=upload.form())
-            await self._run(arrival, handler, call, exchange, client)
-
-    async def _run(
-        self, arrival: _Arrival, handler: Handler, call: Call, exchange: Exchange, client: AsgiClient
-    ) -> None:
-        if call.parts is None:
             self._watch(arrival)
-        await handler.run(call, exchange, client)
+            await handler.run(call, exchange, client)
 
     def _watch(self, arrival: _Arrival) -> None:
         """Look out for the client's going away, once nothing more of its body is to come."""
@@ -268,9 +263,8 @@ class _Arrival(msgspec.Struct, frozen=True):
     key: str | None
 
 
-def _sends_form(headers: Headers, takes: Bodies, *, own: bool) -> bool:
-    """Whether the body is a form, else it is JSON. Raises RequestFailed (415) for what is not taken. own: no
-    page sends it, or one that may.
+def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
+    """Whether the body is a form, else it is JSON. Raises RequestFailed (415) for what is not taken.
 
     What browsers may send to other origins unasked (forms, plain text) is no JSON, or any web page could use
     an open gateway on this machine.
@@ -282,7 +276,7 @@ def _sends_form(headers: Headers, takes: Bodies, *, own: bool) -> bool:
         kind == "application/json"
         or kind.endswith("+json")
         or (not kind and "origin" not in headers)
-        or (takes == "any" and own)
+        or (takes == "any" and origins.admits(headers.get("origin")))  # no page sends it, or one that may
     )
     if form or json:
         if headers.get("content-encoding", "identity").lower() in ("identity", ""):

@@ -8,7 +8,7 @@ that several protocols have, or none, the request's headers tell which one its c
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -246,10 +246,10 @@ class PathTable:
 
     # Handlers -------------------------------------------------------------------------------------------
 
-    async def _ask(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+    def _ask(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> Awaitable[None]:
         heartbeat = self._gateway.config.server.heartbeat
         client.streams_as(face.stream_type.encode(), face.ping, heartbeat or None)
-        await self._gateway.engine.handle(exchange, self._inbound(face, call), client)
+        return self._gateway.engine.handle(exchange, self._inbound(face, call), client)
 
     def _inbound(self, face: Dialect, call: Call) -> Inbound:
         gateway = self._gateway
@@ -264,8 +264,8 @@ class PathTable:
             turn=turn_of(gateway, face, call.caller, call.headers),
         )
 
-    async def _engine(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        await self._ask(face, with_model(call), exchange, client)
+    def _engine(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> Awaitable[None]:
+        return self._ask(face, with_model(call), exchange, client)
 
     async def _models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         if VERSION_HEADER in call.headers:

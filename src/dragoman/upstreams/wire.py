@@ -11,7 +11,16 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -224,20 +233,20 @@ class WireUpstream:
         """How an operation is asked for here. Only one that is `able` has it."""
         return self.dialect.operations.get(operation) or self.dialect.asked[operation]
 
-    async def send(
+    def send(
         self, body: bytes, call: Call, headers: Mapping[str, str] | None = None, *, stream: bool = False
-    ) -> Answer:
+    ) -> Awaitable[Answer]:
         """POST a chat request's body as it is. headers: the client's, already reduced to what may pass; the
         operator's own for the provider go before them, and what the configuration adds for the model before
         both. stream: whether the body asks for one, where that is said in the path.
         """
         url = (self._streamed_chat if stream else self._chat).of(call.model)
         call.watch.start()
-        return await self._transport.send("POST", url, self._prepared(call, headers), body, call.timers)
+        return self._transport.send("POST", url, self._prepared(call, headers), body, call.timers)
 
-    async def ask(
+    def ask(
         self, outgoing: Outgoing, call: Call, headers: Mapping[str, str], operation: Operation
-    ) -> Answer:
+    ) -> Awaitable[Answer]:
         """POST a request for another operation, JSON or a form. headers: as for `send`."""
         url = self._operations[operation][outgoing.path].of(call.model)
         prepared = self._prepared(call, headers)
@@ -249,7 +258,7 @@ class WireUpstream:
             prepared["content-type"] = content_type(boundary)
             body = written(outgoing.body, boundary)
         call.watch.start()
-        return await self._transport.send("POST", url, prepared, body, call.timers)
+        return self._transport.send("POST", url, prepared, body, call.timers)
 
     def _prepared(self, call: Call, headers: Mapping[str, str] | None) -> CIMultiDict[str]:
         prepared = self._headers[call.account]
