@@ -32,6 +32,8 @@ MODELS = {
     "gemini": "google/gemini-2.5-flash",
     "openai_chat": "compatible/gpt-4o",
     "ollama": "here/qwen3",
+    "mistral": "french/mistral-large-latest",
+    "openai_responses": "responding/gpt-5",
 }
 """The model to ask for, by the dialect of its provider."""
 SIMULATED = "simulate/echo"
@@ -41,11 +43,15 @@ NAMED = {
     "gpt-4o": MODELS["openai_chat"],
     "gpt-4o-mini": SIMULATED,
     "gpt-4.1-nano": MODELS["ollama"],
+    "gpt-4": MODELS["mistral"],
+    "gpt-4-turbo": MODELS["openai_responses"],
     "claude-sonnet-4-5-20250929": MODELS["anthropic"],
     "claude-haiku-4-5-20251001": MODELS["gemini"],
     "claude-opus-4-1-20250805": MODELS["openai_chat"],
     "claude-opus-4-5-20251101": SIMULATED,
     "claude-sonnet-4-5": MODELS["ollama"],
+    "claude-haiku-4-5": MODELS["mistral"],
+    "claude-opus-4-1": MODELS["openai_responses"],
     "text-embedding-3-small": "google-vectors/gemini-embedding-001",
     "text-embedding-3-large": SIMULATED,
 }

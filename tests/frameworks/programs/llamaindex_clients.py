@@ -27,6 +27,8 @@ OPENAI = {
     "compatible/gpt-4o": "gpt-4o",
     "simulate/echo": "gpt-4o-mini",
     "here/qwen3": "gpt-4.1-nano",
+    "french/mistral-large-latest": "gpt-4",
+    "responding/gpt-5": "gpt-4-turbo",
 }
 ANTHROPIC = {
     "claude/claude-sonnet-4-5": "claude-sonnet-4-5-20250929",
@@ -34,6 +36,8 @@ ANTHROPIC = {
     "compatible/gpt-4o": "claude-opus-4-1-20250805",
     "simulate/echo": "claude-opus-4-5-20251101",
     "here/qwen3": "claude-sonnet-4-5",
+    "french/mistral-large-latest": "claude-haiku-4-5",
+    "responding/gpt-5": "claude-opus-4-1",
 }
 
 

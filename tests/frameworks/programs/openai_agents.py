@@ -18,7 +18,19 @@ from agents import (
 )
 from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
-from reporting import HELLO, QUESTION, WHO, Feature, Person, Weather, failures, main, person, streamed
+from reporting import (
+    HANDOFF,
+    HELLO,
+    QUESTION,
+    WHO,
+    Feature,
+    Person,
+    Weather,
+    failures,
+    main,
+    person,
+    streamed,
+)
 
 Make = Callable[..., Model]
 
@@ -47,10 +59,10 @@ async def stream(make: Make, model: str) -> Any:
     return {**streamed(pieces), "usage": [used.input_tokens, used.output_tokens]}
 
 
-async def _run(agent: Agent, *, streaming: bool) -> Any:
+async def _run(agent: Agent, question: str, *, streaming: bool) -> Any:
     if not streaming:
-        return await Runner.run(agent, QUESTION)
-    run = Runner.run_streamed(agent, QUESTION)
+        return await Runner.run(agent, question)
+    run = Runner.run_streamed(agent, question)
     async for _ in run.stream_events():
         pass
     return run
@@ -60,7 +72,7 @@ async def tools(
     make: Make, model: str, *, streaming: bool = False, settings: ModelSettings | None = None
 ) -> Any:
     weather = Weather()
-    done = await _run(_weather_agent(make(model), weather, settings), streaming=streaming)
+    done = await _run(_weather_agent(make(model), weather, settings), QUESTION, streaming=streaming)
     return weather.told(done.final_output)
 
 
@@ -70,7 +82,7 @@ async def handoff(
     weather = Weather()
     other = _weather_agent(make(model), weather, settings)
     first = Agent("Triage", model=make(model), handoffs=[other], model_settings=settings or ModelSettings())
-    done = await _run(first, streaming=streaming)
+    done = await _run(first, HANDOFF, streaming=streaming)
     return weather.told(done.final_output, agent=done.last_agent.name)
 
 

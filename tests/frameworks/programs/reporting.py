@@ -21,7 +21,8 @@ Kinds = Mapping[str, Mapping[str, Feature]]
 
 HELLO = "Say hello."
 QUESTION = "Get weather of Oslo and of Lima."
-WHO = "Who was Ada Lovelace?"
+HANDOFF = "Transfer to weather: get weather of Oslo and of Lima."
+WHO = "Which person was Ada Lovelace?"
 FAIL = "Fail with 429.\nsimulate: fail:429"
 TEXTS = ["one", "two words", "three more words"]
 DEGREES = {"Oslo": 7, "Lima": 19}

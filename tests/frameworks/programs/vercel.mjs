@@ -12,7 +12,7 @@ import { z } from "zod";
 const told = JSON.parse(process.argv[2]);
 const HELLO = "Say hello.";
 const QUESTION = "Get weather of Oslo and of Lima.";
-const WHO = "Who was Ada Lovelace?";
+const WHO = "Which person was Ada Lovelace?";
 const FAIL = "Fail with 429.\nsimulate: fail:429";
 const DEGREES = { Oslo: 7, Lima: 19 };
 const PERSON = z.object({ name: z.string(), year: z.number().int() });
