@@ -71,7 +71,7 @@ def message(answered: Answered, *, stream: bool) -> tuple[dict[str, Any], str, d
         return choice["message"], choice["finish_reason"], answered.body["usage"]
     assert answered.raw.endswith(b"data: [DONE]\n\n")
     made: dict[str, Any] = {"content": "", "tool_calls": []}
-    finish, usage = "", {}
+    finish, usage = "", dict[str, Any]()
     for chunk in answered.events[:-1]:
         assert chunk["object"] == "chat.completion.chunk"
         usage = chunk.get("usage") or usage
