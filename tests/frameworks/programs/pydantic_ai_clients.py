@@ -18,6 +18,7 @@ from pydantic_ai.models.openai import (
     OpenAIResponsesModel,
     OpenAIResponsesModelSettings,
 )
+from pydantic_ai.profiles.anthropic import anthropic_model_profile
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.google import GoogleProvider
@@ -26,6 +27,7 @@ from pydantic_ai.settings import ModelSettings
 from reporting import HELLO, QUESTION, TEXTS, WHO, Feature, Person, Weather, failures, main, person, streamed
 
 Make = Callable[..., Model]
+CLAUDE = anthropic_model_profile("claude-sonnet-4-5")
 
 
 async def chat(make: Make, model: str) -> Any:
@@ -124,7 +126,8 @@ def kinds(url: str, own: str) -> dict[str, dict[str, Feature]]:
         return OpenAIResponsesModel(model, provider=openai(key), profile=thinks)
 
     def anthropic(model: str, key: str = own) -> Model:
-        return AnthropicModel(model, provider=anthropic_at(key))
+        # Unless it is told, only models of Anthropic's are asked for forms by schema.
+        return AnthropicModel(model, provider=anthropic_at(key), profile=CLAUDE)
 
     def google(model: str, key: str = own) -> Model:
         return GoogleModel(model, provider=google_at(key))
@@ -138,12 +141,10 @@ def kinds(url: str, own: str) -> dict[str, dict[str, Feature]]:
     shown = OpenAIResponsesModelSettings(openai_reasoning_effort="high", openai_reasoning_summary="auto")
     budget = AnthropicModelSettings(anthropic_thinking={"type": "enabled", "budget_tokens": 1024})
     config = GoogleModelSettings(google_thinking_config={"include_thoughts": True, "thinking_budget": 1024})
-    by_anthropic = _features(anthropic, own, budget)
-    del by_anthropic["form by schema"]  # which it asks of models with Anthropic's names alone
     return {
         "chat": _features(chat_model, own, effort) | {"vectors": vectors},
         "responses": _features(responses, own, shown),
-        "anthropic": by_anthropic,
+        "anthropic": _features(anthropic, own, budget),
         "google": _features(google, own, config),
     }
 
