@@ -83,8 +83,10 @@ def _answer(dialect: str, seen: Seen) -> Answer:
     prompt = prompts[0]
     said = Said(prompt)
     if sent.results < sum(one.startswith("Weather") for one in prompts):
-        thought = {"thought": "I look.", "seal": SEALS[dialect]} if "carefully" in prompt else {}
-        said = Said("", (WEATHER,), **thought)
+        careful = "carefully" in prompt
+        said = Said(
+            "", (WEATHER,), thought="I look." if careful else "", seal=SEALS[dialect] if careful else ""
+        )
     elif prompt.startswith("Think"):
         said = Said("Done.", thought="Well…", seal="c2VhbA==")
     script = {**DIALECTS, "ollama": ollama}[dialect](said)
