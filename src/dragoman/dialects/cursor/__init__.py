@@ -38,13 +38,15 @@ INPUT: Final = replace(
     decode_request=input.decode_request,
     brief=input.brief,
     locate=RESPONSES.locate,
-    place=RESPONSES.place,
+    place=input.place,
     portable=RESPONSES.portable,
 )
 """Asked like Responses, answered like chat. Its name is whose requests it has: a provider that speaks both is
 asked in Responses.
 """
-MIXED: Final = replace(CHAT, check=mixed.check, decode_request=mixed.decode_request, brief=mixed.brief)
+MIXED: Final = replace(
+    CHAT, check=mixed.check, decode_request=mixed.decode_request, brief=mixed.brief, place=mixed.place
+)
 """Asked like chat with pieces of other protocols, answered like chat."""
 
 

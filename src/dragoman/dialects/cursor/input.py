@@ -4,6 +4,9 @@ spelling.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -13,17 +16,37 @@ from dragoman.dialects.cursor.calls import FORMS, freed
 from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_responses import DIALECT as RESPONSES
 from dragoman.dialects.rules import a_boolean, members
+from dragoman.errors import WireError
 
 _CHATS: Final = frozenset({"messages", "stream_options"})
 """Members of chat's: the first is empty, the second is about the answer."""
+_STATE: Final = ("previous_response_id", "conversation", "background")
+_STATELESS: Final = "answers to chat are not kept, so a request must bring the whole conversation."
 _options: Final = members(include_usage=a_boolean, include_obfuscation=a_boolean)
 
 
 def check(wire: WireRequest) -> None:
-    """Raise WireError for the first mistake, as Responses does."""
-    if (options := wire.body.get("stream_options")) is not None:
+    """Raise WireError for the first mistake, as Responses does, at its place in the body as it is written."""
+    body = wire.body
+    if (options := body.get("stream_options")) is not None:
         _options(options, "stream_options")
-    RESPONSES.check(_responses(wire))
+    for member in _STATE:
+        if body.get(member):
+            raise WireError(f"Invalid '{member}': {_STATELESS}", member, "unsupported_value")
+    try:
+        RESPONSES.check(_responses(wire))
+    except WireError as error:
+        path = _written(body, error.path)
+        raise WireError(error.message.replace(error.path, path), path, error.code) from error
+    for index, item in enumerate(items if type(items := body.get("input")) is list else ()):
+        if item.get("type") == "item_reference":
+            raise WireError(f"Invalid item: {_STATELESS}", f"input[{index}]", "unsupported_value")
+
+
+def place(request: WireRequest, where: str) -> str:
+    """A place in IR terms as a JSON path of this request."""
+    located = RESPONSES.locate if RESPONSES.place is None else partial(RESPONSES.place, request)
+    return "$." + _written(request.body, located(where).removeprefix("$."))
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
@@ -47,20 +70,47 @@ def _responses(wire: WireRequest) -> WireRequest:
     body = {key: value for key, value in wire.body.items() if key not in _CHATS}
     if type(tools := body.get("tools")) is list:
         body["tools"] = [_flat(tool) for tool in tools]
+    if type(choice := body.get("tool_choice")) is dict:
+        body["tool_choice"] = _flat(choice)
     return replace(wire, body=body)
 
 
 def _flat(tool: Any) -> Any:
-    """A tool of chat's as Responses has it: what lies in `function` or `custom` stands beside the type."""
-    if type(tool) is not dict or type(kind := tool.get("type")) is not str or kind not in _NESTED:
+    """A tool of chat's, or its choice, as Responses has it: what lies in the member of its type's name stands
+    beside the type.
+    """
+    if (inner := _nested(tool)) is None:
         return tool
-    if type(inner := tool.get(kind)) is not dict:
-        return tool
+    kind = tool["type"]
     flat = {**{key: value for key, value in tool.items() if key != kind}, **inner}
     form = flat.get("format")
     if type(form) is dict and type(grammar := form.get("grammar")) is dict:
         flat["format"] = {**{key: value for key, value in form.items() if key != "grammar"}, **grammar}
+    if kind == "allowed_tools" and type(tools := flat.get("tools")) is list:
+        flat["tools"] = [_flat(one) for one in tools]
     return flat
 
 
-_NESTED: Final = frozenset({"function", "custom"})
+def _nested(tool: Any) -> dict[str, Any] | None:
+    """What a tool or choice of chat's has in the member of its type's name; None = it is none of chat's."""
+    if type(tool) is not dict or type(kind := tool.get("type")) is not str or kind not in _NESTED:
+        return None
+    inner = tool.get(kind)
+    return inner if type(inner) is dict else None
+
+
+_NESTED: Final = frozenset({"function", "custom", "allowed_tools"})
+_TOOL: Final = re.compile(r"(tools\[(\d+)\]|tool_choice)\.(?!type\b)(.+)")
+
+
+def _written(body: Mapping[str, Any], path: str) -> str:
+    """A place in the request as Responses is written, in the body as its client wrote it."""
+    if (found := _TOOL.fullmatch(path)) is None:
+        return path
+    tool = body["tool_choice"] if found[2] is None else body["tools"][int(found[2])]
+    if (inner := _nested(tool)) is None:
+        return path
+    rest = found[3]
+    if rest.startswith("format.") and "grammar" in (inner.get("format") or ()) and rest != "format.type":
+        rest = "format.grammar." + rest.removeprefix("format.")
+    return f"{found[1]}.{tool['type']}.{rest}"

@@ -7,7 +7,7 @@ blocks beside chat's parts, and the empty list beside calls. `system`: Anthropic
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -18,16 +18,23 @@ from dragoman.dialects.anthropic.check import check_block
 from dragoman.dialects.cursor.calls import FORMS, freed
 from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat import DIALECT as CHAT
+from dragoman.dialects.openai_chat.answer import thinking_members
 from dragoman.dialects.openai_chat.places import has
+from dragoman.dialects.openai_chat.places import place as locate_in_chat
 from dragoman.dialects.rules import not_one_of, objects, wrong_type
 from dragoman.errors import WireError
 
 NAME: Final = "cursor"
 """Whose requests are that hold blocks of Anthropic's: no provider's own."""
-_BLOCKS: Final = frozenset({"tool_use", "tool_result", "thinking", "redacted_thinking", "image", "document"})
+_MEDIA: Final = frozenset({"image", "document"})
+_SAID: Final = _MEDIA | {"tool_use", "thinking", "redacted_thinking"}
+_ASKED: Final = _MEDIA | {"tool_result"}
+_BLOCKS: Final = _SAID | _ASKED
 """Content that chat has no part for, or another one."""
-_FIRST: Final = (ir.Thinking, ir.ToolResult)
-"""What stands before the rest of its message."""
+_HOLDS: Final = {"user": _ASKED, "assistant": _SAID, "tool": _MEDIA, "function": _MEDIA}
+"""Which of it a role's messages may hold; those of other roles hold none."""
+_STAND_IN: Final = {"type": "text", "text": ""}
+"""What stands where a block does in the request as chat is written, so that all places are the body's own."""
 _KINDS: Final = frozenset({"function", "custom"})
 _WORDS: Final = {"auto": "auto", "any": "required", "none": "none"}
 
@@ -54,8 +61,13 @@ def check(wire: WireRequest) -> None:
         raise WireError(error.message.replace(error.path, path), path, error.code) from error
     _check_system(body.get("system"))
     for index, message in enumerate(body["messages"]):
-        for number, block in _foreign(message):
-            check_block(block, f"messages[{index}].content[{number}]")
+        role = message["role"]
+        for number, block in _foreign(message).items():
+            where = f"messages[{index}].content[{number}]"
+            if block["type"] not in _HOLDS.get(role, ()):
+                text = f"Invalid value: '{block['type']}'. Messages of role '{role}' hold none."
+                raise WireError(text, f"{where}.type", "invalid_value")
+            check_block(block, where)
 
 
 def _check_system(system: Any) -> None:
@@ -74,15 +86,12 @@ def decode_request(wire: WireRequest) -> ir.Request:
     """A checked request. Raises WireError for structures that no check let pass."""
     body = wire.body
     request = CHAT.decode_request(_chat(wire))
-    messages = [
-        _with_blocks(message, blocks) if (blocks := _foreign(written)) else message
-        for message, written in zip(request.messages, body["messages"], strict=True)
-    ]
+    if any(map(_foreign, body["messages"])):
+        messages = tuple(map(_with_blocks, request.messages, body["messages"]))
+        request = replace(request, messages=messages, dialect=NAME)
     system = body.get("system")
     if system is not None:
         request = replace(request, system=decode_content(system, "system"), dialect=NAME)
-    if any(_foreign(written) for written in body["messages"]):
-        request = replace(request, messages=tuple(messages), dialect=NAME)
     return freed(request)
 
 
@@ -96,7 +105,7 @@ def brief(wire: WireRequest) -> ir.Request:
 
 
 def _chat(wire: WireRequest) -> WireRequest:
-    """The request as chat is written, without Anthropic's blocks, which are read by themselves."""
+    """The request as chat is written, with empty texts where Anthropic's blocks stand."""
     body = {key: value for key, value in wire.body.items() if key != "system"}
     if type(tools := body.get("tools")) is list:
         body["tools"] = [_tool(tool) for tool in tools]
@@ -149,38 +158,69 @@ def _choice(choice: Any) -> Any:
 
 
 def _message(message: Any) -> Any:
-    """A message without Anthropic's blocks; the same value where it has none, and says something."""
+    """A message as chat has it; the same value where it has no block of Anthropic's, and says something."""
     if type(message) is not dict or type(content := message.get("content")) is not list:
         return message
     if not content and message.get("role") == "assistant" and message.get("tool_calls"):
         return {**message, "content": None}
-    own = [part for part in content if not _is_block(part)]
-    if len(own) == len(content):
+    if not any(map(_is_block, content)):
         return message
-    return {**message, "content": own or ""}
+    return {**message, "content": [_STAND_IN if _is_block(part) else part for part in content]}
 
 
 def _is_block(part: Any) -> bool:
     return type(part) is dict and type(kind := part.get("type")) is str and kind in _BLOCKS
 
 
-def _foreign(message: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
-    """Anthropic's blocks of a message, each with its place in the content."""
+def _foreign(message: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    """Anthropic's blocks of a message, by their place in the content."""
     content = message.get("content")
     if type(content) is not list:
-        return []
-    return [(number, part) for number, part in enumerate(content) if _is_block(part)]
+        return {}
+    return {number: part for number, part in enumerate(content) if _is_block(part)}
 
 
-def _with_blocks(message: ir.Message, foreign: list[tuple[int, dict[str, Any]]]) -> ir.Message:
-    blocks = [decode_block(block) for _, block in foreign]
-    own = tuple(block for block in message.blocks if not (isinstance(block, ir.Text) and not block.text))
-    before = tuple(block for block in blocks if isinstance(block, _FIRST))
-    after = tuple(block for block in blocks if not isinstance(block, _FIRST))
-    return replace(message, blocks=(*before, *own, *after))
+def _with_blocks(message: ir.Message, written: Mapping[str, Any]) -> ir.Message:
+    """The message with Anthropic's blocks where they stand, but for results, which stand before the rest."""
+    if not (foreign := _foreign(written)):
+        return message
+    if written["role"] not in {"user", "assistant"}:
+        [result] = message.blocks
+        assert isinstance(result, ir.ToolResult)
+        return replace(message, blocks=(replace(result, content=_filled(result.content, foreign, 0)),))
+    before = len(thinking_members(written)) if written["role"] == "assistant" else 0
+    blocks = _filled(message.blocks, foreign, before)
+    return replace(message, blocks=tuple(sorted(blocks, key=lambda block: type(block) is not ir.ToolResult)))
+
+
+def _filled(
+    blocks: Sequence[ir.Block], foreign: Mapping[int, dict[str, Any]], before: int
+) -> tuple[ir.Block, ...]:
+    """A content's blocks with Anthropic's. before: how many blocks stand before the content."""
+    filled = list(blocks)
+    for number, block in foreign.items():
+        filled[before + number] = decode_block(block)
+    return tuple(filled)
 
 
 # --- Places --------------------------------------------------------------------------------------
+
+_BLOCK: Final = re.compile(r"(messages\[(\d+)\]\.blocks)\[(\d+)\](.*)")
+
+
+def place(request: WireRequest, where: str) -> str:
+    """A place in IR terms as a JSON path of this request."""
+    body = request.body
+    if where == "system" and body.get("system") is not None:
+        return "$.system"
+    if (block := _BLOCK.fullmatch(where)) is not None and int(block[2]) < len(body["messages"]):
+        message = body["messages"][int(block[2])]
+        if message["role"] == "user" and (foreign := _foreign(message)):
+            kinds = [foreign.get(number, _STAND_IN)["type"] for number in range(len(message["content"]))]
+            order = sorted(range(len(kinds)), key=lambda number: kinds[number] != "tool_result")
+            where = f"{block[1]}[{order[int(block[3])]}]{block[4]}"
+    return locate_in_chat(request, where)
+
 
 _NESTED: Final = re.compile(r"(tools\[\d+\]|tool_choice)\.(function|custom)(.*)")
 

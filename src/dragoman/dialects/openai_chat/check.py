@@ -71,6 +71,13 @@ def check(request: WireRequest) -> None:
 # --- Values ------------------------------------------------------------------------------------
 
 
+def _system(value: Any, path: str) -> None:
+    """Anthropic's, which no server of chat reads: the instructions in it would be lost."""
+    if value:
+        text = f"Unknown parameter: '{path}'. Instructions stand in messages of role 'system'."
+        raise WireError(text, path, "unknown_parameter")
+
+
 def check_stop(value: Any, path: str) -> None:
     """Stop sequences: one, or a list."""
     if type(value) is not str:
@@ -455,6 +462,7 @@ _BY_ROLE: Final[dict[str, Rule]] = {
 }
 _RULES: Final[dict[str, Rule]] = {
     "model": a_string,
+    "system": _system,
     "temperature": number(0, 2),
     "top_p": number(0, 1),
     "top_k": integer(),

@@ -101,12 +101,23 @@ def _by_url(name: str) -> Rule:
 
 
 def _block(part: dict[str, Any], path: str) -> None:
-    """A block of Anthropic's, which no server of chat reads: the call or result in it would be lost."""
+    """A block of Anthropic's, which no server of chat reads: what it holds would be lost."""
     raise WireError(
-        f"Invalid value: '{part['type']}'. Calls stand in 'tool_calls', results in messages of role 'tool'.",
+        f"Invalid value: '{part['type']}'. Calls stand in 'tool_calls', results in messages of role 'tool', "
+        "pictures in parts of type 'image_url'.",
         f"{path}.type",
         "invalid_value",
     )
+
+
+def _block_with(member: str, kind: type) -> Rule:
+    """A part of a name that vendors of chat have too, and which is Anthropic's where it has such a member."""
+
+    def rule(part: Any, path: str) -> None:
+        if type(part.get(member)) is kind:
+            _block(part, path)
+
+    return rule
 
 
 def _unknown(part: dict[str, Any], path: str) -> None:
@@ -134,4 +145,8 @@ _PARTS: Final[dict[Any, Callable[[dict[str, Any], str], None]]] = {
     "pdf_url": _by_url("pdf_url"),
     "tool_use": _block,
     "tool_result": _block,
+    "redacted_thinking": _block,
+    "thinking": _block_with("thinking", str),
+    "image": _block_with("source", dict),
+    "document": _block_with("source", dict),
 }

@@ -117,6 +117,131 @@ def test_blocks_of_anthropics_keep_their_order_and_their_words() -> None:
     assert (request.tool_choice, request.parallel) == (ir.ToolChoice("tool", ("Read",)), False)
 
 
+PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+THOUGHT = {"type": "thinking", "thinking": "Which?", "signature": "c2ln"}
+
+
+def text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words}
+
+
+@pytest.mark.parametrize("role", ["user", "assistant"])
+def test_blocks_stay_between_the_parts_that_they_stand_between(role: str) -> None:
+    """A picture and the words about it; a call and what was said before it."""
+    block = PICTURE if role == "user" else USE
+    content = [text("a"), block, text("b"), block, text("c")]
+    spoken = {"role": role, "content": content, **({"reasoning": "Hm."} if role == "assistant" else {})}
+    blocks = decoded({"messages": [HELLO, spoken]}).messages[1].blocks
+    of_block = ir.Media if role == "user" else ir.ToolCall
+    own = blocks[-5:]
+    assert [type(one) for one in own] == [ir.Text, of_block, ir.Text, of_block, ir.Text]
+    assert [one.text for one in own if isinstance(one, ir.Text)] == ["a", "b", "c"]
+    assert [type(one) for one in blocks[:-5]] == ([] if role == "user" else [ir.Thinking])
+
+
+def test_a_picture_in_a_result_stays_in_it() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "Read", "arguments": "{}"}}
+    result = {"role": "tool", "tool_call_id": "c1", "content": [text("see"), PICTURE]}
+    answer = {"role": "assistant", "content": None, "tool_calls": [call]}
+    [block] = decoded({"messages": [HELLO, answer, result]}).messages[2].blocks
+    assert isinstance(block, ir.ToolResult)
+    assert [type(one) for one in block.content] == [ir.Text, ir.Media]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": [HELLO], "system": "Be brief."},
+        {"messages": [{"role": "user", "content": [text("a"), PICTURE]}]},
+        {"messages": [HELLO, {"role": "assistant", "content": [THOUGHT, text("a")]}, HELLO]},
+    ],
+    ids=["system", "picture", "thought"],
+)
+def test_one_piece_of_anthropics_is_enough(body: dict[str, Any]) -> None:
+    """Chat has no place for it, so that it would be lost."""
+    request = decoded(body)
+    assert request.dialect == "cursor"
+    assert not any(isinstance(block, ir.Native) for one in request.messages for block in one.blocks)
+    assert request.extra is None
+
+
+def at(body: dict[str, Any]) -> str:
+    """Where the mistake of a body is said to be."""
+    face = reading(body)
+    assert face is not None
+    with pytest.raises(WireError) as caught:
+        face.check(WireRequest("chat", body))
+    assert caught.value.path in caught.value.message or "Messages of role" in caught.value.message
+    return caught.value.path
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (
+            {"messages": [HELLO, {"role": "assistant", "content": [USE, {"type": "text"}]}]},
+            "messages[1].content[1].text",
+        ),
+        (
+            {"messages": [{"role": "tool", "tool_call_id": "a", "content": [RESULT]}]},
+            "messages[0].content[0].type",
+        ),
+        ({"messages": [{"role": "user", "content": [USE]}]}, "messages[0].content[0].type"),
+        ({"messages": [HELLO, {"role": "assistant", "content": [RESULT]}]}, "messages[1].content[0].type"),
+        ({"input": "a", "tools": [{"type": "function", "function": {"name": 5}}]}, "tools[0].function.name"),
+        ({"input": "a", "tools": [{"type": "function", "name": 5}]}, "tools[0].name"),
+        ({"input": "a", "tool_choice": {"type": "function", "function": {}}}, "tool_choice.function.name"),
+        ({"input": "a", "previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"input": "a", "conversation": {"id": "conv_1"}}, "conversation"),
+    ],
+)
+def test_mistakes_are_placed_in_the_body_as_it_is_written(body: dict[str, Any], path: str) -> None:
+    assert at(body) == path
+
+
+def test_stored_items_are_not_referred_to() -> None:
+    body = {"input": [HELLO, {"type": "item_reference", "id": "msg_1"}]}
+    with pytest.raises(WireError) as caught:
+        INPUT.check(WireRequest("chat", body))
+    assert caught.value.path == "input[1]"
+
+
+@pytest.mark.parametrize(
+    ("body", "where", "path"),
+    [
+        (
+            {"messages": [{"role": "user", "content": [text("a"), RESULT, PICTURE]}]},
+            ("messages[0].blocks[0]", "messages[0].blocks[1]", "messages[0].blocks[2]", "system"),
+            ("content[1]", "content[0]", "content[2]", None),
+        ),
+        ({"messages": [HELLO], "system": [text("a")]}, ("system", "system[0]"), ("system", "system[0]")),
+        (
+            {"input": "a", "tools": [{"type": "function", "function": {"name": "f", "strict": True}}]},
+            ("tools[0].strict",),
+            ("tools[0].function.strict",),
+        ),
+    ],
+)
+def test_losses_are_placed_in_the_body_as_it_is_written(
+    body: dict[str, Any], where: tuple[str, ...], path: tuple[str | None, ...]
+) -> None:
+    face = reading(body)
+    assert face is not None
+    locate = face.located(WireRequest("chat", body))
+    for one, told in zip(where, path, strict=True):
+        if told is not None:
+            assert locate(one).endswith(told), one
+
+
+@pytest.mark.parametrize("spelling", ["chat", "responses"])
+def test_a_choice_beside_an_input_may_be_spelled_as_chat_does(spelling: str) -> None:
+    inner = {"name": "f"}
+    choice = {"type": "function", "function": inner} if spelling == "chat" else {"type": "function", **inner}
+    tool = {"type": "function", "name": "f", "parameters": {"type": "object"}}
+    request = decoded({"input": "a", "tools": [tool], "tool_choice": choice})
+    assert request.tool_choice == ir.ToolChoice("tool", ("f",))
+
+
 @pytest.mark.parametrize("shape", ["chat", "input"])
 def test_free_text_comes_back_as_free_text(shape: str) -> None:
     """Also where the item of a function has an id, which no free-text call may have."""
