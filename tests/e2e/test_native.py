@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tests.e2e import stubs
 from tests.e2e.calls import MODELS, Answered, Site
 from tests.e2e.conftest import Provide, Visit, up
+from tests.e2e.media import png
 from tests.e2e.strict import held
 from tests.e2e.stubs import Said
 
@@ -54,6 +56,19 @@ async def test_a_question_is_answered(visit: Visit, provide: Provide, dialect: s
     assert answer.headers["x-dragoman-deployment"] == MODELS[dialect]
     sent = provider.last.raw.decode()
     assert all(text in sent for text in ("Be brief.", "Hi", "0.5", "9"))
+
+
+async def test_what_a_model_draws_is_shown(visit: Visit, provide: Provide) -> None:
+    """0.12: in the one shape that chat has."""
+    drawn = png((1, 2, 3))
+    provider = await provide(held("gemini", stubs.gemini(Said("A dot.", images=(drawn,)))))
+    site = await visit(up(provider.url, "gemini"))
+    answer = await generate(site, {"prompt": "Draw a dot.", "model": "up/gemini-2.5-flash-image"})
+    assert answer.body["content"] == "A dot."
+    [image] = answer.body["images"]
+    assert image["type"] == "image_url"
+    assert b64decode(image["image_url"]["url"].removeprefix("data:image/png;base64,")) == drawn
+    assert answer.headers["x-dragoman-losses"] == "0"
 
 
 async def test_mistakes_and_failures_are_told_as_the_chat_api_does(visit: Visit, provide: Provide) -> None:

@@ -4,7 +4,8 @@
     → {id, content, model, finishReason, tokenUsage, processingTime, timestamp}
 
 For scripts that want no more than this. Whatever else a member asks is refused by name instead of being
-left out, a stream included; whatever an answer holds beside its text is a loss. Errors are the chat API's.
+left out, a stream included. Pictures of an answer stand in `images`, as chat has them; whatever else it holds
+beside its text is a loss. Errors are the chat API's.
 There is no such upstream, so that every answer is translated.
 """
 
@@ -23,6 +24,7 @@ from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.request import decode_request as decode_chat
 from dragoman.dialects.openai_chat.response import encode_stop, shown_model
+from dragoman.dialects.openai_chat.saying import encode_image
 from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.dialects.rules import Rule, a_string, integer, missing, number
 from dragoman.errors import RequestFailed, WireError
@@ -88,10 +90,17 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     report = reply.report
     first = response.candidates[0] if response.candidates else ir.Candidate(())
     where = f"candidates[{first.index}]"
-    content = "".join([_text(block, report, f"{where}.blocks[{n}]") for n, block in enumerate(first.blocks)])
-    stop = encode_stop(first.stop, Draft(report, answer=True), where, called=False, legacy=False)
+    draft, content, images = Draft(report, answer=True), "", list[dict[str, Any]]()
+    for at, block in enumerate(first.blocks):
+        inside = f"{where}.blocks[{at}]"
+        if isinstance(block, ir.Media) and block.kind == "image":
+            if (image := encode_image(block, draft, inside)) is not None:
+                images.append(image)
+        else:
+            content += _text(block, report, inside)
+    stop = encode_stop(first.stop, draft, where, called=False, legacy=False)
     now = reply.created if reply.now is None else reply.now()
-    return {
+    out: dict[str, Any] = {
         "id": reply.id,
         "content": content,
         "model": shown_model(response.model, reply),
@@ -102,6 +111,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         .isoformat(timespec="milliseconds")
         .replace("+00:00", "Z"),
     }
+    if images:
+        out["images"] = images
+    return out
 
 
 def _text(block: ir.Block, report: Report, where: str) -> str:
