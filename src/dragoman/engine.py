@@ -109,6 +109,7 @@ class Engine:
             except WireError:
                 if not work.reread():
                     raise
+                refuse_case_variants(body, work.face.maps)
                 work.face.check(work.wire)
             model, streamed = work.asked
             _check_model(model)

@@ -297,6 +297,12 @@ async def test_other_clients_keep_chats_rules_and_calls(visit: Visit, provide: P
         assert (refused.status, refused.error["param"]) == (400, param)
     refused = await asked(site, {"model": model})
     assert (refused.status, refused.error["param"]) == (400, "messages")
+    for body, param in (
+        ({"input": "Hello!", "Instructions": "Be brief."}, "Instructions"),
+        ({"messages": calls.HELLO, "tools": [{"type": "function", "name": "f"}], "System": "x"}, "System"),
+    ):
+        refused = await asked(site, {"model": model, **body})
+        assert (refused.status, refused.error["param"]) == (400, param)
 
 
 async def test_losses_are_placed_in_what_was_written(visit: Visit, provide: Provide) -> None:

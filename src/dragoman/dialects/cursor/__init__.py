@@ -45,7 +45,12 @@ INPUT: Final = replace(
 asked in Responses.
 """
 MIXED: Final = replace(
-    CHAT, check=mixed.check, decode_request=mixed.decode_request, brief=mixed.brief, place=mixed.place
+    CHAT,
+    maps=CHAT.maps | {"system"},
+    check=mixed.check,
+    decode_request=mixed.decode_request,
+    brief=mixed.brief,
+    place=mixed.place,
 )
 """Asked like chat with pieces of other protocols, answered like chat."""
 

@@ -101,6 +101,7 @@ def _nested(tool: Any) -> dict[str, Any] | None:
 
 _NESTED: Final = frozenset({"function", "custom", "allowed_tools"})
 _TOOL: Final = re.compile(r"(tools\[(\d+)\]|tool_choice)\.(?!type\b)(.+)")
+_ALLOWED: Final = re.compile(r"(tools\[(\d+)\])\.(?!type\b)(.+)")
 
 
 def _written(body: Mapping[str, Any], path: str) -> str:
@@ -113,4 +114,6 @@ def _written(body: Mapping[str, Any], path: str) -> str:
     rest = found[3]
     if rest.startswith("format.") and "grammar" in (inner.get("format") or ()) and rest != "format.type":
         rest = "format.grammar." + rest.removeprefix("format.")
+    elif (allowed := _ALLOWED.fullmatch(rest)) and (one := inner["tools"][int(allowed[2])]) and _nested(one):
+        rest = f"{allowed[1]}.{one['type']}.{allowed[3]}"
     return f"{found[1]}.{tool['type']}.{rest}"

@@ -222,7 +222,7 @@ def place(request: WireRequest, where: str) -> str:
     return locate_in_chat(request, where)
 
 
-_NESTED: Final = re.compile(r"(tools\[\d+\]|tool_choice)\.(function|custom)(.*)")
+_NESTED: Final = re.compile(r"(tools\[\d+\]|tool_choice)\.(function|custom|allowed_tools)(.*)")
 
 
 def _written(body: dict[str, Any], path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -165,13 +166,23 @@ def test_one_piece_of_anthropics_is_enough(body: dict[str, Any]) -> None:
     assert request.extra is None
 
 
+def allowed(tool: dict[str, Any], *, beside: bool) -> dict[str, Any]:
+    """A choice among one function. beside: what belongs to it stands beside the type, as in Responses."""
+    inner = {"mode": "auto", "tools": [{"type": "function", **tool}]}
+    return {"type": "allowed_tools", **(inner if beside else {"allowed_tools": inner})}
+
+
+def allowed_at(member: str) -> str:
+    return f"tool_choice.allowed_tools.tools[0].{member}"
+
+
 def at(body: dict[str, Any]) -> str:
     """Where the mistake of a body is said to be."""
     face = reading(body)
     assert face is not None
     with pytest.raises(WireError) as caught:
         face.check(WireRequest("chat", body))
-    assert caught.value.path in caught.value.message or "Messages of role" in caught.value.message
+    assert set(re.findall(r"'(\w+[.\[][^']*)'", caught.value.message)) <= {caught.value.path}
     return caught.value.path
 
 
@@ -191,6 +202,19 @@ def at(body: dict[str, Any]) -> str:
         ({"input": "a", "tools": [{"type": "function", "function": {"name": 5}}]}, "tools[0].function.name"),
         ({"input": "a", "tools": [{"type": "function", "name": 5}]}, "tools[0].name"),
         ({"input": "a", "tool_choice": {"type": "function", "function": {}}}, "tool_choice.function.name"),
+        (
+            {"input": "a", "tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": []}}},
+            "tool_choice.allowed_tools.mode",
+        ),
+        (
+            {"input": "a", "tool_choice": allowed({"function": {"name": "f"}}, beside=False)},
+            allowed_at("function.name"),
+        ),
+        ({"messages": [HELLO], "tool_choice": {"type": "allowed_tools", "tools": []}}, "tool_choice.mode"),
+        (
+            {"messages": [HELLO], "tool_choice": allowed({"name": 5}, beside=True)},
+            "tool_choice.tools[0]",
+        ),
         ({"input": "a", "previous_response_id": "resp_1"}, "previous_response_id"),
         ({"input": "a", "conversation": {"id": "conv_1"}}, "conversation"),
     ],
