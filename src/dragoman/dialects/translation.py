@@ -12,6 +12,8 @@ from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Change, Loss, Report
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.shorten import shortened
+from dragoman.dialects.table import READINGS
+from dragoman.errors import WireError
 
 
 class Translation(msgspec.Struct, frozen=True):
@@ -38,6 +40,8 @@ def translated(
 ) -> Translation:
     """Check a body of the source dialect and write it in the target's. Raises WireError.
 
+    A body that the source refuses is read as the gateway reads it (`READINGS`).
+
     model: the upstream's name of the model, None = the body's own. quirks: None = as specified. stream:
     whether the request asks for a stream, where the source says that in its path.
     """
@@ -46,7 +50,15 @@ def translated(
     wire = WireRequest(
         "chat", body, path=source.stream_paths.get("chat", path) if stream else path, params=params
     )
-    source.check(wire)
+    try:
+        source.check(wire)
+    except WireError:
+        reading = READINGS.get(source.name)
+        other = None if reading is None else reading(body)
+        if other is None:
+            raise
+        source = other
+        source.check(wire)
     if source.portable is not None and target is not source:
         source.portable(wire)
     report = Report(target.name)

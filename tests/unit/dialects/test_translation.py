@@ -9,6 +9,7 @@ import pytest
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import Translation, translated
+from dragoman.errors import WireError
 
 BODY: dict[str, Any] = {
     "model": "m",
@@ -50,3 +51,12 @@ def test_its_own_protocol_is_told_of_it() -> None:
     sent = to("openai_responses", truncation="auto")
     assert sent.body["truncation"] == "auto"
     assert sent.losses == ()
+
+
+def test_a_body_is_read_as_the_gateway_reads_it() -> None:
+    """Cursor's, at chat's path; nonsense stays nonsense."""
+    chat, anthropic = DIALECTS["openai_chat"], DIALECTS["anthropic"]
+    body = {"messages": [{"role": "user", "content": "Hello!"}], "system": "Be brief."}
+    assert translated(body, chat, anthropic).body["system"] == [{"type": "text", "text": "Be brief."}]
+    with pytest.raises(WireError, match="messages"):
+        translated({"model": "m"}, chat, anthropic)
