@@ -23,6 +23,7 @@ from dragoman.dialects.facts import Facts
 from dragoman.dialects.table import DIALECTS
 from dragoman.fetch import Fetcher
 from dragoman.providers.auth import sign
+from dragoman.providers.catalog import unconfigured
 from dragoman.providers.provider import Api, Provider
 from dragoman.providers.resources import Resource
 from dragoman.routing.attempts import Policy
@@ -37,7 +38,8 @@ from dragoman.tasks import spawn
 from dragoman.transport import Pool, Transport
 from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream, embedded
-from dragoman.upstreams.local.weights import WEIGHTS
+from dragoman.upstreams.local.weights import WEIGHTS, remedy
+from dragoman.upstreams.local.weights import known as known_weights
 from dragoman.upstreams.passage import Passage
 from dragoman.upstreams.simulate import MODELS as SIMULATED
 from dragoman.upstreams.simulate import SimulateUpstream
@@ -89,6 +91,12 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
         named.append(Named("local", "local", tuple(local_models(config)), spellings))
     if loaded.simulate:
         named.append(Named("simulate", "simulate"))
+
+    def reason(name: str) -> str | None:
+        if config.providers.local.enabled and (row := known_weights(name)) is not None:
+            return f"{row.id} is not installed here; {remedy(row)} does it"
+        return unconfigured(name, {provider.name for provider in named})
+
     table = Table.build(
         named,
         [*(_model(name, model, config) for name, model in config.models.items()), *models],
@@ -108,6 +116,7 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
         default_model=config.default_model,
         default_models={str(operation): name for operation, name in config.default_models.items()},
         general=Demands(config.strict, config.check_output),
+        reason=reason,
     )
     known = {
         name: provider.vendor.known

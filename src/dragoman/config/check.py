@@ -22,7 +22,7 @@ from dragoman.dialects.quirks import Quirks
 from dragoman.errors import Problem
 from dragoman.providers import address
 from dragoman.providers.auth import CREDENTIAL_HEADERS
-from dragoman.providers.catalog import CATALOG, CHAT_PATHS, STREAM_PATHS
+from dragoman.providers.catalog import CATALOG, CHAT_PATHS, STREAM_PATHS, unconfigured
 from dragoman.providers.provider import Provider
 from dragoman.providers.resources import OFFERED
 from dragoman.verify.bounds import available
@@ -371,9 +371,12 @@ class _Checker:
         if slash and upstream and provider in self.providers:
             self.upstream(provider, upstream, path)
         elif slash:
-            self.problem(path, f"nothing is called `{target}`", suggest(provider, self.providers))
+            hint = unconfigured(target, self.providers) or suggest(provider, self.providers)
+            self.problem(path, f"nothing is called `{target}`", hint)
         elif not self.is_owned(target):
-            hint = suggest(target, self.models | (self.aliases - {"*"}))
+            hint = unconfigured(target, self.providers) or suggest(
+                target, self.models | (self.aliases - {"*"})
+            )
             self.problem(path, f"nothing is called `{target}`", hint or "write provider/model")
 
     def uses(self, target: str) -> list[str]:
@@ -394,7 +397,8 @@ class _Checker:
     def upstream(self, provider: str, model: str, path: str) -> None:
         """A model at a provider, by their names."""
         if provider not in self.providers:
-            self.problem(path, f"there is no provider {provider}", suggest(provider, self.providers))
+            hint = unconfigured(f"{provider}/{model}", self.providers) or suggest(provider, self.providers)
+            self.problem(path, f"there is no provider {provider}", hint)
         elif not self.is_enabled(provider):
             self.problem(path, f"the provider {provider} is not enabled")
         elif provider in self.accounts and not self.accounts[provider].takes(model):
@@ -427,6 +431,8 @@ class _Checker:
     def key(self, text: str, path: str, earlier: Iterable[str]) -> None:
         if text.lower() in {"none", "null"}:
             self.problem(path, f"{text.lower()} is no key", "write [] for none")
+        elif text.startswith("os.environ/"):
+            self.problem(path, "names a variable in LiteLLM's way", f"write ${{{text.partition('/')[2]}}}")
         elif text.lower().startswith("bearer "):
             self.problem(path, "the key begins with `Bearer`", "leave that word out")
         elif " " in text:

@@ -8,7 +8,7 @@ address depends on the account (a resource, a region, a workspace) have none: th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
@@ -596,3 +596,16 @@ def _by_name(vendors: Iterable[Vendor]) -> Mapping[str, Vendor]:
 
 CATALOG: Final = _by_name(_CLOUD + _RANKING + _OWN_MACHINE)
 """Every known vendor by name, in the order that documentation shows them."""
+
+
+def unconfigured(model: str, providers: Container[str]) -> str | None:
+    """That the vendor of a name is none of the `providers`, and what makes it one; None where that is not so.
+
+    model: `provider/model`, or a bare name, which belongs to the first vendor that names its models so.
+    """
+    name, slash, _ = model.partition("/")
+    vendor = CATALOG.get(name) if slash else next((v for v in CATALOG.values() if v.owns(model)), None)
+    if vendor is None or vendor.name in providers:
+        return None
+    way = f"set {vendor.keys[0]}" if vendor.keys else f"write providers.{vendor.name}"
+    return f"{vendor.name} is not configured: {way}"

@@ -9,7 +9,7 @@ made while the gateway runs (`Table.also`):
     4. a provider that lists exactly this name, in configuration order
     5. a provider whose vendor names its models so (`gpt-*`, `claude-*`), in configuration order
     6. the alias `*`
-    7. 404 `model_not_found`, with the nearest known name
+    7. 404 `model_not_found`, with the nearest known name, or with what would make its vendor a provider
 
 So a provider's name may shadow a model id that contains a slash, and a configured name always wins.
 This module never reads configuration itself and knows no dialect's fields.
@@ -20,7 +20,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -216,6 +216,7 @@ class Table:
         "_models",
         "_patterns",
         "_providers",
+        "_reason",
     )
 
     def __init__(
@@ -224,11 +225,13 @@ class Table:
         models: Mapping[str, Route],
         patterns: Mapping[str, re.Pattern[str]],
         general: Demands,
+        reason: Callable[[str], str | None],
     ) -> None:
         self._providers = providers
         self._models = models
         self._patterns = patterns
         self._general = general
+        self._reason = reason
         self._aliases: dict[str, Route] = {}
         self._made: Mapping[str, Route] = {}
         self._met: dict[str, Route] = {}
@@ -246,11 +249,13 @@ class Table:
         default_model: str | None = None,
         default_models: Mapping[str, str] = {},
         general: Demands = Demands(),  # noqa: B008 - frozen
+        reason: Callable[[str], str | None] = lambda _name: None,
     ) -> Table:
         """The table of one configuration.
 
         Everything that names can be resolved to is resolved here, so a request costs one or two
-        look-ups. default_models: by operation, for those beside chat. Raises ConfigError with every name
+        look-ups. default_models: by operation, for those beside chat. reason: why nobody answers to a
+        name, where that is known. Raises ConfigError with every name
         that stands for nothing.
         """
         known = {provider.name: provider for provider in providers}
@@ -264,7 +269,7 @@ class Table:
             for provider in known.values()
             if provider.patterns
         }
-        table = cls(known, configured, patterns, general)
+        table = cls(known, configured, patterns, general, reason)
         table._add_aliases({alias.name: alias for alias in aliases}, problems)
         if default_model is not None:
             table._default = table.find(default_model)
@@ -281,7 +286,7 @@ class Table:
 
     def also(self, made: Mapping[str, Route]) -> Table:
         """This table with names beside its own, in the place of those that it had beside them."""
-        table = Table(self._providers, self._models, self._patterns, self._general)
+        table = Table(self._providers, self._models, self._patterns, self._general, self._reason)
         table._aliases, table._made = self._aliases, made
         table._met, table._fallback = self._met, self._fallback
         table._default, table._defaults = self._default, self._defaults
@@ -401,10 +406,14 @@ class Table:
 
     def _unknown(self, name: str) -> Fault:
         message = f"The model {name[:_LONGEST_NAME]!r} does not exist."
-        near = difflib.get_close_matches(name, self._names(), n=1) if len(name) <= _LONGEST_NAME else []
-        if near:
-            message += f" Did you mean {near[0]!r}?"
+        if len(name) <= _LONGEST_NAME:
+            message += self._advice(name)
         return Fault("model_not_found", message, code="model_not_found", param="model")
+
+    def _advice(self, name: str) -> str:
+        if near := difflib.get_close_matches(name, self._names(), n=1):
+            return f" Did you mean {near[0]!r}?"
+        return f" {reason}." if (reason := self._reason(name)) else ""
 
 
 _HINT_MODEL = "name a configured model, another alias or provider/model"

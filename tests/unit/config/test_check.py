@@ -47,6 +47,21 @@ OPENAI = "providers: {openai: {keys: k}}\n"
         ("default_model: nothing", "default_model: nothing is called `nothing`"),
         ("default_models: {image: nothing}", "default_models.image: nothing is called `nothing`"),
         ("default_model: claude-sonnet-5\n" + OPENAI, "default_model: nothing is called `claude-sonnet-5`"),
+        (
+            "aliases: {gpt-4o: claude-sonnet-4-5}",
+            (
+                "aliases.gpt-4o.route: nothing is called `claude-sonnet-4-5` "
+                "(anthropic is not configured: set ANTHROPIC_API_KEY)"
+            ),
+        ),
+        (
+            "default_model: mistral/x",
+            "default_model: nothing is called `mistral/x` (mistral is not configured: set MISTRAL_API_KEY)",
+        ),
+        (
+            "models: {m: vllm/x}",
+            "models.m.use: there is no provider vllm (vllm is not configured: write providers.vllm)",
+        ),
         ("preset: qwne", "preset: there is no preset qwne (did you mean qwen?)"),
         (
             "providers: {p: {catalog: opnai}}",
@@ -247,6 +262,10 @@ OPENAI = "providers: {openai: {keys: k}}\n"
         ),
         ("auth: {required: true, open: true}", "auth.open: contradicts auth.required"),
         ("providers: {openai: {keys: none}}", "providers.openai.keys[0]: none is no key (write [] for none)"),
+        (
+            "providers: {openai: {keys: os.environ/OPENAI_API_KEY}}",
+            "providers.openai.keys[0]: names a variable in LiteLLM's way (write ${OPENAI_API_KEY})",
+        ),
         ("providers: {openai: {keys: Bearer abc}}", "providers.openai.keys[0]: the key begins with `Bearer`"),
         ("providers: {openai: {keys: a b}}", "providers.openai.keys[0]: the key holds a blank"),
         # Aliases.

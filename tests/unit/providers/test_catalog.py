@@ -18,6 +18,7 @@ from dragoman.providers.catalog import (
     STREAM_PATHS,
     DialectName,
     Vendor,
+    unconfigured,
 )
 
 ROWS = [pytest.param(vendor, id=vendor.name) for vendor in CATALOG.values()]
@@ -192,3 +193,20 @@ def test_no_field_is_called_refused_that_the_vendor_accepted_with_effect(recorde
                 if value not in (None, {}, []) and not (key == "n" and value == 1)
             }
             assert exchange["response"]["status"] != 200 or not refuses & used, exchange["id"]
+
+
+@pytest.mark.parametrize(
+    ("model", "providers", "reason"),
+    [
+        ("claude-sonnet-4-5", ["openai"], "anthropic is not configured: set ANTHROPIC_API_KEY"),
+        ("mistral/some-model", [], "mistral is not configured: set MISTRAL_API_KEY"),
+        ("ollama/llama3", [], "ollama is not configured: write providers.ollama"),
+        ("claude-sonnet-4-5", ["anthropic"], None),
+        ("nobody/some-model", [], None),
+        ("some-model", [], None),
+    ],
+)
+def test_a_vendor_that_is_no_provider_is_told_by_the_names_of_its_models(
+    model: str, providers: list[str], reason: str | None
+) -> None:
+    assert unconfigured(model, providers) == reason

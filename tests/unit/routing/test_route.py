@@ -134,6 +134,17 @@ def test_a_near_name_is_suggested(name: str, near: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "advice"), [("gemini-9", " It is elsewhere."), ("zzz", ""), ("gemini-" + "9" * 122, "")]
+)
+def test_a_known_reason_why_nobody_answers_is_told(name: str, advice: str) -> None:
+    table = Table.build((), reason=lambda name: "It is elsewhere" if name.startswith("gemini") else None)
+    for one in (table, table.also({})):
+        with pytest.raises(RequestFailed) as failed:
+            one.resolve(name)
+        assert failed.value.fault.message.endswith(f" does not exist.{advice}")
+
+
+@pytest.mark.parametrize(
     ("name", "api"),
     [
         ("pro", "openai_responses"),
