@@ -17,6 +17,7 @@ import msgspec
 
 from dragoman.config.about import about
 from dragoman.config.declared import SCALARS, ScalarType, Setting, expected, nullable, options, settings_of
+from dragoman.config.foreign import HINTS
 from dragoman.config.scalars import FilePath
 from dragoman.config.settings import Section
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
@@ -168,7 +169,8 @@ class Decoder:
             )
         else:
             for name in others:
-                self.problem(join(path, name), "unknown setting", node.named(name), suggest(name, declared))
+                hint = HINTS.get(name) or suggest(name, declared)
+                self.problem(join(path, name), "unknown setting", node.named(name), hint)
         return self._build(kind, declared, values, node, path)
 
     def _build(

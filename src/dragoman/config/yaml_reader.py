@@ -69,7 +69,8 @@ class _Reader:
             mark = error.problem_mark or error.context_mark
             last = len(self.text.splitlines()) or 1  # an end that is missing is missed beyond the last line
             line = min(mark.line + 1, last) if mark else None
-            self.problem("", f"not YAML: {error.problem or error.context}", line)
+            hint = "a tab cannot indent, blanks can" if mark and self.text[mark.index :][:1] == "\t" else None
+            self.problem("", f"not YAML: {error.problem or error.context}", line, hint)
         except yaml.reader.ReaderError as error:
             line = self.text.count("\n", 0, error.position) + 1
             self.problem("", "not YAML: an unprintable character", line)

@@ -115,6 +115,18 @@ def test_a_secret_is_read_from_its_file(loaded: Load, tmp_path: Path) -> None:
             "3: models.m.max_outptu: unknown setting (did you mean max_output?)",
         ),
         ("models: {gpt-4.1: {ues: x}}", '1: models."gpt-4.1".ues: unknown setting (did you mean use?)'),
+        # Names of other gateways, with ours.
+        (
+            "model_list: []",
+            "1: model_list: unknown setting (here: models, aliases and providers; docs/litellm.md shows how)",
+        ),
+        (
+            "aliases: {a: {route: m, fallbacks: [b]}}",
+            (
+                "1: aliases.a.fallbacks: unknown setting "
+                "(here: several models.NAME.deployments, tried in their order)"
+            ),
+        ),
         # Wrong types.
         ("server: 5", "1: server: expected a mapping of settings, found `5`"),
         ("server: [1]", "1: server: expected a mapping of settings, found a list"),

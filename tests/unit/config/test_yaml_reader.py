@@ -96,6 +96,10 @@ def test_what_is_written_is_what_is_meant(written: str, meant: object) -> None:
         ),
         ("a: ${x", "f:1: a: `${` begins no variable (write ${NAME}, ${NAME:-default}, or $${ for itself)"),
         ("a: ${1}", "f:1: a: `${` begins no variable (write ${NAME}, ${NAME:-default}, or $${ for itself)"),
+        (
+            "a:\n\tb: 1",
+            "f:2: not YAML: found character that cannot start any token (a tab cannot indent, blanks can)",
+        ),
         ("a: \x07", "f:1: not YAML: an unprintable character"),
         ("[" * 200_000, f"f:1: nested deeper than {MAX_DEPTH} levels"),
         ("a: " + "{b: " * 60, f"f:1: nested deeper than {MAX_DEPTH} levels"),

@@ -1,0 +1,44 @@
+"""What settings are called elsewhere, so that a hint can say where the same thing stands here. Data.
+
+The words are those of LiteLLM's configuration (https://docs.litellm.ai/docs/proxy/config_settings) and of
+the vendors' clients. They are no other names for our settings: nothing is read under them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+_KEYS: Final = "providers.NAME.keys are a provider's, auth.keys the clients'"
+_ADDRESS: Final = "here: providers.NAME.base_url"
+_FALLBACKS: Final = "here: several models.NAME.deployments, tried in their order"
+
+HINTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "api_key": _KEYS,
+        "api_keys": _KEYS,
+        "master_key": "here: auth.keys",
+        "api_base": _ADDRESS,
+        "api_version": "here: in providers.NAME.base_url or providers.NAME.headers",
+        "endpoint": _ADDRESS,
+        "url": _ADDRESS,
+        "model_list": "here: models, aliases and providers; docs/litellm.md shows how",
+        "model_name": "here: the name of an entry of models or aliases",
+        "litellm_params": "here: models.NAME.use and providers.NAME",
+        "litellm_settings": "docs/litellm.md says what becomes of each",
+        "general_settings": "here: auth, server and stores",
+        "router_settings": "here: models.NAME.deployments and retries",
+        "environment_variables": "here: ${VARIABLE} wherever a value stands",
+        "model_group_alias": "here: aliases",
+        "fallback": _FALLBACKS,
+        "fallbacks": _FALLBACKS,
+        "context_window_fallbacks": "here: models.NAME.deployments[].context_window",
+        "num_retries": "here: retries.attempts",
+        "timeout": "here: timeouts.first_byte, timeouts.idle and timeouts.total",
+        "request_timeout": "here: providers.NAME.timeouts",
+        "stream_timeout": "here: providers.NAME.timeouts.first_byte",
+        "drop_params": "the default here; strict: true refuses instead",
+    }
+)
+"""By the foreign word: where the same thing stands here. Used only for names that are no settings."""
