@@ -190,7 +190,7 @@ def _for_people(exchange: Exchange) -> bytes:
             parts.append(f"→ {_cut(exchange.answered)}")
     if exchange.mode:
         parts.append(exchange.mode)
-    parts.append(f"{total:.3g} ms")
+    parts.append(f"{total:,.0f} ms" if total >= 100 else f"{total:.3g} ms")
     if (usage := exchange.usage) is not None:
         parts.append(f"{usage.input_total} in {usage.output_total} out")
     if exchange.losses:

@@ -78,7 +78,7 @@ def test_a_failure_is_named() -> None:
     one.fault = ir.Fault("rate_limit", "The key's text sk-1 stays out.", code="slow_down", blame="upstream")
     one.close(6.0)
     assert json.loads(written(one))["error"] == "slow_down"
-    assert written(one, people=True).endswith(" 1e+03 ms upstream/auth/slow_down")
+    assert written(one, people=True).endswith(" 1,000 ms upstream/auth/slow_down")
     assert "sk-1" not in written(one) + written(one, people=True)
 
 
