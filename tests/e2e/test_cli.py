@@ -122,6 +122,7 @@ def test_a_second_signal_stops_at_once_and_quietly(
         os.killpg(terminal.process.pid, number)
         time.sleep(0.5)
         assert terminal.process.poll() is None, "it waits for the stream"
+        terminal.until("finishing 1 request; Ctrl-C again stops now")
         os.killpg(terminal.process.pid, number)
         code, shown = terminal.end()
     assert (code, time.monotonic() - began < 8) == (0, True)

@@ -156,8 +156,13 @@ def _answer(
         answered = True
         announce(_Offer(gateway.describe(), len(gateway.entries()), gateway.example_model()))
 
+    def draining(running: int) -> None:
+        if terminal.for_people:
+            terminal.say(f"finishing {running} request{'s' * (running != 1)}; Ctrl-C again stops now")
+
     try:
-        serve(gateway, listener, ready, orders=worker.orders if worker is not None else None)
+        orders = worker.orders if worker is not None else None
+        serve(gateway, listener, ready, orders=orders, draining=draining)
     except KeyboardInterrupt:
         if not answered:
             raise

@@ -61,10 +61,12 @@ class _Server(uvicorn.Server):
         gateway: Gateway,
         ready: Callable[[], None],
         orders: socket.socket | None,
+        draining: Callable[[int], None],
     ) -> None:
         super().__init__(config)
         self._gateway = gateway
         self._ready = ready
+        self._draining = draining
         self._orders = orders
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -86,8 +88,12 @@ class _Server(uvicorn.Server):
         self.force_exit |= self.should_exit  # whichever signal: uvicorn takes a second SIGTERM for the first
         self._gateway.stopping()
         super().handle_exit(sig, frame)
-        if self.force_exit and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._gateway.hurry)
+        if self._loop is not None:  # not here: a signal interrupts whatever writes just now
+            self._loop.call_soon_threadsafe(self._gateway.hurry if self.force_exit else self._told)
+
+    def _told(self) -> None:
+        if running := len(self._gateway.requests):
+            self._draining(running)
 
     def _obey(self, orders: socket.socket) -> None:
         """Do what the parent says, or drain without it."""
@@ -107,8 +113,11 @@ def serve(
     ready: Callable[[], None],
     *,
     orders: socket.socket | None = None,
+    draining: Callable[[int], None] = lambda _running: None,
 ) -> None:
     """Serve until a signal says stop. ready: called once, when requests are answered.
+
+    draining: called with how many requests a signal leaves to be finished, where there are any.
 
     orders: of a worker's parent: DRAIN or END; when it ends, the parent has gone, which means DRAIN.
     """
@@ -120,4 +129,4 @@ def serve(
         backlog=_BACKLOG,
         timeout_graceful_shutdown=max(1, int(gateway.config.server.drain)),
     )
-    _Server(config, gateway, ready, orders).run(sockets=[listener])
+    _Server(config, gateway, ready, orders, draining).run(sockets=[listener])
