@@ -103,7 +103,7 @@ class Operating:
         relay = work.codec.relay
         assert relay is not None
         outgoing = relay.request(work.wire, work.head, work.edits(call))
-        answer = await self._ask(upstream, outgoing, work.passed_headers)
+        answer = await self._ask(upstream, outgoing, work.wire.headers)
         try:
             passed = work.face.passes(answer.headers)
             if self._flows(answer):
