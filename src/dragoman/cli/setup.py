@@ -116,6 +116,8 @@ def command(
             f"{name} has no file of its own to write to",
             hint=f'eval "$(dragoman setup {name})" sets this shell; its profile takes the same lines',
         )
+    if plan.files:
+        _doubt(terminal, gateway.model or "")
     if write:
         plan = plan._replace(written=[_write(setting) for setting in plan.files])
     if not terminal.as_json:
@@ -205,6 +207,15 @@ def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool
     return gateway
 
 
+def _doubt(terminal: Terminal, model: str) -> None:
+    """Say of an embedded model that no agent can work with it."""
+    from dragoman.upstreams.local.weights import known
+
+    if known(model.removeprefix("local/")) is not None:
+        weak = f"{model} is a small embedded model, too weak for an agent: --model names another"
+        terminal.say(f"{terminal.err.mark('warn')} {weak}")
+
+
 def _write(setting: Setting) -> _Written:
     """Change one file, in one step. What was there is copied beside it first."""
     path = setting.path.resolve()  # a link to somebody's collection of settings stays one
@@ -258,6 +269,8 @@ def _show(terminal: Terminal, plan: _Plan) -> None:
     if plan.written is None:
         for setting in plan.files:
             terminal.result(f"# {clean(str(setting.path))}\n{setting.merged('').rstrip()}")
+        if plan.files:
+            terminal.say("nothing is written: --write does it, and keeps what is there")
     for done in plan.written or ():
         state = "is written" if done.changed else "is as it should be"
         kept = f"; what it was is in {clean(done.kept.name)}" if done.kept is not None else ""

