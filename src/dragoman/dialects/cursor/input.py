@@ -72,7 +72,16 @@ def _responses(wire: WireRequest) -> WireRequest:
         body["tools"] = [_flat(tool) for tool in tools]
     if type(choice := body.get("tool_choice")) is dict:
         body["tool_choice"] = _flat(choice)
+    if type(items := body.get("input")) is list:
+        body["input"] = [_said(item) for item in items]
     return replace(wire, body=body)
+
+
+def _said(item: Any) -> Any:
+    """An item of the history. Beside calls the empty list says nothing, so nothing of it is lost."""
+    if type(item) is dict and item.get("role") == "assistant" and item.get("content") == []:
+        return {**item, "content": ""}
+    return item
 
 
 def _flat(tool: Any) -> Any:

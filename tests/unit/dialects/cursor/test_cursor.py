@@ -14,6 +14,7 @@ from dragoman.dialects import cursor
 from dragoman.dialects.cursor import INPUT, MIXED, reading
 from dragoman.dialects.dialect import Dialect, WireRequest
 from dragoman.dialects.table import DIALECTS, READINGS
+from dragoman.dialects.translation import translated
 from dragoman.errors import WireError
 
 CHAT = DIALECTS["openai_chat"]
@@ -290,6 +291,18 @@ def test_free_text_comes_back_as_free_text(shape: str) -> None:
     assert calls_made[0].arguments == "*** Begin"
     assert calls_made[0].item is None
     assert [result.kind for result in results_given] == ["custom", "function"]
+
+
+def test_an_answer_of_calls_alone_loses_nothing() -> None:
+    items = [
+        HELLO,
+        {"role": "assistant", "content": []},
+        {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c1", "output": "ok"},
+    ]
+    for dialect in DIALECTS.values():
+        if "tools" in dialect.maps:
+            assert not translated({"input": items}, CHAT, dialect, model="m").losses, dialect.name
 
 
 def test_usage_is_told_to_those_who_ask() -> None:
