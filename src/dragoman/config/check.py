@@ -317,6 +317,8 @@ class _Checker:
     def alias(self, name: str, alias: Alias, path: str) -> None:
         if not name:
             self.problem(path, "an alias needs a name")
+        if "*" in name and name != "*":
+            self.warn(path, "means this very name; only `*` by itself stands for any other")
         for field in alias.defaults:
             place = join(f"{path}.defaults", field)
             if field in _NO_DEFAULT:

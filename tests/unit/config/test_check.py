@@ -333,6 +333,10 @@ def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) ->
                 "(did you mean temperature?)"
             ),
         ),
+        (
+            "aliases: {'gpt-*': simulate/a, '*': simulate/b}",
+            "aliases.gpt-*: means this very name; only `*` by itself stands for any other",
+        ),
     ],
 )
 def test_what_is_odd_is_a_warning(loaded: Load, text: str, warning: str) -> None:

@@ -1,10 +1,13 @@
-"""Words of other gateways are hints alone: none is a setting of ours, and none hides a nearer guess."""
+"""Words of other gateways are hints alone, no settings of ours; what the page about them shows is true."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import get_args
 
 from dragoman.config.declared import options, settings_of
 from dragoman.config.foreign import HINTS
+from dragoman.config.load import Loaded
 from dragoman.config.settings import Config, Section
 
 
@@ -20,3 +23,20 @@ def declared(section: type[Section]) -> Iterator[str]:
 def test_no_foreign_word_is_a_setting() -> None:
     assert not HINTS.keys() & set(declared(Config))
     assert "base_url" in set(declared(Config))
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "litellm.md"
+
+
+def test_the_page_about_litellm_shows_a_configuration_that_is_one(
+    loaded: Callable[..., Loaded], mistakes: Callable[..., list[str]]
+) -> None:
+    theirs, ours = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    environ = {name: f"secret-{name}" for name in re.findall(r"\$\{(\w+)\}", ours)}
+    found = loaded(ours, environ)
+    assert found.warnings == ()
+    assert [target.use for target in found.config.models["gpt-4o"].targets] == [
+        "azure/gpt-4o",
+        "anthropic/claude-sonnet-4-5",
+    ]
+    assert all(" setting (" in problem and "known here" not in problem for problem in mistakes(theirs))
