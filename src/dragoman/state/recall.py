@@ -268,7 +268,7 @@ def entry(
     if not says or not any(piece.matters for piece in pieces):
         return None  # providers refuse a message of thinking alone
     calls = _calls(blocks)
-    keys = [marks.called(before, call, marks.call(call)) for call in calls]
+    keys = _called(calls, map(marks.call, calls), before, marks)
     if calls:
         bare = _bare(calls[0])
         told = [marks.called(before, bare, marks.call(bare)), *([] if _is_random(calls[0]) else keys[:1])]
@@ -330,6 +330,24 @@ def _bare(call: ir.ToolCall) -> ir.ToolCall:
     return replace(call, id=None)
 
 
+def _called(
+    calls: Iterable[ir.ToolCall], digests: Iterable[bytes], before: bytes, marks: Marks
+) -> list[bytes]:
+    """The keys of an answer's calls. Of those without ids the first alone has one: the order of the others
+    is all that tells which result is whose.
+    """
+    return [
+        marks.called(before, call, digest)
+        for place, (call, digest) in enumerate(zip(calls, digests, strict=True))
+        if call.id is not None or place == 0
+    ]
+
+
+def _unnamed(blocks: Iterable[ir.Block]) -> list[tuple[str, str]]:
+    """The calls without ids in their order, by what tells them."""
+    return [(block.name, block.arguments) for block in blocks if _is_call(block) and block.id is None]
+
+
 def _names(calls: Iterable[ir.ToolCall], marks: Marks) -> list[bytes]:
     return [marks.named(call.id) for call in calls if call.id is not None and _is_random(call)]
 
@@ -382,7 +400,7 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
         before = chain.digest()
         if digests := chain.add("assistant", blocks):
             calls = _calls(blocks)
-            keys = [marks.called(before, call, one) for call, one in zip(calls, digests, strict=True)]
+            keys = _called(calls, digests, before, marks)
             questions.append(Question(index, tuple(keys), tuple(_names(calls, marks))))
         else:
             shown = [_digest(block, marks) for block in blocks if isinstance(block, ir.Media)]
@@ -480,7 +498,10 @@ class _Memory:
         return all(isinstance(block, ir.Text) for block in blocks) and bool(self._matched(blocks)[0])
 
     def put_back(self, blocks: Sequence[ir.Block]) -> tuple[ir.Block, ...]:
-        """A message's blocks in the order of the answer, with its thinking and seals."""
+        """A message's blocks in the order of the answer, with its thinking and seals; as they are where calls
+        without ids would change places, because their results are told by their order.
+        """
+        used, said = set(self.used), tuple(blocks)
         blocks = self._without_copies(blocks)
         placed, rest = self._matched(blocks)
         words = [block for block in rest if isinstance(block, ir.Text)]
@@ -500,7 +521,11 @@ class _Memory:
                 self.used.add(place)
         head = next((at for at, block in enumerate(out) if not isinstance(block, ir.Thinking)), len(out))
         others = [block for block in rest if not isinstance(block, ir.Text | ir.Thinking)]
-        return (*out[:head], *words, *out[head:], *others)
+        put = (*out[:head], *words, *out[head:], *others)
+        if _unnamed(put) == _unnamed(said):
+            return put
+        self.used = used
+        return said
 
     def _without_copies(self, blocks: Sequence[ir.Block]) -> Sequence[ir.Block]:
         """Reasoning counts once: signed as the client sends it, else signed as it was kept, else in the

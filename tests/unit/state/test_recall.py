@@ -29,7 +29,7 @@ def thinking(data: str, text: str = "hm") -> ir.Thinking:
     return ir.Thinking(text, sealed=seal(data))
 
 
-def call(name: str = "f", arguments: str = '{"a":1}', call_id: str = ID, **more: Any) -> ir.ToolCall:
+def call(name: str = "f", arguments: str = '{"a":1}', call_id: str | None = ID, **more: Any) -> ir.ToolCall:
     return ir.ToolCall(call_id, name, arguments, **more)
 
 
@@ -451,6 +451,21 @@ def test_a_changed_call_without_an_id_gets_nothing() -> None:
     """Nothing tells which call it was, so it is no loss either."""
     recalled = there_and_back([thinking("1"), call()], without_ids([call(arguments='{"a":2}')]))
     assert (recalled.messages, list(recalled.losses)) == (frozenset(), [])
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (0, 2, 1)], ids=["another first call", "the same first call"])
+@pytest.mark.parametrize("id_", [ID, None])
+def test_calls_without_ids_keep_their_order(order: tuple[int, ...], id_: str | None) -> None:
+    """Another answer to the same prompt had the same calls in another order, which is all that tells whose
+    their results are.
+    """
+    made = [call(name, "{}", id_ and id_ + name, sealed=seal(name)) for name in ("f", "g", "h")]
+    memory = Memory()
+    memory.answered([thinking("1"), *made])
+    sent = conversation(without_ids([made[place] for place in order]))
+    recalled = memory.recalled(sent)
+    assert recalled.request is sent
+    assert len(recalled.losses) == (order[0] == 0)
 
 
 def test_a_seal_of_the_clients_own_stays_and_the_rest_comes_back() -> None:
