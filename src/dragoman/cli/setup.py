@@ -69,7 +69,7 @@ class _Plan(NamedTuple):
 @click.command(
     "setup",
     cls=Command,
-    examples=("dragoman setup", "dragoman setup codex --model anthropic/claude-sonnet-4-5 --write --check"),
+    examples=("dragoman setup", "dragoman setup codex --model anthropic/claude-sonnet-5 --write --check"),
     epilog="docs/clients.md has a section for each.",
 )
 @click.argument("name", required=False)

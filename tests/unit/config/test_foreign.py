@@ -37,6 +37,6 @@ def test_the_page_about_litellm_shows_a_configuration_that_is_one(
     assert found.warnings == ()
     assert [target.use for target in found.config.models["gpt-4o"].targets] == [
         "azure/gpt-4o",
-        "anthropic/claude-sonnet-4-5",
+        "anthropic/claude-sonnet-5",
     ]
     assert all(" setting (" in problem and "known here" not in problem for problem in mistakes(theirs))
