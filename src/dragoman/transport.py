@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -274,7 +275,7 @@ class Transport:
             ) from None
         except aiohttp.ClientConnectorError as error:
             raise failed(
-                "unavailable", f"{name} was not reached: {_plain(error)}", "connect_failed"
+                "unavailable", f"{name} was not reached: {reason(error)}", "connect_failed"
             ) from error
         except (aiohttp.ClientError, OSError) as error:
             raise _broken(name, error) from error
@@ -298,10 +299,13 @@ def _idle(name: str, timers: Timers) -> RequestFailed:
 
 
 def _broken(name: str, error: Exception) -> RequestFailed:
-    return failed("upstream", f"The connection to {name} broke: {_plain(error)}", "connection_broken")
+    return failed("upstream", f"The connection to {name} broke: {reason(error)}", "connection_broken")
 
 
-def _plain(error: Any) -> str:
-    """The reason in words, without addresses of our own network."""
+def reason(error: Any) -> str:
+    """Why a connection failed, in words, without addresses of our own network."""
     cause = getattr(error, "os_error", None) or error.__cause__ or error
+    number = getattr(cause, "errno", None) or 0
+    if number > 0 and not isinstance(cause, ssl.SSLError):  # whose numbers are no system's
+        return os.strerror(number)  # asyncio's own text names the address
     return str(getattr(cause, "strerror", None) or type(cause).__name__)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -13,7 +15,7 @@ from yarl import URL
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
 from dragoman.testing.provider import FakeProvider, Streamed, Whole
-from dragoman.transport import Pool, Transport
+from dragoman.transport import Pool, Transport, reason
 
 HEADERS: CIMultiDict[str] = CIMultiDict({"content-type": "application/json"})
 QUICK = Timers(connect=0.3, first_byte=0.2, idle=0.2)
@@ -110,3 +112,19 @@ async def test_leaving_early_closes_the_upstreams_connection(transport: Transpor
         await asyncio.sleep(0.2)
         assert len(provider.cut) == 1
         assert provider.open == 0
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (
+            ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('10.0.0.5', 9)"),
+            "Connection refused",
+        ),
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed ('10.0.0.5', 9)"), "OSError"),
+        (socket.gaierror(-3, "Temporary failure in name resolution"), "Temporary failure in name resolution"),
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), "certificate verify failed"),
+    ],
+)
+def test_a_failed_connection_says_why_and_not_where(cause: OSError, said: str) -> None:
+    assert reason(cause) == said

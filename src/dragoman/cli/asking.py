@@ -15,6 +15,7 @@ from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.translation import translated
 from dragoman.errors import RequestFailed, WireError
+from dragoman.transport import reason
 
 _QUESTION: Final = "Say hello in one short sentence."
 _TOKENS: Final = 1024
@@ -86,8 +87,7 @@ async def _call(method: str, url: str, gateway: Gateway, **options: Any) -> tupl
     except TimeoutError:
         raise NotThere("nothing came in time") from None
     except (aiohttp.ClientError, OSError) as error:
-        cause = getattr(error, "os_error", None) or error
-        raise NotThere(clean(getattr(cause, "strerror", None) or str(cause))) from None
+        raise NotThere(clean(reason(error))) from None
     try:
         return response.status, json.loads(raw)
     except ValueError:
