@@ -93,7 +93,7 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
         named.append(Named("simulate", "simulate"))
 
     def reason(name: str) -> str | None:
-        if config.providers.local.enabled and (row := known_weights(name)) is not None:
+        if config.providers.local.enabled and (row := known_weights(name.removeprefix("local/"))) is not None:
             return f"{row.id} is not installed here; {remedy(row)} does it"
         return unconfigured(name, {provider.name for provider in named})
 

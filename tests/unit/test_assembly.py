@@ -16,6 +16,7 @@ NONE = "The model {!r} does not exist."
     ("name", "configured", "reason"),
     [
         ("all-minilm", "{}", " all-minilm:l6-v2 is not installed here; `dragoman models install"),
+        ("local/all-minilm", "{}", " all-minilm:l6-v2 is not installed here; `dragoman models install"),
         ("all-minilm", "providers: {local: {enabled: false}}", ""),
         ("gpt-4o", "{}", " openai is not configured: set OPENAI_API_KEY."),
         ("gpt-4o", "providers: {openai: {keys: k, models: [gpt-5]}}", ""),
