@@ -129,7 +129,7 @@ class Flight:
         facts = deployment.facts
         if isinstance(upstream, WireUpstream):
             facts = upstream.facts(deployment.model, facts)
-        relayed = work.can_relay(upstream, facts)
+        relayed = work.can_relay(upstream, deployment.model, facts)
         record = AttemptRecord(
             f"{exchange.id}-{len(exchange.attempts) + 1}",
             deployment.name,

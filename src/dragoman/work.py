@@ -292,8 +292,10 @@ class Work:
             return partial(self.codec.locate, self.job)
         return self.face.located(self.wire)
 
-    def can_relay(self, upstream: Upstream, facts: Facts) -> bool:
-        """Whether this attempt may pass bytes: same dialect, nothing changed but names, nothing emulated."""
+    def can_relay(self, upstream: Upstream, model: str, facts: Facts) -> bool:
+        """Whether this attempt may pass bytes: same dialect, nothing changed but names, nothing emulated.
+        model: the upstream's name of it.
+        """
         return (
             not self.changed
             and isinstance(upstream, WireUpstream)
@@ -301,7 +303,7 @@ class Work:
             and (
                 self._can_relay_chat(upstream, facts)
                 if self.operation in PROMPTED
-                else self.codec.relay is not None and self.codec.passes(self.wire, upstream.quirks)
+                else self.codec.relay is not None and self.codec.passes(self.wire, upstream.quirks, model)
             )
         )
 

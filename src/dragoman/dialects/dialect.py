@@ -276,7 +276,7 @@ def _never(_: WireRequest) -> bool:
     return False
 
 
-def _always(_: WireRequest, __: Quirks) -> bool:
+def _always(_: WireRequest, __: Quirks, ___: str) -> bool:
     return True
 
 
@@ -319,10 +319,10 @@ class Codec(Asking[AskedT, OutcomeT], Generic[AskedT, OutcomeT], frozen=True, kw
     = even its own dialect is translated. streams: whether a request asks for a stream. encode_stream: a whole
     answer as the events of one, for clients that asked for one; None = its clients never do. ends: the types
     of the events that a stream ends with; one without any of them has broken off. passes: whether
-    a vendor with these quirks takes a request as it is. flows: whether a whole answer is sound, which passes
-    as it comes; so do events, for which a vendor may have its own word. fetches: what of an answer its client
-    wants to have and the provider only named by its address; what cannot be read stays named. The rest as in
-    `Dialect`.
+    a vendor with these quirks takes a request as it is for its model of this name. flows: whether a whole
+    answer is sound, which passes as it comes; so do events, for which a vendor may have its own word.
+    fetches: what of an answer its client wants to have and the provider only named by its address; what
+    cannot be read stays named. The rest as in `Dialect`.
     """
 
     check: Callable[[WireRequest], None]
@@ -335,7 +335,7 @@ class Codec(Asking[AskedT, OutcomeT], Generic[AskedT, OutcomeT], frozen=True, kw
     streams: Callable[[WireRequest], bool] = _never
     encode_stream: Callable[[OutcomeT, OperationReply[AskedT]], bytes] | None = None
     ends: tuple[str, ...] = ()
-    passes: Callable[[WireRequest, Quirks], bool] = _always
+    passes: Callable[[WireRequest, Quirks, str], bool] = _always
     flows: bool = False
     fetches: Callable[[OutcomeT, AskedT], Reading[OutcomeT]] | None = None
 

@@ -115,12 +115,25 @@ def _vocabulary(model: str) -> Vocabulary:
     return Vocabulary(weigh, own=False)
 
 
+def reads_tokens(model: str | None, written_for: str | None) -> bool:
+    """Whether a model may read tokens that are written for another. False = theirs is a public vocabulary,
+    at hand, and not known to be this model's.
+    """
+    encoding = _encoding(written_for)
+    return encoding is None or encoding == _encoding(model) or _bindings() is None
+
+
+def _encoding(model: str | None) -> str | None:
+    """The name of a model's public vocabulary."""
+    name = _plain(model)
+    return next((own.encoding for own in _OWN if _named(name, own.names)), None)
+
+
 def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None:
     """The text of some tokens and how many of them are left out, because the first or last character is cut;
     None where the model's vocabulary is not at hand. Raises ValueError for what is no text.
     """
-    name = _plain(model)
-    encoding = next((own.encoding for own in _OWN if _named(name, own.names)), None)
+    encoding = _encoding(model)
     if encoding is None or (bindings := _bindings()) is None:
         return None
     if (highest := max(ids, default=0)) >= _SIZES[encoding] or min(ids, default=0) < 0:

@@ -88,7 +88,7 @@ def test_xai_is_asked_as_it_was_and_answers(recorded: Path) -> None:
     for record in found:
         wire = request(record)
         IMAGE.check(wire)
-        assert not IMAGE.passes(wire, quirks)
+        assert not IMAGE.passes(wire, quirks, "m")
         asked, report = IMAGE.decode_request(wire), Report("xai")
         written = IMAGE.encode_request(asked, Target(report, quirks=quirks))
         assert (written.path, written.body, report.losses) == (wire.path, wire.body, [])
@@ -174,7 +174,7 @@ def test_what_openai_is_sent_is_what_came(recorded: Path) -> None:
     assert IMAGE.relay is not None
     for record in records(recorded, "openai.images"):
         wire = request(record)
-        assert IMAGE.passes(wire, STANDARD)
+        assert IMAGE.passes(wire, STANDARD, "m")
         head = {} if wire.fields else decode_head(encode(wire.body))
         sent = IMAGE.relay.request(wire, head, {"model": "dall-e-2"})
         assert sent.path == wire.path

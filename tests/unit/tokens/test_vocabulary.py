@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from dragoman.tokens import vocabulary as module
-from dragoman.tokens.vocabulary import by_bytes, detokenized, size, vocabulary
+from dragoman.tokens.vocabulary import by_bytes, detokenized, reads_tokens, size, vocabulary
 
 CODE = "def f(x):\n    return x  # größer, 你好世界\n" * 20
 
@@ -135,6 +135,27 @@ def test_what_is_no_text(ids: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("model", ["text-embedding-004", "gemini-embedding-001", "", None])
 def test_tokens_of_unknown_vocabularies_stay_what_they_are(model: str | None) -> None:
     assert detokenized((15339,), model) is None
+
+
+@OWN_VOCABULARY
+@pytest.mark.parametrize(
+    ("model", "written_for", "reads"),
+    [
+        ("text-embedding-3-small", "text-embedding-3-small", True),
+        ("text-embedding-3-large", "openai/text-embedding-3-small", True),
+        ("nomic-embed-text", "text-embedding-3-small", False),
+        ("gpt-4o", "text-embedding-3-small", False),
+        ("text-embedding-3-small", "vectors", True),
+        ("nomic-embed-text", None, True),
+    ],
+)
+def test_whose_tokens_a_model_reads(model: str, written_for: str | None, reads: bool) -> None:
+    assert reads_tokens(model, written_for) is reads
+
+
+@pytest.mark.usefixtures("without_extra")
+def test_without_the_extra_tokens_are_left_to_the_model() -> None:
+    assert reads_tokens("nomic-embed-text", "text-embedding-3-small")
 
 
 @pytest.mark.usefixtures("without_extra")

@@ -20,8 +20,10 @@ from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.errors import fault_of
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
+from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.rules import Rule, a_string, empty_array, integer, missing, one_of, wrong_type
 from dragoman.errors import RequestFailed, WireError
+from dragoman.tokens import reads_tokens
 from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.wire.vectors import from_base64, from_floats, to_base64, to_floats
 
@@ -121,9 +123,12 @@ def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
     return tuple(item if isinstance(item, str) else ir.Tokens(tuple(item)) for item in value), None
 
 
-def encode_input(request: ir.EmbedRequest, report: Report) -> Any:
-    """The inputs as this family writes them. Raises WireError where texts and tokens are mixed."""
-    if any(isinstance(item, ir.Tokens) for item in request.inputs):
+def encode_input(request: ir.EmbedRequest, model: str | None, report: Report) -> Any:
+    """The inputs as this family writes them. Raises WireError where texts and tokens are mixed, and as
+    `texts_of`. model: the upstream's, which may have another vocabulary than the one that was asked for.
+    """
+    own = reads_tokens(model, request.model)
+    if own and any(isinstance(item, ir.Tokens) for item in request.inputs):
         ids = [_ids(item, index) for index, item in enumerate(request.inputs)]
         return ids[0] if request.form == "one" else ids
     texts = texts_of(request, report)
@@ -156,16 +161,21 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     """The request in this dialect's words. Vectors are asked for as lists of numbers, which every vendor
     knows, unless it is the client's own dialect.
     """
-    body: dict[str, Any] = {
-        "model": target.model if target.model is not None else request.model,
-        "input": encode_input(request, target.report),
-    }
+    model = target.model if target.model is not None else request.model
+    body: dict[str, Any] = {"model": model, "input": encode_input(request, model, target.report)}
     encoding = request.encoding if request.dialect == NAME else "float"
     stated = (("dimensions", request.dimensions), ("encoding_format", encoding), ("user", request.user))
     body.update((key, value) for key, value in stated if value is not None)
     lose_purpose(request, target.report)
     restore(body, request.extra, target.report, "")
     return WireRequest("embed", body, path=PATH)
+
+
+def passes(wire: WireRequest, _: Quirks, model: str) -> bool:
+    """Whether a vendor takes a request as it is: texts, or tokens of its model's own."""
+    inputs = wire.body["input"]
+    is_text = isinstance(inputs, str) or isinstance(inputs[0], str)
+    return is_text or reads_tokens(model, model_of(wire))
 
 
 def lose_purpose(request: ir.EmbedRequest, report: Report) -> None:
@@ -294,6 +304,7 @@ EMBEDDING: Final = Codec(
     encode_response=encode_response,
     locate=locate,
     relay=Relay(),
+    passes=passes,
     maps=MAPS,
     parts=batches(MOST_INPUTS, MOST_TOKENS),
     join=joined,

@@ -243,7 +243,7 @@ def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
     return pictures.WRITERS[target.quirks.pictures](request, target)
 
 
-def passes(_: WireRequest, quirks: Quirks) -> bool:
+def passes(_: WireRequest, quirks: Quirks, __: str) -> bool:
     """Whether a vendor takes a request as it is."""
     return quirks.pictures == "openai"
 
