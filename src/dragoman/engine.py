@@ -52,6 +52,7 @@ class Engine:
     async def handle(self, exchange: Exchange, inbound: Inbound, client: Client) -> None:
         """Answer one request, whatever happens. Only the client's own going away leaves through here."""
         runtime = self._runtime
+        exchange.operation = inbound.operation
         work = Work(exchange, inbound, client, now=runtime.seams.now, always_usage=runtime.always_usage)
         try:
             self._decode(work)

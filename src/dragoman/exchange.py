@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from dragoman import ir
+from dragoman.dialects.dialect import Operation
 from dragoman.dialects.loss import Change, Loss
 
 Mode: TypeAlias = Literal["relay", "translate"]
@@ -37,9 +38,9 @@ class AttemptRecord:
 class Exchange:
     """Ids, decisions, attempts, usage, losses, timings, and how it ended.
 
-    asked: the model name that the client sent; answered: the deployment that served it. waited: seconds
-    spent waiting for upstreams, so that everything else is our own time. end: who ended it in which
-    phase with which code ("done", "client/stream", "upstream/first_byte/timeout").
+    operation: what was asked for. asked: the model name that the client sent; answered: the deployment that
+    served it. waited: seconds spent waiting for upstreams, so that everything else is our own time. end: who
+    ended it in which phase with which code ("done", "client/stream", "upstream/first_byte/timeout").
     """
 
     __slots__ = (
@@ -59,6 +60,7 @@ class Exchange:
         "losses",
         "method",
         "mode",
+        "operation",
         "path",
         "phase",
         "request_id",
@@ -79,6 +81,7 @@ class Exchange:
         self.began = began
         self.created = created
         self.client: str | None = None
+        self.operation: Operation = "chat"
         self.asked: str | None = None
         self.answered: str | None = None
         self.mode: Mode | None = None

@@ -163,6 +163,7 @@ async def test_every_client_is_told_the_number_of_every_provider(
     assert any("up-key" in value for value in asked.headers.values())
     assert "Hello!" in asked.raw.decode()
     exchange = stage.exchanges[-1]
+    assert exchange.operation == "count"
     assert (exchange.answered, exchange.end) == (MODELS[vendor], "done")
     assert exchange.mode == ("relay" if face == vendor else "translate")
     assert exchange.usage is None  # nothing was used

@@ -34,6 +34,8 @@ class Performance:
         """Take note of one finished exchange."""
         if exchange.end != "done" or exchange.answered is None or exchange.ended is None:
             return
+        if exchange.operation == "count":
+            return  # no model has answered
         pace = self._paces.get(exchange.answered)
         if pace is None:
             if len(self._paces) >= _MOST:

@@ -236,4 +236,4 @@ _TOO_SLOW = ir.Fault(
 
 
 def _too_large(limit: int) -> ir.Fault:
-    return ir.Fault("too_large", f"The body is larger than {limit} bytes.", code="request_too_large")
+    return ir.Fault("too_large", f"The body is larger than {limit:d} bytes.", code="request_too_large")

@@ -36,6 +36,14 @@ def test_what_was_cut_off_does_not_count() -> None:
     assert performance.of("up/m") is None
 
 
+def test_counting_tokens_is_no_answer() -> None:
+    performance = Performance()
+    exchange = streamed(1.5, 3.5, 100)
+    exchange.operation = "count"
+    performance(exchange)
+    assert performance.of("up/m") is None
+
+
 def test_a_whole_answer_is_counted_without_a_pace() -> None:
     performance = Performance()
     exchange = streamed(1.5, 3.5, 100)
