@@ -6,12 +6,14 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from dragoman.cli.terminal import Channel, clean
 from dragoman.version import __version__
 
 Access: TypeAlias = Literal["open here", "open to all", "key"]
+
+_EVERY: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not bound here, only shown
 
 
 class Ready(NamedTuple):
@@ -62,7 +64,7 @@ class Ready(NamedTuple):
 
 def address(host: str, port: int, path: str = "") -> str:
     """The URL by which a client on this machine reaches a listening host."""
-    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - not bound here, only shown
+    if host in _EVERY:
         host = "127.0.0.1"
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
@@ -74,7 +76,8 @@ def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
         return f"  {channel.styled(f'{name:<10}', 'off')} {text}"
 
     many = f" · {ready.workers} workers" if ready.workers > 1 else ""
-    yield f"dragoman {__version__} · {ready.base}{many} · ready in {ready.seconds:.2f} s"
+    every = " and at every address of this machine" if ready.host in _EVERY else ""
+    yield f"dragoman {__version__} · {ready.base}{every}{many} · ready in {ready.seconds:.2f} s"
     yield row("providers", "   ".join(f"{channel.mark('ok')} {clean(words)}" for words in ready.providers))
     example = f", for example {clean(ready.model)}" if ready.model is not None else ""
     origin = clean(str(ready.file)) if ready.file else "none, from the environment"

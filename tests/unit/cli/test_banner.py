@@ -57,6 +57,12 @@ def test_a_person_sees_who_answers_where() -> None:
     assert list(rows) == ["providers", "models", "access", "store", "curl", "python", "list"]
 
 
+@pytest.mark.parametrize(("host", "every"), [("127.0.0.1", False), ("0.0.0.0", True), ("::", True)])
+def test_who_listens_everywhere_says_so(host: str, every: bool) -> None:
+    first, *_ = for_people(READY._replace(host=host), Channel(io.TextIOWrapper(io.BytesIO())))
+    assert (" and at every address of this machine · " in first) is every
+
+
 def test_a_server_nearby_is_offered() -> None:
     ready = READY._replace(nearby=["Ollama at http://127.0.0.1:11434 (3 models)"])
     assert shown(ready)["nearby"] == f"{ready.nearby[0]} · use it: DRAGOMAN_DISCOVER=true"
