@@ -166,6 +166,8 @@ class _Checker:
             seen |= {client.name} if client.name else set()
             if not client.scopes:
                 self.problem(f"{path}.scopes", "a key without any scope opens nothing")
+            if any("*" in name for name in client.models or ()):
+                self.warn(f"{path}.models", "names are meant word by word, also `*`; unsaid, all are allowed")
             self.key(client.key.reveal(), path, [other.key.reveal() for other in auth.keys[:index]])
 
     def provider(self, name: str, settings: ProviderSettings, path: str) -> None:

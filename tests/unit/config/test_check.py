@@ -334,6 +334,10 @@ def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) ->
             ),
         ),
         (
+            "auth: {keys: [{key: k-1, models: ['*']}]}",
+            "auth.keys[0].models: names are meant word by word, also `*`; unsaid, all are allowed",
+        ),
+        (
             "aliases: {'gpt-*': simulate/a, '*': simulate/b}",
             "aliases.gpt-*: means this very name; only `*` by itself stands for any other",
         ),
