@@ -218,7 +218,8 @@ def place(request: WireRequest, where: str) -> str:
         if message["role"] == "user" and (foreign := _foreign(message)):
             kinds = [foreign.get(number, _STAND_IN)["type"] for number in range(len(message["content"]))]
             order = sorted(range(len(kinds)), key=lambda number: kinds[number] != "tool_result")
-            where = f"{block[1]}[{order[int(block[3])]}]{block[4]}"
+            if (number := int(block[3])) < len(order):
+                where = f"{block[1]}[{order[number]}]{block[4]}"
     return locate_in_chat(request, where)
 
 
