@@ -6,6 +6,7 @@ A name that is declared but could not be read counts as known, so that one mista
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -44,6 +45,8 @@ _NOT_OURS: Final = frozenset(
     }
 )
 """Headers that belong to the transport, which sets them itself."""
+
+_BARE: Final = "write provider/model; an embedded model's provider is local"
 
 _NO_DEFAULT: Final = frozenset({"messages", "model", "stream", "stream_options"})
 _FIELDS: Final = frozenset(
@@ -378,10 +381,9 @@ class _Checker:
             hint = unconfigured(target, self.providers) or suggest(provider, self.providers)
             self.problem(path, f"nothing is called `{target}`", hint)
         elif not self.is_owned(target):
-            hint = unconfigured(target, self.providers) or suggest(
-                target, self.models | (self.aliases - {"*"})
-            )
-            self.problem(path, f"nothing is called `{target}`", hint or "write provider/model")
+            near = difflib.get_close_matches(target, (self.models | self.aliases) - {"*"}, n=1)
+            hint = unconfigured(target, self.providers) or (f"did you mean {near[0]}?" if near else None)
+            self.problem(path, f"nothing is called `{target}`", hint or _BARE)
 
     def uses(self, target: str) -> list[str]:
         """What may answer a name that leads in no circle, as `provider/model`."""

@@ -55,6 +55,13 @@ OPENAI = "providers: {openai: {keys: k}}\n"
             ),
         ),
         (
+            "aliases: {gpt-4o: 'smollm2:135m'}",
+            (
+                "aliases.gpt-4o.route: nothing is called `smollm2:135m` "
+                "(write provider/model; an embedded model's provider is local)"
+            ),
+        ),
+        (
             "default_model: mistral/x",
             "default_model: nothing is called `mistral/x` (mistral is not configured: set MISTRAL_API_KEY)",
         ),
