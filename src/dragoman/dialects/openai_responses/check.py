@@ -111,6 +111,12 @@ def _check_message(item: _Wire, path: str) -> None:
     if type(role) is not str or role not in _ROLES:
         a_string(role, f"{path}.role")
         not_one_of(f"{path}.role", role, _ROLES)
+    if item.get("tool_calls"):
+        raise WireError(
+            f"Unknown parameter: '{path}.tool_calls'. Calls are items of their own: 'function_call'.",
+            f"{path}.tool_calls",
+            "unknown_parameter",
+        )
     content = item.get("content")
     if type(content) is str:
         return

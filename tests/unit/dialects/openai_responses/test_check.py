@@ -57,6 +57,11 @@ def test_what_the_specification_allows(members: dict[str, Any]) -> None:
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"input": None}, "input", "missing_required_parameter"),
+    (
+        {"input": [{"role": "assistant", "content": "x", "tool_calls": [{"id": "c1"}]}]},
+        "input[0].tool_calls",
+        "unknown_parameter",
+    ),
     ({"input": 1}, "input", "invalid_type"),
     ({"input": []}, "input", "empty_array"),
     ({"input": ["x"]}, "input[0]", "invalid_type"),
