@@ -31,16 +31,9 @@ from pathlib import Path
 from queue import SimpleQueue
 
 PACKAGE = Path("src/dragoman")
-CODECS = (
-    "dialects/openai_chat/*.py",
-    "dialects/anthropic/*.py",
-    "dialects/emulate.py",
-    "dialects/restore.py",
-    "dialects/schema.py",
-    "dialects/failure.py",
-    "wire/*.py",
-)
+CODECS = ("dialects/*/*.py", "dialects/*.py", "wire/*.py")
 COPIED = ("src", "tests", "pyproject.toml")
+INSTALLED = ("node_modules", ".venv", "__pycache__")
 PATIENCE = 4
 """How many times as long as on the unchanged code tests may take; what never ends is noticed by that."""
 
@@ -270,7 +263,7 @@ def run(options: argparse.Namespace) -> Iterator[str]:
 def _copied(root: Path, copy: Path) -> Path:
     for name in COPIED:
         if (root / name).is_dir():
-            shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns("node_modules"))
+            shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns(*INSTALLED))
         else:
             shutil.copy2(root / name, copy / name)
     return copy

@@ -218,6 +218,15 @@ def at(body: dict[str, Any]) -> str:
         ),
         ({"input": "a", "previous_response_id": "resp_1"}, "previous_response_id"),
         ({"input": "a", "conversation": {"id": "conv_1"}}, "conversation"),
+        ({"input": "a", "background": True}, "background"),
+        ({"input": "a", "stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
+        ({"messages": [HELLO], "system": [{"type": "text"}]}, "system[0].text"),
+        ({"messages": [HELLO], "system": [{"type": "image"}]}, "system[0].type"),
+        ({"messages": [HELLO], "system": 5}, "system"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": "a"}]}]},
+            "messages[0].content[0].tool_use_id",
+        ),
     ],
 )
 def test_mistakes_are_placed_in_the_body_as_it_is_written(body: dict[str, Any], path: str) -> None:
@@ -262,6 +271,48 @@ def test_losses_are_placed_in_the_body_as_it_is_written(
         assert locate(one).endswith(told), one
 
 
+@pytest.mark.parametrize(
+    ("choice", "read"),
+    [
+        ({"type": "auto"}, ir.ToolChoice("auto")),
+        ({"type": "any"}, ir.ToolChoice("any")),
+        ({"type": "none"}, ir.ToolChoice("none")),
+        ({"type": "tool", "name": "Read"}, ir.ToolChoice("tool", ("Read",))),
+        ("required", ir.ToolChoice("any")),
+        ({"type": "theirs"}, ir.ToolChoice("native", native={"type": "theirs"})),
+        (
+            {"type": "function", "function": {"name": "Read"}},
+            ir.ToolChoice("tool", ("Read",)),
+        ),
+    ],
+)
+def test_choices_of_all_spellings_stand_beside_a_foreign_tool(choice: Any, read: ir.ToolChoice) -> None:
+    assert decoded({"messages": [HELLO], "tools": [FOREIGN], "tool_choice": choice}).tool_choice == read
+
+
+def test_tools_of_chats_spelling_stand_beside_an_input() -> None:
+    form = FLAT["format"]
+    custom = {
+        "name": "Patch",
+        "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: x"}},
+    }
+    nested = [
+        {"type": "custom", "custom": custom},
+        {"type": "function", "function": {"name": "Read"}},
+        {**FLAT, "name": "Other"},
+    ]
+    choice = {"mode": "required", "tools": [{"type": "function", "function": {"name": "Read"}}]}
+    body = {"input": "a", "tools": nested, "tool_choice": {"type": "allowed_tools", "allowed_tools": choice}}
+    request = decoded(body)
+    tools = [tool for tool in request.tools or () if isinstance(tool, ir.Function)]
+    assert [(tool.name, tool.kind, tool.format) for tool in tools] == [
+        ("Patch", "custom", form),
+        ("Read", "function", None),
+        ("Other", "custom", form),
+    ]
+    assert request.tool_choice == ir.ToolChoice("any", ("Read",))
+
+
 @pytest.mark.parametrize("spelling", ["chat", "responses"])
 def test_a_choice_beside_an_input_may_be_spelled_as_chat_does(spelling: str) -> None:
     inner = {"name": "f"}
@@ -295,6 +346,17 @@ def test_free_text_comes_back_as_free_text(shape: str) -> None:
     assert calls_made[0].arguments == "*** Begin"
     assert calls_made[0].item is None
     assert [result.kind for result in results_given] == ["custom", "function"]
+
+
+def test_free_text_in_chats_own_words_stays_as_it_is() -> None:
+    call = {"id": "c1", "type": "custom", "custom": {"name": "Patch", "input": "*** Begin"}}
+    answer = {"role": "assistant", "content": [], "tool_calls": [call]}
+    result = {"role": "tool", "tool_call_id": "c1", "content": "ok"}
+    request = decoded({"messages": [HELLO, answer, result], "tools": [FLAT]})
+    assert request.messages[1].blocks == (ir.ToolCall("c1", "Patch", "*** Begin", "custom"),)
+    [given] = request.messages[2].blocks
+    assert isinstance(given, ir.ToolResult)
+    assert given.kind == "custom"
 
 
 def test_an_answer_of_calls_alone_loses_nothing() -> None:
