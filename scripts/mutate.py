@@ -32,7 +32,7 @@ from queue import SimpleQueue
 
 PACKAGE = Path("src/dragoman")
 CODECS = ("dialects/*/*.py", "dialects/*.py", "wire/*.py")
-COPIED = ("src", "tests", "pyproject.toml")
+COPIED = ("src", "tests", "docs", "pyproject.toml")
 INSTALLED = ("node_modules", ".venv", "__pycache__")
 PATIENCE = 4
 """How many times as long as on the unchanged code tests may take; what never ends is noticed by that."""
