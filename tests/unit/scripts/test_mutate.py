@@ -152,6 +152,7 @@ def repository(tmp_path: Path) -> Path:
     (tmp_path / MODULE).write_text("END = 1\n")
     (tmp_path / "src/dragoman/__init__.py").write_text("")
     (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "docs").mkdir()
     tests = tmp_path / "tests/unit/wire"
     tests.mkdir(parents=True)
     for name in ("test_sse.py", "test_json.py"):
