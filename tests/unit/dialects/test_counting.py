@@ -219,5 +219,24 @@ def test_recorded_answers_pass_and_come_back(dialect: str, recorded: Path) -> No
     assert seen > 2
 
 
+@pytest.mark.parametrize(
+    ("dialect", "body"),
+    [
+        ("anthropic", {"input_tokens": 7}),
+        ("gemini", {"totalTokens": 7}),
+        ("openai_responses", {"object": "response.input_tokens", "input_tokens": 7}),
+    ],
+)
+def test_an_answer_is_one_number(dialect: str, body: dict[str, Any]) -> None:
+    codec = CODECS[dialect]
+    request = ir.Request(dialect, "m")
+    assert codec.decode_response(Payload(encode(body)), request) == ir.TokenCount(7)
+    written = codec.encode_response(ir.TokenCount(7), OperationReply(request, Report(dialect)))
+    assert decode_object(written.data) == body
+    more = Payload(encode({**body, "theirs": [1]}))
+    assert codec.relay is not None
+    assert codec.relay.response(WireRequest("count", {}), more, None) == (more, None)
+
+
 def test_only_three_protocols_count() -> None:
     assert set(CODECS) == {"anthropic", "gemini", "openai_responses"}
