@@ -27,6 +27,7 @@ from dragoman.engine import Engine
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
 from dragoman.hooks import Hooks
+from dragoman.observe.bounds import Bounds
 from dragoman.observe.performance import Performance
 from dragoman.providers.catalog import DialectName
 from dragoman.responses.background import Background
@@ -104,6 +105,8 @@ class Gateway:
         self._engine: Engine | None = None
         self._health: dict[str, ProviderHealth] = {}
         self.performance = Performance()
+        self.bounds = Bounds(seams)
+        """How often strangers have reached the bounds that are set to them."""
         self._finished = 0
         self._failed = 0
         self._sessions: int | None = None
@@ -337,6 +340,8 @@ class Gateway:
             elif fault.blame == "upstream":
                 health.healthy, health.last_error = False, fault.code or fault.kind
         self.performance(exchange)
+        if exchange.fault is not None or len(exchange.attempts) > 1:
+            self.bounds(exchange)
         for observer in self._observers:
             try:
                 observer(exchange)
@@ -362,6 +367,7 @@ class Gateway:
                 state["store"] = store
         if details:
             state["worker"], state["workers"] = self.worker, self.workers
+            state["bounds"] = self.bounds.counts
             state["providers"] = {
                 name: {"configured": True, "healthy": health.healthy, "last_error": health.last_error}
                 for name, health in self._health.items()
