@@ -35,7 +35,7 @@ from dragoman.stores.limits import Limits
 from dragoman.stores.open import open_store
 from dragoman.stores.sweep import keep_swept
 from dragoman.tasks import spawn
-from dragoman.transport import Pool, Transport
+from dragoman.transport import Pool, Reached, Transport, untold
 from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream, embedded
 from dragoman.upstreams.local.weights import WEIGHTS, remedy
@@ -129,11 +129,16 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
 
 
 async def assemble(
-    loaded: Loaded, own: Mapping[str, Upstream], models: Iterable[Model], seams: Seams = SYSTEM
+    loaded: Loaded,
+    own: Mapping[str, Upstream],
+    models: Iterable[Model],
+    seams: Seams = SYSTEM,
+    reached: Reached = untold,
 ) -> Assembly:
     """Build everything that serving needs; connects to nothing. What was made is closed when the rest fails.
 
-    own: upstreams made in code, beside those of the configuration. models: registered in code.
+    own: upstreams made in code, beside those of the configuration. models: registered in code. reached: told
+    of bounds that were reached where no exchange ends by it.
     """
     config = loaded.config
     async with AsyncExitStack() as opened:
@@ -146,7 +151,7 @@ async def assemble(
         upstreams: dict[str, Upstream] = {}
         passages: dict[str, Passage] = {}
         for name, provider in loaded.providers.items():
-            transport = _transport(name, config.providers.named[name], deadlines)
+            transport = _transport(name, config.providers.named[name], deadlines, reached)
             opened.push_async_callback(transport.close)
             upstreams[name] = upstream = _wire(provider, transport)
             if resources := config.providers.named[name].passthrough:
@@ -268,14 +273,17 @@ def _base_url(api: Api) -> str | None:
     return api.chat_url.removesuffix(path) if api.chat_url.endswith(path) else None
 
 
-def _transport(name: str, settings: ProviderSettings, deadlines: Deadlines) -> Transport:
+def _transport(name: str, settings: ProviderSettings, deadlines: Deadlines, reached: Reached) -> Transport:
+    pool = settings.pool
     return Transport(
-        Pool(settings.pool.size, settings.pool.keep_alive),
+        Pool(pool.size, pool.keep_alive, pool.wait or None),
         ca_file=settings.ca_file,
         verify_tls=settings.verify_tls,
         proxy=settings.proxy.reveal() if settings.proxy else None,
         deadlines=deadlines,
         name=name,
+        max_answer=settings.max_answer,
+        reached=reached,
     )
 
 

@@ -44,6 +44,11 @@ class Candidate(msgspec.Struct, frozen=True):
     account: int
 
 
+def _pool(candidate: Candidate) -> str:
+    """All credentials of a provider share its connections."""
+    return candidate.deployment.provider
+
+
 class Flight:
     """One round of attempts for one exchange."""
 
@@ -54,7 +59,7 @@ class Flight:
         self._now = runtime.seams.monotonic
         self._sealing: Sealing | None = None
         self._round: machine.Attempts[Candidate] = machine.Attempts(
-            self._candidates(), runtime.policy, runtime.seams.uniform
+            self._candidates(), runtime.policy, runtime.seams.uniform, _pool
         )
         self._delivery = Delivery(work, self._round, self._now)
 

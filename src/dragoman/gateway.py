@@ -144,7 +144,9 @@ class Gateway:
         if self.closed:
             raise RequestFailed(_CLOSED)
         if self._engine is None:
-            self._assembly = assembly = await assemble(self._loaded, self._own, self._models, self.seams)
+            self._assembly = assembly = await assemble(
+                self._loaded, self._own, self._models, self.seams, self.bounds.reached
+            )
             self._health = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(
                 Runtime(

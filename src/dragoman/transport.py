@@ -2,6 +2,9 @@
 
 Every failure is a `RequestFailed` whose fault says which timer or which step it was; nothing of aiohttp
 leaves here. What a request names goes through `fetch`, never through here.
+
+A request is sent again when its connection ends before any byte of an answer, but only if its method is
+idempotent (RFC 9110, 9.2.2): providers bill for the others, and `routing.attempts` decides about model calls.
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ import asyncio
 import contextlib
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -20,23 +24,77 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman import ir
+from dragoman.connections import Connector
 from dragoman.deadlines import Deadline, Deadlines, Unlimited
 from dragoman.errors import RequestFailed
+from dragoman.routing.outcome import POOL_EXHAUSTED
 from dragoman.routing.route import Timers
 from dragoman.wire.multipart import Pieces
 
-_LARGEST = 256 * 1024 * 1024
+LARGEST_ANSWER = 128_000_000
+"""Bytes of one answer that is read whole. 2,048 vectors of 1,536 numbers, as OpenAI writes them, are 97 MB."""
+_LARGEST_REFUSAL = 256 * 1024
+"""Bytes that are read of an error answer. Its status and its first words tell what matters."""
+TOO_LARGE = "answer_too_large"
+"""The code of an answer that is larger than its bound."""
 _PIECE = 128 * 1024
 """Bytes of a large body that are handed on together. The next wait until the provider has taken them."""
 _LINGER = 0.2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+_POOL_RETRY = 5.0
+"""Seconds after which a client may ask again when all connections are taken."""
+
+Reached = Callable[[str, str], None]
+"""Told of a bound that was reached where no exchange ends by it: the bound's name, and a detail for the log."""
+
+
+def untold(bound: str, detail: str) -> None:
+    """Nobody is told."""
 
 
 class Pool(msgspec.Struct, frozen=True):
-    """Connections to one provider. size: at most so many, 0 = no limit; keep_alive: idle seconds."""
+    """Connections to one provider.
+
+    size: at most so many, 0 = no limit; keep_alive: idle seconds; wait: the longest that a request waits
+    for one of them, in seconds, None = no limit.
+    """
 
     size: int = 0
     keep_alive: float = 60.0
+    wait: float | None = 30.0
+
+
+class Slots:
+    """The right to a connection, for as many requests at once as a pool has. Those that wait go in order."""
+
+    def __init__(self, pool: Pool, deadlines: Deadlines, name: str) -> None:
+        self._free = asyncio.Semaphore(pool.size)
+        self._pool = pool
+        self._deadlines = deadlines
+        self._name = name
+
+    async def take(self) -> None:
+        """Wait for a connection. Raises RequestFailed (`pool_exhausted`) after the pool's time."""
+        if not self._free.locked():
+            await self._free.acquire()  # at once
+            return
+        try:
+            with self._deadlines.within(self._pool.wait):
+                await self._free.acquire()
+        except TimeoutError:
+            fault = ir.Fault(
+                "overloaded",
+                f"All {self._pool.size} connections to {self._name} were taken for {self._pool.wait:g} s.",
+                code=POOL_EXHAUSTED,
+                retry_after=_POOL_RETRY,
+                blame="gateway",
+            )
+            raise RequestFailed(fault) from None
+
+    def give_back(self) -> None:
+        """Let the next one have it."""
+        self._free.release()
 
 
 def failed(kind: ir.Kind, message: str, code: str) -> RequestFailed:
@@ -120,9 +178,15 @@ class _Stream(aiohttp.Payload):
 
 
 class Answer:
-    """An aiohttp response with our timers. upload: the body in pieces that is answered."""
+    """An aiohttp response with our timers.
 
-    __slots__ = ("_deadlines", "_name", "_response", "_timers", "_upload", "_watch", "headers", "status")
+    largest: bytes that `read` takes. upload: the body in pieces that is answered.
+    """
+
+    __slots__ = (
+        *("_deadlines", "_largest", "_name", "_response", "_slots", "_timers", "_upload", "_watch"),
+        *("headers", "status"),
+    )
 
     def __init__(
         self,
@@ -130,10 +194,13 @@ class Answer:
         name: str,
         timers: Timers,
         deadlines: Deadlines,
+        largest: int,
         upload: _Upload | _Stream | None = None,
     ) -> None:
         self._response = response
+        self._largest = largest
         self._upload = upload
+        self._slots: Slots | None = None
         self._name = name
         self._timers = timers
         self._deadlines = deadlines
@@ -142,16 +209,33 @@ class Answer:
         self.headers: Mapping[str, str] = response.headers
 
     async def read(self) -> bytes:
-        """The whole body, at most 256 MiB."""
-        parts: list[bytes] = []
-        size = 0
+        """The whole body. Raises RequestFailed (`answer_too_large`) as soon as it is larger than the bound.
+
+        What counts is the body as it is after decompression, which aiohttp does in pieces of 256 KiB.
+        """
         content = self._response.content
-        while not content.at_eof() and (data := await self.chunk()):
-            parts.append(data)
+        data = await self.chunk()
+        if len(data) <= self._largest and (not data or content.at_eof()):
+            return data
+        whole = BytesIO()  # which gives its bytes away without a copy
+        size = 0
+        while data:
             size += len(data)
-            if size > _LARGEST:
-                raise failed("upstream", f"{self._name} sent more than {_LARGEST} bytes.", "answer_too_large")
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            if size > self._largest:
+                raise failed("upstream", f"{self._name} sent more than {self._largest} bytes.", TOO_LARGE)
+            whole.write(data)
+            data = b"" if content.at_eof() else await self.chunk()
+        return whole.getvalue()
+
+    async def read_refusal(self) -> bytes:
+        """The body of an error answer, cut off where it gets too long to be one."""
+        content = self._response.content
+        whole = bytearray(await self.chunk())
+        while whole and len(whole) < _LARGEST_REFUSAL and not content.at_eof():
+            if not (data := await self.chunk()):
+                break
+            whole += data
+        return bytes(whole[:_LARGEST_REFUSAL])
 
     async def finish(self) -> None:
         """Read what little follows the last that matters, so that the connection can be used again.
@@ -186,12 +270,19 @@ class Answer:
         finally:
             watch.rest()
 
+    def holds(self, slots: Slots) -> None:
+        """Give the right to a connection back to these when the call ends."""
+        self._slots = slots
+
     def close(self) -> None:
         """End the call now. A connection that was read to its end goes back to the pool, unless some of the
         body has not gone yet.
         """
         if self._watch is not None:
             self._watch.lift()
+        if (slots := self._slots) is not None:
+            self._slots = None
+            slots.give_back()
         if self._response.content.at_eof() and (self._upload is None or self._upload.sent):
             self._response.release()
         else:
@@ -203,7 +294,8 @@ class Transport:
 
     ca_file: PEM certificates to trust instead of the system's. verify_tls: whether certificates are
     checked at all. proxy: an HTTP proxy to go through. name: what errors call the provider, as clients must
-    not learn addresses of our network.
+    not learn addresses of our network. max_answer: bytes of an answer that is read whole, decompressed.
+    reached: told of bounds that end no exchange.
     """
 
     def __init__(
@@ -215,16 +307,26 @@ class Transport:
         proxy: str | None = None,
         deadlines: Deadlines | None = None,
         name: str = "The provider",
+        max_answer: int = LARGEST_ANSWER,
+        reached: Reached = untold,
     ) -> None:
         self._name = name
+        self._max_answer = max_answer
         pool = pool or Pool()
         tls: ssl.SSLContext | bool = verify_tls
         if ca_file is not None and verify_tls:
             tls = ssl.create_default_context(cafile=ca_file)
         self._proxy = proxy
         self._deadlines = deadlines or Deadlines(asyncio.get_running_loop())
+        self._slots = Slots(pool, self._deadlines, name) if pool.size else None
+        self._connector = Connector(
+            surprised=lambda: reached("unasked_answer", f"by the provider {name}"),
+            limit=0,
+            keepalive_timeout=pool.keep_alive,
+            ssl=tls,
+        )
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=pool.size, keepalive_timeout=pool.keep_alive, ssl=tls),
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
             trust_env=False,
@@ -244,6 +346,26 @@ class Transport:
         headers: complete. aiohttp adds what is missing of accept, accept-encoding and user-agent. body: one
         in pieces is not joined, and the first byte is waited for anew with each that the provider takes.
         """
+        slots = self._slots
+        if slots is None:
+            return await self._send(method, url, headers, body, timers)
+        await slots.take()
+        try:
+            answer = await self._send(method, url, headers, body, timers)
+        except BaseException:
+            slots.give_back()
+            raise
+        answer.holds(slots)
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        url: URL,
+        headers: CIMultiDict[str],
+        body: bytes | Pieces | Flow | None,
+        timers: Timers,
+    ) -> Answer:
         name = self._name
         limits = self._limits.get(timers.connect)
         if limits is None:
@@ -256,15 +378,15 @@ class Transport:
                     upload = _Upload(body, deadline, timers.first_byte)
                 elif isinstance(body, Flow):
                     upload = _Stream(body, deadline, timers.first_byte)
-                response = await self._session.request(
-                    method,
-                    url,
-                    data=upload or body,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=limits,
-                    proxy=self._proxy,
-                )
+                try:
+                    response = await self._request(method, url, headers, upload or body, limits)
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                    if isinstance(error, aiohttp.ClientConnectorError):
+                        raise
+                    self._connector.drop_idle()  # which may be as dead
+                    if method not in _IDEMPOTENT or isinstance(upload, _Stream):
+                        raise
+                    response = await self._request(method, url, headers, upload or body, limits)
         except aiohttp.ConnectionTimeoutError:
             raise failed(
                 "timeout", f"No connection to {name} within {timers.connect:g} s.", "connect_timeout"
@@ -287,7 +409,25 @@ class Transport:
             raise failed(
                 "upstream", f"{name} answers with a redirect; correct its base_url.", "upstream_redirected"
             )
-        return Answer(response, name, timers, self._deadlines, upload)
+        return Answer(response, name, timers, self._deadlines, self._max_answer, upload)
+
+    async def _request(
+        self,
+        method: str,
+        url: URL,
+        headers: CIMultiDict[str],
+        body: bytes | _Upload | _Stream | None,
+        limits: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        return await self._session.request(
+            method,
+            url,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            timeout=limits,
+            proxy=self._proxy,
+        )
 
     async def close(self) -> None:
         """Close all connections."""

@@ -248,6 +248,13 @@ class Pool(Section, frozen=True):
     keep_alive: Annotated[Duration, about("How long an idle connection is kept for the next request.")] = (
         Duration(60)
     )
+    wait: Annotated[
+        Duration,
+        about(
+            "How long a request waits for a connection while all are taken; then 503 (`pool_exhausted`), or "
+            "the next deployment. 0 = no limit."
+        ),
+    ] = Duration(30)
 
 
 class Api(Section, frozen=True):
@@ -339,6 +346,13 @@ class Provider(Section, frozen=True):
     ] = {}
     timeouts: Annotated[Timeouts, about("How long to wait.")] = Timeouts()
     pool: Annotated[Pool, about("Its connections.")] = Pool()
+    max_answer: Annotated[
+        Size,
+        about(
+            "The largest answer that is read whole, decompressed; above it 502 (`answer_too_large`). Streams "
+            "and what flows through are not bounded, but each of their events is, at 64 MiB."
+        ),
+    ] = Size(128_000_000)
     proxy: Annotated[
         Secret | None,
         about("The HTTP proxy to reach it by, `http://[user:password@]host:port`.", default="none"),

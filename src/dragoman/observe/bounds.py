@@ -24,6 +24,7 @@ BOUNDS: Final = frozenset(
     {
         "answer_too_large",
         "insufficient_storage",
+        "pool_exhausted",
         "request_timeout",
         "request_too_large",
     }

@@ -78,7 +78,11 @@ class GiveUp(msgspec.Struct, frozen=True):
 AttemptEvent: TypeAlias = Begin | FirstContent | Failed | Timer
 Command: TypeAlias = Start[C] | WakeAt | GiveUp
 
-_FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.DEPLOYMENT})
+_FINAL = frozenset({Outcome.KEY_PERMANENT, Outcome.DEPLOYMENT, Outcome.CROWDED})
+
+
+def _no_pool(_: object) -> None:
+    """Candidates that share nothing."""
 
 
 class Attempts(Generic[C]):
@@ -86,14 +90,27 @@ class Attempts(Generic[C]):
 
     Any failure that is not the caller's moves to the next candidate at once. When none is left, failures
     of the server are retried where they happened, after waits that double, or with the candidate that
-    may be asked again the soonest; a refused key or deployment is not. The caller's own failure, and any
-    failure after content, ends the round.
+    may be asked again the soonest; a refused key or deployment is not. Nor are those behind connections that
+    were waited for in vain: the request has spent its time there. The caller's own failure, and any failure
+    after content, ends the round.
+
+    pool: what names the connections that a candidate is asked over, None = they are its own.
     """
 
-    __slots__ = ("_committed", "_left", "_policy", "_random", "_resting", "_retries", "_running", "_waiting")
+    __slots__ = (
+        *("_committed", "_left", "_policy", "_pool", "_random", "_resting", "_retries", "_running"),
+        "_waiting",
+    )
 
-    def __init__(self, candidates: Sequence[C], policy: Policy, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        candidates: Sequence[C],
+        policy: Policy,
+        random: Callable[[], float],
+        pool: Callable[[C], str | None] = _no_pool,
+    ) -> None:
         self._policy = policy
+        self._pool = pool
         self._random = random
         self._left = list(candidates)
         self._retries = 0
@@ -128,6 +145,9 @@ class Attempts(Generic[C]):
         self._resting = [rest for rest in self._resting if rest[1] != failed]
         if fault.retry_after is not None and outcome not in _FINAL:
             self._resting.append((now + fault.retry_after, failed))
+        if outcome is Outcome.CROWDED and (pool := self._pool(failed)) is not None:
+            self._left = [candidate for candidate in self._left if self._pool(candidate) != pool]
+            self._resting = [rest for rest in self._resting if self._pool(rest[1]) != pool]
         if self._left:
             return [self._start(self._left[0])]
         if outcome in _FINAL:

@@ -12,6 +12,10 @@ from enum import Enum
 from dragoman import ir
 
 
+POOL_EXHAUSTED = "pool_exhausted"
+"""The code of a request that waited in vain for one of the gateway's own connections to a provider."""
+
+
 class Outcome(Enum):
     """Whose failure it was, as far as the next attempt is concerned."""
 
@@ -19,6 +23,7 @@ class Outcome(Enum):
     KEY_TRANSIENT = "the key is rate limited for a while"
     DEPLOYMENT = "this deployment cannot serve it: unknown model, no access, misconfigured"
     SERVER = "the upstream failed or was not reached"
+    CROWDED = "all of the gateway's connections to the provider are taken, and the wait for one is over"
     CALLER = "the request itself is at fault; the same request fails everywhere"
 
 
@@ -42,6 +47,8 @@ _BY_KIND: dict[ir.Kind, Outcome] = {
 
 def classify(fault: ir.Fault) -> Outcome:
     """The outcome class of a fault; kinds that are the caller's are not retried."""
+    if fault.code == POOL_EXHAUSTED and fault.blame == "gateway":
+        return Outcome.CROWDED
     return _BY_KIND.get(fault.kind, Outcome.CALLER)
 
 

@@ -73,7 +73,7 @@ class Passage:
         """The failure that an error answer tells, without the secrets of the account. A refused credential is
         the gateway's own: its client has nothing to mend.
         """
-        fault = self.dialect.decode_error(answer.status, answer.headers, await answer.read())
+        fault = self.dialect.decode_error(answer.status, answer.headers, await answer.read_refusal())
         if answer.status in {401, 403}:
             return RequestFailed(_REFUSED)
         return RequestFailed(self.account.discreet(fault))

@@ -306,7 +306,7 @@ class WireUpstream:
 
     async def refused(self, answer: Answer) -> RequestFailed:
         """The fault of an error answer."""
-        fault = self.dialect.decode_error(answer.status, answer.headers, await answer.read())
+        fault = self.dialect.decode_error(answer.status, answer.headers, await answer.read_refusal())
         return RequestFailed(fault)
 
     def discreet(self, fault: ir.Fault, call: Call) -> ir.Fault:

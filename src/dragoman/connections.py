@@ -1,0 +1,127 @@
+"""Connections that are used again, over aiohttp: only after one complete, clean exchange, never with anything left.
+
+An HTTP/1.1 answer belongs to the request before it on the same connection. A provider, or a box on the way to
+it, that sends a second answer nobody asked for would have it read as the answer to the next request, which is
+another client's. aiohttp's own handler keeps such an answer for the next request (3.14.5: bytes that come while
+the connection is idle, and bytes right behind the end of a body, which are parsed after the connection has
+gone back to the pool). This handler closes the connection instead, in both cases.
+
+The specification: https://www.rfc-editor.org/rfc/rfc9112#section-9.2 ("If a client receives data on a
+connection that doesn't have any outstanding requests, the client MUST NOT consider that data to be a valid
+response"), and https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1 for what is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+
+_MOST_INTERIM = 32
+"""Interim answers (100, 102, 103) before the real one. Servers send one or two."""
+
+Surprised = Callable[[], None]
+"""Told of each connection that brought what nobody asked for."""
+
+
+def _nothing() -> None:
+    """Nobody is told."""
+
+
+class Connection(ResponseHandler):
+    """One connection, which ends when something comes that no request asked for.
+
+    surprised: called when that happens.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, surprised: Surprised = _nothing) -> None:
+        super().__init__(loop)
+        self._surprised = surprised
+        self._answered = False  # the head of the latest request's answer has come
+        self._interim = 0  # answers of the latest request that were not the final one
+        self._readable: Callable[[], bool] | None = None
+
+    def set_response_params(self, **params: Any) -> None:
+        """A request begins."""
+        self._answered = False
+        self._interim = 0
+        super().set_response_params(**params)
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """Take the head of an answer. A second one to the same request ends the connection and is dropped."""
+        if self._answered:
+            self._break_off()
+            return
+        if 100 <= data[0].code < 200 and data[0].code != 101:
+            self._interim += 1
+            if self._interim > _MOST_INTERIM:
+                self._break_off()
+                return
+        else:
+            self._answered = True
+        super().feed_data(data, size)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes. Those that come after the end of an answer, before the next request, end the connection.
+
+        aiohttp passes no bytes when it goes on decompressing what it has.
+        """
+        if self._answered and data and self._idle:
+            self._break_off()
+            return
+        super().data_received(data)
+
+    def is_connected(self) -> bool:
+        """Whether a request may be sent here. Asked by the pool before an idle connection is used again.
+
+        What the event loop has not read yet counts, too: bytes, or that the other side has closed.
+        """
+        if not super().is_connected():
+            return False
+        return not (self._answered and self._idle and self._has_unread())
+
+    @property
+    def _idle(self) -> bool:
+        payload = self._payload
+        return payload is None or payload.is_eof()
+
+    def _has_unread(self) -> bool:
+        if self._readable is None:
+            assert self.transport is not None
+            self._readable = _watching(self.transport.get_extra_info("socket").fileno())
+        return self._readable()
+
+    def _break_off(self) -> None:
+        self.force_close()
+        if self.transport is not None and not self.transport.is_closing():
+            self._surprised()
+            self.transport.abort()
+
+
+def _watching(descriptor: int) -> Callable[[], bool]:
+    """Tells at once whether a socket has something to read, its end or an error included."""
+    if not hasattr(select, "poll"):  # Windows
+        return lambda: bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return lambda: bool(poll.poll(0))
+
+
+class Connector(aiohttp.TCPConnector):
+    """Makes and keeps such connections. surprised: as `Connection`'s; options: as `aiohttp.TCPConnector`'s."""
+
+    def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = partial(Connection, self._loop, surprised)
+
+    def drop_idle(self) -> None:
+        """Close the connections that nobody uses now. They are as old as one that was found to be dead."""
+        idle = [connection for kept in self._conns.values() for connection, _ in kept]
+        self._conns.clear()
+        for connection in idle:
+            connection.close()
