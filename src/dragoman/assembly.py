@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, is_loopback, unnamed
+from dragoman.config.egress import Egress
 from dragoman.config.load import Loaded
 from dragoman.config.settings import ClientKey, Config, ModelTimeouts, Timeouts
 from dragoman.config.settings import Model as ModelSettings
@@ -21,11 +22,12 @@ from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.deadlines import Deadlines
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.table import DIALECTS
-from dragoman.fetch import Fetcher
+from dragoman.fetch import Bounds, Fetcher
 from dragoman.providers.auth import sign
 from dragoman.providers.catalog import unconfigured
 from dragoman.providers.provider import Api, Provider
 from dragoman.providers.resources import Resource
+from dragoman.resolver import Resolver
 from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Alias, Demands, Entry, Model, Table, Timers
 from dragoman.routing.route import Provider as Named
@@ -143,7 +145,7 @@ async def assemble(
     config = loaded.config
     async with AsyncExitStack() as opened:
         deadlines = Deadlines(asyncio.get_running_loop())
-        fetcher = Fetcher(config.egress.allow)
+        fetcher = _fetcher(config.egress)
         opened.push_async_callback(fetcher.close)
         store = open_store(config.stores.sql, loaded.home, _limits(config), seams)
         opened.push_async_callback(store.close)
@@ -271,6 +273,19 @@ def _base_url(api: Api) -> str | None:
     """What the paths of other operations follow. An odd address of chat tells of no other."""
     path = DIALECTS[api.dialect].paths["chat"]
     return api.chat_url.removesuffix(path) if api.chat_url.endswith(path) else None
+
+
+def _fetcher(settings: Egress) -> Fetcher:
+    bounds = Bounds(
+        addresses=settings.max_addresses,
+        each=settings.max_size,
+        together=settings.max_total,
+        seconds=settings.read_timeout or None,
+        reads=settings.max_reads,
+        wait=settings.wait or None,
+        space=settings.space,
+    )
+    return Fetcher(settings.allow, bounds, Resolver(settings.max_lookups, settings.lookup_timeout or None))
 
 
 def _transport(name: str, settings: ProviderSettings, deadlines: Deadlines, reached: Reached) -> Transport:

@@ -1,10 +1,10 @@
-"""Connections that are used again, over aiohttp: only after one complete, clean exchange, never with anything left.
+"""Connections that are used again, over aiohttp: only after a complete, clean exchange, nothing left over.
 
-An HTTP/1.1 answer belongs to the request before it on the same connection. A provider, or a box on the way to
-it, that sends a second answer nobody asked for would have it read as the answer to the next request, which is
-another client's. aiohttp's own handler keeps such an answer for the next request (3.14.5: bytes that come while
-the connection is idle, and bytes right behind the end of a body, which are parsed after the connection has
-gone back to the pool). This handler closes the connection instead, in both cases.
+An HTTP/1.1 answer belongs to the request before it on the same connection. A provider, or a box on the way,
+that sends a second answer which nobody asked for would have it read as the answer to the next request, which
+is another client's. aiohttp's own handler (3.14.5) keeps such bytes for the next request: those that come
+while the connection is idle, and those right behind a body, which it parses after the connection has gone
+back to the pool. This handler closes the connection instead, in both cases.
 
 The specification: https://www.rfc-editor.org/rfc/rfc9112#section-9.2 ("If a client receives data on a
 connection that doesn't have any outstanding requests, the client MUST NOT consider that data to be a valid
@@ -21,6 +21,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 _MOST_INTERIM = 32
 """Interim answers (100, 102, 103) before the real one. Servers send one or two."""
@@ -67,7 +68,7 @@ class Connection(ResponseHandler):
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes. Those that come after the end of an answer, before the next request, end the connection.
+        """Take bytes. Those that come between an answer and the next request end the connection.
 
         aiohttp passes no bytes when it goes on decompressing what it has.
         """
@@ -113,11 +114,12 @@ def _watching(descriptor: int) -> Callable[[], bool]:
 
 
 class Connector(aiohttp.TCPConnector):
-    """Makes and keeps such connections. surprised: as `Connection`'s; options: as `aiohttp.TCPConnector`'s."""
+    """Makes and keeps such connections. surprised: as `Connection`'s. options: `aiohttp.TCPConnector`'s."""
 
     def __init__(self, *, surprised: Surprised = _nothing, **options: Any) -> None:
         super().__init__(**options)
-        self._factory = partial(Connection, self._loop, surprised)
+        factory: Callable[..., ResponseHandler] = partial(Connection, self._loop, surprised)
+        self._factory = factory  # type: ignore[assignment]  # a partial of aiohttp's own, by its annotation
 
     def drop_idle(self) -> None:
         """Close the connections that nobody uses now. They are as old as one that was found to be dead."""
@@ -125,3 +127,17 @@ class Connector(aiohttp.TCPConnector):
         self._conns.clear()
         for connection in idle:
             connection.close()
+
+
+def is_head_too_large(error: BaseException) -> bool:
+    """Whether a call failed because the head of its answer is too large: a line above 8,190 bytes, or more
+    than 128 fields.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, LineTooLong):
+            return True
+        if isinstance(cause, BadHttpMessage) and "Too many headers" in cause.message:
+            return True
+        cause = cause.__cause__
+    return False

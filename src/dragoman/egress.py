@@ -14,14 +14,23 @@ import socket
 from collections.abc import Iterable
 
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 
 from dragoman.errors import DragomanError
+from dragoman.resolver import Resolver
 
+_GLOBAL = ipaddress.ip_network("2000::/3")
+"""All IPv6 unicast that IANA has given out: https://www.iana.org/assignments/ipv6-address-space"""
+_DOCUMENTATION = ipaddress.ip_network("3fff::/20")  # RFC 9637, younger than most Pythons
+_PLATFORMS = frozenset({ipaddress.ip_address("168.63.129.16")})
+"""Addresses of global unicast behind which a cloud's own services answer each of its machines. Azure:
+https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
+Those of other clouds lie in networks that are not global (169.254/16, 100.64/10, 192.0.0/24, fd00::/8).
+"""
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})
+"""The first half of an interface identifier whose other half is an IPv4 address (RFC 5214, section 6.1)."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Older Pythons call parts of this block global; RFC 6890 reserves all of it for protocols.
 _PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
-_NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)
 
 
@@ -38,10 +47,15 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-        # IPv4-compatible (::127.0.0.1) and site-local forms are not global in any table of Python's.
-        if ip in _NAT64_LOCAL or int(ip) >> 32 == 0 or ip.is_site_local:
+        # What lies outside, Python's tables miss in part: forms that embed an IPv4 address (::127.0.0.1,
+        # ::ffff:0:127.0.0.1, a network's own NAT64), site-local ones, whatever is not given out yet.
+        if ip not in _GLOBAL or ip in _DOCUMENTATION:
             return False
-    elif ip in _PROTOCOLS:
+        if int(ip) >> 32 & 0xFFFFFFFF in _ISATAP and not is_public(
+            str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+        ):
+            return False
+    elif ip in _PROTOCOLS or ip in _PLATFORMS:
         return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback)
 
@@ -57,11 +71,11 @@ def ends_in_a_number(host: str) -> bool:
 class GuardedResolver(AbstractResolver):
     """Resolves names and refuses those with any address that is not global unicast.
 
-    allow: host names or networks that the operator opened to requests.
+    allow: host names or networks that the operator opened to requests. inner: who looks names up.
     """
 
     def __init__(self, allow: Iterable[str] = (), inner: AbstractResolver | None = None) -> None:
-        self._inner = inner
+        self._inner = inner or Resolver()
         self._hosts: set[str] = set()
         self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
         for entry in allow:
@@ -81,13 +95,11 @@ class GuardedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """The addresses to connect to. Raises EgressRefused when one of them is out of bounds."""
-        inner = self._inner or ThreadedResolver()
-        found = await inner.resolve(host, port, family)
+        found = await self._inner.resolve(host, port, family)
         if not all(self.permits(host, entry["host"]) for entry in found):
             raise EgressRefused(f"requests may not reach {host}")
         return found
 
     async def close(self) -> None:
         """Close the inner resolver."""
-        if self._inner is not None:
-            await self._inner.close()
+        await self._inner.close()

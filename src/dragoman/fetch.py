@@ -3,6 +3,9 @@
 Every address is checked on every hop against the egress policy (`egress`); how many, how much, how long
 and how many hops is bounded; nothing is cached, and no credential is ever sent. What comes must be what the
 part says it is: a page is no picture.
+
+A few bytes of a request can name gigabytes at servers that take their time. So how much is read at once, and
+how much is held until its exchanges end, is bounded for the whole gateway, too, and no client has all of it.
 """
 
 from __future__ import annotations
@@ -19,12 +22,19 @@ from aiohttp import hdrs
 from yarl import URL
 
 from dragoman import ir
+from dragoman.connections import Connector
 from dragoman.egress import EgressRefused, GuardedResolver, ends_in_a_number
 from dragoman.errors import RequestFailed
+from dragoman.resolver import CLIENT, Resolver, Unresolved
+from dragoman.shares import Shares
 from dragoman.wire.sniff import media_type
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HOPS = 3
+_BEGINNING = 64
+"""Bytes that tell what a file is."""
+_RETRY = 5.0
+"""Seconds after which a client may ask again when what all clients share is taken."""
 _SAYS_NOTHING = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 _FITTING = {
     "image": ("image/",),
@@ -38,37 +48,102 @@ Keep: TypeAlias = Callable[[ir.Media], bool]
 
 
 class Bounds(NamedTuple):
-    """What one request may have fetched.
+    """What may be fetched.
 
-    addresses: how many, each as often as it is named; at_once: how many at the same time; each, together:
-    bytes, decompressed; seconds: for all of them.
+    Of one request: addresses: how many, each as often as it is named; at_once: how many at the same time;
+    each, together: bytes, decompressed; seconds: for all of them, None = no limit.
+    Of all requests: reads: how many addresses at the same time, a quarter of it for one client; wait: seconds
+    that one waits for its turn; space: bytes held until their exchanges end, half of it for one client.
     """
 
     addresses: int = 20
     at_once: int = 5
     each: int = 20 * 1024 * 1024
     together: int = 64 * 1024 * 1024
-    seconds: float = 30.0
+    seconds: float | None = 30.0
+    reads: int = 64
+    wait: float | None = 10.0
+    space: int = 256_000_000
 
 
 DEFAULT_BOUNDS = Bounds()
 
 
-class Fetcher:
-    """The guarded session of one gateway. allow: hosts and networks that the operator opened to requests."""
+class Room:
+    """The bytes that all exchanges hold of what was fetched for them."""
 
-    def __init__(self, allow: tuple[str, ...] = (), bounds: Bounds = DEFAULT_BOUNDS) -> None:
-        self._guard = GuardedResolver(allow)
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.held = 0
+        self.by_client: dict[str, int] = {}
+
+
+class Claim:
+    """What one exchange holds of the room. Closed when the exchange has ended."""
+
+    __slots__ = ("_room", "client", "held")
+
+    def __init__(self, room: Room, client: str) -> None:
+        self._room = room
+        self.client = client
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Hold more bytes. Raises RequestFailed (`fetch_busy`), but not while nobody else holds any."""
+        room = self._room
+        theirs = room.by_client.get(self.client, 0)
+        crowded = room.held + size > room.size and room.held > self.held
+        if crowded or (theirs + size > room.size // 2 and theirs > self.held):
+            raise _busy("what requests have fetched takes all the room there is for that")
+        self.held += size
+        room.held += size
+        room.by_client[self.client] = theirs + size
+
+    def close(self) -> None:
+        """Give all of it back. It may be used again."""
+        room, held = self._room, self.held
+        if not held:
+            return
+        self.held = 0
+        room.held -= held
+        room.by_client[self.client] -= held
+        if not room.by_client[self.client]:
+            del room.by_client[self.client]
+
+
+class Fetcher:
+    """The guarded session of one gateway.
+
+    allow: hosts and networks that the operator opened to requests. resolver: who looks their names up.
+    """
+
+    def __init__(
+        self,
+        allow: tuple[str, ...] = (),
+        bounds: Bounds = DEFAULT_BOUNDS,
+        resolver: Resolver | None = None,
+    ) -> None:
+        self._guard = GuardedResolver(allow, resolver)
         self._bounds = bounds
+        self._room = Room(bounds.space)
+        self._reads = Shares(bounds.reads, max(1, bounds.reads // 4))
         self._session: aiohttp.ClientSession | None = None
 
-    async def inline(self, request: ir.Request, keep: Keep | None = None) -> ir.Request:
+    def claim(self, client: str) -> Claim:
+        """What an exchange of this client holds of the room for fetched bytes: nothing yet."""
+        return Claim(self._room, client)
+
+    async def inline(
+        self, request: ir.Request, keep: Keep | None = None, claim: Claim | None = None
+    ) -> ir.Request:
         """The request with all media that are named by URL replaced by their bytes.
 
-        keep: which of them stay as they are; None = none does. Raises RequestFailed with the caller's fault,
-        whose param is the part's place in IR terms: no http(s) address, user information in it, no public
-        address, another status than 200, too large, too many redirects, bytes of another kind than the
-        part's. Without a place: too many addresses, too much together, no answer in time.
+        keep: which of them stay as they are; None = none does. claim: holds the bytes, None = they are not
+        counted any more once they are here. Raises RequestFailed with the caller's fault, whose param is the
+        part's place in IR terms: no http(s) address, user information in it, no public address, another
+        status than 200, too large, too many redirects, bytes of another kind than the part's. Without a
+        place: too many addresses, too much together, no answer in time. With the gateway's fault: too much
+        is fetched for others.
         """
         named = [
             found
@@ -77,7 +152,7 @@ class Fetcher:
         ]
         if not named:
             return request
-        found = iter(await self._all(named))
+        found = iter(await self.read(named, claim))
         return msgspec.structs.replace(
             request,
             messages=tuple(
@@ -86,11 +161,19 @@ class Fetcher:
             ),
         )
 
-    async def read(self, named: Sequence[tuple[ir.Media, str]]) -> list[ir.Media]:
+    async def read(self, named: Sequence[tuple[ir.Media, str]], claim: Claim | None = None) -> list[ir.Media]:
         """Media, each with its place, with their bytes, in the same order. Raises as `inline` does."""
-        return await self._all(named)
+        if claim is not None:
+            return await self._all(named, claim)
+        claim = self.claim("")
+        try:
+            return await self._all(named, claim)
+        finally:
+            claim.close()
 
-    async def try_read(self, named: Sequence[tuple[ir.Media, str]]) -> list[ir.Media]:
+    async def try_read(
+        self, named: Sequence[tuple[ir.Media, str]], claim: Claim | None = None
+    ) -> list[ir.Media]:
         """The same; what cannot be read in bounds stays as it is."""
         read = [media for media, _ in named]
 
@@ -100,11 +183,16 @@ class Fetcher:
                     read[index] = await self._inlined(media, budget)
 
         bounds = self._bounds
-        gate, budget = asyncio.Semaphore(bounds.at_once), _Budget(bounds)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
-                for index, media in enumerate(read[: bounds.addresses]):
-                    group.create_task(attempt(index, media))
+        held = claim or self.claim("")
+        gate, budget = asyncio.Semaphore(bounds.at_once), _Budget(bounds, held)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:
+                    for index, media in enumerate(read[: bounds.addresses]):
+                        group.create_task(attempt(index, media))
+        finally:
+            if claim is None:
+                held.close()
         return read
 
     async def close(self) -> None:
@@ -112,20 +200,22 @@ class Fetcher:
         if self._session is not None:
             await self._session.close()
 
-    async def _all(self, named: Sequence[tuple[ir.Media, str]]) -> list[ir.Media]:
+    async def _all(self, named: Sequence[tuple[ir.Media, str]], claim: Claim) -> list[ir.Media]:
         bounds = self._bounds
         if len(named) > bounds.addresses:
             raise _refused(
                 f"The request names {len(named)} addresses; at most {bounds.addresses} can be read."
             )
         gate = asyncio.Semaphore(bounds.at_once)
-        budget = _Budget(bounds)
+        budget = _Budget(bounds, claim)
 
         async def one(media: ir.Media, place: str) -> ir.Media:
             async with gate:
                 try:
                     return await self._inlined(media, budget)
                 except RequestFailed as failed:
+                    if failed.fault.blame != "client":
+                        raise
                     raise RequestFailed(msgspec.structs.replace(failed.fault, param=place)) from failed
 
         try:
@@ -138,18 +228,32 @@ class Fetcher:
         return [task.result() for task in tasks]
 
     async def _inlined(self, media: ir.Media, budget: _Budget) -> ir.Media:
+        client = budget.client
+        CLIENT.set(client)  # of the task that reads this one address
+        await self._turn(client)
         try:
             data, kind = await self._hops(URL(media.url or ""), budget)
+        except Unresolved as error:
+            raise _unresolved(error) from error
         except (aiohttp.ClientError, EgressRefused, ValueError, OSError) as error:
             cause: Any = error if isinstance(error, EgressRefused) else error.__cause__
             if isinstance(cause, EgressRefused):
                 raise _unfetched("is not a public address") from None
             raise _unfetched("could not be read") from error
-        told = _type(media, data, kind)
+        finally:
+            self._reads.give_back(client)
+        told = _type(media, bytes(data[:_BEGINNING]), kind)
         encoded = base64.b64encode(data).decode()
         return msgspec.structs.replace(media, url=None, data=encoded, mime=media.mime or told)
 
-    async def _hops(self, url: URL, budget: _Budget) -> tuple[bytes, str | None]:
+    async def _turn(self, client: str) -> None:
+        try:
+            async with asyncio.timeout(self._bounds.wait):
+                await self._reads.take(client)
+        except TimeoutError:
+            raise _busy("too many addresses are being read at once") from None
+
+    async def _hops(self, url: URL, budget: _Budget) -> tuple[bytearray, str | None]:
         session = self._open()
         for _ in range(_HOPS + 1):
             self._permit(url)
@@ -162,7 +266,7 @@ class Fetcher:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(resolver=self._guard, use_dns_cache=False, limit=20)
+            connector = Connector(resolver=self._guard, use_dns_cache=False, limit=0)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -187,13 +291,15 @@ class Fetcher:
 
 
 class _Budget:
-    """The bytes that one request may still have fetched."""
+    """The bytes that one request may still have fetched. claim: holds those that came."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, claim: Claim) -> None:
         self._bounds = bounds
+        self._claim = claim
         self._left = bounds.together
+        self.client = claim.client
 
-    async def read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def read(self, response: aiohttp.ClientResponse) -> bytearray:
         if response.status != 200:
             raise _unfetched(f"answered with status {response.status}")
         data = bytearray()
@@ -206,11 +312,14 @@ class _Budget:
                 raise _refused(
                     f"The addresses in the request hold more than {self._bounds.together} bytes together."
                 )
-        return bytes(data)
+            self._claim.take(len(chunk))
+        return data
 
 
 def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
-    """The type of what came, None where nothing tells it. A picture's bytes know better than its server."""
+    """The type of what begins like this, None where nothing tells it. A picture's bytes know better than its
+    server.
+    """
     stated: str | None = (header or "").partition(";")[0].strip().lower()
     if stated in _SAYS_NOTHING:
         stated = None
@@ -275,3 +384,25 @@ def _unfetched(what: str) -> RequestFailed:
 
 def _refused(message: str) -> RequestFailed:
     return RequestFailed(ir.Fault("invalid_request", message, code="invalid_image_url"))
+
+
+def _unresolved(error: Unresolved) -> RequestFailed:
+    if error.busy:
+        return _busy("too many names are being looked up at once")
+    fault = ir.Fault(
+        "invalid_request",
+        "An address in the request names a host that no name server told the address of in time.",
+        code="name_resolution_timeout",
+    )
+    return RequestFailed(fault)
+
+
+def _busy(why: str) -> RequestFailed:
+    fault = ir.Fault(
+        "overloaded",
+        f"The gateway cannot read the addresses in the request now: {why}.",
+        code="fetch_busy",
+        retry_after=_RETRY,
+        blame="gateway",
+    )
+    return RequestFailed(fault)

@@ -65,6 +65,13 @@ class Flight:
 
     async def run(self) -> None:
         """Carry out the machine's commands until an answer is delivered. Raises RequestFailed at the end."""
+        try:
+            await self._fly()
+        finally:
+            if self._work.fetched is not None:
+                self._work.fetched.close()
+
+    async def _fly(self) -> None:
         round_ = self._round
         commands = round_.on(_BEGIN, self._now())
         while commands:

@@ -32,7 +32,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
 from dragoman.fetch import Fetcher
 from dragoman.routing.apis import lesson_of
-from dragoman.translating import fetch_media
+from dragoman.translating import claim_of, fetch_media
 from dragoman.transport import Answer
 from dragoman.upstreams.upstream import Call, Upstream, performer
 from dragoman.upstreams.wire import WireUpstream, streams, unreadable
@@ -228,7 +228,8 @@ class Operating:
         if codec.reads is None or not (reading := codec.reads(job)).media:
             return job
         try:
-            return reading.fill(await self._fetcher.read(reading.media))
+            claim = claim_of(self._work, self._fetcher)
+            return reading.fill(await self._fetcher.read(reading.media, claim))
         except RequestFailed as failed:
             raise RequestFailed(self._work.located(failed.fault)) from failed
 
@@ -254,7 +255,8 @@ class Operating:
         work = self._work
         if work.codec.fetches is None or not (reading := work.codec.fetches(response, work.job)).media:
             return response
-        fetched: Outcome = reading.fill(await self._fetcher.try_read(reading.media))
+        claim = claim_of(work, self._fetcher)
+        fetched: Outcome = reading.fill(await self._fetcher.try_read(reading.media, claim))
         return fetched
 
     def _encoded(self, upstream: WireUpstream, part: Any, start: int) -> WireRequest:

@@ -21,7 +21,7 @@ from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.shorten import shortened
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
-from dragoman.fetch import Fetcher
+from dragoman.fetch import Claim, Fetcher
 from dragoman.runtime import Runtime
 from dragoman.sealing import Gathered, Keeper, Sealing
 from dragoman.state.recall import Scope
@@ -202,9 +202,16 @@ async def fetch_media(work: Work, upstream: Upstream, fetcher: Fetcher) -> None:
     if reads is None and upstream.quirks.media_urls:
         return
     try:
-        work.request = await fetcher.inline(work.request, reads)
+        work.request = await fetcher.inline(work.request, reads, claim_of(work, fetcher))
     except RequestFailed as failed:
         raise RequestFailed(work.located(failed.fault)) from failed
+
+
+def claim_of(work: Work, fetcher: Fetcher) -> Claim:
+    """What the exchange holds of the room for fetched media. Whoever runs its attempts closes it."""
+    if work.fetched is None:
+        work.fetched = fetcher.claim(work.exchange.client or "")
+    return work.fetched
 
 
 def client_steps(work: Work, now: Callable[[], float], emulation: Emulation | None = None) -> Sequence[Step]:

@@ -24,7 +24,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman import ir
-from dragoman.connections import Connector
+from dragoman.connections import Connector, is_head_too_large
 from dragoman.deadlines import Deadline, Deadlines, Unlimited
 from dragoman.errors import RequestFailed
 from dragoman.routing.outcome import POOL_EXHAUSTED
@@ -32,7 +32,7 @@ from dragoman.routing.route import Timers
 from dragoman.wire.multipart import Pieces
 
 LARGEST_ANSWER = 128_000_000
-"""Bytes of one answer that is read whole. 2,048 vectors of 1,536 numbers, as OpenAI writes them, are 97 MB."""
+"""Bytes of one answer that is read whole. 2,048 vectors of 1,536 numbers are 97 MB as OpenAI writes them."""
 _LARGEST_REFUSAL = 256 * 1024
 """Bytes that are read of an error answer. Its status and its first words tell what matters."""
 TOO_LARGE = "answer_too_large"
@@ -46,7 +46,7 @@ _POOL_RETRY = 5.0
 """Seconds after which a client may ask again when all connections are taken."""
 
 Reached = Callable[[str, str], None]
-"""Told of a bound that was reached where no exchange ends by it: the bound's name, and a detail for the log."""
+"""Told of a bound that was reached where no exchange ends by it: its name, and a detail for the log."""
 
 
 def untold(bound: str, detail: str) -> None:
@@ -194,6 +194,7 @@ class Answer:
         name: str,
         timers: Timers,
         deadlines: Deadlines,
+        *,
         largest: int,
         upload: _Upload | _Stream | None = None,
     ) -> None:
@@ -372,21 +373,16 @@ class Transport:
             limits = aiohttp.ClientTimeout(total=None, sock_connect=timers.connect)
             self._limits[timers.connect] = limits
         upload: _Upload | _Stream | None = None
+        payload: bytes | _Upload | _Stream | None
         try:
             with self._deadlines.within(timers.first_byte) as deadline:
                 if isinstance(body, Pieces):
-                    upload = _Upload(body, deadline, timers.first_byte)
+                    payload = upload = _Upload(body, deadline, timers.first_byte)
                 elif isinstance(body, Flow):
-                    upload = _Stream(body, deadline, timers.first_byte)
-                try:
-                    response = await self._request(method, url, headers, upload or body, limits)
-                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                    if isinstance(error, aiohttp.ClientConnectorError):
-                        raise
-                    self._connector.drop_idle()  # which may be as dead
-                    if method not in _IDEMPOTENT or isinstance(upload, _Stream):
-                        raise
-                    response = await self._request(method, url, headers, upload or body, limits)
+                    payload = upload = _Stream(body, deadline, timers.first_byte)
+                else:
+                    payload = body
+                response = await self._request(method, url, headers, payload, limits)
         except aiohttp.ConnectionTimeoutError:
             raise failed(
                 "timeout", f"No connection to {name} within {timers.connect:g} s.", "connect_timeout"
@@ -409,7 +405,7 @@ class Transport:
             raise failed(
                 "upstream", f"{name} answers with a redirect; correct its base_url.", "upstream_redirected"
             )
-        return Answer(response, name, timers, self._deadlines, self._max_answer, upload)
+        return Answer(response, name, timers, self._deadlines, largest=self._max_answer, upload=upload)
 
     async def _request(
         self,
@@ -419,15 +415,27 @@ class Transport:
         body: bytes | _Upload | _Stream | None,
         limits: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
-        return await self._session.request(
-            method,
-            url,
-            data=body,
-            headers=headers,
-            allow_redirects=False,
-            timeout=limits,
-            proxy=self._proxy,
-        )
+        async def ask() -> aiohttp.ClientResponse:
+            return await self._session.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=limits,
+                proxy=self._proxy,
+            )
+
+        try:
+            return await ask()
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            # A connection that was kept may have died unnoticed; the others may be as dead.
+            self._connector.drop_idle()
+            if method not in _IDEMPOTENT or isinstance(body, _Stream):
+                raise
+        return await ask()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -439,6 +447,8 @@ def _idle(name: str, timers: Timers) -> RequestFailed:
 
 
 def _broken(name: str, error: Exception) -> RequestFailed:
+    if is_head_too_large(error):
+        return failed("upstream", f"{name} sent too large a head.", "answer_head_too_large")
     return failed("upstream", f"The connection to {name} broke: {reason(error)}", "connection_broken")
 
 

@@ -28,6 +28,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.table import READINGS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
+from dragoman.fetch import Claim
 from dragoman.routing.route import Deployment, Route, Strict, deep_merge
 from dragoman.upstreams.upstream import Call, Upstream
 from dragoman.upstreams.wire import WireUpstream
@@ -135,6 +136,7 @@ class Work:
         "ending",
         "exchange",
         "face",
+        "fetched",
         "form",
         "head",
         "inbound",
@@ -171,6 +173,8 @@ class Work:
         self.deployment: Deployment
         """The one that the running attempt calls."""
         self.strict: Strict = False
+        self.fetched: Claim | None = None
+        """What the exchange holds of the room for media that were named by URL, None = none was."""
         self.form: Form | None = None
         """What the answer is held to, None = it is not checked."""
         self.changed = False

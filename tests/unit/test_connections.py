@@ -1,4 +1,4 @@
-"""Connections are used again only after a clean exchange: nothing left on one is an answer to the next request."""
+"""Connections are used again only after a clean exchange: nothing left over answers the next request."""
 
 from __future__ import annotations
 
@@ -187,7 +187,9 @@ async def test_reading_again_survives_dead_connections(transport: Transport) -> 
         assert await ask(transport, made.url, "GET") == "mine 5"
 
 
-async def test_writing_is_not_sent_twice_and_the_next_call_gets_a_new_connection(transport: Transport) -> None:
+async def test_writing_is_not_sent_twice_and_the_next_call_gets_a_new_connection(
+    transport: Transport,
+) -> None:
     async with provider(dead) as made:
         await asyncio.gather(*(ask(transport, made.url) for _ in range(5)))
         asked = len(made.asked)

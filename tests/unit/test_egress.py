@@ -40,6 +40,20 @@ from dragoman.egress import EgressRefused, GuardedResolver, ends_in_a_number, is
         "fec0::1",
         "ff02::1",
         "2001:db8::1",
+        "168.63.129.16",  # Azure's platform
+        "::ffff:168.63.129.16",
+        "64:ff9b::a83f:8110",
+        "2002:a83f:8110::1",
+        "100.100.100.200",  # Alibaba's metadata
+        "192.0.0.192",  # Oracle's
+        "fd00:ec2::254",  # Amazon's
+        "fd20:ce::254",  # Google's
+        "::ffff:0:7f00:1",  # translated by the host itself (RFC 7915)
+        "2a01:4f8::5efe:a00:1",  # ISATAP that hides 10.0.0.1
+        "2a01:4f8::200:5efe:a00:1",
+        "3fff::1",
+        "4000::1",
+        "5f00::1",
     ],
 )
 def test_no_address_of_our_own_network_is_public(address: str) -> None:
@@ -47,7 +61,8 @@ def test_no_address_of_our_own_network_is_public(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "2002:808:808::"]
+    "address",
+    ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "2002:808:808::", "168.63.129.17"],
 )
 def test_global_unicast_is_public(address: str) -> None:
     assert is_public(address)

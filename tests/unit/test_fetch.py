@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 import tracemalloc
 import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -16,7 +17,8 @@ from aiohttp.test_utils import TestServer
 
 from dragoman import ir
 from dragoman.errors import RequestFailed
-from dragoman.fetch import DEFAULT_BOUNDS, Bounds, Fetcher
+from dragoman.fetch import DEFAULT_BOUNDS, Bounds, Claim, Fetcher
+from dragoman.resolver import Resolver
 
 PIXEL = b"\x89PNG"
 FILES = {
@@ -397,3 +399,69 @@ async def test_media_that_are_named_by_their_places() -> None:
         with pytest.raises(RequestFailed) as caught:
             await fetcher.read([*named, (ir.Media("image", url=f"{url}/status/404"), "images[7]")])
     assert caught.value.fault.param == "images[7]"
+
+
+async def refusal(fetcher: Fetcher, address: str, claim: Claim | None = None) -> ir.Fault:
+    with pytest.raises(RequestFailed) as caught:
+        await fetcher.inline(asking(address), None, claim)
+    return caught.value.fault
+
+
+async def test_bytes_are_held_until_their_exchanges_have_ended() -> None:
+    bounds = Bounds(space=10_000)
+    async with serving(bounds=bounds) as (_, site, fetcher):
+        first, second, other = (fetcher.claim(client) for client in ("a", "a", "b"))
+        await fetcher.inline(asking(f"{site}/bytes/4000"), None, first)
+        fault = await refusal(fetcher, f"{site}/bytes/4000", second)  # a client has half of the room
+        assert (fault.kind, fault.code, fault.blame) == ("overloaded", "fetch_busy", "gateway")
+        assert fault.retry_after is not None
+        assert fault.param is None
+        await fetcher.inline(asking(f"{site}/bytes/4000"), None, other)
+        second.close()
+        first.close()
+        await fetcher.inline(asking(f"{site}/bytes/4000"), None, second)
+        crowded = await refusal(fetcher, f"{site}/bytes/4000", fetcher.claim("c"))
+        assert crowded.code == "fetch_busy"
+        for claim in (first, second, other):
+            claim.close()
+            claim.close()
+
+
+async def test_one_request_alone_always_has_its_room() -> None:
+    async with serving(bounds=Bounds(space=10)) as (_, site, fetcher):
+        claim = fetcher.claim("a")
+        await fetcher.inline(asking(f"{site}/bytes/4000", f"{site}/bytes/4000"), None, claim)
+        assert claim.held == 8000
+        assert (await refusal(fetcher, f"{site}/pixel", fetcher.claim("b"))).code == "fetch_busy"
+        claim.close()
+        await fetcher.inline(asking(f"{site}/pixel"))
+        await fetcher.inline(asking(f"{site}/pixel"))  # nothing is held where nobody says how long
+
+
+async def test_a_client_with_slow_servers_holds_up_itself_alone() -> None:
+    async with serving(bounds=Bounds(reads=4, wait=0.1)) as (site, url, fetcher):
+        slow = asyncio.ensure_future(fetcher.inline(asking(f"{url}/slow/30"), None, fetcher.claim("a")))
+        while not site.asked:
+            await asyncio.sleep(0.01)
+        fault = await refusal(fetcher, f"{url}/pixel", fetcher.claim("a"))
+        assert (fault.code, fault.blame) == ("fetch_busy", "gateway")
+        await fetcher.inline(asking(f"{url}/pixel"), None, fetcher.claim("b"))
+        slow.cancel()
+        await asyncio.gather(slow, return_exceptions=True)
+        await fetcher.inline(asking(f"{url}/pixel"), None, fetcher.claim("a"))
+
+
+@pytest.mark.parametrize(
+    ("threads", "kind", "code"),
+    [(4, "invalid_request", "name_resolution_timeout"), (1, "overloaded", "fetch_busy")],
+)
+async def test_names_that_are_not_looked_up_in_time(threads: int, kind: str, code: str) -> None:
+    silent = threading.Event()
+    resolver = Resolver(threads, 0.2, lambda *_: [] if silent.wait(30) else [])
+    fetcher = Fetcher((), DEFAULT_BOUNDS, resolver)
+    if threads == 1:
+        await refusal(fetcher, "http://slow.example/")
+    fault = await refusal(fetcher, "http://slow.example/")
+    silent.set()
+    assert (fault.kind, fault.code) == (kind, code)
+    await fetcher.close()

@@ -1,4 +1,4 @@
-"""What a provider may make the gateway hold: answers, refusals, heads, and how long its pool is waited for."""
+"""What a provider may make the gateway hold: answers, refusals, heads. How long its pool is waited for."""
 
 from __future__ import annotations
 
@@ -56,13 +56,17 @@ def bomb(wbits: int, size: int = 200 * MB) -> bytes:
     return b"".join(packer.compress(bytes(MB)) for _ in range(size // MB)) + packer.flush()
 
 
-async def fault_of(transport: Transport, url: URL, *, refusal: bool = False) -> RequestFailed:
+async def read(transport: Transport, url: URL) -> bytes:
+    answer = await transport.send("POST", url, HEADERS, b"{}", QUICK)
+    try:
+        return await answer.read()
+    finally:
+        answer.close()
+
+
+async def fault_of(transport: Transport, url: URL) -> RequestFailed:
     with pytest.raises(RequestFailed) as caught:
-        answer = await transport.send("POST", url, HEADERS, b"{}", QUICK)
-        try:
-            await (answer.read_refusal() if refusal else answer.read())
-        finally:
-            answer.close()
+        await read(transport, url)
     return caught.value
 
 
@@ -182,7 +186,9 @@ async def test_a_call_that_fails_gives_its_connection_back(full: Callable[[float
     await transport.close()
 
 
-async def test_who_waits_gets_the_connection_when_it_is_free(full: Callable[[float | None], Transport]) -> None:
+async def test_who_waits_gets_the_connection_when_it_is_free(
+    full: Callable[[float | None], Transport],
+) -> None:
     transport = full(None)
     async with provider(head(content_length="2"), b"ok") as url:
         first = await transport.send("POST", url, HEADERS, b"{}", QUICK)

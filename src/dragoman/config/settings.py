@@ -12,23 +12,13 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from dragoman.config.about import about
+from dragoman.config.egress import Egress
 from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
+from dragoman.config.section import Section
 from dragoman.providers.auth import Scheme
 from dragoman.providers.catalog import DialectName
 from dragoman.providers.resources import Resource
 from dragoman.secret import Secret
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A group of settings.
-
-    shorthand: the setting that a single value stands for (`gpt-4o: openai/gpt-5` is `{route: …}`).
-    rest: the setting that collects entries under names of the operator's choice.
-    """
-
-    shorthand: ClassVar[str | None] = None
-    rest: ClassVar[str | None] = None
-
 
 Strict: TypeAlias = bool | Literal["all"]
 Json: TypeAlias = dict[str, Any]
@@ -565,18 +555,6 @@ class Retries(Section, frozen=True):
     backoff_max: Annotated[
         Duration, about("The longest wait; a Retry-After beyond it ends the attempts.")
     ] = Duration(8)
-
-
-class Egress(Section, frozen=True):
-    """Where requests may make Dragoman connect to."""
-
-    allow: Annotated[
-        tuple[str, ...],
-        about(
-            "Hosts, addresses and networks (`10.0.0.0/8`) that a request may name although they are not "
-            "public, for images to fetch. Providers of the configuration are always allowed."
-        ),
-    ] = ()
 
 
 class Seals(Section, frozen=True):

@@ -22,8 +22,11 @@ _QUIET_SECONDS = 10.0
 
 BOUNDS: Final = frozenset(
     {
+        "answer_head_too_large",
         "answer_too_large",
+        "fetch_busy",
         "insufficient_storage",
+        "name_resolution_timeout",
         "pool_exhausted",
         "request_timeout",
         "request_too_large",

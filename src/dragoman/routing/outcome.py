@@ -11,7 +11,6 @@ from enum import Enum
 
 from dragoman import ir
 
-
 POOL_EXHAUSTED = "pool_exhausted"
 """The code of a request that waited in vain for one of the gateway's own connections to a provider."""
 
