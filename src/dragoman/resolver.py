@@ -1,9 +1,9 @@
 """Addresses of the hosts that requests name, looked up in threads of their own.
 
 The system's look-up blocks a thread for as long as a name server keeps silent, and whoever owns a name
-decides that. uvloop has four threads for the look-ups of the whole process, asyncio shares its own with everything
-else: a request with four such names would stop the look-ups of all configured providers. Here the threads are
-bounded, a client has a quarter of them, and nobody waits for one longer than a set time.
+decides that. uvloop has four threads for the look-ups of the whole process, asyncio shares its own with
+everything else: a request with four such names would stop the look-ups of all configured providers. Here the
+threads are bounded, a client has a quarter of them, and nobody waits for one longer than a set time.
 """
 
 from __future__ import annotations

@@ -36,12 +36,14 @@ class Site:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.came = asyncio.Event()
         self.headers: list[str] = []
         self.open = 0
         self.peak = 0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path)
+        self.came.set()
         self.headers.extend(request.headers)
         kind, _, argument = request.path.strip("/").partition("/")
         answers: dict[str, Callable[[str], Awaitable[web.StreamResponse]]] = {
@@ -441,8 +443,7 @@ async def test_one_request_alone_always_has_its_room() -> None:
 async def test_a_client_with_slow_servers_holds_up_itself_alone() -> None:
     async with serving(bounds=Bounds(reads=4, wait=0.1)) as (site, url, fetcher):
         slow = asyncio.ensure_future(fetcher.inline(asking(f"{url}/slow/30"), None, fetcher.claim("a")))
-        while not site.asked:
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(site.came.wait(), 10)
         fault = await refusal(fetcher, f"{url}/pixel", fetcher.claim("a"))
         assert (fault.code, fault.blame) == ("fetch_busy", "gateway")
         await fetcher.inline(asking(f"{url}/pixel"), None, fetcher.claim("b"))
@@ -457,7 +458,12 @@ async def test_a_client_with_slow_servers_holds_up_itself_alone() -> None:
 )
 async def test_names_that_are_not_looked_up_in_time(threads: int, kind: str, code: str) -> None:
     silent = threading.Event()
-    resolver = Resolver(threads, 0.2, lambda *_: [] if silent.wait(30) else [])
+
+    def lookup(*_: Any) -> list[tuple[Any, ...]]:
+        silent.wait(30)
+        return []
+
+    resolver = Resolver(threads, 0.2, lookup)
     fetcher = Fetcher((), DEFAULT_BOUNDS, resolver)
     if threads == 1:
         await refusal(fetcher, "http://slow.example/")

@@ -42,15 +42,17 @@ async def asking(resolver: Resolver, client: str, host: str) -> Any:
 
 
 async def settled(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.01)
+    for _ in range(1000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came to that")
 
 
 async def test_the_addresses_of_a_name_are_those_that_the_system_knows() -> None:
     found = await Resolver().resolve("localhost", 80)
     assert {entry["host"] for entry in found} <= {"127.0.0.1", "::1"}
-    with pytest.raises(OSError, match=".+"):
+    with pytest.raises(OSError, match=r".+"):
         await Resolver().resolve("no-such-host.invalid", 80)
 
 
