@@ -139,7 +139,10 @@ def _detail(value: Any) -> str:
     return f"{place}: {said}" if place else said
 
 
-_TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_TAGS = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^>]*+(?:>|\Z)", re.DOTALL | re.IGNORECASE)
+"""An element without an end goes up to the end of the text: otherwise each beginning of one would look through
+all that follows.
+"""
 
 
 def _text(text: str, fallback: str, limit: int = _MAX_MESSAGE) -> str:
@@ -152,24 +155,47 @@ def _text(text: str, fallback: str, limit: int = _MAX_MESSAGE) -> str:
     return text or fallback
 
 
-_CREDENTIAL = re.compile(
-    r"""
-    \b(?:sk-|sk_|pk_|gsk_|xai-|dgm_|pplx-|hf_|r8_|ya29\.)(?=[\w.*-]*[\d*])[\w.*-]{6,}   # a known prefix
-    | \bAIza[\w-]{20,}
-    | (?<=\bBearer\ )[\w.~+/*-]{8,}=*
-    | \b(?:AKIA|ASIA)[A-Z0-9]{12,}
-    | \beyJ[\w-]{10,}\.[\w-]+(?:\.[\w-]*)?                                         # a signed token
-    | \b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{32,}\b                           # long and random
-    | \borg-[A-Za-z0-9]{8,}\b
+_AFTER = r"""
+    (?<=\bBearer\ )[\w.~+/*-]{8,}=*
     | (?<=\borg:\ )[0-9a-f-]{36}
-    """,
-    re.VERBOSE,
-)
+    """
+_PREFIXED = r"\b(?:sk-|sk_|pk_|gsk_|xai-|dgm_|pplx-|hf_|r8_|ya29\.)(?P<rest>[\w.*-]{6,}+)"
+"""A credential only with a digit or a star in its rest."""
+_TOKEN = r"\b(?P<token>eyJ[\w-]{10,}+)(?P<claims>\.[\w-]+(?:\.[\w-]*+)?)?"
+"""A signed token, if claims follow its first part. Neither pattern looks ahead for what makes it a credential:
+in a text that is none it would do so again at each place.
+"""
+_PLAIN = r"""
+    \bAIza[\w-]{20,}
+    | \b(?:AKIA|ASIA)[A-Z0-9]{12,}
+    | \b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{32,}\b  # long and random
+    | \borg-[A-Za-z0-9]{8,}\b
+    """
+_CREDENTIAL = re.compile(f"{_AFTER}|{_PREFIXED}|{_TOKEN}|{_PLAIN}", re.VERBOSE)
+_IN_TOKEN = re.compile(f"{_PREFIXED}|{_PLAIN}", re.VERBOSE)
+_IN_PREFIXED = re.compile(_PLAIN, re.VERBOSE)
+_TELLING = re.compile(r"[\d*]")
 
 
 def redact(text: str) -> str:
-    """The text without anything that looks like a credential or an account's id."""
-    return _CREDENTIAL.sub("[redacted]", text)
+    """The text without anything that looks like a credential or an account's id.
+
+    The time for it is in proportion to the text: providers, and the clients whom they quote, word it.
+    """
+    return _CREDENTIAL.sub(_redacted, text)
+
+
+def _redacted(found: re.Match[str]) -> str:
+    if found["token"] is not None and found["claims"] is None:
+        return _IN_TOKEN.sub(_redacted_prefixed, found[0])
+    return _redacted_prefixed(found)
+
+
+def _redacted_prefixed(found: re.Match[str]) -> str:
+    rest = found["rest"]
+    if rest is not None and not _TELLING.search(rest):
+        return _IN_PREFIXED.sub("[redacted]", found[0])
+    return "[redacted]"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
