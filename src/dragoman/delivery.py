@@ -27,6 +27,9 @@ _SAYS_MORE = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
 """What nearly all events of a stream are."""
 _SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
 
+MOST_HELD = 256 * 1024
+"""Bytes of a stream that are held until its first content. With more than that it is committed to."""
+
 
 class Delivery:
     """What the client of one exchange gets. All its attempts share it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dragoman.delivery import Delivery
+from dragoman.delivery import MOST_HELD, Delivery
 from dragoman.dialects.dialect import Reply, StreamRelay, TellsFailure
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
@@ -17,6 +17,7 @@ from dragoman.translating import client_steps
 from dragoman.transport import Answer
 from dragoman.upstreams.upstream import Call
 from dragoman.upstreams.wire import SPLITTERS, WireUpstream, streams, unreadable
+from dragoman.wire.json import refuse_flood
 from dragoman.work import Work
 
 
@@ -70,6 +71,7 @@ class Relaying:
             call.watch.stop()
             record.first = self._now()
             try:
+                refuse_flood(raw)
                 data, usage = face.relay.response(raw, reply)
             except WireError as error:
                 raise unreadable(upstream.name, error) from error
@@ -99,7 +101,8 @@ class Relaying:
                     held += data
                     data = b""
                     # Content counts although an error came in the same read: reads are no boundaries.
-                    if relay.content or (broken is None and (relay.done or not chunk)):
+                    full = len(held) > MOST_HELD
+                    if relay.content or (broken is None and (full or relay.done or not chunk)):
                         await delivery.begin(self._call, self._record, passed)
                         data = held
                 if broken is not None:

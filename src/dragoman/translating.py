@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from dragoman import ir
-from dragoman.delivery import Delivery
+from dragoman.delivery import MOST_HELD, Delivery
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.estimate import EstimateUsage
 from dragoman.dialects.identify import Identify
@@ -167,7 +167,7 @@ class Translating:
                 if not delivery.committed:
                     held += data
                     data = b""
-                    if speaks:
+                    if speaks or len(held) > MOST_HELD:
                         await delivery.begin(call, self._record, ())
                         data = held
                 if fault is not None:

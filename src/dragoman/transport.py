@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -184,7 +184,8 @@ class Answer:
     """
 
     __slots__ = (
-        *("_deadlines", "_largest", "_name", "_response", "_slots", "_timers", "_upload", "_watch"),
+        *("_deadlines", "_largest", "_name", "_response", "_size", "_slots", "_timers", "_upload"),
+        "_watch",
         *("headers", "status"),
     )
 
@@ -200,6 +201,7 @@ class Answer:
     ) -> None:
         self._response = response
         self._largest = largest
+        self._size = 0  # bytes that `part` has given
         self._upload = upload
         self._slots: Slots | None = None
         self._name = name
@@ -215,18 +217,22 @@ class Answer:
         What counts is the body as it is after decompression, which aiohttp does in pieces of 256 KiB.
         """
         content = self._response.content
-        data = await self.chunk()
-        if len(data) <= self._largest and (not data or content.at_eof()):
+        data = await self.part()
+        if not data or content.at_eof():
             return data
         whole = BytesIO()  # which gives its bytes away without a copy
-        size = 0
         while data:
-            size += len(data)
-            if size > self._largest:
-                raise failed("upstream", f"{self._name} sent more than {self._largest} bytes.", TOO_LARGE)
             whole.write(data)
-            data = b"" if content.at_eof() else await self.chunk()
+            data = b"" if content.at_eof() else await self.part()
         return whole.getvalue()
+
+    async def part(self) -> bytes:
+        """As `chunk`, for one that keeps what it gets: raises RequestFailed as `read` does."""
+        data = await self.chunk()
+        self._size += len(data)
+        if self._size > self._largest:
+            raise failed("upstream", f"{self._name} sent more than {self._largest} bytes.", TOO_LARGE)
+        return data
 
     async def read_refusal(self) -> bytes:
         """The body of an error answer, cut off where it gets too long to be one."""
@@ -334,7 +340,24 @@ class Transport:
         )
         self._limits: dict[float | None, aiohttp.ClientTimeout] = {}
 
-    async def send(
+    def send(
+        self,
+        method: str,
+        url: URL,
+        headers: CIMultiDict[str],
+        body: bytes | Pieces | Flow | None,
+        timers: Timers,
+    ) -> Coroutine[Any, Any, Answer]:
+        """Call a configured provider. Raises RequestFailed; the caller closes the answer.
+
+        headers: complete. aiohttp adds what is missing of accept, accept-encoding and user-agent. body: one
+        in pieces is not joined, and the first byte is waited for anew with each that the provider takes.
+        """
+        if self._slots is None:
+            return self._send(method, url, headers, body, timers)
+        return self._send_in_turn(method, url, headers, body, timers)
+
+    async def _send_in_turn(
         self,
         method: str,
         url: URL,
@@ -342,14 +365,8 @@ class Transport:
         body: bytes | Pieces | Flow | None,
         timers: Timers,
     ) -> Answer:
-        """Call a configured provider. Raises RequestFailed; the caller closes the answer.
-
-        headers: complete. aiohttp adds what is missing of accept, accept-encoding and user-agent. body: one
-        in pieces is not joined, and the first byte is waited for anew with each that the provider takes.
-        """
         slots = self._slots
-        if slots is None:
-            return await self._send(method, url, headers, body, timers)
+        assert slots is not None
         await slots.take()
         try:
             answer = await self._send(method, url, headers, body, timers)
@@ -415,27 +432,26 @@ class Transport:
         body: bytes | _Upload | _Stream | None,
         limits: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
-        async def ask() -> aiohttp.ClientResponse:
-            return await self._session.request(
-                method,
-                url,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=limits,
-                proxy=self._proxy,
-            )
-
-        try:
-            return await ask()
-        except aiohttp.ClientConnectorError:
-            raise
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            # A connection that was kept may have died unnoticed; the others may be as dead.
-            self._connector.drop_idle()
-            if method not in _IDEMPOTENT or isinstance(body, _Stream):
+        again = method in _IDEMPOTENT and not isinstance(body, _Stream)
+        while True:
+            try:
+                return await self._session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=limits,
+                    proxy=self._proxy,
+                )
+            except aiohttp.ClientConnectorError:
                 raise
-        return await ask()
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                # A connection that was kept may have died unnoticed; the others may be as dead.
+                self._connector.drop_idle()
+                if not again:
+                    raise
+                again = False
 
     async def close(self) -> None:
         """Close all connections."""

@@ -140,8 +140,8 @@ def _detail(value: Any) -> str:
 
 
 _TAGS = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^>]*+(?:>|\Z)", re.DOTALL | re.IGNORECASE)
-"""An element without an end goes up to the end of the text: otherwise each beginning of one would look through
-all that follows.
+"""An element without an end goes up to the end of the text. Otherwise each beginning of one would look
+through all that follows.
 """
 
 
@@ -161,9 +161,9 @@ _AFTER = r"""
     """
 _PREFIXED = r"\b(?:sk-|sk_|pk_|gsk_|xai-|dgm_|pplx-|hf_|r8_|ya29\.)(?P<rest>[\w.*-]{6,}+)"
 """A credential only with a digit or a star in its rest."""
-_TOKEN = r"\b(?P<token>eyJ[\w-]{10,}+)(?P<claims>\.[\w-]+(?:\.[\w-]*+)?)?"
-"""A signed token, if claims follow its first part. Neither pattern looks ahead for what makes it a credential:
-in a text that is none it would do so again at each place.
+_SIGNED = r"\b(?P<token>eyJ[\w-]{10,}+)(?P<claims>\.[\w-]+(?:\.[\w-]*+)?)?"
+"""A signed token, if claims follow its first part. Neither pattern looks ahead for what makes it a
+credential: in a text that is none it would do so again at each place.
 """
 _PLAIN = r"""
     \bAIza[\w-]{20,}
@@ -171,7 +171,7 @@ _PLAIN = r"""
     | \b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{32,}\b  # long and random
     | \borg-[A-Za-z0-9]{8,}\b
     """
-_CREDENTIAL = re.compile(f"{_AFTER}|{_PREFIXED}|{_TOKEN}|{_PLAIN}", re.VERBOSE)
+_CREDENTIAL = re.compile(f"{_AFTER}|{_PREFIXED}|{_SIGNED}|{_PLAIN}", re.VERBOSE)
 _IN_TOKEN = re.compile(f"{_PREFIXED}|{_PLAIN}", re.VERBOSE)
 _IN_PREFIXED = re.compile(_PLAIN, re.VERBOSE)
 _TELLING = re.compile(r"[\d*]")

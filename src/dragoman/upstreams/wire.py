@@ -327,7 +327,7 @@ class WireUpstream:
 
     async def collect(self, answer: Answer) -> ir.Response:
         """The whole answer of a provider that streams although it was not asked to."""
-        async with aclosing(self._events(answer, self.dialect.framing)) as batches:
+        async with aclosing(self._events(self.dialect.framing, answer.part)) as batches:
             return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
@@ -348,18 +348,20 @@ class WireUpstream:
             if framing is None:
                 events = _one(list(ir.unfold(self.decode(await answer.read()))))
             else:
-                events = self._events(answer, framing)
+                events = self._events(framing, answer.chunk)
             async with aclosing(events) as batches:
                 yield batches
         finally:
             answer.close()
 
-    async def _events(self, answer: Answer, framing: Framing) -> AsyncGenerator[Sequence[ir.Event], None]:
+    async def _events(
+        self, framing: Framing, read: Callable[[], Awaitable[bytes]]
+    ) -> AsyncGenerator[Sequence[ir.Event], None]:
         decoder = self.dialect.stream_decoder(self.quirks)
         splitter = SPLITTERS[framing]()
         batch: list[ir.Event] = []
         try:
-            while chunk := await answer.chunk():
+            while chunk := await read():
                 batch = []
                 for frame in splitter.feed(chunk):
                     batch.extend(decoder.feed(frame))

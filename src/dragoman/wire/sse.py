@@ -32,6 +32,8 @@ MAX_EVENT = 64 * 1024 * 1024
 """Bytes that one event may have: room for an image in base64. OpenAI's client sets no limit, Cohere's 1 MiB
 a line, which images exceed."""
 
+_LINE = 48
+"""Bytes that a line takes in memory beside its own. A flood of lines is as large as that of their bytes."""
 _BOM = b"\xef\xbb\xbf"
 _END = re.compile(rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r)")
 """The end of a line and a blank one."""
@@ -121,7 +123,7 @@ class SSESplitter:
     def _set_aside(self, line: bytes) -> None:
         if not line.startswith(b":"):
             self._odd.append(line)
-            self._odd_size += len(line)
+            self._odd_size += len(line) + _LINE
             self._check(self._odd_size)
 
     def _check(self, *sizes: int) -> None:

@@ -16,6 +16,7 @@ from dragoman.routing.attempts import (
     Timer,
     WakeAt,
 )
+from dragoman.routing.outcome import POOL_EXHAUSTED
 
 POLICY = Policy(retries=2, backoff=1.0, backoff_max=3.0, jitter=0.5, patience=10.0)
 
@@ -144,3 +145,29 @@ def test_nothing_is_retried_after_content() -> None:
     attempts.on(Begin(), 0.0)
     attempts.on(FirstContent(), 0.5)
     assert attempts.on(Failed(told), 1.0) == [GiveUp(told)]
+
+
+def test_connections_that_were_waited_for_in_vain_are_not_waited_for_again() -> None:
+    """Other candidates over the same connections drop out, those elsewhere are asked, nobody is retried."""
+    attempts = Attempts(("up/1", "up/2", "else/1"), POLICY, lambda: 0.0, lambda name: name.partition("/")[0])
+    crowded = ir.Fault("overloaded", "full", code=POOL_EXHAUSTED, retry_after=5.0, blame="gateway")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(crowded), 30.0) == [Start("else/1")]
+    assert attempts.on(Failed(crowded), 60.0) == [GiveUp(crowded)]
+
+
+def test_a_retry_does_not_go_back_to_connections_that_were_waited_for_in_vain() -> None:
+    attempts = Attempts(("up/1", "up/2", "else/1"), POLICY, lambda: 0.0, lambda name: name.partition("/")[0])
+    crowded = ir.Fault("overloaded", "full", code=POOL_EXHAUSTED, blame="gateway")
+    attempts.on(Begin(), 0.0)
+    assert attempts.on(Failed(fault("rate_limit", 2.0)), 0.0) == [Start("up/2")]
+    assert attempts.on(Failed(crowded), 30.0) == [Start("else/1")]
+    assert attempts.on(Failed(fault("rate_limit", 9.0)), 31.0) == [WakeAt(40.0)]
+    assert attempts.on(Timer(), 40.0) == [Start("else/1")]
+
+
+def test_a_provider_that_speaks_of_a_pool_is_busy_like_any_other() -> None:
+    attempts = round_of("a")
+    attempts.on(Begin(), 0.0)
+    theirs = ir.Fault("overloaded", "full", code=POOL_EXHAUSTED, blame="upstream")
+    assert attempts.on(Failed(theirs), 0.0) == [WakeAt(1.0)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import timeit
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -263,3 +265,15 @@ def test_a_known_key_in_other_case_is_refused() -> None:
             refuse_case_variants({"model": msgspec.Raw(b"1"), key: 2}, known)
         assert (caught.value.path, caught.value.code) == (key, "unknown_parameter")
         assert f"did you mean '{meant}'?" in caught.value.message
+
+
+@pytest.mark.parametrize("decode", [decode_object, decode_head])
+def test_a_flood_of_values_is_not_decoded(decode: Callable[[bytes], object]) -> None:
+    """Twelve megabytes, whose objects would take twenty times as much."""
+    flood = b'{"a":[' + b"{}," * 4_000_001 + b"{}]}"
+    tracemalloc.start()
+    with pytest.raises(WireError, match="more than 8000000 values"):
+        decode(flood)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * len(flood)

@@ -214,3 +214,9 @@ def test_an_event_to_be_cut_has_a_limit() -> None:
     assert cutter.feed(b"data: 1\n\ndata: 2") == [b"data: 1\n\n"]
     with pytest.raises(WireError, match="larger than 9 bytes"):
         cutter.feed(b"345")
+
+
+def test_a_flood_of_lines_is_as_large_as_what_it_takes_in_memory() -> None:
+    """A line of two bytes takes twenty times as much."""
+    with pytest.raises(WireError, match="larger than 100000 bytes"):
+        split(b"id\n" * 5_000, max_event=100_000)
