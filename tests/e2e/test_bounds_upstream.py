@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+from typing import Self
 
 import pytest
 
@@ -99,6 +100,30 @@ async def test_an_answer_nobody_asked_for_reaches_no_other_client(visit: Visit) 
             writer.close()
 
 
+class Pictures:
+    """A web server with one picture at each of its addresses."""
+
+    def __init__(self, picture: bytes) -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: {len(picture)}\r\n\r\n"
+        self._said = head.encode() + picture
+        self._server: asyncio.Server
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/picture.png"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(self._said)
+        await writer.drain()
+        writer.close()
+
+
 def answer(text: str) -> bytes:
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
@@ -126,3 +151,19 @@ async def test_a_stream_without_an_end_is_not_collected(visit: Visit) -> None:
         site = await visit(up(provider.url, max_answer="1MB"))
         answer = await asyncio.wait_for(site.ask(), 30)
         assert (answer.status, answer.error["code"]) == (502, "answer_too_large")
+
+
+async def test_fetched_bytes_are_held_no_longer_than_their_exchange(visit: Visit) -> None:
+    """Both requests would not have room at the same time."""
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(4000)
+    refused = WHOLE.replace(b"200 OK", b"400 No") + b"\r\n{}"
+    async with RawProvider(sends(refused)) as provider, Pictures(picture) as pictures:
+        config = up(provider.url, "ollama", keys=[])
+        config["egress"] = {"allow": ["127.0.0.1"], "space": "6kB"}
+        site = await visit(config)
+        part = {"type": "image_url", "image_url": {"url": pictures.url}}
+        for count in (1, 2, 3):
+            answer = await site.ask("up/llava", messages=[{"role": "user", "content": [part]}])
+            assert answer.status == 400
+            assert answer.error["code"] != "fetch_busy"
+            assert provider.requests == count
