@@ -23,9 +23,12 @@ _QUIET_SECONDS = 10.0
 BOUNDS: Final = frozenset(
     {
         "answer_too_large",
+        "headers_too_large",
         "insufficient_storage",
         "request_timeout",
         "request_too_large",
+        "too_many_pipelined",
+        "url_too_long",
     }
 )
 """Codes of the faults by which a bound ends an exchange or an attempt."""
