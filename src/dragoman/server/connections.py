@@ -100,9 +100,7 @@ class Connections:
     def __init__(self, settings: Server, reached: Reached, *, descriptors: int | None = None) -> None:
         self.settings = settings
         self.reached = reached
-        usable = (descriptors or descriptor_limit() or 2 * _WITHOUT_LIMIT + _RESERVED) - _RESERVED
-        # Each request may need a connection to a provider beside the client's own.
-        self.limit = settings.max_connections or max(_FEWEST, usable // 2)
+        self.limit = connection_limit(settings, descriptors)
         self.limit_per_address = settings.max_connections_per_address or max(_FEWEST, self.limit // 4)
         self._shared = [ipaddress.ip_network(entry, strict=False) for entry in settings.shared_addresses]
         self._open: set[Served] = set()
@@ -110,8 +108,9 @@ class Connections:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def __len__(self) -> int:
-        return len(self._open)
+    def state(self) -> dict[str, int]:
+        """How many connections there are, and may be."""
+        return {"open": len(self._open), "limit": self.limit}
 
     def peer(self, host: str | None) -> Peer:
         """Who has connected. host: the IP address, None = nobody over a network."""
@@ -197,6 +196,17 @@ def _address(host: str | None) -> str:
             return str(ipaddress.ip_network((ip, 64), strict=False))
         ip = ip.ipv4_mapped
     return str(ip)
+
+
+def connection_limit(settings: Server, descriptors: int | None = None) -> int:
+    """How many connections of clients a worker takes.
+
+    descriptors: how many files and sockets it may open, None = as the system says.
+    """
+    if settings.max_connections is not None:
+        return settings.max_connections
+    usable = (descriptors or descriptor_limit() or 2 * _WITHOUT_LIMIT + _RESERVED) - _RESERVED
+    return max(_FEWEST, usable // 2)  # a request may need a connection to a provider beside the client's own
 
 
 def descriptor_limit() -> int | None:

@@ -90,6 +90,11 @@ class HttpProtocol(HttpToolsProtocol):
         """More of what the client says."""
         if self._deaf:
             return
+        if len(data) > self._max_head and (self._in_head or self._complete):
+            self.data_received(data[: self._max_head])  # thousands of small headers are seen to be too many
+            data = data[self._max_head :]
+            if self._deaf:
+                return
         self._pending += len(data)
         self._feed(data)
         if self._pending > self._max_head or (self._in_head and not self._fits()):
@@ -298,6 +303,8 @@ class HttpProtocol(HttpToolsProtocol):
             headers=self.headers if begun else [],
             began=self._link.began if begun else self._since,
         )
+        if self._in_head:
+            self.headers.clear()  # thousands, maybe, while the connection lingers
         self._since = SYSTEM.monotonic()
         self._write_last(status, headers, body)
         if self.transport.can_write_eof():
@@ -359,6 +366,7 @@ def served(app: App) -> dict[str, Any]:
     reads slowly has not read the ping. Messages are not compressed, which would cost some 40 kB for each
     socket and more time for each event than everything else.
     """
+    app.gateway.connections = app.connections.state
     settings = app.gateway.config.server
     return {
         "lifespan": "on",
