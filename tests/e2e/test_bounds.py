@@ -448,7 +448,7 @@ async def test_a_reader_that_does_not_read_frees_the_provider(house: Any, *, dri
         site = await house(up(provider.url), write_timeout="500ms", min_rate=100_000)
         body = json.dumps({"model": MODELS["openai_chat"], "messages": HELLO, "stream": True}).encode()
         line = await site.line()
-        line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        line.writer.transport.pause_reading()
         start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
         await line.send(start + b"content-length: %d\r\n\r\n" % len(body) + body)
         await until(lambda: flood.written > MB)
@@ -490,7 +490,7 @@ async def test_pings_are_not_answered_into_memory(house: Any) -> None:
     site = await house(write_timeout="1s", heartbeat=0)
     parts = urlsplit(site.base)
     line = await site.line()
-    line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    line.writer.transport.pause_reading()
     await line.send(
         b"GET /v1/responses HTTP/1.1\r\nhost: %b\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
         b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

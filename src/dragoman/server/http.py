@@ -88,13 +88,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """More of what the client says."""
+        if len(data) > self._max_head and (self._in_head or self._complete):
+            self._take(data[: self._max_head])  # thousands of small headers are seen to be too many
+            data = data[self._max_head :]
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
         if self._deaf:
             return
-        if len(data) > self._max_head and (self._in_head or self._complete):
-            self.data_received(data[: self._max_head])  # thousands of small headers are seen to be too many
-            data = data[self._max_head :]
-            if self._deaf:
-                return
         self._pending += len(data)
         self._feed(data)
         if self._pending > self._max_head or (self._in_head and not self._fits()):
