@@ -422,6 +422,22 @@ async def test_where_all_are_busy_a_newcomer_is_told_so(house: Any) -> None:
         assert (await line.answer())[0] == 200
 
 
+async def test_requests_that_wait_for_their_bodies_make_room(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dragoman.server.http._BRIEFLY", 0.2)
+    site = await house(max_connections=3)
+    start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    held = [await site.line() for _ in range(3)]
+    for line in held:
+        await line.send(start + b"content-length: 500\r\n\r\n ")
+    await until(lambda: len(site.gateway.requests) == 3)
+    assert await (await site.line()).refused() == (503, "too_many_connections")
+    await asyncio.sleep(0.3)
+    assert await site.healthy() < 1
+    await until(lambda: len(site.gateway.requests) == 2)
+
+
 async def test_one_address_has_its_share(house: Any) -> None:
     site = await house(max_connections_per_address=2, shared_addresses=["10.0.0.0/8"])
     start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"

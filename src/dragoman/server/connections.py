@@ -42,7 +42,7 @@ class Served(Protocol):
     peer: Peer
 
     def idle_since(self) -> float | None:
-        """Since when (`SYSTEM.monotonic`) no request runs on the connection; None = one runs."""
+        """Since when (`SYSTEM.monotonic`) nothing but the client is waited for; None = a request runs."""
 
     def look(self, now: float) -> None:
         """Ends the connection if the client has kept us waiting for too long."""

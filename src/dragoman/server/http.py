@@ -34,6 +34,8 @@ _AHEAD = 8
 """Requests of one connection that are read before the first of them is answered."""
 _MOST_AHEAD = 64
 """Requests of one connection that are accepted unanswered. One read may hold thousands of them."""
+_BRIEFLY = 2.0
+"""Seconds that a body may stand still before its connection counts as idle, where connections are few."""
 _LINGER = 2.0
 """Seconds in which a client may still send what it had begun when its request was refused. If the connection
 were closed at once, the system would reset it, and the client might never see the answer.
@@ -70,6 +72,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._deaf = False
         """Whether nothing more is read of what the client sends."""
         self._answered = False
+        self._fed_at = 0.0
+        """When something of the latest request's body came in."""
         self._since = 0.0
         """When the connection was made, or its latest request answered or refused."""
 
@@ -127,15 +131,20 @@ class HttpProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def idle_since(self) -> float | None:
-        """Since when no request runs on the connection; None = one runs."""
-        if self._cycles:
+        """Since when nothing but the client is waited for; None = a request runs."""
+        if not self._cycles:
+            return self._link.began if self._in_head else self._since
+        if self._complete or len(self._cycles) > 1 or SYSTEM.monotonic() - self._fed_at < _BRIEFLY:
             return None
-        return self._link.began if self._in_head else self._since
+        return self._fed_at  # a request that waits for its body
 
     def abandon(self) -> None:
         """End the connection, as a newcomer needs its place."""
         self._deaf = True
-        self.transport.close()
+        if self._cycles:
+            self.transport.abort()
+        else:
+            self.transport.close()
 
     def look(self, now: float) -> None:
         """End the connection if the client has kept us waiting for too long."""
@@ -197,6 +206,7 @@ class HttpProtocol(HttpToolsProtocol):
             if self._upgrades:
                 return
         self._in_head = False
+        self._fed_at = self._link.began
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:  # else it becomes a WebSocket
@@ -205,6 +215,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """More of a request's body."""
         self._pending = 0
+        self._fed_at = SYSTEM.monotonic()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
