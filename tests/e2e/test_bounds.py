@@ -373,6 +373,29 @@ async def test_a_drip_is_silence(house: Any) -> None:
     assert (await steady.answer())[0] == 200
 
 
+async def test_bodies_have_a_bound_together(house: Any) -> None:
+    """Many clients with large bodies take no more memory than one is allowed, and one alone has its room."""
+    site = await house(body_space="150kB", max_body="1MB")
+    start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    large = BODY + b" " * 200_000
+    first, second = await site.line(), await site.line()
+    await first.send(start + b"content-length: %d\r\n\r\n" % len(large) + large[:140_000])
+    await until(lambda: len(site.gateway.requests) == 1)
+    await asyncio.sleep(0.1)
+    await second.send(start + b"content-length: %d\r\n\r\n" % len(large) + large[:40_000])
+    status, headers, body = await second.answer()
+    assert (status, json.loads(body)["error"]["code"]) == (503, "bodies_too_large_together")
+    assert headers["retry-after"] == "5"
+    await first.send(large[140_000:])
+    assert (await first.answer())[0] == 200
+    third = await site.line()
+    await third.send(start + b"content-length: %d\r\n\r\n" % len(large) + large[:50_000])
+    await asyncio.sleep(0.05)
+    await third.send(large[50_000:])
+    assert (await third.answer())[0] == 200
+    assert site.counts == {"bodies_too_large_together": 1}
+
+
 async def test_a_body_that_nobody_waits_for_ends(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """After an early answer, such as one to a wrong key, the rest of the body keeps no connection open."""
     monkeypatch.setattr("dragoman.server.http._LATE", 0.2)

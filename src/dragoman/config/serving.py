@@ -48,6 +48,14 @@ class Server(Section, frozen=True):
     max_body: Annotated[Size, about("The largest request body; above it 413.", env="DRAGOMAN_MAX_BODY")] = (
         Size(64_000_000)
     )
+    body_space: Annotated[
+        Size,
+        about(
+            "What the bodies of all running requests together may take in memory, in each worker; what goes "
+            "beyond it is refused with 503 and `Retry-After`. One body alone always has its room.",
+            env="DRAGOMAN_BODY_SPACE",
+        ),
+    ] = Size(500_000_000)
     max_upload: Annotated[
         Size,
         about(

@@ -26,6 +26,7 @@ _PATH_CHARACTERS = 60
 BOUNDS: Final = frozenset(
     {
         "answer_too_large",
+        "bodies_too_large_together",
         "headers_too_large",
         "insufficient_storage",
         "request_timeout",

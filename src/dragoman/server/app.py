@@ -28,11 +28,12 @@ from dragoman.server.client import AsgiClient, ClientGone
 from dragoman.server.connections import Connections
 from dragoman.server.endpoint import Bodies, Call, Endpoint, Handler
 from dragoman.server.faces import PathTable
-from dragoman.server.faults import FULL, INTERNAL, STOPPING, standing
-from dragoman.server.forms import Space, Upload
+from dragoman.server.faults import CROWDED, FULL, INTERNAL, STOPPING, standing
+from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Message, Receive, Scope, Send
 from dragoman.server.origins import Origins
+from dragoman.server.space import Share, Space
 from dragoman.server.websocket import Sockets
 from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
@@ -52,7 +53,8 @@ class App:
         self.connections = Connections(gateway.config.server, gateway.bounds.reached)
         """Those of the server that runs this application with our own protocol (`server.http`)."""
         self._settings = gateway.config.server
-        self._space = Space(self._settings.upload_space)
+        self._space = Space(self._settings.upload_space, NO_ROOM_BESIDE_OTHERS)
+        self._bodies = Space(self._settings.body_space, CROWDED)
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
         """Whether our protocol's stamps and this gateway's clock tell the same time."""
@@ -118,6 +120,7 @@ class App:
 
     async def _serve(self, arrival: _Arrival, exchange: Exchange, client: AsgiClient) -> None:
         headers, endpoint = arrival.headers, arrival.endpoint
+        share = None
         if exchange.method == "OPTIONS":
             wanted = headers.get("access-control-request-headers", "*")
             await client.empty(204, self._origins.preflight(headers.get("origin"), wanted))
@@ -137,7 +140,11 @@ class App:
                     call = Call(b"", headers, arrival.params, caller, query)
                     await self._serve_form(arrival, handler, call, exchange, client)
                     return
-                body = await self._body(arrival, exchange)
+                if arrival.link.complete:  # the usual small body has come with its head: nothing to wait for
+                    body = await self._body_at_once(arrival)
+                else:
+                    share = Share(self._bodies)
+                    body = await self._body(arrival, exchange, share)
             search = arrival.scope.get("query_string", b"").decode("latin-1")
             call = Call(body, headers, arrival.params, caller, query, search=search, parts=parts)
             if parts is None:
@@ -150,6 +157,9 @@ class App:
         except Exception:
             log.exception("exchange %s failed", exchange.id)
             await self._fail(INTERNAL, endpoint, exchange, client)
+        finally:
+            if share is not None:
+                share.free()
 
     async def _serve_form(
         self, arrival: _Arrival, handler: Handler, call: Call, exchange: Exchange, client: AsgiClient
@@ -182,14 +192,21 @@ class App:
             yield part
         self._watch(arrival)
 
-    async def _body(self, arrival: _Arrival, exchange: Exchange) -> bytes:
-        link, receive, length = arrival.link, arrival.receive, arrival.headers.get("content-length")
-        if link.complete:  # the usual small body has come with its head: there is nothing to wait for
-            return await read_body(receive, length, self._settings.max_body, None)
+    async def _body_at_once(self, arrival: _Arrival) -> bytes:
+        length = arrival.headers.get("content-length")
+        return await read_body(arrival.receive, length, self._settings.max_body, None)
+
+    async def _body(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
+        length, parts = arrival.headers.get("content-length"), []
+
+        def take(part: bytes) -> None:
+            share.take(len(part))
+            parts.append(part)
+
         since = self._seams.monotonic()
-        body = await read_body(receive, length, self._settings.max_body, self._pace())
+        await take_body(arrival.receive, length, self._settings.max_body, self._pace(), take)
         exchange.waited += self._seams.monotonic() - since
-        return body
+        return b"".join(parts)
 
     def _pace(self) -> Pace:
         """How slowly a body may come in."""

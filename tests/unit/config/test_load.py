@@ -215,6 +215,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(loade
         "base_path": "default",
         "cors_origins": "default",
         "max_body": "default",
+        "body_space": "default",
         "max_upload": "default",
         "max_head": "default",
         "max_headers": "default",
