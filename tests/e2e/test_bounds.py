@@ -551,6 +551,19 @@ async def test_pings_are_not_answered_into_memory(house: Any) -> None:
     assert site.counts["write_timeout"] == 1
 
 
+async def test_silent_sockets_make_room_for_others(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragoman.server.websocket_protocol._BRIEFLY", 0.2)
+    site = await house(max_connections=3)
+    async with AsyncExitStack() as opened:
+        url = site.base.replace("http", "ws") + "/v1/responses"
+        sockets = [await opened.enter_async_context(connect(url)) for _ in range(3)]
+        assert await (await site.line()).refused() == (503, "too_many_connections")
+        await asyncio.sleep(0.3)
+        assert await site.healthy() < 1
+        await until(lambda: len(site.gateway.requests) == 2)
+        await asyncio.wait_for(sockets[0].wait_closed(), 5)
+
+
 async def test_messages_ahead_wait_in_the_network(house: Any) -> None:
     """One read may hold thousands of small messages: they wait as the bytes that they are."""
     site = await house()

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _PIECE = 16 * 1024
 """Bytes that are read together. They hold few thousand messages, and what follows waits in one piece."""
+_BRIEFLY = 60.0
+"""Seconds without a message before a socket counts as idle, where connections are few."""
 _FRAGMENTS = 16_384
 """Frames of one message. Each costs more than its bytes; clients cut messages into pieces of kilobytes."""
 
@@ -124,8 +126,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._read()
 
     def idle_since(self) -> float | None:
-        """A socket is never idle: its client waits for what it says next."""
-        return None
+        """Since when the client's next message is waited for; None = it was heard of a short while ago."""
+        since = None if self._link is None else self._link.idle_since
+        return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
 
     def look(self, now: float) -> None:
         """Nothing more than what a peer is minded for: `server.websocket` ends a socket after an hour."""
