@@ -13,7 +13,9 @@ from dragoman.dialects.dialect import Operation
 from dragoman.dialects.loss import Change, Loss
 
 Mode: TypeAlias = Literal["relay", "translate"]
-Phase: TypeAlias = Literal["auth", "decode", "route", "encode", "connect", "first_byte", "stream", "done"]
+Phase: TypeAlias = Literal[
+    "head", "auth", "decode", "route", "encode", "connect", "first_byte", "stream", "done"
+]
 
 
 class AttemptRecord:

@@ -92,6 +92,8 @@ class Gateway:
         self._stopping: float | None = None
         self.worker = self.workers = 1
         """Which process this is, and of how many that share the work."""
+        self.connections: Callable[[], Mapping[str, int]] | None = None
+        """How many connections of clients there are, and may be; None = our own server does not run."""
         self.closed = False
         self.requests: set[asyncio.Task[Any]] = set()
         """Whoever serves a request now."""
@@ -370,6 +372,8 @@ class Gateway:
         if details:
             state["worker"], state["workers"] = self.worker, self.workers
             state["bounds"] = self.bounds.counts
+            if self.connections is not None:
+                state["connections"] = self.connections()
             state["providers"] = {
                 name: {"configured": True, "healthy": health.healthy, "last_error": health.last_error}
                 for name, health in self._health.items()

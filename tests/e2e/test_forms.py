@@ -25,7 +25,8 @@ from dragoman.routing.route import Timers
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.faces import PathTable
-from dragoman.server.forms import Space, Upload
+from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
+from dragoman.server.space import Space
 from dragoman.testing.provider import Seen, Whole
 from dragoman.testing.serving import serving
 from dragoman.transport import Transport
@@ -253,7 +254,7 @@ async def test_refusals_reach_clients_that_are_still_sending(base: str) -> None:
 
 def sent_in(seen: Seen) -> list[Field]:
     """The form that a provider was sent."""
-    with Upload(seen.headers["content-type"], Space(len(seen.raw))) as upload:
+    with Upload(seen.headers["content-type"], Space(len(seen.raw), NO_ROOM_BESIDE_OTHERS)) as upload:
         upload.feed(seen.raw)
         return [msgspec.structs.replace(field, value=bytes(field.value)) for field in upload.form()]
 

@@ -15,6 +15,9 @@ Access: TypeAlias = Literal["open here", "open to all", "key"]
 
 _EVERY: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not bound here, only shown
 
+_FEW_CONNECTIONS: Final = 1000
+"""Connections below which an operator should know how few they are."""
+
 
 class Ready(NamedTuple):
     """A gateway that answers.
@@ -22,8 +25,9 @@ class Ready(NamedTuple):
     host, port: where it listens. base: the address to call it by, base path included. providers: in a few
     words each. models: how many names answer. model: one to try. access: who may call. made: the client
     key that was just made, kept: where it lies. store: the file of what lasts between requests, None =
-    memory. seconds: since the command began. workers: processes that answer. nearby: servers of models on
-    this machine that are not used, in a few words each.
+    memory. seconds: since the command began. workers: processes that answer. connections: of clients, in
+    each worker. descriptors: how many files and sockets each of them may open, None = the system does not
+    say. nearby: servers of models on this machine that are not used, in a few words each.
     """
 
     host: str
@@ -39,6 +43,8 @@ class Ready(NamedTuple):
     store: Path | None
     seconds: float
     workers: int = 1
+    connections: int | None = None
+    descriptors: int | None = None
     nearby: Sequence[str] = ()
 
     @property
@@ -84,6 +90,12 @@ def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
     yield row("models", f"{ready.models}{example} · config: {origin}")
     yield row("access", _access(ready, channel))
     yield row("store", clean(str(ready.store)) if ready.store else "memory, until this process ends")
+    if ready.connections is not None and ready.connections < _FEW_CONNECTIONS:
+        yield row(
+            "limit",
+            f"{channel.mark('warn')} {ready.connections} connections, as the system allows "
+            f"{ready.descriptors} open files; ulimit -n raises that",
+        )
     for words in ready.nearby:
         yield row("nearby", f"{clean(words)} · use it: DRAGOMAN_DISCOVER=true")
     for name, line in ready.paste.items():
@@ -100,6 +112,8 @@ def for_programs(ready: Ready) -> dict[str, Any]:
         "host": ready.host,
         "port": ready.port,
         "workers": ready.workers,
+        "connections": ready.connections,
+        "descriptors": ready.descriptors,
         "seconds": round(ready.seconds, 3),
         "config": str(ready.file) if ready.file else None,
         "providers": list(ready.providers),

@@ -101,6 +101,7 @@ class _Offer(msgspec.Struct, frozen=True):
 
 def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float) -> None:
     from dragoman.cli.log import narrate
+    from dragoman.server.connections import connection_limit, raise_descriptor_limit
 
     server = found.config.server
     search = None
@@ -110,12 +111,14 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
         raise Failure(
             CONFIGURATION, "Windows cannot share a port among workers", hint="run it with --workers 1"
         )
+    descriptors = raise_descriptor_limit()
     listener = _listen(server.host, server.port)
     port: int = listener.getsockname()[1]
     narrate(terminal)
 
     def announce(offer: _Offer) -> None:
         ready = _ready(found, offer, port, key, SYSTEM.monotonic() - began)
+        ready = ready._replace(connections=connection_limit(server), descriptors=descriptors)
         if search is not None:
             ready = ready._replace(nearby=[server.words for server in search.found])
         _announce(terminal, ready)

@@ -152,6 +152,8 @@ class _Checker:
         for index, origin in enumerate(server.cors_origins or ()):
             if origin != "*":
                 self.attempt(f"server.cors_origins[{index}]", _web_origin, origin)
+        for index, entry in enumerate(server.shared_addresses):
+            self.attempt(f"server.shared_addresses[{index}]", _addresses, entry)
         if server.workers > 1 and self.config.stores.sql == "memory":
             self.problem(
                 "server.workers", "several workers share what lasts through a database", "stores.sql: sqlite"
@@ -517,6 +519,15 @@ def _network(text: str) -> None:
         raise ValueError("expected a host name, an address or a network such as 10.0.0.0/8")
     if "/" in text:
         ipaddress.ip_network(text, strict=False)
+
+
+def _addresses(text: str) -> None:
+    import ipaddress
+
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("expected an address or a network such as 203.0.113.0/24") from None
 
 
 def _private(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""What all groups of settings are."""
+"""A group of settings: what every class of settings descends from."""
 
 from __future__ import annotations
 

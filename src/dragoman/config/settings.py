@@ -15,6 +15,7 @@ from dragoman.config.about import about
 from dragoman.config.egress import Egress
 from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
 from dragoman.config.section import Section
+from dragoman.config.serving import Server
 from dragoman.providers.auth import Scheme
 from dragoman.providers.catalog import DialectName
 from dragoman.providers.resources import Resource
@@ -22,115 +23,6 @@ from dragoman.secret import Secret
 
 Strict: TypeAlias = bool | Literal["all"]
 Json: TypeAlias = dict[str, Any]
-
-
-class Server(Section, frozen=True):
-    """Where Dragoman listens and what it accepts."""
-
-    host: Annotated[
-        str,
-        about("The address to listen on; 0.0.0.0 for every IPv4 one, :: for every one.", env="DRAGOMAN_HOST"),
-    ] = "127.0.0.1"
-    port: Annotated[
-        int, about("The port to listen on; 0 takes a free one.", env="DRAGOMAN_PORT", ge=0, le=65535)
-    ] = 8080
-    base_path: Annotated[
-        PathPrefix, about("A path that all of ours lie below.", env="DRAGOMAN_BASE_PATH")
-    ] = PathPrefix("")
-    cors_origins: Annotated[
-        tuple[str, ...] | None,
-        about(
-            "Origins whose web pages may call; `*` for all, `[]` for none. Without a key only pages of this "
-            "machine (localhost, 127.0.0.1, [::1]) and of apps (vscode-webview://, app://) may, unless this "
-            "says otherwise.",
-            default="`*`, without a key this machine",
-            env="DRAGOMAN_CORS_ORIGINS",
-        ),
-    ] = None
-    max_body: Annotated[Size, about("The largest request body; above it 413.", env="DRAGOMAN_MAX_BODY")] = (
-        Size(64_000_000)
-    )
-    max_upload: Annotated[
-        Size,
-        about(
-            "The largest form with files, and body that is passed through; above it 413. Providers take "
-            "sound of up to 25 MB (OpenAI) or 100 MB (Groq), and pictures of up to 50 MB each. A form's "
-            "files above 1 MiB lie in the system's folder for temporary files (`TMPDIR`) until their request "
-            "ends.",
-            env="DRAGOMAN_MAX_UPLOAD",
-        ),
-    ] = Size(128_000_000)
-    upload_space: Annotated[
-        Size,
-        about(
-            "What the files of all forms together may take on disk, in each worker; what goes beyond it is "
-            "refused with 503 and `Retry-After`. One form alone always has its room.",
-            env="DRAGOMAN_UPLOAD_SPACE",
-        ),
-    ] = Size(2_000_000_000)
-    max_depth: Annotated[
-        int,
-        about(
-            "How deep JSON may nest in a request; beyond it 400.",
-            unit="levels",
-            env="DRAGOMAN_MAX_DEPTH",
-            ge=8,
-            le=500,
-        ),
-    ] = 200
-    max_values: Annotated[
-        int,
-        about(
-            "How many values JSON may hold in a request; beyond it 413. While one is translated nothing else "
-            "runs, for about half a second at this many.",
-            unit="values",
-            env="DRAGOMAN_MAX_VALUES",
-            ge=1000,
-        ),
-    ] = 250_000
-    heartbeat: Annotated[
-        Duration,
-        about(
-            "After this silence a stream gets a comment line that keeps proxies and clients waiting; "
-            "before the first content it also sends the headers. 0 = never.",
-            env="DRAGOMAN_HEARTBEAT",
-        ),
-    ] = Duration(15)
-    drain: Annotated[
-        Duration,
-        about("How long running requests may go on after a stop is asked for.", env="DRAGOMAN_DRAIN"),
-    ] = Duration(600)
-    access_log: Annotated[bool, about("Log one line for each request.", env="DRAGOMAN_ACCESS_LOG")] = True
-    workers: Annotated[
-        int,
-        about(
-            "Processes that answer. More than one share what lasts, so they need a database (`stores.sql`). "
-            "Each that is asked for an embedded model runs its own. Windows runs one.",
-            unit="processes",
-            env="DRAGOMAN_WORKERS",
-            ge=1,
-            le=256,
-        ),
-    ] = 1
-    keyless_faces: Annotated[
-        tuple[Literal["ollama"], ...],
-        about(
-            "Protocols whose clients on this machine need no key although others do, because they send none. "
-            "What a proxy passes on, and pages of foreign origins, still need one.",
-            env="DRAGOMAN_KEYLESS_FACES",
-        ),
-    ] = ()
-    keyless_models: Annotated[
-        tuple[str, ...] | None,
-        about("The only models and aliases that they may use.", default="all", env="DRAGOMAN_KEYLESS_MODELS"),
-    ] = None
-    websocket: Annotated[
-        bool,
-        about(
-            "Whether `/v1/responses` and `/v1/chat/completions` may be opened as a WebSocket; otherwise 426.",
-            env="DRAGOMAN_WEBSOCKET",
-        ),
-    ] = True
 
 
 class ClientKey(Section, frozen=True):

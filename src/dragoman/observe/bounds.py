@@ -20,16 +20,23 @@ log = logging.getLogger("dragoman.bounds")
 _QUIET_SECONDS = 10.0
 """Between two log lines about the same bound. An attacker must not fill the log."""
 
+_PATH_CHARACTERS = 60
+"""Of a path in the log. Clients choose paths, and a long one must not fill the log."""
+
 BOUNDS: Final = frozenset(
     {
         "answer_head_too_large",
         "answer_too_large",
+        "bodies_too_large_together",
         "fetch_busy",
+        "headers_too_large",
         "insufficient_storage",
         "name_resolution_timeout",
         "pool_exhausted",
         "request_timeout",
         "request_too_large",
+        "too_many_pipelined",
+        "url_too_long",
     }
 )
 """Codes of the faults by which a bound ends an exchange or an attempt."""
@@ -58,7 +65,8 @@ class Bounds:
             faults.append(exchange.fault)
         for fault in faults:
             if fault is not None and fault.code in BOUNDS:
-                self.reached(fault.code, f"by {exchange.client or 'a client'}: {exchange.path}")
+                who = exchange.client or "a client"
+                self.reached(fault.code, f"by {who}: {exchange.path[:_PATH_CHARACTERS]!r}")
 
     def reached(self, bound: str, detail: str = "") -> None:
         """Count a bound that was reached. The first time is logged, and then at most one line in ten seconds.

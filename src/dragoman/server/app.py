@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -19,19 +19,21 @@ import msgspec
 from dragoman import ir
 from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.assembly import needs_key
-from dragoman.deadlines import UNLIMITED
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.seams import SYSTEM
-from dragoman.server.client import PATIENCE, AsgiClient, ClientGone, body_parts, read_body, take_body
+from dragoman.server.bodies import Pace, body_parts, read_body, take_body
+from dragoman.server.client import AsgiClient, ClientGone
+from dragoman.server.connections import Connections
 from dragoman.server.endpoint import Bodies, Call, Endpoint, Handler
 from dragoman.server.faces import PathTable
-from dragoman.server.faults import INTERNAL, STOPPING, standing
-from dragoman.server.forms import Space, Upload
+from dragoman.server.faults import CROWDED, FULL, INTERNAL, STOPPING, standing
+from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.server.headers import Headers
-from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send
+from dragoman.server.link import EXTENSION, Link, Message, Receive, Scope, Send
 from dragoman.server.origins import Origins
+from dragoman.server.space import Share, Space
 from dragoman.server.websocket import Sockets
 from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
@@ -47,9 +49,12 @@ class App:
     """One gateway as an ASGI application."""
 
     def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+        self.gateway = self._gateway = gateway
+        self.connections = Connections(gateway.config.server, gateway.bounds.reached)
+        """Those of the server that runs this application with our own protocol (`server.http`)."""
         self._settings = gateway.config.server
-        self._space = Space(self._settings.upload_space)
+        self._space = Space(self._settings.upload_space, NO_ROOM_BESIDE_OTHERS)
+        self._bodies = Space(self._settings.body_space, CROWDED)
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
         """Whether our protocol's stamps and this gateway's clock tell the same time."""
@@ -115,6 +120,7 @@ class App:
 
     async def _serve(self, arrival: _Arrival, exchange: Exchange, client: AsgiClient) -> None:
         headers, endpoint = arrival.headers, arrival.endpoint
+        share = None
         if exchange.method == "OPTIONS":
             wanted = headers.get("access-control-request-headers", "*")
             await client.empty(204, self._origins.preflight(headers.get("origin"), wanted))
@@ -134,7 +140,11 @@ class App:
                     call = Call(b"", headers, arrival.params, caller, query)
                     await self._serve_form(arrival, handler, call, exchange, client)
                     return
-                body = await self._body(arrival, exchange)
+                if arrival.link.complete:  # the usual small body has come with its head: nothing to wait for
+                    body = await self._body_at_once(arrival)
+                else:
+                    share = Share(self._bodies)
+                    body = await self._body(arrival, exchange, share)
             search = arrival.scope.get("query_string", b"").decode("latin-1")
             call = Call(body, headers, arrival.params, caller, query, search=search, parts=parts)
             if parts is None:
@@ -147,6 +157,9 @@ class App:
         except Exception:
             log.exception("exchange %s failed", exchange.id)
             await self._fail(INTERNAL, endpoint, exchange, client)
+        finally:
+            if share is not None:
+                share.free()
 
     async def _serve_form(
         self, arrival: _Arrival, handler: Handler, call: Call, exchange: Exchange, client: AsgiClient
@@ -159,9 +172,8 @@ class App:
         stated = int(length) if length is not None and length.isdigit() and int(length) <= limit else None
         with Upload(headers["content-type"], self._space, stated) as upload:
             since = self._seams.monotonic()
-            deadline = self._gateway.deadlines.within(PATIENCE)
             try:
-                await take_body(arrival.receive, length, limit, deadline, upload.feed)
+                await take_body(arrival.receive, length, limit, self._pace(), upload.feed)
             except RequestFailed as failed:
                 raise upload.named(failed) from failed
             exchange.waited += self._seams.monotonic() - since
@@ -176,19 +188,30 @@ class App:
 
     async def _parts(self, arrival: _Arrival) -> AsyncIterator[bytes]:
         length, limit = arrival.headers.get("content-length"), self._settings.max_upload
-        async for part in body_parts(arrival.receive, length, limit, self._gateway.deadlines):
+        async for part in body_parts(arrival.receive, length, limit, self._pace()):
             yield part
         self._watch(arrival)
 
-    async def _body(self, arrival: _Arrival, exchange: Exchange) -> bytes:
-        link, receive, length = arrival.link, arrival.receive, arrival.headers.get("content-length")
-        if link.complete:  # the usual small body has come with its head: there is nothing to wait for
-            return await read_body(receive, length, self._settings.max_body, UNLIMITED)
+    async def _body_at_once(self, arrival: _Arrival) -> bytes:
+        length = arrival.headers.get("content-length")
+        return await read_body(arrival.receive, length, self._settings.max_body, None)
+
+    async def _body(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
+        length, parts = arrival.headers.get("content-length"), []
+
+        def take(part: bytes) -> None:
+            share.take(len(part))
+            parts.append(part)
+
         since = self._seams.monotonic()
-        deadline = self._gateway.deadlines.within(PATIENCE)
-        body = await read_body(receive, length, self._settings.max_body, deadline)
+        await take_body(arrival.receive, length, self._settings.max_body, self._pace(), take)
         exchange.waited += self._seams.monotonic() - since
-        return body
+        return b"".join(parts)
+
+    def _pace(self) -> Pace:
+        """How slowly a body may come in."""
+        patience = float(self._settings.body_timeout) or None
+        return Pace(self._gateway.deadlines, patience, self._settings.min_rate)
 
     async def _fail(
         self, fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange, client: AsgiClient
@@ -197,11 +220,41 @@ class App:
         exchange.fault = fault
         if client.begun:
             return
-        status, extra, body = DIALECTS[exchange.face].encode_error(fault, exchange.request_id)
-        if fault.kind == "timeout" and fault.blame == "client":
-            status = 408  # it was the client that was waited for, which no protocol has a form for
-        named = [(name.encode(), header_value(value)) for name, value in extra.items()]
-        await client.answer(status, [*named, *standing(fault, endpoint)], body)
+        status, headers, body = _told(fault, endpoint, exchange)
+        await client.answer(status, headers, body)
+
+    def refuse(
+        self,
+        fault: ir.Fault,
+        *,
+        method: str,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        began: float,
+    ) -> Answer:
+        """The answer to a request whose head was never complete or is too large: status, headers, body.
+
+        It is logged and counted as any other. target, headers: as much as has come of the URL and of the
+        headers. began: the first byte, on the system's monotonic clock.
+        """
+        scope: Scope = {"path": target.partition(b"?")[0].decode("latin-1"), "raw_path": target}
+        path, key = self._paths.unlocked(scope)
+        endpoint, params = self._paths.find(path, "")
+        link = Link(began)
+        scope["method"] = method
+        arrival = _Arrival(scope, _nothing, Headers(headers), endpoint, params, link, path, key)
+        exchange = self._exchange(arrival)
+        exchange.phase, exchange.fault = "head", fault
+        status, named, body = _told(fault, endpoint, exchange)
+        exchange.status = status
+        exchange.close(self._seams.monotonic())
+        self._gateway.observe(exchange)
+        return status, (*named, (b"x-request-id", exchange.request_id.encode("latin-1"))), body
+
+    def full(self) -> Answer:
+        """The answer to a connection for which there is no room."""
+        status, extra, body = DIALECTS["openai_chat"].encode_error(FULL, "")
+        return status, [(name.encode(), header_value(value)) for name, value in extra.items()], body
 
     def _admit(self, arrival: _Arrival, query: Mapping[str, str], exchange: Exchange) -> Caller:
         """Authentication comes first, on every path but health, so that an outsider learns nothing."""
@@ -248,6 +301,27 @@ class App:
             began=arrival.link.began if self._stamped else self._seams.monotonic(),
             created=self._seams.now(),
         )
+
+
+Answer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
+"""A whole answer: status, headers, body."""
+
+
+def _told(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> Answer:
+    """A failure in the face's own form."""
+    status, extra, body = DIALECTS[exchange.face].encode_error(fault, exchange.request_id)
+    if fault.blame == "client" and fault.status in _OF_HTTP:
+        status = fault.status
+    named = [(name.encode(), header_value(value)) for name, value in extra.items()]
+    return status, [*named, *standing(fault, endpoint)], body
+
+
+_OF_HTTP: Final = frozenset({408, 414, 431})
+"""Statuses of HTTP itself, for which no protocol has a form."""
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
 
 
 class _Arrival(msgspec.Struct, frozen=True):

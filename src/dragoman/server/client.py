@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 
-from dragoman import ir
-from dragoman.deadlines import Deadline, Deadlines, Unlimited
-from dragoman.errors import DragomanError, RequestFailed
+from dragoman.errors import DragomanError
 from dragoman.exchange import Exchange
-from dragoman.server.link import Receive, Send
+from dragoman.server.link import Send
 from dragoman.tasks import spawn
 from dragoman.wire.header import header_value
 
@@ -157,83 +155,3 @@ class AsgiClient:
             # How long the running attempt has waited is not known here, so our own time is not either.
             await self._start(200, [(b"content-type", self._type), *_STREAM], timed=False)
         await self._send({"type": "http.response.body", "body": self._ping, "more_body": True})
-
-
-async def read_body(
-    receive: Receive, length: str | None, limit: int, deadline: Deadline | Unlimited
-) -> bytes:
-    """A request's body of at most `limit` bytes, see `take_body`."""
-    parts: list[bytes] = []
-    await take_body(receive, length, limit, deadline, parts.append)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-async def take_body(
-    receive: Receive,
-    length: str | None,
-    limit: int,
-    deadline: Deadline | Unlimited,
-    take: Callable[[bytes], None],
-) -> None:
-    """Hand on a request's body of at most `limit` bytes as it comes in.
-
-    deadline: runs out when a part of the body takes too long.
-    Raises RequestFailed (413, 408) and ClientGone.
-    """
-    if length is not None and length.isdigit() and int(length) > limit:
-        raise RequestFailed(_too_large(limit))
-    size = 0
-    more = True
-    try:
-        with deadline:
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone("before its body was complete")
-                part = message.get("body", b"")
-                size += len(part)
-                if size > limit:
-                    raise RequestFailed(_too_large(limit))
-                take(part)
-                more = message.get("more_body", False)
-                deadline.push(PATIENCE)
-    except TimeoutError:
-        raise RequestFailed(_TOO_SLOW) from None
-
-
-async def body_parts(
-    receive: Receive, length: str | None, limit: int, deadlines: Deadlines
-) -> AsyncIterator[bytes]:
-    """A request's body of at most `limit` bytes piece by piece, read as fast as the pieces are taken.
-
-    Raises RequestFailed (413, 408) and ClientGone.
-    """
-    if length is not None and length.isdigit() and int(length) > limit:
-        raise RequestFailed(_too_large(limit))
-    size = 0
-    more = True
-    while more:
-        try:
-            with deadlines.within(PATIENCE):
-                message = await receive()
-        except TimeoutError:
-            raise RequestFailed(_TOO_SLOW) from None
-        if message["type"] == "http.disconnect":
-            raise ClientGone("before its body was complete")
-        size += len(part := message.get("body", b""))
-        if size > limit:
-            raise RequestFailed(_too_large(limit))
-        more = message.get("more_body", False)
-        if part:
-            yield part
-
-
-PATIENCE = 60.0
-"""Seconds that a client may take between two parts of its body."""
-_TOO_SLOW = ir.Fault(
-    "timeout", "The request's body did not arrive in time.", code="request_timeout", status=408
-)
-
-
-def _too_large(limit: int) -> ir.Fault:
-    return ir.Fault("too_large", f"The body is larger than {limit:d} bytes.", code="request_too_large")

@@ -15,6 +15,20 @@ INTERNAL: Final = ir.Fault(
 STOPPING: Final = ir.Fault(
     "unavailable", "The gateway is stopping.", code="gateway_stopping", blame="gateway"
 )
+CROWDED: Final = ir.Fault(
+    "unavailable",
+    "There is no room for the body beside those of other requests at the moment.",
+    code="bodies_too_large_together",
+    retry_after=5.0,
+    blame="gateway",
+)
+FULL: Final = ir.Fault(
+    "unavailable",
+    "The gateway has no room for another connection at the moment.",
+    code="too_many_connections",
+    retry_after=1.0,
+    blame="gateway",
+)
 
 
 def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:

@@ -20,6 +20,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.errors import RequestFailed, WireError
+from dragoman.server.space import Space
 from dragoman.wire.multipart import TOO_LARGE, Field, Form, Head, MultipartParser, boundary_of
 
 log = logging.getLogger("dragoman.server")
@@ -28,28 +29,6 @@ _ALONE = 1024 * 1024
 """Bytes of a file that stay in memory."""
 _TOGETHER = 8 * 1024 * 1024
 """Bytes of all fields of a form that stay in memory."""
-
-
-class Space:
-    """What forms may take on disk, all of a process together. limit: bytes; one form alone may have more."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._taken = 0
-
-    def take(self, size: int, own: int = 0) -> None:
-        """Hand out so many bytes. own: those that the form has already. Raises RequestFailed (503)."""
-        self.require(size, own)
-        self._taken += size
-
-    def require(self, size: int, own: int = 0) -> None:
-        """Raises RequestFailed (503) where there are not so many bytes."""
-        if self._taken > own and self._taken + size > self._limit:
-            raise RequestFailed(_OTHERS)
-
-    def free(self, size: int) -> None:
-        """Take them back."""
-        self._taken -= size
 
 
 class _Received(msgspec.Struct):
@@ -174,5 +153,5 @@ _NO_ROOM: Final = ir.Fault(
     code="insufficient_storage",
     blame="gateway",
 )
-_OTHERS: Final = msgspec.structs.replace(_NO_ROOM, retry_after=5.0)
+NO_ROOM_BESIDE_OTHERS: Final = msgspec.structs.replace(_NO_ROOM, retry_after=5.0)
 """The room is that of requests which end."""

@@ -27,15 +27,17 @@ EXTENSION = "dragoman.link"
 class Link:
     """began: monotonic seconds of the request's first byte. complete: its body has arrived. lost: the
     connection is gone. drain: told that the server stops, where what uses the connection ends it by itself.
-    say: writes text messages to a WebSocket, all at once; None = ASGI's way, one after another.
+    say: writes text messages to a WebSocket, all at once; None = ASGI's way, one after another. idle_since:
+    when a WebSocket began to wait for its client's next message; None = it does not.
     """
 
-    __slots__ = ("began", "complete", "drain", "lost", "say", "task", "watcher")
+    __slots__ = ("began", "complete", "drain", "idle_since", "lost", "say", "task", "watcher")
 
     def __init__(self, began: float) -> None:
         self.began = began
         self.complete = False
         self.drain: Callable[[], None] | None = None
+        self.idle_since: float | None = None
         self.lost = False
         self.say: Say | None = None
         self.task: asyncio.Task[Any] | None = None

@@ -121,9 +121,10 @@ def serve(
 
     orders: of a worker's parent: DRAIN or END; when it ends, the parent has gone, which means DRAIN.
     """
+    app = App(gateway)
     config = uvicorn.Config(
-        App(gateway),
-        **served(gateway.config.server),
+        app,
+        **served(app),
         loop="auto",
         log_level="warning",
         backlog=_BACKLOG,

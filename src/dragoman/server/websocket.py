@@ -169,7 +169,7 @@ class _Socket:
         reader = spawn(self._read(receive), "socket")
         self._link.drain = self._inbox.end
         try:
-            while (message := await self._inbox.get()) is not None:
+            while (message := await self._next()) is not None:
                 await self._answer(message)
             if self._expired:
                 await self._tell(_HOUR_IS_OVER)
@@ -178,6 +178,13 @@ class _Socket:
         finally:
             limit.cancel()
             reader.cancel()
+
+    async def _next(self) -> str | bytes | None:
+        self._link.idle_since = self._gateway.seams.monotonic()
+        try:
+            return await self._inbox.get()
+        finally:
+            self._link.idle_since = None
 
     def _expire(self) -> None:
         self._expired = True

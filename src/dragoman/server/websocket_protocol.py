@@ -1,43 +1,141 @@
-"""uvicorn's WebSocket protocol over `websockets`, which does no IO of its own, with five additions.
+"""uvicorn's WebSocket protocol over `websockets`, which does no IO of its own, with seven additions.
 
 Drain: when the server stops, whoever serves the socket is told, finishes what runs and closes it; uvicorn
 would cut it off. A Link in the scope, as for HTTP, and an end for whoever works when the connection is lost.
 Several messages in one write, without ASGI's and the library's work on each, which is most of what an event
 costs. JSON for a head that is larger than the parser takes or has a body, where uvicorn would say nothing.
-Silence about sockets that the application refuses.
+Silence about sockets that the application refuses. Reading that stops while the client does not read, or
+while the application takes no messages. A bound on the frames of one message.
 """
 
 from __future__ import annotations
 
+from asyncio.transports import BaseTransport
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidMessage
+from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
+from dragoman import ir
 from dragoman.seams import SYSTEM
-from dragoman.server.http import refusal
 from dragoman.server.link import EXTENSION, Link
+
+if TYPE_CHECKING:
+    from dragoman.server.http import HttpProtocol
+
+_PIECE = 16 * 1024
+"""Bytes that are read together. They hold few thousand messages, and what follows waits in one piece."""
+_BRIEFLY = 60.0
+"""Seconds without a message before a socket counts as idle, where connections are few."""
+_FRAGMENTS = 16_384
+"""Frames of one message. Each costs more than its bytes; clients cut messages into pieces of kilobytes."""
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """What a connection's protocol becomes by an upgrade."""
+    """What a connection's protocol becomes by an upgrade. before: the protocol that it was."""
 
     _link: Link | None = None
 
+    def __init__(self, before: HttpProtocol, **options: Any) -> None:
+        super().__init__(**options)
+        self.peer = before.peer
+        self._before = before
+        self._all_connections = before.all_connections
+        self._unread = bytearray()
+        """What has come in and waits: for the application to take messages, or the client to read."""
+        self._reading = False
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """The connection is handed over by HTTP's protocol."""
+        super().connection_made(transport)
+        self._all_connections.hand_over(self._before, self)
+
     def data_received(self, data: bytes) -> None:
         """More of what the client says; the first is its whole head."""
-        super().data_received(data)
         if not self.handshake_initiated:
-            if isinstance(self.conn.handshake_exc, InvalidMessage):
-                told = refusal(400, "A WebSocket is opened by a GET without a body.", "invalid_http")
-            else:
-                told = refusal(431, "The headers are too large.", "headers_too_large")
-            self.transport.write(told)
-            self.transport.close()
+            super().data_received(data)
+            if not self.handshake_initiated:
+                self._refuse_head()
+            return
+        self._unread += data
+        self._read()
+
+    def _refuse_head(self) -> None:
+        self._before.refuse(
+            _NO_SOCKET if isinstance(self.conn.handshake_exc, InvalidMessage) else _LARGE_HEAD
+        )
+        self.transport.close()
+
+    def _read(self) -> None:
+        """Read frames while the application takes messages and the client reads what is written to it.
+
+        A client that reads nothing would otherwise fill our memory with pongs to its pings.
+        """
+        if self._reading:
+            return
+        self._reading = True
+        try:
+            while self._unread and not self.read_paused and self.writable.is_set():
+                piece = bytes(self._unread[:_PIECE])
+                del self._unread[:_PIECE]
+                super().data_received(piece)
+        finally:
+            self._reading = False
+        if self.transport.is_closing():
+            return
+        if self._unread or not self.writable.is_set():
+            self.transport.pause_reading()
+        elif not self.read_paused:
+            self.transport.resume_reading()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """The next message for the application, which makes room for another."""
+        event = await super().receive()
+        if self._unread:
+            self._read()
+        return event
+
+    def handle_cont(self, event: Frame) -> None:
+        """A further frame of a message."""
+        if self.close_sent:
+            return
+        if len(self.frames) >= _FRAGMENTS:
+            self._all_connections.reached("websocket_fragments", f"by {self.peer.address}")
+            self.conn.fail(1009, "too many frames in one message")
+            self.handle_parser_exception()
+            return
+        super().handle_cont(event)
+
+    def pause_writing(self) -> None:
+        """The client reads slowly: nothing more is read of what it sends."""
+        super().pause_writing()
+        self.peer.paused = True
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client has read most of what was written."""
+        super().resume_writing()
+        self.peer.resumed()
+        self._read()
+
+    def idle_since(self) -> float | None:
+        """Since when the client's next message is waited for; None = it was heard of a short while ago."""
+        since = None if self._link is None else self._link.idle_since
+        return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
+
+    def look(self, now: float) -> None:
+        """Nothing more than what a peer is minded for: `server.websocket` ends a socket after an hour."""
+
+    def abandon(self) -> None:
+        """End the connection at once."""
+        self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
         """The client asks for a socket: its handler starts with the next turn of the loop."""
@@ -63,6 +161,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone, which its handler does not see while it takes no more messages."""
         super().connection_lost(exc)
+        self._all_connections.leave(self)
         if self._link is not None:
             self._link.drop()
             self._link = None  # else the two would hold each other
@@ -73,6 +172,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().shutdown()
         else:
             self._link.drain()
+
+
+_NO_SOCKET: Final = ir.Fault(
+    "invalid_request", "A WebSocket is opened by a GET without a body.", code="invalid_http"
+)
+_LARGE_HEAD: Final = ir.Fault("too_large", "The headers are too large.", code="headers_too_large", status=431)
 
 
 def framed(message: bytes) -> bytes:

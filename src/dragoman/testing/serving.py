@@ -26,7 +26,7 @@ async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = Non
     port = listener.getsockname()[1]
     config = uvicorn.Config(
         app if around is None else around(app),
-        **served(gateway.config.server),
+        **served(app),
         timeout_graceful_shutdown=1,
     )
     config.load()

@@ -14,7 +14,6 @@ from dragoman.config.load import load
 from dragoman.dialects.table import DIALECTS
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
-from dragoman.server import client as receiving
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Bodies, Call, Endpoint, Handler
 from dragoman.server.faces import PathTable
@@ -212,10 +211,8 @@ async def test_there_is_no_room_while_others_have_it(
     assert (await Post(gateway, [LARGE]).answer())[0] == 200
 
 
-async def test_who_stops_sending_is_told_so(desk: Desk, start: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dragoman.server.app.PATIENCE", 0.05)
-    monkeypatch.setattr(receiving, "PATIENCE", 0.05)
-    post = Post(start(), [SMALL[:-12]])
+async def test_who_stops_sending_is_told_so(desk: Desk, start: Open) -> None:
+    post = Post(start(server={"body_timeout": "50ms"}), [SMALL[:-12]])
     post.promises = True
     assert await post.refused() == (408, "request_timeout", "file")
 

@@ -11,7 +11,8 @@ import pytest
 
 from dragoman import ir
 from dragoman.errors import RequestFailed
-from dragoman.server.forms import Space, Upload
+from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
+from dragoman.server.space import Space
 from dragoman.wire.multipart import Field, content_type, written
 
 MIB = 1024 * 1024
@@ -32,7 +33,7 @@ def fault(*chunks: bytes, stated: str = content_type(B)) -> ir.Fault:
 
 
 def read(stated: str, *chunks: bytes) -> None:
-    with Upload(stated, Space(64 * MIB)) as upload:
+    with Upload(stated, Space(64 * MIB, NO_ROOM_BESIDE_OTHERS)) as upload:
         for chunk in chunks:
             upload.feed(chunk)
         upload.form()
@@ -46,7 +47,7 @@ def test_a_form_comes_out_as_it_was_sent() -> None:
         Field("mask", b"\r\n--Xy" * 300_000, "mask.png"),
         Field("n", b""),
     )
-    with Upload(content_type(B), Space(64 * MIB)) as upload:
+    with Upload(content_type(B), Space(64 * MIB, NO_ROOM_BESIDE_OTHERS)) as upload:
         receive(upload, *form)
         got = upload.form()
         assert got == form
@@ -56,7 +57,7 @@ def test_a_form_comes_out_as_it_was_sent() -> None:
 
 
 def test_files_end_with_the_block() -> None:
-    with suppress(KeyError), Upload(content_type(B), Space(64 * MIB)) as upload:
+    with suppress(KeyError), Upload(content_type(B), Space(64 * MIB, NO_ROOM_BESIDE_OTHERS)) as upload:
         receive(upload, Field("file", bytes(2 * MIB), "f"))
         (field,) = upload.form()
         raise KeyError("something fails")
@@ -65,7 +66,7 @@ def test_files_end_with_the_block() -> None:
 
 
 def test_what_is_still_being_sent_stays_readable_until_it_is_let_go() -> None:
-    with Upload(content_type(B), Space(64 * MIB)) as upload:
+    with Upload(content_type(B), Space(64 * MIB, NO_ROOM_BESIDE_OTHERS)) as upload:
         receive(upload, Field("file", b"x" * 2 * MIB, "f"))
         value = upload.form()[0].value
         assert isinstance(value, memoryview)
@@ -80,7 +81,7 @@ def test_what_is_still_being_sent_stays_readable_until_it_is_let_go() -> None:
 def test_many_files_do_not_fill_the_memory() -> None:
     tracemalloc.start()
     try:
-        with Upload(content_type(B), Space(64 * MIB)) as upload:
+        with Upload(content_type(B), Space(64 * MIB, NO_ROOM_BESIDE_OTHERS)) as upload:
             for _ in range(60):
                 head = b'--XyZ\r\ncontent-disposition: form-data; name="f"; filename="f"\r\n\r\n'
                 upload.feed(head)
@@ -118,7 +119,7 @@ def test_a_full_disk_is_not_the_clients_fault(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_failure_of_the_whole_names_the_field_that_was_read() -> None:
-    with Upload(content_type(B), Space(64 * MIB)) as upload:
+    with Upload(content_type(B), Space(64 * MIB, NO_ROOM_BESIDE_OTHERS)) as upload:
         failed = RequestFailed(ir.Fault("timeout", "too slow"))
         assert upload.named(failed).fault.param is None
         upload.feed(b"--XyZ\r\ncontent-disposition: form-data; name=file; filename=f\r\n\r\nab")
@@ -126,7 +127,7 @@ def test_a_failure_of_the_whole_names_the_field_that_was_read() -> None:
 
 
 def test_all_forms_together_have_bounded_space() -> None:
-    space = Space(5 * MIB)
+    space = Space(5 * MIB, NO_ROOM_BESIDE_OTHERS)
     with Upload(content_type(B), space) as first:
         receive(first, Field("file", bytes(3 * MIB), "f"))
         with pytest.raises(RequestFailed) as caught, Upload(content_type(B), space) as second:

@@ -1,0 +1,122 @@
+"""Bodies of requests as they come in: bounded in size, and in the time that a client may take.
+
+A client has `patience` seconds in which its body may stand still. They pass while the body is waited for, and
+come back with what arrives: a second for each `rate` bytes, up to `patience` again. A body that drips thus
+ends as soon as one that stops, and one that flows may take all the time it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.deadlines import Deadlines
+from dragoman.errors import RequestFailed
+from dragoman.server.client import ClientGone
+from dragoman.server.link import Message, Receive
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How slowly a body may come in.
+
+    deadlines: of the running loop. patience: seconds, None = no limit. rate: bytes a second, 0 = each piece
+    buys the whole time again.
+    """
+
+    deadlines: Deadlines
+    patience: float | None
+    rate: int
+
+    def earned(self, left: float, waited: float, size: int) -> float:
+        """The seconds that are left after a piece of `size` bytes that was waited for."""
+        assert self.patience is not None
+        if not self.rate:
+            return self.patience if size else left - waited
+        return min(self.patience, left - waited + size / self.rate)
+
+
+async def read_body(receive: Receive, length: str | None, limit: int, pace: Pace | None) -> bytes:
+    """A request's body of at most `limit` bytes, see `take_body`."""
+    parts: list[bytes] = []
+    await take_body(receive, length, limit, pace, parts.append)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def take_body(
+    receive: Receive, length: str | None, limit: int, pace: Pace | None, take: Callable[[bytes], None]
+) -> None:
+    """Hand on a request's body of at most `limit` bytes as it comes in.
+
+    length: the header content-length. pace: None = the body has come in whole, so nothing is waited for.
+    Raises RequestFailed (413, 408) and ClientGone.
+    """
+    if pace is None:
+        await _take_all(receive, length, limit, take)
+        return
+    async for part in body_parts(receive, length, limit, pace):
+        take(part)
+
+
+async def _take_all(receive: Receive, length: str | None, limit: int, take: Callable[[bytes], None]) -> None:
+    _refuse_stated(length, limit)
+    size = 0
+    more = True
+    while more:
+        part, more = _part(await receive())
+        size += len(part)
+        if size > limit:
+            raise RequestFailed(_too_large(limit))
+        take(part)
+
+
+async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pace) -> AsyncIterator[bytes]:
+    """A request's body of at most `limit` bytes piece by piece, read as fast as the pieces are taken.
+
+    Time that passes between two pieces outside of here is not the client's.
+    Raises RequestFailed (413, 408) and ClientGone.
+    """
+    _refuse_stated(length, limit)
+    deadlines, left = pace.deadlines, pace.patience
+    size = 0
+    more = True
+    while more:
+        since = deadlines.time()
+        try:
+            with deadlines.within(left):
+                message = await receive()
+        except TimeoutError:
+            raise RequestFailed(_TOO_SLOW) from None
+        part, more = _part(message)
+        if left is not None:
+            left = pace.earned(left, deadlines.time() - since, len(part))
+            if left <= 0 and more:
+                raise RequestFailed(_TOO_SLOW)
+        size += len(part)
+        if size > limit:
+            raise RequestFailed(_too_large(limit))
+        if part:
+            yield part
+
+
+def _part(message: Message) -> tuple[bytes, bool]:
+    """What an ASGI message brings of the body, and whether more follows."""
+    if message["type"] == "http.disconnect":
+        raise ClientGone("before its body was complete")
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _refuse_stated(length: str | None, limit: int) -> None:
+    if length is not None and length.isdigit() and int(length) > limit:
+        raise RequestFailed(_too_large(limit))
+
+
+_TOO_SLOW: Final = ir.Fault(
+    "timeout", "The request's body did not arrive in time.", code="request_timeout", status=408
+)
+
+
+def _too_large(limit: int) -> ir.Fault:
+    return ir.Fault("too_large", f"The body is larger than {limit:d} bytes.", code="request_too_large")

@@ -1,0 +1,237 @@
+"""The connections of clients: how many there may be, and how long each may keep us waiting.
+
+One timer looks at all connections once a second (decision 6), so that a connection costs no timer of its
+own. Whoever serves a connection says what it waits for (`Served`), and this module counts connections,
+lets a newcomer take the place of an idle one, and ends those that do not read what was written to them.
+
+Bounds are those of `config.serving`. Each that is reached is counted and logged (`observe.bounds`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from dragoman.config.serving import Server
+from dragoman.seams import SYSTEM
+
+_TICK = 1.0
+"""Seconds between two looks at all connections."""
+_RESERVED = 64
+"""Descriptors for what is no connection: the listener, files, the database, the model process."""
+_MOST_DESCRIPTORS = 65_536
+"""What is asked of the system at most. Some systems allow billions and then size tables by it."""
+_FEWEST = 16
+"""Connections that are served however few descriptors there are."""
+_WITHOUT_LIMIT = 10_000
+"""Connections where the system does not tell how many descriptors there may be."""
+_LOCAL: Final = "a local socket"
+
+Reached = Callable[[str, str], None]
+"""Counts and logs a bound that was reached: its name, a detail for the log."""
+
+
+class Served(Protocol):
+    """What a connection's protocol tells of its connection, and takes."""
+
+    transport: asyncio.Transport
+    peer: Peer
+
+    def idle_since(self) -> float | None:
+        """Since when (`SYSTEM.monotonic`) nothing but the client is waited for; None = a request runs."""
+
+    def look(self, now: float) -> None:
+        """Ends the connection if the client has kept us waiting for too long."""
+
+    def abandon(self) -> None:
+        """Ends the connection at once, as a newcomer needs its place."""
+
+
+class Peer:
+    """The client's side of one connection: who it is, and whether it reads what is written to it.
+
+    The time that a client has to read is a bucket of seconds: it empties while written bytes wait and fills
+    by what the client reads, at `min_rate`, up to `write_timeout`.
+    """
+
+    __slots__ = ("_left", "_patience", "_rate", "_seen_at", "_waiting", "address", "paused")
+
+    def __init__(self, address: str, settings: Server) -> None:
+        self.address = address
+        self.paused = False
+        """Whether the transport has told us to stop writing."""
+        self._patience = float(settings.write_timeout)
+        self._rate = settings.min_rate
+        self._left = self._patience
+        self._waiting = 0
+        self._seen_at = 0.0
+
+    def resumed(self) -> None:
+        """The client has read most of what was written: its time begins anew with the next wait."""
+        self.paused = False
+        self._waiting = 0
+
+    def stalls(self, transport: asyncio.Transport, now: float) -> bool:
+        """Whether the client has left its answer unread for too long. Called once in each look."""
+        if not (self.paused or transport.is_closing()):
+            self._waiting = 0
+            return False
+        waiting = transport.get_write_buffer_size()
+        if not self._waiting:
+            self._left = self._patience
+        else:
+            read = max(0, self._waiting - waiting)
+            earned = read / self._rate if self._rate else self._patience * (read > 0)
+            self._left = min(self._patience, self._left + earned - (now - self._seen_at))
+        self._waiting, self._seen_at = waiting, now
+        return bool(self._patience) and waiting > 0 and self._left <= 0
+
+
+class Connections:
+    """All connections of one server process. `limit`: how many there may be.
+
+    descriptors: how many files and sockets the process may open, None = as the system says.
+    """
+
+    def __init__(self, settings: Server, reached: Reached, *, descriptors: int | None = None) -> None:
+        self.settings = settings
+        self.reached = reached
+        self.limit = connection_limit(settings, descriptors)
+        self.limit_per_address = settings.max_connections_per_address or max(_FEWEST, self.limit // 4)
+        self._shared = [ipaddress.ip_network(entry, strict=False) for entry in settings.shared_addresses]
+        self._open: set[Served] = set()
+        self._by_address: Counter[str] = Counter()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def state(self) -> dict[str, int]:
+        """How many connections there are, and may be."""
+        return {"open": len(self._open), "limit": self.limit}
+
+    def peer(self, host: str | None) -> Peer:
+        """Who has connected. host: the IP address, None = nobody over a network."""
+        return Peer(_address(host), self.settings)
+
+    def admit(self, served: Served) -> bool:
+        """Take a new connection, or say that it has to be refused."""
+        address = served.peer.address
+        if self._by_address[address] >= self.limit_per_address and not self._is_shared(address):
+            if not self._make_room(address):
+                self.reached("connections_of_address", f"by {address}")
+                return False
+        elif len(self._open) >= self.limit and not self._make_room():
+            self.reached("connections", f"({self.limit} are busy)")
+            return False
+        self._open.add(served)
+        self._by_address[address] += 1
+        if self._timer is None:
+            self._loop = asyncio.get_running_loop()
+            self._timer = self._loop.call_later(_TICK, self._look)
+        return True
+
+    def hand_over(self, served: Served, successor: Served) -> None:
+        """A connection changes its protocol. successor: who serves it from now on."""
+        self._open.remove(served)
+        self._open.add(successor)
+
+    def leave(self, served: Served) -> None:
+        """A connection has ended."""
+        if served in self._open:
+            self._open.remove(served)
+            address = served.peer.address
+            self._by_address[address] -= 1
+            if not self._by_address[address]:
+                del self._by_address[address]
+
+    def _make_room(self, address: str | None = None) -> bool:
+        """End the longest idle connections, first those of the address that has most of them.
+
+        Several at once, so that looking for them costs little for each. address: only its connections.
+        """
+        idle = [
+            (-self._by_address[served.peer.address], since, index, served)
+            for index, served in enumerate(self._open)
+            if (since := served.idle_since()) is not None and address in {None, served.peer.address}
+        ]
+        if not idle:
+            return False
+        idle.sort()
+        self.reached("idle_connections", f"({len(self._open)} connections are open)")
+        for _, _, _, served in idle[: 1 + self.limit // 32]:
+            self.leave(served)
+            served.abandon()
+        return True
+
+    def _is_shared(self, address: str) -> bool:
+        if address == _LOCAL:
+            return True
+        network = ipaddress.ip_network(address)
+        return any(network.version == one.version and network.subnet_of(one) for one in self._shared)  # type: ignore[arg-type]
+
+    def _look(self) -> None:
+        """Look at every connection. The timer rests while there is none."""
+        assert self._loop is not None
+        now = SYSTEM.monotonic()
+        for served in list(self._open):
+            if served.peer.stalls(served.transport, now):
+                self.reached("write_timeout", f"by {served.peer.address}")
+                served.transport.abort()
+            else:
+                served.look(now)
+        self._timer = self._loop.call_later(_TICK, self._look) if self._open else None
+
+
+def _address(host: str | None) -> str:
+    """The address that connections are counted by. An IPv6 client chooses addresses within its /64 freely."""
+    try:
+        ip = ipaddress.ip_address((host or "").partition("%")[0])
+    except ValueError:
+        return _LOCAL
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is None:
+            return str(ipaddress.ip_network((ip, 64), strict=False))
+        ip = ip.ipv4_mapped
+    return str(ip)
+
+
+def connection_limit(settings: Server, descriptors: int | None = None) -> int:
+    """How many connections of clients a worker takes.
+
+    descriptors: how many files and sockets it may open, None = as the system says.
+    """
+    if settings.max_connections is not None:
+        return settings.max_connections
+    usable = (descriptors or descriptor_limit() or 2 * _WITHOUT_LIMIT + _RESERVED) - _RESERVED
+    return max(_FEWEST, usable // 2)  # a request may need a connection to a provider beside the client's own
+
+
+def descriptor_limit() -> int | None:
+    """How many files and sockets this process may open; None where the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def raise_descriptor_limit() -> int | None:
+    """Let this process, and those it starts, open as many files and sockets as the system allows it, at most
+    65,536. Returns the limit then; None where the system does not tell.
+    """
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError):  # macOS refuses what its kernel cannot, whatever its limit says
+            return soft
+    return descriptor_limit()

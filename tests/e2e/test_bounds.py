@@ -1,0 +1,603 @@
+"""Hostile clients of a running gateway: each bound holds, is told in the face's form, and counted (5.33).
+
+What an attack may cost others is measured beside it: the longest wait of a client that asks for its health.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import time
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from websockets.asyncio.client import connect
+
+from dragoman.config.load import load
+from dragoman.exchange import Exchange
+from dragoman.gateway import Gateway
+from dragoman.server import connections
+from dragoman.testing.serving import serving
+from tests.e2e import stubs
+from tests.e2e.calls import CHAT, HELLO, MODELS
+from tests.e2e.conftest import Provide, up
+from tests.e2e.stubs import Said
+from tests.e2e.test_backpressure import MB, Flood, flooding
+from tests.e2e.test_server import until
+
+PATHS = {
+    "openai": CHAT,
+    "anthropic": "/v1/messages",
+    "gemini": "/v1beta/models/x:generateContent",
+    "ollama": "/api/chat",
+}
+BODY = json.dumps({"model": "simulate/echo", "messages": HELLO}).encode()
+
+
+class Line:
+    """A raw connection to the gateway."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.sent = 0
+
+    async def send(self, data: bytes) -> None:
+        """Send until the other side stops taking, which is no failure of a hostile client."""
+        try:
+            self.writer.write(data)
+            await self.writer.drain()
+            self.sent += len(data)
+        except OSError:
+            pass
+
+    async def flood(self, piece: bytes, total: int) -> None:
+        """Send pieces until so many bytes were sent or an answer has come."""
+        while self.sent < total and not self.reader.at_eof() and not self.reader._buffer:  # type: ignore[attr-defined]
+            await self.send(piece)
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """The next whole answer: status, headers, body."""
+        async with asyncio.timeout(10):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            status, *lines = head.split("\r\n")
+            headers = dict(line.lower().split(": ", 1) for line in lines if line)
+            if "content-length" in headers:
+                body = await self.reader.readexactly(int(headers["content-length"]))
+            else:
+                body = b""
+                while size := int((await self.reader.readline()).strip() or b"0", 16):
+                    body += await self.reader.readexactly(size)
+                    await self.reader.readexactly(2)
+                await self.reader.readexactly(2)
+        return int(status.split()[1]), headers, body
+
+    async def refused(self) -> tuple[int, str]:
+        """The status and the code of an answer in OpenAI's form."""
+        status, _, body = await self.answer()
+        return status, json.loads(body)["error"]["code"]
+
+    async def ended(self, seconds: float = 10) -> bytes:
+        """What still comes until the gateway ends the connection."""
+        async with asyncio.timeout(seconds):
+            try:
+                return await self.reader.read()
+            except OSError:
+                return b""
+
+
+class House:
+    """A served gateway, its connections, and what it has logged."""
+
+    def __init__(self, gateway: Gateway, base: str, exchanges: list[Exchange], stack: AsyncExitStack) -> None:
+        self.gateway = gateway
+        self.base = base
+        self.exchanges = exchanges
+        self._stack = stack
+
+    async def line(self) -> Line:
+        parts = urlsplit(self.base)
+        line = Line(*await asyncio.open_connection(parts.hostname, parts.port))
+        self._stack.callback(line.writer.close)
+        return line
+
+    async def healthy(self) -> float:
+        """How long a fresh client waits for its answer, seconds."""
+        began = time.perf_counter()
+        line = await self.line()
+        await line.send(b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")
+        status, _, _ = await line.answer()
+        assert status == 200
+        line.writer.close()
+        return time.perf_counter() - began
+
+    @asynccontextmanager
+    async def unharmed(self) -> AsyncIterator[None]:
+        """While the block runs, somebody else asks again and again, and must not wait long."""
+        waits = [await self.healthy()]
+
+        async def ask() -> None:
+            while True:
+                waits.append(await self.healthy())
+                await asyncio.sleep(0.02)
+
+        other = asyncio.ensure_future(ask())
+        try:
+            yield
+        finally:
+            other.cancel()
+            await asyncio.wait([other])
+        assert max(waits) < waits[0] + 0.5
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return dict(self.gateway.bounds.counts)
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as opened:
+        yield opened
+
+
+@pytest.fixture
+def house(stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
+    monkeypatch.setattr(connections, "_TICK", 0.05)
+
+    async def start(configuration: dict[str, Any] | None = None, **server: Any) -> House:
+        file = tmp_path / "dragoman.yaml"
+        file.write_text(json.dumps({**(configuration or {}), "server": server}))
+        exchanges: list[Exchange] = []
+        gateway = Gateway(load(file, {}), observers=[exchanges.append])
+        base = await stack.enter_async_context(serving(gateway))
+        return House(gateway, base, exchanges, stack)
+
+    return start
+
+
+# --- Heads -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("face", PATHS)
+async def test_an_endless_header_is_refused_while_it_comes_in_and_in_the_faces_form(
+    house: Any, face: str
+) -> None:
+    site = await house()
+    line = await site.line()
+    await line.send(f"POST {PATHS[face]} HTTP/1.1\r\nhost: 127.0.0.1\r\nx: ".encode())
+    async with site.unharmed():
+        await line.flood(b"x" * 16_000, 64 * MB)
+        status, headers, body = await line.answer()
+    assert status == 431
+    assert line.sent < 8 * MB  # what the buffers of two kernels hold
+    told = json.loads(body)
+    if face == "anthropic":
+        assert told["type"] == "error"
+    else:
+        assert "error" in told
+    assert "64000 bytes" in body.decode()
+    assert headers["connection"] == "close"
+    (exchange,) = [exchange for exchange in site.exchanges if exchange.status == 431]
+    assert headers["x-request-id"] == exchange.request_id
+    assert exchange.end == "client/head/headers_too_large"
+    assert site.counts["headers_too_large"] == 1
+    await line.ended()
+
+
+async def test_the_bounds_of_a_head_are_exact(house: Any) -> None:
+    site = await house(max_head=8000, max_headers=20, max_url=1000)
+    for url, headers, expected in (
+        ("/health?" + "q" * 992, [], 200),
+        ("/health?" + "q" * 993, [], 414),
+        ("/health", [f"x{n}: y" for n in range(20)], 200),
+        ("/health", [f"x{n}: y" for n in range(21)], 431),
+        ("/health", [f"x{n}: {'y' * 2000}" for n in range(3)], 200),
+        ("/health", [f"x{n}: {'y' * 2000}" for n in range(4)], 431),
+    ):
+        line = await site.line()
+        await line.send("\r\n".join([f"GET {url} HTTP/1.1", *headers, "", ""]).encode())
+        assert (await line.answer())[0] == expected, (url[:20], len(headers))
+
+
+async def test_a_body_beside_a_head_is_not_counted_as_one(house: Any) -> None:
+    site = await house(max_head=4096)
+    body = json.dumps({"model": "simulate/echo", "messages": HELLO, "user": "u" * 50_000}).encode()
+    line = await site.line()
+    await line.send(b"POST %b HTTP/1.1\r\nhost: 127.0.0.1\r\n" % CHAT.encode())
+    await line.send(b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+    assert (await line.answer())[0] == 200
+
+
+@pytest.mark.parametrize("piece", [b"a:b\r\n", b"a:\r\n", b"/" * 64, b"\r\n"], ids=repr)
+async def test_memory_does_not_follow_what_a_head_sends(house: Any, piece: bytes) -> None:
+    site = await house()
+    await site.healthy()
+    start = {b"/": b"GET ", b"\r": b""}.get(piece[:1], b"GET /health HTTP/1.1\r\n")
+    gc.collect()
+    tracemalloc.start()
+    try:
+        lines = [await site.line() for _ in range(20)]
+        async with site.unharmed():
+            for line in lines:
+                await line.send(start)
+                await line.flood(piece * (16_000 // len(piece)), 8 * MB)
+        assert tracemalloc.get_traced_memory()[1] < 20 * MB
+    finally:
+        tracemalloc.stop()
+    for line in lines:
+        assert (await line.answer())[0] in (400, 414, 431)
+
+
+async def test_trailers_are_bounded_and_dropped(house: Any) -> None:
+    site = await house({"auth": {"keys": ["right-key-of-a-test"]}})
+    start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    chunked = b"transfer-encoding: chunked\r\n"
+    right = b"authorization: Bearer right-key-of-a-test\r\n"
+    wrong = b"authorization: Bearer wrong-key-of-a-test\r\n"
+    chunk = b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
+    line = await site.line()
+    await line.send(start + wrong + chunked + b"\r\n" + chunk + right + b"\r\n")
+    assert (await line.answer())[0] == 401
+    line = await site.line()
+    await line.send(start + right + chunked + b"\r\n" + chunk + wrong + b"x-request-id: mine\r\n\r\n")
+    status, headers, _ = await line.answer()
+    assert (status, headers["x-request-id"] == "mine") == (200, False)
+    await line.send(start + right + chunked + b"\r\n" + chunk)  # the connection goes on
+    await line.flood(b"a: b\r\n" * 2000, 8 * MB)
+    assert await line.refused() == (431, "headers_too_large")
+    assert site.gateway.requests == set()
+
+
+async def test_endless_extensions_of_a_chunk_are_refused(house: Any) -> None:
+    site = await house()
+    line = await site.line()
+    await line.send(
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n"
+    )
+    await line.send(b"content-type: application/json\r\n\r\n5;")
+    await line.flood(b"x" * 16_000, 8 * MB)
+    assert (await line.answer())[0] == 431
+
+
+async def test_what_earlier_requests_are_owed_goes_first(house: Any) -> None:
+    site = await house({"providers": {"simulate": {"first_token": "300ms"}}}, max_head=8000)
+    line = await site.line()
+    start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    await line.send(start + b"content-length: %d\r\n\r\n" % len(BODY) + BODY)
+    await until(lambda: bool(site.gateway.requests))
+    await line.send(b"GET /health HTTP/1.1\r\nx: " + b"y" * 10_000)
+    status, _, body = await line.answer()
+    assert (status, "choices" in json.loads(body)) == (200, True)
+    assert await line.ended() == b""
+
+
+async def test_requests_ahead_are_bounded(house: Any) -> None:
+    """One read may hold thousands of requests, each of which costs more than its bytes."""
+    site = await house()
+    line = await site.line()
+    tracemalloc.start()
+    try:
+        await line.send(b"GET /health HTTP/1.1\r\n\r\n" * 9000)
+        answers = (await line.ended()).count(b"HTTP/1.1 200 OK")
+        assert tracemalloc.get_traced_memory()[1] < 5 * MB
+    finally:
+        tracemalloc.stop()
+    assert 8 <= answers <= 64
+
+
+# --- Upgrades ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("framed", ["length", "chunked"])
+@pytest.mark.parametrize("cut", [0, 1], ids=["together", "apart"])
+async def test_an_upgrade_that_is_not_taken_is_ignored(house: Any, framed: str, cut: int) -> None:
+    """As curl --http2 and Java's client ask for it (RFC 9110, section 7.8)."""
+    site = await house()
+    line = await site.line()
+    length = (
+        b"content-length: %d\r\n" % len(BODY) if framed == "length" else b"transfer-encoding: chunked\r\n"
+    )
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        b"Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+        b"Content-Type: application/json\r\n" + length + b"\r\n"
+    )
+    body = BODY if framed == "length" else b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+    for _ in range(2):  # the connection can be used again
+        await line.send(head + (b"" if cut else body))
+        if cut:
+            await asyncio.sleep(0.05)
+            await line.send(body)
+        status, _, answer = await line.answer()
+        assert (status, "choices" in json.loads(answer)) == (200, True)
+    await line.send(head + body + b"GET /health HTTP/1.1\r\n\r\n")
+    assert (await line.answer())[0] == 200
+    assert (await line.answer())[0] == 200
+
+
+async def test_connect_is_refused_and_what_follows_is_not_read(house: Any) -> None:
+    site = await house()
+    line = await site.line()
+    await line.send(b"CONNECT a.example:443 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\nGET /health HTTP/1.1\r\n\r\n")
+    answer = await line.ended()
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.startswith(b"HTTP/1.1 4")
+
+
+# --- Silence -----------------------------------------------------------------------------------------------
+
+
+async def test_silence_ends(house: Any) -> None:
+    site = await house(head_timeout="200ms", keep_alive="300ms")
+    silent, half, after = await site.line(), await site.line(), await site.line()
+    await half.send(b"POST /v1/messages HTTP/1.1\r\nhost: 127.0.0.1\r\nx-o")
+    await after.send(b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+    assert (await after.answer())[0] == 200
+    await after.send(b"G")
+    assert await silent.ended(3) == b""
+    status, _, body = await half.answer()
+    assert (status, json.loads(body)["type"]) == (408, "error")
+    assert (await after.answer())[0] == 408
+    for line in (half, after):
+        assert await line.ended(3) == b""
+    resting = await site.line()
+    await resting.send(b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+    assert (await resting.answer())[0] == 200
+    assert await resting.ended(3) == b""
+    assert site.counts["silent_connection"] == 1
+    assert site.counts["request_timeout"] == 2
+    assert len(site.gateway.requests) == 0
+
+
+async def test_a_drip_is_silence(house: Any) -> None:
+    """One byte at a time keeps no body open: only a rate does."""
+    site = await house(body_timeout="400ms", min_rate=1000)
+    start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    line = await site.line()
+    await line.send(start + b"content-length: 5000\r\n\r\n")
+    began = time.perf_counter()
+    while not line.reader._buffer and time.perf_counter() - began < 5:
+        await line.send(b" ")
+        await asyncio.sleep(0.05)
+    assert await line.refused() == (408, "request_timeout")
+    steady = await site.line()
+    await steady.send(start + b"content-length: %d\r\n\r\n" % len(BODY))
+    for at in range(0, len(BODY), 8):
+        await steady.send(BODY[at : at + 8])
+        await asyncio.sleep(0.002)
+    assert (await steady.answer())[0] == 200
+
+
+async def test_bodies_have_a_bound_together(house: Any) -> None:
+    """Many clients with large bodies take no more memory than one is allowed, and one alone has its room."""
+    site = await house(body_space="150kB", max_body="1MB")
+    start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    large = BODY + b" " * 200_000
+    first, second = await site.line(), await site.line()
+    await first.send(start + b"content-length: %d\r\n\r\n" % len(large) + large[:140_000])
+    await until(lambda: len(site.gateway.requests) == 1)
+    await asyncio.sleep(0.1)
+    await second.send(start + b"content-length: %d\r\n\r\n" % len(large) + large[:40_000])
+    status, headers, body = await second.answer()
+    assert (status, json.loads(body)["error"]["code"]) == (503, "bodies_too_large_together")
+    assert headers["retry-after"] == "5"
+    await first.send(large[140_000:])
+    assert (await first.answer())[0] == 200
+    third = await site.line()
+    await third.send(start + b"content-length: %d\r\n\r\n" % len(large) + large[:50_000])
+    await asyncio.sleep(0.05)
+    await third.send(large[50_000:])
+    assert (await third.answer())[0] == 200
+    assert site.counts == {"bodies_too_large_together": 1}
+
+
+async def test_a_body_that_nobody_waits_for_ends(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an early answer, such as one to a wrong key, the rest of the body keeps no connection open."""
+    monkeypatch.setattr("dragoman.server.http._LATE", 0.2)
+    site = await house({"auth": {"keys": ["right-key-of-a-test"]}})
+    line = await site.line()
+    await line.send(
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 50000000\r\n\r\n"
+    )
+    assert (await line.answer())[0] == 401
+    ended = asyncio.ensure_future(line.ended(5))
+    while not ended.done():
+        await line.send(b" ")
+        await asyncio.sleep(0.05)
+    assert await ended == b""
+    assert site.counts["body_after_answer"] == 1
+
+
+# --- Connections -------------------------------------------------------------------------------------------
+
+
+async def test_idle_connections_make_room_for_others(house: Any) -> None:
+    site = await house(max_connections=20)
+    silent = [await site.line() for _ in range(20)]
+    for line in silent[10:]:
+        await line.send(b"GET /health HTTP/1.1\r\nx")
+    async with site.unharmed():
+        await asyncio.sleep(0.3)
+        silent += [await site.line() for _ in range(60)]
+        await asyncio.sleep(0.1)
+    assert site.counts["idle_connections"] > 10
+    assert "connections" not in site.counts
+
+
+async def test_where_all_are_busy_a_newcomer_is_told_so(house: Any) -> None:
+    site = await house({"providers": {"simulate": {"first_token": "1s"}}}, max_connections=3)
+    start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    busy = [await site.line() for _ in range(3)]
+    for line in busy:
+        await line.send(start + b"content-length: %d\r\n\r\n" % len(BODY) + BODY)
+    await until(lambda: len(site.gateway.requests) == 3)
+    line = await site.line()
+    status, headers, body = await line.answer()
+    assert (status, json.loads(body)["error"]["code"]) == (503, "too_many_connections")
+    assert headers["retry-after"] == "1"
+    assert site.counts["connections"] == 1
+    for line in busy:
+        assert (await line.answer())[0] == 200
+
+
+async def test_requests_that_wait_for_their_bodies_make_room(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dragoman.server.http._BRIEFLY", 0.2)
+    site = await house(max_connections=3)
+    start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    held = [await site.line() for _ in range(3)]
+    for line in held:
+        await line.send(start + b"content-length: 500\r\n\r\n ")
+    await until(lambda: len(site.gateway.requests) == 3)
+    assert await (await site.line()).refused() == (503, "too_many_connections")
+    await asyncio.sleep(0.3)
+    assert await site.healthy() < 1
+    await until(lambda: len(site.gateway.requests) == 2)
+
+
+async def test_one_address_has_its_share(house: Any) -> None:
+    site = await house(max_connections_per_address=2, shared_addresses=["10.0.0.0/8"])
+    start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    busy = [await site.line() for _ in range(2)]
+    for line in busy:
+        await line.send(start + b"content-length: 500\r\n\r\n")
+    await until(lambda: len(site.gateway.requests) == 2)
+    assert await (await site.line()).refused() == (503, "too_many_connections")
+    assert site.counts["connections_of_address"] == 1
+    shared = await house(max_connections_per_address=2)  # loopback is shared by default
+    lines = [await shared.line() for _ in range(5)]
+    for line in lines:
+        await line.send(b"GET /health HTTP/1.1\r\n\r\n")
+        assert (await line.answer())[0] == 200
+
+
+# --- Readers -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("drips", [False, True], ids=["reads nothing", "reads in drips"])
+async def test_a_reader_that_does_not_read_frees_the_provider(house: Any, *, drips: bool) -> None:
+    flood = Flood("openai_chat", 200 * MB)
+    async with flooding(flood) as provider:
+        site = await house(up(provider.url), write_timeout="500ms", min_rate=100_000)
+        body = json.dumps({"model": MODELS["openai_chat"], "messages": HELLO, "stream": True}).encode()
+        line = await site.line()
+        line.writer.transport.pause_reading()
+        start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        await line.send(start + b"content-length: %d\r\n\r\n" % len(body) + body)
+        await until(lambda: flood.written > MB)
+        raw = line.writer.get_extra_info("socket")
+        for _ in range(100):
+            if drips and site.gateway.requests:
+                await asyncio.sleep(0.05)
+                with suppress(OSError):
+                    raw._sock.recv(100)
+            else:
+                await until(lambda: not site.gateway.requests)
+        await until(lambda: not site.gateway.requests)
+    assert flood.written < 100 * MB
+    assert site.counts["write_timeout"] == 1
+    assert site.exchanges[-1].end == "client/stream"
+
+
+async def test_a_reader_that_reads_slowly_but_steadily_gets_everything(house: Any) -> None:
+    flood = Flood("openai_chat", 40 * MB)
+    async with flooding(flood) as provider:
+        site = await house(up(provider.url), write_timeout="300ms", min_rate=1000)
+        body = json.dumps({"model": MODELS["openai_chat"], "messages": HELLO, "stream": True}).encode()
+        line = await site.line()
+        start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        await line.send(start + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        count = 0
+        while data := await asyncio.wait_for(line.reader.read(1_000_000), 5):
+            count += data.count(b"~")
+            await asyncio.sleep(0.02)
+    assert count == flood.size
+    assert "write_timeout" not in site.counts
+
+
+# --- WebSockets --------------------------------------------------------------------------------------------
+
+
+async def test_pings_are_not_answered_into_memory(house: Any) -> None:
+    """A client that sends pings and reads no pongs is read no further, and cut off in the end."""
+    site = await house(write_timeout="1s", heartbeat=0)
+    parts = urlsplit(site.base)
+    line = await site.line()
+    line.writer.transport.pause_reading()
+    await line.send(
+        b"GET /v1/responses HTTP/1.1\r\nhost: %b\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        % parts.netloc.encode()
+    )
+    await until(lambda: bool(site.gateway.requests))
+    ping = b"\x89\xfd\0\0\0\0" + b"p" * 125
+    tracemalloc.start()
+    try:
+        async with asyncio.timeout(20):
+            while site.gateway.requests and line.sent < 200 * MB:
+                await line.send(ping * 500)
+                await asyncio.sleep(0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert not site.gateway.requests
+    assert peak < 5 * MB
+    assert site.counts["write_timeout"] == 1
+
+
+async def test_silent_sockets_make_room_for_others(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragoman.server.websocket_protocol._BRIEFLY", 0.2)
+    site = await house(max_connections=3)
+    async with AsyncExitStack() as opened:
+        url = site.base.replace("http", "ws") + "/v1/responses"
+        sockets = [await opened.enter_async_context(connect(url)) for _ in range(3)]
+        assert await (await site.line()).refused() == (503, "too_many_connections")
+        await asyncio.sleep(0.3)
+        assert await site.healthy() < 1
+        await until(lambda: len(site.gateway.requests) == 2)
+        await asyncio.wait_for(sockets[0].wait_closed(), 5)
+
+
+async def test_messages_ahead_wait_in_the_network(house: Any) -> None:
+    """One read may hold thousands of small messages: they wait as the bytes that they are."""
+    site = await house()
+    async with connect(site.base.replace("http", "ws") + "/v1/responses") as socket:
+        frame = b"\x81\x82\0\0\0\0{}"
+        tracemalloc.start()
+        try:
+            socket.transport.write(frame * 30_000)
+            for _ in range(20):
+                assert json.loads(await asyncio.wait_for(socket.recv(), 5))["type"] == "error"
+            assert tracemalloc.get_traced_memory()[1] < 8 * MB
+        finally:
+            tracemalloc.stop()
+
+
+async def test_a_message_in_endless_fragments_ends(house: Any) -> None:
+    site = await house()
+    async with connect(site.base.replace("http", "ws") + "/v1/responses") as socket:
+        socket.transport.write(b"\x01\x80\0\0\0\0" + b"\x00\x80\0\0\0\0" * 20_000)
+        await asyncio.wait_for(socket.wait_closed(), 5)
+    assert socket.close_code == 1009
+    assert site.counts["websocket_fragments"] == 1
+
+
+# --- Honest clients ----------------------------------------------------------------------------------------
+
+
+async def test_usual_clients_reach_no_bound(house: Any, provide: Provide) -> None:
+    provider = await provide(stubs.openai_chat(Said()))
+    site = await house(up(provider.url))
+    line = await site.line()
+    start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    body = json.dumps({"model": "up/gpt-4o", "messages": HELLO}).encode()
+    for _ in range(3):
+        await line.send(start + b"content-length: %d\r\n\r\n" % len(body) + body)
+        assert (await line.answer())[0] == 200
+    assert site.counts == {}

@@ -1,0 +1,87 @@
+"""Bodies are bounded in size, and in the time in which they may stand still."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from dragoman.deadlines import Deadlines
+from dragoman.errors import RequestFailed
+from dragoman.server.bodies import Pace, body_parts, read_body
+from dragoman.server.client import ClientGone
+
+
+def receiving(steps: Iterable[tuple[float, bytes, bool]]) -> Any:
+    """ASGI's receive, from pauses, pieces and whether more follows."""
+    rest = iter(steps)
+
+    async def receive() -> dict[str, Any]:
+        pause, piece, more = next(rest)
+        await asyncio.sleep(pause)
+        return {"type": "http.request", "body": piece, "more_body": more}
+
+    return receive
+
+
+def pace(patience: float | None, rate: int = 1000) -> Pace:
+    return Pace(Deadlines(asyncio.get_running_loop()), patience, rate)
+
+
+async def test_a_body_is_joined() -> None:
+    steps = [(0, b"one", True), (0, b"", True), (0, b"two", False)]
+    for chosen in (None, pace(1), pace(None)):
+        assert await read_body(receiving(steps), None, 6, chosen) == b"onetwo"
+
+
+@pytest.mark.parametrize("length", ["7", None])
+async def test_what_is_too_large_is_refused(length: str | None) -> None:
+    steps = [(0, b"onetwo", True), (0, b"3", False)]
+    for chosen in (None, pace(1)):
+        with pytest.raises(RequestFailed) as refused:
+            await read_body(receiving(steps), length, 6, chosen)
+        assert refused.value.fault.code == "request_too_large"
+
+
+async def test_who_leaves_is_gone() -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    for chosen in (None, pace(1)):
+        with pytest.raises(ClientGone):
+            await read_body(receive, None, 6, chosen)
+
+
+@pytest.mark.parametrize("drip", [[(60, b"x", True)], [(0.04, b"x", True)] * 200], ids=["stops", "drips"])
+async def test_a_body_that_stands_still_ends(drip: list[tuple[float, bytes, bool]]) -> None:
+    async with asyncio.timeout(5):
+        with pytest.raises(RequestFailed) as refused:
+            await read_body(receiving(drip), None, 1000, pace(0.2))
+    assert refused.value.fault.code == "request_timeout"
+
+
+async def test_a_body_that_flows_may_take_its_time() -> None:
+    flow = [(0.03, b"x" * 100, True)] * 20 + [(0.0, b"", False)]
+    assert len(await read_body(receiving(flow), None, 10_000, pace(0.2))) == 2000
+
+
+async def test_any_byte_will_do_without_a_rate() -> None:
+    drip = [(0.05, b"x", True)] * 10 + [(0.0, b"", False)]
+    assert len(await read_body(receiving(drip), None, 100, pace(0.2, rate=0))) == 10
+
+
+async def test_the_readers_own_time_is_not_the_clients() -> None:
+    taken = 0
+    async for piece in body_parts(receiving([(0, b"x", True)] * 5 + [(0, b"x", False)]), None, 10, pace(0.1)):
+        taken += len(piece)
+        await asyncio.sleep(0.1)
+    assert taken == 6
+
+
+def test_time_never_grows_beyond_the_patience() -> None:
+    chosen = Pace(None, 10.0, 100)  # type: ignore[arg-type]
+    assert chosen.earned(10.0, 2.0, 1_000_000) == 10.0
+    assert chosen.earned(10.0, 2.0, 100) == 9.0
+    assert chosen.earned(1.0, 2.0, 0) == -1.0
