@@ -24,6 +24,8 @@ BOUNDS: Final = frozenset(
     {
         "answer_too_large",
         "insufficient_storage",
+        "json_schema_too_large",
+        "output_check_too_long",
         "request_timeout",
         "request_too_large",
     }
