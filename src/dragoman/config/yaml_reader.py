@@ -162,7 +162,9 @@ class _Reader:
             value = _plain(text)
         elif event.tag not in {None, "!", _TAG + "str"}:
             self.problem(path, f"the tag {event.tag} is not supported", line)
-        return Scalar(value, text, Source(self.origin, line), filled="${" in event.value)
+        names = tuple(found[1] for found in _VARIABLE.finditer(event.value) if found[1])
+        filled = "${" in event.value
+        return Scalar(value, text, Source(self.origin, line), filled=filled, variables=names)
 
     def fill(self, text: str, path: str, line: int) -> str:
         """`${NAME}` and `${NAME:-default}` from the environment; `$${` is a plain `${`."""
