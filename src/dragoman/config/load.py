@@ -80,7 +80,7 @@ def load(
     led: tuple[Lead, ...] = ()
     if file is not None:
         led = tuple(leads(whole, file, accounts, environ))
-        remarks += doubts(file)
+        remarks += [*doubts(file), *decoder.warnings]
         if path is None and not environ.get("DRAGOMAN_CONFIG") and file != home(environ) / FILE_NAME:
             problems += refusals(led, trusted(home(environ)), file)
     if problems:

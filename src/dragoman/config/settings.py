@@ -335,7 +335,12 @@ class Provider(Section, frozen=True):
         dict[str, Secret], about("Headers to add to each request. Their values are never shown.")
     ] = {}
     body: Annotated[
-        Json, about("JSON to merge into each request's body, objects deeply, whichever protocol it is in.")
+        Json,
+        about(
+            "JSON to merge into each request's body, objects deeply, whichever protocol it is in. Its texts "
+            "are never shown.",
+            secret=True,
+        ),
     ] = {}
     timeouts: Annotated[Timeouts, about("How long to wait.")] = Timeouts()
     pool: Annotated[Pool, about("Its connections.")] = Pool()
@@ -494,7 +499,10 @@ class Model(Section, frozen=True):
     headers: Annotated[
         dict[str, Secret], about("Headers to add, over the provider's. Their values are never shown.")
     ] = {}
-    body: Annotated[Json, about("JSON to merge into the body, over the provider's.")] = {}
+    body: Annotated[
+        Json,
+        about("JSON to merge into the body, over the provider's. Its texts are never shown.", secret=True),
+    ] = {}
 
     @property
     def targets(self) -> tuple[Deployment, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -176,6 +177,25 @@ def test_trust_is_kept_for_a_secret_and_a_host(here: Path) -> None:
     assert found(here, OPENAI_ELSEWHERE + "\nstrict: true").leads
     with pytest.raises(ConfigError):
         found(here, OPENAI_ELSEWHERE.replace("evil", "other"))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no such users")
+def test_a_secrets_file_that_everybody_may_read_is_doubted(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "auth: {keys: {file: key.txt}}"
+    file = here / "key.txt"
+    file.chmod(0o644)
+    monkeypatch.setattr("os.geteuid", lambda: file.stat().st_uid + 1)
+    assert [one for one in found(here, text).warnings if one.path] == []  # a container's runtime mounts it so
+    if file.stat().st_uid == 0:  # the tests are run by root
+        os.chown(file, 12345, -1)
+    monkeypatch.setattr("os.geteuid", lambda: file.stat().st_uid)
+    (warning,) = found(here, text).warnings
+    assert (warning.path, warning.line) == ("auth.keys", 1)
+    assert "key.txt" in str(warning.hint)
+    file.chmod(0o600)
+    assert found(here, text).warnings == ()
 
 
 def test_a_file_that_everybody_may_write_is_doubted(here: Path) -> None:
