@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
-_VERSIONED: Final = re.compile(r"/v\d+[a-z0-9]*\Z")
+_VERSIONED: Final = re.compile(r"/v\d[a-z0-9]*\Z")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f\\]")
 
 
