@@ -337,8 +337,7 @@ class Provider(Section, frozen=True):
     body: Annotated[
         Json,
         about(
-            "JSON to merge into each request's body, objects deeply, whichever protocol it is in. Its texts "
-            "are never shown.",
+            "JSON to merge deeply into each request's body, in any protocol. Texts are not shown.",
             secret=True,
         ),
     ] = {}
@@ -499,10 +498,7 @@ class Model(Section, frozen=True):
     headers: Annotated[
         dict[str, Secret], about("Headers to add, over the provider's. Their values are never shown.")
     ] = {}
-    body: Annotated[
-        Json,
-        about("JSON to merge into the body, over the provider's. Its texts are never shown.", secret=True),
-    ] = {}
+    body: Annotated[Json, about("As the provider's `body`, merged over it.", secret=True)] = {}
 
     @property
     def targets(self) -> tuple[Deployment, ...]:
