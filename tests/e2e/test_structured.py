@@ -361,6 +361,10 @@ async def test_what_an_alias_adds_is_checked(provide: Provide, visit: Visit) -> 
         ({"type": "strnig"}, "type"),
         ({"$ref": "http://127.0.0.1:9/schema.json"}, "$ref"),
         ({"pattern": "("}, "pattern"),
+        ({"pattern": "a{2000000}"}, "pattern"),
+        ({"pattern": r"\d{90000000}"}, "pattern"),
+        ({"pattern": "(?i)(?:k{1900}){1900}"}, "pattern"),
+        ({"patternProperties": {"(?:(?:a+b){2,}){9000}": {}}}, "patternProperties"),
     ],
 )
 async def test_a_schema_that_cannot_be_checked_is_refused_before_the_call(

@@ -11,6 +11,7 @@ from dragoman.cli.command import Command
 from dragoman.cli.options import advice, problems, warn
 from dragoman.cli.terminal import CONFIGURATION, Failure, Terminal, clean
 from dragoman.errors import ConfigError
+from dragoman.providers.address import without_keys
 
 
 @click.command("check", cls=Command, examples=("dragoman check", "dragoman check team.yaml"))
@@ -52,7 +53,7 @@ def command(terminal: Terminal, file: Path | None) -> None:
     warn(terminal, found)
     where = clean(str(found.file)) if found.file else "the environment alone"
     terminal.say(f"{terminal.err.mark('ok')} {where} is good")
-    rows = [("provider", name, account.base_url) for name, account in found.providers.items()]
+    rows = [("provider", name, without_keys(account.base_url)) for name, account in found.providers.items()]
     rows += [
         ("model", name, ", ".join(t.use for t in model.targets)) for name, model in config.models.items()
     ]

@@ -21,10 +21,15 @@ class ClientKey(NamedTuple):
     made: bool
 
 
+def fresh() -> str:
+    """A new key, which nobody can guess."""
+    return f"dgm_{SYSTEM.random_id()}{SYSTEM.random_id()}"
+
+
 def kept_or_made(home: Path) -> ClientKey:
     """The key in Dragoman's folder, a new one where there is none. Raises Failure when its file is no key."""
     file = home / "client-key"
-    key = f"dgm_{SYSTEM.random_id()}{SYSTEM.random_id()}"
+    key = fresh()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

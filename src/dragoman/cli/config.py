@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from dragoman.cli.command import Group
 from dragoman.cli.options import config_option, loaded
-from dragoman.cli.terminal import Terminal
+from dragoman.cli.terminal import CONFIGURATION, MISUSE, Failure, Terminal, clean
 
 command = Group(
     "config",
-    help="Show the settings in force, or all that there are.",
+    help="Show the settings in force, or all that there are; say where keys may go.",
     examples=("dragoman config show", "dragoman config schema > dragoman.schema.json"),
 )
 
@@ -40,3 +41,43 @@ def show(terminal: Terminal, file: Path | None) -> None:
         terminal.result([row._asdict() for row in rows])
     else:
         terminal.table(Shown._fields, rows)
+
+
+@command.command(examples=("dragoman config trust", "dragoman config trust team.yaml"))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.pass_obj
+def trust(terminal: Terminal, file: Path | None) -> None:
+    """Let FILE send keys of the environment where it says; else the file that is found here.
+
+    A file that is only found in the working directory may use such keys for their own vendors. What is
+    trusted is told and kept, each key and host for itself, so that a later change of the file has to be
+    trusted again only where it leads a key elsewhere.
+    """
+    from dragoman.config.locate import find
+    from dragoman.config.trust import trust as keep
+
+    named = file if file is not None else find(os.environ, Path())
+    if named is None:
+        raise Failure(MISUSE, "there is no dragoman.yaml here", hint="dragoman config trust FILE")
+    found = loaded(terminal, named)
+    try:
+        kept = keep(found.home, [lead.pair for lead in found.leads])
+    except OSError as error:
+        raise Failure(CONFIGURATION, f"{found.home} cannot be written: {error.strerror}") from None
+    if terminal.as_json:
+        trusted = [{"secret": lead.secret, "target": lead.target} for lead in found.leads]
+        terminal.result({"file": str(named), "kept": str(kept), "trusted": trusted})
+        return
+    for secret, where in sorted({(lead.secret, lead.where) for lead in found.leads}):
+        terminal.say(f"{terminal.err.mark('ok')} {clean(secret)} may go to {clean(where)}")
+    if not found.leads:
+        terminal.say(f"{terminal.err.mark('ok')} {clean(str(named))} needs no trust")
+
+
+@command.command(examples=("dragoman config key", "DRAGOMAN_API_KEY=$(dragoman config key) dragoman serve"))
+@click.pass_obj
+def key(terminal: Terminal) -> None:
+    """Print a fresh key for a client, which nobody can guess; it is kept nowhere."""
+    from dragoman.cli.client_key import fresh
+
+    terminal.result(fresh())

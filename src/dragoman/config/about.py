@@ -10,6 +10,7 @@ class about(msgspec.Struct, frozen=True):  # noqa: N801 - reads as a word in `An
 
     text: what it means. unit: of a plain number. env: the environment variable that sets it. default:
     what happens without it, where the default value does not say so itself. ge, le: bounds, inclusive.
+    secret: whether texts in it may be secrets, so that they are not shown.
     """
 
     text: str
@@ -18,3 +19,4 @@ class about(msgspec.Struct, frozen=True):  # noqa: N801 - reads as a word in `An
     default: str | None = None
     ge: int | None = None
     le: int | None = None
+    secret: bool = False

@@ -86,8 +86,8 @@ _FIELDS: Final = frozenset(
 https://platform.openai.com/docs/api-reference/chat/create"""
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_OWN_KEY: Final = re.compile(r"(/key/)[^/]+")
-"""A client's key in the path of our own address, which is not to be shown."""
+_SHORTEST_KEY: Final = 16
+"""Characters of a client's key. Of one that a person thought of, fewer are soon guessed by trying."""
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named to be recognised, not bound
 
 
@@ -174,6 +174,11 @@ class _Checker:
             if any("*" in name for name in client.models or ()):
                 self.warn(f"{path}.models", "names are meant word by word, also `*`; unsaid, all are allowed")
             self.key(client.key.reveal(), path, [other.key.reveal() for other in auth.keys[:index]])
+            if len(client.key.reveal()) < _SHORTEST_KEY:
+                # Whoever calls on this machine alone needs no key at all, so a short one harms nobody there.
+                tell = self.warn if self.is_loopback() else self.problem
+                short = f"a key of fewer than {_SHORTEST_KEY} characters can be guessed"
+                tell(path, short, "dragoman config key prints a good one")
 
     def provider(self, name: str, settings: ProviderSettings, path: str) -> None:
         if not name or "/" in name or name != name.strip():
@@ -247,7 +252,7 @@ class _Checker:
             self.problem(place, str(error), near if near and near.startswith("did") else None)
             return None
         if settings.enabled and self.is_own(base):
-            shown = _OWN_KEY.sub(r"\1…", base)
+            shown = address.without_keys(base)
             self.problem(
                 f"{path}.base_url",
                 f"{shown} is Dragoman's own address",
@@ -424,6 +429,11 @@ class _Checker:
             return providers.simulate.enabled is not False
         return provider not in providers.named or providers.named[provider].enabled
 
+    def is_loopback(self) -> bool:
+        """Whether Dragoman listens to this machine alone."""
+        host = self.config.server.host
+        return host in _LOOPBACK or (host.startswith("127.") and host.replace(".", "").isdigit())
+
     def is_own(self, base: str) -> bool:
         """Whether an address is the one that Dragoman itself listens on."""
         server = self.config.server
@@ -507,8 +517,12 @@ def _web_origin(text: str) -> None:
 
 
 def _proxy(text: str) -> None:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # whose text quotes the address, with a password that may stand in it
+        usable = False
+    if not usable:
         raise ValueError("expected http://host:port")
 
 

@@ -51,6 +51,16 @@ def nullable(kind: Any) -> bool:
     return kind is Any or (get_origin(kind) in {Union, types.UnionType} and types.NoneType in get_args(kind))
 
 
+@cache
+def holds_secrets(kind: Any) -> bool:
+    """Whether what belongs there is a secret, or may have some in it."""
+    if kind is Secret:
+        return True
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return any(one.about.secret or holds_secrets(one.type) for one in settings_of(kind).values())
+    return any(holds_secrets(inner) for inner in get_args(kind) if inner is not Ellipsis)
+
+
 def expected(kind: Any) -> str:
     """What a person should write for one value of a type, in a few words."""
     members = options(kind)

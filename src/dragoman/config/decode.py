@@ -8,6 +8,7 @@ one thing read from outside is the file that `{file: path}` names.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +17,16 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 import msgspec
 
 from dragoman.config.about import about
-from dragoman.config.declared import SCALARS, ScalarType, Setting, expected, nullable, options, settings_of
+from dragoman.config.declared import (
+    SCALARS,
+    ScalarType,
+    Setting,
+    expected,
+    holds_secrets,
+    nullable,
+    options,
+    settings_of,
+)
 from dragoman.config.foreign import HINTS
 from dragoman.config.scalars import FilePath
 from dragoman.config.section import Section
@@ -51,13 +61,14 @@ INVALID: Final = _Invalid()
 class Decoder:
     """Reads one tree. folder: where relative files are looked for.
 
-    problems: what was wrong. sources: where each setting that was written stands, by path. names: the
-    entries of each open mapping (`models`), those that could not be read included.
+    problems: what was wrong. warnings: what is odd. sources: where each setting that was written stands, by
+    path. names: the entries of each open mapping (`models`), those that could not be read included.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self.sources: dict[str, Source] = {}
         self.names: dict[str, frozenset[str]] = {}
 
@@ -135,7 +146,7 @@ class Decoder:
 
     def _mapping(self, kind: Any, node: Node, path: str) -> Any:
         if not isinstance(node, Table):
-            return self._wrong(dict[str, Any], node, path)
+            return self._wrong(dict[str, kind], node, path)
         self.names[path] = frozenset(node.entries)
         values = {name: self.read(kind, inner, join(path, name)) for name, inner in node.entries.items()}
         return {name: value for name, value in values.items() if value is not INVALID}
@@ -170,7 +181,10 @@ class Decoder:
         else:
             for name in others:
                 hint = HINTS.get(name) or suggest(name, declared)
-                self.problem(join(path, name), "unknown setting", node.named(name), hint)
+                told = name
+                if any(one.type is Secret for one in declared.values()) and not _meant(name, hint):
+                    told = "…"  # `{sk-…}` in place of `[sk-…]` is a mapping with that name
+                self.problem(join(path, told), "unknown setting", node.named(name), hint)
         return self._build(kind, declared, values, node, path)
 
     def _build(
@@ -209,15 +223,26 @@ class Decoder:
         return self._key(node.text, node.source, path)
 
     def _secret_file(self, node: Node, path: str) -> Any:
-        name = self.read(FilePath, node, join(path, "file"))
+        trial = Decoder(self.folder)
+        name = trial.read(FilePath, node, join(path, "file"))
         if name is INVALID:
+            # Not what was found there either, unless it is nothing: it may be the key itself.
+            empty = isinstance(node, Scalar) and node.value is None
+            found = f"expected {FilePath.expected}, found {'nothing' if empty else 'something else'}"
+            self.problem(join(path, "file"), found, node.source)
             return INVALID
+        self.sources[join(path, "file")] = node.source
         try:
             text = Path(name).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            self.problem(path, f"the file {name} cannot be read: {reason}", node.source)
+            self.problem(path, f"the file that it names cannot be read: {reason}", node.source)
             return INVALID
+        if _is_open(Path(name)):
+            open_to = "everybody on this machine may read the file"
+            self.warnings.append(
+                Problem(path, open_to, node.source.origin, node.source.line, f"chmod o-r {name}")
+            )
         return self._key(text.strip(), node.source, path)
 
     def _key(self, text: str, source: Source, path: str) -> Any:
@@ -231,12 +256,20 @@ class Decoder:
         return INVALID
 
     def _wrong(self, kind: Any, node: Node, path: str) -> _Invalid:
-        self.problem(path, f"expected {expected(kind)}, found {_found(node)}", node.source)
+        found = _found(node)
+        if found.startswith("`") and (holds_secrets(kind) or kind == dict[str, Any]) and not _is_number(node):
+            found = "another text"  # a key without what belongs around it
+        self.problem(path, f"expected {expected(kind)}, found {found}", node.source)
         return INVALID
 
     def problem(self, path: str, message: str, source: Source, hint: str | None = None) -> None:
         """Notes one problem."""
         self.problems.append(Problem(path, message, source.origin, source.line, hint))
+
+
+def _meant(name: str, hint: str | None) -> bool:
+    """Whether an unknown name is known to be one, and not a value that was put there."""
+    return name in HINTS or (hint is not None and hint.startswith("did you mean"))
 
 
 def plain(node: Node) -> Any:
@@ -246,6 +279,17 @@ def plain(node: Node) -> Any:
     if isinstance(node, Items):
         return [plain(item) for item in node.items]
     return node.value
+
+
+def _is_open(file: Path) -> bool:
+    """Whether everybody may read a file of this user. What a container's runtime mounts is root's."""
+    user = getattr(os, "geteuid", lambda: 0)()
+    about = file.stat()
+    return user != 0 and about.st_uid == user and bool(about.st_mode & 0o004)
+
+
+def _is_number(node: Node) -> bool:
+    return isinstance(node, Scalar) and not isinstance(node.value, str)
 
 
 def _found(node: Node) -> str:

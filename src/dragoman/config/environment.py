@@ -92,8 +92,10 @@ def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
     """The keys and the base URL that the environment holds for a vendor, None if it holds nothing."""
     entries: dict[str, Node] = {}
     for base in vendor.keys:
-        found = [(name, environ.get(name, "").strip()) for name in _numbered(base)]
-        if keys := [Scalar(text, text, Source(name), filled=True) for name, text in found if text]:
+        found = [(name, environ.get(name, "").strip()) for name in numbered(base)]
+        if keys := [
+            Scalar(text, text, Source(name), filled=True, variables=(name,)) for name, text in found if text
+        ]:
             entries["keys"] = Items(tuple(keys), keys[0].source)
             break
     if vendor.base_var is not None and (address := environ.get(vendor.base_var, "").strip()):
@@ -105,7 +107,8 @@ def _account(vendor: Vendor, environ: Mapping[str, str]) -> Table | None:
     return Table(entries, next(iter(entries.values())).source)
 
 
-def _numbered(name: str) -> Iterator[str]:
+def numbered(name: str) -> Iterator[str]:
+    """A variable of one key and those of further keys."""
     yield name
     for number in range(2, MOST_KEYS + 1):
         yield f"{name}_{number}"

@@ -18,10 +18,11 @@ import msgspec
 from dragoman.config import environment, tree
 from dragoman.config.check import check
 from dragoman.config.decode import Decoder, suggest
-from dragoman.config.locate import find, home
+from dragoman.config.locate import FILE_NAME, find, home
 from dragoman.config.presets import PRESETS
 from dragoman.config.settings import Config
 from dragoman.config.tree import Node, Source, Table
+from dragoman.config.trust import Lead, doubts, leads, refusals, trusted
 from dragoman.errors import ConfigError, Problem
 from dragoman.providers.provider import Provider
 
@@ -32,6 +33,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     config: every setting. providers: the accounts that are enabled, by name, without the built-in ones.
     simulate: whether the simulator is offered. sources: where each written setting stands, by path.
     warnings: what is odd but not wrong. file: what was read, None for none. home: Dragoman's own folder.
+    leads: secrets that are not the file's own and go where only the file says that they belong.
     """
 
     config: Config
@@ -41,6 +43,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[Problem, ...]
     file: Path | None
     home: Path
+    leads: tuple[Lead, ...] = ()
 
     def source(self, path: str) -> str:
         """Where a setting's value comes from: "dragoman.yaml:12", a variable's name, or "default"."""
@@ -74,6 +77,12 @@ def load(
     accounts, found, remarks = check(config, decoder.sources, decoder.names, unread)
     known = {problem.path for problem in problems}  # a variable that is not set needs no second complaint
     problems += [problem for problem in (*decoder.problems, *found) if problem.path not in known]
+    led: tuple[Lead, ...] = ()
+    if file is not None:
+        led = tuple(leads(whole, file, accounts, environ))
+        remarks += [*doubts(file), *decoder.warnings]
+        if path is None and not environ.get("DRAGOMAN_CONFIG") and file != home(environ) / FILE_NAME:
+            problems += refusals(led, trusted(home(environ)), file)
     if problems:
         raise ConfigError(*_in_order(problems, file))
     return Loaded(
@@ -84,6 +93,7 @@ def load(
         warnings=tuple(_in_order([*warnings, *remarks], file)),
         file=file,
         home=home(environ),
+        leads=led,
     )
 
 

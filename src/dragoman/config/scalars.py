@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Self
 
-_AMOUNT: Final = re.compile(r"\s*(\d{1,20})(?:\.(\d{1,18}))?\s*([A-Za-z]*)\s*\Z", re.ASCII)
+_AMOUNT: Final = re.compile(r"\s*+(\d{1,20})(?:\.(\d{1,18}))?\s*+([A-Za-z]*+)\s*\Z", re.ASCII)
 _MILLISECONDS: Final = {
     "": 1000,
     "ms": 1,

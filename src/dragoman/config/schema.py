@@ -41,6 +41,10 @@ value comes from.
 - A secret is a text, or `{file: path}` with the path of a file that holds it and nothing else.
 - A duration is `250ms`, `30s`, `5m`, `2h`, `1d` or a number of seconds. A size is `512kB`, `64MB`, `1GiB` or
   a number of bytes.
+- A `dragoman.yaml` that is only found in the working directory may have come with somebody's repository. It
+  may use keys of the environment, and files outside of its folder, for the vendor that they belong to and for
+  servers of this machine. Anywhere else they go only where the file is named, or after `dragoman config
+  trust`.
 - A list of one may be written without brackets. Relative paths begin at the file's folder.
 - `NAME` is a name of your choice; `[]` stands for each member of a list.
 """

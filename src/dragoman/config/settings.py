@@ -224,7 +224,11 @@ class Provider(Section, frozen=True):
         dict[str, Secret], about("Headers to add to each request. Their values are never shown.")
     ] = {}
     body: Annotated[
-        Json, about("JSON to merge into each request's body, objects deeply, whichever protocol it is in.")
+        Json,
+        about(
+            "JSON to merge deeply into each request's body, in any protocol. Texts are not shown.",
+            secret=True,
+        ),
     ] = {}
     timeouts: Annotated[Timeouts, about("How long to wait.")] = Timeouts()
     pool: Annotated[Pool, about("Its connections.")] = Pool()
@@ -390,7 +394,7 @@ class Model(Section, frozen=True):
     headers: Annotated[
         dict[str, Secret], about("Headers to add, over the provider's. Their values are never shown.")
     ] = {}
-    body: Annotated[Json, about("JSON to merge into the body, over the provider's.")] = {}
+    body: Annotated[Json, about("As the provider's `body`, merged over it.", secret=True)] = {}
 
     @property
     def targets(self) -> tuple[Deployment, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -11,6 +12,7 @@ from dragoman.config.declared import settings_of
 from dragoman.config.load import Loaded
 from dragoman.config.section import Section
 from dragoman.config.tree import join
+from dragoman.providers.address import without_keys
 from dragoman.secret import Secret
 
 
@@ -25,13 +27,19 @@ class Shown(NamedTuple):
 def shown(loaded: Loaded) -> Iterator[Shown]:
     """Every setting in force, in the order of their declaration; entries of mappings and lists one by one."""
     for path, value in _leaves("", loaded.config):
-        yield Shown(path, _text(value), loaded.source(path))
+        yield Shown(path, value, loaded.source(path))
 
 
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Section):
-        for name in settings_of(type(value)):
+        for name, setting in settings_of(type(value)).items():
             inner = getattr(value, name)
+            if setting.about.secret:
+                inner = masked(inner)
+            elif name in _ADDRESSES and isinstance(inner, str):
+                inner = without_keys(inner)
+            elif name == "defaults":
+                inner = {key: masked(one) if _SECRET.search(key) else one for key, one in inner.items()}
             yield from _leaves(path if name == value.rest else join(path, name), inner)
     elif isinstance(value, dict) and any(isinstance(inner, Section | Secret) for inner in value.values()):
         for name, inner in value.items():
@@ -40,7 +48,21 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         for index, inner in enumerate(value):
             yield from _leaves(f"{path}[{index}]", inner)
     else:
-        yield path, value
+        yield path, _text(value)
+
+
+_ADDRESSES: Final = frozenset({"base_url", "sql"})
+_SECRET: Final = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
+"""In the name of a field that an alias fills in."""
+
+
+def masked(value: Any) -> Any:
+    """A JSON value with each text of it as a secret shows itself; names, numbers and words stay."""
+    if isinstance(value, str):
+        return str(Secret(value))
+    if isinstance(value, dict):
+        return {name: masked(inner) for name, inner in value.items()}
+    return [masked(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _text(value: Any) -> str:

@@ -29,7 +29,7 @@ class Scalar(msgspec.Struct, frozen=True):
     """One value.
 
     value: what YAML makes of it. text: as written, variables filled in. filled: whether some were; such a
-    text may be a secret and is never shown in a message.
+    text may be a secret and is never shown in a message. variables: the names of those in the text.
     """
 
     value: bool | int | float | str | None
@@ -37,6 +37,7 @@ class Scalar(msgspec.Struct, frozen=True):
     source: Source
     filled: bool = False
     size: int = 1
+    variables: tuple[str, ...] = ()
 
 
 class Items(msgspec.Struct, frozen=True):

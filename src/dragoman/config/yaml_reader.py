@@ -92,8 +92,9 @@ class _Reader:
     def node(self, event: Any, path: str, depth: int) -> Node:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
+                # Its name is not told: an unquoted password may begin with an asterisk, too.
                 raise _Unreadable(
-                    f"*{event.anchor} is not defined above, or contains itself", _line(event), path
+                    "what `*` refers to is not defined above, or contains itself", _line(event), path
                 )
             return self.anchors[event.anchor]
         if depth > MAX_DEPTH:
@@ -161,8 +162,13 @@ class _Reader:
         if event.tag is None and event.implicit[0]:
             value = _plain(text)
         elif event.tag not in {None, "!", _TAG + "str"}:
-            self.problem(path, f"the tag {event.tag} is not supported", line)
-        return Scalar(value, text, Source(self.origin, line), filled="${" in event.value)
+            # Its name is not told: an unquoted password may begin with an exclamation mark, too.
+            self.problem(
+                path, "tags are not supported", line, "a text that begins with ! needs quotation marks"
+            )
+        names = tuple(found[1] for found in _VARIABLE.finditer(event.value) if found[1])
+        filled = "${" in event.value
+        return Scalar(value, text, Source(self.origin, line), filled=filled, variables=names)
 
     def fill(self, text: str, path: str, line: int) -> str:
         """`${NAME}` and `${NAME:-default}` from the environment; `$${` is a plain `${`."""

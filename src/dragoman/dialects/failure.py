@@ -139,63 +139,81 @@ def _detail(value: Any) -> str:
     return f"{place}: {said}" if place else said
 
 
-_TAGS = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^>]*+(?:>|\Z)", re.DOTALL | re.IGNORECASE)
-"""An element without an end goes up to the end of the text. Otherwise each beginning of one would look
-through all that follows.
-"""
+_HIDDEN = re.compile(r"<(/?)(script|style)\b", re.IGNORECASE)
+_TAGS = re.compile(r"<[^<>]*>")
+
+
+def _visible(page: str) -> str:
+    """The text of a page, in one pass: a pattern over whole elements would look for each end again."""
+    pieces: list[str] = []
+    position = 0
+    hidden: str | None = None
+    for tag in _HIDDEN.finditer(page):
+        name = tag[2].lower()
+        if hidden is None and not tag[1]:
+            pieces.append(page[position : tag.start()])
+            hidden = name
+        elif hidden == name and tag[1]:
+            position, hidden = tag.start(), None
+    if hidden is None:
+        pieces.append(page[position:])
+    return " ".join(_TAGS.sub(" ", " ".join(pieces)).split())
 
 
 def _text(text: str, fallback: str, limit: int = _MAX_MESSAGE) -> str:
     if text.lstrip()[:1] == "<":
-        text = _TAGS.sub(" ", text)
-        text = " ".join(text.split())
+        text = _visible(text)
     text = redact(text).strip()
     if len(text) > limit:
         text = text[: limit - 2] + " …"
     return text or fallback
 
 
-_AFTER = r"""
-    (?<=\bBearer\ )[\w.~+/*-]{8,}=*
-    | (?<=\borg:\ )[0-9a-f-]{36}
-    """
-_PREFIXED = r"\b(?:sk-|sk_|pk_|gsk_|xai-|dgm_|pplx-|hf_|r8_|ya29\.)(?P<rest>[\w.*-]{6,}+)"
-"""A credential only with a digit or a star in its rest."""
-_SIGNED = r"\b(?P<token>eyJ[\w-]{10,}+)(?P<claims>\.[\w-]+(?:\.[\w-]*+)?)?"
-"""A signed token, if claims follow its first part. Neither pattern looks ahead for what makes it a
-credential: in a text that is none it would do so again at each place.
-"""
-_PLAIN = r"""
+_CREDENTIAL = re.compile(
+    r"""
     \bAIza[\w-]{20,}
+    | (?<=\bBearer\ )[\w.~+/*-]{8,}=*
     | \b(?:AKIA|ASIA)[A-Z0-9]{12,}
-    | \b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{32,}\b  # long and random
+    | \b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{32,}\b                           # long and random
     | \borg-[A-Za-z0-9]{8,}\b
-    """
-_CREDENTIAL = re.compile(f"{_AFTER}|{_PREFIXED}|{_SIGNED}|{_PLAIN}", re.VERBOSE)
-_IN_TOKEN = re.compile(f"{_PREFIXED}|{_PLAIN}", re.VERBOSE)
-_IN_PREFIXED = re.compile(_PLAIN, re.VERBOSE)
-_TELLING = re.compile(r"[\d*]")
+    | (?<=\borg:\ )[0-9a-f-]{36}
+    """,
+    re.VERBOSE,
+)
 
 
 def redact(text: str) -> str:
-    """The text without anything that looks like a credential or an account's id.
-
-    The time for it is in proportion to the text: providers, and the clients whom they quote, word it.
-    """
-    return _CREDENTIAL.sub(_redacted, text)
+    """The text without anything that looks like a credential or an account's id."""
+    text = _WORDS.sub(_without_key, text)
+    return _CREDENTIAL.sub(_REDACTED, _TOKENS.sub(_without_token, text))
 
 
-def _redacted(found: re.Match[str]) -> str:
-    if found["token"] is not None and found["claims"] is None:
-        return _IN_TOKEN.sub(_redacted_prefixed, found[0])
-    return _redacted_prefixed(found)
+_REDACTED = "[redacted]"
+# Errors quote what clients write, up to megabytes. So each run of characters is looked at once, as a whole,
+# and not from each place in it where a key might begin.
+_WORDS = re.compile(r"(?<![\w.*-])[\w.*-]{9,}")
+_PREFIX = re.compile(r"\b(?:sk-|sk_|pk_|gsk_|xai-|dgm_|pplx-|hf_|r8_|ya29\.)")
+_SHORTEST = 6
+_TOKENS = re.compile(r"(?<![\w-])[\w-]{13,}+\.[\w-]+(?:\.[\w-]*)?")
+_TOKEN = re.compile(r"\beyJ[\w-]{10}")
 
 
-def _redacted_prefixed(found: re.Match[str]) -> str:
-    rest = found["rest"]
-    if rest is not None and not _TELLING.search(rest):
-        return _IN_PREFIXED.sub("[redacted]", found[0])
-    return "[redacted]"
+def _without_key(word: re.Match[str]) -> str:
+    """A word without the key in it: a known prefix, then characters with a digit or a mask among them."""
+    text = word[0]
+    found = _PREFIX.search(text)
+    if found is None or len(text) - found.end() < _SHORTEST or not _DIGIT.search(text, found.end()):
+        return text
+    return text[: found.start()] + _REDACTED
+
+
+_DIGIT = re.compile(r"[\d*]")
+
+
+def _without_token(word: re.Match[str]) -> str:
+    """A word without the signed token in it: three texts in base64, the first of them a JSON object."""
+    found = _TOKEN.search(word[0])
+    return word[0] if found is None else word[0][: found.start()] + _REDACTED
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
-_VERSIONED: Final = re.compile(r"/v\d+[a-z0-9]*\Z")
+_VERSIONED: Final = re.compile(r"/v\d[a-z0-9]*\Z")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f\\]")
 
 
@@ -77,6 +77,15 @@ def origin(url: str) -> str:
     return _origin(_split(url))
 
 
+def without_keys(url: str) -> str:
+    """An address for people: without a password, and without a client's key in another gateway's path."""
+    return _KEY.sub(r"\1…", _USER.sub(r"\1…@", url))
+
+
+_USER: Final = re.compile(r"(://)[^/?#@]*@")
+_KEY: Final = re.compile(r"(/key/|[?&](?:key|token|api[_-]?key)=)[^/?&#]+", re.IGNORECASE)
+
+
 def _without(path: str, endpoint: str) -> str:
     folder, names_model, _ = endpoint.partition("{model}")
     if names_model:
@@ -91,8 +100,8 @@ def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError as error:
-        raise ValueError(f"the address cannot be read: {error}") from None
+    except ValueError:  # whose text quotes the address, with a password that may stand in it
+        raise ValueError("the address cannot be read: its host or its port is none") from None
     if parts.scheme not in _PORTS or not text.lower().startswith(f"{parts.scheme}://"):
         raise ValueError("the address must begin with http:// or https://")
     if not parts.hostname:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -26,7 +25,16 @@ from dragoman.verify.keywords import Breach, Test, Unusable
 LONGEST_TEXT: Final = 1_000_000
 """Characters of one answer. What is longer cannot be checked, and counts as wrong."""
 LARGEST_SCHEMA: Final = 200_000
-"""Bytes of one schema, written without blanks."""
+"""Bytes of one schema, written without blanks. Compiled, each takes up to 70."""
+_MOST_KEPT: Final = 400_000
+"""Bytes of schemas, written without blanks, whose compiled form is kept for the next request: about 30 MB."""
+_PART_BYTES: Final = 10
+"""What a part of a pattern counts among these bytes, for the same memory."""
+
+
+SCHEMA_TOO_LARGE: Final = "json_schema_too_large"
+CHECK_TOO_LONG: Final = "output_check_too_long"
+"""Codes of the bounds on what a check may cost: at the schema, and at the answer."""
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -47,23 +55,42 @@ def form_of(output: ir.Output | None) -> Form | None:
     written = msgspec.json.encode(output.schema)
     try:
         if len(written) > LARGEST_SCHEMA:
-            raise Unusable("", f"a schema of more than {LARGEST_SCHEMA} bytes is not checked")
-        return Form(_compiled(written))
+            large = f"a schema of more than {LARGEST_SCHEMA} bytes is not checked"
+            raise Unusable("", large, too_large=True)
+        return Form(_KEPT.test(written))
     except Unusable as error:
         joint = "." if error.path and not error.path.startswith("[") else ""
         raise RequestFailed(
             ir.Fault(
                 "invalid_request",
                 f"Answers cannot be checked against this schema: {error.message}.",
-                code="invalid_json_schema",
+                code=SCHEMA_TOO_LARGE if error.too_large else "invalid_json_schema",
                 param=f"output.schema{joint}{error.path}",
             )
         ) from error
 
 
-@lru_cache(maxsize=32)
-def _compiled(schema: bytes) -> Test:
-    return compile_schema(msgspec.json.decode(schema))
+class _Kept:
+    """Compiled schemas by their text, the least recently used leaving first. Bounded by what they take."""
+
+    def __init__(self) -> None:
+        self._tests: dict[bytes, tuple[Test, int]] = {}
+        self._taken = 0
+
+    def test(self, schema: bytes) -> Test:
+        """The test of a schema, compiled now or before. Raises Unusable."""
+        known = self._tests.pop(schema, None)
+        if known is None:
+            made = compile_schema(msgspec.json.decode(schema))
+            known = made.test, len(schema) + _PART_BYTES * made.parts
+            self._taken += known[1]
+            while self._tests and self._taken > _MOST_KEPT:
+                self._taken -= self._tests.pop(next(iter(self._tests)))[1]
+        self._tests[schema] = known
+        return known[0]
+
+
+_KEPT: Final = _Kept()
 
 
 class CheckOutput:
@@ -110,26 +137,29 @@ class CheckOutput:
     def _judged(self, said: _Said, stop: ir.Stop | None) -> ir.Fault | None:
         if said.other or (stop is not None and stop.reason not in _ENDED):
             return None
-        mistake = self._mistake(said)
+        mistake, code = self._mistake(said)
         if mistake is None:
             return None
-        return ir.Fault("upstream", f"The model's answer {mistake}.", code="invalid_output", blame="upstream")
+        return ir.Fault("upstream", f"The model's answer {mistake}.", code=code, blame="upstream")
 
-    def _mistake(self, said: _Said) -> str | None:
-        """What is wrong with a text, in words that follow `the answer`."""
+    def _mistake(self, said: _Said) -> tuple[str | None, str]:
+        """What is wrong with a text, in words that follow `the answer`, and the fault's code."""
         if said.length > LONGEST_TEXT:
-            return f"is longer than {LONGEST_TEXT} characters, so that it cannot be checked"
+            return f"is longer than {LONGEST_TEXT} characters, so that it cannot be checked", CHECK_TOO_LONG
         try:
             value = parsed(said.text())
             test = self._form.test
             breach = None if test is None else test(value, Budget(self._clock))
         except (Exhausted, RecursionError):
-            return "takes too long to check against its schema"
+            return "takes too long to check against its schema", CHECK_TOO_LONG
         except ValueError:
-            return "is not JSON"
-        return None if breach is None else f"breaks its schema at {_path(breach)} ({breach.keyword})"
+            return "is not JSON", _WRONG
+        if breach is None:
+            return None, _WRONG
+        return f"breaks its schema at {_path(breach)} ({breach.keyword})", _WRONG
 
 
+_WRONG: Final = "invalid_output"
 _ENDED: Final = frozenset({"end", "sequence", "other"})
 """Why a candidate stops that said all it had to say."""
 

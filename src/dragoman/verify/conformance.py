@@ -12,13 +12,15 @@ names one or is written like one.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from dragoman.dialects.schema import mistake
-from dragoman.verify.bounds import Budget, Exhausted, compiled
+from dragoman.verify.bounds import Budget, Exhausted
 from dragoman.verify.keywords import ANY, TYPED, Breach, Test, Unusable, at, passes
+from dragoman.verify.patterns import MOST_PARTS, Pattern, TooCostly, compiled
 
 
 def parsed(text: str) -> Any:
@@ -26,16 +28,25 @@ def parsed(text: str) -> Any:
     return json.loads(text, parse_float=_number, parse_constant=_no_json)
 
 
-def compile_schema(schema: Mapping[str, Any]) -> Test:
+class Compiled(NamedTuple):
+    """A schema as a test. parts: of its patterns, for which they take memory."""
+
+    test: Test
+    parts: int
+
+
+def compile_schema(schema: Mapping[str, Any]) -> Compiled:
     """The test of a schema. Raises Unusable."""
     if (found := mistake(schema)) is not None:
         raise Unusable(found.path, found.message)
     try:
-        test = _Compiler(schema).test(schema, "")
+        compiler = _Compiler(schema)
+        test = compiler.test(schema, "")
         test(None, Budget(lambda: 0.0, _TRIAL))
     except (Exhausted, RecursionError):
-        raise Unusable("", "the schema refers to itself without end, or is too large") from None
-    return test
+        ends = "the schema refers to itself without end, or is too large"
+        raise Unusable("", ends, too_large=True) from None
+    return Compiled(test, compiler.parts)
 
 
 _TRIAL: Final = 20_000
@@ -72,6 +83,10 @@ class _Compiler:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
         self._made: dict[int, Test] = {}
+        self._patterns: dict[str, Pattern] = {}
+        self.parts = 0
+        self._patterns_left = _MOST_IN_PATTERNS
+        self._anchors: dict[str, Any] | None = None
         # Until draft 7 nothing beside a reference counted.
         self._lone_refs = str(document.get("$schema", "")).rstrip("#").endswith(_LONE_REFS)
 
@@ -83,8 +98,12 @@ class _Compiler:
         if (made := self._made.get(id(schema))) is not None:
             return made
         if len(self._made) >= _MOST_SCHEMAS:
-            raise Unusable("", f"a schema with more than {_MOST_SCHEMAS} parts is not checked")
+            many = f"a schema with more than {_MOST_SCHEMAS} parts is not checked"
+            raise Unusable("", many, too_large=True)
         node = self._made[id(schema)] = _Node()
+        for keyword, value in schema.items():
+            if (kinds := _SHAPES.get(keyword)) is not None and type(value) not in kinds:
+                raise Unusable(at(path, keyword), "is of another type than it may be")
         for keyword in _UNKNOWABLE & schema.keys():
             if schema[keyword] not in (True, {}):
                 raise Unusable(at(path, keyword), f"'{keyword}' cannot be checked")
@@ -106,11 +125,20 @@ class _Compiler:
     def named(self, schemas: Mapping[str, Any], path: str) -> dict[str, Test]:
         return {name: self.test(schema, at(path, name)) for name, schema in schemas.items()}
 
-    def pattern(self, pattern: str, path: str) -> Any:
+    def pattern(self, pattern: str, path: str) -> Pattern:
+        if (known := self._patterns.get(pattern)) is not None:
+            return known
+        self._patterns_left -= len(pattern) + _EACH_PATTERN
+        if self._patterns_left < 0:
+            many = f"{_MOST_IN_PATTERNS} characters, with {_EACH_PATTERN} for each of them"
+            raise Unusable(path, f"the patterns of a schema may have {many}", too_large=True)
         try:
-            return compiled(pattern)
+            found = compiled(pattern, MOST_PARTS - self.parts)
         except ValueError as error:
-            raise Unusable(path, str(error)) from error
+            raise Unusable(path, str(error), too_large=isinstance(error, TooCostly)) from error
+        self._patterns[pattern] = found
+        self.parts += found.parts
+        return found
 
     def ref(self, ref: str, path: str) -> Test:
         fragment = unquote(ref.removeprefix(_root_id(self._document)))
@@ -121,14 +149,31 @@ class _Compiler:
             for step in fragment[2:].split("/"):
                 target = _step(target, step.replace("~1", "/").replace("~0", "~"))
         elif fragment != "#":
-            target = next(_anchored(target, fragment), None)
+            if self._anchors is None:
+                self._anchors = {}
+                for name, schema in _anchored(target):
+                    self._anchors.setdefault(name, schema)
+            target = self._anchors.get(fragment)
         if target is None:
             raise Unusable(path, f"{ref[:100]!r} leads nowhere")
         return self.test(target, fragment.removeprefix("#").replace("/", ".").removeprefix("."))
 
 
 _LONE_REFS: Final = ("draft-03/schema", "draft-04/schema", "draft-06/schema", "draft-07/schema")
-_MOST_SCHEMAS: Final = 20_000
+_MOST_SCHEMAS: Final = 10_000
+"""Schemas inside of one, each of which takes ten microseconds to compile."""
+_MOST_IN_PATTERNS: Final = 6_000
+_EACH_PATTERN: Final = 20
+"""Characters of all patterns of a schema, and what each counts besides. A character takes up to 20 µs."""
+_SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
+    **dict.fromkeys(("properties", "patternProperties"), (dict,)),
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems", "enum"), (list,)),
+    **dict.fromkeys(("$ref", "pattern"), (str,)),
+    **dict.fromkeys(("minimum", "maximum", "multipleOf"), (int, float)),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), (int, float)),
+    **dict.fromkeys(("minProperties", "maxProperties"), (int, float)),
+}
+"""A reference may lead below a keyword that nobody knows, where nothing has been looked at before."""
 _UNKNOWABLE: Final = frozenset({"unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef"})
 
 
@@ -137,24 +182,29 @@ def _root_id(document: Mapping[str, Any]) -> str:
     return identity.rstrip("#") if isinstance(identity, str) else ""
 
 
+_INDEX: Final = re.compile(r"[0-9]{1,9}")
+
+
 def _step(target: Any, name: str) -> Any:
     if isinstance(target, dict):
         return target.get(name)
-    if isinstance(target, list) and name.isascii() and name.isdigit() and int(name) < len(target):
+    if isinstance(target, list) and _INDEX.fullmatch(name) and int(name) < len(target):
         return target[int(name)]
     return None
 
 
-def _anchored(node: Any, fragment: str) -> Iterator[Any]:
-    """The schemas of a document that have this anchor."""
+def _anchored(node: Any) -> Iterator[tuple[str, Any]]:
+    """The schemas of a document that have an anchor, each with the fragment that leads to it."""
     if isinstance(node, dict):
-        if node.get("$anchor") == fragment[1:] or node.get("$id") == fragment:
-            yield node
+        if isinstance(anchor := node.get("$anchor"), str):
+            yield f"#{anchor}", node
+        if isinstance(identity := node.get("$id"), str) and identity.startswith("#"):
+            yield identity, node
         for inner in node.values():
-            yield from _anchored(inner, fragment)
+            yield from _anchored(inner)
     elif isinstance(node, list):
         for inner in node:
-            yield from _anchored(inner, fragment)
+            yield from _anchored(inner)
 
 
 def _number(text: str) -> float | int:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
+from decimal import Decimal
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from dragoman.verify.bounds import Budget
+from dragoman.verify.patterns import Pattern
 
 
 class Breach(NamedTuple):
@@ -28,12 +29,15 @@ class Breach(NamedTuple):
 
 
 class Unusable(ValueError):
-    """A schema that nothing can be checked against. path: inside the schema, "" for the whole."""
+    """A schema that nothing can be checked against. path: inside the schema, "" for the whole. too_large:
+    whether it is one, but would take more memory or time than it may.
+    """
 
-    def __init__(self, path: str, message: str) -> None:
+    def __init__(self, path: str, message: str, *, too_large: bool = False) -> None:
         super().__init__(message)
         self.path = path
         self.message = message
+        self.too_large = too_large
 
 
 Test: TypeAlias = Callable[[Any, Budget], Breach | None]
@@ -58,14 +62,21 @@ class Compiler(Protocol):
         """That of the schema that a reference leads to."""
         ...
 
-    def pattern(self, pattern: str, path: str) -> Any:
+    def pattern(self, pattern: str, path: str) -> Pattern:
         """A pattern, for `Budget.search`."""
         ...
 
 
 def at(path: str, keyword: str) -> str:
-    """The place of a keyword in the schema at `path`."""
-    return f"{path}.{keyword}" if path else keyword
+    """The place of a keyword in the schema at `path`; of long names, and deep down, as much as helps."""
+    if len(path) > _LONGEST_PATH:
+        return path
+    return f"{path}.{keyword[:_LONGEST_NAME]}" if path else keyword[:_LONGEST_NAME]
+
+
+_LONGEST_PATH: Final = 1_000
+_LONGEST_NAME: Final = 100
+"""Characters. A path is written for each part of a schema, and the client chooses the names in it."""
 
 
 def passes(_value: Any, _budget: Budget) -> Breach | None:
@@ -88,7 +99,7 @@ _write: Final = json.JSONEncoder(sort_keys=True).encode
 
 def _written(value: Any, budget: Budget) -> str:
     text = _write(value)
-    budget.spend(2 + len(text) // 32)
+    budget.spend(3 + len(text) // 32)
     return text
 
 
@@ -109,9 +120,12 @@ def _ref(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
     return compiler.ref(schema["$ref"], at(path, "$ref"))
 
 
-def _type(_compiler: Compiler, schema: Mapping[str, Any], _path: str) -> Test:
+def _type(_compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
     stated = schema["type"]
-    names = [stated] if isinstance(stated, str) else stated
+    names = stated if isinstance(stated, list) else [stated]
+    unknown = [name for name in names if not isinstance(name, str) or name not in _TYPES]
+    if unknown:
+        raise Unusable(at(path, "type"), "names no type")
     kinds = frozenset(kind for name in names for kind in _TYPES[name])
     breach = Breach("type")
     return lambda value, _budget: None if type(value) in kinds else breach
@@ -126,12 +140,14 @@ def _const(_compiler: Compiler, schema: Mapping[str, Any], _path: str) -> Test:
 
 
 def _one_among(allowed: Sequence[Any], breach: Breach) -> Test:
-    texts = frozenset(value for value in allowed if isinstance(value, str))
-    others = frozenset(_write(_plain(value)) for value in allowed if not isinstance(value, str))
+    plain = [_plain(value) for value in allowed]
+    simple = {kind: frozenset(value for value in plain if type(value) is kind) for kind in (str, int)}
+    others = frozenset(_write(value) for value in plain if type(value) not in simple)
 
     def test(value: Any, budget: Budget) -> Breach | None:
-        found = value in texts if type(value) is str else bool(others) and _written(value, budget) in others
-        return None if found else breach
+        if (values := simple.get(type(value))) is not None:
+            return None if value in values else breach
+        return None if others and _written(value, budget) in others else breach
 
     return test
 
@@ -225,14 +241,22 @@ def _bounds(_compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
 def _multiple(_compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
     if not _numeric(schema, "multipleOf", path) > 0:
         raise Unusable(at(path, "multipleOf"), "must be greater than 0")
-    step = Fraction(str(schema["multipleOf"]))  # as it was written: 0.1 is a tenth
+    step, parts = _ratio(schema["multipleOf"])
+    length = step.bit_length() + parts.bit_length()
 
-    def test(value: Any, _budget: Budget) -> Breach | None:
-        if isinstance(value, float):
-            value = Fraction(str(value)) if math.isfinite(value) else Fraction(1, 10**400)
-        return Breach("multipleOf") if value % step else None
+    def test(value: Any, budget: Budget) -> Breach | None:
+        if isinstance(value, float) and not math.isfinite(value):
+            return Breach("multipleOf")
+        whole, below = _ratio(value)
+        budget.spend(3 + (length + whole.bit_length()) // 128)  # what multiplying and dividing them takes
+        return Breach("multipleOf") if whole * parts % (step * below) else None
 
     return test
+
+
+def _ratio(number: float) -> tuple[int, int]:
+    """A number as a fraction, as it was written: 0.1 is a tenth."""
+    return (number, 1) if isinstance(number, int) else Decimal(str(number)).as_integer_ratio()
 
 
 def _counted(low: str, high: str) -> Callable[[Compiler, Mapping[str, Any], str], Test]:
@@ -257,7 +281,10 @@ def _pattern(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
 
 
 def _required(_compiler: Compiler, schema: Mapping[str, Any], _path: str) -> Test:
-    names = schema["required"] if isinstance(schema["required"], list) else []  # draft 3 had a boolean
+    stated = schema["required"]
+    names = (
+        [name for name in stated if isinstance(name, str)] if isinstance(stated, list) else []
+    )  # draft 3: boolean
 
     def test(value: Any, budget: Budget) -> Breach | None:
         budget.spend(len(names) // 8)
@@ -296,6 +323,7 @@ def _property_names(compiler: Compiler, schema: Mapping[str, Any], path: str) ->
     inner = compiler.test(schema["propertyNames"], at(path, "propertyNames"))
 
     def test(value: Any, budget: Budget) -> Breach | None:
+        budget.spend(len(value) // 4)
         bad = next((name for name in value if inner(name, budget) is not None), None)
         return None if bad is None else Breach("propertyNames", (bad,))
 
@@ -315,7 +343,10 @@ def _dependencies(compiler: Compiler, schema: Mapping[str, Any], path: str) -> T
             else:
                 schemas[f"{keyword} {name}"] = compiler.test(wanted, at(place, name))
 
+    named = sum(len(wanted) + 4 for wanted in names.values())
+
     def test(value: Any, budget: Budget) -> Breach | None:
+        budget.spend((named + len(schemas)) // 8)
         for name, wanted in names.items():
             missing = next((one for one in wanted if name in value and one not in value), None)
             if missing is not None:
@@ -352,6 +383,7 @@ def _contains(compiler: Compiler, schema: Mapping[str, Any], path: str) -> Test:
     most = _numeric(schema, "maxContains", path) if "maxContains" in schema else math.inf
 
     def test(value: Any, budget: Budget) -> Breach | None:
+        budget.spend(len(value) // 4)
         count = sum(inner(item, budget) is None for item in value)
         if least <= count <= most:
             return None

@@ -27,3 +27,35 @@ def test_settings_in_force_have_a_source_and_no_secrets(
 def test_the_schema_is_that_of_the_settings(run: Run) -> None:
     code, out, _ = run("config", "schema")
     assert (code, json.loads(out)) == (0, json_schema())
+
+
+def test_a_file_that_is_found_is_trusted_once(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "dragoman.yaml").write_text('providers: {openai: {base_url: "https://proxy.example"}}')
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
+    for command in (("check",), ("config", "show"), ("models", "list"), ("serve", "--port", "0")):
+        refused = run(*command)
+        assert refused.code == 3
+        assert "would send OPENAI_API_KEY to https://proxy.example" in refused.err
+        assert "dragoman config trust" in refused.err
+    assert run("check", "dragoman.yaml").code == 0
+    told = run("config", "trust")
+    assert (told.code, told.out, told.err) == (0, "", "● OPENAI_API_KEY may go to https://proxy.example\n")
+    assert run("check").code == 0
+    again = run("config", "trust", "--json")
+    assert json.loads(again.out)["trusted"] == [
+        {"secret": "OPENAI_API_KEY", "target": "https://proxy.example"}
+    ]
+
+
+def test_trust_where_none_is_needed(run: Run, folder: Path) -> None:
+    assert run("config", "trust").code == 2
+    (folder / "dragoman.yaml").write_text("strict: true")
+    assert run("config", "trust").err == "● dragoman.yaml needs no trust\n"
+
+
+def test_a_fresh_key_is_long_and_new_each_time(run: Run) -> None:
+    keys = {run("config", "key").out.strip() for _ in range(3)}
+    assert len(keys) == 3
+    assert all(len(key) == 68 and key.startswith("dgm_") for key in keys)

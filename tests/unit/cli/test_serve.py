@@ -48,7 +48,7 @@ def test_options_win_over_the_environment_and_the_file(
         (("--host", "gateway.lan"), {}, True),
         (("--require-auth",), {}, True),
         (("--host", "0.0.0.0", "--no-auth"), {}, False),
-        (("--host", "0.0.0.0"), {"DRAGOMAN_API_KEY": "mine"}, False),
+        (("--host", "0.0.0.0"), {"DRAGOMAN_API_KEY": "mine-of-sixteen-characters"}, False),
         (("--host", "0.0.0.0"), {"DRAGOMAN_AUTH_REQUIRED": "false"}, False),
     ],
 )

@@ -15,6 +15,9 @@ Mistakes: TypeAlias = Callable[..., list[str]]
 OPENAI = "providers: {openai: {keys: k}}\n"
 
 
+SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config key prints a good one)"
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -312,7 +315,7 @@ def test_a_mistake_is_reported_once(mistakes: Mistakes, text: str, problem: str)
         "providers: {openai: {keys: k, proxy: 'http://me:pw@proxy:3128', headers: {X-Team: a b}}}",
         "providers: {openai: {keys: k, quirks: {refuses: [n]}}}",
         "providers: {openai: {enabled: false}}",
-        "auth: {required: false, keys: [{key: a, name: x}, {key: b, name: y, models: [m]}]}",
+        "auth: {required: false, keys: [{key: a-key-of-sixteen, name: x}, {key: b-key-of-sixteen, name: y}]}",
     ],
 )
 def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) -> None:
@@ -341,7 +344,11 @@ def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) ->
             ),
         ),
         (
-            "auth: {keys: [{key: k-1, models: ['*']}]}",
+            "auth: {keys: [sk-1234]}",
+            f"auth.keys[0]: {SHORT_KEY}",
+        ),
+        (
+            "auth: {keys: [{key: a-key-of-sixteen, models: ['*']}]}",
             "auth.keys[0].models: names are meant word by word, also `*`; unsaid, all are allowed",
         ),
         (
@@ -456,3 +463,33 @@ def test_checking_answers_needs_its_extra(
         f"dragoman.yaml:1: {path}: answers cannot be checked here (pip install 'dragoman[schema]')"
     )
     loaded(text.replace("true", "false"))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "gateway.lan", "192.168.0.5"])
+def test_a_key_that_can_be_guessed_is_refused_where_others_can_try(mistakes: Mistakes, host: str) -> None:
+    refused = mistakes("auth:\n  keys:\n  - a\n", server__host=host)
+    assert refused == [f"dragoman.yaml:3: auth.keys[0]: {SHORT_KEY}"]
+    (refused_again,) = mistakes(None, {"DRAGOMAN_API_KEY": "sk-1234"}, server__host=host)
+    assert refused_again.startswith("DRAGOMAN_API_KEY: auth.keys[0]: a key of fewer than 16")
+    assert "sk-1234" not in refused_again
+
+
+def test_equal_keys_of_clients_are_refused(mistakes: Mistakes) -> None:
+    text = "auth: {keys: [a-key-of-sixteen, {name: b, key: a-key-of-sixteen}]}"
+    assert mistakes(text) == ["dragoman.yaml:1: auth.keys[1]: the same key stands there twice"]
+
+
+@pytest.mark.parametrize(
+    ("address", "warned"),
+    [("http://proxy.example", True), ("https://proxy.example", False), ("http://10.0.0.5", False)],
+)
+def test_a_key_that_the_environment_sends_unencrypted_is_a_warning(
+    loaded: Load, address: str, warned: bool
+) -> None:
+    environ = {"OPENAI_API_KEY": "sk-0123456789", "OPENAI_BASE_URL": address}
+    told = [str(one) for one in loaded(None, environ).warnings]
+    assert told == (
+        ["OPENAI_BASE_URL: providers.openai.base_url: its keys travel unencrypted over http://"]
+        if warned
+        else []
+    )

@@ -170,11 +170,11 @@ def test_a_secret_is_read_from_its_file(loaded: Load, tmp_path: Path) -> None:
         ("providers: {openai: {keys: ['']}}", "1: providers.openai.keys[0]: the text is empty"),
         (
             "auth: {keys: {file: gone}}",
-            "1: auth.keys: the file gone cannot be read: No such file or directory",
+            "1: auth.keys: the file that it names cannot be read: No such file or directory",
         ),
         (
             "auth: {keys: {file: ~nobody-here/k}}",
-            "1: auth.keys.file: expected the path of a file, found `~nobody-here/k`",
+            "1: auth.keys.file: expected the path of a file, found something else",
         ),
         ("auth: {keys: {file: }}", "1: auth.keys.file: expected the path of a file, found nothing"),
     ],
@@ -196,6 +196,25 @@ def test_a_mistake_is_named_with_its_line(mistakes: Mistakes, text: str, problem
         f"providers: {{openai: {{keys: ['{KEY} {KEY}', none, 'Bearer {KEY}', {KEY}, {KEY}]}}}}",
         f"providers: {{openai: {{keys: k, proxy: '{KEY}', base_url: 'https://me:{KEY}@h.example'}}}}",
         f"auth: {{keys: [{KEY}, {KEY}]}}",
+        # What somebody may put in a wrong place, or without its quotation marks.
+        "auth: sk-12345",
+        "auth: {keys: {sk-12345}}",
+        "auth: {keys: [{sk-12345, name: me}]}",
+        "auth: {keys: *sk-12345}",
+        "auth: {keys: !sk-12345}",
+        "providers: {openai: sk-12345}",
+        "providers: {openai: {keys: {sk-12345}}}",
+        "providers: {openai: {keys: {file: sk-12345}}}",
+        "providers: {openai: {keys: {file: '~sk-12345'}}}",
+        "providers: {openai: {headers: sk-12345}}",
+        "providers: {openai: {headers: [sk-12345]}}",
+        "providers: {openai: {body: sk-12345}}",
+        "providers: {openai: {proxy: 'http://me:sk-12345'}}",
+        "providers: {openai: {proxy: 'http://me:sk-12345@h.example:port'}}",
+        "providers: {openai: {proxy: 'http://sk-12345℀'}}",
+        "providers: {openai: {base_url: 'https://me:sk-12345'}}",
+        "providers: {openai: {base_url: 'https://me:sk-12345/6@h.example'}}",
+        "providers: {openai: {base_url: 'https://h.example/v1?key=sk-12345'}}",
     ],
 )
 def test_no_message_shows_a_secret(mistakes: Mistakes, text: str) -> None:
@@ -213,7 +232,7 @@ def test_a_secret_file_says_what_is_wrong_with_it(mistakes: Mistakes, tmp_path: 
     assert [line.split(": ", 2)[2].split(" (")[0] for line in found] == [
         "the text holds characters that no header can carry",
         "the text is empty",
-        "the file bytes cannot be read: not UTF-8",
+        "the file that it names cannot be read: not UTF-8",
     ]
     assert KEY not in "\n".join(found)
 

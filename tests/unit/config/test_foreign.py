@@ -33,7 +33,7 @@ def test_the_page_about_litellm_shows_a_configuration_that_is_one(
     loaded: Callable[..., Loaded], mistakes: Callable[..., list[str]]
 ) -> None:
     theirs, ours = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    environ = {name: f"secret-{name}" for name in re.findall(r"\$\{(\w+)\}", ours)}
+    environ = {name: f"secret-of-the-variable-{name}" for name in re.findall(r"\$\{(\w+)\}", ours)}
     found = loaded(ours, environ)
     assert found.warnings == ()
     assert [target.use for target in found.config.models["gpt-4o"].targets] == [

@@ -27,7 +27,7 @@ SECTIONS = [pytest.param(section, id=section.__name__) for section in Section.__
 
 EVERYTHING = """
 server: {host: 0.0.0.0, port: '${PORT:-8080}', max_body: 2MB, heartbeat: 0.5, cors_origins: '*'}
-auth: {keys: [one, {key: two, name: b, models: [fast]}], required: true}
+auth: {keys: [one-of-sixteen-or, {key: two-of-sixteen-or, name: b, models: [fast]}], required: true}
 providers:
   local: {keep_alive: null, queue: 4}
   simulate: {enabled: true, seed: 7}

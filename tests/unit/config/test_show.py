@@ -37,9 +37,15 @@ providers:
     keys: [{KEY}, short]
     headers: {{X-Team: {KEY}}}
     proxy: http://me:{KEY}@proxy.example
-    body: {{a: [1, null]}}
+    body: {{a: [1, null, {{user: {KEY}}}]}}
+  mine:
+    base_url: https://gateway.example/key/{KEY}/v1
+    keys: []
+models:
+  m: {{use: openai/gpt-5, body: {{metadata: {{secret: {KEY}, on: true}}}}}}
 aliases:
   "gpt-4.1": openai/gpt-5
+  a: {{route: m, defaults: {{reasoning_effort: low, x_api_key: {KEY}, metadata: {{}}}}}}
 auth:
   keys:
   - key: {KEY}
@@ -49,10 +55,14 @@ auth:
     assert found["providers.openai.keys[0]"] == ("…WXYZ", "dragoman.yaml:4")
     assert found["providers.openai.keys[1]"] == ("…", "dragoman.yaml:4")
     assert found["providers.openai.headers.X-Team"] == ("…WXYZ", "dragoman.yaml:5")
-    assert found["providers.openai.body"] == ('{"a":[1,null]}', "dragoman.yaml:7")
+    assert found["providers.openai.body"] == ('{"a":[1,null,{"user":"…WXYZ"}]}', "dragoman.yaml:7")
+    assert found["providers.mine.base_url"] == ("https://gateway.example/key/…/v1", "dragoman.yaml:9")
+    assert found["models.m.body"] == ('{"metadata":{"secret":"…WXYZ","on":true}}', "dragoman.yaml:12")
+    defaults = '{"reasoning_effort":"low","x_api_key":"…WXYZ","metadata":{}}'
+    assert found["aliases.a.defaults"] == (defaults, "dragoman.yaml:15")
     assert found["providers.openai.timeouts.idle"] == ("5m", "default")
-    assert found['aliases."gpt-4.1".route'] == ("openai/gpt-5", "dragoman.yaml:9")
-    assert found["auth.keys[0].models"] == ("a, b", "dragoman.yaml:13")
+    assert found['aliases."gpt-4.1".route'] == ("openai/gpt-5", "dragoman.yaml:14")
+    assert found["auth.keys[0].models"] == ("a, b", "dragoman.yaml:19")
     assert found["server.port"] == ("9000", "DRAGOMAN_PORT")
     assert found["providers.anthropic.keys[0]"] == ("…WXYZ", "ANTHROPIC_API_KEY")
     assert found["default_model"] == ("gpt-4.1", "the command line")

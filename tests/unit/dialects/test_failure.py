@@ -78,6 +78,18 @@ def test_a_decoded_body_is_read_too_and_long_messages_are_cut_once() -> None:
 
 
 @pytest.mark.parametrize(
+    "piece",
+    ["sk-", "eyJ-", "org-", "eyJaaaaaaaaaaa.", "sk-1", "Bearer ", "<", "<script>", "<script", "</style>"],
+)
+def test_what_is_quoted_in_an_error_is_read_once(piece: str) -> None:
+    """A client that writes `sk-sk-sk-…` as its model's name had the gateway search for seven seconds."""
+    began = time.process_time()
+    redact(piece * 16_000)
+    read_body(b"<" + piece.encode() * 16_000)
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
     ("text", "clean"),
     [
         ("Incorrect API key provided: sk-proj-****abcd", "Incorrect API key provided: [redacted]"),

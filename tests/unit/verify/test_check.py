@@ -10,7 +10,16 @@ import pytest
 
 from dragoman import ir
 from dragoman.errors import RequestFailed
-from dragoman.verify.check import LARGEST_SCHEMA, LONGEST_TEXT, CheckOutput, Form, form_of
+from dragoman.observe.bounds import BOUNDS
+from dragoman.verify.check import (
+    CHECK_TOO_LONG,
+    LARGEST_SCHEMA,
+    LONGEST_TEXT,
+    SCHEMA_TOO_LARGE,
+    CheckOutput,
+    Form,
+    form_of,
+)
 
 PERSON = {
     "type": "object",
@@ -83,7 +92,6 @@ def test_a_good_answer_passes() -> None:
         ("", "is not JSON"),
         ('{"name": NaN}', "is not JSON"),
         ('```json\n{"name": "Ann"}\n```', "is not JSON"),
-        ("[" * 100_000, "takes too long to check against its schema"),
     ],
 )
 def test_a_bad_answer_is_an_upstreams_failure_that_quotes_nothing(text: str, told: str) -> None:
@@ -160,24 +168,62 @@ def test_a_schema_is_compiled_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("schema", "param"),
+    ("schema", "param", "code"),
     [
-        ({"properties": {"a": {"pattern": "("}}}, "output.schema.properties.a.pattern"),
-        ({"$ref": "http://127.0.0.1:1/s.json"}, "output.schema.$ref"),
-        ({"$ref": "#"}, "output.schema"),
-        ({"description": "x" * LARGEST_SCHEMA}, "output.schema"),
+        (
+            {"properties": {"a": {"pattern": "("}}},
+            "output.schema.properties.a.pattern",
+            "invalid_json_schema",
+        ),
+        ({"$ref": "http://127.0.0.1:1/s.json"}, "output.schema.$ref", "invalid_json_schema"),
+        ({"items": {"pattern": "a{2000000}"}}, "output.schema.items.pattern", SCHEMA_TOO_LARGE),
+        ({"pattern": r"\d{90000000}"}, "output.schema.pattern", SCHEMA_TOO_LARGE),
+        ({"$ref": "#"}, "output.schema", SCHEMA_TOO_LARGE),
+        ({"description": "x" * LARGEST_SCHEMA}, "output.schema", SCHEMA_TOO_LARGE),
     ],
 )
-def test_a_schema_that_cannot_be_checked_is_the_clients_fault(schema: dict[str, Any], param: str) -> None:
+def test_a_schema_that_cannot_be_checked_is_the_clients_fault(
+    schema: dict[str, Any], param: str, code: str
+) -> None:
     with pytest.raises(RequestFailed) as caught:
         form_of(ir.Output("schema", schema))
     fault = caught.value.fault
     assert (fault.kind, fault.code, fault.param, fault.blame) == (
         "invalid_request",
-        "invalid_json_schema",
+        code,
         param,
         "client",
     )
+
+
+def test_an_answer_that_takes_too_long_to_check_counts_as_wrong() -> None:
+    fault = judged(response(ir.Text("[" * 100_000)))
+    assert fault is not None
+    assert (fault.code, fault.blame) == (CHECK_TOO_LONG, "upstream")
+    assert "takes too long to check" in fault.message
+    assert {CHECK_TOO_LONG, SCHEMA_TOO_LARGE} <= BOUNDS
+
+
+def test_compiled_schemas_are_kept_while_there_is_room() -> None:
+    """What is kept is bounded by what it takes, not by how many there are."""
+
+    def asked(number: int) -> ir.Output:
+        return ir.Output("schema", {"pattern": f"^a{{{9_000 + number}}}$"})
+
+    first = form_of(asked(0))
+    again = form_of(asked(0))
+    assert first is not None
+    assert again is not None
+    assert first.test is again.test
+    for number in range(1, 8):  # each takes some 90,000 of the 400,000 bytes
+        form_of(asked(number))
+    late = form_of(asked(0))
+    assert late is not None
+    assert late.test is not first.test
+    last, repeated = form_of(asked(7)), form_of(asked(7))
+    assert last is not None
+    assert repeated is not None
+    assert last.test is repeated.test
 
 
 def test_an_answer_too_long_to_be_checked_counts_as_wrong() -> None:

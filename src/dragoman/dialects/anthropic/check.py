@@ -77,7 +77,6 @@ class _Request(msgspec.Struct):
     cache_control: _CacheControl | None = None
 
 
-_PLACE = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -119,8 +118,9 @@ def check(wire: WireRequest) -> None:
 
 def _explained(text: str) -> WireError:
     """A complaint of msgspec as message, path and code."""
-    found = _PLACE.fullmatch(text)
-    what, path = (found[1], found[2] or "") if found else (text, "")
+    # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
+    what, placed, path = text.rpartition(" - at `$")
+    what, path = (what, path.removesuffix("`").removeprefix(".")) if placed else (text, "")
     if (missing := _MISSING.fullmatch(what)) is not None:
         path = f"{path}.{missing[1]}" if path else missing[1]
         return WireError(f"{missing[1]} is required", path, "missing_required_parameter")

@@ -51,7 +51,6 @@ class _Config(msgspec.Struct, rename="camel"):
     thinking_config: _Thinking | None = None
 
 
-_PLACE: Final = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 _ROLES: Final = frozenset({None, "user", "model", "function", "tool"})
 _KINDS: Final = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
@@ -313,8 +312,9 @@ def _check_config(value: _Wire) -> None:
 
 def _explained(text: str) -> WireError:
     """A complaint of msgspec as message, path and code."""
-    found = _PLACE.fullmatch(text)
-    what, path = (found[1], found[2] or "") if found else (text, "")
+    # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
+    what, placed, path = text.rpartition(" - at `$")
+    what, path = (what, path.removesuffix("`").removeprefix(".")) if placed else (text, "")
     code = "invalid_type" if ", got " in what else "invalid_value"
     place = f"generationConfig.{path}" if path else "generationConfig"
     return WireError(what.replace("`", ""), place, code)

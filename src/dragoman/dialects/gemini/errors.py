@@ -69,11 +69,11 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
 )
 """Fragments of messages, lower case, for statuses that stand for many things."""
 _VAGUE = frozenset({400, 403, 422, 429})
-_NO_MODEL = re.compile(
-    r"\bmodels?[ /`].*\bnot found\b|is not supported for (stream)?generatecontent", re.DOTALL
-)
-_DELAY = re.compile(r"retry in ((?:[\d.]+(?:h|ms|m|s))+)", re.IGNORECASE)
-_DURATION = re.compile(r"([\d.]+)(h|ms|m|s)")
+_MODEL = re.compile(r"\bmodels?[ /`]")
+_NOT_FOUND = re.compile(r"\bnot found\b")
+_NOT_OFFERED = re.compile(r"is not supported for (stream)?generatecontent")
+_DELAY = re.compile(r"retry in ((?:[\d.]++(?:h|ms|m|s))++)", re.IGNORECASE)
+_DURATION = re.compile(r"(?<![\d.])([\d.]++)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SHOWN = frozenset({_TYPE + "QuotaFailure", _TYPE + "Help"})
 """Details that a client of this protocol may see as they came. The others hold the account's own data, or
@@ -158,14 +158,17 @@ def _kind(
 ) -> Kind:
     """Status first, then what the details say, message patterns last."""
     if status is None or status < 400:
-        status = int(body.code) if body.code is not None and body.code.isdecimal() else None
+        stated = body.code or ""  # of thousands of digits, Python makes no number
+        status = int(stated) if len(stated) < 9 and stated.isdecimal() else None
     named = _STATUSES.get(word or "")
     kind: Kind = (named or "upstream") if status is None else kind_of_status(status)
     if (told := _REASONS.get(_text(info.get("reason")) or "")) is not None:
         return told
     text = body.message.lower()
     if kind == "not_found":
-        return "model_not_found" if _NO_MODEL.search(text) else kind
+        model = _MODEL.search(text)
+        missing = model is not None and _NOT_FOUND.search(text, model.end()) is not None
+        return "model_not_found" if missing or _NOT_OFFERED.search(text) else kind
     if kind == "rate_limit":
         if any(map(_lasting, _of_type(details, "QuotaFailure"))):
             return "quota"

@@ -75,7 +75,7 @@ def _think(value: Any, path: str) -> None:
         )
 
 
-_DURATION: Final = re.compile(r"[-+]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)")
+_DURATION: Final = re.compile(r"[-+]?(?:0|(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:ns|us|µs|μs|ms|s|m|h))+)")
 
 
 def check_keep_alive(value: Any, path: str) -> None:

@@ -5,6 +5,7 @@ https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -42,12 +43,15 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
     return body if told else None
 
 
+_STATUS: Final = re.compile(r"[45][0-9]{2}")
+
+
 def fault_of(frame: dict[str, Any]) -> Fault:
     """The fault of an error inside an answer or a stream; a number in `code` is its status."""
     said = read_body(frame)
     stated = (said.code, said.rest.get("status_code"), said.rest.get("status"), said.outer.get("status_code"))
-    numbers = (int(text) for value in stated if (text := str(value)).isdigit())
-    status = next((number for number in numbers if 400 <= number <= 599), None)
+    numbers = (int(text) for value in stated if _STATUS.fullmatch(text := str(value)))
+    status = next(numbers, None)
     return _fault(said, status, None)
 
 

@@ -297,7 +297,8 @@ class Relay:
             refuse_failure(decode_object(answer.data), "data")
             raise WireError("expected a member 'data'")
         wished = wire.body.get("response_format")
-        if wished is not None and re.search(rb'"%b"\s*:\s*"' % wished.encode(), answer.data) is None:
+        member = None if wished is None else rb'"%b"\s*:\s*"' % re.escape(wished.encode())
+        if member is not None and re.search(member, answer.data) is None:
             return None  # some vendors name both members, one of them null
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}), answer.kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -117,3 +118,11 @@ def test_arguments_are_an_object() -> None:
     call = {"function": {"name": "f", "arguments": '{"a":1}'}}
     error = refused(asked(USER, {"role": "assistant", "tool_calls": [call]}))
     assert error.path == "messages[1].tool_calls[0].function.arguments"
+
+
+def test_a_long_duration_is_read_once() -> None:
+    """Eight thousand digits took a second, and four times as many sixteen."""
+    began = time.process_time()
+    refused(asked(keep_alive="0" * 1_000_000))
+    refused(asked(keep_alive="1.5h" * 100_000 + "!"))
+    assert time.process_time() - began < 2
