@@ -23,7 +23,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.seams import SYSTEM
-from dragoman.server.bodies import Pace, body_parts, read_body, take_body
+from dragoman.server.bodies import Pace, body_parts, read_body, stated_size, take_body
 from dragoman.server.client import AsgiClient, ClientGone
 from dragoman.server.connections import Connections
 from dragoman.server.endpoint import Bodies, Call, Endpoint, Handler
@@ -169,7 +169,9 @@ class App:
         if not self._origins.admits(headers.get("origin")):
             raise RequestFailed(_FOREIGN_FORM)
         length, limit = headers.get("content-length"), self._settings.max_upload
-        stated = int(length) if length is not None and length.isdigit() and int(length) <= limit else None
+        stated = stated_size(length)
+        if stated is not None and stated > limit:
+            stated = None  # it is refused when its body is read
         with Upload(headers["content-type"], self._space, stated) as upload:
             since = self._seams.monotonic()
             try:

@@ -108,8 +108,15 @@ def _part(message: Message) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
+def stated_size(length: str | None) -> int | None:
+    """The bytes that the header content-length states; None for none, or for what is no such number."""
+    if length is None or not (length.isascii() and length.isdigit()):
+        return None
+    return int(length[:20])  # 64 bits have no more digits; Python refuses to read thousands of them
+
+
 def _refuse_stated(length: str | None, limit: int) -> None:
-    if length is not None and length.isdigit() and int(length) > limit:
+    if (stated_size(length) or 0) > limit:
         raise RequestFailed(_too_large(limit))
 
 

@@ -20,6 +20,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.providers.resources import PATHS, Resource
+from dragoman.server.bodies import stated_size
 from dragoman.server.client import AsgiClient, ClientGone
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.messages import NAME as ANTHROPIC
@@ -140,7 +141,7 @@ class _Body:
             length = call.headers.get("content-length", "0")
             chunked = "transfer-encoding" in call.headers
             if chunked or length != "0":
-                size = int(length) if length.isdigit() and not chunked else None
+                size = None if chunked else stated_size(length)
                 self.flow = Flow(self._watched(call.parts), size)
             else:
                 self.flow = b""

@@ -10,7 +10,7 @@ import pytest
 
 from dragoman.deadlines import Deadlines
 from dragoman.errors import RequestFailed
-from dragoman.server.bodies import Pace, body_parts, read_body
+from dragoman.server.bodies import Pace, body_parts, read_body, stated_size
 from dragoman.server.client import ClientGone
 
 
@@ -85,3 +85,12 @@ def test_time_never_grows_beyond_the_patience() -> None:
     assert chosen.earned(10.0, 2.0, 1_000_000) == 10.0
     assert chosen.earned(10.0, 2.0, 100) == 9.0
     assert chosen.earned(1.0, 2.0, 0) == -1.0
+
+
+@pytest.mark.parametrize(
+    ("stated", "size"),
+    [("0", 0), ("12", 12), (None, None), ("", None), ("²", None), ("-1", None), ("1" * 9999, int("1" * 20))],
+    ids=lambda value: str(value)[:12],
+)
+def test_a_stated_length_is_read_or_ignored(stated: str | None, size: int | None) -> None:
+    assert stated_size(stated) == size
