@@ -572,7 +572,7 @@ class Seals(Section, frozen=True):
         Duration(86400)
     )
     max_size: Annotated[
-        Size, about("Memory for all of it; the client that takes most makes room. `0`: nothing is kept.")
+        Size, about("Room for all of it; the client that takes most makes room. `0`: nothing is kept.")
     ] = Size(64_000_000)
 
 
@@ -607,10 +607,28 @@ class Responses(Section, frozen=True):
     max_size: Annotated[
         Size,
         about(
-            "Room for all of it; the client that takes most makes room, the least recently used first. In "
-            "memory sessions take of it too."
+            "Room for all answers, conversations and sessions; the client that takes most makes room, the "
+            "least recently used first. What alone is larger is not kept. On the disk the file stays below "
+            "twice this and `seals.max_size`, and its log below 32 MB."
         ),
     ] = Size(500_000_000)
+    max_background: Annotated[
+        int,
+        about(
+            "Answers that may run in the background for one client key at the same time, in each worker; "
+            "beyond it 429 and `Retry-After`.",
+            unit="answers",
+            ge=1,
+        ),
+    ] = 100
+    max_background_total: Annotated[
+        int,
+        about(
+            "Answers that may run in the background for all client keys, in each worker; beyond it 429.",
+            unit="answers",
+            ge=1,
+        ),
+    ] = 400
 
 
 class Sessions(Section, frozen=True):
@@ -620,7 +638,12 @@ class Sessions(Section, frozen=True):
         Duration, about("How long a session is kept since its last turn. `0`: the header is refused.")
     ] = Duration(1800)
     max_count: Annotated[
-        int, about("How many sessions are kept; the least recently used leave.", unit="sessions", ge=1)
+        int,
+        about(
+            "How many sessions are kept. The client that has most loses its least recently used.",
+            unit="sessions",
+            ge=1,
+        ),
     ] = 10_000
     max_size: Annotated[Size, about("Room for one session; beyond it old turns leave.")] = Size(4_000_000)
 

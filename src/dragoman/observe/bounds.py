@@ -26,6 +26,7 @@ BOUNDS: Final = frozenset(
         "insufficient_storage",
         "request_timeout",
         "request_too_large",
+        "too_many_background",
     }
 )
 """Codes of the faults by which a bound ends an exchange or an attempt."""

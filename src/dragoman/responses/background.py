@@ -190,9 +190,27 @@ class Writer:
             self._flusher = spawn(self._later(), "events")
 
     async def end(self, data: bytes = b"") -> None:
-        """The last events. The answer is settled before they can be read."""
+        """The last events. The answer is settled before they can be read.
+
+        Where there is no room for it, it has failed, and is kept without its output.
+        """
         self._take(data)
-        await self.flush()
+        try:
+            await self.flush()
+        except StoreFull:
+            response = decode(self._buffer[-1]).get("response") or decode(self._record.body)
+            error = {"code": "server_error", "message": NO_ROOM.message}
+            failed = {**response, "status": "failed", "error": error, "output": []}
+            self._give_up(NO_ROOM)
+            self._add({"type": "response.failed", "response": failed})
+            await self.flush()
+
+    def _give_up(self, fault: ir.Fault) -> None:
+        """Forget the events that cannot be kept: the next write ends the flight, and its end is told."""
+        self._full = fault
+        self._buffer, self._size = [], 0
+        self._next = self._kept
+        self.over = False
 
     def _take(self, data: bytes) -> None:
         for line in data.splitlines():
@@ -215,7 +233,7 @@ class Writer:
         try:
             await self.flush()
         except StoreFull:
-            self._full = NO_ROOM  # the next write ends the flight
+            self._give_up(NO_ROOM)
         except StoreFailed:
             log.exception("events of %s could not be kept", self._record.id)
 
@@ -224,7 +242,7 @@ class Writer:
         try:
             await reachable(self.flush())
         except RequestFailed as failed:
-            self._full = failed.fault
+            self._give_up(failed.fault)
             raise
 
     async def flush(self) -> None:
@@ -276,9 +294,6 @@ class Writer:
         if not self.accepted.done():
             self.accepted.set_result(fault)
         elif self.begun and not self.over:
-            if self._full is not None:  # what could not be kept is not tried again: it would be refused again
-                self._next -= len(self._buffer)
-                self._buffer, self._size = [], 0
             await self.end(self._work.failing(fault))
 
 

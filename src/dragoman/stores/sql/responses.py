@@ -156,6 +156,7 @@ _HISTORY_SIZE = select(func.coalesce(func.sum(_R.size), 0)).select_from(
 _HISTORY_LENGTH = select(func.coalesce(func.sum(func.length(_I.body)), 0)).select_from(
     _CHAIN.join(RESPONSE_ITEMS, _I.response == _CHAIN.c.id)
 )
+_BODY_SIZE = select(func.length(_R.body)).where(_R.id == ID)
 _OWNER = select(_R.tenant).where(_R.id == ID)
 _DELETE = delete(RESPONSES).where(_IS)
 _GROW = update(RESPONSES).where(_R.id == ID).values(size=_R.size + _MORE, used=NOW)
@@ -221,7 +222,8 @@ class SqlResponses:
         }
 
         def settle(connection: Connection) -> bool:
-            self._room.make(connection, response.tenant, more, response.id)
+            old_size = connection.execute(_BODY_SIZE, {"id_": response.id}).scalar() or 0
+            self._room.make(connection, response.tenant, more - old_size, response.id)
             inputs = connection.execute(statement, values).scalar()
             if inputs is None:
                 return False
