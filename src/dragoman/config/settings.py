@@ -609,7 +609,7 @@ class Responses(Section, frozen=True):
         about(
             "Room for all answers, conversations and sessions; the client that takes most makes room, the "
             "least recently used first. What alone is larger is not kept. On the disk the file stays below "
-            "twice this and `seals.max_size`, and its log below 32 MB."
+            "twice the sum of this and `seals.max_size`, and its log usually below 32 MB."
         ),
     ] = Size(500_000_000)
     max_background: Annotated[

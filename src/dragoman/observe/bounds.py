@@ -27,6 +27,7 @@ BOUNDS: Final = frozenset(
         "request_timeout",
         "request_too_large",
         "too_many_background",
+        "too_many_names",
     }
 )
 """Codes of the faults by which a bound ends an exchange or an attempt."""

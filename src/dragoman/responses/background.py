@@ -238,7 +238,7 @@ class Writer:
             log.exception("events of %s could not be kept", self._record.id)
 
     async def _kept_now(self) -> None:
-        """Keep what has been gathered before more is read. Raises RequestFailed where that is not possible."""
+        """Keep what has been gathered before more is read. Raises RequestFailed where that fails."""
         try:
             await reachable(self.flush())
         except RequestFailed as failed:

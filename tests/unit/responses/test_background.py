@@ -187,7 +187,7 @@ async def test_what_a_dead_process_left_has_failed(tmp_path: Path) -> None:
     responses = asker.gateway.keeping.store.responses
     kept = await responses.get("anyone", told["id"])
     assert kept is not None
-    ids = []
+    ids: list[str] = []
     for lease in (1.0, clocks.day, clocks.day + 31_536_000):
         ids.append(f"resp_{len(ids)}")
         orphan = {"status": "in_progress", "background": True, "lease": lease}

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Column,
     ColumnElement,
     Connection,
@@ -37,8 +38,8 @@ _ONCE = 16_000_000
 """Bytes that one write removes beyond its own size. Where more is too much, because the limit was lowered,
 the sweep does the rest: one transaction must not keep everybody else waiting.
 """
-_OWNER = bindparam("owner_")
-_KEYS = bindparam("keys_", expanding=True)
+_OWNER: BindParameter[Any] = bindparam("owner_")
+_KEYS: BindParameter[Any] = bindparam("keys_", expanding=True)
 _H = SHARES.c
 
 

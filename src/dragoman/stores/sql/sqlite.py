@@ -275,13 +275,13 @@ class _Pages(NamedTuple):
 
     vacuums: bool
     size: int
-    count: int
+    total: int
     free: int
 
     @property
     def wasted(self) -> bool:
         """Whether writing the file anew gives back more than half of it, and takes two seconds at most."""
-        used = self.count - self.free
+        used = self.total - self.free
         return self.free > max(used, _FREE_PAGES) and used * self.size <= _REWRITE_MOST
 
 
@@ -289,8 +289,8 @@ def _pages(connection: Connection) -> _Pages:
     driver = _driver(connection)
     # The last of them tells of what was read before it.
     facts = ("page_size", "page_count", "freelist_count", "auto_vacuum")
-    size, count, free, mode = (driver.execute(f"PRAGMA {fact}").fetchone()[0] for fact in facts)
-    return _Pages(mode == _INCREMENTAL, size, count, free)
+    size, total, free, mode = (driver.execute(f"PRAGMA {fact}").fetchone()[0] for fact in facts)
+    return _Pages(mode == _INCREMENTAL, size, total, free)
 
 
 def _give_back(connection: Connection) -> None:
