@@ -364,7 +364,12 @@ class Local(Section, frozen=True):
         Duration | None, about("How long an unused model stays in memory. null = for ever, 0 = not at all.")
     ] = Duration(300)
     queue: Annotated[
-        int, about("Requests that may wait for the one that runs; beyond it 503.", unit="requests", ge=0)
+        int,
+        about(
+            "Requests that may wait for the one that runs; beyond it 503, to the client with most of them.",
+            unit="requests",
+            ge=0,
+        ),
     ] = 16
     threads: Annotated[
         int | None, about("Threads for one generation.", default="one for each usable core", ge=1)

@@ -10,6 +10,11 @@ import msgspec
 
 from dragoman.state.store import StoreFull
 
+_SPARE = 64
+"""The part of the room, as a divisor, that is made free beyond what is needed: otherwise every entry that
+comes to a full room would have to look for others that leave.
+"""
+
 
 class Place(msgspec.Struct, eq=False):
     """What one entry takes. size: bytes, about. leave: forgets the entry, and frees its place. stays: others
@@ -50,6 +55,8 @@ class Room:
         over = self.size + more - self._max_size
         if over <= 0:
             return
+        spare = self._max_size // _SPARE
+        over += spare
         sizes = {owner: share.size for owner, share in self._shares.items()}
         sizes[tenant] = sizes.get(tenant, 0) + more
         most = [(-size, owner) for owner, size in sizes.items()]
@@ -57,6 +64,8 @@ class Room:
         candidates = {owner: self._leaving(owner, spared) for owner in sizes}
         leaving: list[Place] = []
         while over > 0:
+            if not most and over <= spare:
+                break
             if not most:
                 raise StoreFull(
                     f"there is no room for {more} bytes: everything that is kept is still running"
