@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from dragoman import ir
-from dragoman.config.settings import Sessions as Settings
+from dragoman.config.lasting import Sessions as Settings
 from dragoman.errors import RequestFailed
 from dragoman.seams import Seams
 from dragoman.state.store import Store, StoreFailed

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from dragoman import ir
-from dragoman.config.settings import Responses as Settings
+from dragoman.config.lasting import Responses as Settings
 from dragoman.errors import RequestFailed
 from dragoman.responses.items import Wire, decode
 from dragoman.seams import Seams

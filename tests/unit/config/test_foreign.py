@@ -8,7 +8,8 @@ from typing import get_args
 from dragoman.config.declared import options, settings_of
 from dragoman.config.foreign import HINTS
 from dragoman.config.load import Loaded
-from dragoman.config.settings import Config, Section
+from dragoman.config.section import Section
+from dragoman.config.settings import Config
 
 
 def declared(section: type[Section]) -> Iterator[str]:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from dragoman.config import locate
 from dragoman.config.declared import settings_of
 from dragoman.config.load import Loaded, load
-from dragoman.config.settings import Config, Section
+from dragoman.config.section import Section
+from dragoman.config.settings import Config
 from dragoman.errors import ConfigError
 from dragoman.providers.catalog import CATALOG
 from dragoman.secret import Secret

@@ -17,7 +17,7 @@ from dragoman.config import schema
 from dragoman.config.about import about
 from dragoman.config.declared import settings_of
 from dragoman.config.load import Loaded
-from dragoman.config.settings import Section
+from dragoman.config.section import Section
 from dragoman.providers.catalog import CATALOG
 
 Load: TypeAlias = Callable[..., Loaded]
