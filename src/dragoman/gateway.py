@@ -169,7 +169,9 @@ class Gateway:
                 largest=self.config.server.max_body,
                 reached=self.bounds.reached,
             )
-            self._remembering = Remembering(assembly.store, self.config.sessions, self.seams)
+            self._remembering = Remembering(
+                assembly.store, self.config.sessions, self.seams, self.bounds.reached
+            )
             self._background = Background(
                 self._keeping,
                 self._engine.handle,

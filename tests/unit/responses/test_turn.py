@@ -233,3 +233,14 @@ async def test_an_answer_that_is_too_large_to_keep_says_so(tmp_path: Path) -> No
     assert asker.gateway.bounds.counts == {"responses_full": 1}
     assert (await asker.ask("GET", f"/v1/responses/{told['id']}")).status == 404
     await asker.close()
+
+
+async def test_a_turn_that_is_too_large_for_its_session_is_counted(tmp_path: Path) -> None:
+    asker = Asker(Paced(*["Hi.", "end"] * 2), tmp_path, "sessions: {max_size: 1kB}\n")
+    for given in ("a", "x" * 3000):
+        answered = await asker.ask(
+            "POST", "/v1/responses", {"model": "own/m", "input": given}, x_session_id="s"
+        )
+        assert answered.status == 200
+    assert asker.gateway.bounds.counts == {"session_turn_too_large": 1}
+    await asker.close()
