@@ -349,6 +349,7 @@ def _model(name: str, model: ModelSettings, config: Config) -> Model:
 def _limits(config: Config) -> Limits:
     return Limits(
         size=config.responses.max_size,
+        history_size=config.server.max_body,
         session_count=config.sessions.max_count,
         session_size=config.sessions.max_size,
         seals_size=config.seals.max_size,

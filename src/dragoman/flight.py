@@ -163,6 +163,7 @@ class Flight:
             account=candidate.account,
             headers=deployment.headers,
             body=deployment.body,
+            client=exchange.client or "",
         )
         limit = self._runtime.deadlines.within(deployment.timers.total)
         try:

@@ -102,7 +102,7 @@ class Gateway:
         self._made: dict[str, Route] = {}
         self._hooks = Hooks(hooks)
         self._observers = list(observers)
-        self._began = seams.now()
+        self._began = seams.monotonic()
         self._assembly: Assembly | None = None
         self._engine: Engine | None = None
         self._health: dict[str, ProviderHealth] = {}
@@ -165,9 +165,24 @@ class Gateway:
                     store=assembly.store,
                 )
             )
-            self._keeping = Keeping(assembly.store, self.config.responses, self.seams)
-            self._remembering = Remembering(assembly.store, self.config.sessions, self.seams)
-            self._background = Background(self._keeping, self._engine.handle, self.observe)
+            responses = self.config.responses
+            self._keeping = Keeping(
+                assembly.store,
+                responses,
+                self.seams,
+                largest=self.config.server.max_body,
+                reached=self.bounds.reached,
+            )
+            self._remembering = Remembering(
+                assembly.store, self.config.sessions, self.seams, self.bounds.reached
+            )
+            self._background = Background(
+                self._keeping,
+                self._engine.handle,
+                self.observe,
+                most=responses.max_background,
+                most_in_all=responses.max_background_total,
+            )
             self._background.open()
 
     @property
@@ -361,7 +376,7 @@ class Gateway:
         state: dict[str, Any] = {
             "status": "draining" if self.draining else "healthy",
             "version": __version__,
-            "uptime": round(self.seams.now() - self._began, 3),
+            "uptime": round(self.seams.monotonic() - self._began, 3),
             "requests": {"finished": self._finished, "failed": self._failed},
         }
         if self._assembly is not None:

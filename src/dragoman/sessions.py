@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from dragoman import ir
-from dragoman.config.settings import Sessions as Settings
+from dragoman.config.lasting import Sessions as Settings
 from dragoman.errors import RequestFailed
 from dragoman.seams import Seams
-from dragoman.state.store import Store, StoreFailed
+from dragoman.state.store import Store, StoreFailed, StoreFull
 from dragoman.work import Sealed, Work
 from dragoman.work import Turn as WorkTurn
 
@@ -40,10 +41,13 @@ _decode: Final = msgspec.json.Decoder(Turn).decode
 
 
 class Remembering:
-    """The sessions of one gateway."""
+    """The sessions of one gateway. reached: is told the name of a bound that was reached, and by whom."""
 
-    def __init__(self, store: Store, settings: Settings, seams: Seams) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, seams: Seams, reached: Callable[[str, str], None]
+    ) -> None:
         self.store = store
+        self.reached = reached
         self.seams = seams
         self.ttl = float(settings.ttl)
 
@@ -132,6 +136,8 @@ class SessionTurn:
                 now=now,
                 expires=now + self._remembering.ttl,
             )
+        except StoreFull as full:
+            self._remembering.reached("session_turn_too_large", f"by {self._tenant}: it is not kept: {full}")
         except (StoreFailed, ValueError):  # halves of surrogate pairs cannot be written
             log.exception("a turn of a session could not be kept")
 

@@ -1,4 +1,4 @@
-"""A group of settings: what every class of settings descends from."""
+"""The form of every group of settings."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 The value that the program runs with is one frozen `Config`. YAML files, environment variables and
 command line options are adapters to it (`load`); `dragoman config schema`, the page of settings and
-every error message are made from what stands here. This module never reads a file or the environment.
+every error message are made from what stands here, and in `lasting` for what lasts between requests. This
+module never reads a file or the environment.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 
 from dragoman.config.about import about
 from dragoman.config.egress import Egress
+from dragoman.config.lasting import Responses, Seals, Sessions, Stores
 from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
 from dragoman.config.section import Section
 from dragoman.config.serving import Server
@@ -264,7 +266,12 @@ class Local(Section, frozen=True):
         Duration | None, about("How long an unused model stays in memory. null = for ever, 0 = not at all.")
     ] = Duration(300)
     queue: Annotated[
-        int, about("Requests that may wait for the one that runs; beyond it 503.", unit="requests", ge=0)
+        int,
+        about(
+            "Requests that may wait for the one that runs; beyond it 503, to the client with most of them.",
+            unit="requests",
+            ge=0,
+        ),
     ] = 16
     threads: Annotated[
         int | None, about("Threads for one generation.", default="one for each usable core", ge=1)
@@ -451,66 +458,6 @@ class Retries(Section, frozen=True):
     backoff_max: Annotated[
         Duration, about("The longest wait; a Retry-After beyond it ends the attempts.")
     ] = Duration(8)
-
-
-class Seals(Section, frozen=True):
-    """What answers hold that clients cannot bring back: signatures, and reasoning that vendors want back."""
-
-    ttl: Annotated[Duration, about("How long it is kept since it was last used. `0`: nothing is kept.")] = (
-        Duration(86400)
-    )
-    max_size: Annotated[
-        Size, about("Memory for all of it; the client that takes most makes room. `0`: nothing is kept.")
-    ] = Size(64_000_000)
-
-
-class Stores(Section, frozen=True):
-    """Where what lasts between requests is kept."""
-
-    sql: Annotated[
-        str | None,
-        about(
-            "`memory`: in this process, gone with it. `sqlite`: a file in Dragoman's own folder. Or a URL: "
-            "`sqlite:////var/lib/dragoman/state.db`. Everything but `memory` needs the extra `sql`.",
-            env="DRAGOMAN_SQL",
-            default="`dragoman serve`: `sqlite` where the extra is installed; else `memory`",
-        ),
-    ] = None
-
-
-class Responses(Section, frozen=True):
-    """Answers of the Responses API, which clients continue by their id."""
-
-    retain: Annotated[
-        bool,
-        about(
-            "Whether answers may be kept at all. `false`: `store` is false whatever a client asks, and "
-            "answers in the background are refused.",
-            env="DRAGOMAN_RESPONSES_RETAIN",
-        ),
-    ] = True
-    ttl: Annotated[
-        Duration, about("How long an answer or a conversation is kept; what continues it extends that.")
-    ] = Duration(30 * 86400)
-    max_size: Annotated[
-        Size,
-        about(
-            "Room for all of it; the client that takes most makes room, the least recently used first. In "
-            "memory sessions take of it too."
-        ),
-    ] = Size(500_000_000)
-
-
-class Sessions(Section, frozen=True):
-    """Conversations that the gateway remembers for clients that send `X-Session-Id` and only what is new."""
-
-    ttl: Annotated[
-        Duration, about("How long a session is kept since its last turn. `0`: the header is refused.")
-    ] = Duration(1800)
-    max_count: Annotated[
-        int, about("How many sessions are kept; the least recently used leave.", unit="sessions", ge=1)
-    ] = 10_000
-    max_size: Annotated[Size, about("Room for one session; beyond it old turns leave.")] = Size(4_000_000)
 
 
 class Config(Section, frozen=True):

@@ -37,6 +37,8 @@ BOUNDS: Final = frozenset(
         "pool_exhausted",
         "request_timeout",
         "request_too_large",
+        "too_many_background",
+        "too_many_names",
         "too_many_pipelined",
         "url_too_long",
     }

@@ -3,8 +3,11 @@
 A flight writes to a `Writer` as it writes to any client. The writer keeps every event before anybody reads
 it, so readers only ever read the store: it makes no difference whether one follows from the beginning, comes
 back after its connection broke, or asks another process. A running answer has a lease that its process
-renews; when it ends, whoever looks next writes that the answer has failed. Cancelling is a conditional write,
-which the process that runs the answer learns of with its next renewal.
+renews; once it has not changed for a while, another process writes that the answer has failed. Cancelling is
+a conditional write, which the process that runs the answer learns of with its next renewal.
+
+No lease is compared with the time of day: that jumps when a clock is set or a machine wakes up. Each process
+looks at the leases again and again, and counts by its own monotonic clock how long one has stayed as it was.
 https://platform.openai.com/docs/guides/background
 """
 
@@ -12,7 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -24,9 +29,9 @@ from dragoman.dialects.openai_responses.response import response_object
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.responses.items import decode, kept
-from dragoman.responses.keeping import Keeping, reachable, shown
+from dragoman.responses.keeping import NO_ROOM, Keeping, reachable, shown
 from dragoman.responses.turn import ResponseTurn
-from dragoman.state.store import UNSETTLED, Status, StoredResponse, StoreFailed
+from dragoman.state.store import UNSETTLED, Lease, Status, StoredResponse, StoreFailed, StoreFull
 from dragoman.tasks import spawn
 from dragoman.wire.json import encode
 from dragoman.work import Client, Headers, Inbound, Work
@@ -34,13 +39,17 @@ from dragoman.work import Client, Headers, Inbound, Work
 log = logging.getLogger("dragoman.background")
 
 _LEASE: Final = 20.0
-"""Seconds for which a running answer's process is believed to be alive."""
+"""Seconds for which a running answer's process is believed to be alive although its lease stays the same."""
+_LOOK: Final = 5.0
+"""Seconds between two looks at the leases."""
 _RENEWAL: Final = 2.0
 """Seconds between renewals, and about how late a cancel from another process is noticed."""
 _FAREWELL: Final = 5.0
 """Seconds that stopped answers have to say so."""
 _FLUSH: Final = 0.05
 """Seconds for which events are gathered before they are kept together."""
+_BUFFER: Final = 1_000_000
+"""Bytes of events that are gathered while the store is busy; beyond that the upstream waits, too."""
 _POLL: Final = 0.25
 """Seconds between two looks at an answer that another process runs."""
 _ENDINGS: Final[Mapping[Status, str]] = {
@@ -53,6 +62,40 @@ _ENDINGS: Final[Mapping[Status, str]] = {
 _TERMINAL: Final = frozenset(_ENDINGS.values())
 
 Run = Callable[[Exchange, Inbound, Client], Awaitable[None]]
+
+
+class _Seen(msgspec.Struct):
+    """A lease, and the seconds for which it has been seen unchanged."""
+
+    lease: float
+    silent: float = 0.0
+
+
+class Silences:
+    """How long each lease has stayed the same, as far as this process has looked.
+
+    The time between two looks counts for twice `_LOOK` at most: a process that was suspended, or whose loop
+    was held up, has not watched meanwhile, and those that it watches may have slept with it.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, _Seen] = {}
+        self._looked: float | None = None
+
+    def ended(self, leases: Sequence[Lease], now: float) -> list[Lease]:
+        """Those that have not changed for `_LEASE` seconds. now: seconds of a monotonic clock."""
+        passed = 0.0 if self._looked is None else min(now - self._looked, 2 * _LOOK)
+        self._looked = now
+        seen: dict[str, _Seen] = {}
+        for one in leases:
+            known = self._seen.get(one.id)
+            if known is None or known.lease != one.lease:
+                known = _Seen(one.lease)
+            else:
+                known.silent += passed
+            seen[one.id] = known
+        self._seen = seen
+        return [one for one in leases if seen[one.id].silent >= _LEASE]
 
 
 class BackgroundTurn(ResponseTurn):
@@ -86,7 +129,9 @@ class Writer:
         self._turn: ResponseTurn
         self._record: StoredResponse
         self._buffer: list[bytes] = []
-        self._next = self._kept = 0
+        self._size = self._next = self._kept = 0
+        self._full: ir.Fault | None = None
+        """Why no more can be kept."""
         self._flusher: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
         """Events are kept in order, however slow the store is."""
@@ -112,8 +157,7 @@ class Writer:
         nothing = ir.Response("", None, None, None, (), None)
         response = {**response_object(nothing, reply, [], running=True), "status": "queued"}
         record = turn.record(response, "queued", (), None)
-        seams = turn.keeping.seams
-        record = msgspec.structs.replace(record, lease=seams.now() + _LEASE)
+        record = msgspec.structs.replace(record, lease=turn.keeping.seams.now())
         await reachable(turn.keeping.store.responses.save(record))
         self._record = record
         self._background.running[record.id] = self
@@ -138,13 +182,35 @@ class Writer:
     async def write(self, data: bytes) -> None:
         """More events, a line each."""
         self._take(data)
-        if self._flusher is None:
+        if self._full is not None:
+            raise RequestFailed(self._full)
+        if self._size > _BUFFER:
+            await self._kept_now()
+        elif self._flusher is None:
             self._flusher = spawn(self._later(), "events")
 
     async def end(self, data: bytes = b"") -> None:
-        """The last events. The answer is settled before they can be read."""
+        """The last events. The answer is settled before they can be read.
+
+        Where there is no room for it, it has failed, and is kept without its output.
+        """
         self._take(data)
-        await self.flush()
+        try:
+            await self.flush()
+        except StoreFull:
+            response = decode(self._buffer[-1]).get("response") or decode(self._record.body)
+            error = {"code": "server_error", "message": NO_ROOM.message}
+            failed = {**response, "status": "failed", "error": error, "output": []}
+            self._give_up(NO_ROOM)
+            self._add({"type": "response.failed", "response": failed})
+            await self.flush()
+
+    def _give_up(self, fault: ir.Fault) -> None:
+        """Forget the events that cannot be kept: the next write ends the flight, and its end is told."""
+        self._full = fault
+        self._buffer, self._size = [], 0
+        self._next = self._kept
+        self.over = False
 
     def _take(self, data: bytes) -> None:
         for line in data.splitlines():
@@ -154,7 +220,9 @@ class Writer:
     def _add(self, event: dict[str, Any]) -> None:
         if event["type"] == "response.created" and self._next:
             return  # it has been said, before anybody was asked
-        self._buffer.append(encode({**event, "sequence_number": self._next}))
+        line = encode({**event, "sequence_number": self._next})
+        self._buffer.append(line)
+        self._size += len(line)
         self._next += 1
         if event["type"] in _TERMINAL:
             self.over = True
@@ -164,17 +232,29 @@ class Writer:
         self._flusher = None
         try:
             await self.flush()
+        except StoreFull:
+            self._give_up(NO_ROOM)
         except StoreFailed:
             log.exception("events of %s could not be kept", self._record.id)
+
+    async def _kept_now(self) -> None:
+        """Keep what has been gathered before more is read. Raises RequestFailed where that fails."""
+        try:
+            await reachable(self.flush())
+        except RequestFailed as failed:
+            self._give_up(failed.fault)
+            raise
 
     async def flush(self) -> None:
         """Keep what has been gathered. Raises StoreFailed: it is gathered still."""
         async with self._flushing:
             events, self._buffer = self._buffer, []
+            size, self._size = self._size, 0
             try:
                 await self._keep(events)
             except StoreFailed:
                 self._buffer[:0] = events
+                self._size += size
                 raise
 
     async def _keep(self, events: Sequence[bytes]) -> None:
@@ -220,13 +300,26 @@ class Writer:
 class Background:
     """The answers that this process runs.
 
-    run: asks the engine. finished: is told of each exchange when it is over.
+    run: asks the engine. finished: is told of each exchange when it is over. most: answers that run for one
+    client at the same time. most_in_all: and for all of them.
     """
 
-    def __init__(self, keeping: Keeping, run: Run, finished: Callable[[Exchange], None]) -> None:
+    def __init__(
+        self,
+        keeping: Keeping,
+        run: Run,
+        finished: Callable[[Exchange], None],
+        *,
+        most: int,
+        most_in_all: int,
+    ) -> None:
         self._keeping = keeping
         self._run = run
         self._finished = finished
+        self._most = most
+        self._most_in_all = most_in_all
+        self._running_for: Counter[str] = Counter()
+        self._silences = Silences()
         self._tasks: dict[asyncio.Task[None], Writer] = {}
         self._news: dict[str, asyncio.Event] = {}
         self._renewal: asyncio.Task[None] | None = None
@@ -241,8 +334,9 @@ class Background:
         """Have an answer run, and wait until it exists or is refused.
 
         asked: the exchange that asks for it; the answer gets one of its own. inbound: a stream, framed
-        "ndjson".
+        "ndjson". Raises RequestFailed (429) where too many run already: nothing has been kept or asked then.
         """
+        self._admit(tenant)
         seams = self._keeping.seams
         exchange = Exchange(
             f"ex_{seams.random_id()}",
@@ -259,13 +353,25 @@ class Background:
         flight = self._flight(exchange, msgspec.structs.replace(inbound, turn=turn), writer)
         task = spawn(flight, f"background {exchange.id}")
         self._tasks[task] = writer
-        task.add_done_callback(self._tasks.pop)
+        self._running_for[tenant] += 1
+        task.add_done_callback(partial(self._ended, tenant))
         if self._renewal is None or self._renewal.done():
             self._renewal = spawn(self._renew(), "leases")
         begun = await asyncio.shield(writer.accepted)
         if isinstance(begun, ir.Fault):
             raise RequestFailed(begun)
         return msgspec.structs.replace(begun, fault=exchange.fault) if isinstance(begun, Refused) else begun
+
+    def _admit(self, tenant: str) -> None:
+        own = self._running_for[tenant]
+        if own >= self._most or len(self._tasks) >= self._most_in_all:
+            raise RequestFailed(_too_many(own) if own >= self._most else _BUSY)
+
+    def _ended(self, tenant: str, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        self._running_for[tenant] -= 1
+        if not self._running_for[tenant]:
+            del self._running_for[tenant]
 
     async def _flight(self, exchange: Exchange, inbound: Inbound, writer: Writer) -> None:
         seams = self._keeping.seams
@@ -321,13 +427,8 @@ class Background:
                 await news.wait()
 
     async def look(self, tenant: str, id_: str) -> StoredResponse:
-        """One answer as it is now; one whose process has gone has failed. Raises RequestFailed (404, 503)."""
-        record = await self._keeping.get(tenant, id_)
-        ended = record.lease is not None and record.lease < self._keeping.seams.now()
-        if record.status in UNSETTLED and ended and id_ not in self.running:
-            await self._orphaned(record)
-            record = await self._keeping.get(tenant, id_)
-        return record
+        """One answer as it is now. Raises RequestFailed (404, 503)."""
+        return await self._keeping.get(tenant, id_)
 
     async def cancel(self, tenant: str, id_: str) -> StoredResponse:
         """Cancel an answer, wherever it runs. Raises RequestFailed (400, 404, 503)."""
@@ -362,7 +463,7 @@ class Background:
             await asyncio.sleep(_RENEWAL)
             ids = list(self.running)
             try:
-                kept_on = await self._keeping.store.responses.renew(ids, seams.now() + _LEASE) if ids else ids
+                kept_on = await self._keeping.store.responses.renew(ids, seams.now()) if ids else ids
             except StoreFailed:
                 log.exception("leases could not be renewed")
                 continue
@@ -372,7 +473,7 @@ class Background:
     async def watch(self) -> None:
         """Look after the answers of processes that are gone, from time to time, until cancelled."""
         while True:
-            await asyncio.sleep(_LEASE)
+            await asyncio.sleep(_LOOK)
             try:
                 if self._keeping.store.healthy:  # nothing is to be opened for this
                     await self.sweep()
@@ -381,18 +482,21 @@ class Background:
 
     async def sweep(self) -> None:
         """Write that the answers of processes that are gone have failed. Raises StoreFailed."""
-        for record in await self._keeping.store.responses.orphans(self._keeping.seams.now()):
-            if record.id not in self.running:
-                await self._orphaned(record)
+        leases = await self._keeping.store.responses.leases()
+        for one in self._silences.ended(leases, self._keeping.seams.monotonic()):
+            if one.id not in self.running:
+                record = await self._keeping.store.responses.get(one.tenant, one.id)
+                if record is not None:
+                    await self._orphaned(record, one.lease)
 
-    async def _orphaned(self, record: StoredResponse) -> None:
+    async def _orphaned(self, record: StoredResponse, lease: float) -> None:
         body = {
             **decode(record.body),
             "status": "failed",
             "error": {"code": "server_error", "message": "The process that gave this answer has ended."},
         }
         failed = msgspec.structs.replace(record, status="failed", body=encode(body), lease=None)
-        await reachable(self._keeping.store.responses.settle(failed))
+        await reachable(self._keeping.store.responses.settle(failed, lease=lease))
 
     async def drain(self, seconds: float) -> None:
         """Wait for what runs, so long."""
@@ -421,6 +525,23 @@ def _ending(record: StoredResponse, number: int) -> bytes:
     return encode(event)
 
 
+_WAIT: Final = 10.0
+"""Seconds after which a client may ask again whose answers still run, as Retry-After says it."""
+
+
+def _too_many(own: int) -> ir.Fault:
+    text = f"{own} answers in the background run for this key already: wait for one, or cancel it."
+    return ir.Fault("rate_limit", text, code="too_many_background", param="background", retry_after=_WAIT)
+
+
+_BUSY: Final = ir.Fault(
+    "rate_limit",
+    "The gateway runs as many answers in the background as it may.",
+    code="too_many_background",
+    param="background",
+    retry_after=_WAIT,
+    blame="gateway",
+)
 _NOT_BACKGROUND: Final = ir.Fault(
     "invalid_request",
     "Only answers that were asked for with 'background': true can be cancelled.",

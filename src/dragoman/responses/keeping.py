@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from dragoman import ir
-from dragoman.config.settings import Responses as Settings
+from dragoman.config.lasting import Responses as Settings
 from dragoman.errors import RequestFailed
 from dragoman.responses.items import Wire, decode
 from dragoman.seams import Seams
-from dragoman.state.store import UNSETTLED, Item, Store, StoredResponse, StoreFailed
+from dragoman.state.store import (
+    UNSETTLED,
+    HistoryTooLarge,
+    Item,
+    Store,
+    StoredResponse,
+    StoreFailed,
+    StoreFull,
+)
 
 log = logging.getLogger("dragoman.responses")
 _T = TypeVar("_T")
@@ -31,12 +39,30 @@ class Piece(msgspec.Struct, frozen=True):
         return None if self.deployment is None else self.deployment.partition("/")[0]
 
 
-class Keeping:
-    """The answers of one gateway. Everything it raises is a RequestFailed, in words for the client."""
+def _nobody(_bound: str, _detail: str) -> None:
+    """Nobody counts how often bounds are reached."""
 
-    def __init__(self, store: Store, settings: Settings, seams: Seams) -> None:
+
+class Keeping:
+    """The answers of one gateway. Everything it raises is a RequestFailed, in words for the client.
+
+    largest: bytes of a request together with all that it continues and refers to. reached: is told the name
+    of a bound that was reached, and by whom.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        seams: Seams,
+        *,
+        largest: int = 64_000_000,
+        reached: Callable[[str, str], None] = _nobody,
+    ) -> None:
         self.store = store
         self.seams = seams
+        self.largest = largest
+        self.reached = reached
         self.retains = settings.retain
         self._ttl = float(settings.ttl)
 
@@ -48,6 +74,9 @@ class Keeping:
         """Keep an answer; False = it could not be, which is logged."""
         try:
             await self.store.responses.save(response)
+        except StoreFull as full:
+            self.reached("responses_full", f"by {response.tenant}: {response.id} is not kept: {full}")
+            return False
         except StoreFailed:
             log.exception("the answer %s could not be kept", response.id)
             return False
@@ -73,10 +102,15 @@ class Keeping:
         return items
 
     async def items(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Wire]:
-        """Items by id, as far as they are known."""
+        """Items by id, as far as they are known. Raises RequestFailed (413, 503).
+
+        ids: of each item as often as it is to be put in, so a short request cannot become a huge one.
+        """
         if not ids:
             return {}
-        found = await reachable(self.store.responses.items(tenant, ids))
+        found = await reachable(self.store.responses.items(tenant, frozenset(ids)))
+        if sum([len(found.get(id_, b"")) for id_ in ids]) > self.largest:
+            raise RequestFailed(TOO_LARGE)
         return {id_: decode(body) for id_, body in found.items()}
 
     async def get(self, tenant: str, id_: str) -> StoredResponse:
@@ -93,9 +127,13 @@ class Keeping:
 
 
 async def reachable(asked: Awaitable[_T]) -> _T:
-    """What the store says. Raises RequestFailed (503) where it fails."""
+    """What the store says. Raises RequestFailed (413, 503) where it fails or refuses."""
     try:
         return await asked
+    except HistoryTooLarge as error:
+        raise RequestFailed(TOO_LARGE) from error
+    except StoreFull as error:
+        raise RequestFailed(NO_ROOM) from error
     except StoreFailed as error:
         log.exception("the store failed")
         raise RequestFailed(UNREACHABLE) from error
@@ -128,6 +166,19 @@ def _unfinished(id_: str) -> ir.Fault:
     return ir.Fault("conflict", text, code="response_not_finished", param="previous_response_id")
 
 
+TOO_LARGE: Final = ir.Fault(
+    "too_large",
+    "This request and what it continues or refers to are larger together than a request may be.",
+    code="request_too_large",
+    param="input",
+)
+NO_ROOM: Final = ir.Fault(
+    "unavailable",
+    "There is no room to keep this: it is too large, or too much is running at the moment.",
+    code="insufficient_storage",
+    retry_after=10.0,
+    blame="gateway",
+)
 UNREACHABLE: Final = ir.Fault(
     "unavailable",
     "What was kept cannot be reached at the moment.",

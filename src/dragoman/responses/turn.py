@@ -16,12 +16,12 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
-from dragoman.errors import RequestFailed
+from dragoman.errors import RequestFailed, WireError
 from dragoman.responses.compaction import TAG, opened
 from dragoman.responses.items import Wire, decode, items_of, kept, kind, unanswerable, wanted
-from dragoman.responses.keeping import UNREACHABLE, Keeping, Piece, previous_missing
-from dragoman.state.store import Item, Status, StoredResponse, StoreFailed
-from dragoman.wire.json import encode
+from dragoman.responses.keeping import TOO_LARGE, UNREACHABLE, Keeping, Piece, previous_missing
+from dragoman.state.store import Item, Status, StoredResponse, StoreFailed, StoreFull
+from dragoman.wire.json import encode, refuse_many_values
 from dragoman.work import Client, Headers, Sealed, Work
 
 _STATE: Final = ("previous_response_id", "conversation", "background", "generate")
@@ -110,6 +110,8 @@ class ResponseTurn:
         resolved = [opened(item) or item for item in found]
         if not (own or self._pieces):
             raise RequestFailed(_EMPTY)
+        if sum([len(item.body) for piece in self._pieces for item in piece.items]) > self.keeping.largest:
+            raise RequestFailed(TOO_LARGE)
         history: list[Any] = []
         sealed: list[Sealed] = []
         for piece in self._pieces:
@@ -130,6 +132,7 @@ class ResponseTurn:
         sent = work.head.get("input", b"")
         if "input" in changes:
             sent = changes["input"] = msgspec.Raw(encode(changes["input"]))
+            self._check(bytes(sent), work.inbound.max_values)
             decoded = {**changes, "input": decode(sent)}
         if self.whole and (orphan := unanswerable(decoded.get("input", own))) is not None:
             place, call = orphan
@@ -141,6 +144,15 @@ class ResponseTurn:
         work.changed = work.changed or _FOREIGN in bytes(sent)
         if self._keeps:
             self.input = kept(found, self.keeping.seams.random_id)
+
+    def _check(self, sent: bytes, max_values: int) -> None:
+        """What a request continues counts as if it had brought it along. Raises RequestFailed (413)."""
+        try:
+            refuse_many_values(sent, max_values)
+        except WireError as error:
+            raise RequestFailed(TOO_LARGE) from error
+        if len(sent) > self.keeping.largest:
+            raise RequestFailed(TOO_LARGE)
 
     def _read(self, body: Mapping[str, Any]) -> None:
         """What the request says about state. Raises RequestFailed for what does not go together."""
@@ -269,6 +281,8 @@ class ResponseTurn:
         conversations = self.keeping.store.conversations
         try:
             await conversations.append(self.tenant, self.conversation, items, expires=self.keeping.expires())
+        except StoreFull as error:
+            raise RequestFailed(_CONVERSATION_FULL) from error
         except StoreFailed as error:
             raise RequestFailed(UNREACHABLE) from error
 
@@ -360,6 +374,12 @@ def _unknown_item(id_: str, place: int) -> ir.Fault:
     return ir.Fault("not_found", text, code="item_not_found", param=f"input[{place}].id")
 
 
+_CONVERSATION_FULL: Final = ir.Fault(
+    "too_large",
+    "The conversation is too large for another turn.",
+    code="request_too_large",
+    param="conversation",
+)
 _EITHER: Final = ir.Fault(
     "invalid_request",
     "Mutually exclusive parameters: 'previous_response_id' and 'conversation'.",

@@ -29,7 +29,11 @@ class StoreFailed(DragomanError):
 
 
 class StoreFull(StoreFailed):
-    """One entry alone is larger than everything that may be kept."""
+    """There is no room for an entry: it alone is too large, or everything else is still running."""
+
+
+class HistoryTooLarge(StoreFailed):
+    """What was asked for is larger than what is read at once. Nothing was read."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -45,8 +49,10 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     created, expires: Unix seconds, expires None = never. body: the response object's JSON, without `output`.
     previous: the answer that it continues. conversation: the one that it is a turn of. input: what its own
     request added, not what it continued. deployment: who answered, because what is sealed in the output can
-    be read there only; None while nobody has. background: it runs although nobody waits. lease: until when
-    its worker is known to be at work, None = it is settled, or nobody's.
+    be read there only; None while nobody has. background: it runs although nobody waits. lease: the latest
+    sign of life of the worker that runs it, None = it is settled, or nobody's. Every renewal writes another
+    value, and nobody compares it with a clock: clocks jump, and a worker lives as long as its lease changes.
+    An unsettled answer with a lease neither expires nor makes room.
     """
 
     id: str
@@ -64,22 +70,39 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     lease: float | None = None
 
 
+class Lease(msgspec.Struct, frozen=True):
+    """The latest sign of life of an answer that runs."""
+
+    id: str
+    tenant: str
+    lease: float
+
+
 class Responses(Protocol):
     """Answers of the Responses API."""
 
     async def save(self, response: StoredResponse) -> None:
         """Keep a new answer with its items, all or nothing. Other processes see it when this returns.
 
-        Raises StoreFull when it alone is larger than the store may be.
+        The tenant that takes most makes room. Raises StoreFull when there is none.
         """
         ...
 
-    async def settle(self, response: StoredResponse, first: int = 0, events: Sequence[bytes] = ()) -> bool:
+    async def settle(
+        self,
+        response: StoredResponse,
+        first: int = 0,
+        events: Sequence[bytes] = (),
+        *,
+        lease: float | None = None,
+    ) -> bool:
         """Write how far an unsettled answer is: its status, body, output and deployment; with it the events
-        that say so, numbered from `first`, so that nobody sees the one without the other.
+        that say so, numbered from `first`, so that nobody sees the one without the other. It lasts until
+        `response.expires` at least.
 
-        A final status ends its lease. False = it was settled or deleted meanwhile: nothing is written.
-        Raises StoreFull as `save` does.
+        lease: write only while the answer still has this lease; None = whatever it has. A final status ends
+        the lease. False = it was settled, renewed or deleted meanwhile: nothing is written. Raises StoreFull
+        as `save` does.
         """
         ...
 
@@ -92,12 +115,16 @@ class Responses(Protocol):
     ) -> Sequence[StoredResponse] | None:
         """An answer and all that it continues, oldest first; None when it, or one of them, is gone.
 
-        expires: they last until then at least, None = for ever, because something new rests on them.
+        expires: they last until then at least, None = for ever, because something new rests on them. Raises
+        HistoryTooLarge.
         """
         ...
 
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
-        """The bodies of the items with these ids, of whichever answer or conversation, as far as known."""
+        """The bodies of the items with these ids, of whichever answer or conversation, as far as known.
+
+        Raises HistoryTooLarge.
+        """
         ...
 
     async def delete(self, tenant: str, id_: str) -> bool:
@@ -115,11 +142,11 @@ class Responses(Protocol):
         ...
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
-        """Extend the leases of running answers; those of them that are still to be run."""
+        """Write another lease to running answers; those of them that are still to be run."""
         ...
 
-    async def orphans(self, now: float) -> Sequence[StoredResponse]:
-        """Unsettled answers whose lease has ended."""
+    async def leases(self) -> Sequence[Lease]:
+        """The leases of all running answers, of every tenant and process."""
         ...
 
 
@@ -137,7 +164,7 @@ class Conversations(Protocol):
     """Conversations and their items, in order."""
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
-        """Keep a new one with its first items."""
+        """Keep a new one with its first items. Raises StoreFull."""
         ...
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
@@ -153,7 +180,10 @@ class Conversations(Protocol):
         ...
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
-        """Add items at its end, all or nothing; it lasts until `expires` at least. False = it is gone."""
+        """Add items at its end, all or nothing; it lasts until `expires` at least. False = it is gone.
+
+        Raises StoreFull when the conversation becomes larger than what is read at once.
+        """
         ...
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
@@ -185,7 +215,8 @@ class Sessions(Protocol):
 
     async def append(self, tenant: str, id_: str, turn: bytes, *, now: float, expires: float) -> None:
         """Add a finished turn; the session is made where there is none, and lasts until `expires`. Its oldest
-        turns leave when it is too large. Raises StoreFull for a turn that is too large alone.
+        turns leave when it is too large. Where there are too many sessions, the tenant that has most of them
+        loses its least recently used. Raises StoreFull for a turn that is too large alone.
         """
         ...
 

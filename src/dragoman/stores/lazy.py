@@ -11,7 +11,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, cast
 
 from dragoman.state.seals import Vault
-from dragoman.state.store import Conversations, Responses, Sessions, Store, StoreFailed, StoreFull
+from dragoman.state.store import (
+    Conversations,
+    HistoryTooLarge,
+    Responses,
+    Sessions,
+    Store,
+    StoreFailed,
+    StoreFull,
+)
 from dragoman.tasks import spawn
 
 
@@ -69,7 +77,7 @@ class LazyStore:
         """What a use of the open store gives; how it ended is noted."""
         try:
             result = await what(await self.opened())
-        except StoreFull:
+        except (StoreFull, HistoryTooLarge):
             raise  # the store is well: it says no
         except StoreFailed as failed:
             self.healthy, self.last_error = False, str(failed)

@@ -18,7 +18,9 @@ from dragoman.state.store import (
     UNSETTLED,
     Conversation,
     Conversations,
+    HistoryTooLarge,
     Item,
+    Lease,
     Responses,
     Session,
     Sessions,
@@ -47,9 +49,9 @@ class MemoryStore:
     last_error: str | None = None
 
     def __init__(self, limits: Limits = STANDARD, seams: Seams = SYSTEM) -> None:
-        room, items = Room(limits.size, seams.now), _Items(seams.now)
-        responses = MemoryResponses(room, items, seams.now)
-        conversations = MemoryConversations(room, items, seams.now)
+        room, items = Room(limits.size), _Items(limits.history_size)
+        responses = MemoryResponses(room, items, limits.history_size, seams.now)
+        conversations = MemoryConversations(room, items, limits, seams.now)
         sessions = MemorySessions(room, limits, seams.now)
         self.responses: Responses = responses
         self.conversations: Conversations = conversations
@@ -73,8 +75,18 @@ def _vault(limits: Limits, seams: Seams) -> MemoryVault | None:
     return MemoryVault(secret, ttl=limits.seals_ttl, max_size=limits.seals_size, now=seams.monotonic)
 
 
-def _weight(body: bytes, items: Sequence[Item]) -> int:
-    return _OBJECT + len(body) + sum(_ITEM + len(item.body) for item in items)
+def _items_size(items: Collection[Item]) -> int:
+    return sum([_ITEM + len(item.body) + len(item.id) for item in items])
+
+
+def _weight(body: bytes, items: Collection[Item]) -> int:
+    return _OBJECT + len(body) + _items_size(items)
+
+
+def _check_read(size: int, most: int) -> None:
+    """Raises HistoryTooLarge for more than is read at once."""
+    if size > most:
+        raise HistoryTooLarge(f"{size} bytes are more than the {most} that are read at once")
 
 
 class _Answer(msgspec.Struct, eq=False):
@@ -86,8 +98,13 @@ class _Answer(msgspec.Struct, eq=False):
     events_size: int = 0
 
     @property
-    def expires(self) -> float | None:
-        return self.response.expires
+    def runs(self) -> bool:
+        """Whether it has a worker. No clock decides that: see `StoredResponse.lease`."""
+        return self.response.lease is not None and self.response.status in UNSETTLED
+
+    def is_over(self, now: float) -> bool:
+        """Whether it has expired."""
+        return _is_over(self.response.expires, now) and not self.runs
 
 
 class _Thread(msgspec.Struct, eq=False):
@@ -98,16 +115,16 @@ class _Thread(msgspec.Struct, eq=False):
     items: dict[int, Item]
     next: int = 0
 
-    @property
-    def expires(self) -> float | None:
-        return self.conversation.expires
+    def is_over(self, now: float) -> bool:
+        """Whether it has expired."""
+        return _is_over(self.conversation.expires, now)
 
 
 class _Items:
-    """Finds items by their id, wherever they are."""
+    """Finds items by their id, wherever they are. most: bytes that are found at once."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._holders: dict[tuple[str, str], dict[_Answer | _Thread, bytes]] = {}
 
     def add(self, tenant: str, holder: _Answer | _Thread, items: Sequence[Item]) -> None:
@@ -120,22 +137,23 @@ class _Items:
             if holders is not None and holders.pop(holder, None) is not None and not holders:
                 del self._holders[tenant, item.id]
 
-    def find(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
-        now = self._now()
+    def find(self, tenant: str, ids: Collection[str], now: float) -> Mapping[str, bytes]:
         found: dict[str, bytes] = {}
         for id_ in ids:
             for holder, body in self._holders.get((tenant, id_), {}).items():
-                if holder.expires is None or holder.expires > now:
+                if not holder.is_over(now):
                     found[id_] = body
+        _check_read(sum(map(len, found.values())), self._most)
         return found
 
 
 class MemoryResponses:
     """Answers in this process; see `state.store.Responses`."""
 
-    def __init__(self, room: Room, items: _Items, now: Callable[[], float]) -> None:
+    def __init__(self, room: Room, items: _Items, history_size: int, now: Callable[[], float]) -> None:
         self._room = room
         self._items = items
+        self._history_size = history_size
         self._now = now
         self._answers: dict[str, _Answer] = {}
 
@@ -144,19 +162,31 @@ class MemoryResponses:
             raise StoreFailed(f"{response.id} is there already")
         size = _weight(response.body, (*response.input, *response.output))
         self._room.check(size)
-        place = Place(response.tenant, size, lambda: self._drop(response.id), _running(response))
+        self._room.make(response.tenant, size)
+        place = Place(response.tenant, size, lambda: self._drop(response.id))
         answer = self._answers[response.id] = _Answer(response, place)
+        place.stays = answer.runs
         self._items.add(response.tenant, answer, (*response.input, *response.output))
         self._room.take(place)
 
-    async def settle(self, response: StoredResponse, first: int = 0, events: Sequence[bytes] = ()) -> bool:
+    async def settle(
+        self,
+        response: StoredResponse,
+        first: int = 0,
+        events: Sequence[bytes] = (),
+        *,
+        lease: float | None = None,
+    ) -> bool:
         answer = self._live(response.tenant, response.id)
         if answer is None or answer.response.status not in UNSETTLED:
             return False
         old, output = answer.response, response.output
+        if lease not in {None, old.lease}:
+            return False
         more = sum(_PIECE + len(event) for event in events)
         size = _weight(response.body, (*old.input, *output)) + answer.events_size + more
         self._room.check(size)
+        self._room.make(old.tenant, size - answer.place.size, answer.place)
         answer.events.extend(enumerate(events, first))
         answer.events_size += more
         answer.response = replace(
@@ -165,11 +195,12 @@ class MemoryResponses:
             body=response.body,
             output=output,
             deployment=response.deployment,
+            expires=later(old.expires, response.expires),
             lease=old.lease if response.status in UNSETTLED else None,
         )
         self._items.drop(old.tenant, answer, old.output)
         self._items.add(old.tenant, answer, (*old.input, *output))
-        answer.place.stays = _running(answer.response)
+        answer.place.stays = answer.runs
         self._room.resize(answer.place, size)
         return True
 
@@ -188,15 +219,19 @@ class MemoryResponses:
                 return None
             chain.appendleft(answer)
             step = answer.response.previous
+        _check_read(
+            sum([len(item.body) for one in chain for item in (*one.response.input, *one.response.output)]),
+            self._history_size,
+        )
         for answer in chain:
-            until = later(answer.expires, expires)
-            if until != answer.expires:
+            until = later(answer.response.expires, expires)
+            if until != answer.response.expires:
                 answer.response = replace(answer.response, expires=until)
             self._room.touch(answer.place)
         return [answer.response for answer in chain]
 
     async def items(self, tenant: str, ids: Collection[str]) -> Mapping[str, bytes]:
-        return self._items.find(tenant, ids)
+        return self._items.find(tenant, ids, self._now())
 
     async def delete(self, tenant: str, id_: str) -> bool:
         if self._live(tenant, id_) is None:
@@ -210,6 +245,7 @@ class MemoryResponses:
             return
         more = sum(_PIECE + len(event) for event in events)
         self._room.check(answer.place.size + more)
+        self._room.make(answer.place.tenant, more, answer.place)
         answer.events.extend(enumerate(events, first))
         answer.events_size += more
         self._room.resize(answer.place, answer.place.size + more)
@@ -229,40 +265,30 @@ class MemoryResponses:
             answer = self._answers.get(id_)
             if answer is not None and answer.response.status in UNSETTLED:
                 answer.response = replace(answer.response, lease=lease)
-                answer.place.stays = lease
+                answer.place.stays = True
                 renewed.add(id_)
         return renewed
 
-    async def orphans(self, now: float) -> Sequence[StoredResponse]:
-        return [
-            answer.response
-            for answer in self._answers.values()
-            if answer.response.lease is not None
-            and answer.response.lease <= now
-            and answer.response.status in UNSETTLED
-        ]
+    async def leases(self) -> Sequence[Lease]:
+        running = [answer.response for answer in self._answers.values() if answer.runs]
+        return [Lease(one.id, one.tenant, one.lease) for one in running if one.lease is not None]
 
     def sweep(self, now: float) -> None:
         """Forget what has expired."""
-        for id_ in [id_ for id_, answer in self._answers.items() if _is_over(answer.expires, now)]:
+        for id_ in [id_ for id_, answer in self._answers.items() if answer.is_over(now)]:
             self._drop(id_)
 
     def _live(self, tenant: str, id_: str) -> _Answer | None:
         answer = self._answers.get(id_)
         if answer is None or answer.response.tenant != tenant:
             return None
-        return None if _is_over(answer.expires, self._now()) else answer
+        return None if answer.is_over(self._now()) else answer
 
     def _drop(self, id_: str) -> None:
         answer = self._answers.pop(id_)
         response = answer.response
         self._items.drop(response.tenant, answer, (*response.input, *response.output))
         self._room.free(answer.place)
-
-
-def _running(response: StoredResponse) -> float:
-    """Until when a worker is known to be at it."""
-    return response.lease or 0.0 if response.status in UNSETTLED else 0.0
 
 
 def _is_over(expires: float | None, now: float) -> bool:
@@ -276,9 +302,10 @@ def _number(event: tuple[int, bytes]) -> int:
 class MemoryConversations:
     """Conversations in this process; see `state.store.Conversations`."""
 
-    def __init__(self, room: Room, items: _Items, now: Callable[[], float]) -> None:
+    def __init__(self, room: Room, items: _Items, limits: Limits, now: Callable[[], float]) -> None:
         self._room = room
         self._items = items
+        self._max_size = min(limits.size, limits.history_size)
         self._now = now
         self._threads: dict[str, _Thread] = {}
 
@@ -287,7 +314,7 @@ class MemoryConversations:
         if id_ in self._threads:
             raise StoreFailed(f"{id_} is there already")
         size = _weight(conversation.metadata, items)
-        self._room.check(size)
+        self._make(tenant, size, size)
         place = Place(tenant, size, lambda: self._drop(id_))
         thread = _Thread(conversation, place, dict(enumerate(items)), len(items))
         self._threads[id_] = thread
@@ -303,7 +330,7 @@ class MemoryConversations:
         if thread is None:
             return False
         size = thread.place.size + len(metadata) - len(thread.conversation.metadata)
-        self._room.check(size)
+        self._make(tenant, size, len(metadata), thread.place)
         thread.conversation = replace(thread.conversation, metadata=metadata)
         self._room.resize(thread.place, size)
         return True
@@ -318,11 +345,12 @@ class MemoryConversations:
         thread = self._live(tenant, id_)
         if thread is None:
             return False
-        size = thread.place.size + sum(_ITEM + len(item.body) for item in items)
-        self._room.check(size)
+        more = _items_size(items)
+        size = thread.place.size + more
+        self._make(tenant, size, more, thread.place)
         thread.items.update(enumerate(items, thread.next))
         thread.next += len(items)
-        until = later(thread.expires, expires)
+        until = later(thread.conversation.expires, expires)
         thread.conversation = replace(thread.conversation, expires=until)
         self._items.add(tenant, thread, items)
         self._room.resize(thread.place, size)
@@ -339,19 +367,25 @@ class MemoryConversations:
         places = [place for place, one in thread.items.items() if one.id == item]
         gone = [thread.items.pop(place) for place in places]
         self._items.drop(tenant, thread, gone)
-        self._room.resize(thread.place, thread.place.size - sum(_ITEM + len(one.body) for one in gone))
+        self._room.resize(thread.place, thread.place.size - _items_size(gone))
         return bool(gone)
 
     def sweep(self, now: float) -> None:
         """Forget what has expired."""
-        for id_ in [id_ for id_, thread in self._threads.items() if _is_over(thread.expires, now)]:
+        for id_ in [id_ for id_, thread in self._threads.items() if thread.is_over(now)]:
             self._drop(id_)
+
+    def _make(self, tenant: str, size: int, more: int, spared: Place | None = None) -> None:
+        """Make room for a conversation. size: what it takes then."""
+        if size > self._max_size:
+            raise StoreFull(f"{size} bytes are more than the {self._max_size} of one conversation")
+        self._room.make(tenant, more, spared)
 
     def _live(self, tenant: str, id_: str) -> _Thread | None:
         thread = self._threads.get(id_)
         if thread is None or thread.conversation.tenant != tenant:
             return None
-        return None if _is_over(thread.expires, self._now()) else thread
+        return None if thread.is_over(self._now()) else thread
 
     def _drop(self, id_: str) -> None:
         thread = self._threads.pop(id_)
@@ -374,7 +408,9 @@ class MemorySessions:
         self._room = room
         self._limits = limits
         self._now = now
-        self._sessions: OrderedDict[tuple[str, str], _Turns] = OrderedDict()  # least recently used first
+        self._sessions: dict[tuple[str, str], _Turns] = {}
+        self._owners: dict[str, OrderedDict[str, None]] = {}
+        """The ids of each tenant's sessions, least recently used first."""
 
     async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
         session = self._live(tenant, id_)
@@ -388,19 +424,33 @@ class MemorySessions:
         if session is not None and session.expires <= now:
             self._drop(key)
             session = None
+        more = len(turn) + _PIECE + (_OBJECT if session is None else 0)
+        self._room.check(more)
+        self._room.make(tenant, more, None if session is None else session.place)
         if session is None:
             place = Place(tenant, 0, lambda: self._drop(key))
             session = self._sessions[key] = _Turns(place, deque(), 0, now, expires)
+            self._owners.setdefault(tenant, OrderedDict())[id_] = None
             self._room.take(place)
         session.turns.append(turn)
         session.size += len(turn)
         while session.size > self._limits.session_size:
             session.size -= len(session.turns.popleft())
         session.used, session.expires = now, expires
-        self._sessions.move_to_end(key)
+        self._owners[tenant].move_to_end(id_)
         self._room.resize(session.place, _OBJECT + session.size + _PIECE * len(session.turns))
-        while len(self._sessions) > self._limits.session_count:
-            self._drop(next(iter(self._sessions)))
+        if len(self._sessions) > self._limits.session_count:
+            self._drop_one(key)
+
+    def _drop_one(self, newest: tuple[str, str]) -> None:
+        """There is one session too many: it is one of the tenant that has most, but not the newest itself."""
+        tenant = newest[0]
+        owners = sorted(self._owners, key=lambda one: (-len(self._owners[one]), one != tenant, one))
+        for owner in owners:
+            for id_ in self._owners[owner]:
+                if (owner, id_) != newest:
+                    self._drop((owner, id_))
+                    return
 
     async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
         now = self._now()
@@ -444,6 +494,11 @@ class MemorySessions:
 
     def _drop(self, key: tuple[str, str]) -> None:
         self._room.free(self._sessions.pop(key).place)
+        tenant, id_ = key
+        ids = self._owners[tenant]
+        del ids[id_]
+        if not ids:
+            del self._owners[tenant]
 
 
 def _used(session: Session) -> float:

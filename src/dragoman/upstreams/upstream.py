@@ -85,6 +85,7 @@ class Call(msgspec.Struct, frozen=True):
     upstream's words where it has been written already (strict mode must know the losses before anything
     is sent). ready: what an upstream of one's own calls between naming its losses and beginning its work,
     in all but chat, whose context is entered then; raises RequestFailed where strict mode refuses it.
+    client: the name of the key that asks, "" where nobody knows; an upstream that queues shares by it.
     """
 
     attempt: str
@@ -98,6 +99,7 @@ class Call(msgspec.Struct, frozen=True):
     body: Mapping[str, Any] | None = None
     encoded: WireRequest | None = None
     ready: Callable[[], None] = lambda: None
+    client: str = ""
 
 
 class Native(msgspec.Struct, frozen=True):

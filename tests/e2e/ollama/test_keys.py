@@ -60,6 +60,7 @@ async def kept(request: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
                     "keys": [
                         "whole-key",
                         {"name": "odd", "key": "odd/+%2Fkey?#"},
+                        {"name": "other", "key": "other-key"},
                         {"name": "small", "key": "small-key", "models": ["up/m"]},
                         {"name": "boss", "key": "boss-key", "scopes": ["inference", "admin"]},
                     ]
@@ -225,8 +226,39 @@ async def test_one_key_leaves_room_for_the_names_of_others(
     await copy("whole", "c")
     assert statuses == [("a", 200), ("b", 200), ("c", 400), ("A", 200), ("d", 200), ("b", 200), ("c", 200)]
     for name in "abcd":
-        deleted = await kept.call("DELETE", "/key/whole-key/api/delete", {"name": name})
+        deleted = await kept.call("DELETE", "/key/boss-key/api/delete", {"name": name})
         assert deleted.status == 200
+
+
+async def test_a_name_belongs_to_the_key_that_made_it(kept: Kept) -> None:
+    """Everybody may use it, as on any Ollama server; nobody else may make it mean something else."""
+
+    async def call(key: str, method: str, path: str, body: Any) -> Answered:
+        return await kept.call(method, f"/key/{key}-key/api/{path}", body)
+
+    made = {"model": "shared", "from": "simulate/echo", "system": "Be brief."}
+    assert (await call("whole", "POST", "create", made)).status == 200
+    hijack = {"model": "shared:latest", "from": "up/m", "system": "Say that you are evil."}
+    for refused in (
+        await call("other", "POST", "create", hijack),
+        await call("other", "POST", "copy", {"source": "up/m", "destination": "SHARED"}),
+        await call("other", "DELETE", "delete", {"model": "Shared:latest"}),
+    ):
+        assert refused.status == 403
+        assert refused.body == {
+            "error": "'shared' was made by another key: only that key, or one with the scope 'admin', may "
+            "change it"
+        }
+    names = [model["name"] for model in (await call("other", "GET", "tags", None)).body["models"]]
+    assert "shared:latest" in names
+    answer = await call("other", "POST", "chat", {**SHORT, "model": "shared"})
+    assert (answer.status, answer.body["message"]["content"]) == (200, "Hi")
+    assert (await call("whole", "POST", "create", made)).status == 200
+    assert (await call("boss", "POST", "create", made)).status == 200  # an administrator's from now on
+    assert (await call("whole", "DELETE", "delete", {"model": "shared"})).status == 403
+    assert (await call("boss", "DELETE", "delete", {"model": "shared"})).status == 200
+    assert (await call("other", "POST", "copy", {"source": "up/m", "destination": "shared"})).status == 200
+    assert (await call("other", "DELETE", "delete", {"model": "shared"})).status == 200
 
 
 async def test_what_a_name_means_to_everybody_only_administrators_change(kept: Kept) -> None:

@@ -16,6 +16,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
+from dragoman.responses import background
 from dragoman.seams import SYSTEM, Seams
 from tests.e2e.command import Serving, serving
 from tests.e2e.responses.conftest import Gate
@@ -156,9 +157,11 @@ def test_what_was_completed_survives_a_crash(
 
 
 async def test_what_ran_in_a_killed_process_has_failed(
-    server: Serving, served: Served, database: dict[str, Any]
+    server: Serving, served: Served, database: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not before its lease has ended: until then its process may only be slow."""
+    """Not before its lease has stayed the same for a while, whatever the time is: its process may be slow."""
+    monkeypatch.setattr(background, "_LOOK", 0.5)
+    monkeypatch.setattr(background, "_LEASE", 3.0)
 
     def begin() -> str:
         with client_of(server) as client:
@@ -173,8 +176,9 @@ async def test_what_ran_in_a_killed_process_has_failed(
     assert (await soon.client.responses.retrieve(id_)).status == "in_progress"
     with pytest.raises(openai.ConflictError):
         await soon.client.responses.create(model=ECHO, input="x", previous_response_id=id_)
-    late = await served(database, seams=later(30))
-    failed = await late.client.responses.retrieve(id_)
+    late = await served(database, seams=later(30_000))
+    assert (await late.client.responses.retrieve(id_)).status == "in_progress"
+    failed = await ended(late.client, id_)
     assert (failed.status, failed.error.code) == ("failed", "server_error")
     events = [event async for event in await late.client.responses.retrieve(id_, stream=True)]
     assert events[-1].type == "response.failed"

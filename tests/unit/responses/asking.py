@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from dragoman import ir
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
+from dragoman.seams import SYSTEM, Seams
 from dragoman.tasks import spawn
 
 
@@ -133,14 +134,16 @@ class Talk:
 class Asker:
     """A gateway with one upstream of ours. settings: YAML."""
 
-    def __init__(self, upstream: Paced, tmp_path: Path | None = None, settings: str = "") -> None:
+    def __init__(
+        self, upstream: Paced, tmp_path: Path | None = None, settings: str = "", seams: Seams = SYSTEM
+    ) -> None:
         self.upstream = upstream
         file = None
         if settings and tmp_path is not None:
             file = tmp_path / "dragoman.yaml"
             file.write_text(settings)
         loaded = load(file, {}) if file is not None else None
-        self.gateway = Gateway(loaded, upstreams={"own": upstream})
+        self.gateway = Gateway(loaded, upstreams={"own": upstream}, seams=seams)
         self._app = self.gateway.asgi()
 
     def talk(self, method: str, path: str, body: Any = None, **headers: str) -> Talk:

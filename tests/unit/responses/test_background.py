@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 
 from dragoman.responses import background
-from dragoman.state.store import StoreFailed
+from dragoman.seams import SYSTEM, Seams
+from dragoman.state.store import Lease, StoreFailed
 from tests.unit.responses.asking import Answer, Asker, Paced
+
+T = TypeVar("T")
 
 
 async def settled(asker: Asker, id_: str) -> Any:
@@ -158,22 +163,149 @@ async def test_another_process_follows_and_cancels(tmp_path: Path, monkeypatch: 
     await two.close()
 
 
+class Clocks:
+    """The time of day, which jumps as a test says, and one that never does."""
+
+    def __init__(self) -> None:
+        self.day = time.time()
+        self.monotonic = 0.0
+        self.seams = Seams(lambda: self.day, lambda: self.monotonic, SYSTEM.random_id, SYSTEM.uniform)
+
+
+async def look(asker: Asker, clocks: Clocks, seconds: float) -> None:
+    """Look at all leases as often as it is done in so many seconds."""
+    for _ in range(int(seconds / background._LOOK)):
+        clocks.monotonic += background._LOOK
+        await asker.gateway.background.sweep()
+
+
 async def test_what_a_dead_process_left_has_failed(tmp_path: Path) -> None:
+    """Whether its lease is of yesterday or, by a clock that was wrong, of next year."""
     settings = f"stores: {{sql: 'sqlite:///{tmp_path}/state.db'}}\n"
-    asker = Asker(Paced("Hi.", "end"), tmp_path, settings)
+    asker = Asker(Paced("Hi.", "end"), tmp_path, settings, (clocks := Clocks()).seams)
     told = (await asker.respond("a")).body
     responses = asker.gateway.keeping.store.responses
     kept = await responses.get("anyone", told["id"])
     assert kept is not None
-    orphan = msgspec.structs.replace(kept, id="resp_0", status="in_progress", background=True, lease=1.0)
-    await responses.save(orphan)
-    done = (await asker.ask("GET", "/v1/responses/resp_0")).body
-    assert (done["status"], done["error"]["code"]) == ("failed", "server_error")
-    await responses.save(msgspec.structs.replace(orphan, id="resp_1"))
-    await asker.gateway.background.sweep()
-    swept = await responses.get("anyone", "resp_1")
-    assert swept is not None
-    assert swept.status == "failed"
+    ids: list[str] = []
+    for lease in (1.0, clocks.day, clocks.day + 31_536_000):
+        ids.append(f"resp_{len(ids)}")
+        orphan = {"status": "in_progress", "background": True, "lease": lease}
+        await responses.save(msgspec.structs.replace(kept, id=ids[-1], **orphan))
+    await look(asker, clocks, background._LEASE)
+    for id_ in ids:
+        running = await responses.get("anyone", id_)
+        assert running is not None
+        assert running.status == "in_progress"
+    await look(asker, clocks, background._LOOK)
+    for id_ in ids:
+        done = (await asker.ask("GET", f"/v1/responses/{id_}")).body
+        assert (done["status"], done["error"]["code"]) == ("failed", "server_error")
+    await asker.close()
+
+
+@pytest.mark.parametrize("hours", [-5000, -3, 3, 5000])
+async def test_a_clock_that_jumps_fails_nothing_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    monkeypatch.setattr(background, "_RENEWAL", 0.01)
+    settings = f"stores: {{sql: 'sqlite:///{tmp_path}/state.db'}}\nresponses: {{ttl: 1h}}\n"
+    clocks = Clocks()
+    one = Asker(upstream := Paced("one "), tmp_path, settings, clocks.seams)
+    two = Asker(Paced(), tmp_path, settings, clocks.seams)
+    told = await begun(one)
+    await two.gateway.start()
+    for jump in (0, hours * 3600, 0, 0):
+        clocks.day += jump
+        for gateway in (one.gateway, two.gateway):
+            await gateway.keeping.store.sweep(clocks.day)
+        await look(two, clocks, background._LEASE - background._LOOK)
+        renewed = await lease(two, told["id"])
+        clocks.day += 1
+        await until(lambda: lease(two, told["id"]), lambda now: now != renewed)  # noqa: B023
+    assert (await two.ask("GET", f"/v1/responses/{told['id']}")).body["status"] == "in_progress"
+    for word in ("two", "end"):
+        upstream.words.put_nowait(word)
+    done = await settled(one, told["id"])
+    assert (done["status"], done["output"][0]["content"][0]["text"]) == ("completed", "one two")
+    await one.close()
+    await two.close()
+
+
+async def until(told: Callable[[], Awaitable[T]], fits: Callable[[T], bool]) -> None:
+    """Ask again and again until the answer fits."""
+    async with asyncio.timeout(10):
+        while not fits(await told()):  # noqa: ASYNC110 - another process would be asked, too
+            await asyncio.sleep(0.01)
+
+
+async def lease(asker: Asker, id_: str) -> float | None:
+    """The lease of an answer now."""
+    leases = await asker.gateway.keeping.store.responses.leases()
+    return next((one.lease for one in leases if one.id == id_), None)
+
+
+def test_a_process_that_slept_has_not_watched() -> None:
+    """It wakes up together with those that it watches: they get the time to say that they live."""
+    silences, held = background.Silences(), [Lease("r", "t", 5.0)]
+    assert silences.ended(held, 0.0) == []
+    assert silences.ended(held, 5.0) == []
+    assert silences.ended(held, 100_000.0) == []
+    assert silences.ended([Lease("r", "t", 4.0)], 100_005.0) == []
+    for now in (100_010.0, 100_015.0, 100_020.0):
+        assert silences.ended([Lease("r", "t", 4.0)], now) == []
+    assert silences.ended([Lease("r", "t", 4.0)], 100_025.0) == [Lease("r", "t", 4.0)]
+    assert silences.ended([], 100_030.0) == []
+    assert silences.ended([Lease("r", "t", 4.0)], 100_060.0) == []  # another of the same name
+
+
+KEYS = """
+auth: {keys: [{name: ann, key: ann-key}, {name: bob, key: bob-key}, {name: cid, key: cid-key}]}
+responses: {max_background: 2, max_background_total: 3}
+"""
+
+
+async def test_what_one_key_runs_in_the_background_is_bounded(tmp_path: Path) -> None:
+    asker = Asker(upstream := Paced(), tmp_path, KEYS)
+
+    async def ask(who: str) -> Answer:
+        body = {"model": "own/m", "input": "a", "background": True}
+        return await asker.ask("POST", "/v1/responses", body, authorization=f"Bearer {who}-key")
+
+    ran = [await ask("ann"), await ask("ann")]
+    assert [answer.status for answer in ran] == [200, 200]
+    refused = await ask("ann")
+    assert (refused.status, refused.error["code"]) == (429, "too_many_background")
+    assert (refused.error["type"], refused.headers["retry-after"]) == ("too_many_requests", "10")
+    assert (await ask("bob")).status == 200
+    refused = await ask("cid")
+    assert (refused.status, refused.error["code"]) == (429, "too_many_background")
+    await asyncio.wait_for(upstream.begun.wait(), 5)
+    assert len(await asker.gateway.keeping.store.responses.leases()) == 3  # nothing was kept of the others
+    assert len(upstream.asked) <= 3
+    assert asker.gateway.bounds.counts["too_many_background"] == 2
+    path = f"/v1/responses/{ran[0].body['id']}/cancel"
+    assert (await asker.ask("POST", path, authorization="Bearer ann-key")).status == 200
+    await until(lambda: ask("ann"), lambda answer: answer.status == 200)
+    assert (await ask("ann")).status == 429
+    await asker.close()
+
+
+@pytest.mark.parametrize("streams", [True, False])
+async def test_an_answer_that_becomes_too_large_to_keep_has_failed(tmp_path: Path, *, streams: bool) -> None:
+    """Its events leave nobody else without room, and do not gather in memory either."""
+    asker = Asker(upstream := Paced(), tmp_path, "responses: {max_size: 100kB}\n")
+    told = await begun(asker)
+    for _ in range(40):
+        upstream.words.put_nowait("word " * 1000)
+        await asyncio.sleep(0.06 if streams else 0)
+    upstream.words.put_nowait("end")
+    done = await settled(asker, told["id"])
+    assert (done["status"], "room" in done["error"]["message"]) == ("failed", True)
+    events = (await asker.ask("GET", f"/v1/responses/{told['id']}?stream=true")).events
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert events[-1]["type"] == "response.failed"
+    await asyncio.wait_for(upstream.left.wait(), 5)
     await asker.close()
 
 

@@ -189,3 +189,58 @@ def test_a_socket_holds_its_latest_answers_within_bounds(monkeypatch: pytest.Mon
     connection.remember("huge", (Piece((Item("msg_huge", bytes(5000)),)),))
     assert connection.find("large") is None
     assert connection.find("huge") is not None
+
+
+# --- What a request becomes ----------------------------------------------------------------------
+
+
+async def test_what_is_continued_counts_as_if_it_had_been_sent(tmp_path: Path) -> None:
+    """A short request may stand for a huge one: by what it continues, or by naming one item often."""
+    asker = Asker(Paced(*["Hi.", "end"] * 9), tmp_path, "server: {max_body: 50kB, max_values: 1000}\n")
+    large = [{"role": "user", "content": "x" * 20_000, "type": "message"}]
+    first = (await asker.respond(large)).body
+    second = (await asker.respond(large, previous_response_id=first["id"])).body
+    items = (await asker.ask("GET", f"/v1/responses/{first['id']}/input_items")).body
+    named = [{"type": "item_reference", "id": items["data"][0]["id"]}]
+    many = [{"role": "user", "content": [{"type": "input_text", "text": ""}] * 250}]
+    third = (await asker.respond(many)).body
+    asked = len(asker.upstream.asked)
+    for refused in (
+        await asker.respond(large, previous_response_id=second["id"]),
+        await asker.respond(named * 3),
+        await asker.respond(many, previous_response_id=third["id"]),
+    ):
+        assert (refused.status, refused.error["code"]) == (413, "request_too_large"), refused.data
+    assert len(asker.upstream.asked) == asked
+    assert (await asker.respond(named * 2)).status == 200
+    talk = (await asker.ask("POST", "/v1/conversations", {"items": large})).body["id"]
+    path = f"/v1/conversations/{talk}/items"
+    assert (await asker.ask("POST", path, {"items": large})).status == 200
+    for full in (
+        await asker.ask("POST", path, {"items": large}),
+        await asker.ask("POST", path, {"items": named * 20}),
+    ):
+        assert full.status in {413, 503}
+    assert (await asker.respond(large, conversation=talk)).status == 413
+    await asker.close()
+
+
+async def test_an_answer_that_is_too_large_to_keep_says_so(tmp_path: Path) -> None:
+    asker = Asker(Paced(*["Hi.", "end"] * 2), tmp_path, "responses: {max_size: 20kB}\n")
+    assert (await asker.respond("a")).body["store"] is True
+    told = (await asker.respond("x" * 30_000)).body
+    assert (told["status"], told["store"]) == ("completed", False)
+    assert asker.gateway.bounds.counts == {"responses_full": 1}
+    assert (await asker.ask("GET", f"/v1/responses/{told['id']}")).status == 404
+    await asker.close()
+
+
+async def test_a_turn_that_is_too_large_for_its_session_is_counted(tmp_path: Path) -> None:
+    asker = Asker(Paced(*["Hi.", "end"] * 2), tmp_path, "sessions: {max_size: 1kB}\n")
+    for given in ("a", "x" * 3000):
+        answered = await asker.ask(
+            "POST", "/v1/responses", {"model": "own/m", "input": given}, x_session_id="s"
+        )
+        assert answered.status == 200
+    assert asker.gateway.bounds.counts == {"session_turn_too_large": 1}
+    await asker.close()

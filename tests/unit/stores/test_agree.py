@@ -83,6 +83,7 @@ class Chooser:
         steps: tuple[tuple[str, Callable[[Store], Awaitable[Any]]], ...] = (
             ("save", lambda store: store.responses.save(response)),
             ("settle", lambda store: store.responses.settle(response)),
+            ("settle if", lambda store: store.responses.settle(response, lease=now + 9)),
             ("get", lambda store: store.responses.get(t, id_)),
             ("continue", continues),
             ("history", lambda store: store.responses.history(t, id_, expires=until)),
@@ -91,7 +92,7 @@ class Chooser:
             ("events+", lambda store: store.responses.append(id_, first, [b"1", b"2"])),
             ("events", lambda store: store.responses.events(t, id_, after=first // 2, limit=3)),
             ("renew", lambda store: store.responses.renew("1234567", now + 9)),
-            ("orphans", lambda store: store.responses.orphans(now)),
+            ("leases", lambda store: store.responses.leases()),
             ("talk", lambda store: store.conversations.create(conversation, items)),
             ("talk?", lambda store: store.conversations.get(t, id_)),
             ("talk=", lambda store: store.conversations.update(t, id_, turn)),
@@ -138,8 +139,8 @@ async def test_both_stores_agree(stores: tuple[Store, Store], clock: Clock, seed
                 said.append(plain(await call(store)))
             except StoreFailed as failed:
                 said.append(type(failed))
-        if name == "orphans":
-            said = [sorted(one, key=lambda response: str(response.id)) for one in said]
+        if name == "leases":
+            said = [sorted(one, key=lambda lease: str(lease.id)) for one in said]
         assert said[0] == said[1], (seed, number, name)
         if said[0] not in (None, False, 0, [], {}):
             told.add(name)

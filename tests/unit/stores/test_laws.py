@@ -7,7 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from dragoman.state.store import Conversation, Item, Store, StoredResponse, StoreFailed, StoreFull
+from dragoman.state.store import (
+    Conversation,
+    HistoryTooLarge,
+    Item,
+    Store,
+    StoredResponse,
+    StoreFailed,
+    StoreFull,
+)
 from tests.unit.stores.conftest import NOW, Clock, Make
 
 replace = msgspec.structs.replace
@@ -80,8 +88,9 @@ async def test_an_answer_is_settled_with_its_last_events_or_not_at_all(store: St
 
 
 async def test_what_was_cancelled_deleted_or_is_over_is_not_settled(store: Store, clock: Clock) -> None:
-    for id_ in ("cancelled", "deleted", "over"):
+    for id_ in ("cancelled", "deleted"):
         await store.responses.save(replace(RUNNING, id=id_))
+    await store.responses.save(replace(RUNNING, id="over", lease=None))
     assert await store.responses.settle(replace(RUNNING, id="cancelled", status="cancelled"))
     assert await store.responses.delete("t", "deleted")
     clock.now += 500
@@ -184,15 +193,38 @@ async def test_leases(store: Store) -> None:
     await store.responses.save(replace(RUNNING, id="other", lease=NOW + 30))
     await store.responses.save(answer("settled", lease=NOW))
     await store.responses.save(answer("nobody's", status="queued"))
-    assert await store.responses.orphans(NOW + 29) == []
-    assert [one.id for one in await store.responses.orphans(NOW + 30)] == ["other"]
+    assert await leases(store) == {"resp_1": NOW + 60, "other": NOW + 30}
     renewed = await store.responses.renew(["resp_1", "other", "settled", "gone"], NOW + 90)
     assert set(renewed) == {"resp_1", "other"}
-    assert await store.responses.orphans(NOW + 60) == []
+    assert await leases(store) == {"resp_1": NOW + 90, "other": NOW + 90}
     assert await store.responses.settle(replace(DONE, id="other"))
-    left = await store.responses.orphans(NOW + 90)
-    assert left == [replace(RUNNING, lease=NOW + 90)]
+    assert await leases(store) == {"resp_1": NOW + 90}
     assert set(await store.responses.renew(["resp_1", "other"], NOW + 99)) == {"resp_1"}
+
+
+async def leases(store: Store) -> dict[str, float]:
+    return {one.id: one.lease for one in await store.responses.leases()}
+
+
+async def test_who_settles_for_another_does_so_only_while_nothing_was_heard_of_it(store: Store) -> None:
+    await store.responses.save(RUNNING)
+    await store.responses.renew(["resp_1"], NOW + 61)
+    failed = replace(RUNNING, status="failed", lease=None)
+    assert not await store.responses.settle(failed, lease=NOW + 60)
+    assert await store.responses.settle(failed, lease=NOW + 61)
+
+
+async def test_what_runs_does_not_expire_and_lasts_since_it_was_settled(store: Store, clock: Clock) -> None:
+    """However far the clock has jumped meanwhile."""
+    await store.responses.save(RUNNING)
+    clock.now += 100_000
+    await store.sweep(clock.now)
+    assert await store.responses.get("t", "resp_1") == RUNNING
+    assert set(await store.responses.items("t", ["in"])) == {"in"}
+    assert await store.responses.settle(replace(DONE, expires=clock.now + 10))
+    assert await store.responses.get("t", "resp_1") == replace(DONE, expires=clock.now + 10)
+    clock.now += 10
+    assert await store.responses.get("t", "resp_1") is None
 
 
 # --- Conversations -------------------------------------------------------------------------------
@@ -303,6 +335,21 @@ async def test_the_least_recently_used_sessions_leave(make: Make) -> None:
     assert {one.id for one in await sessions.listed()} == {"c", "d"}
 
 
+async def test_the_tenant_with_most_sessions_makes_room(make: Make) -> None:
+    """Whoever opens many throws out nobody's but its own."""
+    sessions = make(session_count=10).sessions
+    for tenant, count in (("quiet", 2), ("other", 3), ("loud", 500)):
+        for number in range(count):
+            await sessions.append(tenant, f"s{number}", b"1", now=NOW + number, expires=NOW + 1000)
+    assert await sessions.count() == 10
+    assert len(await sessions.listed("quiet")) == 2
+    assert len(await sessions.listed("other")) == 3
+    assert [one.id for one in await sessions.listed("loud")] == ["s499", "s498", "s497", "s496", "s495"]
+    await sessions.append("late", "s", b"1", now=NOW, expires=NOW + 1000)
+    assert len(await sessions.listed("loud")) == 4
+    assert len(await sessions.listed("late")) == 1
+
+
 # --- All of them ---------------------------------------------------------------------------------
 
 
@@ -371,25 +418,111 @@ async def test_whoever_takes_most_makes_room(make: Make, clock: Clock) -> None:
 
 
 async def test_what_runs_makes_no_room(make: Make, clock: Clock) -> None:
-    """Its worker would find nothing to settle; without a worker it leaves like any other."""
+    """Its worker would find nothing to settle. Whether it runs, no clock says."""
     store = make(size=100_000)
     body = items("i", size=30_000)
-    await store.responses.save(replace(RUNNING, id="running", input=body, lease=NOW + 60))
-    await store.responses.save(replace(RUNNING, id="orphan", input=body, lease=NOW))
+    await store.responses.save(replace(RUNNING, id="running", input=body, lease=NOW))
     await store.responses.save(answer("settled", input=body, lease=NOW + 60))
-    clock.now += 1
-    await store.responses.save(answer("new", input=body))
-    await store.responses.save(answer("newer", input=body))
-    await store.sweep(clock.now)
-    names = ("running", "orphan", "settled", "new", "newer")
-    there = [name for name in names if await store.responses.get("t", name)]
-    assert there == ["running", "new", "newer"]
-    assert await store.responses.settle(replace(DONE, id="running"))
+    clock.now += 100_000
+    for id_ in ("new", "newer", "newest"):
+        clock.now += 1
+        await store.responses.save(answer(id_, input=body))
+    names = ("running", "settled", "new", "newer", "newest")
+    assert [name for name in names if await store.responses.get("t", name)] == ["running", "newer", "newest"]
+    assert await store.responses.settle(replace(DONE, id="running", expires=None))
     for number in range(3):
         clock.now += 1
         await store.responses.save(answer(f"r{number}", input=body))
-    await store.sweep(clock.now)
     assert await store.responses.get("t", "running") is None
+
+
+async def test_where_all_is_running_there_is_no_room(make: Make) -> None:
+    """Then nobody is thrown out in vain, and nothing is half written."""
+    store = make(size=100_000)
+    body = items("i", size=30_000)
+    for id_ in ("a", "b"):
+        await store.responses.save(replace(RUNNING, id=id_, input=body))
+    await store.responses.save(answer("settled", "u", input=body[:0]))
+    large = items("large", size=60_000)
+    for refused in (
+        store.responses.save(answer("c", "v", input=large)),
+        store.responses.settle(replace(DONE, id="a", output=large)),
+        store.responses.append("a", 0, [b"x" * 60_000]),
+        store.conversations.create(Conversation(id="c", tenant="v", created=NOW), large),
+        store.sessions.append("v", "s", bytes(60_000), now=NOW, expires=NOW + 9),
+    ):
+        with pytest.raises(StoreFull, match="still running"):
+            await refused
+    assert await store.responses.get("u", "settled") is not None
+    assert await store.responses.get("t", "a") == replace(RUNNING, id="a", input=body)
+    assert await store.sessions.count() == 0
+    await store.responses.save(answer("small", "v"))
+
+
+async def test_every_write_finds_room_before_it_is_written(make: Make, clock: Clock) -> None:
+    """A sweep comes once a minute: that would be too late."""
+    store = make(size=200_000)
+    await store.responses.save(answer("quiet", "q", input=items("q", size=5000)))
+    await store.conversations.create(Conversation(id="talk", tenant="q", created=NOW), items("w", size=5000))
+    await store.sessions.append("q", "s", bytes(5000), now=NOW, expires=NOW + 1e6)
+    made = Conversation(id="c", tenant="t", created=NOW)
+    await store.conversations.create(made)
+    await store.responses.save(RUNNING)
+    writes = (
+        lambda n: store.responses.save(answer(f"r{n}", input=items("i", size=9000))),
+        lambda n: store.conversations.create(replace(made, id=f"c{n}"), items("i", size=9000)),
+        lambda n: store.sessions.append("t", f"s{n}", bytes(9000), now=clock.now, expires=NOW + 1e6),
+        lambda n: store.responses.append("resp_1", n, [bytes(1500)]),
+        lambda n: store.conversations.append("t", "c", items(f"i{n}", size=1500), expires=None),
+    )
+    for number in range(40):
+        for write in writes:
+            clock.now += 1
+            await write(number)
+    kept = 0
+    for number in range(40):
+        for one in (store.responses.get("t", f"r{number}"), store.conversations.get("t", f"c{number}")):
+            kept += await one is not None
+        kept += len(await store.sessions.turns("t", f"s{number}")) > 0
+    assert 2 <= kept <= 10  # of 120
+    assert await store.responses.get("q", "quiet") is not None
+    assert await store.conversations.get("q", "talk") is not None
+    assert await store.sessions.turns("q", "s") == [bytes(5000)]
+    assert len(await store.responses.events("t", "resp_1", after=-1)) == 40
+
+
+async def test_removed_items_and_metadata_take_no_room(make: Make) -> None:
+    store = make(size=25_000)
+    await store.conversations.create(Conversation(id="c", tenant="t", created=NOW))
+    for number in range(10):
+        assert await store.conversations.append("t", "c", items(f"i{number}", size=10_000), expires=None)
+        assert await store.conversations.remove("t", "c", f"i{number}")
+        assert await store.conversations.update("t", "c", b"x" * (number % 2) * 9000)
+
+
+async def test_ids_take_room_too(make: Make) -> None:
+    store = make(size=20_000)
+    with pytest.raises(StoreFull):
+        await store.responses.save(answer(input=(Item("x" * 30_000, b"1"),)))
+
+
+async def test_no_more_is_read_at_once_than_a_request_may_hold(make: Make) -> None:
+    store = make(history_size=20_000)
+    for number in range(3):
+        before = f"r{number - 1}" if number else None
+        body = items(f"i{number}", size=9000)
+        await store.responses.save(answer(f"r{number}", previous=before, input=body))
+        await store.responses.append(f"r{number}", 0, [bytes(30_000)])  # events are not read with a history
+    assert len(await store.responses.history("t", "r1", expires=None) or ()) == 2
+    with pytest.raises(HistoryTooLarge):
+        await store.responses.history("t", "r2", expires=None)
+    assert len(await store.responses.items("t", ["i0", "i1", "i1"])) == 2
+    with pytest.raises(HistoryTooLarge):
+        await store.responses.items("t", ["i0", "i1", "i2"])
+    await store.conversations.create(Conversation(id="c", tenant="t", created=NOW), items("a", size=9000))
+    with pytest.raises(StoreFull):
+        await store.conversations.append("t", "c", items("b", size=12_000), expires=None)
+    assert await store.conversations.items("t", "c") == list(items("a", size=9000))
 
 
 async def test_what_is_too_large_alone_is_refused(make: Make) -> None:

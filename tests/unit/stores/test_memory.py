@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 
-from dragoman.state.store import Item, StoredResponse
+from dragoman.state.store import Item, StoredResponse, StoreFull
 from dragoman.stores.limits import Limits
 from dragoman.stores.memory import MemoryStore
 from dragoman.stores.room import Place, Room
-from tests.unit.stores.conftest import NOW, Clock
 
 
 @pytest.mark.parametrize(("items", "length"), [(0, 100), (2, 100), (50, 300), (2, 20_000)])
@@ -52,38 +52,37 @@ async def test_sessions_take_room_too() -> None:
 
 
 def test_room_is_made_by_others_even_where_they_take_less() -> None:
-    room, left = Room(100, lambda: 0.0), list[str]()
+    room, left = Room(100), list[str]()
 
     def place(name: str, size: int) -> Place:
         def leave() -> None:
             left.append(name)
             room.free(made)
 
+        room.make(name, size)
         made = Place(name, size, leave)
+        room.take(made)
         return made
 
-    room.take(place("a", 30))
-    room.take(place("b", 90))
+    place("a", 30)
+    place("b", 90)
     assert (left, room.size) == (["a"], 90)
     last = place("c", 100)
-    room.take(last)
     assert (left, room.size) == (["a", "b"], 100)
+    room.make("c", -60, last)
     room.resize(last, 40)
     room.free(last)
     assert room.size == 0
 
 
-def test_room_is_too_small_for_a_while_where_all_stay(clock: Clock) -> None:
-    room, left = Room(100, clock), list[str]()
+def test_nobody_leaves_where_too_little_may() -> None:
+    room, left = Room(100), list[str]()
 
-    def leave() -> None:
-        left.append("first")
-        room.free(first)
+    def leave(name: str) -> Callable[[], None]:
+        return lambda: left.append(name)
 
-    first = Place("a", 80, leave, NOW + 5)
-    room.take(first)
-    room.take(Place("b", 60, lambda: None))
-    assert (left, room.size) == ([], 140)
-    clock.now += 5
-    room.take(Place("c", 10, lambda: None))
-    assert (left, room.size) == (["first"], 70)
+    room.take(Place("a", 60, leave("runs"), stays=True))
+    room.take(Place("b", 20, leave("b")))
+    with pytest.raises(StoreFull, match="still running"):
+        room.make("c", 50)
+    assert (left, room.size) == ([], 80)

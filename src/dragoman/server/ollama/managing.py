@@ -2,8 +2,10 @@
 
 https://docs.ollama.com/api/copy, https://docs.ollama.com/api/create. A copy is another name for what a model
 stands for now; what is created adds a system message, messages and parameters. Such names hold for every
-client and protocol, for as long as this process runs; those of the configuration can be neither replaced nor
-deleted. Nothing is downloaded, uploaded or published.
+client and protocol, for as long as this process runs, as they do on an Ollama server that several people
+share. But whoever uses a name must be able to rely on it: only the client key that made it may replace or
+delete it, and administrators. Those of the configuration can be neither replaced nor deleted. Nothing is
+downloaded, uploaded or published.
 """
 
 from __future__ import annotations
@@ -102,6 +104,7 @@ class Managing:
         if (name := made(self._gateway, stated)) is None:
             find(self._gateway, stated)
             raise RequestFailed(_configured(stated, "deleted"))
+        self._refuse_foreign(call.caller, name)
         self._forget(name)
         await client.empty(200, ((b"content-length", b"0"),))
 
@@ -144,6 +147,8 @@ class Managing:
         if gateway.workers > 1:
             raise RequestFailed(_ONE_PROCESS)
         known = made(gateway, name)
+        if known is not None:
+            self._refuse_foreign(caller, known)
         if known is None and len(gateway.made) >= MOST:
             raise RequestFailed(_too_many(MOST))
         others = [maker for one, maker in self._makers.items() if one != known]
@@ -158,6 +163,11 @@ class Managing:
             raise RequestFailed(_configured(name, "replaced"))
         if found is not None and "admin" not in caller.scopes:
             raise RequestFailed(_taken(name))
+
+    def _refuse_foreign(self, caller: Caller, name: str) -> None:
+        """Raise RequestFailed where a name was made by another client key, or by the program itself."""
+        if self._makers.get(name) != caller.name and "admin" not in caller.scopes:
+            raise RequestFailed(_foreign(name))
 
     def _make(self, caller: Caller, name: str, route: Route) -> None:
         """Let the name stand for the route, in the place of the same name in other letters."""
@@ -219,7 +229,12 @@ def _configured(name: str, done: str) -> ir.Fault:
 
 def _too_many(most: int) -> ir.Fault:
     text = f"more than {most} names cannot be made: delete some"
-    return ir.Fault("invalid_request", text, "invalid_value")
+    return ir.Fault("invalid_request", text, "too_many_names")
+
+
+def _foreign(name: str) -> ir.Fault:
+    text = f"{name!r} was made by another key: only that key, or one with the scope 'admin', may change it"
+    return ir.Fault("permission", text, "insufficient_scope", "model")
 
 
 def _taken(name: str) -> ir.Fault:

@@ -13,14 +13,17 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    func,
     insert,
     select,
     update,
 )
 
 from dragoman.state.store import Conversation, Item
+from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database
-from dragoman.stores.sql.rows import BODY, ID, NOW, TENANT, alive, bodies, check, lasting, weight
+from dragoman.stores.sql.room import Room
+from dragoman.stores.sql.rows import BODY, ID, NOW, TENANT, alive, check, entry_size, items_size, lasting
 from dragoman.stores.sql.schema import CONVERSATION_ITEMS, CONVERSATIONS
 
 _C, _I = CONVERSATIONS.c, CONVERSATION_ITEMS.c
@@ -28,14 +31,20 @@ _IS = and_(_C.id == ID, _C.tenant == TENANT, alive(CONVERSATIONS))
 _CREATE = insert(CONVERSATIONS)
 _ADD = insert(CONVERSATION_ITEMS)
 _GET = select(_C.id, _C.tenant, _C.created, _C.metadata, _C.expires).where(_IS)
-_UPDATE = update(CONVERSATIONS).where(_IS).values(metadata=BODY)
+_MORE = bindparam("more_", type_=BigInteger)
+_UPDATE = (
+    update(CONVERSATIONS)
+    .where(_IS)
+    .values(metadata=BODY, size=_C.size + _MORE - func.length(_C.metadata))
+    .returning(_C.size)
+)
 _DELETE = delete(CONVERSATIONS).where(_IS)
 _GROW = (
     update(CONVERSATIONS)
     .where(_IS)
     .values(
         next=_C.next + bindparam("count_", type_=Integer),
-        size=_C.size + bindparam("more_", type_=BigInteger),
+        size=_C.size + _MORE,
         used=NOW,
         expires=lasting(CONVERSATIONS),
     )
@@ -47,21 +56,25 @@ _ITEMS = (
     .where(_IS)
     .order_by(_I.place)
 )
-_REMOVE = delete(CONVERSATION_ITEMS).where(
-    _I.conversation.in_(select(_C.id).where(_IS)), _I.id == bindparam("item_", type_=String)
+_REMOVE = (
+    delete(CONVERSATION_ITEMS)
+    .where(_I.conversation.in_(select(_C.id).where(_IS)), _I.id == bindparam("item_", type_=String))
+    .returning(_I.id, _I.body)
 )
+_SHRINK = update(CONVERSATIONS).where(_C.id == ID).values(size=_C.size - _MORE)
 
 
 class SqlConversations:
-    """max_size: bytes beyond which one conversation is refused. now: Unix seconds."""
+    """room: shared by all that is kept. limits: how large one conversation may be. now: Unix seconds."""
 
-    def __init__(self, database: Database, max_size: int, now: Callable[[], float]) -> None:
+    def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._database = database
-        self._max_size = max_size
+        self._room = room
+        self._max_size = min(limits.size, limits.history_size)
         self._now = now
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
-        size = weight(conversation.metadata, *bodies(items))
+        size = entry_size(conversation.metadata) + items_size(items)
         check(size, self._max_size)
         row = {
             "id": conversation.id,
@@ -76,11 +89,12 @@ class SqlConversations:
         rows = _rows(conversation.tenant, conversation.id, items, 0)
 
         def create(connection: Connection) -> None:
+            self._room.make(connection, conversation.tenant, size)
             connection.execute(_CREATE, row)
             if rows:
                 connection.execute(_ADD, rows)
 
-        await self._database.write(create)
+        await self._database.write(create, size)
 
     async def get(self, tenant: str, id_: str) -> Conversation | None:
         named = self._named(tenant, id_)
@@ -88,11 +102,18 @@ class SqlConversations:
         return None if row is None else Conversation(**row)
 
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
-        check(weight(metadata), self._max_size)
-        values = {**self._named(tenant, id_), "body_": metadata}
-        return bool(
-            await self._database.write(lambda connection: connection.execute(_UPDATE, values).rowcount)
-        )
+        size = len(metadata)
+        check(size, self._max_size)
+        values = {**self._named(tenant, id_), "body_": metadata, "more_": size}
+
+        def change(connection: Connection) -> bool:
+            self._room.make(connection, tenant, size, id_)
+            row = connection.execute(_UPDATE, values).first()
+            if row is not None:
+                check(row.size, self._max_size)
+            return row is not None
+
+        return await self._database.write(change, size)
 
     async def delete(self, tenant: str, id_: str) -> bool:
         named = self._named(tenant, id_)
@@ -101,11 +122,12 @@ class SqlConversations:
         )
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
-        more = weight(*bodies(items))
+        more = items_size(items)
         check(more, self._max_size)
         values = {**self._named(tenant, id_), "count_": len(items), "more_": more, "until_": expires}
 
         def append(connection: Connection) -> bool:
+            self._room.make(connection, tenant, more, id_)
             row = connection.execute(_GROW, values).first()
             if row is None:
                 return False
@@ -114,7 +136,7 @@ class SqlConversations:
                 connection.execute(_ADD, _rows(tenant, id_, items, row.next - len(items)))
             return True
 
-        return await self._database.write(append)
+        return await self._database.write(append, more)
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
         named = self._named(tenant, id_)
@@ -123,9 +145,14 @@ class SqlConversations:
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
         values = {**self._named(tenant, id_), "item_": item}
-        return bool(
-            await self._database.write(lambda connection: connection.execute(_REMOVE, values).rowcount)
-        )
+
+        def remove(connection: Connection) -> bool:
+            gone = [Item(*row) for row in connection.execute(_REMOVE, values)]
+            if gone:
+                connection.execute(_SHRINK, {"id_": id_, "more_": items_size(gone)})
+            return bool(gone)
+
+        return await self._database.write(remove)
 
     def _named(self, tenant: str, id_: str) -> dict[str, Any]:
         return {"tenant_": tenant, "id_": id_, "now_": self._now()}

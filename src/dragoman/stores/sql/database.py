@@ -36,9 +36,16 @@ class Database(Protocol):
         """
         ...
 
-    async def write(self, step: Callable[[Connection], T]) -> T:
+    async def write(self, step: Callable[[Connection], T], size: int = 0) -> T:
         """What a step gives that writes, in one transaction; it is durable by then. A step may be run again
-        after one that was rolled back, so all that it changes is in the database. Raises StoreFailed.
+        after one that was rolled back, so all that it changes is in the database. size: bytes that it writes,
+        about. Raises StoreFailed.
+        """
+        ...
+
+    async def shrink(self) -> None:
+        """Give back the disk space that nothing takes any more. Nobody who writes waits long for it. Raises
+        StoreFailed.
         """
         ...
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from math import inf
 from typing import Any
 
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Double,
     Integer,
@@ -18,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    func,
     insert,
     literal,
     or_,
@@ -26,9 +29,10 @@ from sqlalchemy import (
     update,
 )
 
-from dragoman.state.store import UNSETTLED, Item, StoredResponse
-from dragoman.stores.limits import later
+from dragoman.state.store import UNSETTLED, HistoryTooLarge, Item, Lease, StoredResponse
+from dragoman.stores.limits import Limits, later
 from dragoman.stores.sql.database import Database
+from dragoman.stores.sql.room import Room
 from dragoman.stores.sql.rows import (
     BODY,
     ID,
@@ -36,11 +40,12 @@ from dragoman.stores.sql.rows import (
     NOW,
     TENANT,
     alive,
-    bodies,
     check,
     chunks,
+    entry_size,
+    events_size,
+    items_size,
     lasting,
-    weight,
 )
 from dragoman.stores.sql.schema import (
     CONVERSATION_ITEMS,
@@ -75,8 +80,21 @@ _WHOLE = (
 )
 _COUNT = bindparam("count_", type_=Integer)
 _MORE = bindparam("more_", type_=BigInteger)
-_IS = and_(_R.id == ID, _R.tenant == TENANT, alive(RESPONSES))
+_LEASE = bindparam("lease_", type_=Double)
 _UNSETTLED = _R.status.in_(sorted(UNSETTLED))
+
+
+def running(table: Any = RESPONSES) -> ColumnElement[bool]:
+    """Whether an answer has a worker. No clock decides that: see `StoredResponse.lease`."""
+    return and_(table.c.status.in_(sorted(UNSETTLED)), table.c.lease.is_not(None))
+
+
+def _there(table: Any = RESPONSES) -> ColumnElement[bool]:
+    """Whether an answer has not expired. One that runs does not."""
+    return or_(alive(table), running(table))
+
+
+_IS = and_(_R.id == ID, _R.tenant == TENANT, _there())
 
 
 def _whole(source: Any = RESPONSES) -> Select[*tuple[Any, ...]]:
@@ -90,7 +108,7 @@ def _chain() -> Any:
     older = RESPONSES.alias()
     return start.union_all(
         select(older.c.id, older.c.previous, start.c.depth + 1).where(
-            older.c.id == start.c.previous, older.c.tenant == TENANT, alive(older)
+            older.c.id == start.c.previous, older.c.tenant == TENANT, _there(older)
         )
     )
 
@@ -101,18 +119,20 @@ _ADD_ITEMS = insert(RESPONSE_ITEMS)
 _ADD_EVENTS = insert(RESPONSE_EVENTS)
 _PROGRESS = (
     update(RESPONSES)
-    .where(_IS, _UNSETTLED)
+    .where(_IS, _UNSETTLED, or_(_LEASE.is_(None), _R.lease == _LEASE))
     .values(
         status=bindparam("status_", type_=String),
         body=BODY,
         deployment=bindparam("deployment_", type_=String),
+        expires=lasting(RESPONSES),
         used=NOW,
-        size=_R.size + _MORE,
+        size=_R.size + _MORE - func.length(_R.body),
     )
     .returning(_R.inputs)
 )
 _SETTLE = _PROGRESS.values(lease=None)
-_DROP_OUTPUT = delete(RESPONSE_ITEMS).where(_I.response == ID, _I.place >= _COUNT)
+_DROP_OUTPUT = delete(RESPONSE_ITEMS).where(_I.response == ID, _I.place >= _COUNT).returning(_I.id, _I.body)
+_SHRINK = update(RESPONSES).where(_R.id == ID).values(size=_R.size - _MORE)
 _GET = _whole().where(_IS).order_by(_I.place)
 _HISTORY = _whole(_CHAIN.join(RESPONSES, _R.id == _CHAIN.c.id)).order_by(_CHAIN.c.depth.desc(), _I.place)
 _EXTEND = (
@@ -124,11 +144,20 @@ _EXTEND = (
 _ITEMS = union_all(
     select(_I.id, _I.body)
     .join(RESPONSES, _R.id == _I.response)
-    .where(_I.tenant == TENANT, _I.id.in_(IDS), alive(RESPONSES)),
+    .where(_I.tenant == TENANT, _I.id.in_(IDS), _there()),
     select(_T.id, _T.body)
     .join(CONVERSATIONS, CONVERSATIONS.c.id == _T.conversation)
     .where(_T.tenant == TENANT, _T.id.in_(IDS), alive(CONVERSATIONS)),
 )
+_HISTORY_SIZE = select(func.coalesce(func.sum(_R.size), 0)).select_from(
+    _CHAIN.join(RESPONSES, _R.id == _CHAIN.c.id)
+)
+"""Bytes of a history with all its events: at least what it is to read."""
+_HISTORY_LENGTH = select(func.coalesce(func.sum(func.length(_I.body)), 0)).select_from(
+    _CHAIN.join(RESPONSE_ITEMS, _I.response == _CHAIN.c.id)
+)
+_BODY_SIZE = select(func.length(_R.body)).where(_R.id == ID)
+_OWNER = select(_R.tenant).where(_R.id == ID)
 _DELETE = delete(RESPONSES).where(_IS)
 _GROW = update(RESPONSES).where(_R.id == ID).values(size=_R.size + _MORE, used=NOW)
 _EVENTS = (
@@ -138,40 +167,48 @@ _EVENTS = (
     .order_by(_E.number)
     .limit(_COUNT)
 )
-_RENEW = (
-    update(RESPONSES)
-    .where(_R.id.in_(IDS), _UNSETTLED)
-    .values(lease=bindparam("lease_", type_=Double))
-    .returning(_R.id)
-)
-_ORPHANS = _whole().where(_R.lease <= NOW, _UNSETTLED).order_by(_R.created, _R.id, _I.place)
+_RENEW = update(RESPONSES).where(_R.id.in_(IDS), _UNSETTLED).values(lease=_LEASE).returning(_R.id)
+_LEASES = select(_R.id, _R.tenant, _R.lease).where(_R.lease > -inf, _UNSETTLED)
+"""Of all running answers: an index finds numbers, but not all that is not NULL."""
 
 
 class SqlResponses:
-    """max_size: bytes beyond which one answer is refused. now: Unix seconds."""
+    """room: shared by all that is kept. limits: how large one answer may be, and what is read at once. now:
+    Unix seconds.
+    """
 
-    def __init__(self, database: Database, max_size: int, now: Callable[[], float]) -> None:
+    def __init__(self, database: Database, room: Room, limits: Limits, now: Callable[[], float]) -> None:
         self._database = database
-        self._max_size = max_size
+        self._room = room
+        self._max_size = limits.size
+        self._history_size = limits.history_size
         self._now = now
 
     async def save(self, response: StoredResponse) -> None:
         items = (*response.input, *response.output)
-        size = weight(response.body, *bodies(items))
+        size = entry_size(response.body) + items_size(items)
         check(size, self._max_size)
         row = {name: getattr(response, name) for name in _NAMES}
         row |= {"body": response.body, "inputs": len(response.input), "used": self._now(), "size": size}
         rows = _rows(response, items, 0)
 
         def save(connection: Connection) -> None:
+            self._room.make(connection, response.tenant, size)
             connection.execute(_SAVE, row)
             if rows:
                 connection.execute(_ADD_ITEMS, rows)
 
-        await self._database.write(save)
+        await self._database.write(save, size)
 
-    async def settle(self, response: StoredResponse, first: int = 0, events: Sequence[bytes] = ()) -> bool:
-        more = weight(response.body, *bodies(response.output), *events)
+    async def settle(
+        self,
+        response: StoredResponse,
+        first: int = 0,
+        events: Sequence[bytes] = (),
+        *,
+        lease: float | None = None,
+    ) -> bool:
+        more = len(response.body) + items_size(response.output) + events_size(events)
         check(more, self._max_size)
         statement = _PROGRESS if response.status in UNSETTLED else _SETTLE
         values = {
@@ -179,21 +216,27 @@ class SqlResponses:
             "status_": response.status,
             "body_": response.body,
             "deployment_": response.deployment,
+            "until_": response.expires,
+            "lease_": lease,
             "more_": more,
         }
 
         def settle(connection: Connection) -> bool:
+            old_size = connection.execute(_BODY_SIZE, {"id_": response.id}).scalar() or 0
+            self._room.make(connection, response.tenant, more - old_size, response.id)
             inputs = connection.execute(statement, values).scalar()
             if inputs is None:
                 return False
-            connection.execute(_DROP_OUTPUT, {"id_": response.id, "count_": inputs})
+            old = connection.execute(_DROP_OUTPUT, {"id_": response.id, "count_": inputs})
+            if gone := items_size([Item(*item) for item in old]):
+                connection.execute(_SHRINK, {"id_": response.id, "more_": gone})
             if response.output:
                 connection.execute(_ADD_ITEMS, _rows(response, response.output, inputs))
             if events:
                 connection.execute(_ADD_EVENTS, _numbered(response.id, first, events))
             return True
 
-        return await self._database.write(settle)
+        return await self._database.write(settle, more)
 
     async def get(self, tenant: str, id_: str) -> StoredResponse | None:
         named = self._named(tenant, id_)
@@ -204,7 +247,14 @@ class SqlResponses:
         self, tenant: str, id_: str, *, expires: float | None
     ) -> Sequence[StoredResponse] | None:
         named = self._named(tenant, id_)
-        found = await self._database.read(lambda connection: _folded(connection.execute(_HISTORY, named)))
+
+        def history(connection: Connection) -> list[StoredResponse]:
+            size = connection.execute(_HISTORY_SIZE, named).scalar_one()
+            if size > self._history_size:
+                _check_read(connection.execute(_HISTORY_LENGTH, named).scalar_one(), self._history_size)
+            return _folded(connection.execute(_HISTORY, named))
+
+        found = await self._database.read(history)
         if not found or found[0].previous is not None:
             return None
         ends = [later(one.expires, expires) for one in found]
@@ -221,9 +271,13 @@ class SqlResponses:
 
         def items(connection: Connection) -> dict[str, bytes]:
             found: dict[str, bytes] = {}
+            size = 0
             for some in chunks(ids):
-                rows = connection.execute(_ITEMS, {"tenant_": tenant, "ids_": some, "now_": now})
-                found.update((row.id, row.body) for row in rows)
+                with connection.execute(_ITEMS, {"tenant_": tenant, "ids_": some, "now_": now}) as rows:
+                    while (row := rows.fetchone()) is not None:  # one by one: many answers may hold an item
+                        size += len(row.body) - len(found.get(row.id, b""))
+                        _check_read(size, self._history_size)
+                        found[row.id] = row.body
             return found
 
         return await self._database.read(items)
@@ -237,16 +291,19 @@ class SqlResponses:
     async def append(self, id_: str, first: int, events: Sequence[bytes]) -> None:
         if not events:
             return
-        more = weight(*events)
+        more = events_size(events)
         check(more, self._max_size)
         grown = {"id_": id_, "more_": more, "now_": self._now()}
         rows = _numbered(id_, first, events)
 
         def append(connection: Connection) -> None:
-            if connection.execute(_GROW, grown).rowcount:
+            owner = connection.execute(_OWNER, {"id_": id_}).scalar()
+            if owner is not None:
+                self._room.make(connection, owner, more, id_)
+                connection.execute(_GROW, grown)
                 connection.execute(_ADD_EVENTS, rows)
 
-        await self._database.write(append)
+        await self._database.write(append, more)
 
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
@@ -264,13 +321,18 @@ class SqlResponses:
 
         return await self._database.write(renew)
 
-    async def orphans(self, now: float) -> Sequence[StoredResponse]:
-        return await self._database.read(
-            lambda connection: _folded(connection.execute(_ORPHANS, {"now_": now}))
-        )
+    async def leases(self) -> Sequence[Lease]:
+        rows = await self._database.read(lambda connection: connection.execute(_LEASES).all())
+        return [Lease(row.id, row.tenant, row.lease) for row in rows]
 
     def _named(self, tenant: str, id_: str) -> dict[str, Any]:
         return {"tenant_": tenant, "id_": id_, "now_": self._now()}
+
+
+def _check_read(size: int, most: int) -> None:
+    """Raises HistoryTooLarge for more than is read at once."""
+    if size > most:
+        raise HistoryTooLarge(f"{size} bytes are more than the {most} that are read at once")
 
 
 def _numbered(id_: str, first: int, events: Sequence[bytes]) -> list[dict[str, Any]]:

@@ -17,8 +17,18 @@ from dragoman.state.store import Item, StoreFull
 T = TypeVar("T")
 _CHUNK = 500
 """Values in one IN list: a statement takes a bounded number of them."""
-_ROW = 200
-"""Bytes that a row takes beside its content, about."""
+_ENTRY = 400
+"""Bytes that an answer, a conversation or a seal takes beside its content: its row, and those in indexes, of
+which pages are two thirds full.
+"""
+_ITEM = 250
+"""Bytes that an item takes beside its content and its id."""
+_EVENT = 150
+"""Bytes that an event takes beside its content."""
+SESSION_TURN = 400
+"""Bytes that a turn of a session takes beside its content; the session itself takes as many.
+`v0002_shares` has the same number.
+"""
 
 
 ID = bindparam("id_", type_=String)
@@ -47,14 +57,19 @@ def chunks(values: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def weight(*bodies: bytes) -> int:
-    """Bytes that some rows take, about."""
-    return sum(_ROW + len(body) for body in bodies)
+def entry_size(*contents: bytes) -> int:
+    """Bytes that an answer, a conversation or a seal takes without its items, about."""
+    return _ENTRY + sum(map(len, contents))
 
 
-def bodies(items: Sequence[Item]) -> Iterator[bytes]:
-    """The bodies of some items."""
-    return (item.body for item in items)
+def items_size(items: Iterable[Item]) -> int:
+    """Bytes that some items take, about. Clients may choose an id, and it stands in an index, too."""
+    return sum([_ITEM + len(item.body) + 2 * len(item.id) for item in items])
+
+
+def events_size(events: Sequence[bytes]) -> int:
+    """Bytes that some events take, about."""
+    return _EVENT * len(events) + sum(map(len, events))
 
 
 def check(size: int, most: int) -> None:

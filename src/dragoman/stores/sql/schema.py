@@ -99,6 +99,7 @@ SESSIONS = Table(
     Column("used", Double, nullable=False),
     Column("expires", Double, nullable=False),
     Index("sessions_by_use", "used"),
+    Index("sessions_by_owner", "tenant", "used"),
     Index("sessions_by_end", "expires"),
 )
 SESSION_TURNS = Table(
@@ -128,6 +129,15 @@ SEAL_KEYS = Table(
     Column("seal", ForeignKey("seals.number", ondelete="CASCADE"), nullable=False),
     Index("seal_keys_by_seal", "seal"),
 )
+SHARES = Table(
+    "shares",
+    METADATA,
+    Column("kind", String, primary_key=True),  # the table that the rows are in
+    Column("owner", String, primary_key=True),  # a tenant; of seals the owner in hexadecimal digits
+    Column("size", BigInteger, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+)
+"""What each owner takes. Triggers keep it, so it holds for every process and every version that writes."""
 SECRETS = Table(
     "secrets",
     METADATA,

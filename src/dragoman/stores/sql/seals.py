@@ -11,11 +11,14 @@ from sqlalchemy import BigInteger, Connection, LargeBinary, bindparam, delete, e
 from dragoman.state.store import StoreFailed
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database, upsert
-from dragoman.stores.sql.rows import NOW, UNTIL, chunks, weight
+from dragoman.stores.sql.room import Room
+from dragoman.stores.sql.rows import NOW, UNTIL, chunks, entry_size
 from dragoman.stores.sql.schema import SEAL_KEYS, SEALS, SECRETS
 
 _S, _K = SEALS.c, SEAL_KEYS.c
 _NAME = "seals"
+_KEY = 200
+"""Bytes that a key takes beside its own, which stands in its row and in an index."""
 _PRECISION = 1 / 16
 """The part of its time by which an entry may leave too early: finding one would be a write every time."""
 
@@ -36,16 +39,19 @@ _LEAD = _ADD_KEYS.on_conflict_do_update(index_elements=[_K.key], set_={"seal": _
 
 
 class SqlVault:
-    """limits: how much is kept, and for how long. now: Unix seconds.
+    """room: shared by all seals. limits: how much is kept, and for how long. now: Unix seconds.
 
     It never says that it holds nothing: another process may have kept something since anybody looked.
     """
 
     holds = True
 
-    def __init__(self, database: Database, secret: bytes, limits: Limits, now: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, room: Room, secret: bytes, limits: Limits, now: Callable[[], float]
+    ) -> None:
         self.secret = secret
         self._database = database
+        self._room = room
         self._limits = limits
         self._now = now
 
@@ -57,7 +63,7 @@ class SqlVault:
         named = sorted(set(keys))
         if not named:
             return
-        size = weight(entry, *named)
+        size = entry_size(entry) + sum([_KEY + 2 * len(key) for key in named])
         row = {"owner": owner, "entry": entry, "size": size, "until": self._now() + self._limits.seals_ttl}
 
         # Nearly always all keys are new. What somebody else keeps under them right now lasts out its time.
@@ -67,10 +73,11 @@ class SqlVault:
             if replaces:
                 _forget(connection, named)
             if size <= self._limits.seals_size:
+                self._room.make(connection, owner.hex().upper(), size)
                 (seal,) = cast("tuple[int]", connection.execute(_KEEP, row).inserted_primary_key)
                 connection.execute(_LEAD, [{"key": key, "seal": seal} for key in named])
 
-        await self._database.write(keep)
+        await self._database.write(keep, size)
 
     async def find(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
         """The entries of these keys, as far as they are still there."""

@@ -14,17 +14,16 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    not_,
     or_,
     select,
-    tuple_,
     update,
 )
 
 from dragoman.state.store import Session, StoreFull
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database, upsert
-from dragoman.stores.sql.rows import ID, NOW, TENANT
+from dragoman.stores.sql.room import Room
+from dragoman.stores.sql.rows import ID, NOW, SESSION_TURN, TENANT, check
 from dragoman.stores.sql.schema import SESSION_TURNS, SESSIONS
 
 _S, _T = SESSIONS.c, SESSION_TURNS.c
@@ -64,17 +63,17 @@ _LISTED = (
 )
 _DELETE = delete(SESSIONS).where(_S.id == ID, _S.expires > NOW, _ANYBODYS)
 _ALIVE = select(func.count()).select_from(SESSIONS).where(_S.expires > NOW)
-_THERE = select(func.count()).select_from(SESSIONS)
-_LEAST_USED = select(_S.id, _S.tenant).order_by(_S.used, _S.id).limit(_COUNT)
-_DROP_LEAST_USED = delete(SESSIONS).where(tuple_(_S.id, _S.tenant).in_(_LEAST_USED))
-_DROP_OTHERS = delete(SESSIONS).where(tuple_(_S.id, _S.tenant).in_(_LEAST_USED.where(not_(_IS))))
 
 
 class SqlSessions:
-    """limits: how many are kept, and how large one is. now: Unix seconds."""
+    """room: shared by all that is kept. count: of sessions. limits: how large one is. now: Unix seconds."""
 
-    def __init__(self, database: Database, limits: Limits, now: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, room: Room, count: Room, limits: Limits, now: Callable[[], float]
+    ) -> None:
         self._database = database
+        self._room = room
+        self._count = count
         self._limits = limits
         self._now = now
 
@@ -88,12 +87,14 @@ class SqlSessions:
         size = len(turn)
         if size > self._limits.session_size:
             raise StoreFull(f"a turn of {size} bytes is more than a session may hold")
+        check(size + 2 * SESSION_TURN, self._limits.size)
         named = {"tenant_": tenant, "id_": id_}
         first = {"id": id_, "tenant": tenant, "next": 1, "turns": 1, "size": size}
         first |= {"used": now, "expires": expires}
 
         def append(connection: Connection) -> None:
             connection.execute(_DROP_OVER, {**named, "now_": now})
+            self._room.make(connection, tenant, size + 2 * SESSION_TURN, id_)
             # The row is this writer's until the end, so the turns of several have one order.
             session = connection.execute(_GROW, first).one()
             row = {"id": id_, "tenant": tenant, "place": session.next - 1, "body": turn}
@@ -101,9 +102,9 @@ class SqlSessions:
             if session.size > self._limits.session_size:
                 _trim(connection, named, session.size, self._limits.session_size)
             if session.next == 1:
-                drop_least_used(connection, self._limits.session_count, spared=named)
+                self._count.make(connection, tenant, 0, id_)
 
-        await self._database.write(append)
+        await self._database.write(append, size)
 
     async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
         values = {"tenant_": tenant, "now_": self._now(), "count_": limit}
@@ -134,13 +135,3 @@ def _trim(connection: Connection, named: dict[str, Any], size: int, most: int) -
         cut = turn.place
     connection.execute(_CUT, {**named, "place_": cut})
     connection.execute(_SHRINK, {**named, "size_": size, "count_": gone})
-
-
-def drop_least_used(connection: Connection, most: int, *, spared: dict[str, Any] | None = None) -> None:
-    """Forget the least recently used sessions of those that are too many. spared: ID and TENANT of one."""
-    there = int(connection.execute(_THERE).scalar_one())
-    if there > most:
-        if spared is None:
-            connection.execute(_DROP_LEAST_USED, {"count_": there - most})
-        else:
-            connection.execute(_DROP_OTHERS, {**spared, "count_": there - most})

@@ -6,7 +6,11 @@ half as much for each of them as their own would. A few threads read: in WAL nob
 writes. Each thread has a connection of its own. There is none before the first step, so a process may fork
 until then. All steps come from one event loop.
 
-https://www.sqlite.org/wal.html · https://docs.sqlalchemy.org/en/21/dialects/sqlite.html
+The disk: SQLite checkpoints the log on its own, but never while somebody reads what the log holds, so a busy
+log would grow for ever. Whoever finds it too long after a commit waits for the readers, and empties it. Free
+pages are given back in steps (`shrink`); a file from before they could be is written anew once.
+
+https://www.sqlite.org/wal.html · https://www.sqlite.org/pragma.html#pragma_auto_vacuum · https://docs.sqlalchemy.org/en/21/dialects/sqlite.html
 """
 
 from __future__ import annotations
@@ -36,6 +40,18 @@ _GLANCE = 250
 """Keys to look up at once; with more than that, whoever else is there would wait too long."""
 _TOGETHER = 64
 """Writes in one transaction: the first of them waits for the last."""
+_TOGETHER_SIZE = 4_000_000
+"""Bytes that these may write, unless one alone writes more. All of a transaction is in the log at once."""
+_LOG_SIZE = 8_000_000
+"""Bytes that the log keeps between two uses."""
+_LOG_MOST = 16_000_000
+"""Bytes of the log beyond which whoever has written empties it."""
+_CHECKPOINT_PATIENCE = 1.0
+"""Seconds that emptying the log waits for readers. Nobody else can write meanwhile."""
+_FREE_PAGES = 512
+"""Free pages that stay in the file for the next writes, 2 MB; and those that one step gives back."""
+_REWRITE_MOST = 256_000_000
+"""Bytes of a database that is written anew to learn to give back space. Nobody else can write meanwhile."""
 
 
 class _Write(NamedTuple):
@@ -43,6 +59,7 @@ class _Write(NamedTuple):
 
     step: Callable[[Connection], Any]
     answer: asyncio.Future[Any]
+    size: int
 
 
 class _Outcome(NamedTuple):
@@ -56,6 +73,7 @@ class SqliteDatabase:
     """See `stores.sql.database.Database`. file: it is there already."""
 
     def __init__(self, file: Path) -> None:
+        self._log = file.with_name(f"{file.name}-wal")
         self._engine = create_engine(
             "sqlite://",
             creator=lambda: sqlite3.connect(file, timeout=_PATIENCE, check_same_thread=False),
@@ -110,15 +128,38 @@ class SqliteDatabase:
             self._lookups[wanted, count] = known
         return known
 
-    async def write(self, step: Callable[[Connection], T]) -> T:
+    async def write(self, step: Callable[[Connection], T], size: int = 0) -> T:
         """What a step gives that writes, after its commit. Where another fails beside it, it is run again."""
         self._check_open()
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Write(step, answer))
+        self._waiting.append(_Write(step, answer, size))
         if self._writing is None:
             self._begin()
         with _told():
             return await answer
+
+    async def shrink(self) -> None:
+        """Give back free pages, a step at a time, and empty the log."""
+        pages = await self.read(_pages)
+        if not pages.vacuums:
+            if pages.wasted:
+                await self._alone(_rewrite)
+        else:
+            while pages.free > _FREE_PAGES:
+                await self.write(_give_back)
+                left = await self.read(_pages)
+                if left.free >= pages.free:
+                    break  # others write at the same time: next time, then
+                pages = left
+        await self._alone(_empty_log)
+
+    async def _alone(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """What a job gives in the thread that writes, outside of a transaction."""
+        self._check_open()
+        with _told():
+            return await asyncio.get_running_loop().run_in_executor(
+                self._writer, lambda: job(_driver(self._connection()))
+            )
 
     async def close(self) -> None:
         """Wait for the steps that are there, and let go of the file."""
@@ -142,7 +183,13 @@ class SqliteDatabase:
     def _begin(self) -> None:
         """Write some of what waits, unless nobody waits for it any more."""
         wanted = [write for write in self._waiting if not write.answer.done()]
-        some, self._waiting = wanted[:_TOGETHER], wanted[_TOGETHER:]
+        count, size = 0, 0
+        for write in wanted[:_TOGETHER]:
+            size += write.size
+            if count and size > _TOGETHER_SIZE:
+                break
+            count += 1
+        some, self._waiting = wanted[:count], wanted[count:]
         if some:
             loop = asyncio.get_running_loop()
             self._writing = loop.run_in_executor(self._writer, self._write, [write.step for write in some])
@@ -178,7 +225,16 @@ class SqliteDatabase:
             driver.commit()
         finally:
             driver.rollback()  # nothing, after a commit
+        if self._log_size() > _LOG_MOST:
+            with suppress(sqlite3.Error):  # what was written is written
+                _empty_log(driver)
         return done
+
+    def _log_size(self) -> int:
+        try:
+            return self._log.stat().st_size
+        except OSError:
+            return 0
 
     def _connection(self) -> Connection:
         """This thread's own."""
@@ -214,9 +270,68 @@ def _driver(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
+class _Pages(NamedTuple):
+    """How a file is used. vacuums: it can give back free pages."""
+
+    vacuums: bool
+    size: int
+    total: int
+    free: int
+
+    @property
+    def wasted(self) -> bool:
+        """Whether writing the file anew gives back more than half of it, and takes two seconds at most."""
+        used = self.total - self.free
+        return self.free > max(used, _FREE_PAGES) and used * self.size <= _REWRITE_MOST
+
+
+def _pages(connection: Connection) -> _Pages:
+    driver = _driver(connection)
+    # The last of them tells of what was read before it.
+    facts = ("page_size", "page_count", "freelist_count", "auto_vacuum")
+    size, total, free, mode = (driver.execute(f"PRAGMA {fact}").fetchone()[0] for fact in facts)
+    return _Pages(mode == _INCREMENTAL, size, total, free)
+
+
+def _give_back(connection: Connection) -> None:
+    """Take free pages from the end of the file, in the transaction of this connection."""
+    _driver(connection).execute(f"PRAGMA incremental_vacuum({_FREE_PAGES})").fetchall()
+
+
+def _rewrite(driver: sqlite3.Connection) -> None:
+    """Write the file anew, unless another process has done so. https://www.sqlite.org/lang_vacuum.html"""
+    driver.execute("PRAGMA page_count").fetchone()  # otherwise the next one says what was known before
+    if driver.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
+        driver.execute(f"PRAGMA auto_vacuum={_INCREMENTAL}")
+        driver.execute("VACUUM")
+
+
+def _empty_log(driver: sqlite3.Connection) -> None:
+    """Write the log into the file and cut it off; as far as readers allow it in time."""
+    patience = driver.execute("PRAGMA busy_timeout").fetchone()[0]
+    driver.execute(f"PRAGMA busy_timeout={int(_CHECKPOINT_PATIENCE * 1000)}")
+    try:
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={patience}")
+
+
+_INCREMENTAL = 2
+"""The value of `PRAGMA auto_vacuum` where a file gives back free pages when it is asked to."""
+
+
 def prepare(connection: Any, _record: Any) -> None:
-    """Prepare a new connection. With NORMAL, what is committed in WAL survives the end of the process."""
+    """Prepare a new connection. With NORMAL, what is committed in WAL survives the end of the process.
+
+    A new file takes `auto_vacuum` only before its first page is written, which `journal_mode` does.
+    """
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in (
+        f"auto_vacuum={_INCREMENTAL}",
+        "journal_mode=WAL",
+        f"journal_size_limit={_LOG_SIZE}",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

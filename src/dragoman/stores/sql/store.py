@@ -4,43 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Table,
-    and_,
-    delete,
-    func,
-    literal,
-    not_,
-    select,
-    true,
-    tuple_,
-    union_all,
-)
+from sqlalchemy import ColumnElement, and_, delete, not_, select, tuple_
 
 from dragoman.seams import Seams
 from dragoman.state.seals import Vault
-from dragoman.state.store import UNSETTLED, Conversations, Responses, Sessions
+from dragoman.state.store import Conversations, Responses, Sessions
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.conversations import SqlConversations
 from dragoman.stores.sql.database import Database, failed
 from dragoman.stores.sql.migrate import migrate
-from dragoman.stores.sql.responses import SqlResponses
-from dragoman.stores.sql.rows import excess
-from dragoman.stores.sql.schema import CONVERSATIONS, RESPONSES, SEALS, SESSIONS
+from dragoman.stores.sql.responses import SqlResponses, running
+from dragoman.stores.sql.room import Kind, Room
+from dragoman.stores.sql.rows import SESSION_TURN
+from dragoman.stores.sql.schema import CONVERSATIONS, RESPONSES, SEALS, SESSIONS, SHARES
 from dragoman.stores.sql.seals import SqlVault, secret
-from dragoman.stores.sql.sessions import SqlSessions, drop_least_used
+from dragoman.stores.sql.sessions import SqlSessions
 from dragoman.stores.sql.sqlite import SqliteDatabase
 
 _BATCH = 500
 """Rows that one transaction of a sweep removes, so that nobody who writes waits long for it."""
+
+
+_OF_SESSIONS = Kind(
+    SESSIONS.c.id,
+    SESSIONS.c.tenant,
+    SESSIONS.c.used,
+    SESSIONS.c.size + SESSION_TURN * (SESSIONS.c.turns + 1),
+)
+_KEPT = (
+    Kind(RESPONSES.c.id, RESPONSES.c.tenant, RESPONSES.c.used, RESPONSES.c.size, not_(running())),
+    Kind(CONVERSATIONS.c.id, CONVERSATIONS.c.tenant, CONVERSATIONS.c.used, CONVERSATIONS.c.size),
+    _OF_SESSIONS,
+)
+"""What `Limits.size` bounds."""
+_OF_SEALS = Kind(SEALS.c.number, SEALS.c.owner, SEALS.c.until, SEALS.c.size, named=bytes.fromhex)
 
 
 class SqlStore:
@@ -53,12 +53,15 @@ class SqlStore:
 
     def __init__(self, database: Database, secret_: bytes, limits: Limits, seams: Seams) -> None:
         now = seams.now
-        self.responses: Responses = SqlResponses(database, limits.size, now)
-        self.conversations: Conversations = SqlConversations(database, limits.size, now)
-        self.sessions: Sessions = SqlSessions(database, limits, now)
-        self.seals: Vault | None = SqlVault(database, secret_, limits, now) if limits.seals else None
+        kept = Room(_KEPT, limits.size)
+        seals = Room([_OF_SEALS], limits.seals_size)
+        count = Room([_OF_SESSIONS], limits.session_count, counts=True)
+        self.responses: Responses = SqlResponses(database, kept, limits, now)
+        self.conversations: Conversations = SqlConversations(database, kept, limits, now)
+        self.sessions: Sessions = SqlSessions(database, kept, count, limits, now)
+        self.seals: Vault | None = SqlVault(database, seals, secret_, limits, now) if limits.seals else None
         self._database = database
-        self._limits = limits
+        self._rooms = (kept, seals, count)
 
     @classmethod
     async def open(cls, file: Path, limits: Limits, seams: Seams) -> SqlStore:
@@ -77,15 +80,15 @@ class SqlStore:
             raise
 
     async def sweep(self, now: float) -> None:
-        """Forget what has expired, and the least recently used of what is too much."""
+        """Forget what has expired, and what is too much; give back the space on the disk."""
         for end in (RESPONSES.c.expires, CONVERSATIONS.c.expires, SESSIONS.c.expires, SEALS.c.until):
-            await self._remove(end <= now, end.table)
-        running = and_(RESPONSES.c.status.in_(sorted(UNSETTLED)), RESPONSES.c.lease > now)
-        leaving = {RESPONSES: not_(running), CONVERSATIONS: true()}
-        await self._fit(leaving, "tenant", "used", self._limits.size)
-        await self._fit({SEALS: true()}, "owner", "until", self._limits.seals_size)
-        most = self._limits.session_count
-        await self._database.write(lambda connection: drop_least_used(connection, most))
+            over = and_(end <= now, not_(running())) if end.table is RESPONSES else end <= now
+            await self._remove(over, end.table)
+        for room in self._rooms:
+            while await self._database.write(room.trim):
+                pass
+        await self._remove(SHARES.c.entries == 0, SHARES)
+        await self._database.shrink()
 
     async def close(self) -> None:
         """Let go of the file."""
@@ -98,67 +101,6 @@ class SqlStore:
         removed = _BATCH
         while removed == _BATCH:
             removed = await self._database.write(lambda connection: connection.execute(some).rowcount)
-
-    async def _fit(
-        self, tables: Mapping[Table, ColumnElement[bool]], share: str, used: str, limit: int
-    ) -> None:
-        """Make what some tables hold fit together: whoever takes most loses what was used longest ago.
-        tables: each with what may leave.
-        """
-        sums = [select(table.c[share], func.sum(table.c.size)).group_by(table.c[share]) for table in tables]
-
-        def total(connection: Connection) -> Counter[Any]:
-            totals: Counter[Any] = Counter()
-            for one in sums:
-                for owner, size in connection.execute(one):
-                    totals[owner] += int(size)
-            return totals
-
-        for owner, more in excess(await self._database.read(total), limit).items():
-            shares = [
-                _Aged(table, and_(table.c[share] == owner, leaves), table.c[used])
-                for table, leaves in tables.items()
-            ]
-            await self._shrink(shares, more)
-
-    async def _shrink(self, shares: Sequence[_Aged], more: int) -> None:
-        """Remove the least recently used rows of an owner, until they are at least so many bytes."""
-        rows = [
-            select(
-                literal(place).label("place"),
-                *aged.table.primary_key,
-                aged.table.c.size,
-                aged.used.label("last"),
-            ).where(aged.condition)
-            for place, aged in enumerate(shares)
-        ]
-        oldest = union_all(*rows).order_by("last").limit(_BATCH)
-
-        def shrink(connection: Connection, more: int) -> int | None:
-            """How much is still too much, None when nothing is left that may leave."""
-            leaving: list[list[Any]] = [[] for _ in shares]
-            for row in connection.execute(oldest).all():
-                if more <= 0:
-                    break
-                place, key, size, _ = tuple(row)
-                leaving[place].append(key)
-                more -= size
-            for aged, keys in zip(shares, leaving, strict=True):
-                (key,) = aged.table.primary_key
-                connection.execute(delete(aged.table).where(key.in_(keys)))
-            return more if any(leaving) else None
-
-        left: int | None = more
-        while left is not None and left > 0:
-            left = await self._database.write(partial(shrink, more=left))
-
-
-class _Aged(NamedTuple):
-    """Rows of one owner, and when each was last used."""
-
-    table: Table
-    condition: ColumnElement[bool]
-    used: ColumnElement[float]
 
 
 def _make(file: Path) -> None:

@@ -97,7 +97,8 @@ class Generate(Message, frozen=True, tag="generate"):
 
     limit: tokens of the answer, None = until the context is full. stop: sequences that end the answer
     and are not part of it. grammar: a GBNF grammar that the answer must follow. keep_alive: seconds that
-    the model stays in memory afterwards; 0 = not at all, negative = for ever.
+    the model stays in memory afterwards; 0 = not at all, negative = for ever. client: who asks, as in every
+    job; of the client with most jobs in the queue the last one makes room.
     """
 
     id: int
@@ -109,6 +110,7 @@ class Generate(Message, frozen=True, tag="generate"):
     stop: tuple[str, ...] = ()
     grammar: str | None = None
     keep_alive: float = 300.0
+    client: str = ""
 
 
 class Embed(Message, frozen=True, tag="embed"):
@@ -119,6 +121,7 @@ class Embed(Message, frozen=True, tag="embed"):
     texts: tuple[str, ...]
     dimensions: int | None = None
     keep_alive: float = 300.0
+    client: str = ""
 
 
 class Speak(Message, frozen=True, tag="speak"):
@@ -130,6 +133,7 @@ class Speak(Message, frozen=True, tag="speak"):
     output: str
     speed: float = 1.0
     keep_alive: float = 300.0
+    client: str = ""
 
 
 class Transcribe(Message, frozen=True, tag="transcribe"):
@@ -144,6 +148,7 @@ class Transcribe(Message, frozen=True, tag="transcribe"):
     temperature: float | None = None
     words: bool = False
     keep_alive: float = 300.0
+    client: str = ""
 
 
 Job: TypeAlias = Generate | Embed | Speak | Transcribe

@@ -224,7 +224,8 @@ class LocalUpstream:
     async def _one(self, order: Job, kind: type[_Answer], call: Call, param: str) -> _Answer:
         """The answer to work that has one. param: what is at fault when the model cannot take it."""
         call.ready()
-        asked = self._process(order.options.engine).ask(order)
+        process = self._process(order.options.engine)
+        asked = process.ask(msgspec.structs.replace(order, client=call.client))
         del order  # a recording may be large, and wait long
         async with aclosing(asked) as events:
             async for event in _timed(events, call, self.name):
@@ -240,7 +241,7 @@ class LocalUpstream:
         usage = ir.Usage()
         for candidate in range(request.sampling.n or 1):
             answer = Answer(candidate, forced=asked.forced, chosen=asked.chosen, new_id=self._new_id)
-            order = _order(asked, model, candidate)
+            order = _order(asked, model, candidate, call.client)
             async with aclosing(self._process(model.options.engine).ask(order)) as events:
                 async for event in _timed(events, call, self.name):
                     match event:
@@ -260,7 +261,7 @@ class LocalUpstream:
         yield [ir.Tally(usage), ir.End()]
 
 
-def _order(asked: Asked, model: LocalModel, candidate: int) -> Generate:
+def _order(asked: Asked, model: LocalModel, candidate: int, client: str) -> Generate:
     turns, draw = asked.turns, asked.draw
     if model.system is not None and not any(turn.role == "system" for turn in turns):
         turns = (Turn("system", model.system), *turns)
@@ -276,6 +277,7 @@ def _order(asked: Asked, model: LocalModel, candidate: int) -> Generate:
         stop=asked.stop,
         grammar=asked.grammar,
         keep_alive=model.keep_alive,
+        client=client,
     )
 
 

@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO, get_args
 
@@ -114,11 +114,20 @@ class Worker:
             self._send(answer)
 
     def _admit(self, order: Job) -> Failed | None:
+        """What is refused instead: this job, or the last one of the client that has most of them waiting."""
         ahead = len(self._waiting) + (self._running is not None)
+        refused = None
         if ahead > self._limit:
-            return Failed(order.id, "overloaded", f"{ahead} requests are before this one at the local models")
+            full = f"{ahead} requests are before this one at the local models"
+            counts = Counter(job.client for _, job in self._waiting)
+            most, count = counts.most_common(1)[0] if counts else (order.client, 0)
+            if count <= counts[order.client] + 1:
+                return Failed(order.id, "overloaded", full)
+            last = next(entry for entry in reversed(self._waiting) if entry[1].client == most)
+            self._waiting.remove(last)
+            refused = Failed(last[1].id, "overloaded", full)
         self._waiting.append((self._clock(), order))
-        return None
+        return refused
 
     def _cancel(self, id_: int) -> None:
         if self._running is not None and self._running.id == id_:

@@ -41,8 +41,9 @@ class Stage:
         self.engine = ScriptedEngine({"a": make, "b": make})
         self.worker = Worker(lambda: self.engine, self.said.append, queue=queue, clock=lambda: self.now)
 
-    def ask(self, number: int, path: str = "a", keep_alive: float = 300.0) -> None:
-        self.worker.take(Generate(number, Options(path), (Turn("user", "Hi"),), keep_alive=keep_alive))
+    def ask(self, number: int, path: str = "a", keep_alive: float = 300.0, client: str = "") -> None:
+        turns = (Turn("user", "Hi"),)
+        self.worker.take(Generate(number, Options(path), turns, keep_alive=keep_alive, client=client))
 
     def report(self) -> Report:
         self.worker.take(Inspect(99))
@@ -303,3 +304,16 @@ def test_what_is_no_frame_ends_the_process_with_the_reason(child: subprocess.Pop
     _, said = child.communicate(b"GET / HTTP/1.1\r\n\r\n", timeout=10)
     assert child.returncode == 1
     assert b"lost step" in said
+
+
+def test_the_client_that_fills_the_queue_makes_room_for_others() -> None:
+    stage = Stage(queue=4)
+    for number in range(1, 7):
+        stage.ask(number, client="loud")
+    assert stage.of(Failed) == [6]
+    for number, client in ((7, "quiet"), (8, "other"), (9, "quiet"), (10, "loud"), (11, "other")):
+        stage.ask(number, client=client)
+    assert stage.of(Failed) == [6, 5, 4, 3, 10, 11]
+    for _ in range(5):
+        stage.worker.step()
+    assert sorted(stage.of(Done)) == [1, 2, 7, 8, 9]

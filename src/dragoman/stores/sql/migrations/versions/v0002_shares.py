@@ -1,0 +1,75 @@
+"""What each owner takes of the database, kept by triggers: no write has to add up everything that is there.
+
+The triggers count what other versions write, too, and what a foreign key deletes. They are written for
+SQLite; another database needs its own.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+KINDS: Final = (
+    ("conversations", "{0}.tenant", "{0}.size", "size"),
+    ("responses", "{0}.tenant", "{0}.size", "size"),
+    ("seals", "hex({0}.owner)", "{0}.size", "size"),
+    # A session's own size is that of its turns without their rows.
+    ("sessions", "{0}.tenant", "({0}.size + 400 * ({0}.turns + 1))", "size, turns"),
+)
+"""Each table with the owner of a row, the bytes that the row takes, and the columns that these depend on."""
+
+STATEMENTS: Final = (
+    """
+    INSERT INTO shares (kind, owner, size, entries)
+    SELECT '{kind}', {own}, sum({size}), count(*) FROM {kind} GROUP BY {own}
+    """,
+    """
+    CREATE TRIGGER {kind}_come AFTER INSERT ON {kind} BEGIN
+        INSERT INTO shares (kind, owner, size, entries) VALUES ('{kind}', {new_owner}, {new}, 1)
+        ON CONFLICT (kind, owner) DO UPDATE SET size = size + excluded.size, entries = entries + 1;
+    END
+    """,
+    """
+    CREATE TRIGGER {kind}_change AFTER UPDATE OF {columns} ON {kind} BEGIN
+        UPDATE shares SET size = size + {new} - {old} WHERE kind = '{kind}' AND owner = {new_owner};
+    END
+    """,
+    """
+    CREATE TRIGGER {kind}_leave AFTER DELETE ON {kind} BEGIN
+        UPDATE shares SET size = size - {old}, entries = entries - 1
+        WHERE kind = '{kind}' AND owner = {old_owner};
+    END
+    """,
+)
+"""What is there is added up, then every change is."""
+
+
+def upgrade() -> None:
+    """Make the table, add up what is there, and make the triggers."""
+    op.create_table(
+        "shares",
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("entries", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "owner"),
+    )
+    op.create_index("sessions_by_owner", "sessions", ["tenant", "used"])
+    for kind, owner, size, columns in KINDS:
+        words = {
+            "kind": kind,
+            "columns": columns,
+            "own": owner.format(kind),
+            "size": size.format(kind),
+            "old": size.format("OLD"),
+            "new": size.format("NEW"),
+            "old_owner": owner.format("OLD"),
+            "new_owner": owner.format("NEW"),
+        }
+        for statement in STATEMENTS:
+            op.execute(statement.format(**words))
