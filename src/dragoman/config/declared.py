@@ -12,7 +12,7 @@ import msgspec
 
 from dragoman.config.about import about
 from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
-from dragoman.config.settings import Section
+from dragoman.config.section import Section
 from dragoman.secret import Secret
 
 ScalarType: TypeAlias = type[Duration] | type[Size] | type[PathPrefix] | type[FilePath]

@@ -19,7 +19,7 @@ from dragoman.config.about import about
 from dragoman.config.declared import SCALARS, ScalarType, Setting, expected, nullable, options, settings_of
 from dragoman.config.foreign import HINTS
 from dragoman.config.scalars import FilePath
-from dragoman.config.settings import Section
+from dragoman.config.section import Section
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
 from dragoman.errors import Problem
 from dragoman.secret import Secret

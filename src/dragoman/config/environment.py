@@ -12,7 +12,8 @@ from typing import Any, Final, get_origin
 
 from dragoman.config.declared import options, settings_of
 from dragoman.config.decode import suggest
-from dragoman.config.settings import Config, Section
+from dragoman.config.section import Section
+from dragoman.config.settings import Config
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, merge
 from dragoman.errors import Problem
 from dragoman.providers.address import host_url

@@ -17,7 +17,8 @@ import msgspec
 from dragoman.config.declared import SCALARS, Setting, nullable, options, settings_of
 from dragoman.config.presets import PRESETS
 from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
-from dragoman.config.settings import Config, Section
+from dragoman.config.section import Section
+from dragoman.config.settings import Config
 from dragoman.dialects.quirks import Quirks
 from dragoman.providers.catalog import CATALOG
 from dragoman.secret import Secret

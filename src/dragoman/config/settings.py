@@ -12,23 +12,13 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from dragoman.config.about import about
+from dragoman.config.answers import Answers
 from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
+from dragoman.config.section import Section
 from dragoman.providers.auth import Scheme
 from dragoman.providers.catalog import DialectName
 from dragoman.providers.resources import Resource
 from dragoman.secret import Secret
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A group of settings.
-
-    shorthand: the setting that a single value stands for (`gpt-4o: openai/gpt-5` is `{route: …}`).
-    rest: the setting that collects entries under names of the operator's choice.
-    """
-
-    shorthand: ClassVar[str | None] = None
-    rest: ClassVar[str | None] = None
-
 
 Strict: TypeAlias = bool | Literal["all"]
 Json: TypeAlias = dict[str, Any]
@@ -338,6 +328,7 @@ class Provider(Section, frozen=True):
         Json, about("JSON to merge into each request's body, objects deeply, whichever protocol it is in.")
     ] = {}
     timeouts: Annotated[Timeouts, about("How long to wait.")] = Timeouts()
+    answers: Annotated[Answers, about("What its answers may be at most.")] = Answers()
     pool: Annotated[Pool, about("Its connections.")] = Pool()
     proxy: Annotated[
         Secret | None,

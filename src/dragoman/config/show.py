@@ -9,7 +9,7 @@ import msgspec
 
 from dragoman.config.declared import settings_of
 from dragoman.config.load import Loaded
-from dragoman.config.settings import Section
+from dragoman.config.section import Section
 from dragoman.config.tree import join
 from dragoman.secret import Secret
 

@@ -23,6 +23,9 @@ _QUIET_SECONDS = 10.0
 BOUNDS: Final = frozenset(
     {
         "answer_too_large",
+        "answer_too_many_blocks",
+        "answer_too_many_values",
+        "answer_without_content",
         "insufficient_storage",
         "request_timeout",
         "request_too_large",

@@ -40,6 +40,7 @@ from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.route import deep_merge
 from dragoman.transport import Answer, Transport
 from dragoman.upstreams import hops
+from dragoman.upstreams.answers import DEFAULT_LIMITS, LIMITED, AnswerLimits, Opened, read_refusal
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode, reworded
@@ -70,12 +71,12 @@ class Splitter(Protocol):
         ...
 
 
-SPLITTERS: Mapping[str, Callable[[], Splitter]] = {
+SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
     "sse": SSESplitter,
     "json_array": JSONArraySplitter,
     "ndjson": NDJSONSplitter,
 }
-"""What cuts a stream into frames, by a dialect's framing."""
+"""What cuts a stream into frames of at most so many bytes, by a dialect's framing."""
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -135,7 +136,7 @@ class WireUpstream:
     chat_url, stream_url: where chat is asked for. base_url: what the paths of other operations follow, None =
     it cannot be told; bases: those that follow another. models: patterns of the only names that can be
     asked for here, None = all. further: the same provider in its other dialects, the best first. yields:
-    headers of the accounts that give way to a request's own.
+    headers of the accounts that give way to a request's own. limits: what its answers may be at most.
     """
 
     def __init__(
@@ -153,9 +154,11 @@ class WireUpstream:
         models: Sequence[str] | None = None,
         further: Sequence[WireUpstream] = (),
         yields: Collection[str] = (),
+        limits: AnswerLimits = DEFAULT_LIMITS,
     ) -> None:
         self.name = name
         self.dialect = dialect
+        self.limits = limits
         self.quirks = quirks
         self.accounts = tuple(accounts)
         self._transport = transport
@@ -306,7 +309,7 @@ class WireUpstream:
 
     async def refused(self, answer: Answer) -> RequestFailed:
         """The fault of an error answer."""
-        fault = self.dialect.decode_error(answer.status, answer.headers, await answer.read())
+        fault = self.dialect.decode_error(answer.status, answer.headers, await read_refusal(answer))
         return RequestFailed(fault)
 
     def discreet(self, fault: ir.Fault, call: Call) -> ir.Fault:
@@ -331,9 +334,10 @@ class WireUpstream:
             return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
-        """A whole answer; what is no answer of the dialect is the upstream's fault."""
+        """A whole answer; what is no answer of the dialect, or too much of one, is the upstream's fault."""
         try:
-            return self.dialect.decode_response(decode_object(body), self.quirks)
+            self.limits.hold_chat(body)
+            return self.limits.hold_blocks(self.dialect.decode_response(decode_object(body), self.quirks))
         except WireError as error:
             raise unreadable(self.name, error) from error
 
@@ -355,20 +359,27 @@ class WireUpstream:
             answer.close()
 
     async def _events(self, answer: Answer, framing: Framing) -> AsyncGenerator[Sequence[ir.Event], None]:
+        limits = self.limits
         decoder = self.dialect.stream_decoder(self.quirks)
-        splitter = SPLITTERS[framing]()
+        splitter = SPLITTERS[framing](limits.event)
+        opened, unsuspicious = Opened(limits), limits.unsuspicious
         batch: list[ir.Event] = []
         try:
             while chunk := await answer.chunk():
+                opened.read(chunk)
                 batch = []
                 for frame in splitter.feed(chunk):
-                    batch.extend(decoder.feed(frame))
-                if batch:
-                    yield batch
+                    if len(frame) > unsuspicious:
+                        limits.hold_chat(frame)
+                    batch.extend(events := decoder.feed(frame))
+                    opened.see(events)
+                yield batch  # an empty one tells that what came says nothing
             batch = []
             for frame in splitter.close():
+                limits.hold_chat(frame)
                 batch.extend(decoder.feed(frame))
-            batch.extend(decoder.close())
+            batch.extend(events := decoder.close())
+            opened.see(events)
             yield batch
         except WireError as error:
             # What came before the error in the same read is part of the answer.
@@ -388,12 +399,12 @@ async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], 
 
 
 def unreadable(name: str, error: WireError) -> RequestFailed:
-    """The upstream sent what its dialect does not allow."""
+    """The upstream sent what its dialect does not allow, or more than it may."""
     return RequestFailed(
         ir.Fault(
             "upstream",
             f"{name} sent an answer that cannot be read: {error}",
-            code="unreadable",
+            code=error.code if error.code in LIMITED else "unreadable",
             blame="upstream",
         )
     )

@@ -1,0 +1,201 @@
+"""What a provider's answer may be at most, and what holds it to that before it is decoded.
+
+A provider is a stranger, too: an answer of five million empty arrays takes seconds to decode, while nothing
+else runs. So values are counted in the bytes, which costs a hundredth of decoding them, and what is kept of
+a stream (before its first content, while it is translated) has an end. Whatever goes beyond makes the
+attempt fail, so that the next candidate is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Operation
+from dragoman.errors import WireError
+from dragoman.transport import Answer
+from dragoman.wire.json import TOO_LARGE, refuse_many_values
+from dragoman.wire.sse import ANSWER_TOO_LARGE
+
+TOO_MANY_VALUES: Final = "answer_too_many_values"
+TOO_MANY_BLOCKS: Final = "answer_too_many_blocks"
+NO_CONTENT: Final = "answer_without_content"
+LIMITED: Final = frozenset({TOO_MANY_VALUES, TOO_MANY_BLOCKS, ANSWER_TOO_LARGE})
+"""Codes by which a `WireError` tells that an answer is too much, not that it is wrong."""
+
+MAX_REFUSAL: Final = 1 << 20
+"""Bytes of an error answer that are read. Some repeat the request; their message comes first or is short."""
+_REFUSAL_VALUES: Final = 20_000
+"""Values of an error answer that is read as JSON; of one with more the beginning is shown as text."""
+_PLAIN: Final = 5
+"""The part of the values (one in five) that may stand outside of log probabilities, as those cost most: each
+may become a block of the answer.
+"""
+_LOGPROBS: Final = frozenset({"logprobs", "logprobsResult", "top_logprobs"})
+
+_decode = msgspec.json.Decoder().decode
+
+
+class AnswerLimits(msgspec.Struct, frozen=True):
+    """The settings `providers.NAME.answers`, see there.
+
+    values, numbers, blocks: how many. event, opening, stream: bytes. silence: seconds, None = no limit.
+    """
+
+    values: int = 500_000
+    numbers: int = 8_000_000
+    event: int = 64 * 1024 * 1024
+    opening: int = 16_000_000
+    stream: int = 256 * 1024 * 1024
+    blocks: int = 10_000
+    silence: float | None = None
+
+    @property
+    def unsuspicious(self) -> int:
+        """Bytes of an answer of chat, or of one event of it, that cannot hold too many values."""
+        return self.values // _PLAIN
+
+    def hold_chat(self, body: bytes) -> None:
+        """Raise WireError for an answer of chat, or one event of it, whose values are too many."""
+        plain = self.unsuspicious
+        if len(body) <= plain:
+            return
+        try:
+            refuse_many_values(body, plain)
+        except WireError:
+            self._hold_values(body, self.values, "values")
+            if _many_outside(body, plain):
+                raise WireError(
+                    f"more than {plain} values outside of log probabilities (answers.max_values)",
+                    code=TOO_MANY_VALUES,
+                ) from None
+
+    def hold(self, body: bytes, operation: Operation) -> None:
+        """The same for an answer to any operation, or one event of it. Sound is no JSON."""
+        if operation == "chat":
+            self.hold_chat(body)
+        elif operation == "embed":
+            self._hold_values(body, self.numbers, "numbers")
+            if body.count(b"[") + body.count(b"{") > self.values:
+                raise _many(self.values, "values")
+        elif operation != "speech" or body.lstrip()[:1] in _JSON:
+            self._hold_values(body, self.values, "values")
+
+    @staticmethod
+    def _hold_values(body: bytes, most: int, name: str) -> None:
+        try:
+            refuse_many_values(body, most)
+        except WireError as error:
+            if error.code != TOO_LARGE:
+                raise
+            raise _many(most, name) from None
+
+    def hold_blocks(self, response: ir.Response) -> ir.Response:
+        """The same answer. Raises WireError for one of too many blocks and candidates."""
+        blocks = len(response.candidates) + sum(len(one.blocks) for one in response.candidates)
+        if blocks > self.blocks:
+            raise _many_blocks(self.blocks)
+        return response
+
+
+_JSON: Final = (b"{", b"[")
+
+
+def _many(most: int, name: str) -> WireError:
+    return WireError(f"more than {most} values (answers.max_{name})", code=TOO_MANY_VALUES)
+
+
+def _many_blocks(most: int) -> WireError:
+    return WireError(f"more than {most} blocks (answers.max_blocks)", code=TOO_MANY_BLOCKS)
+
+
+def _many_outside(body: bytes, most: int) -> bool:
+    """Whether more than so many values stand outside of log probabilities. What is no JSON has none."""
+    try:
+        waiting: list[Any] = [_decode(body)]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False  # its decoder says so, in its own words
+    seen = 0
+    while waiting:
+        value = waiting.pop()
+        seen += len(value)
+        if seen > most:
+            return True
+        if type(value) is dict:
+            waiting += [one for key, one in value.items() if key not in _LOGPROBS and type(one) in _NESTED]
+        elif type(value) is list:
+            waiting += [one for one in value if type(one) in _NESTED]
+    return False
+
+
+_NESTED: Final = (dict, list)
+
+
+class Opened:
+    """Counts the blocks that a stream opens, and its bytes, while it is translated."""
+
+    __slots__ = ("_blocks", "_bytes", "_limits")
+
+    def __init__(self, limits: AnswerLimits) -> None:
+        self._limits = limits
+        self._blocks = 0
+        self._bytes = 0
+
+    def read(self, chunk: bytes) -> None:
+        """Take note of what was read. Raises WireError for a stream that is too large."""
+        self._bytes += len(chunk)
+        if self._bytes > self._limits.stream:
+            raise WireError(
+                f"a stream of more than {self._limits.stream} bytes (answers.max_stream)",
+                code=ANSWER_TOO_LARGE,
+            )
+
+    def see(self, events: Sequence[ir.Event]) -> None:
+        """Take note of the events of one frame. Raises WireError for one block too many."""
+        for event in events:
+            if type(event) is ir.Open:
+                self._blocks += 1
+                if self._blocks > self._limits.blocks:
+                    raise _many_blocks(self._limits.blocks)
+
+
+def without_content(name: str, most: int) -> ir.Fault:
+    """The fault of a stream that has no content, although so many bytes came."""
+    return ir.Fault(
+        "upstream",
+        f"{name} sent more than {most} bytes before any content (answers.max_opening).",
+        code=NO_CONTENT,
+        blame="upstream",
+    )
+
+
+def silent(name: str, seconds: float) -> ir.Fault:
+    """The fault of a provider that kept its line busy and said nothing."""
+    return ir.Fault(
+        "timeout",
+        f"{name} sent nothing but pings and the like for {seconds:g} s (answers.max_silence).",
+        code=NO_CONTENT,
+        blame="upstream",
+    )
+
+
+DEFAULT_LIMITS: Final = AnswerLimits()
+"""What holds for upstreams that the configuration says nothing of."""
+
+
+async def read_refusal(answer: Answer) -> bytes:
+    """The beginning of an error answer, with no more values than can be read at once."""
+    parts: list[bytes] = []
+    size = 0
+    while size < MAX_REFUSAL and (data := await answer.chunk()):
+        parts.append(data)
+        size += len(data)
+    body = b"".join(parts)[:MAX_REFUSAL]
+    try:
+        refuse_many_values(body, _REFUSAL_VALUES)
+    except WireError:
+        return body[:_REFUSAL_VALUES]  # which is no JSON any more, so its beginning is shown
+    return body
