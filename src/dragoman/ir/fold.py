@@ -94,7 +94,10 @@ class _Growing:
         if self.summary and isinstance(block, Thinking):
             parts = list(block.summary)
             for part, texts in sorted(self.summary.items()):
-                parts.extend("" for _ in range(part + 1 - len(parts)))
+                # A part that was left out is no empty one, and no number makes a long list.
+                if part >= len(parts):
+                    part = len(parts)
+                    parts.append("")
                 parts[part] += "".join(texts)
             changes["summary"] = tuple(parts)
         if self.citations and isinstance(block, Text):

@@ -26,7 +26,7 @@ NO_CONTENT: Final = "answer_without_content"
 LIMITED: Final = frozenset({TOO_MANY_VALUES, TOO_MANY_BLOCKS, ANSWER_TOO_LARGE})
 """Codes by which a `WireError` tells that an answer is too much, not that it is wrong."""
 
-MAX_REFUSAL: Final = 1 << 20
+MAX_REFUSAL: Final = 256 * 1024
 """Bytes of an error answer that are read. Some repeat the request; their message comes first or is short."""
 _REFUSAL_VALUES: Final = 20_000
 """Values of an error answer that is read as JSON; of one with more the beginning is shown as text."""
