@@ -23,6 +23,7 @@ from dragoman.steps import Step, whole
 from dragoman.upstreams.answers import AnswerLimits, silent, without_content
 from dragoman.upstreams.upstream import Call
 from dragoman.wire.header import header_value
+from dragoman.wire.inert import inert_headers
 from dragoman.wire.json import encode
 from dragoman.work import Headers, Work
 
@@ -143,8 +144,10 @@ class Delivery:
         """A whole answer to an operation beside chat, which need not be JSON."""
         self._commit()
         self._exchange.waited += call.watch.take()
-        kind = (b"content-type", header_value(payload.kind or "application/json"))
-        await self._work.client.answer(200, [kind, *self._work.headers(), *passed], payload.data)
+        stated = payload.kind or "application/json"
+        kind = (b"content-type", header_value(stated))
+        guard = () if stated.startswith("application/json") else inert_headers(stated)
+        await self._work.client.answer(200, [kind, *self._work.headers(), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, call: Call, record: AttemptRecord) -> None:
         """A whole answer in IR terms, in the client's."""

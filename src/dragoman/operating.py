@@ -36,7 +36,7 @@ from dragoman.translating import fetch_media
 from dragoman.transport import Answer
 from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.upstream import Call, Upstream, performer
-from dragoman.upstreams.wire import WireUpstream, streams, unreadable
+from dragoman.upstreams.wire import WireUpstream, is_success, streams, unreadable
 from dragoman.wire.json import encode
 from dragoman.wire.sse import ErrorFrame, SSECutter, SSESplitter
 from dragoman.work import Headers, Work
@@ -286,7 +286,7 @@ class Operating:
         """An answer that is none of failure. The caller closes it."""
         answer = await upstream.ask(outgoing, self._call, headers, self._work.operation)
         self._record.status = answer.status
-        if answer.status < 400:
+        if is_success(answer):
             return answer
         try:
             failed = await upstream.refused(answer)

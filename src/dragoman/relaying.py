@@ -17,7 +17,7 @@ from dragoman.translating import client_steps
 from dragoman.transport import Answer
 from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.upstream import Call
-from dragoman.upstreams.wire import SPLITTERS, WireUpstream, streams, unreadable
+from dragoman.upstreams.wire import SPLITTERS, WireUpstream, is_success, streams, unreadable
 from dragoman.work import Work
 
 
@@ -55,7 +55,7 @@ class Relaying:
         answer = await upstream.send(body, call, work.wire.headers, stream=streamed)
         try:
             record.status = answer.status
-            if answer.status >= 400:
+            if not is_success(answer):
                 raise await upstream.refused(answer)
             reply = work.reply(call.report, relayed=True)
             if streamed and not answer.headers.get("content-type", "").startswith("application/json"):

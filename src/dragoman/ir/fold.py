@@ -95,10 +95,10 @@ class _Growing:
             parts = list(block.summary)
             for part, texts in sorted(self.summary.items()):
                 # A part that was left out is no empty one, and no number makes a long list.
-                if part >= len(parts):
-                    part = len(parts)
-                    parts.append("")
-                parts[part] += "".join(texts)
+                if part < len(parts):
+                    parts[part] += "".join(texts)
+                else:
+                    parts.append("".join(texts))
             changes["summary"] = tuple(parts)
         if self.citations and isinstance(block, Text):
             changes["citations"] = (*block.citations, *self.citations)

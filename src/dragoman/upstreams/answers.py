@@ -15,7 +15,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Operation
-from dragoman.errors import WireError
+from dragoman.errors import RequestFailed, WireError
 from dragoman.transport import Answer
 from dragoman.wire.json import TOO_LARGE, refuse_many_values
 from dragoman.wire.sse import ANSWER_TOO_LARGE
@@ -184,6 +184,30 @@ def silent(name: str, seconds: float) -> ir.Fault:
 
 DEFAULT_LIMITS: Final = AnswerLimits()
 """What holds for upstreams that the configuration says nothing of."""
+
+
+def unexpected(name: str, status: int) -> RequestFailed:
+    """The failure of an answer that is neither one nor a refusal: 101, 304 and other statuses that nobody
+    asked for, and numbers that are no status.
+    """
+    return RequestFailed(
+        ir.Fault(
+            "upstream", f"{name} answered with status {status}.", code="unexpected_status", blame="upstream"
+        )
+    )
+
+
+async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
+    """A whole body of at most so many bytes. Raises RequestFailed."""
+    parts: list[bytes] = []
+    size = 0
+    while data := await answer.chunk():
+        parts.append(data)
+        size += len(data)
+        if size > most:
+            text = f"{name} sent more than {most} bytes."
+            raise RequestFailed(ir.Fault("upstream", text, code=ANSWER_TOO_LARGE, blame="upstream"))
+    return b"".join(parts)
 
 
 async def read_refusal(answer: Answer) -> bytes:

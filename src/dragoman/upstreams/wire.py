@@ -40,7 +40,7 @@ from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.route import deep_merge
 from dragoman.transport import Answer, Transport
 from dragoman.upstreams import hops
-from dragoman.upstreams.answers import DEFAULT_LIMITS, LIMITED, AnswerLimits, Opened, read_refusal
+from dragoman.upstreams.answers import DEFAULT_LIMITS, LIMITED, AnswerLimits, Opened, read_refusal, unexpected
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode, reworded
@@ -300,7 +300,7 @@ class WireUpstream:
     async def _post(self, request: ir.Request, call: Call) -> Answer:
         wire = call.encoded or self.encode(request, call)
         answer = await self.send(encode(wire.body), call, wire.headers, stream=request.stream)
-        if answer.status >= 400:
+        if not is_success(answer):
             try:
                 raise await self.refused(answer)
             finally:
@@ -308,7 +308,9 @@ class WireUpstream:
         return answer
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """The fault of an error answer."""
+        """The fault of an answer that is none: an error, or of a status that was not asked for."""
+        if not _REFUSES <= answer.status <= _LAST_STATUS:
+            return unexpected(self.name, answer.status)
         fault = self.dialect.decode_error(answer.status, answer.headers, await read_refusal(answer))
         return RequestFailed(fault)
 
@@ -387,6 +389,12 @@ class WireUpstream:
 
 
 _STREAMS = ("text/event-stream", "application/x-ndjson")
+_REFUSES, _LAST_STATUS = 400, 599
+
+
+def is_success(answer: Answer) -> bool:
+    """Whether an answer is one, by its status."""
+    return 200 <= answer.status < 300
 
 
 def streams(answer: Answer) -> bool:

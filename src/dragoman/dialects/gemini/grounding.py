@@ -194,7 +194,9 @@ def _segment(part: int, start: int, end: int, words: str) -> dict[str, Any]:
 
 def _size(text: str, characters: int) -> int:
     """Bytes of the first so many characters."""
-    return min(characters, len(text)) if text.isascii() and characters >= 0 else len(text[:characters].encode())
+    return (
+        min(characters, len(text)) if text.isascii() and characters >= 0 else len(text[:characters].encode())
+    )
 
 
 def _chunk(kind: str, url: str | None, title: str | None, quote: str | None) -> dict[str, Any]:

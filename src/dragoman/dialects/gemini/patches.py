@@ -87,7 +87,9 @@ def _steps(path: str) -> list[str | int]:
         steps.append(int(index[:9]) if index is not None else name if name is not None else quoted[1:-1])
         position = found.end()
     if not path.startswith("$") or position != len(path) or not steps:
-        raise WireError(f"a JSON path that cannot be read: {path[:200]}", "functionCall.partialArgs[].jsonPath")
+        raise WireError(
+            f"a JSON path that cannot be read: {path[:200]}", "functionCall.partialArgs[].jsonPath"
+        )
     return steps
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.bounds import MOST_CALLS, refuse_more
 from dragoman.dialects.openai_chat.answer import (
     decode_annotations,
     decode_call,
@@ -23,7 +24,6 @@ from dragoman.dialects.openai_chat.answer import (
     decode_image,
     spoken_text,
 )
-from dragoman.dialects.bounds import MOST_CALLS, refuse_more
 from dragoman.dialects.openai_chat.chunks import Candidate, ChunkDecoder, Delta
 from dragoman.dialects.openai_chat.errors import failure, fault_of
 from dragoman.dialects.openai_chat.response import decode_logprobs, decode_stop, sources_of

@@ -48,7 +48,7 @@ def fault_of(frame: dict[str, Any]) -> Fault:
     """The fault of an error inside an answer or a stream; a number in `code` is its status."""
     said = read_body(frame)
     stated = (said.code, said.rest.get("status_code"), said.rest.get("status"), said.outer.get("status_code"))
-    numbers = (int(value) for value in stated if _STATUS.fullmatch(str(value)[:4]))
+    numbers = (int(text) for value in stated if _STATUS.fullmatch(text := str(value)[:4]))
     status = next((number for number in numbers if 400 <= number <= 599), None)
     return _fault(said, status, None)
 
