@@ -10,7 +10,7 @@ from dragoman.config.section import Section
 
 
 class Answers(Section, frozen=True):
-    """What a provider's answer may be at most. Beyond it the attempt fails, and the next candidate is asked."""
+    """What a provider's answer may be at most. Beyond it the attempt fails: the next candidate is asked."""
 
     max_values: Annotated[
         int,

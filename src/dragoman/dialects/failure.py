@@ -148,7 +148,7 @@ _ENDS = {name: re.compile(f"</{name}>", re.IGNORECASE) for name in ("script", "s
 
 
 def _untagged(text: str) -> str:
-    """HTML without its tags, its scripts and its styles. Nothing is looked at twice, whatever is left open."""
+    """HTML without its tags, scripts and styles. Nothing is looked at twice, whatever is left open."""
     pieces: list[str] = []
     at = 0
     unended: set[str] = set()
