@@ -34,7 +34,7 @@ from dragoman.fetch import Fetcher
 from dragoman.routing.apis import lesson_of
 from dragoman.translating import fetch_media
 from dragoman.transport import Answer
-from dragoman.upstreams.answers import AnswerLimits
+from dragoman.upstreams.answers import AnswerLimits, Reading
 from dragoman.upstreams.upstream import Call, Upstream, performer
 from dragoman.upstreams.wire import WireUpstream, is_success, streams, unreadable
 from dragoman.wire.json import encode
@@ -164,7 +164,8 @@ class Operating:
         """
         cutter, splitter = SSECutter(limits.event), SSESplitter(limits.event)
         spoke = False
-        while chunk := await answer.chunk():
+        reading = Reading(answer)
+        while chunk := await reading.chunk():
             good: list[bytes] = []
             failed: RequestFailed | WireError | None = None
             try:

@@ -15,7 +15,7 @@ from dragoman.exchange import AttemptRecord
 from dragoman.steps import whole
 from dragoman.translating import client_steps
 from dragoman.transport import Answer
-from dragoman.upstreams.answers import AnswerLimits
+from dragoman.upstreams.answers import AnswerLimits, Reading
 from dragoman.upstreams.upstream import Call
 from dragoman.upstreams.wire import SPLITTERS, WireUpstream, is_success, streams, unreadable
 from dragoman.work import Work
@@ -92,10 +92,11 @@ class Relaying:
         limits = upstream.limits
         splitter = SPLITTERS[upstream.dialect.framing](limits.event)
         passed = work.face.passes(answer.headers)
+        reading = Reading(answer)
         opening = Opening(delivery, self._call, self._record, passed, limits=limits, name=upstream.name)
         try:
             while True:
-                chunk = await answer.chunk()
+                chunk = await reading.chunk()
                 data, broken = _passed(relay, splitter.feed(chunk) if chunk else splitter.close(), limits)
                 if not chunk and broken is None:
                     data, broken = _closed(relay, data)

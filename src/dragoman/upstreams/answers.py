@@ -8,6 +8,7 @@ attempt fail, so that the next candidate is asked.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ MAX_REFUSAL: Final = 256 * 1024
 """Bytes of an error answer that are read. Some repeat the request; their message comes first or is short."""
 _REFUSAL_VALUES: Final = 20_000
 """Values of an error answer that is read as JSON; of one with more the beginning is shown as text."""
+_PART: Final = 16 * 1024
+"""Bytes of a stream that are worked on before others have their turn. A token's event has 200."""
 _PLAIN: Final = 5
 """The part of the values (one in five) that may stand outside of log probabilities, as those cost most: each
 may become a block of the answer.
@@ -63,10 +66,10 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         plain = self.unsuspicious
         if len(body) <= plain:
             return
+        self._hold_values(body, self.values, "values")
         try:
             refuse_many_values(body, plain)
         except WireError:
-            self._hold_values(body, self.values, "values")
             if _many_outside(body, plain):
                 raise WireError(
                     f"more than {plain} values outside of log probabilities (answers.max_values)",
@@ -86,7 +89,10 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @staticmethod
     def _hold_values(body: bytes, most: int, name: str) -> None:
+        dense = 4 * most
         try:
+            if len(body) > dense:
+                refuse_many_values(body[:dense], most)  # nothing of a hostile answer is looked at twice
             refuse_many_values(body, most)
         except WireError as error:
             if error.code != TOO_LARGE:
@@ -149,7 +155,7 @@ class Opened:
         self._bytes += len(chunk)
         if self._bytes > self._limits.stream:
             raise WireError(
-                f"a stream of more than {self._limits.stream} bytes (answers.max_stream)",
+                f"a stream of more than {self._limits.stream:d} bytes (answers.max_stream)",
                 code=ANSWER_TOO_LARGE,
             )
 
@@ -166,7 +172,7 @@ def without_content(name: str, most: int) -> ir.Fault:
     """The fault of a stream that has no content, although so many bytes came."""
     return ir.Fault(
         "upstream",
-        f"{name} sent more than {most} bytes before any content (answers.max_opening).",
+        f"{name} sent more than {most:d} bytes before any content (answers.max_opening).",
         code=NO_CONTENT,
         blame="upstream",
     )
@@ -195,6 +201,36 @@ def unexpected(name: str, status: int) -> RequestFailed:
             "upstream", f"{name} answered with status {status}.", code="unexpected_status", blame="upstream"
         )
     )
+
+
+class Reading:
+    """Reads a stream in parts that take little time, whatever is in them.
+
+    A read may bring a quarter of a megabyte. As lines of two bytes that is a tenth of a second, and a client
+    who asks something else needs several turns of the loop; so each part ends one.
+    """
+
+    __slots__ = ("_answer", "_at", "_data")
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._data = b""
+        self._at = 0
+
+    async def chunk(self) -> bytes:
+        """What comes next, b"" at the end."""
+        if self._data:
+            await asyncio.sleep(0)
+            self._at += _PART
+            part = self._data[self._at : self._at + _PART]
+            if part:
+                return part
+            self._data = b""
+        data = await self._answer.chunk()
+        if len(data) <= _PART:
+            return data
+        self._data, self._at = data, 0
+        return data[:_PART]
 
 
 async def read_bounded(answer: Answer, most: int, name: str) -> bytes:

@@ -40,7 +40,15 @@ from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.route import deep_merge
 from dragoman.transport import Answer, Transport
 from dragoman.upstreams import hops
-from dragoman.upstreams.answers import DEFAULT_LIMITS, LIMITED, AnswerLimits, Opened, read_refusal, unexpected
+from dragoman.upstreams.answers import (
+    DEFAULT_LIMITS,
+    LIMITED,
+    AnswerLimits,
+    Opened,
+    Reading,
+    read_refusal,
+    unexpected,
+)
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode, reworded
@@ -365,9 +373,10 @@ class WireUpstream:
         decoder = self.dialect.stream_decoder(self.quirks)
         splitter = SPLITTERS[framing](limits.event)
         opened, unsuspicious = Opened(limits), limits.unsuspicious
+        reading = Reading(answer)
         batch: list[ir.Event] = []
         try:
-            while chunk := await answer.chunk():
+            while chunk := await reading.chunk():
                 opened.read(chunk)
                 batch = []
                 for frame in splitter.feed(chunk):
