@@ -71,7 +71,7 @@ class Relaying:
             call.watch.stop()
             record.first = self._now()
             try:
-                upstream.limits.hold_chat(raw)
+                upstream.limits.hold_relayed(raw)
                 data, usage = face.relay.response(raw, reply)
             except WireError as error:
                 raise unreadable(upstream.name, error) from error
@@ -143,7 +143,7 @@ def _passed(
     try:
         for frame in frames:
             if len(frame) > unsuspicious:
-                limits.hold_chat(frame)
+                limits.hold_relayed(frame)
             pieces.append(relay.feed(frame))
     except (RequestFailed, WireError) as failed:
         return b"".join(pieces), failed

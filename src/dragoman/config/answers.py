@@ -15,13 +15,14 @@ class Answers(Section, frozen=True):
     max_values: Annotated[
         int,
         about(
-            "How many values the JSON of a whole answer, or of one event of a stream, may hold; a fifth of "
-            "them outside of log probabilities. While they are read nothing else runs, for about a third of "
-            "a second at this many. Twenty alternatives to a token are 170 values.",
+            "How many values the JSON of a whole answer, or of one event of a stream, may hold; half of them "
+            "outside of log probabilities, and twice as many where it is relayed. While they are read "
+            "nothing else runs, for about a third of a second at this many. A token with twenty "
+            "alternatives has 170 values.",
             unit="values",
             ge=1000,
         ),
-    ] = 500_000
+    ] = 200_000
     max_numbers: Annotated[
         int,
         about(
@@ -46,8 +47,8 @@ class Answers(Section, frozen=True):
     max_blocks: Annotated[
         int,
         about(
-            "How many blocks (texts, thoughts, calls, pictures) and candidates an answer may have, where it "
-            "is translated.",
+            "How many blocks (texts, thoughts, calls, pictures), citations and candidates an answer may "
+            "have, where it is translated.",
             unit="blocks",
             ge=100,
         ),

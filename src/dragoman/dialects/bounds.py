@@ -16,6 +16,8 @@ MOST_CALLS: Final = 1000
 """Calls of one candidate that are kept apart. OpenAI takes 128 tools."""
 MOST_LEFTOVERS: Final = 1000
 """Members that no field carries, of one answer or one candidate. Each new one is compared with, or copied."""
+MOST_CITATIONS: Final = 10_000
+"""Citations of one candidate that are kept until its end."""
 MOST_OPEN: Final = 1000
 """Blocks that grow at the same time."""
 

@@ -40,7 +40,7 @@ class Usage(Value, frozen=True):
     @property
     def plausible(self) -> bool:
         """Whether these may be counts: none of them is negative, no number at all, or beyond what is sold."""
-        counts = (
+        counts: tuple[Any, ...] = (  # whatever a provider wrote there
             *(self.input, self.cache_read, self.cache_write, self.cache_write_5m, self.cache_write_1h),
             *(self.tool_input, self.output, self.reasoning),
         )

@@ -18,7 +18,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Operation
 from dragoman.errors import RequestFailed, WireError
 from dragoman.transport import Answer
-from dragoman.wire.json import TOO_LARGE, refuse_many_values
+from dragoman.wire.json import count_values
 from dragoman.wire.sse import ANSWER_TOO_LARGE
 
 TOO_MANY_VALUES: Final = "answer_too_many_values"
@@ -33,10 +33,12 @@ _REFUSAL_VALUES: Final = 20_000
 """Values of an error answer that is read as JSON; of one with more the beginning is shown as text."""
 _PART: Final = 16 * 1024
 """Bytes of a stream that are worked on before others have their turn. A token's event has 200."""
-_PLAIN: Final = 5
-"""The part of the values (one in five) that may stand outside of log probabilities, as those cost most: each
+_PLAIN: Final = 2
+"""The part of the values (one in two) that may stand outside of log probabilities, as those cost most: each
 may become a block of the answer.
 """
+_RELAYED: Final = 2
+"""How many times as much an answer may hold that is relayed, as only its head is decoded."""
 _LOGPROBS: Final = frozenset({"logprobs", "logprobsResult", "top_logprobs"})
 
 _decode = msgspec.json.Decoder().decode
@@ -48,7 +50,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
     values, numbers, blocks: how many. event, opening, stream: bytes. silence: seconds, None = no limit.
     """
 
-    values: int = 500_000
+    values: int = 200_000
     numbers: int = 8_000_000
     event: int = 64 * 1024 * 1024
     opening: int = 16_000_000
@@ -61,47 +63,69 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         """Bytes of an answer of chat, or of one event of it, that cannot hold too many values."""
         return self.values // _PLAIN
 
-    def hold_chat(self, body: bytes) -> None:
-        """Raise WireError for an answer of chat, or one event of it, whose values are too many."""
-        plain = self.unsuspicious
-        if len(body) <= plain:
-            return
-        self._hold_values(body, self.values, "values")
-        try:
-            refuse_many_values(body, plain)
-        except WireError:
-            if _many_outside(body, plain):
-                raise WireError(
-                    f"more than {plain} values outside of log probabilities (answers.max_values)",
-                    code=TOO_MANY_VALUES,
-                ) from None
+    def hold_chat(self, body: bytes) -> bool:
+        """Whether so much of an answer of chat, or of one event of it, may be blocks that it is to be held by
+        `hold_plain` before it is translated. Raises WireError for too many values.
+        """
+        return len(body) > self.unsuspicious and self._hold_values(body, self.values, "values") > (
+            self.unsuspicious
+        )
+
+    def hold_relayed(self, body: bytes) -> None:
+        """Raise WireError for an answer of chat, or one event of it, that is too much even to be relayed."""
+        if len(body) > _RELAYED * self.values:
+            self._hold_values(body, _RELAYED * self.values, "values")
+
+    def hold_plain(self, value: Any) -> None:
+        """Raise WireError for a decoded answer, or event, too much of which may be blocks."""
+        if _many_outside(value, self.unsuspicious):
+            raise WireError(
+                f"more than {self.unsuspicious} values outside of log probabilities (answers.max_values)",
+                code=TOO_MANY_VALUES,
+            )
+
+    def hold_event(self, frame: bytes) -> None:
+        """Both for one event of a stream that is translated."""
+        if self.hold_chat(frame):
+            try:
+                value = _decode(frame)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                return  # its decoder says so, in its own words
+            self.hold_plain(value)
 
     def hold(self, body: bytes, operation: Operation) -> None:
-        """The same for an answer to any operation, or one event of it. Sound is no JSON."""
-        if operation == "chat":
-            self.hold_chat(body)
-        elif operation == "embed":
+        """Raise WireError for an answer to another operation, or one event of it, of too many values.
+
+        Sound is no JSON.
+        """
+        if operation == "embed":
             self._hold_values(body, self.numbers, "numbers")
             if body.count(b"[") + body.count(b"{") > self.values:
-                raise _many(self.values, "values")
+                raise WireError(f"more than {self.values} values (answers.max_values)", code=TOO_MANY_VALUES)
         elif operation != "speech" or body.lstrip()[:1] in _JSON:
             self._hold_values(body, self.values, "values")
 
     @staticmethod
-    def _hold_values(body: bytes, most: int, name: str) -> None:
-        dense = 4 * most
-        try:
-            if len(body) > dense:
-                refuse_many_values(body[:dense], most)  # nothing of a hostile answer is looked at twice
-            refuse_many_values(body, most)
-        except WireError as error:
-            if error.code != TOO_LARGE:
-                raise
-            raise _many(most, name) from None
+    def _hold_values(body: bytes, most: int, name: str) -> int:
+        """How many values there are, at most. Raises WireError for too many."""
+        beginning = 4 * most
+        count = 0
+        if len(body) > beginning:  # nothing more of a hostile answer is looked at
+            count = count_values(body[:beginning], most)
+        if count <= most:
+            count = count_values(body, most)
+        if count > most:
+            raise WireError(
+                f"more than {most} values (see the setting answers.max_{name})", code=TOO_MANY_VALUES
+            )
+        return count
 
     def hold_blocks(self, response: ir.Response) -> ir.Response:
         """The same answer. Raises WireError for one of too many blocks and candidates."""
-        blocks = len(response.candidates) + sum(len(one.blocks) for one in response.candidates)
+        blocks = len(response.candidates)
+        for candidate in response.candidates:
+            blocks += len(candidate.blocks)
+            blocks += sum(len(one.citations) for one in candidate.blocks if isinstance(one, ir.Text))
         if blocks > self.blocks:
             raise _many_blocks(self.blocks)
         return response
@@ -110,20 +134,13 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 _JSON: Final = (b"{", b"[")
 
 
-def _many(most: int, name: str) -> WireError:
-    return WireError(f"more than {most} values (answers.max_{name})", code=TOO_MANY_VALUES)
-
-
 def _many_blocks(most: int) -> WireError:
     return WireError(f"more than {most} blocks (answers.max_blocks)", code=TOO_MANY_BLOCKS)
 
 
-def _many_outside(body: bytes, most: int) -> bool:
-    """Whether more than so many values stand outside of log probabilities. What is no JSON has none."""
-    try:
-        waiting: list[Any] = [_decode(body)]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False  # its decoder says so, in its own words
+def _many_outside(decoded: Any, most: int) -> bool:
+    """Whether more than so many values stand outside of log probabilities."""
+    waiting: list[Any] = [decoded] if type(decoded) in _NESTED else []
     seen = 0
     while waiting:
         value = waiting.pop()
@@ -141,7 +158,7 @@ _NESTED: Final = (dict, list)
 
 
 class Opened:
-    """Counts the blocks that a stream opens, and its bytes, while it is translated."""
+    """Counts the blocks and citations of a stream, and its bytes, while it is translated."""
 
     __slots__ = ("_blocks", "_bytes", "_limits")
 
@@ -162,7 +179,7 @@ class Opened:
     def see(self, events: Sequence[ir.Event]) -> None:
         """Take note of the events of one frame. Raises WireError for one block too many."""
         for event in events:
-            if type(event) is ir.Open:
+            if type(event) is ir.Open or type(event) is ir.Cite:
                 self._blocks += 1
                 if self._blocks > self._limits.blocks:
                     raise _many_blocks(self._limits.blocks)
@@ -254,8 +271,6 @@ async def read_refusal(answer: Answer) -> bytes:
         parts.append(data)
         size += len(data)
     body = b"".join(parts)[:MAX_REFUSAL]
-    try:
-        refuse_many_values(body, _REFUSAL_VALUES)
-    except WireError:
+    if count_values(body, _REFUSAL_VALUES) > _REFUSAL_VALUES:
         return body[:_REFUSAL_VALUES]  # which is no JSON any more, so its beginning is shown
     return body

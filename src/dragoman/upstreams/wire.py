@@ -346,8 +346,11 @@ class WireUpstream:
     def decode(self, body: bytes) -> ir.Response:
         """A whole answer; what is no answer of the dialect, or too much of one, is the upstream's fault."""
         try:
-            self.limits.hold_chat(body)
-            return self.limits.hold_blocks(self.dialect.decode_response(decode_object(body), self.quirks))
+            suspicious = self.limits.hold_chat(body)
+            value = decode_object(body)
+            if suspicious:
+                self.limits.hold_plain(value)
+            return self.limits.hold_blocks(self.dialect.decode_response(value, self.quirks))
         except WireError as error:
             raise unreadable(self.name, error) from error
 
@@ -381,13 +384,13 @@ class WireUpstream:
                 batch = []
                 for frame in splitter.feed(chunk):
                     if len(frame) > unsuspicious:
-                        limits.hold_chat(frame)
+                        limits.hold_event(frame)
                     batch.extend(events := decoder.feed(frame))
                     opened.see(events)
                 yield batch  # an empty one tells that what came says nothing
             batch = []
             for frame in splitter.close():
-                limits.hold_chat(frame)
+                limits.hold_event(frame)
                 batch.extend(decoder.feed(frame))
             batch.extend(events := decoder.close())
             opened.see(events)

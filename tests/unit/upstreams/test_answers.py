@@ -11,7 +11,6 @@ from dragoman import ir
 from dragoman.dialects.dialect import Operation
 from dragoman.errors import RequestFailed, WireError
 from dragoman.upstreams.answers import (
-    ANSWER_TOO_LARGE,
     MAX_REFUSAL,
     TOO_MANY_BLOCKS,
     TOO_MANY_VALUES,
@@ -21,13 +20,17 @@ from dragoman.upstreams.answers import (
     read_bounded,
     read_refusal,
 )
+from dragoman.wire.sse import ANSWER_TOO_LARGE
 
 LIMITS = AnswerLimits(values=1000, numbers=5000, stream=100, blocks=3)
 
 
 def refused(body: bytes, operation: Operation = "chat") -> str | None:
     try:
-        LIMITS.hold(body, operation)
+        if operation == "chat":
+            LIMITS.hold_event(body)
+        else:
+            LIMITS.hold(body, operation)
     except WireError as error:
         return error.code
     return None
@@ -70,11 +73,11 @@ def test_what_is_no_json_is_left_to_its_decoder() -> None:
 def test_only_the_beginning_of_a_dense_answer_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[int] = []
 
-    def refuse(body: bytes, most: int) -> None:
+    def count(body: bytes, most: int) -> int:
         looked.append(len(body))
-        raise WireError("many", code="request_too_large")
+        return most + 1
 
-    monkeypatch.setattr("dragoman.upstreams.answers.refuse_many_values", refuse)
+    monkeypatch.setattr("dragoman.upstreams.answers.count_values", count)
     assert refused(b"[]," * 1_000_000) == TOO_MANY_VALUES
     assert looked == [4000]
 

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_LEFTOVERS, refuse_more
+from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_CITATIONS, MOST_LEFTOVERS, refuse_more
 from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, fault_of
 from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, decode_citations
 from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
@@ -423,6 +423,7 @@ def _added(before: _Wire, more: _Wire, told: dict[str, set[bytes]]) -> _Wire:
             before[key], told[key] = list(listed), {_encode(one) for one in listed}
             continue
         fresh = [(written, one) for one in listed if (written := _encode(one)) not in told[key]]
+        refuse_more(len(told[key]) + len(fresh) - 1, MOST_CITATIONS, "citations")
         told[key].update(written for written, _ in fresh)
         old += [one for _, one in fresh]
     return before
