@@ -38,6 +38,7 @@ from dragoman.stores.open import open_store
 from dragoman.stores.sweep import keep_swept
 from dragoman.tasks import spawn
 from dragoman.transport import Pool, Reached, Transport, untold
+from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream, embedded
 from dragoman.upstreams.local.weights import WEIGHTS, remedy
@@ -155,7 +156,8 @@ async def assemble(
         for name, provider in loaded.providers.items():
             transport = _transport(name, config.providers.named[name], deadlines, reached)
             opened.push_async_callback(transport.close)
-            upstreams[name] = upstream = _wire(provider, transport)
+            limits = answer_limits(config.providers.named[name])
+            upstreams[name] = upstream = _wire(provider, transport, limits)
             if resources := config.providers.named[name].passthrough:
                 timers = _timers(config.providers.named[name].timeouts)
                 passages[name] = _passage(provider, upstream, transport, timers, resources)
@@ -211,14 +213,33 @@ def _seconds_or_ever(keep_alive: float | None) -> float:
     return -1.0 if keep_alive is None else float(keep_alive)
 
 
-def _wire(provider: Provider, transport: Transport) -> WireUpstream:
+def _wire(provider: Provider, transport: Transport, limits: AnswerLimits) -> WireUpstream:
     first, *rest = provider.apis
-    further = [_spoken(provider, api, transport) for api in rest]
-    return _spoken(provider, first, transport, further)
+    further = [_spoken(provider, api, transport, limits) for api in rest]
+    return _spoken(provider, first, transport, limits, further)
+
+
+def answer_limits(settings: ProviderSettings) -> AnswerLimits:
+    """What a provider's answers may be at most."""
+    answers, first_byte = settings.answers, settings.timeouts.first_byte
+    silence = 3 * first_byte if answers.max_silence is None else answers.max_silence
+    return AnswerLimits(
+        answers.max_values,
+        answers.max_numbers,
+        answers.max_event,
+        answers.max_opening,
+        answers.max_stream,
+        answers.max_blocks,
+        float(silence) or None,
+    )
 
 
 def _spoken(
-    provider: Provider, api: Api, transport: Transport, further: Sequence[WireUpstream] = ()
+    provider: Provider,
+    api: Api,
+    transport: Transport,
+    limits: AnswerLimits,
+    further: Sequence[WireUpstream] = (),
 ) -> WireUpstream:
     url = api.chat_url
     extra = {name: secret.reveal() for name, secret in provider.headers.items()}
@@ -244,6 +265,7 @@ def _spoken(
         models=api.models,
         further=further,
         yields=api.fixed.keys() - extra.keys(),
+        limits=limits,
     )
 
 
@@ -297,7 +319,7 @@ def _transport(name: str, settings: ProviderSettings, deadlines: Deadlines, reac
         proxy=settings.proxy.reveal() if settings.proxy else None,
         deadlines=deadlines,
         name=name,
-        max_answer=settings.max_answer,
+        max_answer=settings.answers.max_size,
         reached=reached,
     )
 

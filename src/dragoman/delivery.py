@@ -9,16 +9,21 @@ passed on, and never waits for anything but the client.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from dragoman import ir
+from dragoman.deadlines import UNLIMITED, Deadline, Unlimited
 from dragoman.dialects.dialect import Payload, Reply
 from dragoman.dialects.loss import Report
+from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord
 from dragoman.routing.attempts import Attempts, FirstContent
 from dragoman.steps import Step, whole
+from dragoman.upstreams.answers import AnswerLimits, silent, without_content
 from dragoman.upstreams.upstream import Call
 from dragoman.wire.header import header_value
+from dragoman.wire.inert import inert_headers
 from dragoman.wire.json import encode
 from dragoman.work import Headers, Work
 
@@ -27,8 +32,61 @@ _SAYS_MORE = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
 """What nearly all events of a stream are."""
 _SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
 
-MOST_HELD = 256 * 1024
-"""Bytes of a stream that are held until its first content. With more than that it is committed to."""
+
+class Opening:
+    """A stream up to its first content: it is held until then, and commits the answer to its attempt.
+
+    After that it notes how long the stream says nothing, although something comes; it looks at the clock
+    only when something came that says nothing. passed: as for `Delivery.begin`. name: what errors call the
+    provider.
+    """
+
+    __slots__ = ("_begin", "_delivery", "_held", "_limits", "_name", "silent_since")
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        call: Call,
+        record: AttemptRecord,
+        passed: Headers,
+        *,
+        limits: AnswerLimits,
+        name: str,
+    ) -> None:
+        self._delivery = delivery
+        self._begin = partial(delivery.begin, call, record, passed)
+        self._limits = limits
+        self._name = name
+        self._held = bytearray()  # adding to it costs what is added, not what is held
+        self.silent_since: float | None = None
+        """To be None again when the stream that has begun says something."""
+
+    async def add(self, data: bytes, *, content: bool) -> bytes:
+        """The bytes to send now. content: whether there is some among them. Raises RequestFailed for more
+        than may be held, and for a silence that is too long.
+
+        Such an attempt fails instead of being committed to: as nothing of the answer is there, the next
+        candidate may still give one.
+        """
+        if self._delivery.committed:
+            if not content:
+                self._stay_silent()
+            return data
+        self._held += data
+        if content:
+            await self._begin()
+            data, self._held = bytes(self._held), bytearray()
+            return data
+        if len(self._held) > self._limits.opening:
+            raise RequestFailed(without_content(self._name, self._limits.opening))
+        return b""
+
+    def _stay_silent(self) -> None:
+        now, most = self._delivery.now(), self._limits.silence
+        if self.silent_since is None:
+            self.silent_since = now
+        elif most is not None and now - self.silent_since > most:
+            raise RequestFailed(silent(self._name, most))
 
 
 class Delivery:
@@ -41,39 +99,59 @@ class Delivery:
         self._work = work
         self._exchange = work.exchange
         self._round = round_
-        self._now = now
+        self.now = now
         self.committed = False
         """Whether the answer is the running attempt's for good."""
+        self._limit: Deadline | Unlimited = UNLIMITED
+        self._due: float | None = None
+
+    def waits(self, limit: Deadline | Unlimited, silence: float | None, total: float | None) -> None:
+        """An attempt begins, and must leave the block of this limit in time.
+
+        silence: seconds in which it must have content, None = in any. total: seconds for all of it.
+        """
+        self._limit = UNLIMITED if silence is None else limit
+        self._due = None if total is None else self.now() + total
+
+    def _commit(self) -> None:
+        """The answer is the running attempt's, whose limit is from now on the one for all of it."""
+        self.committed = True
+        if self._due is None:
+            self._limit.rest()
+        else:
+            self._limit.push(self._due - self.now())
 
     async def begin(self, call: Call, record: AttemptRecord, passed: Headers) -> None:
         """A stream's headers, because its first content is there. passed: the upstream's that may pass, after
         the content type where it is the upstream's.
         """
-        self.committed = True
+        self._commit()
         exchange = self._exchange
         exchange.phase = "stream"
-        self._round.on(_CONTENT, self._now())
+        self._round.on(_CONTENT, self.now())
         exchange.waited += call.watch.take()
-        record.first = exchange.first = self._now()
+        record.first = exchange.first = self.now()
         await self._work.client.begin(200, [*passed, *self._work.headers()])
         self._work.forget()
 
     async def body(self, body: bytes, call: Call, passed: Headers) -> None:
         """A whole answer as bytes."""
-        self.committed = True
+        self._commit()
         self._exchange.waited += call.watch.take()
         await self._work.client.answer(200, [*self._work.headers(), *passed], body)
 
     async def payload(self, payload: Payload, call: Call, passed: Headers) -> None:
         """A whole answer to an operation beside chat, which need not be JSON."""
-        self.committed = True
+        self._commit()
         self._exchange.waited += call.watch.take()
-        kind = (b"content-type", header_value(payload.kind or "application/json"))
-        await self._work.client.answer(200, [kind, *self._work.headers(), *passed], payload.data)
+        stated = payload.kind or "application/json"
+        kind = (b"content-type", header_value(stated))
+        guard = () if stated.startswith("application/json") else inert_headers(stated)
+        await self._work.client.answer(200, [kind, *self._work.headers(), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, call: Call, record: AttemptRecord) -> None:
         """A whole answer in IR terms, in the client's."""
-        record.first = self._now()
+        record.first = self.now()
         face, reply = self._work.face, self._work.reply(Report(self._work.face.name, "response"))
         body = encode(face.encode_response(response, reply))
         self._exchange.usage = response.usage

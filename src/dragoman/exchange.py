@@ -105,8 +105,13 @@ class Exchange:
         return max(0.0, now - self.began - self.waited)
 
     def close(self, now: float, *, gone: bool = False) -> None:
-        """The exchange is over. gone: the client left before its answer was complete."""
+        """The exchange is over. gone: the client left before its answer was complete.
+
+        Counts that cannot be are a provider's mistake, and no sum or rate may have them in it.
+        """
         self.ended = now
+        if self.usage is not None and not self.usage.plausible:
+            self.usage = None
         if gone:
             self.end = f"client/{self.phase}"
         elif self.fault is not None:

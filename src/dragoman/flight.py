@@ -28,6 +28,7 @@ from dragoman.routing.route import Deployment
 from dragoman.runtime import Runtime
 from dragoman.sealing import Sealing
 from dragoman.translating import Translating
+from dragoman.upstreams.answers import silent
 from dragoman.upstreams.upstream import Call, Stopwatch, Upstream
 from dragoman.upstreams.wire import WireUpstream
 from dragoman.work import Work
@@ -165,7 +166,10 @@ class Flight:
             body=deployment.body,
             client=exchange.client or "",
         )
-        limit = self._runtime.deadlines.within(deployment.timers.total)
+        silence = _silence(upstream, deployment)
+        total = deployment.timers.total
+        limit = self._runtime.deadlines.within(total if silence is None else silence)
+        delivery.waits(limit, silence, total)
         try:
             with limit:
                 if work.operation != "chat":
@@ -208,8 +212,7 @@ class Flight:
             return fault
         except Exception as error:
             if limit.expired:
-                text = f"{deployment.name} took longer than {deployment.timers.total:g} s."
-                record.fault = ir.Fault("timeout", text, code="total_timeout", blame="upstream")
+                record.fault = _too_late(deployment, None if delivery.committed else silence)
             elif isinstance(error, DragomanError) or self._exchange.phase == "encode":
                 raise
             elif delivery.committed and isinstance(error, OSError):
@@ -230,6 +233,20 @@ class Flight:
         if vault is not None and self._sealing is None:
             self._sealing = sealing.begin(vault, self._exchange.client or "", upstream, self._work.request)
         return self._sealing
+
+
+def _silence(upstream: Upstream, deployment: Deployment) -> float | None:
+    """Seconds in which an attempt must have content, None where its total runs out before."""
+    silence = upstream.limits.silence if isinstance(upstream, WireUpstream) else None
+    total = deployment.timers.total
+    return None if silence is None or (total is not None and total <= silence) else silence
+
+
+def _too_late(deployment: Deployment, silence: float | None) -> ir.Fault:
+    if silence is not None:
+        return silent(deployment.name, silence)
+    text = f"{deployment.name} took longer than {deployment.timers.total:g} s."
+    return ir.Fault("timeout", text, code="total_timeout", blame="upstream")
 
 
 def _tail(upstream: Any, account: int) -> str | None:

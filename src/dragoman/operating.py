@@ -34,8 +34,9 @@ from dragoman.fetch import Fetcher
 from dragoman.routing.apis import lesson_of
 from dragoman.translating import claim_of, fetch_media
 from dragoman.transport import Answer
+from dragoman.upstreams.answers import AnswerLimits, Reading
 from dragoman.upstreams.upstream import Call, Upstream, performer
-from dragoman.upstreams.wire import WireUpstream, streams, unreadable
+from dragoman.upstreams.wire import WireUpstream, is_success, streams, unreadable
 from dragoman.wire.json import encode
 from dragoman.wire.sse import ErrorFrame, SSECutter, SSESplitter
 from dragoman.work import Headers, Work
@@ -107,9 +108,9 @@ class Operating:
         try:
             passed = work.face.passes(answer.headers)
             if self._flows(answer):
-                await self._pass(answer, passed)
+                await self._pass(answer, passed, upstream.limits)
                 return
-            payload = await self._read(answer)
+            payload = await self._read(answer, upstream)
         except WireError as error:
             raise unreadable(upstream.name, error) from error
         finally:
@@ -141,13 +142,13 @@ class Operating:
         kind = answer.headers.get("content-type", "")
         return work.codec.flows and not work.streams and kind.startswith(_SOUND)
 
-    async def _pass(self, answer: Answer, passed: Headers) -> None:
+    async def _pass(self, answer: Answer, passed: Headers, limits: AnswerLimits) -> None:
         """Pass a stream as it is: sound as it comes, events one by one. Raises WireError for what is none."""
         work = self._work
         kind = answer.headers.get("content-type", "application/octet-stream").encode("latin-1", "replace")
         events = kind.startswith(b"text/event-stream")
         work.ending = told_in_band if events else None
-        async with aclosing(self._events(answer) if events else _pieces(answer)) as pieces:
+        async with aclosing(self._events(answer, limits) if events else _pieces(answer)) as pieces:
             async for piece in pieces:
                 if not self._delivery.committed:
                     await self._delivery.begin(self._call, self._record, [(b"content-type", kind), *passed])
@@ -156,18 +157,20 @@ class Operating:
             raise WireError("it is empty")
         await work.client.end()
 
-    async def _events(self, answer: Answer) -> AsyncGenerator[bytes, None]:
+    async def _events(self, answer: Answer, limits: AnswerLimits) -> AsyncGenerator[bytes, None]:
         """A stream's whole events, from the first that says something. They are looked at for what they tell
         of usage, failure and their end; what came before a failure in the same read is part of the answer.
         Raises RequestFailed, WireError.
         """
-        cutter, splitter = SSECutter(), SSESplitter()
+        cutter, splitter = SSECutter(limits.event), SSESplitter(limits.event)
         spoke = False
-        while chunk := await answer.chunk():
+        reading = Reading(answer)
+        while chunk := await reading.chunk():
             good: list[bytes] = []
             failed: RequestFailed | WireError | None = None
             try:
                 for event in cutter.feed(chunk):
+                    limits.hold(event, self._work.operation)
                     spoke = self._seen(splitter.feed(event)) or spoke
                     if spoke:
                         good.append(event)
@@ -178,6 +181,7 @@ class Operating:
             if failed is not None:
                 raise failed
         rest = b"".join(cutter.close())
+        limits.hold(rest, self._work.operation)
         told = self._seen([*splitter.feed(rest), *splitter.close()])
         if (spoke or told) and self._work.streams and not self._ended:  # a vendor's own ends in its own way
             raise RequestFailed(_BROKEN)
@@ -211,13 +215,12 @@ class Operating:
             outgoing = Outgoing(wire.path, wire.fields or encode(wire.body))
             answer = await self._ask(upstream, outgoing, wire.headers)
             try:
-                payload = await self._read(answer)
-            finally:
-                answer.close()
-            try:
+                payload = await self._read(answer, upstream)
                 answers.append(codec.decode_response(payload, part))
             except WireError as error:
                 raise unreadable(upstream.name, error) from error
+            finally:
+                answer.close()
         await self._deliver(codec.join(answers, work.job, call.model))
 
     async def _readable(self, upstream: WireUpstream, codec: AnyAsking) -> Any:
@@ -286,7 +289,7 @@ class Operating:
         """An answer that is none of failure. The caller closes it."""
         answer = await upstream.ask(outgoing, self._call, headers, self._work.operation)
         self._record.status = answer.status
-        if answer.status < 400:
+        if is_success(answer):
             return answer
         try:
             failed = await upstream.refused(answer)
@@ -298,10 +301,13 @@ class Operating:
             else failed
         )
 
-    async def _read(self, answer: Answer) -> Payload:
+    async def _read(self, answer: Answer, upstream: WireUpstream) -> Payload:
+        """A whole answer. Raises WireError for one of too many values."""
         raw = await answer.read()
         self._call.watch.stop()
-        return Payload(raw, answer.headers.get("content-type", ""))
+        kind = answer.headers.get("content-type", "")
+        upstream.limits.hold(raw, self._work.operation)
+        return Payload(raw, kind)
 
     def _account(self) -> None:
         """Note what has been lost by now, and refuse it in strict mode."""

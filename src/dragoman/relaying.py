@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dragoman.delivery import MOST_HELD, Delivery
+from dragoman.delivery import Delivery, Opening
 from dragoman.dialects.dialect import Reply, StreamRelay, TellsFailure
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
 from dragoman.steps import whole
 from dragoman.translating import client_steps
 from dragoman.transport import Answer
+from dragoman.upstreams.answers import AnswerLimits, Reading
 from dragoman.upstreams.upstream import Call
-from dragoman.upstreams.wire import SPLITTERS, WireUpstream, streams, unreadable
-from dragoman.wire.json import refuse_flood
+from dragoman.upstreams.wire import SPLITTERS, WireUpstream, is_success, streams, unreadable
 from dragoman.work import Work
 
 
@@ -55,7 +55,7 @@ class Relaying:
         answer = await upstream.send(body, call, work.wire.headers, stream=streamed)
         try:
             record.status = answer.status
-            if answer.status >= 400:
+            if not is_success(answer):
                 raise await upstream.refused(answer)
             reply = work.reply(call.report, relayed=True)
             if streamed and not answer.headers.get("content-type", "").startswith("application/json"):
@@ -71,7 +71,7 @@ class Relaying:
             call.watch.stop()
             record.first = self._now()
             try:
-                refuse_flood(raw)
+                upstream.limits.hold_relayed(raw)
                 data, usage = face.relay.response(raw, reply)
             except WireError as error:
                 raise unreadable(upstream.name, error) from error
@@ -88,23 +88,26 @@ class Relaying:
         work, delivery = self._work, self._delivery
         relay = work.face.relay.stream(reply)
         work.ending = relay.fail if isinstance(relay, TellsFailure) else None
-        splitter, client = SPLITTERS[self._upstream.dialect.framing](), work.client
+        upstream, client = self._upstream, work.client
+        limits = upstream.limits
+        splitter = SPLITTERS[upstream.dialect.framing](limits.event)
         passed = work.face.passes(answer.headers)
-        held = b""
+        reading = Reading(answer)
+        opening = Opening(delivery, self._call, self._record, passed, limits=limits, name=upstream.name)
         try:
             while True:
-                chunk = await answer.chunk()
-                data, broken = _passed(relay, splitter.feed(chunk) if chunk else splitter.close())
+                chunk = await reading.chunk()
+                data, broken = _passed(relay, splitter.feed(chunk) if chunk else splitter.close(), limits)
                 if not chunk and broken is None:
                     data, broken = _closed(relay, data)
                 if not delivery.committed:
-                    held += data
-                    data = b""
                     # Content counts although an error came in the same read: reads are no boundaries.
-                    full = len(held) > MOST_HELD
-                    if relay.content or (broken is None and (full or relay.done or not chunk)):
-                        await delivery.begin(self._call, self._record, passed)
-                        data = held
+                    content = relay.content or (broken is None and (relay.done or not chunk))
+                    data = await opening.add(data, content=content)
+                elif data:
+                    opening.silent_since = None
+                else:
+                    await opening.add(data, content=False)
                 if broken is not None:
                     if data:
                         await client.write(data)
@@ -129,14 +132,19 @@ def _closed(relay: StreamRelay, data: bytes) -> tuple[bytes, RequestFailed | Non
         return data, failed
 
 
-def _passed(relay: StreamRelay, frames: list[bytes]) -> tuple[bytes, RequestFailed | WireError | None]:
+def _passed(
+    relay: StreamRelay, frames: list[bytes], limits: AnswerLimits
+) -> tuple[bytes, RequestFailed | WireError | None]:
     """The bytes to send for these frames, and the error that ended them: the upstream's own, or a frame that
     cannot be read.
     """
     pieces: list[bytes] = []
+    unsuspicious = limits.unsuspicious
     try:
         for frame in frames:
-            pieces.append(relay.feed(frame))  # noqa: PERF401  (what came before an error must survive it)
+            if len(frame) > unsuspicious:
+                limits.hold_relayed(frame)
+            pieces.append(relay.feed(frame))
     except (RequestFailed, WireError) as failed:
         return b"".join(pieces), failed
     return b"".join(pieces), None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from dragoman import ir
-from dragoman.delivery import MOST_HELD, Delivery
+from dragoman.delivery import Delivery, Opening
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.estimate import EstimateUsage
 from dragoman.dialects.identify import Identify
@@ -26,6 +26,7 @@ from dragoman.runtime import Runtime
 from dragoman.sealing import Gathered, Keeper, Sealing
 from dragoman.state.recall import Scope
 from dragoman.steps import Step, through, whole
+from dragoman.upstreams.answers import DEFAULT_LIMITS
 from dragoman.upstreams.upstream import Call, Upstream, collected, native
 from dragoman.upstreams.wire import WireUpstream
 from dragoman.verify.check import CheckOutput
@@ -151,8 +152,10 @@ class Translating:
         work.ending = lambda fault: feed(ir.Error(fault))
         watched, keeper = hooks.need_events, self._keeper
         heard = Gathered() if work.turn is not None and work.turn.hears else None
-        held = b""
-        async with self._upstream.chat(request, call) as batches:
+        upstream = self._upstream
+        limits = upstream.limits if isinstance(upstream, WireUpstream) else DEFAULT_LIMITS
+        opening = Opening(delivery, call, self._record, (), limits=limits, name=upstream.name)
+        async with upstream.chat(request, call) as batches:
             self._account()
             async for arrived in batches:
                 batch = through(steps, arrived) if steps else arrived
@@ -164,12 +167,10 @@ class Translating:
                     await self._listen(heard, batch)
                 batch, speaks, fault = delivery.note(batch)
                 data = b"".join(map(feed, batch))
-                if not delivery.committed:
-                    held += data
-                    data = b""
-                    if speaks or len(held) > MOST_HELD:
-                        await delivery.begin(call, self._record, ())
-                        data = held
+                if speaks and delivery.committed:
+                    opening.silent_since = None
+                else:
+                    data = await opening.add(data, content=speaks)
                 if fault is not None:
                     if data:
                         await work.client.write(data)

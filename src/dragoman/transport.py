@@ -33,8 +33,6 @@ from dragoman.wire.multipart import Pieces
 
 LARGEST_ANSWER = 128_000_000
 """Bytes of one answer that is read whole. 2,048 vectors of 1,536 numbers are 97 MB as OpenAI writes them."""
-_LARGEST_REFUSAL = 256 * 1024
-"""Bytes that are read of an error answer. Its status and its first words tell what matters."""
 TOO_LARGE = "answer_too_large"
 """The code of an answer that is larger than its bound."""
 _PIECE = 128 * 1024
@@ -184,8 +182,7 @@ class Answer:
     """
 
     __slots__ = (
-        *("_deadlines", "_largest", "_name", "_response", "_size", "_slots", "_timers", "_upload"),
-        "_watch",
+        *("_deadlines", "_largest", "_name", "_response", "_slots", "_timers", "_upload", "_watch"),
         *("headers", "status"),
     )
 
@@ -201,7 +198,6 @@ class Answer:
     ) -> None:
         self._response = response
         self._largest = largest
-        self._size = 0  # bytes that `part` has given
         self._upload = upload
         self._slots: Slots | None = None
         self._name = name
@@ -217,32 +213,16 @@ class Answer:
         What counts is the body as it is after decompression, which aiohttp does in pieces of 256 KiB.
         """
         content = self._response.content
-        data = await self.part()
-        if not data or content.at_eof():
+        data = await self.chunk()
+        if (not data or content.at_eof()) and len(data) <= self._largest:
             return data
         whole = BytesIO()  # which gives its bytes away without a copy
         while data:
+            if whole.tell() + len(data) > self._largest:
+                raise failed("upstream", f"{self._name} sent more than {self._largest} bytes.", TOO_LARGE)
             whole.write(data)
-            data = b"" if content.at_eof() else await self.part()
+            data = b"" if content.at_eof() else await self.chunk()
         return whole.getvalue()
-
-    async def part(self) -> bytes:
-        """As `chunk`, for one that keeps what it gets: raises RequestFailed as `read` does."""
-        data = await self.chunk()
-        self._size += len(data)
-        if self._size > self._largest:
-            raise failed("upstream", f"{self._name} sent more than {self._largest} bytes.", TOO_LARGE)
-        return data
-
-    async def read_refusal(self) -> bytes:
-        """The body of an error answer, cut off where it gets too long to be one."""
-        content = self._response.content
-        whole = bytearray(await self.chunk())
-        while whole and len(whole) < _LARGEST_REFUSAL and not content.at_eof():
-            if not (data := await self.chunk()):
-                break
-            whole += data
-        return bytes(whole[:_LARGEST_REFUSAL])
 
     async def finish(self) -> None:
         """Read what little follows the last that matters, so that the connection can be used again.

@@ -34,10 +34,9 @@ class RawProvider:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
+        lines = head.lower().splitlines()
         length = next(
-            int(line.partition(b":")[2])
-            for line in head.lower().splitlines()
-            if line.startswith(b"content-length:")
+            (int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:")), 0
         )
         await reader.readexactly(length)
         script = self._scripts[min(self.requests, len(self._scripts) - 1)]

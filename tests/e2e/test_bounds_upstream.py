@@ -23,7 +23,7 @@ async def test_a_bomb_is_an_answer_that_is_too_large(visit: Visit, dialect: str)
     packed = gzip.compress(b" " * 4_000_000)
     head = WHOLE + b"content-encoding: gzip\r\n\r\n"
     async with RawProvider(sends(head, packed)) as provider:
-        site = await visit(up(provider.url, dialect, max_answer="1MB"))
+        site = await visit(up(provider.url, dialect, answers={"max_size": "1MB"}))
         answer = await site.ask(MODELS[dialect])
         assert answer.status == 502
         assert answer.error["code"] == "answer_too_large"
@@ -41,8 +41,8 @@ async def test_a_stream_that_says_nothing_is_not_held_for_ever(visit: Visit) -> 
 
     async with RawProvider(script) as provider:
         site = await visit(up(provider.url))
-        async with site.open(MODELS["openai_chat"], stream=True) as response:
-            await asyncio.wait_for(response.content.readexactly(1000), 10)
+        answer = await asyncio.wait_for(site.ask(MODELS["openai_chat"], stream=True), 30)
+        assert (answer.status, answer.error["code"]) == (502, "answer_without_content")
 
 
 async def test_a_full_pool_is_said_to_be_full(visit: Visit) -> None:
@@ -148,7 +148,7 @@ async def test_a_stream_without_an_end_is_not_collected(visit: Visit) -> None:
             await writer.drain()
 
     async with RawProvider(script) as provider:
-        site = await visit(up(provider.url, max_answer="1MB"))
+        site = await visit(up(provider.url, answers={"max_stream": "1MB"}))
         answer = await asyncio.wait_for(site.ask(), 30)
         assert (answer.status, answer.error["code"]) == (502, "answer_too_large")
 

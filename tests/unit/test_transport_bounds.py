@@ -115,24 +115,6 @@ async def test_a_stream_without_an_end_takes_no_memory() -> None:
     assert peak < 8 * MB
 
 
-async def test_a_refusal_is_cut_off() -> None:
-    transport = Transport()
-    async with provider(head("500 Oh"), endless=b"x" * 65536) as url:
-        answer = await transport.send("POST", url, HEADERS, b"{}", QUICK)
-        assert len(await answer.read_refusal()) == 256 * 1024
-        answer.close()
-    await transport.close()
-
-
-async def test_a_refusal_is_read_to_its_end() -> None:
-    transport = Transport()
-    async with provider(head("500 Oh"), b"no", b" way") as url:
-        answer = await transport.send("POST", url, HEADERS, b"{}", QUICK)
-        assert await answer.read_refusal() == b"no way"
-        answer.close()
-    await transport.close()
-
-
 @pytest.mark.parametrize(
     ("start", "endless"),
     [

@@ -13,9 +13,10 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import msgspec
 
 from dragoman.config.about import about
+from dragoman.config.answers import Answers
 from dragoman.config.egress import Egress
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
-from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
+from dragoman.config.scalars import Duration, FilePath, PathPrefix
 from dragoman.config.section import Section
 from dragoman.config.serving import Server
 from dragoman.providers.auth import Scheme
@@ -233,14 +234,8 @@ class Provider(Section, frozen=True):
         ),
     ] = {}
     timeouts: Annotated[Timeouts, about("How long to wait.")] = Timeouts()
+    answers: Annotated[Answers, about("What its answers may be at most.")] = Answers()
     pool: Annotated[Pool, about("Its connections.")] = Pool()
-    max_answer: Annotated[
-        Size,
-        about(
-            "The largest answer that is read whole, decompressed; above it 502 (`answer_too_large`). Streams "
-            "and what flows through are not bounded, but each of their events is, at 64 MiB."
-        ),
-    ] = Size(128_000_000)
     proxy: Annotated[
         Secret | None,
         about("The HTTP proxy to reach it by, `http://[user:password@]host:port`.", default="none"),

@@ -7,7 +7,7 @@ texts are cut, and all are cleaned, because they may end up before a client.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -18,6 +18,10 @@ from dragoman.wire.json import reworded
 _MAX_TEXT = 500
 _MAX_MESSAGE = 4000
 """Characters that are kept of a body without structure, and of a message."""
+_MAX_READ = 64 * 1024
+"""Characters of one body that are cleaned, and may be kept. Whatever they hold, that takes a fifth of a
+second at most; an honest error is a hundredth of that.
+"""
 _BY_STATUS: dict[int, Kind] = {
     400: "invalid_request",
     401: "authentication",
@@ -85,7 +89,7 @@ def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave n
             return Body(_text(body.decode(errors="replace"), fallback, _MAX_TEXT))
     else:
         told = body
-    value = reworded(told, redact)  # any member may end up before a client or in a log
+    value = reworded(told, _cleaner())  # any member may end up before a client or in a log
     if isinstance(value, list) and value:
         value = value[0]
     if not isinstance(value, dict):
@@ -139,31 +143,47 @@ def _detail(value: Any) -> str:
     return f"{place}: {said}" if place else said
 
 
-_HIDDEN = re.compile(r"<(/?)(script|style)\b", re.IGNORECASE)
-_TAGS = re.compile(r"<[^<>]*>")
+_TAG = re.compile(r"<(script|style)?\b", re.IGNORECASE)
+_ENDS = {name: re.compile(f"</{name}>", re.IGNORECASE) for name in ("script", "style")}
 
 
-def _visible(page: str) -> str:
-    """The text of a page, in one pass: a pattern over whole elements would look for each end again."""
+def _untagged(text: str) -> str:
+    """HTML without its tags, scripts and styles. Nothing is looked at twice, whatever is left open."""
     pieces: list[str] = []
-    position = 0
-    hidden: str | None = None
-    for tag in _HIDDEN.finditer(page):
-        name = tag[2].lower()
-        if hidden is None and not tag[1]:
-            pieces.append(page[position : tag.start()])
-            hidden = name
-        elif hidden == name and tag[1]:
-            position, hidden = tag.start(), None
-    if hidden is None:
-        pieces.append(page[position:])
-    return " ".join(_TAGS.sub(" ", " ".join(pieces)).split())
+    at = 0
+    unended: set[str] = set()
+    while (start := text.find("<", at)) >= 0:
+        pieces.append(text[at:start])
+        found = _TAG.match(text, start)
+        name = (found[1] or "").lower() if found else ""
+        end = None if not name or name in unended else _ENDS[name].search(text, start)
+        if name and end is None:
+            unended.add(name)
+        at = text.find(">", start) + 1 if end is None else end.end()
+        if not at:
+            return " ".join([*pieces, text[start:]])
+    return " ".join([*pieces, text[at:]])
+
+
+def _cleaner() -> Callable[[str], str]:
+    """`redact` for all texts of one body, of which no more is read than there is time for."""
+    left = _MAX_READ
+
+    def clean(text: str) -> str:
+        nonlocal left
+        text = text[:left]
+        left -= len(text)
+        return redact(text)
+
+    return clean
 
 
 def _text(text: str, fallback: str, limit: int = _MAX_MESSAGE) -> str:
+    text = text[: 4 * _MAX_READ]
     if text.lstrip()[:1] == "<":
-        text = _visible(text)
-    text = redact(text).strip()
+        text = _untagged(text)
+        text = " ".join(text.split())
+    text = redact(text[: 4 * limit]).strip()
     if len(text) > limit:
         text = text[: limit - 2] + " …"
     return text or fallback

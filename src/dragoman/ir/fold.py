@@ -94,8 +94,11 @@ class _Growing:
         if self.summary and isinstance(block, Thinking):
             parts = list(block.summary)
             for part, texts in sorted(self.summary.items()):
-                parts.extend("" for _ in range(part + 1 - len(parts)))
-                parts[part] += "".join(texts)
+                # A part that was left out is no empty one, and no number makes a long list.
+                if part < len(parts):
+                    parts[part] += "".join(texts)
+                else:
+                    parts.append("".join(texts))
             changes["summary"] = tuple(parts)
         if self.citations and isinstance(block, Text):
             changes["citations"] = (*block.citations, *self.citations)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from dragoman.ir.blocks import Extra, Value
+
+MOST: Final = 10**12
+"""Tokens of one answer, far above any model's window, that a sum or a rate can still be made of."""
 
 
 class Usage(Value, frozen=True):
@@ -33,6 +36,15 @@ class Usage(Value, frozen=True):
     estimated: bool = False
     extra: Extra = None
     form: str | None = None
+
+    @property
+    def plausible(self) -> bool:
+        """Whether these may be counts: none of them is negative, no number at all, or beyond what is sold."""
+        counts: tuple[Any, ...] = (  # whatever a provider wrote there
+            *(self.input, self.cache_read, self.cache_write, self.cache_write_5m, self.cache_write_1h),
+            *(self.tool_input, self.output, self.reasoning),
+        )
+        return all(one is None or (isinstance(one, int | float) and 0 <= one <= MOST) for one in counts)
 
     @property
     def input_total(self) -> int:

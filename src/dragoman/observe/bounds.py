@@ -27,6 +27,9 @@ BOUNDS: Final = frozenset(
     {
         "answer_head_too_large",
         "answer_too_large",
+        "answer_too_many_blocks",
+        "answer_too_many_values",
+        "answer_without_content",
         "bodies_too_large_together",
         "fetch_busy",
         "headers_too_large",

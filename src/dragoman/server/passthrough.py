@@ -26,7 +26,10 @@ from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.messages import NAME as ANTHROPIC
 from dragoman.server.messages import PREFIXES, VERSION_HEADER
 from dragoman.transport import Answer, Flow
+from dragoman.upstreams.answers import read_bounded
 from dragoman.upstreams.passage import Passage
+from dragoman.upstreams.wire import is_success
+from dragoman.wire.inert import inert_headers
 
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
@@ -41,10 +44,14 @@ _SENT: Final = frozenset(
     }
 )
 """The client's headers that the provider gets."""
-_ANSWERED: Final = frozenset(
-    {"accept-ranges", "content-disposition", "content-length", "content-range", "etag", "last-modified"}
-)
-"""The provider's headers that every client gets, beside those of the client's protocol."""
+_ANSWERED: Final = frozenset({"accept-ranges", "content-range", "etag", "last-modified"})
+"""The provider's headers that every client gets, beside those of the client's protocol, and of the body's
+length and disposition, which are looked at.
+"""
+_ANY: Final = "application/octet-stream"
+_BODILESS: Final = frozenset({204, 205})
+_MOST_EDITED: Final = 16_000_000
+"""Bytes of an answer about batches, which is read whole to be edited; a thousand batches are 1 MB."""
 
 
 _RESULTS: Final = re.compile(
@@ -90,13 +97,16 @@ class PassThroughApi:
             answer = await passage.send(exchange.method, target, _sent(call.headers), body.flow)
             record.status = answer.status
             try:
-                if answer.status >= 400:
+                if not is_success(answer):
                     raise await passage.refused(answer)
                 exchange.waited += now() - record.started
                 record.first = exchange.first = now()
                 exchange.phase = "stream"
-                if resource == "message_batches" and _is_json(answer):
-                    edited = _RESULTS.sub(rb"\1\2", await answer.read())
+                if answer.status in _BODILESS:
+                    await client.empty(answer.status, _headers(answer, passage, whole=True))
+                elif resource == "message_batches" and _is_json(answer):
+                    written = await read_bounded(answer, _MOST_EDITED, passage.name)
+                    edited = _RESULTS.sub(rb"\1\2", written)
                     await client.answer(answer.status, _headers(answer, passage, whole=True), edited)
                 else:
                     await _flow(answer, passage, client)
@@ -157,22 +167,30 @@ class _Body:
 
 async def _flow(answer: Answer, passage: Passage, client: AsgiClient) -> None:
     """The provider's answer as it comes."""
-    kind = answer.headers.get("content-type", "application/octet-stream")
+    kind = answer.headers.get("content-type", _ANY)
     client.streams_as(kind.encode("latin-1", "replace"), b"", None)
-    coded = "content-encoding" in answer.headers  # it has been decoded, so its length is another
-    await client.begin(answer.status, _headers(answer, passage, whole=coded))
+    # A body that has been decoded is of another length. One in chunks has none that could be trusted.
+    other = "content-encoding" in answer.headers or "transfer-encoding" in answer.headers
+    await client.begin(answer.status, _headers(answer, passage, whole=other))
     while chunk := await answer.chunk():
         await client.write(chunk)
     await client.end()
 
 
 def _headers(answer: Answer, passage: Passage, *, whole: bool) -> list[tuple[bytes, bytes]]:
-    """What passes of an answer's headers. whole: its length is not the provider's."""
+    """What passes of an answer's headers, and what keeps browsers from running it. whole: its length is not
+    the provider's.
+    """
     passed = [
         (name.encode(), answer.headers[name].encode("latin-1", "replace"))
         for name in _ANSWERED
-        if name in answer.headers and not (whole and name == "content-length")
+        if name in answer.headers
     ]
+    length = answer.headers.get("content-length", "")
+    if not whole and length.isascii() and length.isdigit():
+        passed.append((b"content-length", length.encode()))
+    kind = answer.headers.get("content-type", _ANY)
+    passed += inert_headers(kind, answer.headers.get("content-disposition"))
     deployment = (b"x-dragoman-deployment", passage.name.encode("latin-1", "replace"))
     return [*passed, *passage.dialect.passes(answer.headers), deployment]
 

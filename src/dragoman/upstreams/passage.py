@@ -19,6 +19,7 @@ from dragoman.providers.resources import Resource
 from dragoman.routing.route import Timers
 from dragoman.transport import Answer, Flow, Transport
 from dragoman.upstreams import hops
+from dragoman.upstreams.answers import read_refusal, unexpected
 from dragoman.upstreams.wire import Account
 from dragoman.version import __version__
 
@@ -73,7 +74,9 @@ class Passage:
         """The failure that an error answer tells, without the secrets of the account. A refused credential is
         the gateway's own: its client has nothing to mend.
         """
-        fault = self.dialect.decode_error(answer.status, answer.headers, await answer.read_refusal())
+        if not 400 <= answer.status <= 599:
+            return unexpected(self.name, answer.status)
+        fault = self.dialect.decode_error(answer.status, answer.headers, await read_refusal(answer))
         if answer.status in {401, 403}:
             return RequestFailed(_REFUSED)
         return RequestFailed(self.account.discreet(fault))

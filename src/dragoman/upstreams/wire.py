@@ -40,6 +40,15 @@ from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.route import deep_merge
 from dragoman.transport import Answer, Transport
 from dragoman.upstreams import hops
+from dragoman.upstreams.answers import (
+    DEFAULT_LIMITS,
+    LIMITED,
+    AnswerLimits,
+    Opened,
+    Reading,
+    read_refusal,
+    unexpected,
+)
 from dragoman.upstreams.upstream import Batches, Call, collected
 from dragoman.version import __version__
 from dragoman.wire.json import decode_object, encode, reworded
@@ -70,12 +79,12 @@ class Splitter(Protocol):
         ...
 
 
-SPLITTERS: Mapping[str, Callable[[], Splitter]] = {
+SPLITTERS: Mapping[str, Callable[[int], Splitter]] = {
     "sse": SSESplitter,
     "json_array": JSONArraySplitter,
     "ndjson": NDJSONSplitter,
 }
-"""What cuts a stream into frames, by a dialect's framing."""
+"""What cuts a stream into frames of at most so many bytes, by a dialect's framing."""
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -135,7 +144,7 @@ class WireUpstream:
     chat_url, stream_url: where chat is asked for. base_url: what the paths of other operations follow, None =
     it cannot be told; bases: those that follow another. models: patterns of the only names that can be
     asked for here, None = all. further: the same provider in its other dialects, the best first. yields:
-    headers of the accounts that give way to a request's own.
+    headers of the accounts that give way to a request's own. limits: what its answers may be at most.
     """
 
     def __init__(
@@ -153,9 +162,11 @@ class WireUpstream:
         models: Sequence[str] | None = None,
         further: Sequence[WireUpstream] = (),
         yields: Collection[str] = (),
+        limits: AnswerLimits = DEFAULT_LIMITS,
     ) -> None:
         self.name = name
         self.dialect = dialect
+        self.limits = limits
         self.quirks = quirks
         self.accounts = tuple(accounts)
         self._transport = transport
@@ -297,7 +308,7 @@ class WireUpstream:
     async def _post(self, request: ir.Request, call: Call) -> Answer:
         wire = call.encoded or self.encode(request, call)
         answer = await self.send(encode(wire.body), call, wire.headers, stream=request.stream)
-        if answer.status >= 400:
+        if not is_success(answer):
             try:
                 raise await self.refused(answer)
             finally:
@@ -305,8 +316,10 @@ class WireUpstream:
         return answer
 
     async def refused(self, answer: Answer) -> RequestFailed:
-        """The fault of an error answer."""
-        fault = self.dialect.decode_error(answer.status, answer.headers, await answer.read_refusal())
+        """The fault of an answer that is none: an error, or of a status that was not asked for."""
+        if not _REFUSES <= answer.status <= _LAST_STATUS:
+            return unexpected(self.name, answer.status)
+        fault = self.dialect.decode_error(answer.status, answer.headers, await read_refusal(answer))
         return RequestFailed(fault)
 
     def discreet(self, fault: ir.Fault, call: Call) -> ir.Fault:
@@ -327,13 +340,17 @@ class WireUpstream:
 
     async def collect(self, answer: Answer) -> ir.Response:
         """The whole answer of a provider that streams although it was not asked to."""
-        async with aclosing(self._events(self.dialect.framing, answer.part)) as batches:
+        async with aclosing(self._events(answer, self.dialect.framing)) as batches:
             return await collected(batches)
 
     def decode(self, body: bytes) -> ir.Response:
-        """A whole answer; what is no answer of the dialect is the upstream's fault."""
+        """A whole answer; what is no answer of the dialect, or too much of one, is the upstream's fault."""
         try:
-            return self.dialect.decode_response(decode_object(body), self.quirks)
+            suspicious = self.limits.hold_chat(body)
+            value = decode_object(body)
+            if suspicious:
+                self.limits.hold_plain(value)
+            return self.limits.hold_blocks(self.dialect.decode_response(value, self.quirks))
         except WireError as error:
             raise unreadable(self.name, error) from error
 
@@ -348,29 +365,35 @@ class WireUpstream:
             if framing is None:
                 events = _one(list(ir.unfold(self.decode(await answer.read()))))
             else:
-                events = self._events(framing, answer.chunk)
+                events = self._events(answer, framing)
             async with aclosing(events) as batches:
                 yield batches
         finally:
             answer.close()
 
-    async def _events(
-        self, framing: Framing, read: Callable[[], Awaitable[bytes]]
-    ) -> AsyncGenerator[Sequence[ir.Event], None]:
+    async def _events(self, answer: Answer, framing: Framing) -> AsyncGenerator[Sequence[ir.Event], None]:
+        limits = self.limits
         decoder = self.dialect.stream_decoder(self.quirks)
-        splitter = SPLITTERS[framing]()
+        splitter = SPLITTERS[framing](limits.event)
+        opened, unsuspicious = Opened(limits), limits.unsuspicious
+        reading = Reading(answer)
         batch: list[ir.Event] = []
         try:
-            while chunk := await read():
+            while chunk := await reading.chunk():
+                opened.read(chunk)
                 batch = []
                 for frame in splitter.feed(chunk):
-                    batch.extend(decoder.feed(frame))
-                if batch:
-                    yield batch
+                    if len(frame) > unsuspicious:
+                        limits.hold_event(frame)
+                    batch.extend(events := decoder.feed(frame))
+                    opened.see(events)
+                yield batch  # an empty one tells that what came says nothing
             batch = []
             for frame in splitter.close():
+                limits.hold_event(frame)
                 batch.extend(decoder.feed(frame))
-            batch.extend(decoder.close())
+            batch.extend(events := decoder.close())
+            opened.see(events)
             yield batch
         except WireError as error:
             # What came before the error in the same read is part of the answer.
@@ -378,6 +401,12 @@ class WireUpstream:
 
 
 _STREAMS = ("text/event-stream", "application/x-ndjson")
+_REFUSES, _LAST_STATUS = 400, 599
+
+
+def is_success(answer: Answer) -> bool:
+    """Whether an answer is one, by its status."""
+    return 200 <= answer.status < 300
 
 
 def streams(answer: Answer) -> bool:
@@ -390,12 +419,12 @@ async def _one(batch: Sequence[ir.Event]) -> AsyncGenerator[Sequence[ir.Event], 
 
 
 def unreadable(name: str, error: WireError) -> RequestFailed:
-    """The upstream sent what its dialect does not allow."""
+    """The upstream sent what its dialect does not allow, or more than it may."""
     return RequestFailed(
         ir.Fault(
             "upstream",
             f"{name} sent an answer that cannot be read: {error}",
-            code="unreadable",
+            code=error.code if error.code in LIMITED else "unreadable",
             blame="upstream",
         )
     )

@@ -109,13 +109,21 @@ def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
     Counted are commas and opening brackets outside of strings, so an empty object or array counts twice.
     It is meant for bodies that nobody has decoded: what is no JSON may pass here.
     """
-    if len(body) <= max_values or _commas_and_openings(body) <= max_values:
-        return  # even if none of them stands in a string
+    if len(body) > max_values and count_values(body, max_values) > max_values:
+        raise WireError(f"more than {max_values} values", code=TOO_LARGE)
+
+
+def count_values(body: bytes, most: int) -> int:
+    """How many values JSON holds, as `refuse_many_values` counts them; beyond `most` it is only some number
+    above it, and below it may be too large by what stands in strings.
+    """
+    if (count := _commas_and_openings(body)) <= most:
+        return count  # even if none of them stands in a string
     plain = _without_escapes(body)
     # Each value has at most one key, so it accounts for two strings; the rest of the work is thus bounded.
-    many = plain.count(b'"') > 4 * max_values
-    if many or len(_outside_of_strings(plain, _NOT_COUNTED_OR_QUOTES)) > max_values:
-        raise WireError(f"more than {max_values} values", code=TOO_LARGE)
+    if plain.count(b'"') > 4 * most:
+        return most + 1
+    return len(_outside_of_strings(plain, _NOT_COUNTED_OR_QUOTES))
 
 
 def refuse_flood(body: bytes) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 
 from dragoman.errors import WireError
-from dragoman.wire.sse import MAX_EVENT, ErrorFrame
+from dragoman.wire.sse import ANSWER_TOO_LARGE, MAX_EVENT, ErrorFrame, too_large
 
 _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\]]', re.DOTALL)
 """A whole string, which is passed over at once; the beginning of one that the chunk cuts; or a bracket."""
@@ -118,7 +118,7 @@ class JSONArraySplitter:
     def _hold(self, piece: bytes) -> None:
         self._size += len(piece)
         if self._size > self._max_event:
-            raise WireError(f"an element of the stream is larger than {self._max_event} bytes")
+            raise too_large("an element", self._max_event)
         self._element.append(piece)
 
     def _between(self, piece: bytes) -> None:
@@ -126,5 +126,7 @@ class JSONArraySplitter:
             return
         self._other_size += len(piece)
         if self._other_size > self._max_event:
-            raise WireError(f"the stream is no JSON array, and larger than {self._max_event} bytes")
+            raise WireError(
+                f"the stream is no JSON array, and larger than {self._max_event} bytes", code=ANSWER_TOO_LARGE
+            )
         self._other.append(piece)

@@ -11,8 +11,7 @@ Specification: https://github.com/ndjson/ndjson-spec
 
 from __future__ import annotations
 
-from dragoman.errors import WireError
-from dragoman.wire.sse import MAX_EVENT
+from dragoman.wire.sse import MAX_EVENT, too_large
 
 
 class NDJSONSplitter:
@@ -44,7 +43,7 @@ class NDJSONSplitter:
             self._partial.append(rest)
             self._held += len(rest)
         if max(self._held, *map(len, lines), 0) > self._max_event:
-            raise WireError(f"a line of the stream is larger than {self._max_event} bytes")
+            raise too_large("a line", self._max_event)
         return [line for piece in lines if (line := piece.strip())]
 
     def close(self) -> list[bytes]:

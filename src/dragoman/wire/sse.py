@@ -31,6 +31,10 @@ from dragoman.errors import WireError
 MAX_EVENT = 64 * 1024 * 1024
 """Bytes that one event may have: room for an image in base64. OpenAI's client sets no limit, Cohere's 1 MiB
 a line, which images exceed."""
+MAX_LINES = 100_000
+"""Lines that one event may have, but for comments. Each is an object in memory until the event ends."""
+ANSWER_TOO_LARGE = "answer_too_large"
+"""The code of an answer that has no room."""
 
 _LINE = 48
 """Bytes that a line takes in memory beside its own. A flood of lines is as large as that of their bytes."""
@@ -125,10 +129,14 @@ class SSESplitter:
             self._odd.append(line)
             self._odd_size += len(line) + _LINE
             self._check(self._odd_size)
+            if len(self._odd) > MAX_LINES:
+                raise WireError(
+                    f"an event of the stream has more than {MAX_LINES} lines", code=ANSWER_TOO_LARGE
+                )
 
     def _check(self, *sizes: int) -> None:
         if max(sizes) > self._max_event:
-            raise WireError(f"an event of the stream is larger than {self._max_event} bytes")
+            raise too_large("an event", self._max_event)
 
     def _parse(self) -> bytes | None:
         """The data of the event whose lines were set aside; None where it has none."""
@@ -194,7 +202,12 @@ class SSECutter:
         self._parts.append(part)
         self._held += len(part)
         if self._held > self._max_event:
-            raise WireError(f"an event of the stream is larger than {self._max_event} bytes")
+            raise too_large("an event", self._max_event)
+
+
+def too_large(what: str, most: int) -> WireError:
+    """The error of an event, an element or a line that is larger than it may be."""
+    return WireError(f"{what} of the stream is larger than {most} bytes", code=ANSWER_TOO_LARGE)
 
 
 def _ends(stream: bytes) -> Iterator[int]:

@@ -212,3 +212,38 @@ def test_a_text_that_nearly_is_a_secret_many_times_is_read_at_once(unit: str, st
     read_body(json.dumps({"error": {"message": text}}).encode())
     read_body(text.encode())
     assert time.perf_counter() - began < 10
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["<", "sk-", "eyJ-", "<script ", "<script>", "<style", "Bearer ", "eyJaaaaaaaaaa", "AKIA", "org-"],
+)
+def test_no_text_keeps_the_cleaner_busy(hostile: str) -> None:
+    """A text of 2 MB took hours while each place was looked at to its end. The limit is a hundred times more
+    than is needed.
+    """
+    text = hostile * (2_000_000 // len(hostile))
+    began = time.process_time()
+    for body in (text.encode(), msgspec.json.encode({"error": {"message": text, "more": [text, text]}})):
+        assert len(read_body(body).message) <= 4000
+    assert time.process_time() - began < 30
+
+
+def test_the_texts_of_one_body_are_bounded_together() -> None:
+    body = read_body({"error": {"message": "m", "more": ["x" * 50_000] * 10}})
+    assert sum(map(len, body.rest["more"])) < 70_000
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<p>a<p>b", "a b"),
+        ("<STYLE>x>y</style><b>a</b>", "a"),
+        ("<script>a</script>b<script>c", "b c"),
+        ("<styles>a", "a"),
+        ("<p>a < b", "a < b"),
+        ("<p", "<p"),
+    ],
+)
+def test_pages_without_their_tags(page: str, text: str) -> None:
+    assert read_body(page.encode()).message == text

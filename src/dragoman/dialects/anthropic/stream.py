@@ -21,6 +21,7 @@ from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
 from dragoman.dialects.anthropic.response import KNOWN, decode_stop, decode_tier
 from dragoman.dialects.anthropic.terms import NAME, leftovers
 from dragoman.dialects.anthropic.usage import decode_usage
+from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, refuse_more
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.seals import read_seal
 from dragoman.errors import WireError
@@ -180,6 +181,7 @@ class StreamDecoder:
         usage = value.get("usage")
         if isinstance(usage, dict):
             self._usage = {**self._usage, **{key: count for key, count in usage.items() if count is not None}}
+            refuse_more(len(self._usage) - 1, MOST_LEFTOVERS, "members of `usage`")
             events.append(ir.Tally(decode_usage(self._usage, self._model)))
         return events
 
@@ -211,6 +213,7 @@ class StreamDecoder:
         block = decode_block(value)
         index = self._blocks
         self._blocks += 1
+        refuse_more(len(self._open), MOST_OPEN, "open blocks")
         state = _Open(index, block)
         self._open[number] = state
         split = _SPLIT.get(type(block))
@@ -319,6 +322,7 @@ def _cite_delta(state: _Open, delta: dict[str, Any]) -> _Events:
 
 def _compaction_delta(state: _Open, delta: dict[str, Any]) -> _Events:
     state.grown = {**(state.grown or {}), **{key: kept for key, kept in delta.items() if key != "type"}}
+    refuse_more(len(state.grown) - 1, MOST_LEFTOVERS, "members of a delta")
     return []
 
 

@@ -20,6 +20,10 @@ from dragoman.dialects.loss import Report
 GROUNDING = "groundingMetadata"
 CITATIONS = "citationMetadata"
 _LISTS = ("citations", "citationSources")
+_MOST_LOOKED_AT = 100_000_000
+"""Characters that are looked at for all places of one answer; a thousand in a hundred pages are a fifth."""
+_MOST_WORDS = 8_000_000
+"""Characters that the segments of one answer repeat of it."""
 
 Texts = Sequence[tuple[int, str]]
 """The texts of an answer with the numbers of their blocks, thoughts left out."""
@@ -44,6 +48,8 @@ def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[i
 def _grounded(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, ir.Citation]]:
     sources = [_source(chunk) for chunk in metadata.get("groundingChunks") or ()]
     supports = metadata.get("groundingSupports") or ()
+    if _too_costly(supports, texts):
+        return
     for support in supports:
         block, start, end = _place(support.get("segment") or {}, texts)
         for number in support.get("groundingChunkIndices") or ():
@@ -66,8 +72,15 @@ def _source(chunk: Mapping[str, Any]) -> ir.Citation | None:
     return ir.Citation(sort, address, title, quote) if address or title or quote else None
 
 
+def _too_costly(segments: Sequence[Any], texts: Texts) -> bool:
+    """Whether so many segments cannot be looked for in so long an answer: the metadata stay leftovers."""
+    return len(segments) * (sum(len(text) for _, text in texts) + 100 * len(texts)) > _MOST_LOOKED_AT
+
+
 def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, ir.Citation]]:
     for key in _LISTS:
+        if _too_costly(metadata.get(key) or (), texts):
+            continue
         for one in metadata.get(key) or ():
             url, title = one.get("uri"), one.get("title")
             if url is None and title is None:
@@ -122,6 +135,7 @@ class Sources:
 
     def __init__(self, report: Report) -> None:
         self._report = report
+        self._words = self._looked_at = 0
         self._chunks: dict[tuple[str, str | None, str | None, str | None], int] = {}
         self._supports: dict[tuple[int, int, int], dict[str, Any]] = {}
 
@@ -141,7 +155,12 @@ class Sources:
         number = self._chunks.setdefault(source, len(self._chunks))
         first = 0 if citation.start is None else citation.start
         last = len(text) if citation.end is None else citation.end
-        start, end = (before + len(text[:at].encode()) for at in (first, last))
+        self._words += max(0, last - first)
+        self._looked_at += 0 if text.isascii() else len(text)
+        if self._words > _MOST_WORDS or self._looked_at > _MOST_LOOKED_AT:
+            self._report.lose(where, "the answer has no room for the words of so many sources", "hint")
+            return
+        start, end = (before + _size(text, at) for at in (first, last))
         support = self._supports.setdefault(
             (part, start, end), {"segment": _segment(part, start, end, text[first:last]), _INDICES: []}
         )
@@ -171,6 +190,13 @@ def _segment(part: int, start: int, end: int, words: str) -> dict[str, Any]:
     if start:
         out["startIndex"] = start
     return out | {"endIndex": end, "text": words}
+
+
+def _size(text: str, characters: int) -> int:
+    """Bytes of the first so many characters."""
+    return (
+        min(characters, len(text)) if text.isascii() and characters >= 0 else len(text[:characters].encode())
+    )
 
 
 def _chunk(kind: str, url: str | None, title: str | None, quote: str | None) -> dict[str, Any]:

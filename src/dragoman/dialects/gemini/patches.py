@@ -18,9 +18,13 @@ from typing import Any
 import msgspec
 
 from dragoman.errors import WireError
+from dragoman.wire.json import MAX_DEPTH
 
 _STEP = re.compile(r"""\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+)\]|\[(?P<quoted>'[^']*'|"[^"]*")\]""")
 _VALUES = ("stringValue", "numberValue", "boolValue")
+
+_LONGEST_PATH = 10_000
+"""Characters. A path names at most as many members as JSON may nest, see `_steps`."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -28,11 +32,13 @@ _encode = msgspec.json.Encoder().encode
 class Patches:
     """The arguments of one call while they arrive."""
 
-    __slots__ = ("_arguments", "_going_on")
+    __slots__ = ("_arguments", "_going_on", "_place", "_words")
 
     def __init__(self) -> None:
         self._arguments: dict[str, Any] = {}
         self._going_on: str | None = None
+        self._words: list[str] = []  # of the text that goes on, joined only when it ends
+        self._place: tuple[Any, str | int] = ({}, "")  # where it belongs
 
     def add(self, piece: Mapping[str, Any]) -> None:
         """Take one of `partialArgs`. Raises WireError for a place that cannot be."""
@@ -40,18 +46,35 @@ class Patches:
         if not isinstance(path, str):
             raise WireError("must be a JSON path", "functionCall.partialArgs[].jsonPath")
         value: Any = next((piece[key] for key in _VALUES if key in piece), None)
+        goes_on = bool(piece.get("willContinue"))
+        if path == self._going_on and isinstance(value, str) and self._words:
+            self._words.append(value)
+            if not goes_on:
+                self._settle()
+            return
+        self._settle()
         steps = _steps(path)
         holder: Any = self._arguments
         for step, following in pairwise(steps):
             holder = _within(holder, step, following, path)
         last = steps[-1]
-        if path == self._going_on and isinstance(value, str):
-            value = _at(holder, last, path) + value
         _put(holder, last, value, path)
-        self._going_on = path if piece.get("willContinue") else None
+        if goes_on and isinstance(value, str):
+            self._going_on, self._words, self._place = path, [value], (holder, last)
+
+    def _settle(self) -> None:
+        """Put the text that went on in its place."""
+        if self._words:
+            holder, last = self._place
+            holder[last] = "".join(self._words)
+        self._going_on, self._words = None, []
 
     def text(self) -> str:
         """The arguments so far, as JSON."""
+        words = self._words
+        if words:
+            holder, last = self._place
+            holder[last] = "".join(words)
         return _encode(self._arguments).decode()
 
 
@@ -59,12 +82,14 @@ def _steps(path: str) -> list[str | int]:
     """The members and positions that a path leads through."""
     steps: list[str | int] = []
     position = 1
-    while found := _STEP.match(path, position):
+    while len(steps) <= MAX_DEPTH and len(path) <= _LONGEST_PATH and (found := _STEP.match(path, position)):
         name, index, quoted = found["name"], found["index"], found["quoted"]
-        steps.append(int(index) if index is not None else name if name is not None else quoted[1:-1])
+        steps.append(int(index[:9]) if index is not None else name if name is not None else quoted[1:-1])
         position = found.end()
     if not path.startswith("$") or position != len(path) or not steps:
-        raise WireError(f"a JSON path that cannot be read: {path}", "functionCall.partialArgs[].jsonPath")
+        raise WireError(
+            f"a JSON path that cannot be read: {path[:200]}", "functionCall.partialArgs[].jsonPath"
+        )
     return steps
 
 
@@ -95,4 +120,4 @@ def _put(holder: Any, step: str | int, value: Any, path: str) -> None:
 
 
 def _misplaced(path: str) -> WireError:
-    return WireError(f"no place in the arguments: {path}", "functionCall.partialArgs[].jsonPath")
+    return WireError(f"no place in the arguments: {path[:200]}", "functionCall.partialArgs[].jsonPath")

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_CITATIONS, MOST_LEFTOVERS, refuse_more
 from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, fault_of
 from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, decode_citations
 from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
@@ -61,6 +62,7 @@ class _Words(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fals
 
 
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder(order="sorted").encode
 _decode_words = msgspec.json.Decoder(_Words).decode
 _NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _WORDS = frozenset({"text", "thought"})
@@ -72,12 +74,13 @@ class _Answer:
 
     index, kind: the number of the block that is open or comes next, and the class of the open one (None where
     none is). usable: there is more than reasoning. finish: the members that say how it ended. texts: its
-    words in pieces, by block. media: the last piece of the open sound.
+    words in pieces, by block. media: the last piece of the open sound. told: the citations among the
+    leftovers, as JSON.
     """
 
     __slots__ = (
         *("called", "extra", "finish", "index", "kind", "media", "number", "patches"),
-        *("pieces", "texts", "usable"),
+        *("pieces", "texts", "told", "usable"),
     )
 
     def __init__(self, number: int) -> None:
@@ -91,6 +94,7 @@ class _Answer:
         self.called = self.usable = False
         self.finish: _Wire | None = None
         self.extra: _Wire = {}
+        self.told: dict[str, set[bytes]] = {}
 
     def close(self) -> _Events:
         """The end of the open block."""
@@ -299,6 +303,7 @@ class StreamDecoder:
             number = candidate.get("index", place)
             answer = self._answers.get(number)
             if answer is None:
+                refuse_more(len(self._answers), MOST_CANDIDATES, "candidates")
                 answer = self._answers[number] = _Answer(number)
             events += _more(answer, candidate)
         return events
@@ -330,7 +335,7 @@ def _more(answer: _Answer, candidate: _Wire) -> _Events:
     extra = remainder(candidate, content)
     if RESULT in extra:
         events = _with_logprobs(events, extra)
-    _keep(answer.extra, extra)
+    _keep(answer, extra)
     return events
 
 
@@ -390,24 +395,35 @@ def _with_logprobs(events: _Events, extra: _Wire) -> _Events:
     ]
 
 
-def _keep(extra: _Wire, more: _Wire) -> None:
+def _keep(answer: _Answer, more: _Wire) -> None:
     """Add the leftovers of one chunk: later ones replace, citations add up, empty ones take nothing away."""
+    extra = answer.extra
     for key, value in more.items():
         before = extra.get(key)
-        if key == CITATIONS and before and isinstance(before, dict) and isinstance(value, dict):
-            extra[key] = _added(before, value)
+        if before is None:
+            refuse_more(len(extra), MOST_LEFTOVERS, "unknown members of a candidate")
+        if key == CITATIONS and isinstance(value, dict):
+            extra[key] = _added(before if isinstance(before, dict) else {}, value, answer.told)
         elif key == GROUNDING and isinstance(before, dict) and isinstance(value, dict):
             extra[key] = {**before, **value}
+            refuse_more(len(extra[key]) - 1, MOST_LEFTOVERS, "members of grounding metadata")
         elif value or not before:
             extra[key] = value
 
 
-def _added(before: _Wire, more: _Wire) -> _Wire:
-    out = dict(before)
+def _added(before: _Wire, more: _Wire, told: dict[str, set[bytes]]) -> _Wire:
+    """The lists with what is new in them. told: by list, what is in it: comparing costs one look-up."""
     for key, listed in more.items():
-        old = out.get(key)
-        if isinstance(old, list) and isinstance(listed, list):
-            out[key] = old + [one for one in listed if one not in old]
-        else:
-            out[key] = listed
-    return out
+        old = before.get(key)
+        if not isinstance(listed, list):
+            before[key] = listed
+            continue
+        if not isinstance(old, list):
+            refuse_more(len(before), MOST_LEFTOVERS, "members of citation metadata")
+            before[key], told[key] = list(listed), {_encode(one) for one in listed}
+            continue
+        fresh = [(written, one) for one in listed if (written := _encode(one)) not in told[key]]
+        refuse_more(len(told[key]) + len(fresh) - 1, MOST_CITATIONS, "citations")
+        told[key].update(written for written, _ in fresh)
+        old += [one for _, one in fresh]
+    return before

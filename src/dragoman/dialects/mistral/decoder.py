@@ -81,7 +81,7 @@ class Decoder(ChunkDecoder[_Candidate]):
         index = choice.get("index") or 0
         candidate = self._candidates.get(index)
         if candidate is None:
-            candidate = self._candidates[index] = _Candidate(index)
+            candidate = self._admit(_Candidate(index))
         delta = choice.get("delta") or {}
         logprobs = choice.get("logprobs")
         tokens = logprobs.get("content") if logprobs else None

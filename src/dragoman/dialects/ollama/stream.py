@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.bounds import MOST_LEFTOVERS, refuse_more
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.response import (
     ANSWER,
@@ -116,6 +117,7 @@ class Decoder:
         told = (leftovers(line, _LINE) or {}).get(NAME, {})
         news = {key: value for key, value in told.items() if self._seen.get(key) != value}
         self._seen.update(news)
+        refuse_more(len(self._seen) - 1, MOST_LEFTOVERS, "unknown members of the lines")
         return {NAME: news} if news else None
 
     def _message(self, message: _Wire, tokens: Any, events: list[ir.Event]) -> None:
@@ -136,6 +138,7 @@ class Decoder:
             self._whole(decode_call(call, position if index is None else index), events)
         if (extra := leftovers(message, MESSAGE, "message")) is not None:
             self._extra = ir.merge(self._extra, extra)
+            refuse_more(len((self._extra or {})[NAME]) - 1, MOST_LEFTOVERS, "unknown members of messages")
 
     def _prose(self, kind: type[ir.Text | ir.Thinking], events: list[ir.Event]) -> None:
         """Have a block of text or of thinking open; the one before it ends."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_LEFTOVERS, refuse_more
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.leftovers import Leftovers
 from dragoman.dialects.openai_chat.draft import Draft, is_enveloped
@@ -58,7 +59,12 @@ class Candidate:
     def keep(self, key: str, value: Any) -> None:
         """Keep a value that says something."""
         if value is not None:
-            self.extra[key] = value
+            self._put(key, value)
+
+    def _put(self, key: str, value: Any) -> None:
+        if key not in self.extra:
+            refuse_more(len(self.extra), MOST_LEFTOVERS, "unknown members of a choice")
+        self.extra[key] = value
 
 
 CandidateT = TypeVar("CandidateT", bound=Candidate)
@@ -131,7 +137,14 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
             if key not in known and value is not None and self._seen.get(key) != value
         }
         self._seen.update(news)
+        refuse_more(len(self._seen) - 1, MOST_LEFTOVERS, "unknown members of the chunks")
         return news
+
+    def _admit(self, candidate: CandidateT) -> CandidateT:
+        """A new candidate. Raises WireError for one too many."""
+        refuse_more(len(self._candidates), MOST_CANDIDATES, "choices")
+        self._candidates[candidate.index] = candidate
+        return candidate
 
     def _learn(self, frame: bytes, chunk: dict[str, Any], events: list[ir.Event]) -> None:
         """Remember a chunk that only continued a block; the next ones are likely to be like it."""

@@ -10,11 +10,13 @@ beside `delta` repeats what the deltas add up to: neither is kept.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.bounds import MOST_CALLS, refuse_more
 from dragoman.dialects.openai_chat.answer import (
     decode_annotations,
     decode_call,
@@ -80,7 +82,7 @@ class _Candidate(Candidate):
     def keep(self, key: str, value: Any) -> None:
         """Keep a value, unless it is empty and there is another."""
         if value is not None and (key not in self.extra or value not in _EMPTY):
-            self.extra[key] = value
+            self._put(key, value)
 
 
 class Call:
@@ -149,7 +151,7 @@ class Decoder(ChunkDecoder[_Candidate]):
         index = choice.get("index") or 0
         candidate = self._candidates.get(index)
         if candidate is None:
-            candidate = self._candidates[index] = _Candidate(index)
+            candidate = self._admit(_Candidate(index))
         if delta := choice.get("delta"):
             logprobs = choice.get("logprobs")
             if logprobs is None and delta.keys() <= _PLAIN:
@@ -290,11 +292,10 @@ class Decoder(ChunkDecoder[_Candidate]):
 
     def _cite(self, candidate: _Candidate, events: list[ir.Event]) -> None:
         """Citations of the content, as offsets of the block that they begin in."""
+        starts = [start for start, _ in candidate.texts]
         for note in candidate.notes:
-            base, block = candidate.texts[0]
-            for start, index in candidate.texts[1:]:
-                if note.start is not None and note.start >= start:
-                    base, block = start, index
+            at = 0 if note.start is None else max(0, bisect_right(starts, note.start) - 1)
+            base, block = candidate.texts[at]
             if base:
                 start_at = None if note.start is None else note.start - base
                 end_at = None if note.end is None else note.end - base
@@ -402,6 +403,7 @@ def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any])
         call = list(calls.values())[-1]
     if call is not None and not (call_id and call.id and call_id != call.id and inner.get("name")):
         return call
+    refuse_more(len(calls), MOST_CALLS, "calls")
     made = Call(wire)
     calls[key if call is None else call_id] = made
     return made

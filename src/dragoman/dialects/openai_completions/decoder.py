@@ -50,7 +50,7 @@ class Decoder(ChunkDecoder[Candidate]):
         index = choice.get("index") or 0
         candidate = self._candidates.get(index)
         if candidate is None:
-            candidate = self._candidates[index] = Candidate(index)
+            candidate = self._admit(Candidate(index))
             events.append(ir.Open(0, ir.Text(""), index))
         wire, known = choice.get("logprobs"), _CHOICE
         logprobs = decode_logprobs(wire) if wire else None

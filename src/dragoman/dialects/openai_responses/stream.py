@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.bounds import MOST_OPEN, refuse_index, refuse_more
 from dragoman.dialects.openai_responses.errors import broken, fault_of
 from dragoman.dialects.openai_responses.items import decode_item
 from dragoman.dialects.openai_responses.parts import decode_citation, decode_logprobs, decode_part
@@ -185,6 +186,8 @@ class StreamDecoder:
 
     def _item_added(self, value: _Value) -> _Events:
         number, item = value["output_index"], value["item"]
+        refuse_index(number, "item")
+        refuse_more(len(self._items), MOST_OPEN, "open items")
         self._items[number] = item
         kind = item.get("type")
         if kind == "message":
@@ -198,6 +201,7 @@ class StreamDecoder:
         return self._begin((number, 0), block)
 
     def _begin(self, place: tuple[int, int], block: ir.Block) -> _Events:
+        refuse_more(len(self._open), MOST_OPEN, "open blocks")
         state = _Open(self._blocks, block)
         self._blocks += 1
         self._open[place] = state
@@ -296,7 +300,8 @@ class StreamDecoder:
 
     def _summary(self, value: _Value) -> _Events:
         _, state = self._at(value, ir.Thinking, {})
-        return [ir.ThinkDelta(state.index, _words(value), part=value["summary_index"])]
+        refuse_index(part := value["summary_index"], "summary")
+        return [ir.ThinkDelta(state.index, _words(value), part=part)]
 
     def _annotation(self, value: _Value) -> _Events:
         events, state = self._at(value, ir.Text, _PARTS)

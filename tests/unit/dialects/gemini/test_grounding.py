@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.gemini.grounding import Sources, decode_citations
+from dragoman.dialects.loss import Report
 from tests.unit.dialects.gemini.answering import (
     body,
     candidate,
@@ -270,3 +272,19 @@ def test_a_citation_that_a_hook_added_to_our_own_answer_is_written() -> None:
     response = ir.Response("gemini", "r", "m", candidates=(ir.Candidate((block,), ir.Stop("end")),))
     value, _ = written(response)
     assert value["candidates"][0]["groundingMetadata"]["groundingChunks"] == [WEB]
+
+
+def test_places_that_take_too_long_to_find_are_leftovers() -> None:
+    segment = {"segment": {"startIndex": 0, "endIndex": 1, "text": "ä"}, "groundingChunkIndices": [0]}
+    metadata = {"groundingChunks": [{"web": {"uri": "u"}}], "groundingSupports": [segment] * 20_000}
+    assert decode_citations({"groundingMetadata": metadata}, [(0, "ä" * 1_000_000)]) == []
+
+
+def test_the_words_of_many_sources_have_an_end() -> None:
+    report = Report("gemini", "response")
+    sources = Sources(report)
+    for start in range(20):
+        sources.cite(ir.Citation("url", "u", start=start), "a" * 1_000_000, "candidates[0]")
+    written = sum(len(one["segment"]["text"]) for one in sources.metadata()["groundingSupports"])
+    assert written <= 8_000_000
+    assert "no room" in report.losses[0].reason

@@ -84,3 +84,20 @@ def test_a_place_that_cannot_be(pieces: list[dict[str, Any]]) -> None:
     with pytest.raises(WireError) as error:
         patched(*pieces)
     assert error.value.path == "functionCall.partialArgs[].jsonPath"
+
+
+def test_a_text_in_many_pieces_is_joined_once() -> None:
+    patches = Patches()
+    for _ in range(1000):
+        patches.add(at("$.s", "a", goes_on=True))
+    assert len(patches._words) == 1000
+    assert json.loads(patches.text()) == {"s": "a" * 1000}
+    patches.add(at("$.s", "b"))
+    assert json.loads(patches.text()) == {"s": "a" * 1000 + "b"}
+
+
+@pytest.mark.parametrize("path", ["$" + ".a" * 200, "$." + "a" * 20_000, "$.a[10000000000000000000000]"])
+def test_a_path_has_an_end(path: str) -> None:
+    with pytest.raises(WireError) as caught:
+        patched(at(path, "x"))
+    assert len(str(caught.value)) < 400

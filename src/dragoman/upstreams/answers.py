@@ -1,0 +1,276 @@
+"""What a provider's answer may be at most, and what holds it to that before it is decoded.
+
+A provider is a stranger, too: an answer of five million empty arrays takes seconds to decode, while nothing
+else runs. So values are counted in the bytes, which costs a hundredth of decoding them, and what is kept of
+a stream (before its first content, while it is translated) has an end. Whatever goes beyond makes the
+attempt fail, so that the next candidate is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Operation
+from dragoman.errors import RequestFailed, WireError
+from dragoman.transport import Answer
+from dragoman.wire.json import count_values
+from dragoman.wire.sse import ANSWER_TOO_LARGE
+
+TOO_MANY_VALUES: Final = "answer_too_many_values"
+TOO_MANY_BLOCKS: Final = "answer_too_many_blocks"
+NO_CONTENT: Final = "answer_without_content"
+LIMITED: Final = frozenset({TOO_MANY_VALUES, TOO_MANY_BLOCKS, ANSWER_TOO_LARGE})
+"""Codes by which a `WireError` tells that an answer is too much, not that it is wrong."""
+
+MAX_REFUSAL: Final = 256 * 1024
+"""Bytes of an error answer that are read. Some repeat the request; their message comes first or is short."""
+_REFUSAL_VALUES: Final = 20_000
+"""Values of an error answer that is read as JSON; of one with more the beginning is shown as text."""
+_PART: Final = 16 * 1024
+"""Bytes of a stream that are worked on before others have their turn. A token's event has 200."""
+_PLAIN: Final = 2
+"""The part of the values (one in two) that may stand outside of log probabilities, as those cost most: each
+may become a block of the answer.
+"""
+_RELAYED: Final = 2
+"""How many times as much an answer may hold that is relayed, as only its head is decoded."""
+_LOGPROBS: Final = frozenset({"logprobs", "logprobsResult", "top_logprobs"})
+
+_decode = msgspec.json.Decoder().decode
+
+
+class AnswerLimits(msgspec.Struct, frozen=True):
+    """The settings `providers.NAME.answers`, see there.
+
+    values, numbers, blocks: how many. event, opening, stream: bytes. silence: seconds, None = no limit.
+    """
+
+    values: int = 200_000
+    numbers: int = 8_000_000
+    event: int = 64 * 1024 * 1024
+    opening: int = 16_000_000
+    stream: int = 256 * 1024 * 1024
+    blocks: int = 10_000
+    silence: float | None = None
+
+    @property
+    def unsuspicious(self) -> int:
+        """Bytes of an answer of chat, or of one event of it, that cannot hold too many values."""
+        return self.values // _PLAIN
+
+    def hold_chat(self, body: bytes) -> bool:
+        """Whether so much of an answer of chat, or of one event of it, may be blocks that it is to be held by
+        `hold_plain` before it is translated. Raises WireError for too many values.
+        """
+        return len(body) > self.unsuspicious and self._hold_values(body, self.values, "values") > (
+            self.unsuspicious
+        )
+
+    def hold_relayed(self, body: bytes) -> None:
+        """Raise WireError for an answer of chat, or one event of it, that is too much even to be relayed."""
+        if len(body) > _RELAYED * self.values:
+            self._hold_values(body, _RELAYED * self.values, "values")
+
+    def hold_plain(self, value: Any) -> None:
+        """Raise WireError for a decoded answer, or event, too much of which may be blocks."""
+        if _many_outside(value, self.unsuspicious):
+            raise WireError(
+                f"more than {self.unsuspicious} values outside of log probabilities (answers.max_values)",
+                code=TOO_MANY_VALUES,
+            )
+
+    def hold_event(self, frame: bytes) -> None:
+        """Both for one event of a stream that is translated."""
+        if self.hold_chat(frame):
+            try:
+                value = _decode(frame)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                return  # its decoder says so, in its own words
+            self.hold_plain(value)
+
+    def hold(self, body: bytes, operation: Operation) -> None:
+        """Raise WireError for an answer to another operation, or one event of it, of too many values.
+
+        Sound is no JSON.
+        """
+        if operation == "embed":
+            self._hold_values(body, self.numbers, "numbers")
+            if body.count(b"[") + body.count(b"{") > self.values:
+                raise WireError(f"more than {self.values} values (answers.max_values)", code=TOO_MANY_VALUES)
+        elif operation != "speech" or body.lstrip()[:1] in _JSON:
+            self._hold_values(body, self.values, "values")
+
+    @staticmethod
+    def _hold_values(body: bytes, most: int, name: str) -> int:
+        """How many values there are, at most. Raises WireError for too many."""
+        beginning = 4 * most
+        count = 0
+        if len(body) > beginning:  # nothing more of a hostile answer is looked at
+            count = count_values(body[:beginning], most)
+        if count <= most:
+            count = count_values(body, most)
+        if count > most:
+            raise WireError(
+                f"more than {most} values (see the setting answers.max_{name})", code=TOO_MANY_VALUES
+            )
+        return count
+
+    def hold_blocks(self, response: ir.Response) -> ir.Response:
+        """The same answer. Raises WireError for one of too many blocks and candidates."""
+        blocks = len(response.candidates)
+        for candidate in response.candidates:
+            blocks += len(candidate.blocks)
+            blocks += sum(len(one.citations) for one in candidate.blocks if isinstance(one, ir.Text))
+        if blocks > self.blocks:
+            raise _many_blocks(self.blocks)
+        return response
+
+
+_JSON: Final = (b"{", b"[")
+
+
+def _many_blocks(most: int) -> WireError:
+    return WireError(f"more than {most} blocks (answers.max_blocks)", code=TOO_MANY_BLOCKS)
+
+
+def _many_outside(decoded: Any, most: int) -> bool:
+    """Whether more than so many values stand outside of log probabilities."""
+    waiting: list[Any] = [decoded] if type(decoded) in _NESTED else []
+    seen = 0
+    while waiting:
+        value = waiting.pop()
+        seen += len(value)
+        if seen > most:
+            return True
+        if type(value) is dict:
+            waiting += [one for key, one in value.items() if key not in _LOGPROBS and type(one) in _NESTED]
+        elif type(value) is list:
+            waiting += [one for one in value if type(one) in _NESTED]
+    return False
+
+
+_NESTED: Final = (dict, list)
+
+
+class Opened:
+    """Counts the blocks and citations of a stream, and its bytes, while it is translated."""
+
+    __slots__ = ("_blocks", "_bytes", "_limits")
+
+    def __init__(self, limits: AnswerLimits) -> None:
+        self._limits = limits
+        self._blocks = 0
+        self._bytes = 0
+
+    def read(self, chunk: bytes) -> None:
+        """Take note of what was read. Raises WireError for a stream that is too large."""
+        self._bytes += len(chunk)
+        if self._bytes > self._limits.stream:
+            raise WireError(
+                f"a stream of more than {self._limits.stream:d} bytes (answers.max_stream)",
+                code=ANSWER_TOO_LARGE,
+            )
+
+    def see(self, events: Sequence[ir.Event]) -> None:
+        """Take note of the events of one frame. Raises WireError for one block too many."""
+        for event in events:
+            if type(event) is ir.Open or type(event) is ir.Cite:
+                self._blocks += 1
+                if self._blocks > self._limits.blocks:
+                    raise _many_blocks(self._limits.blocks)
+
+
+def without_content(name: str, most: int) -> ir.Fault:
+    """The fault of a stream that has no content, although so many bytes came."""
+    return ir.Fault(
+        "upstream",
+        f"{name} sent more than {most:d} bytes before any content (answers.max_opening).",
+        code=NO_CONTENT,
+        blame="upstream",
+    )
+
+
+def silent(name: str, seconds: float) -> ir.Fault:
+    """The fault of a provider that kept its line busy and said nothing."""
+    return ir.Fault(
+        "timeout",
+        f"{name} sent nothing but pings and the like for {seconds:g} s (answers.max_silence).",
+        code=NO_CONTENT,
+        blame="upstream",
+    )
+
+
+DEFAULT_LIMITS: Final = AnswerLimits()
+"""What holds for upstreams that the configuration says nothing of."""
+
+
+def unexpected(name: str, status: int) -> RequestFailed:
+    """The failure of an answer that is neither one nor a refusal: 101, 304 and other statuses that nobody
+    asked for, and numbers that are no status.
+    """
+    return RequestFailed(
+        ir.Fault(
+            "upstream", f"{name} answered with status {status}.", code="unexpected_status", blame="upstream"
+        )
+    )
+
+
+class Reading:
+    """Reads a stream in parts that take little time, whatever is in them.
+
+    A read may bring a quarter of a megabyte. As lines of two bytes that is a tenth of a second, and a client
+    who asks something else needs several turns of the loop; so each part ends one.
+    """
+
+    __slots__ = ("_answer", "_at", "_data")
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._data = b""
+        self._at = 0
+
+    async def chunk(self) -> bytes:
+        """What comes next, b"" at the end."""
+        if self._data:
+            await asyncio.sleep(0)
+            self._at += _PART
+            part = self._data[self._at : self._at + _PART]
+            if part:
+                return part
+            self._data = b""
+        data = await self._answer.chunk()
+        if len(data) <= _PART:
+            return data
+        self._data, self._at = data, 0
+        return data[:_PART]
+
+
+async def read_bounded(answer: Answer, most: int, name: str) -> bytes:
+    """A whole body of at most so many bytes. Raises RequestFailed."""
+    parts: list[bytes] = []
+    size = 0
+    while data := await answer.chunk():
+        parts.append(data)
+        size += len(data)
+        if size > most:
+            text = f"{name} sent more than {most} bytes."
+            raise RequestFailed(ir.Fault("upstream", text, code=ANSWER_TOO_LARGE, blame="upstream"))
+    return b"".join(parts)
+
+
+async def read_refusal(answer: Answer) -> bytes:
+    """The beginning of an error answer, with no more values than can be read at once."""
+    parts: list[bytes] = []
+    size = 0
+    while size < MAX_REFUSAL and (data := await answer.chunk()):
+        parts.append(data)
+        size += len(data)
+    body = b"".join(parts)[:MAX_REFUSAL]
+    if count_values(body, _REFUSAL_VALUES) > _REFUSAL_VALUES:
+        return body[:_REFUSAL_VALUES]  # which is no JSON any more, so its beginning is shown
+    return body

@@ -1,0 +1,146 @@
+"""What a provider's answer may be at most."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dragoman import ir
+from dragoman.dialects.dialect import Operation
+from dragoman.errors import RequestFailed, WireError
+from dragoman.upstreams.answers import (
+    MAX_REFUSAL,
+    TOO_MANY_BLOCKS,
+    TOO_MANY_VALUES,
+    AnswerLimits,
+    Opened,
+    Reading,
+    read_bounded,
+    read_refusal,
+)
+from dragoman.wire.sse import ANSWER_TOO_LARGE
+
+LIMITS = AnswerLimits(values=1000, numbers=5000, stream=100, blocks=3)
+
+
+def refused(body: bytes, operation: Operation = "chat") -> str | None:
+    try:
+        if operation == "chat":
+            LIMITS.hold_event(body)
+        else:
+            LIMITS.hold(body, operation)
+    except WireError as error:
+        return error.code
+    return None
+
+
+def listed(count: int) -> bytes:
+    return b"[" + b"1," * (count - 1) + b"1]"
+
+
+class Arriving:
+    """An answer whose body comes in these pieces."""
+
+    status = 200
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = list(pieces)
+        self.reads = 0
+
+    async def chunk(self) -> bytes:
+        self.reads += 1
+        return self.pieces.pop(0) if self.pieces else b""
+
+
+def test_values_are_counted_outside_of_strings() -> None:
+    assert refused(b'{"a":"' + b"[,{" * 5000 + b'"}') is None
+    assert refused(b'{"a":' + b"[" * 1500 + b"]" * 1500 + b"}") == TOO_MANY_VALUES
+
+
+def test_a_fifth_may_stand_outside_of_log_probabilities() -> None:
+    body: dict[str, Any] = {"choices": [{"message": {}, "logprobs": {"content": [[1]] * 300}}]}
+    assert refused(json.dumps(body).encode()) is None
+    body["choices"][0]["message"]["x"] = [[1]] * 300
+    assert refused(json.dumps(body).encode()) == TOO_MANY_VALUES
+
+
+def test_what_is_no_json_is_left_to_its_decoder() -> None:
+    assert refused(b"," * 500) is None
+
+
+def test_only_the_beginning_of_a_dense_answer_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    def count(body: bytes, most: int) -> int:
+        looked.append(len(body))
+        return most + 1
+
+    monkeypatch.setattr("dragoman.upstreams.answers.count_values", count)
+    assert refused(b"[]," * 1_000_000) == TOO_MANY_VALUES
+    assert looked == [4000]
+
+
+def test_vectors_have_numbers_and_few_lists() -> None:
+    assert refused(listed(4000), "embed") is None
+    assert refused(listed(6000), "embed") == TOO_MANY_VALUES
+    assert refused(b"[" + b"[1]," * 1100 + b"[1]]", "embed") == TOO_MANY_VALUES
+
+
+def test_sound_is_not_counted() -> None:
+    assert refused(b"ID3" + b"[,{" * 5000, "speech") is None
+    assert refused(b"[" + b"[]," * 5000 + b"1]", "speech") == TOO_MANY_VALUES
+
+
+@pytest.mark.parametrize("operation", ["image", "transcription", "moderation", "rerank", "count"])
+def test_other_answers_are_held_to_all_values(operation: Operation) -> None:
+    assert refused(listed(900), operation) is None
+    assert refused(listed(1100), operation) == TOO_MANY_VALUES
+
+
+def test_a_whole_answer_has_few_blocks() -> None:
+    texts = tuple(ir.Text("a") for _ in range(2))
+    fine = ir.Response(dialect="x", candidates=(ir.Candidate(texts),))
+    assert LIMITS.hold_blocks(fine) is fine
+    with pytest.raises(WireError) as caught:
+        LIMITS.hold_blocks(ir.Response(dialect="x", candidates=(ir.Candidate(texts),) * 2))
+    assert caught.value.code == TOO_MANY_BLOCKS
+
+
+def test_a_stream_opens_few_blocks_and_has_an_end() -> None:
+    opened = Opened(LIMITS)
+    for index in range(3):
+        opened.see([ir.Open(index, ir.Text("")), ir.TextDelta(index, "a")])
+    with pytest.raises(WireError) as many:
+        opened.see([ir.Open(3, ir.Text(""))])
+    assert many.value.code == TOO_MANY_BLOCKS
+    opened.read(b"a" * 100)
+    with pytest.raises(WireError) as large:
+        opened.read(b"a")
+    assert large.value.code == ANSWER_TOO_LARGE
+
+
+async def test_a_large_read_is_worked_on_in_parts() -> None:
+    sent = bytes(range(256)) * 400
+    reading = Reading(Arriving(sent, b"end"))  # type: ignore[arg-type]
+    parts = []
+    while part := await reading.chunk():
+        parts.append(part)
+    assert b"".join(parts) == sent + b"end"
+    assert max(map(len, parts)) <= 16 * 1024
+
+
+async def test_little_of_a_refusal_is_read() -> None:
+    answer = Arriving(*[b"a" * 65536] * 100)
+    assert await read_refusal(answer) == b"a" * MAX_REFUSAL  # type: ignore[arg-type]
+    assert answer.reads == 4
+    many = b'{"error":{"message":"m","x":[' + b"[]," * 50_000 + b"1]}}"
+    assert len(await read_refusal(Arriving(many))) == 20_000  # type: ignore[arg-type]
+
+
+async def test_a_bounded_read() -> None:
+    assert await read_bounded(Arriving(b"ab", b"cd"), 4, "up") == b"abcd"  # type: ignore[arg-type]
+    with pytest.raises(RequestFailed) as caught:
+        await read_bounded(Arriving(b"ab", b"cde"), 4, "up")  # type: ignore[arg-type]
+    assert caught.value.fault.code == ANSWER_TOO_LARGE
