@@ -34,7 +34,7 @@ from dragoman.fetch import Fetcher
 from dragoman.routing.apis import lesson_of
 from dragoman.translating import claim_of, fetch_media
 from dragoman.transport import Answer
-from dragoman.upstreams.answers import AnswerLimits, Reading
+from dragoman.upstreams.answers import PART, AnswerLimits, Parts
 from dragoman.upstreams.upstream import Call, Upstream, performer
 from dragoman.upstreams.wire import WireUpstream, is_success, streams, unreadable
 from dragoman.wire.json import encode
@@ -164,8 +164,10 @@ class Operating:
         """
         cutter, splitter = SSECutter(limits.event), SSESplitter(limits.event)
         spoke = False
-        reading = Reading(answer)
-        while chunk := await reading.chunk():
+        parts = Parts()
+        while chunk := await (parts.next() if parts.more else answer.chunk()):
+            if len(chunk) > PART:
+                chunk = parts.first(chunk)
             good: list[bytes] = []
             failed: RequestFailed | WireError | None = None
             try:

@@ -15,7 +15,7 @@ from dragoman.exchange import AttemptRecord
 from dragoman.steps import whole
 from dragoman.translating import client_steps
 from dragoman.transport import Answer
-from dragoman.upstreams.answers import AnswerLimits, Reading
+from dragoman.upstreams.answers import PART, AnswerLimits, Parts
 from dragoman.upstreams.upstream import Call
 from dragoman.upstreams.wire import SPLITTERS, WireUpstream, is_success, streams, unreadable
 from dragoman.work import Work
@@ -92,11 +92,13 @@ class Relaying:
         limits = upstream.limits
         splitter = SPLITTERS[upstream.dialect.framing](limits.event)
         passed = work.face.passes(answer.headers)
-        reading = Reading(answer)
+        parts = Parts()
         opening = Opening(delivery, self._call, self._record, passed, limits=limits, name=upstream.name)
         try:
             while True:
-                chunk = await reading.chunk()
+                chunk = await (parts.next() if parts.more else answer.chunk())
+                if len(chunk) > PART:
+                    chunk = parts.first(chunk)
                 data, broken = _passed(relay, splitter.feed(chunk) if chunk else splitter.close(), limits)
                 if not chunk and broken is None:
                     data, broken = _closed(relay, data)

@@ -31,7 +31,7 @@ MAX_REFUSAL: Final = 256 * 1024
 """Bytes of an error answer that are read. Some repeat the request; their message comes first or is short."""
 _REFUSAL_VALUES: Final = 20_000
 """Values of an error answer that is read as JSON; of one with more the beginning is shown as text."""
-_PART: Final = 16 * 1024
+PART: Final = 16 * 1024
 """Bytes of a stream that are worked on before others have their turn. A token's event has 200."""
 _PLAIN: Final = 2
 """The part of the values (one in two) that may stand outside of log probabilities, as those cost most: each
@@ -157,32 +157,21 @@ def _many_outside(decoded: Any, most: int) -> bool:
 _NESTED: Final = (dict, list)
 
 
-class Opened:
-    """Counts the blocks and citations of a stream, and its bytes, while it is translated."""
+def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits) -> int:
+    """How many blocks and citations a stream has, with those of this batch. Raises WireError for too many."""
+    for event in batch:
+        if type(event) is ir.Open or type(event) is ir.Cite:
+            opened += 1
+    if opened > limits.blocks:
+        raise _many_blocks(limits.blocks)
+    return opened
 
-    __slots__ = ("_blocks", "_bytes", "_limits")
 
-    def __init__(self, limits: AnswerLimits) -> None:
-        self._limits = limits
-        self._blocks = 0
-        self._bytes = 0
-
-    def read(self, chunk: bytes) -> None:
-        """Take note of what was read. Raises WireError for a stream that is too large."""
-        self._bytes += len(chunk)
-        if self._bytes > self._limits.stream:
-            raise WireError(
-                f"a stream of more than {self._limits.stream:d} bytes (answers.max_stream)",
-                code=ANSWER_TOO_LARGE,
-            )
-
-    def see(self, events: Sequence[ir.Event]) -> None:
-        """Take note of the events of one frame. Raises WireError for one block too many."""
-        for event in events:
-            if type(event) is ir.Open or type(event) is ir.Cite:
-                self._blocks += 1
-                if self._blocks > self._limits.blocks:
-                    raise _many_blocks(self._limits.blocks)
+def too_long(limits: AnswerLimits) -> WireError:
+    """The error of a stream that is translated and does not end."""
+    return WireError(
+        f"a stream of more than {limits.stream:d} bytes (answers.max_stream)", code=ANSWER_TOO_LARGE
+    )
 
 
 def without_content(name: str, most: int) -> ir.Fault:
@@ -220,34 +209,35 @@ def unexpected(name: str, status: int) -> RequestFailed:
     )
 
 
-class Reading:
-    """Reads a stream in parts that take little time, whatever is in them.
+class Parts:
+    """What is left of a large read, whose parts are worked on one after another.
 
     A read may bring a quarter of a megabyte. As lines of two bytes that is a tenth of a second, and a client
     who asks something else needs several turns of the loop; so each part ends one.
     """
 
-    __slots__ = ("_answer", "_at", "_data")
+    __slots__ = ("_at", "_data", "more")
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def __init__(self) -> None:
         self._data = b""
         self._at = 0
+        self.more = False
+        """Whether there is a next part."""
 
-    async def chunk(self) -> bytes:
-        """What comes next, b"" at the end."""
-        if self._data:
-            await asyncio.sleep(0)
-            self._at += _PART
-            part = self._data[self._at : self._at + _PART]
-            if part:
-                return part
+    def first(self, data: bytes) -> bytes:
+        """The first part of a read of more than `PART` bytes."""
+        self._data, self._at, self.more = data, 0, True
+        return data[:PART]
+
+    async def next(self) -> bytes:
+        """The next part, after others had their turn."""
+        await asyncio.sleep(0)
+        self._at += PART
+        part = self._data[self._at : self._at + PART]
+        self.more = self._at + PART < len(self._data)
+        if not self.more:
             self._data = b""
-        data = await self._answer.chunk()
-        if len(data) <= _PART:
-            return data
-        self._data, self._at = data, 0
-        return data[:_PART]
+        return part
 
 
 async def read_bounded(answer: Answer, most: int, name: str) -> bytes:

@@ -43,10 +43,12 @@ from dragoman.upstreams import hops
 from dragoman.upstreams.answers import (
     DEFAULT_LIMITS,
     LIMITED,
+    PART,
     AnswerLimits,
-    Opened,
-    Reading,
+    Parts,
     read_refusal,
+    refuse_blocks,
+    too_long,
     unexpected,
 )
 from dragoman.upstreams.upstream import Batches, Call, collected
@@ -375,25 +377,30 @@ class WireUpstream:
         limits = self.limits
         decoder = self.dialect.stream_decoder(self.quirks)
         splitter = SPLITTERS[framing](limits.event)
-        opened, unsuspicious = Opened(limits), limits.unsuspicious
-        reading = Reading(answer)
+        unsuspicious, most = limits.unsuspicious, limits.stream
+        parts = Parts()
+        size = opened = 0
         batch: list[ir.Event] = []
         try:
-            while chunk := await reading.chunk():
-                opened.read(chunk)
+            while chunk := await (parts.next() if parts.more else answer.chunk()):
+                if len(chunk) > PART:
+                    chunk = parts.first(chunk)
+                size += len(chunk)
+                if size > most:
+                    raise too_long(limits)
                 batch = []
                 for frame in splitter.feed(chunk):
                     if len(frame) > unsuspicious:
                         limits.hold_event(frame)
-                    batch.extend(events := decoder.feed(frame))
-                    opened.see(events)
+                    batch.extend(decoder.feed(frame))
+                opened = refuse_blocks(batch, opened, limits)
                 yield batch  # an empty one tells that what came says nothing
             batch = []
             for frame in splitter.close():
                 limits.hold_event(frame)
                 batch.extend(decoder.feed(frame))
-            batch.extend(events := decoder.close())
-            opened.see(events)
+            batch.extend(decoder.close())
+            refuse_blocks(batch, opened, limits)
             yield batch
         except WireError as error:
             # What came before the error in the same read is part of the answer.

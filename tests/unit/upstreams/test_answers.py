@@ -12,13 +12,14 @@ from dragoman.dialects.dialect import Operation
 from dragoman.errors import RequestFailed, WireError
 from dragoman.upstreams.answers import (
     MAX_REFUSAL,
+    PART,
     TOO_MANY_BLOCKS,
     TOO_MANY_VALUES,
     AnswerLimits,
-    Opened,
-    Reading,
+    Parts,
     read_bounded,
     read_refusal,
+    refuse_blocks,
 )
 from dragoman.wire.sse import ANSWER_TOO_LARGE
 
@@ -108,27 +109,24 @@ def test_a_whole_answer_has_few_blocks() -> None:
     assert caught.value.code == TOO_MANY_BLOCKS
 
 
-def test_a_stream_opens_few_blocks_and_has_an_end() -> None:
-    opened = Opened(LIMITS)
+def test_a_stream_opens_few_blocks() -> None:
+    opened = 0
     for index in range(3):
-        opened.see([ir.Open(index, ir.Text("")), ir.TextDelta(index, "a")])
+        opened = refuse_blocks([ir.Open(index, ir.Text("")), ir.TextDelta(index, "a")], opened, LIMITS)
     with pytest.raises(WireError) as many:
-        opened.see([ir.Open(3, ir.Text(""))])
+        refuse_blocks([ir.Cite(2, ir.Citation("url", "u"))], opened, LIMITS)
     assert many.value.code == TOO_MANY_BLOCKS
-    opened.read(b"a" * 100)
-    with pytest.raises(WireError) as large:
-        opened.read(b"a")
-    assert large.value.code == ANSWER_TOO_LARGE
 
 
 async def test_a_large_read_is_worked_on_in_parts() -> None:
     sent = bytes(range(256)) * 400
-    reading = Reading(Arriving(sent, b"end"))  # type: ignore[arg-type]
-    parts = []
-    while part := await reading.chunk():
-        parts.append(part)
-    assert b"".join(parts) == sent + b"end"
-    assert max(map(len, parts)) <= 16 * 1024
+    parts = Parts()
+    for whole in (sent, sent[: 2 * PART], sent[: PART + 1]):
+        found = [parts.first(whole)]
+        while parts.more:
+            found.append(await parts.next())
+        assert b"".join(found) == whole
+        assert all(0 < len(part) <= PART for part in found)
 
 
 async def test_little_of_a_refusal_is_read() -> None:
