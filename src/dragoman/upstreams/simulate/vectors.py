@@ -18,6 +18,8 @@ LENGTH: Final = 384
 MOST: Final = 4096
 _WORDS: Final = 256
 """Words of a text that count; a vector takes time in proportion to them."""
+_READ: Final = 100_000
+"""Characters of a text, and tokens of one that is given as tokens, that are looked at."""
 _MIDDLE: Final = 127.5
 """Of a byte, so that numbers lie on both sides of 0."""
 _WORD: Final = re.compile(r"\w+")
@@ -36,9 +38,9 @@ def vector(item: ir.Input, length: int, seed: int) -> bytes:
 def words(item: ir.Input) -> Sequence[str]:
     """The words of an input, in small letters."""
     if isinstance(item, ir.Tokens):
-        return [str(token) for token in item.ids]
+        return [str(token) for token in item.ids[:_READ]]
     text = item if isinstance(item, str) else "\n".join(item.texts)
-    return _WORD.findall(text.casefold())
+    return _WORD.findall(text[:_READ].casefold())
 
 
 def _direction(word: str, length: int, seed: int) -> list[float]:
