@@ -62,13 +62,17 @@ def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
         raise too_complex(path) from None
 
 
-def inside(place: str, step: str) -> str:
+def place_in(place: str, step: str) -> str:
     """The place of a member, as a path; no longer than about twice `LONGEST_PLACE`."""
     if len(place) > LONGEST_PLACE:
         return place
-    if len(step) > LONGEST_PLACE:
-        step = f"{step[:LONGEST_PLACE]}…"
+    step = shown_name(step)
     return f"{place}.{step}" if place else step
+
+
+def shown_name(name: str) -> str:
+    """A name as places and errors show it."""
+    return name if len(name) <= LONGEST_PLACE else f"{name[:LONGEST_PLACE]}…"
 
 
 def size(value: Any) -> int:

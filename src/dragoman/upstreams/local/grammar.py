@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from dragoman.dialects.schema_budget import SchemaBudget, held_to_depth, inside, too_complex
+from dragoman.dialects.schema_budget import SchemaBudget, held_to_depth, place_in, too_complex
 from dragoman.upstreams.local import numerals
 from dragoman.upstreams.local.schemas import Flat, Reader, Schema, refused
 
@@ -216,7 +216,7 @@ class _Compiler:
         ways: list[str] = []
         rest = '"}"'
         for name, schema in reversed(declared.items()):
-            value = self.rule(schema, inside(flat.at("properties"), name))
+            value = self.rule(schema, place_in(flat.at("properties"), name))
             pair = f"{_literal(_json(name) + ': ')} {value}"
             tail = self._named(rest)
             if name in required:

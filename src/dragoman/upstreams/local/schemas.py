@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
-from dragoman.dialects.schema_budget import SchemaBudget, inside, size
+from dragoman.dialects.schema_budget import SchemaBudget, place_in, size
 from dragoman.errors import WireError
 
 Schema: TypeAlias = dict[str, Any] | bool
@@ -241,7 +241,7 @@ class Reader:
             if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
                 found, found_at = found[int(key)], f"{found_at}[{key}]"
             elif isinstance(found, dict) and key in found:
-                found, found_at = found[key], inside(found_at, key)
+                found, found_at = found[key], place_in(found_at, key)
             else:
                 raise refused(where, f"{shown(pointer)} is not in the schema")
         return found, found_at
