@@ -72,6 +72,7 @@ class _Compiler:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
         self._made: dict[int, Test] = {}
+        self._anchors: dict[str, Any] | None = None
         # Until draft 7 nothing beside a reference counted.
         self._lone_refs = str(document.get("$schema", "")).rstrip("#").endswith(_LONE_REFS)
 
@@ -121,10 +122,19 @@ class _Compiler:
             for step in fragment[2:].split("/"):
                 target = _step(target, step.replace("~1", "/").replace("~0", "~"))
         elif fragment != "#":
-            target = next(_anchored(target, fragment), None)
+            target = self._anchored(fragment)
         if target is None:
             raise Unusable(path, f"{ref[:100]!r} leads nowhere")
         return self.test(target, fragment.removeprefix("#").replace("/", ".").removeprefix("."))
+
+
+    def _anchored(self, fragment: str) -> Any:
+        """The schema that has this anchor, None where there is none."""
+        if self._anchors is None:  # the document is walked once, however many references it has
+            self._anchors = {}
+            for name, schema in _anchors(self._document):
+                self._anchors.setdefault(name, schema)
+        return self._anchors.get(fragment)
 
 
 _LONE_REFS: Final = ("draft-03/schema", "draft-04/schema", "draft-06/schema", "draft-07/schema")
@@ -145,16 +155,18 @@ def _step(target: Any, name: str) -> Any:
     return None
 
 
-def _anchored(node: Any, fragment: str) -> Iterator[Any]:
-    """The schemas of a document that have this anchor."""
+def _anchors(node: Any) -> Iterator[tuple[str, Any]]:
+    """The anchors of a document (`#name`), each with its schema, in their order."""
     if isinstance(node, dict):
-        if node.get("$anchor") == fragment[1:] or node.get("$id") == fragment:
-            yield node
+        if isinstance(anchor := node.get("$anchor"), str):
+            yield f"#{anchor}", node
+        if isinstance(identity := node.get("$id"), str):  # before 2019-09
+            yield identity, node
         for inner in node.values():
-            yield from _anchored(inner, fragment)
+            yield from _anchors(inner)
     elif isinstance(node, list):
         for inner in node:
-            yield from _anchored(inner, fragment)
+            yield from _anchors(inner)
 
 
 def _number(text: str) -> float | int:
