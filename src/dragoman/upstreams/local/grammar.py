@@ -37,6 +37,8 @@ _LONGEST_BOUND = 320
 """Digits of a number's bound. The largest double has 309."""
 _REPEATED = 4
 """Repetitions that cost a step: each is an element or a rule of its own in llama.cpp's memory."""
+_RULE = 5
+"""Steps that it costs to find a rule."""
 _WRITTEN = 32
 """Characters of a schema that cost a step to write, by which its rule is found again."""
 
@@ -149,7 +151,7 @@ class _Compiler:
         if schema is True or schema == {}:
             return "value"
         key = json.dumps(schema, sort_keys=True)
-        self._budget.spend(1 + len(key) // _WRITTEN)
+        self._budget.spend(_RULE + len(key) // _WRITTEN)
         name = self._names.get(key)
         if name is None:
             name = self._names[key] = f"{self._prefix}-{len(self._names)}"

@@ -23,9 +23,11 @@ DIALECT: Final = "simulate"
 MEDIUM: Final = 256
 """What one image, sound or document counts, in tokens."""
 MOST: Final = 100_000
-"""Tokens of all candidates together: what ends there has the stop `length`. Real models write fewer."""
+"""Tokens of all candidates together, those told as log probabilities too: what ends there has the stop `length`.
+Real models write fewer.
+"""
 _LONGEST_TOKEN: Final = 6
-_NAMED: Final = 100_000
+_NAMED: Final = 20_000
 """Characters at the end of what the user says in which the names of tools are looked for."""
 _CALL: Final = 10
 """Steps of a budget that a call costs besides its arguments."""
@@ -57,7 +59,8 @@ def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candi
         )
     )
     count = request.sampling.n or 1
-    limit = min(MOST // count, MOST if request.max_output is None else request.max_output)
+    told = count * (1 + (request.sampling.top_logprobs or 0))  # tokens for each token
+    limit = min(MOST // told, MOST if request.max_output is None else request.max_output)
     budget = SchemaBudget("output.schema")  # one for all candidates and their calls
     return [
         _Drafter(request, plan, said, Draw(key.with_end(str(index).encode())), limit, budget).candidate()

@@ -133,7 +133,7 @@ def told(model: str, request: ir.Request) -> tuple[Plan, str]:
     """
     made = plan(model)
     said = last_said(request)
-    line = _LINE.search(said)
+    line = _LINE.search(said) if "simulate:" in said else None
     if line is None:
         return made, said
     try:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from functools import cache
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from dragoman import ir
 from dragoman.errors import WireError
@@ -44,22 +45,38 @@ def length(request: ir.SpeechRequest, output: str) -> int:
 
 def spoken(request: ir.SpeechRequest, output: str, seed: int) -> bytes:
     """The sound of a text. output: one of KINDS."""
-    tones = (_tone(word, request, seed) for word in request.text.split())
+    tones = [_tone(word, request, seed) for word in request.text.split()]
+    size = sum(tone.size for tone in tones)
     if output == "mp3":
-        return _SILENT_FRAME * max(math.ceil(sum(map(len, tones)) / 2 / _FRAME), 1)
-    samples = bytearray()  # not all tones and the whole of them at the same time
+        return _SILENT_FRAME * max(math.ceil(size / 2 / _FRAME), 1)
+    samples = bytearray(size)  # at once: one that grows would be moved about, and leave holes in memory
+    place = 0
     for tone in tones:
-        samples += tone
+        sounding = len(tone.wave) * tone.waves
+        samples[place : place + sounding] = tone.wave * tone.waves
+        place += tone.size
     return wav(samples, Pcm(RATE)) if output == "wav" else bytes(samples)
 
 
-def _tone(word: str, request: ir.SpeechRequest, seed: int) -> bytes:
-    """One wave, as often as the word is long, and a pause."""
+class _Tone(NamedTuple):
+    """One wave, as often as the word is long, and a pause. size: bytes of it all."""
+
+    wave: bytes
+    waves: int
+    size: int
+
+
+def _tone(word: str, request: ir.SpeechRequest, seed: int) -> _Tone:
     period = Draw(f"{seed}/{request.voice}/{word.casefold()}".encode()).one(_PERIODS)
-    wave = [round(_LOUDNESS * math.sin(2 * math.pi * place / period)) for place in range(period)]
     letter = _LETTER * RATE / (request.speed or 1)
-    waves = struct.pack(f"<{period}h", *wave) * max(round(letter * len(word) / period), 1)
-    return waves + bytes(2 * round(letter))
+    waves = max(round(letter * len(word) / period), 1)
+    return _Tone(_wave(period), waves, 2 * (period * waves + round(letter)))
+
+
+@cache
+def _wave(period: int) -> bytes:
+    wave = [round(_LOUDNESS * math.sin(2 * math.pi * place / period)) for place in range(period)]
+    return struct.pack(f"<{period}h", *wave)
 
 
 def written(request: ir.TranscriptionRequest, model: str, seed: int) -> ir.TranscriptionResponse:
