@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from dragoman.dialects.schema_budget import shown_name
+from dragoman.dialects.schema_budget import LONGEST_PLACE, shown_name
 
 
 class Mistake(NamedTuple):
@@ -42,7 +42,8 @@ def mistake(schema: Any) -> Mistake | None:
 def _below(keyword: str, found: Mistake) -> Mistake:
     inner = found.path
     joint = "" if not inner or inner.startswith("[") else "."
-    return Mistake(f"{shown_name(keyword)}{joint}{inner}", found.message)
+    place = f"{shown_name(keyword)}{joint}{inner}"
+    return Mistake(place if len(place) <= 2 * LONGEST_PLACE else place[: 2 * LONGEST_PLACE], found.message)
 
 
 def _kind(value: Any) -> str:

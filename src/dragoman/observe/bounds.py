@@ -26,6 +26,7 @@ BOUNDS: Final = frozenset(
         "insufficient_storage",
         "request_timeout",
         "request_too_large",
+        "schema_too_complex",
     }
 )
 """Codes of the faults by which a bound ends an exchange or an attempt."""

@@ -35,5 +35,10 @@ def hold_to_counts(request: ir.Request) -> None:
 def above(param: str, limit: str, code: str) -> RequestFailed:
     """The refusal of a value above its limit. limit: in words; code: one of OpenAI's for such values."""
     return RequestFailed(
-        ir.Fault("invalid_request", f"The models of this machine take at most {limit} here.", code=code, param=param)
+        ir.Fault(
+            "invalid_request",
+            f"The models of this machine take at most {limit} here.",
+            code=code,
+            param=param,
+        )
     )

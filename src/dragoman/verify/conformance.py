@@ -127,7 +127,6 @@ class _Compiler:
             raise Unusable(path, f"{ref[:100]!r} leads nowhere")
         return self.test(target, fragment.removeprefix("#").replace("/", ".").removeprefix("."))
 
-
     def _anchored(self, fragment: str) -> Any:
         """The schema that has this anchor, None where there is none."""
         if self._anchors is None:  # the document is walked once, however many references it has

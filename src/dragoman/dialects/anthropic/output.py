@@ -116,7 +116,9 @@ class _Cleaner:
             if key in _KEPT:
                 out[key] = value
             elif key in _NAMED and isinstance(value, dict):
-                out[key] = {name: self.clean(one, place_in(place_in(where, key), name)) for name, one in value.items()}
+                out[key] = {
+                    name: self.clean(one, place_in(place_in(where, key), name)) for name, one in value.items()
+                }
             elif key in _LISTED and isinstance(value, list):
                 out[key] = [self.clean(one, f"{place_in(where, key)}[{i}]") for i, one in enumerate(value)]
             elif key == "items" and isinstance(value, dict):
@@ -131,7 +133,9 @@ class _Cleaner:
 
     def _other(self, key: str, value: Any, out: dict[str, Any], refused: dict[str, Any], where: str) -> None:
         if key == "oneOf" and isinstance(value, list):
-            out["anyOf"] = [self.clean(one, f"{place_in(where, 'oneOf')}[{i}]") for i, one in enumerate(value)]
+            out["anyOf"] = [
+                self.clean(one, f"{place_in(where, 'oneOf')}[{i}]") for i, one in enumerate(value)
+            ]
             self.report.change(f"{where}.oneOf", "anyOf", "oneOf is refused")
         elif (key == "minItems" and value in (0, 1)) or (key == "format" and str(value) in _FORMATS):
             out[key] = value

@@ -174,7 +174,9 @@ class _Cleaner:
         if target is None:
             node.refused[key] = value
         elif node.hard and self._loops(node.schema):
-            self.report.lose(place_in(node.where, key), "a schema that contains itself is cut here", "quality")
+            self.report.lose(
+                place_in(node.where, key), "a schema that contains itself is cut here", "quality"
+            )
         else:
             node.out[key] = ROOT if target == ROOT else f"#/$defs/{target}"
 

@@ -106,9 +106,7 @@ def call_grammar(calls: Sequence[Call], answer: tuple[Schema | None, str] | None
     return _render(" | ".join(roots), rules)
 
 
-def _value(
-    schema: Schema | None, path: str, prefix: str, budget: SchemaBudget
-) -> tuple[str, dict[str, str]]:
+def _value(schema: Schema | None, path: str, prefix: str, budget: SchemaBudget) -> tuple[str, dict[str, str]]:
     if schema is None:
         return "object", {}
     if len(msgspec.json.encode(schema)) > LARGEST_SCHEMA:

@@ -59,7 +59,7 @@ def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candi
         )
     )
     count = request.sampling.n or 1
-    told = count * (1 + (request.sampling.top_logprobs or 0))  # tokens for each token
+    told = count * (1 + 2 * (request.sampling.top_logprobs or 0))  # each is an object of its own
     limit = min(MOST // told, MOST if request.max_output is None else request.max_output)
     budget = SchemaBudget("output.schema")  # one for all candidates and their calls
     return [
