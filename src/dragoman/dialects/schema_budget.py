@@ -16,12 +16,12 @@ from dragoman.errors import WireError
 TOO_COMPLEX: Final = "schema_too_complex"
 """The code of the refusal."""
 STEPS: Final = 60_000
-"""Steps for one schema. A step is about a microsecond of work, in which nothing else runs. The largest schemas
-that OpenAI's API takes (5,000 properties) need about a quarter of them.
+"""Steps for one schema. A step is a microsecond of work or two, in which nothing else runs. The largest
+schemas that OpenAI's API takes (5,000 properties) need about half of them.
 """
 LONGEST_PLACE: Final = 500
-"""Characters from which on a place in a schema is not written any further. A name may be as long as a body, and
-stands in the place of everything below it.
+"""Characters from which on a place in a schema is not written any further. A name may be as long as a body,
+and stands in the place of everything below it.
 """
 
 _T = TypeVar("_T")
@@ -53,8 +53,8 @@ def too_complex(path: str) -> WireError:
 
 
 def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
-    """The result of `write`, a walk over the schema at `path`. Raises WireError where references or merged parts
-    nest deeper than Python's stack.
+    """The result of `write`, a walk over the schema at `path`. Raises WireError where references or merged
+    parts nest deeper than Python's stack.
     """
     try:
         return write()

@@ -1,7 +1,7 @@
 """Numbers of a request that models on this machine would turn into work, held to what providers take.
 
-A provider refuses such a number itself, and some dialects leave that to it. Here there is nobody else to do it:
-a million candidates would be a million answers. Pure.
+A provider refuses such a number itself, and some dialects leave that to it. Here there is nobody else to do
+it: a million candidates would be a million answers. Pure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_STOPS: Final = 64
 
 
 def hold_to_counts(request: ir.Request) -> None:
-    """Refuse a chat request for more than can be had. Raises RequestFailed (400), with the place in IR terms."""
+    """Refuse a chat request for more than can be had. Raises RequestFailed, with the place in IR terms."""
     sampling = request.sampling
     for field, value, most in (
         ("n", sampling.n, MOST_CANDIDATES),

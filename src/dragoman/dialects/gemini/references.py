@@ -26,8 +26,8 @@ _NAMED: Final = ("properties", *DEFINED)
 _LISTED: Final = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _ONE: Final = ("items", "additionalProperties")
 _UNDERSCORES: Final = 8
-"""So many times a name is made longer by one. With names that all differ by a sign that is refused, each would be
-as long as there are others.
+"""So many times a name is made longer by one. With names that differ only by signs that are refused, each
+would be as long as there are others.
 """
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 

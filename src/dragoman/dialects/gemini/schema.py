@@ -35,8 +35,8 @@ _BOUNDS: Final = {"exclusiveMinimum": ("minimum", 1, max), "exclusiveMaximum": (
 def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
     """A JSON Schema with what the API takes: itself where it holds nothing else, as most do.
 
-    Each thing refused is a loss, at its exact place below `where`. Raises WireError, with `where`, for one whose
-    `allOf` takes more to merge than a schema may cost.
+    Each thing refused is a loss, at its exact place below `where`. Raises WireError, with `where`, for one
+    whose `allOf` takes more to merge than a schema may cost.
     """
     if is_plain(schema):
         return schema

@@ -26,8 +26,8 @@ from dragoman.upstreams.local.schemas import Flat, Reader, Schema, refused
 MOST = 1000
 """Repetitions that a grammar spells out at most. llama.cpp makes a rule of each and refuses 2000."""
 MOST_WAYS = 1000
-"""Ways in which a text may begin or go on at one place, such as listed values, alternatives and properties that
-may be left out. llama.cpp follows each of them with every token, and does not notice that two are the same:
+"""Ways in which a text may begin or go on at one place, such as listed values, alternatives and properties
+that may be left out. llama.cpp follows each of them with every token, also two that are the same:
 1,000 take about a second a token, and what multiplies (20 alternatives of two alternatives each) stops the
 process. OpenAI's API takes 1,000 listed values in a whole schema.
 """
@@ -80,8 +80,8 @@ class Call(NamedTuple):
 def json_grammar(schema: Schema | None = None, path: str = "schema") -> str:
     """A grammar for one JSON value. schema None: any JSON object (JSON mode).
 
-    Raises WireError with `path` and the keyword's place below it where the schema cannot be held, and with `path`
-    and the code `schema_too_complex` where its grammar would be too large.
+    Raises WireError with `path` and the keyword's place below it where the schema cannot be held, and with
+    the code `schema_too_complex` where its grammar would be too large.
     """
     return _render(*_value(schema, path, "answer", SchemaBudget(path)))
 

@@ -23,8 +23,8 @@ DIALECT: Final = "simulate"
 MEDIUM: Final = 256
 """What one image, sound or document counts, in tokens."""
 MOST: Final = 100_000
-"""Tokens of all candidates together, those told as log probabilities too: what ends there has the stop `length`.
-Real models write fewer.
+"""Tokens of all candidates together, those told as log probabilities too: what ends there has the stop
+`length`. Real models write fewer.
 """
 _LONGEST_TOKEN: Final = 6
 _NAMED: Final = 20_000
@@ -63,7 +63,9 @@ def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candi
     limit = min(MOST // told, MOST if request.max_output is None else request.max_output)
     budget = SchemaBudget("output.schema")  # one for all candidates and their calls
     return [
-        _Drafter(request, plan, said, Draw(key.with_end(str(index).encode())), limit, budget).candidate()
+        _Drafter(
+            request, plan, said, Draw(key.with_end(str(index).encode())), limit=limit, budget=budget
+        ).candidate()
         for index in range(count)
     ]
 
@@ -93,7 +95,7 @@ class _Drafter:
     """Drafts one candidate. limit: its tokens at most. budget: of values made from schemas."""
 
     def __init__(
-        self, request: ir.Request, plan: Plan, said: str, draw: Draw, limit: int, budget: SchemaBudget
+        self, request: ir.Request, plan: Plan, said: str, draw: Draw, *, limit: int, budget: SchemaBudget
     ) -> None:
         self._request = request
         self._plan = plan

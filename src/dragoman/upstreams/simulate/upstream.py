@@ -15,8 +15,8 @@ import msgspec
 
 from dragoman import ir
 from dragoman.errors import RequestFailed, WireError
-from dragoman.upstreams.simulate import picture, sound
 from dragoman.upstreams.counts import above, hold_to_counts
+from dragoman.upstreams.simulate import picture, sound
 from dragoman.upstreams.simulate.answer import Candidate, drafted, events, spoken
 from dragoman.upstreams.simulate.judging import judged, ranked
 from dragoman.upstreams.simulate.plan import Plan, told
