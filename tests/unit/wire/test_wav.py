@@ -96,4 +96,4 @@ def test_a_file_of_empty_chunks_is_not_read_to_its_end() -> None:
 def test_samples_are_not_copied() -> None:
     samples, _ = unpacked(memoryview(wav(b"\1\2\3\4", Pcm())))
     assert isinstance(samples, memoryview)
-    assert samples == b"\1\2\3\4"
+    assert bytes(samples) == b"\1\2\3\4"
