@@ -64,9 +64,10 @@ def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
 
 def place_in(place: str, step: str) -> str:
     """The place of a member, as a path; no longer than about twice `LONGEST_PLACE`."""
-    if len(place) > LONGEST_PLACE:
-        return place
-    step = shown_name(step)
+    if len(place) + len(step) > LONGEST_PLACE:
+        if len(place) > LONGEST_PLACE:
+            return place
+        step = shown_name(step)
     return f"{place}.{step}" if place else step
 
 

@@ -76,9 +76,12 @@ class References:
             return False
         if (known := self._looped.get(id(schema))) is None:
             target = self.target(schema.get("$ref"))
-            found = (target is not None and self._groups[target] == group) or any(
-                self._loops(one, group) for one in _needed(schema)
-            )
+            found = target is not None and self._groups[target] == group
+            if not found:
+                for one in _needed(schema):
+                    if self._loops(one, group):
+                        found = True
+                        break
             # With the schema itself: the ids of those that have gone are given to others.
             known = self._looped[id(schema)] = (schema, found)
         return known[1]
@@ -161,17 +164,17 @@ class References:
             waiting += _needed(one)
 
 
-def _needed(schema: _Schema) -> Iterator[Any]:
+def _needed(schema: _Schema) -> list[Any]:
     """The parts of a schema that every value of it may need."""
+    found: list[Any] = []
     properties = schema.get("properties")
     if isinstance(properties, dict):
-        yield from (properties.get(name) for name in required(schema))
+        found += [properties.get(name) for name in required(schema)]
     for key in _LISTED:
-        inside = schema.get(key)
-        if isinstance(inside, list):
-            yield from inside
-        else:
-            yield inside
+        if key in schema:
+            inside = schema[key]
+            found += inside if isinstance(inside, list) else [inside]
+    return found
 
 
 def required(schema: _Schema) -> list[Any]:

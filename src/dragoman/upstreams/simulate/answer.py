@@ -29,6 +29,8 @@ MOST: Final = 100_000
 _LONGEST_TOKEN: Final = 6
 _NAMED: Final = 20_000
 """Characters at the end of what the user says in which the names of tools are looked for."""
+_SEARCHED: Final = 20_000_000
+"""Characters that are searched for the names of all tools together."""
 _CALL: Final = 10
 """Steps of a budget that a call costs besides its arguments."""
 
@@ -233,8 +235,8 @@ def _called(request: ir.Request) -> set[str | None]:
 
 
 def _named(said: str, names: Sequence[str]) -> frozenset[str]:
-    """Which tools a text names, also as separate words. Of a long text its end is read."""
-    said = said[-_NAMED:]
+    """Which tools a text names, also as separate words. Of a long text its end is read, less for many tools."""
+    said = said[-min(_NAMED, _SEARCHED // len(names)) :]
     joined = _BLANK.sub("_", said.lower())
     return frozenset(
         name for name in names if _BLANK.sub("_", name.lower()) in joined and _stands_alone(said, name)
