@@ -235,7 +235,7 @@ def _called(request: ir.Request) -> set[str | None]:
 
 
 def _named(said: str, names: Sequence[str]) -> frozenset[str]:
-    """Which tools a text names, also as separate words. Of a long text its end is read, less for many tools."""
+    """Which tools a text names, also as separate words. Of a long text its end is read, less for many."""
     said = said[-min(_NAMED, _SEARCHED // len(names)) :]
     joined = _BLANK.sub("_", said.lower())
     return frozenset(
