@@ -28,7 +28,7 @@ MOST = 1000
 MOST_WAYS = 1000
 """Ways in which a text may begin or go on at one place, such as listed values, alternatives and properties
 that may be left out. llama.cpp follows each of them with every token, also two that are the same:
-1,000 take about a second a token, and what multiplies (20 alternatives of two alternatives each) stops the
+1,000 take about a second a token, and what multiplies (30 levels of two alternatives each) stops the
 process. OpenAI's API takes 1,000 listed values in a whole schema.
 """
 LARGEST_SCHEMA = 200_000
