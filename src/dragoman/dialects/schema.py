@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from dragoman.dialects.schema_budget import LONGEST_PLACE, shown_name
+
 
 class Mistake(NamedTuple):
     """What is wrong with a schema. path: inside the schema (`properties.city.type`), "" for the whole."""
@@ -40,7 +42,8 @@ def mistake(schema: Any) -> Mistake | None:
 def _below(keyword: str, found: Mistake) -> Mistake:
     inner = found.path
     joint = "" if not inner or inner.startswith("[") else "."
-    return Mistake(f"{keyword}{joint}{inner}", found.message)
+    place = f"{shown_name(keyword)}{joint}{inner}"
+    return Mistake(place if len(place) <= 2 * LONGEST_PLACE else place[: 2 * LONGEST_PLACE], found.message)
 
 
 def _kind(value: Any) -> str:
@@ -53,12 +56,12 @@ def _kind(value: Any) -> str:
 
 def _type(value: Any) -> _Found:
     if type(value) is str:
-        return None if value in TYPES else Mistake("", f"'{value}' is not a type")
+        return None if value in TYPES else Mistake("", f"'{shown_name(value)}' is not a type")
     if type(value) is not list or not value:
         return Mistake("", f"a type must be a string or an array of strings, not {_kind(value)}")
     for index, name in enumerate(value):
         if type(name) is not str or name not in TYPES:
-            return Mistake(f"[{index}]", f"{name!r} is not a type")
+            return Mistake(f"[{index}]", f"{shown_name(repr(name))} is not a type")
     return None
 
 
@@ -168,10 +171,10 @@ def _strict(schema: Any) -> _Found:
     if stated == "object" or (type(stated) is list and "object" in stated):
         if schema.get("additionalProperties") is not False:
             return Mistake("additionalProperties", "is required to be supplied and to be false")
-        required = schema.get("required", ())
+        required = frozenset(schema.get("required", ()))
         for name in schema.get("properties", ()):
             if name not in required:
-                return Mistake("required", f"must include every property; '{name}' is missing")
+                return Mistake("required", f"must include every property; '{shown_name(name)}' is missing")
     return _strict_below(schema)
 
 

@@ -40,6 +40,7 @@ BOUNDS: Final = frozenset(
         "pool_exhausted",
         "request_timeout",
         "request_too_large",
+        "schema_too_complex",
         "too_many_background",
         "too_many_names",
         "too_many_pipelined",

@@ -9,7 +9,7 @@ Specification: https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.h
 from __future__ import annotations
 
 import struct
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from dragoman.errors import WireError
 
@@ -17,8 +17,13 @@ _TYPES: Final = frozenset({"audio/l16", "audio/pcm"})
 _WIDTH: Final = 2
 _MOST: Final = {"rate": 1_000_000, "channels": 32}
 """Above these a header cannot hold them, and nobody plays them."""
+_MOST_CHUNKS: Final = 1_000
+"""Chunks that are looked at. A file of 100 MB can hold twelve million empty ones."""
 _HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _FORMAT: Final = struct.Struct("<HHIIHH")
+
+
+_Data = TypeVar("_Data", bytes, memoryview)
 
 
 class Pcm(NamedTuple):
@@ -45,7 +50,7 @@ def pcm_of(mime: str | None) -> Pcm | None:
     return Pcm(stated.get("rate", Pcm().rate), stated.get("channels", Pcm().channels))
 
 
-def wav(samples: bytes, pcm: Pcm) -> bytes:
+def wav(samples: bytes | bytearray, pcm: Pcm) -> bytes:
     """The samples as a WAV file."""
     frame = pcm.channels * _WIDTH
     header = _HEADER.pack(
@@ -56,14 +61,16 @@ def wav(samples: bytes, pcm: Pcm) -> bytes:
     return header + samples
 
 
-def unpacked(data: bytes) -> tuple[bytes, Pcm]:
+def unpacked(data: _Data) -> tuple[_Data, Pcm]:
     """The samples of a WAV file, and how they are to be played. A file that was written without knowing its
     length ends where its bytes end. Raises WireError for what is none, or has other samples.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise WireError("it is no WAV file")
     pcm, place = None, 12
-    while place + 8 <= len(data):
+    for _ in range(_MOST_CHUNKS):
+        if place + 8 > len(data):
+            break
         name, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
         place += 8
         if name == b"fmt " and size >= _FORMAT.size <= len(data) - place:

@@ -85,3 +85,15 @@ def test_chunks_between_and_a_length_that_nobody_knew() -> None:
 def test_what_is_no_such_file_is_refused(data: bytes) -> None:
     with pytest.raises(WireError):
         unpacked(data)
+
+
+def test_a_file_of_empty_chunks_is_not_read_to_its_end() -> None:
+    chunks = b"junk\0\0\0\0" * 5000
+    with pytest.raises(WireError):
+        unpacked(b"RIFF\0\0\0\0WAVE" + chunks + wav(b"\0\0", Pcm())[12:])
+
+
+def test_samples_are_not_copied() -> None:
+    samples, _ = unpacked(memoryview(wav(b"\1\2\3\4", Pcm())))
+    assert isinstance(samples, memoryview)
+    assert bytes(samples) == b"\1\2\3\4"

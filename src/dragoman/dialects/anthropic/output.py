@@ -14,6 +14,7 @@ from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers, restore
 from dragoman.dialects.dialect import Target
 from dragoman.dialects.loss import Report
+from dragoman.dialects.schema_budget import place_in
 from dragoman.errors import WireError
 
 _CONFIG = frozenset({"effort", "format"})
@@ -115,11 +116,13 @@ class _Cleaner:
             if key in _KEPT:
                 out[key] = value
             elif key in _NAMED and isinstance(value, dict):
-                out[key] = {name: self.clean(one, f"{where}.{key}.{name}") for name, one in value.items()}
+                out[key] = {
+                    name: self.clean(one, place_in(place_in(where, key), name)) for name, one in value.items()
+                }
             elif key in _LISTED and isinstance(value, list):
-                out[key] = [self.clean(one, f"{where}.{key}[{i}]") for i, one in enumerate(value)]
+                out[key] = [self.clean(one, f"{place_in(where, key)}[{i}]") for i, one in enumerate(value)]
             elif key == "items" and isinstance(value, dict):
-                out[key] = self.clean(value, f"{where}.items")
+                out[key] = self.clean(value, place_in(where, "items"))
             else:
                 self._other(key, value, out, refused, where)
         if out.get("type") == "object" or "properties" in out:
@@ -130,7 +133,9 @@ class _Cleaner:
 
     def _other(self, key: str, value: Any, out: dict[str, Any], refused: dict[str, Any], where: str) -> None:
         if key == "oneOf" and isinstance(value, list):
-            out["anyOf"] = [self.clean(one, f"{where}.oneOf[{i}]") for i, one in enumerate(value)]
+            out["anyOf"] = [
+                self.clean(one, f"{place_in(where, 'oneOf')}[{i}]") for i, one in enumerate(value)
+            ]
             self.report.change(f"{where}.oneOf", "anyOf", "oneOf is refused")
         elif (key == "minItems" and value in (0, 1)) or (key == "format" and str(value) in _FORMATS):
             out[key] = value
@@ -150,4 +155,4 @@ class _Cleaner:
         said = out.get("description")
         out["description"] = f"{said}\n\n{{{words}}}" if said else f"{{{words}}}"
         for key in refused:
-            self.report.lose(f"{where}.{key}", "is not enforced, only described to the model", "quality")
+            self.report.lose(place_in(where, key), "is not enforced, only described to the model", "quality")

@@ -19,6 +19,8 @@ _OPEN_NAMED: Final = frozenset({"properties", "$defs", "defs"})
 _OPEN_LISTED: Final = frozenset({"anyOf", "prefixItems"})
 _OPEN_ONE: Final = frozenset({"items", "additionalProperties"})
 
+_DIGITS: Final = 20
+"""More than an int64 has."""
 _TYPES: Final = ("type_unspecified", "string", "number", "integer", "boolean", "array", "object", "null")
 """The types by the numbers that protocol buffers give them."""
 
@@ -54,8 +56,13 @@ def _each(schema: Any, change: Callable[[_Schema], _Schema]) -> Any:
     return out
 
 
+def _counted(value: Any) -> Any:
+    """A count, which protocol buffers write as a string (int64)."""
+    return int(value) if isinstance(value, str) and len(value) < _DIGITS and value.isdecimal() else value
+
+
 def _from_openapi(schema: _Schema) -> _Schema:
-    out = {key: int(v) if key in _COUNTS and str(v).isdecimal() else v for key, v in schema.items()}
+    out = {key: _counted(v) if key in _COUNTS else v for key, v in schema.items()}
     kind = out.get("type")
     if type(kind) is int and 0 < kind < len(_TYPES):
         out["type"] = kind = _TYPES[kind]

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
+from dragoman.dialects.schema_budget import LONGEST_PLACE, place_in
+
 _Schema: TypeAlias = dict[str, Any]
 
 ROOT: Final = "#"
@@ -23,6 +25,10 @@ DEFINED: Final = ("$defs", "definitions")
 _NAMED: Final = ("properties", *DEFINED)
 _LISTED: Final = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _ONE: Final = ("items", "additionalProperties")
+_UNDERSCORES: Final = 8
+"""So many times a name is made longer by one. With names that differ only by signs that are refused, each
+would be as long as there are others.
+"""
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -45,6 +51,9 @@ class References:
         self._names: dict[str, str] = {}  # as the client writes them: as they are written
         self._known: dict[int, str] = {}  # the same by the schema itself
         self._targets: dict[str, str | None] = {ROOT: ROOT}
+        self._within = ""
+        self._looped: dict[int, tuple[_Schema, bool]] = {}
+        self._taken: dict[str, int] = {}  # the number from which on names of the same beginning are free
         self._walked: set[int] = set()
         self._walk(schema, "")
         schemas = {ROOT: schema, **{name: one.schema for name, one in self.definitions.items()}}
@@ -57,7 +66,25 @@ class References:
 
     def loops(self, schema: Any, within: str) -> bool:
         """Whether a part of a definition cannot be written without the whole of it."""
-        return any(self._groups[target] == self._groups[within] for target in self._needs(schema))
+        if within != self._within:
+            self._within, self._looped = within, {}
+        return self._loops(schema, self._groups[within])
+
+    def _loops(self, schema: Any, group: str) -> bool:
+        """The same for the group of the definition. Each part is looked at once, however deep it lies."""
+        if not isinstance(schema, dict):
+            return False
+        if (known := self._looped.get(id(schema))) is None:
+            target = self.target(schema.get("$ref"))
+            found = target is not None and self._groups[target] == group
+            if not found:
+                for one in _needed(schema):
+                    if self._loops(one, group):
+                        found = True
+                        break
+            # With the schema itself: the ids of those that have gone are given to others.
+            known = self._looped[id(schema)] = (schema, found)
+        return known[1]
 
     def _walk(self, schema: _Schema, place: str) -> None:
         """Find all definitions, then what else the references lead to, and what is referred to there."""
@@ -71,7 +98,7 @@ class References:
             if isinstance(reference := one.get("$ref"), str):
                 references.append(reference)
             for key, name, step, inside in _inside(one):
-                where = f"{place}.{step}" if place else step
+                where = place_in(place, step)
                 if key in DEFINED and name not in self._names:
                     self._names[name] = self._define(name, inside, where)
                 if isinstance(inside, dict):
@@ -82,12 +109,23 @@ class References:
 
     def _define(self, name: str, schema: Any, place: str) -> str:
         """Add a definition under a name that is legal and free."""
-        name = _UNSAFE.sub("_", name) or "_"
-        while name in self.definitions:
-            name += "_"
+        name = _UNSAFE.sub("_", name)[:LONGEST_PLACE] or "_"
+        if name in self.definitions:
+            name = self._free(name)
         self.definitions[name] = Definition(schema, place)
         self._known[id(schema)] = name
         return name
+
+    def _free(self, name: str) -> str:
+        """The name with more underscores, where a few suffice, or with the first free number."""
+        for more in range(1, _UNDERSCORES + 1):
+            if (longer := name + more * "_") not in self.definitions:
+                return longer
+        count = self._taken.get(name, 0)
+        while (numbered := f"{name}_{count}") in self.definitions:
+            count += 1
+        self._taken[name] = count + 1
+        return numbered
 
     def _resolved(self, reference: str) -> str | None:
         """The name of what a reference leads to, which becomes a definition where it is none yet."""
@@ -99,7 +137,7 @@ class References:
             if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
                 value, place = value[int(step)], f"{place}[{step}]"
             elif isinstance(value, dict) and step in value:
-                value, place = value[step], f"{place}.{step}" if place else step
+                value, place = value[step], place_in(place, step)
             else:  # definitions that stand deeper, and names that should have been escaped
                 _, _, name = reference[2:].partition("/")
                 return self._names.get(_unescaped(name), self._names.get(name))
@@ -115,18 +153,28 @@ class References:
         left out.
         """
         waiting = [schema]
+        seen: set[int] = set()  # a property may be required twice, and hold one that is, too
         while waiting:
             one = waiting.pop()
-            if not isinstance(one, dict):
+            if not isinstance(one, dict) or id(one) in seen:
                 continue
+            seen.add(id(one))
             if (target := self.target(one.get("$ref"))) is not None:
                 yield target
-            properties = one.get("properties")
-            if isinstance(properties, dict):
-                waiting += [properties.get(name) for name in required(one)]
-            for key in _LISTED:
-                inside = one.get(key)
-                waiting += inside if isinstance(inside, list) else [inside]
+            waiting += _needed(one)
+
+
+def _needed(schema: _Schema) -> list[Any]:
+    """The parts of a schema that every value of it may need."""
+    found: list[Any] = []
+    properties = schema.get("properties")
+    if isinstance(properties, dict):
+        found += [properties.get(name) for name in required(schema)]
+    for key in _LISTED:
+        if key in schema:
+            inside = schema[key]
+            found += inside if isinstance(inside, list) else [inside]
+    return found
 
 
 def required(schema: _Schema) -> list[Any]:

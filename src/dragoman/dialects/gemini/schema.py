@@ -14,6 +14,7 @@ import msgspec
 
 from dragoman.dialects.gemini.references import DEFINED, ROOT, References, required
 from dragoman.dialects.loss import Report, Severity
+from dragoman.dialects.schema_budget import SchemaBudget, held_to_depth, place_in, shown_name, size
 
 _Schema: TypeAlias = dict[str, Any]
 
@@ -34,9 +35,12 @@ _BOUNDS: Final = {"exclusiveMinimum": ("minimum", 1, max), "exclusiveMaximum": (
 def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
     """A JSON Schema with what the API takes: itself where it holds nothing else, as most do.
 
-    Each thing refused is a loss, at its exact place below `where`.
+    Each thing refused is a loss, at its exact place below `where`. Raises WireError, with `where`, for one
+    whose `allOf` takes more to merge than a schema may cost.
     """
-    return schema if is_plain(schema) else _Cleaner(schema, report).whole(schema, where)
+    if is_plain(schema):
+        return schema
+    return held_to_depth(where, lambda: _Cleaner(schema, report, SchemaBudget(where)).whole(schema, where))
 
 
 class _Plain(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
@@ -78,11 +82,12 @@ _DEEPEST_OPENED: Final = 2
 
 class _Cleaner:
     """within: the definition that is being cleaned. opened: those that were written in place of references
-    to them around here. left: how many more may be.
+    to them around here. left: how many more may be. budget: pays for merging and for copies.
     """
 
-    def __init__(self, schema: _Schema, report: Report) -> None:
+    def __init__(self, schema: _Schema, report: Report, budget: SchemaBudget) -> None:
         self.report = report
+        self.budget = budget
         self.opened: tuple[str, ...] = ()
         self.left = _MOST_OPENED
         self.references = References(schema)
@@ -94,7 +99,7 @@ class _Cleaner:
         defs = {}
         for name, (inside, place) in self.references.definitions.items():
             self.within = name
-            defs[name] = self.clean(inside, f"{where}.{place}", hard=True)
+            defs[name] = self.clean(inside, place_in(where, place), hard=True)
         return {**out, "$defs": defs} if defs else out
 
     def clean(self, schema: Any, where: str, *, hard: bool) -> _Schema:
@@ -111,6 +116,8 @@ class _Cleaner:
         return node
 
     def _node(self, schema: _Schema, where: str, *, hard: bool) -> _Schema:
+        if self.opened:  # a copy, in place of a reference
+            self.budget.spend(len(schema))
         node = _Node(schema, where, hard=hard)
         for key, value in schema.items():
             if key in _KEPT:
@@ -129,7 +136,7 @@ class _Cleaner:
         _describe(node.out, node.refused)
         for key in node.refused:
             severity: Severity = "hint" if key in _NOTES else "quality"
-            self.report.lose(f"{node.where}.{key}", _DESCRIBED, severity)
+            self.report.lose(place_in(node.where, key), _DESCRIBED, severity)
 
     # --- Properties and references ---------------------------------------------------------------
 
@@ -141,13 +148,13 @@ class _Cleaner:
         node.required = []
         for name in names:
             if node.hard and self._loops(value.get(name)):
-                reason = f"`{name}` contains itself: not required"
+                reason = f"`{shown_name(name)}` contains itself: not required"
                 self.report.lose(f"{node.where}.required", reason, "quality")
             else:
                 node.required.append(name)
         hard = {name for name in node.required if isinstance(name, str)} if node.hard else frozenset()
         node.out["properties"] = {
-            name: self.clean(one, f"{node.where}.properties.{name}", hard=name in hard)
+            name: self.clean(one, place_in(node.where, f"properties.{name}"), hard=name in hard)
             for name, one in value.items()
         }
         if "required" in node.out:
@@ -167,7 +174,9 @@ class _Cleaner:
         if target is None:
             node.refused[key] = value
         elif node.hard and self._loops(node.schema):
-            self.report.lose(f"{node.where}.{key}", "a schema that contains itself is cut here", "quality")
+            self.report.lose(
+                place_in(node.where, key), "a schema that contains itself is cut here", "quality"
+            )
         else:
             node.out[key] = ROOT if target == ROOT else f"#/$defs/{target}"
 
@@ -178,7 +187,7 @@ class _Cleaner:
             return node.out
         for key in sorted(beside.keys() - {"title", "description"}):
             del beside[key]
-            self.report.lose(f"{node.where}.{key}", "cannot stand beside a reference", "quality")
+            self.report.lose(place_in(node.where, key), "cannot stand beside a reference", "quality")
         return {**beside, "anyOf": [{"$ref": node.out["$ref"]}]}
 
     def _loops(self, schema: Any) -> bool:
@@ -192,7 +201,7 @@ class _Cleaner:
         if not isinstance(value, list):
             node.refused[key] = value
             return
-        place = f"{node.where}.{key}"
+        place = place_in(node.where, key)
         node.out["prefixItems" if key == "items" else key] = [
             self.clean(one, f"{place}[{index}]", hard=node.hard) for index, one in enumerate(value)
         ]
@@ -200,7 +209,7 @@ class _Cleaner:
     def items(self, node: _Node, key: str, value: Any) -> None:
         """`items`: one schema for all, or a list."""
         if isinstance(value, dict):
-            node.out[key] = self.clean(value, f"{node.where}.{key}", hard=node.hard)
+            node.out[key] = self.clean(value, place_in(node.where, key), hard=node.hard)
         elif isinstance(value, list):
             self.listed(node, key, value)
         elif value is False:
@@ -208,7 +217,7 @@ class _Cleaner:
 
     def more_properties(self, node: _Node, key: str, value: Any) -> None:
         """`additionalProperties`, none of which is ever required."""
-        place = f"{node.where}.{key}"
+        place = place_in(node.where, key)
         node.out[key] = self.clean(value, place, hard=False) if isinstance(value, dict) else value
 
     def const(self, node: _Node, key: str, value: Any) -> None:
@@ -264,13 +273,18 @@ class _Cleaner:
         opens = len(members) > 1 or not schema.keys() <= _BESIDE_REFERENCE
         for member in members:
             one = self._resolved(member) if opens else member
-            merged = _joined(merged, one) if merged is not None and isinstance(one, dict) else None
+            merged = self._joined(merged, one) if merged is not None and isinstance(one, dict) else None
         if merged is None:
             rest = {key: value for key, value in schema.items() if key != "allOf"}
             _describe(rest, {"allOf": schema["allOf"]})
-            self.report.lose(f"{where}.allOf", _DESCRIBED, "quality")
+            self.report.lose(place_in(where, "allOf"), _DESCRIBED, "quality")
             return rest
         return self._merged(merged, where) if "allOf" in merged else merged
+
+    def _joined(self, one: _Schema, other: _Schema) -> _Schema | None:
+        for schema in (one, other):
+            self.budget.spend(sum(map(size, schema.values())))
+        return _joined(one, other)
 
     def _resolved(self, member: Any) -> Any:
         """What a member refers to. Definitions are opened within bounds, for they may lead to each other."""

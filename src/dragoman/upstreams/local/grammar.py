@@ -17,11 +17,30 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
+from dragoman.dialects.schema_budget import SchemaBudget, held_to_depth, place_in, too_complex
 from dragoman.upstreams.local import numerals
 from dragoman.upstreams.local.schemas import Flat, Reader, Schema, refused
 
 MOST = 1000
 """Repetitions that a grammar spells out at most. llama.cpp makes a rule of each and refuses 2000."""
+MOST_WAYS = 1000
+"""Ways in which a text may begin or go on at one place, such as listed values, alternatives and properties
+that may be left out. llama.cpp follows each of them with every token, also two that are the same:
+1,000 take about a second a token, and what multiplies (30 levels of two alternatives each) stops the
+process. OpenAI's API takes 1,000 listed values in a whole schema.
+"""
+LARGEST_SCHEMA = 200_000
+"""Bytes of one schema, written without blanks: many times what fits into an embedded model's context."""
+_LONGEST_BOUND = 320
+"""Digits of a number's bound. The largest double has 309."""
+_REPEATED = 4
+"""Repetitions that cost a step: each is an element or a rule of its own in llama.cpp's memory."""
+_RULE = 5
+"""Steps that it costs to find a rule."""
+_WRITTEN = 32
+"""Characters of a schema that cost a step to write, by which its rule is found again."""
 
 _SHARED = {
     "value": 'object | array | string | number | boolean | "null"',
@@ -61,9 +80,10 @@ class Call(NamedTuple):
 def json_grammar(schema: Schema | None = None, path: str = "schema") -> str:
     """A grammar for one JSON value. schema None: any JSON object (JSON mode).
 
-    Raises WireError with `path` and the keyword's place below it where the schema cannot be held.
+    Raises WireError with `path` and the keyword's place below it where the schema cannot be held, and with
+    the code `schema_too_complex` where its grammar would be too large.
     """
-    return _render(*_value(schema, path, "answer"))
+    return _render(*_value(schema, path, "answer", SchemaBudget(path)))
 
 
 def call_grammar(calls: Sequence[Call], answer: tuple[Schema | None, str] | None = None) -> str:
@@ -73,23 +93,27 @@ def call_grammar(calls: Sequence[Call], answer: tuple[Schema | None, str] | None
     """
     roots: list[str] = []
     rules: dict[str, str] = {}
+    budget = SchemaBudget("tools")  # one for all: there may be as many tools as schemas
     for index, (name, parameters, path) in enumerate(calls):
-        body, more = ('"{}"', {}) if parameters is None else _value(parameters, path, f"tool{index}")
+        body, more = ('"{}"', {}) if parameters is None else _value(parameters, path, f"tool{index}", budget)
         head = '{"name": ' + _json(name) + ', "arguments": '
         roots.append(f'{_literal(head)} {body} "}}"')
         rules |= more
     if answer is not None:
-        body, more = _value(*answer, "answer")
+        body, more = _value(*answer, "answer", budget)
         roots.append(body)
         rules |= more
     return _render(" | ".join(roots), rules)
 
 
-def _value(schema: Schema | None, path: str, prefix: str) -> tuple[str, dict[str, str]]:
+def _value(schema: Schema | None, path: str, prefix: str, budget: SchemaBudget) -> tuple[str, dict[str, str]]:
     if schema is None:
         return "object", {}
-    compiler = _Compiler(schema, path, prefix)
-    return compiler.rule(schema, path), compiler.rules
+    if len(msgspec.json.encode(schema)) > LARGEST_SCHEMA:
+        raise too_complex(path)
+    budget.path = path
+    compiler = _Compiler(schema, path, prefix, budget)
+    return held_to_depth(path, lambda: compiler.rule(schema, path)), compiler.rules
 
 
 def _render(root: str, rules: dict[str, str]) -> str:
@@ -106,21 +130,16 @@ def _literal(text: str) -> str:
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
 
 
-def _times(least: int, most: float) -> str:
-    """The GBNF suffix for that many repetitions."""
-    if most == math.inf:
-        return "*" if least == 0 else f"{{{least},}}"
-    return f"{{{least},{most}}}"
-
-
 class _Compiler:
     """One schema to rules. Every subschema is a rule, found again by its content, which serves recursion."""
 
-    def __init__(self, document: Schema, path: str, prefix: str) -> None:
+    def __init__(self, document: Schema, path: str, prefix: str, budget: SchemaBudget) -> None:
         self.rules: dict[str, str] = {}
         self._names: dict[str, str] = {}
+        self._ways: dict[str, int] = {}
         self._prefix = prefix
-        self._reader = Reader(document, path)
+        self._budget = budget
+        self._reader = Reader(document, path, budget)
 
     def rule(self, schema: Schema, path: str, begun: frozenset[str] = frozenset()) -> str:
         """The name of the rule for a schema.
@@ -130,19 +149,36 @@ class _Compiler:
         if schema is True or schema == {}:
             return "value"
         key = json.dumps(schema, sort_keys=True)
+        self._budget.spend(_RULE + len(key) // _WRITTEN)
         name = self._names.get(key)
         if name is None:
             name = self._names[key] = f"{self._prefix}-{len(self._names)}"
-            self.rules[name] = self._body(schema, path, begun | {name})
+            self.rules[name] = self._body(name, schema, path, begun | {name})
         elif name in begun:
             raise refused(path, "refers to itself without end")
         return name
 
-    def _body(self, schema: Schema, path: str, begun: frozenset[str]) -> str:
+    def _begins(self, name: str, ways: int, path: str) -> None:
+        """Note in how many ways a text of this rule begins; not more than `MOST_WAYS`."""
+        if ways > MOST_WAYS:
+            raise too_complex(path)
+        self._ways[name] = ways
+
+    def _times(self, least: int, most: float) -> str:
+        """The GBNF suffix for that many repetitions."""
+        self._budget.spend(int(least if most == math.inf else most) // _REPEATED)
+        if most == math.inf:
+            return "*" if least == 0 else f"{{{least},}}"
+        return f"{{{least},{most}}}"
+
+    def _body(self, name: str, schema: Schema, path: str, begun: frozenset[str]) -> str:
         taken = self._reader.take_apart(schema, path)
         if not isinstance(taken, Flat):
-            return " | ".join(self.rule(option, where, begun) for option, where in taken)
+            rules = dict.fromkeys(self.rule(option, where, begun) for option, where in taken)
+            self._begins(name, sum(self._ways.get(rule, 1) for rule in rules), path)
+            return " | ".join(rules)
         if taken.literals is not None:
+            self._begins(name, len(taken.literals), path)
             return " | ".join(_literal(_json(value)) for value in taken.literals)
         if taken.types is None:
             return "value"
@@ -175,10 +211,12 @@ class _Compiler:
         The comma belongs to every property but the first that is written, so there is one way in for
         each property that can be the first, and from there one way to the end.
         """
+        if len(declared) - len(required) > MOST_WAYS:
+            raise too_complex(flat.at("properties"))
         ways: list[str] = []
         rest = '"}"'
         for name, schema in reversed(declared.items()):
-            value = self.rule(schema, f"{flat.at('properties')}.{name}")
+            value = self.rule(schema, place_in(flat.at("properties"), name))
             pair = f"{_literal(_json(name) + ': ')} {value}"
             tail = self._named(rest)
             if name in required:
@@ -220,8 +258,8 @@ class _Compiler:
         if high <= 0:
             return head
         if head:
-            return f'{head} (", " {item}){_times(low, high)}'
-        more = f'(", " {item}){_times(max(0, low - 1), high - 1)}' if high > 1 else ""
+            return f'{head} (", " {item}){self._times(low, high)}'
+        more = f'(", " {item}){self._times(max(0, low - 1), high - 1)}' if high > 1 else ""
         return f"{item} {more}" if low else f"({item} {more})?"
 
     def _string(self, flat: Flat) -> str:
@@ -229,7 +267,7 @@ class _Compiler:
         if least > min(most, MOST):
             raise flat.refused("minLength", f"asks for {least} characters, more than can be written")
         if least or most != math.inf:
-            return rf'"\"" char{_times(least, most if most == math.inf else min(most, MOST))} "\""'
+            return rf'"\"" char{self._times(least, most if most == math.inf else min(most, MOST))} "\""'
         return _FORMATS.get(flat.get("format", ""), "string")
 
     def _integer(self, flat: Flat) -> str:
@@ -240,6 +278,7 @@ class _Compiler:
         high = min((bound for bound in (high, below) if bound is not None), default=None)
         if low is None and high is None:
             return "integer"
+        self._budget.spend(_cost(low, high))
         written = numerals.integers(low, high)
         if written is None:
             raise refused(flat.path, "allows no value at all: its bounds leave no integer")
@@ -252,6 +291,7 @@ class _Compiler:
             return "number"
         without_low = above is not None and (low is None or above >= low)
         without_high = below is not None and (high is None or below <= high)
+        self._budget.spend(_cost(low, high, above, below))
         written = numerals.numbers(
             above if without_low else low,
             below if without_high else high,
@@ -275,11 +315,18 @@ _WRITE: dict[str, Callable[[_Compiler, Flat], str]] = {
 }
 
 
+def _cost(*bounds: int | None) -> int:
+    """Steps that it takes to write the numbers between bounds: by the square of their digits."""
+    return sum(bound.bit_length() ** 2 for bound in bounds if bound is not None) // 1000
+
+
 def _bound(flat: Flat, keyword: str, rounded: Callable[[float], int] | None = None) -> int | None:
     """A bound as a whole number, None where absent. rounded: how to make it one, where that is exact."""
     bound = flat.get(keyword, None)
     if bound is None:
         return None
+    if abs(bound) >= 10**_LONGEST_BOUND:
+        raise flat.refused(keyword, f"a bound of more than {_LONGEST_BOUND} digits cannot be held")
     if rounded is None and bound != int(bound):
         raise flat.refused(keyword, f"{bound} as a bound of a number cannot be held; whole numbers can")
     return int(bound) if rounded is None else rounded(bound)

@@ -13,6 +13,7 @@ from dragoman import ir
 from dragoman.dialects.inputs import texts_of
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
+from dragoman.upstreams.counts import above
 from dragoman.upstreams.local.protocol import (
     MAX_FRAME,
     Embed,
@@ -40,6 +41,9 @@ SPEEDS: Final = (0.5, 2.0)
 LONGEST_TEXT: Final = 16_384
 """Characters that are spoken at once: some twenty minutes."""
 
+MOST_TEXTS: Final = 10_000
+"""Texts of one request for vectors: 15 MB of them. OpenAI's API takes 2,048."""
+
 LARGEST_RECORDING: Final = MAX_FRAME - (1 << 20)
 """Bytes."""
 
@@ -49,6 +53,8 @@ def embed_order(request: ir.EmbedRequest, options: Options, keep_alive: float, r
     wished = request.dimensions
     if wished is not None and not 1 <= wished <= WIDTH:
         raise refused(f"This model's vectors have {WIDTH} numbers: 1 to {WIDTH} can be had.", "dimensions")
+    if len(request.inputs) > MOST_TEXTS:
+        raise above("inputs", f"{MOST_TEXTS} inputs", "array_above_max_length")
     _lose(report, request, {"task": "it knows no tasks", "title": "it knows no titles", "user": _NOBODY})
     return Embed(0, options, tuple(_texts(request, report)), wished, keep_alive)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
+from dragoman.dialects.schema_budget import SchemaBudget, place_in, size
 from dragoman.errors import WireError
 
 Schema: TypeAlias = dict[str, Any] | bool
@@ -85,9 +86,19 @@ _IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
 }
 
 
+_SHOWN = 100
+"""Characters of a value that an error shows: it may be as long as a body."""
+
+
 def refused(path: str, message: str) -> WireError:
     """The error for a schema that cannot be held to."""
     return WireError(message, path, "invalid_json_schema")
+
+
+def shown(value: Any) -> str:
+    """The beginning of a value as it is shown in errors."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 class Flat:
@@ -124,7 +135,7 @@ class Flat:
             return tuple(inferred) or None
         types = [stated] if isinstance(stated, str) else stated
         if not types or any(kind not in TYPES for kind in types):
-            raise self.refused("type", f"is no type that can be written: {stated!r}")
+            raise self.refused("type", f"is no type that can be written: {shown(stated)}")
         return tuple(dict.fromkeys(types))
 
     def _literals(self) -> list[Any] | None:
@@ -146,11 +157,14 @@ class Flat:
 
 
 class Reader:
-    """Takes the subschemas of one document apart. path: what the document itself is called in errors."""
+    """Takes the subschemas of one document apart. path: what the document itself is called in errors. budget:
+    pays for every reference that is followed, every merge and every comparison.
+    """
 
-    def __init__(self, document: Schema, path: str) -> None:
+    def __init__(self, document: Schema, path: str, budget: SchemaBudget) -> None:
         self._document = document
         self._path = path
+        self._budget = budget
 
     def take_apart(self, schema: Schema, path: str) -> Flat | list[tuple[Schema, str]]:
         """The schema as one `Flat`, or as alternatives with their paths, each to be taken apart in turn."""
@@ -170,10 +184,17 @@ class Reader:
 
     def _narrowed(self, rest: dict[str, Any], option: Schema, path: str) -> Schema:
         """One alternative together with what stands beside all of them."""
-        return _both(rest, *self._resolved(option, path, ()))
+        return self._both(rest, *self._resolved(option, path, ()))
+
+    def _both(self, one: dict[str, Any], other: dict[str, Any], path: str) -> dict[str, Any]:
+        cost = sum(map(size, one.values())) + sum(map(size, other.values()))
+        kinds = size(one.get("type")) * size(other.get("type")) // _COMPARED  # each with each
+        self._budget.spend(cost + kinds)
+        return _both(one, other, path)
 
     def _resolved(self, schema: Schema, path: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
         """The assertions of a schema, its references and `allOf` parts merged in, and where they stand."""
+        self._budget.spend(1 + size(schema))
         keywords = self._assertions(schema, path)
         parts: list[tuple[dict[str, Any], str]] = []
         if (pointer := keywords.pop("$ref", None)) is not None:
@@ -185,7 +206,7 @@ class Reader:
         if not keywords and len(parts) == 1:
             return parts[0]
         for part, where in parts:
-            keywords = _both(keywords, part, where)
+            keywords = self._both(keywords, part, where)
         return keywords, path
 
     def _assertions(self, schema: Schema, path: str) -> dict[str, Any]:
@@ -194,36 +215,44 @@ class Reader:
         if schema is True:
             return {}
         if not isinstance(schema, dict):
-            raise refused(path, f"must be a schema, not {schema!r}")
+            raise refused(path, f"must be a schema, not {shown(schema)}")
         for keyword, value in schema.items():
             # `uniqueItems: false` restricts nothing; `unevaluatedProperties: false` does.
             if keyword in _REFUSED and (value is not False or keyword.startswith("unevaluated")):
                 raise refused(f"{path}.{keyword}", "cannot be held by the embedded model's grammar")
             if keyword in _HELD and not _fits(keyword, value):
-                raise refused(f"{path}.{keyword}", f"must not be {value!r}")
-        return {key: value for key, value in schema.items() if key in _HELD}
+                raise refused(f"{path}.{keyword}", f"must not be {shown(value)}")
+        return {
+            key: int(value) if _HELD[key] is _COUNT else value
+            for key, value in schema.items()
+            if key in _HELD
+        }
 
     def _target(self, pointer: str, path: str) -> tuple[Schema, str]:
         """What a reference means (RFC 6901), and its path."""
         where = f"{path}.$ref"
         if not pointer.startswith("#"):
-            raise refused(where, f"only references into the schema itself are followed, not {pointer!r}")
+            raise refused(where, f"only references into the schema itself are followed, not {shown(pointer)}")
         found: Any = self._document
         found_at = self._path
+        self._budget.spend(1 + len(pointer) // 16)
         for part in pointer[1:].split("/")[1:]:
             key = unquote(part).replace("~1", "/").replace("~0", "~")
             if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
                 found, found_at = found[int(key)], f"{found_at}[{key}]"
             elif isinstance(found, dict) and key in found:
-                found, found_at = found[key], f"{found_at}.{key}"
+                found, found_at = found[key], place_in(found_at, key)
             else:
-                raise refused(where, f"{pointer!r} is not in the schema")
+                raise refused(where, f"{shown(pointer)} is not in the schema")
         return found, found_at
 
     def _exclusive(self, options: list[Schema], path: str) -> None:
         """Refuse `oneOf` whose branches a value could satisfy together: the grammar would not notice."""
         flats = [self._resolved(option, f"{path}[{i}]", ())[0] for i, option in enumerate(options)]
+        values = [_listed_values(flat) for flat in flats]
         for i, one in enumerate(flats):
+            # Listed values are looked for one by one in those of each earlier branch.
+            self._budget.spend(sum(2 + values[i] * earlier // _COMPARED for earlier in values[:i]))
             if any(not _disjoint(one, other) for other in flats[:i]):
                 raise refused(
                     f"{path}[{i}]", "may overlap an earlier branch; a constant property must tell them apart"
@@ -272,6 +301,16 @@ def _listed(schema: Any) -> list[Any] | None:
     return listed if isinstance(listed, list) else None
 
 
+_COMPARED = 32
+"""Values that are compared in one step."""
+
+
+def _listed_values(schema: dict[str, Any]) -> int:
+    """How many listed values of a schema and of its properties may have to be looked at."""
+    inner = (_listed(each) for each in schema.get("properties", {}).values())
+    return len(_listed(schema) or ()) + sum(1 + len(listed or ()) for listed in inner)
+
+
 def _told_apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether a property that `one` requires has a listed value which `other` does not allow it."""
     properties = one.get("properties", {})
@@ -315,7 +354,7 @@ def _types(one: str | list[str], other: str | list[str]) -> list[str] | None:
 # How two values of one keyword say what both say; None where they cannot.
 _COMBINE: dict[str, Callable[[Any, Any], Any]] = {
     "properties": _properties,
-    "required": lambda one, other: [*one, *(name for name in other if name not in one)],
+    "required": lambda one, other: list(dict.fromkeys([*one, *other])),
     "type": _types,
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), max),
     **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"), min),

@@ -23,6 +23,7 @@ from dragoman.dialects.facts import Facts
 from dragoman.errors import RequestFailed, WireError
 from dragoman.routing.route import Timers
 from dragoman.seams import SYSTEM
+from dragoman.upstreams.counts import hold_to_counts
 from dragoman.upstreams.local import operations, weights
 from dragoman.upstreams.local.answering import Answer
 from dragoman.upstreams.local.conversation import Asked, ask
@@ -148,6 +149,7 @@ class LocalUpstream:
     async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
         """Answer one chat request. Raises RequestFailed, with places in IR terms."""
         model = self._model(call.model, "chat")
+        hold_to_counts(request)
         try:
             asked = ask(request, call.report, model.draw)
         except WireError as error:

@@ -9,18 +9,30 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.schema_budget import SchemaBudget
 from dragoman.upstreams.simulate.example import example
 from dragoman.upstreams.simulate.plan import Plan
-from dragoman.upstreams.simulate.words import Draw, prose, sentence, tokens, word
+from dragoman.upstreams.simulate.words import Draw, Key, prose, sentence, token_count, tokens, word
 
 DIALECT: Final = "simulate"
 MEDIUM: Final = 256
 """What one image, sound or document counts, in tokens."""
+MOST: Final = 100_000
+"""Tokens of all candidates together, those told as log probabilities too: what ends there has the stop
+`length`. Real models write fewer.
+"""
+_LONGEST_TOKEN: Final = 6
+_NAMED: Final = 20_000
+"""Characters at the end of what the user says in which the names of tools are looked for."""
+_SEARCHED: Final = 20_000_000
+"""Characters that are searched for the names of all tools together."""
+_CALL: Final = 10
+"""Steps of a budget that a call costs besides its arguments."""
 
 
 class Part(msgspec.Struct):
@@ -31,12 +43,42 @@ class Part(msgspec.Struct):
 
 
 def answer(request: ir.Request, plan: Plan, said: str, seed: int) -> Iterator[ir.Event]:
-    """The events of the whole answer. said: the last user text, without what it tells the simulator."""
-    key = msgspec.json.encode(
-        (seed, request.system, request.messages, request.tools, request.tool_choice, request.output)
+    """The events of the whole answer. said: the last user text, without what it tells the simulator.
+
+    Raises WireError, with the place in IR terms, for a schema whose value would be too large.
+    """
+    return events(request, drafted(request, plan, said, seed))
+
+
+Candidate: TypeAlias = tuple[list[Part], ir.Stop]
+
+
+def drafted(request: ir.Request, plan: Plan, said: str, seed: int) -> list[Candidate]:
+    """The parts of each candidate, of at most `MOST` tokens together. Raises as `answer` does."""
+    key = Key(
+        msgspec.json.encode(
+            (seed, request.system, request.messages, request.tools, request.tool_choice, request.output)
+        )
     )
     count = request.sampling.n or 1
-    candidates = [_candidate(request, plan, said, Draw(key + str(index).encode())) for index in range(count)]
+    told = count * (1 + 2 * (request.sampling.top_logprobs or 0))  # each is an object of its own
+    limit = min(MOST // told, MOST if request.max_output is None else request.max_output)
+    budget = SchemaBudget("output.schema")  # one for all candidates and their calls
+    return [
+        _Drafter(
+            request, plan, said, Draw(key.with_end(str(index).encode())), limit=limit, budget=budget
+        ).candidate()
+        for index in range(count)
+    ]
+
+
+def spoken(candidates: Sequence[Candidate]) -> int:
+    """The tokens of an answer."""
+    return sum(len(part.pieces) for parts, _ in candidates for part in parts)
+
+
+def events(request: ir.Request, candidates: Sequence[Candidate]) -> Iterator[ir.Event]:
+    """The events that say what was drafted, made one after another as they are asked for."""
     taken = counted(request)
     yield ir.Start(DIALECT, model=request.model, usage=ir.Usage(input=taken))
     said_by_turns = [_events(request, parts, stop, index) for index, (parts, stop) in enumerate(candidates)]
@@ -44,53 +86,87 @@ def answer(request: ir.Request, plan: Plan, said: str, seed: int) -> Iterator[ir
         yield from (event for event in turn if event is not None)
     every = [part for parts, _ in candidates for part in parts]
     thought = sum(len(part.pieces) for part in every if isinstance(part.block, ir.Thinking))
-    told = sum(len(part.pieces) for part in every) - thought
-    yield ir.Tally(ir.Usage(input=taken, output=told, reasoning=thought))
+    yield ir.Tally(ir.Usage(input=taken, output=spoken(candidates) - thought, reasoning=thought))
     yield ir.End()
 
 
 # What is said -------------------------------------------------------------------------------------
 
 
-def _candidate(request: ir.Request, plan: Plan, said: str, draw: Draw) -> tuple[list[Part], ir.Stop]:
-    parts: list[Part] = []
-    if plan.thinks or _asks_to_think(request.reasoning):
-        parts.append(Part(ir.Thinking(), tokens(f"Let me see. {sentence(draw)} {sentence(draw)}")))
-    stop = ir.Stop("end")
-    if functions := _to_call(request, plan, said):
-        parts += [_call(function, draw) for function in functions]
-        stop = ir.Stop("tool")
-    elif plan.refuses:
-        parts.append(Part(ir.Refusal(""), tokens("I was told to refuse this, so I do.")))
-        stop = ir.Stop("filter")
-    else:
-        text, sequence = _until(_text(request, plan, said, draw), request.sampling.stop or ())
-        parts.append(Part(ir.Text(""), tokens(text)))
-        if sequence is not None:
-            stop = ir.Stop("sequence", sequence=sequence)
-    if request.max_output is not None and _shorten(parts, request.max_output):
-        stop = ir.Stop("length")
-    return parts, stop
+class _Drafter:
+    """Drafts one candidate. limit: its tokens at most. budget: of values made from schemas."""
+
+    def __init__(
+        self, request: ir.Request, plan: Plan, said: str, draw: Draw, *, limit: int, budget: SchemaBudget
+    ) -> None:
+        self._request = request
+        self._plan = plan
+        self._said = said
+        self._draw = draw
+        self._limit = limit
+        self._budget = budget
+
+    def candidate(self) -> Candidate:
+        """Its parts, and why it ends."""
+        request, draw, plan = self._request, self._draw, self._plan
+        parts: list[Part] = []
+        if plan.thinks or _asks_to_think(request.reasoning):
+            parts.append(Part(ir.Thinking(), tokens(f"Let me see. {sentence(draw)} {sentence(draw)}")))
+        stop = ir.Stop("end")
+        if functions := _to_call(request, plan, self._said):
+            parts += [self._call(index, function) for index, function in functions]
+            stop = ir.Stop("tool")
+        elif plan.refuses:
+            parts.append(Part(ir.Refusal(""), tokens("I was told to refuse this, so I do.")))
+            stop = ir.Stop("filter")
+        else:
+            text, sequence = _until(self._bounded(self._text()), request.sampling.stop or ())
+            parts.append(Part(ir.Text(""), tokens(text)))
+            if sequence is not None:
+                stop = ir.Stop("sequence", sequence=sequence)
+        if _shorten(parts, self._limit):
+            stop = ir.Stop("length")
+        return parts, stop
+
+    def _bounded(self, text: str) -> str:
+        """The text, cut where it has more tokens than are written in any case."""
+        most = (self._limit + 1) * _LONGEST_TOKEN * 2
+        return text if len(text) <= most else text[:most]
+
+    def _text(self) -> str:
+        request, plan, draw = self._request, self._plan, self._draw
+        output = request.output
+        if output is not None and output.kind == "schema":
+            self._budget.path = "output.schema"
+            return _json(example(output.schema, draw, self._budget))
+        if output is not None and output.kind == "json":
+            said = self._bounded(self._said)
+            return _json({"answer": said.strip() if plan.kind == "echo" else sentence(draw)})
+        results = _results(request)
+        if results:
+            return " ".join(f"The tool {name} returned: {text}" for name, text in results)
+        if plan.kind == "echo":
+            return self._said
+        length = 24 + draw.below(48) if plan.length is None else plan.length
+        return prose(draw, min(length, self._limit + 1))
+
+    def _call(self, index: int, function: ir.Function) -> Part:
+        draw, budget = self._draw, self._budget
+        budget.path = f"tools[{index}].parameters"
+        budget.spend(_CALL)
+        identity = f"call_{draw.hex(24)}"
+        if function.kind == "custom":
+            return Part(
+                ir.ToolCall(identity, function.name, kind="custom"), tokens(f"{word(draw)} {word(draw)}")
+            )
+        arguments = _json(example(function.parameters or {"type": "object"}, draw, budget))
+        return Part(ir.ToolCall(identity, function.name), tokens(arguments))
 
 
 def _asks_to_think(reasoning: ir.Reasoning | None) -> bool:
     if reasoning is None or reasoning.mode == "off" or reasoning.effort == "none":
         return False
     return bool(reasoning.mode or reasoning.effort or reasoning.budget)
-
-
-def _text(request: ir.Request, plan: Plan, said: str, draw: Draw) -> str:
-    output = request.output
-    if output is not None and output.kind == "schema":
-        return _json(example(output.schema, draw))
-    if output is not None and output.kind == "json":
-        return _json({"answer": said.strip() if plan.kind == "echo" else sentence(draw)})
-    results = _results(request)
-    if results:
-        return " ".join(f"The tool {name} returned: {text}" for name, text in results)
-    if plan.kind == "echo":
-        return said
-    return prose(draw, 24 + draw.below(48) if plan.length is None else plan.length)
 
 
 def _until(text: str, sequences: Sequence[str]) -> tuple[str, str | None]:
@@ -121,21 +197,23 @@ def _json(value: Any) -> str:
 # Tools --------------------------------------------------------------------------------------------
 
 
-def _to_call(request: ir.Request, plan: Plan, said: str) -> list[ir.Function]:
-    """The functions to call: those that are forced, else told by the plan, else those that the user
-    names and that have not been called since.
+def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.Function]]:
+    """The functions to call, with their places: those that are forced, else told by the plan, else those that
+    the user names and that have not been called since.
     """
     choice = request.tool_choice or ir.ToolChoice("auto")
-    functions = [tool for tool in request.tools or () if isinstance(tool, ir.Function)]
-    allowed = [tool for tool in functions if not choice.names or tool.name in choice.names]
+    functions = [(at, tool) for at, tool in enumerate(request.tools or ()) if isinstance(tool, ir.Function)]
+    chosen = frozenset(choice.names or ())
+    allowed = [(at, tool) for at, tool in functions if not chosen or tool.name in chosen]
     if choice.mode == "none" or not allowed:
         return []
-    named = [tool for tool in allowed if _names(said, tool.name)]
+    names = _named(said, [tool.name for _, tool in allowed])
+    named = [(at, tool) for at, tool in allowed if tool.name in names]
     if choice.mode in {"any", "tool"}:
         calls = named or allowed[:1]
     else:
         called = _called(request)
-        calls = [tool for tool in named if tool.name not in called]
+        calls = [(at, tool) for at, tool in named if tool.name not in called]
         if not calls and _results(request):
             return []
     if plan.calls:
@@ -156,18 +234,22 @@ def _called(request: ir.Request) -> set[str | None]:
     return called
 
 
-def _names(said: str, name: str) -> bool:
-    """Whether a text names a tool, also as separate words."""
+def _named(said: str, names: Sequence[str]) -> frozenset[str]:
+    """Which tools a text names, also as separate words. Of a long text its end is read, less for many."""
+    said = said[-min(_NAMED, _SEARCHED // len(names)) :]
+    joined = _BLANK.sub("_", said.lower())
+    return frozenset(
+        name for name in names if _BLANK.sub("_", name.lower()) in joined and _stands_alone(said, name)
+    )
+
+
+_BLANK: Final = re.compile(r"\s")
+
+
+def _stands_alone(said: str, name: str) -> bool:
+    """Whether a text has this name apart from other words."""
     spelled = re.escape(name).replace("_", r"[_\s]")
     return re.search(rf"(?<![\w-]){spelled}(?![\w-])", said, re.IGNORECASE) is not None
-
-
-def _call(function: ir.Function, draw: Draw) -> Part:
-    identity = f"call_{draw.hex(24)}"
-    if function.kind == "custom":
-        return Part(ir.ToolCall(identity, function.name, kind="custom"), tokens(f"{word(draw)} {word(draw)}"))
-    arguments = _json(example(function.parameters or {"type": "object"}, draw))
-    return Part(ir.ToolCall(identity, function.name), tokens(arguments))
 
 
 def _results(request: ir.Request) -> list[tuple[str, str]]:
@@ -233,17 +315,17 @@ def counted(request: ir.Request) -> int:
     for message in request.messages:
         total += 4 + sum(_tokens(block) for block in message.blocks)
     for tool in request.tools or ():
-        total += len(tokens(_json(tool)))
+        total += token_count(_json(tool))
     return total
 
 
 def _tokens(block: ir.Block) -> int:
     if isinstance(block, ir.Media):
-        return MEDIUM if block.text is None else len(tokens(block.text))
+        return MEDIUM if block.text is None else token_count(block.text)
     if isinstance(block, ir.ToolCall):
-        return len(tokens(block.name)) + len(tokens(block.arguments))
+        return token_count(block.name) + token_count(block.arguments)
     if isinstance(block, ir.ToolResult):
         return sum(_tokens(inner) for inner in block.content)
     if isinstance(block, ir.Json | ir.Native):
-        return len(tokens(_json(block.value)))
-    return len(tokens(block.text))
+        return token_count(_json(block.value))
+    return token_count(block.text)

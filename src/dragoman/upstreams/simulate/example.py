@@ -11,6 +11,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
+
+from dragoman.dialects.schema_budget import SchemaBudget, size
 from dragoman.upstreams.simulate.words import Draw, word
 
 _SHALLOW: Final = 4
@@ -19,48 +22,74 @@ _DEEPEST: Final = 60
 """A schema that requires itself has no value; here the attempt ends."""
 
 
-def example(schema: Any, draw: Draw) -> Any:
-    """A value for the schema; null where there can be none."""
-    return _Examples(schema, draw).of(schema, 0)
+_LETTERS: Final = 4
+"""Letters that cost a step."""
+_COMPARED: Final = 32
+"""Values that are compared in one step."""
+
+
+def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
+    """A value for the schema; null where there can be none. Raises WireError for one that costs more than the
+    budget has left: each part of the value, each merge and each letter is paid for.
+    """
+    return _Examples(schema, draw, budget or SchemaBudget("schema")).of(schema, 0)
 
 
 class _Examples:
-    def __init__(self, root: Any, draw: Draw) -> None:
+    def __init__(self, root: Any, draw: Draw, budget: SchemaBudget) -> None:
         self._root = root
         self._draw = draw
+        self._budget = budget
 
     def of(self, schema: Any, depth: int) -> Any:
+        self._budget.spend(1 + size(schema))
         if not isinstance(schema, Mapping):
             return word(self._draw)
         if depth > _DEEPEST:
             return None
         if "const" in schema:
-            return schema["const"]
+            return self._paid(schema["const"])
         if schema.get("enum"):
-            return self._draw.one(schema["enum"])
+            return self._paid(self._draw.one(schema["enum"]))
         if "$ref" in schema:
             own = {key: value for key, value in schema.items() if key != "$ref"}
-            return self.of(_merged(self._referred(schema["$ref"]), own), depth + 1)
+            return self.of(self._merged(self._referred(schema["$ref"]), own), depth + 1)
         for key in ("allOf", "anyOf", "oneOf"):
             if schema.get(key):
                 return self.of(self._combined(schema, key, depth), depth + 1)
         return _MAKE[self._type(schema, depth)](self, schema, depth)
 
     def _referred(self, reference: str) -> Any:
+        self._budget.spend(len(reference) // 16)
         node = self._root
         for step in reference.removeprefix("#").split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
-            node = node[int(key)] if isinstance(node, list) else node.get(key, {})
+            if isinstance(node, list):
+                node = node[int(key)] if key.isdecimal() and int(key) < len(node) else {}
+            else:
+                node = node.get(key, {}) if isinstance(node, Mapping) else {}
         return node
 
     def _combined(self, schema: Mapping[str, Any], key: str, depth: int) -> Any:
         own = {name: value for name, value in schema.items() if name != key}
         options = schema[key]
+        self._budget.spend(len(options))
         if key != "allOf":
             options = [min(options, key=_weight) if depth >= _SHALLOW else self._draw.one(options)]
         for option in options:
-            own = _merged(own, option)
+            own = self._merged(own, option)
         return own
+
+    def _merged(self, first: Any, second: Any) -> dict[str, Any]:
+        for schema in (first, second):
+            if isinstance(schema, Mapping):
+                self._budget.spend(sum(map(size, schema.values())))
+        return _merged(first, second)
+
+    def _paid(self, value: Any) -> Any:
+        """A value as the schema states it, paid for as if it had been made."""
+        self._budget.spend(len(msgspec.json.encode(value)) // _LETTERS)
+        return value
 
     def _type(self, schema: Mapping[str, Any], depth: int) -> str:
         stated = schema.get("type")
@@ -74,16 +103,21 @@ class _Examples:
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
         properties: Mapping[str, Any] = schema.get("properties", {})
         required = schema.get("required", ())
+        self._budget.spend(len(properties) + len(required))
         wanted = dict.fromkeys(required)
         if depth < _SHALLOW:
             optional = [
-                name for name in properties if name not in wanted and "pattern" not in properties[name]
+                name
+                for name, inner in properties.items()
+                if name not in wanted and not (isinstance(inner, Mapping) and "pattern" in inner)
             ]
             room = schema.get("maxProperties", math.inf) - len(wanted)
             wanted.update(dict.fromkeys(name for place, name in enumerate(optional) if place < room))
         others = schema.get("additionalProperties", {})
-        for number in range(schema.get("minProperties", 0) - len(wanted)):
+        for number in range(int(schema.get("minProperties", 0)) - len(wanted)):
+            self._budget.spend()
             wanted[f"{word(self._draw)}_{number}"] = None
+        self._budget.spend(sum(map(len, wanted)) // _LETTERS)
         return {name: self.of(properties.get(name, others), depth + 1) for name in wanted}
 
     def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
@@ -92,11 +126,15 @@ class _Examples:
         least = schema.get("minItems", 0)
         usual = least if depth >= _SHALLOW else max(least, len(first) or 1 + self._draw.below(2))
         count = min(usual, schema.get("maxItems", math.inf), math.inf if items is not False else len(first))
+        self._budget.spend(int(least))  # each is made, and paid for once more
         made: list[Any] = []
         while len(made) < count:
             value = self.of(first[len(made)] if len(made) < len(first) else items, depth + 1)
             for _ in range(100):
-                if not schema.get("uniqueItems") or value not in made:
+                if not schema.get("uniqueItems"):
+                    break
+                self._budget.spend(len(made) // _COMPARED)
+                if value not in made:
                     break
                 value = self.of(items, depth + 1)
             made.append(value)
@@ -104,17 +142,24 @@ class _Examples:
 
     def _number(self, schema: Mapping[str, Any], _depth: int) -> float:
         low, high = _bounds(schema)
+        self._budget.spend(_digits(low) + _digits(high))
         if "multipleOf" in schema:
             return self._multiple(low, high, schema["multipleOf"], schema)
+        if _digits(low) + _digits(high):  # more than a double has
+            return low
         drawn = low + (high - low) * (1 + self._draw.below(998)) / 1000
         return rounded if low < (rounded := round(drawn, 2)) < high else drawn
 
     def _integer(self, schema: Mapping[str, Any], _depth: int) -> int:
         low, high = _bounds(schema)
+        self._budget.spend(_digits(low) + _digits(high))
         return int(self._multiple(low, high, schema.get("multipleOf", 1), schema))
 
     def _multiple(self, low: float, high: float, step: float, schema: Mapping[str, Any]) -> float:
-        first, last = math.ceil(low / step), math.floor(high / step)
+        try:
+            first, last = math.ceil(low / step), math.floor(high / step)
+        except (ArithmeticError, ValueError):  # no double is that large, nor a multiple of nothing
+            return low
         if first * step == schema.get("exclusiveMinimum"):
             first += 1
         if last * step == schema.get("exclusiveMaximum"):
@@ -127,9 +172,10 @@ class _Examples:
         if form is not None:
             return form(self._draw)
         text = word(self._draw)
+        self._budget.spend(int(schema.get("minLength", 0)) // _LETTERS)
         while len(text) < schema.get("minLength", 0):
             text += f" {word(self._draw)}"
-        return text[: schema.get("maxLength", len(text))]
+        return text[: int(schema.get("maxLength", len(text)))]
 
     def _boolean(self, _schema: Mapping[str, Any], _depth: int) -> bool:
         return self._draw.below(2) == 1
@@ -178,6 +224,11 @@ def _bounds(schema: Mapping[str, Any]) -> tuple[float, float]:
     if low is None:
         low = 0 if high is None or high > 0 else high - 100
     return low, low + 100 if high is None else high
+
+
+def _digits(number: float) -> int:
+    """The digits of a number that is none of a double's, 0 of any other."""
+    return number.bit_length() // 4 if isinstance(number, int) and number.bit_length() > 1000 else 0
 
 
 def _weight(option: Any) -> int:

@@ -42,6 +42,8 @@ class Plan(msgspec.Struct, frozen=True):
 
 _STATUSES: Final = (400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504, 529)
 _LIMIT: Final = 100_000
+_LONGEST: Final = 500
+"""Characters of all behaviours together."""
 
 
 def _count(text: str) -> int:
@@ -98,6 +100,8 @@ MODELS: Final = ("echo", "lorem", "slow", "think", "tools")
 
 def plan(told: str, base: Plan | None = None) -> Plan:
     """The behaviours as one plan, added to `base`. Raises ValueError with a sentence for a person."""
+    if len(told) > _LONGEST:
+        raise ValueError(f"The simulator is told in at most {_LONGEST} characters what to do.")
     changes: dict[str, Any] = {}
     for part in told.split("+"):
         name, *arguments = part.strip().split(":")
@@ -118,7 +122,8 @@ def plan(told: str, base: Plan | None = None) -> Plan:
     return msgspec.structs.replace(base or Plan(), **changes)
 
 
-_LINE: Final = re.compile(r"^[ \t]*simulate:[ \t]*(\S[^\n]*?)[ \t]*$\n?", re.MULTILINE)
+_LINE: Final = re.compile(r"^[ \t]*simulate:[ \t]*(\S[^\n]*)\n?", re.MULTILINE)
+"""It never looks twice at a character, however many blanks a line has."""
 
 
 def told(model: str, request: ir.Request) -> tuple[Plan, str]:
@@ -128,11 +133,11 @@ def told(model: str, request: ir.Request) -> tuple[Plan, str]:
     """
     made = plan(model)
     said = last_said(request)
-    line = _LINE.search(said)
+    line = _LINE.search(said) if "simulate:" in said else None
     if line is None:
         return made, said
     try:
-        made = plan(line[1], made)
+        made = plan(line[1].rstrip(" \t"), made)
     except ValueError:
         return made, said
     return made, said[: line.start()] + said[line.end() :]

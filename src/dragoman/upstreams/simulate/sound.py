@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from functools import cache
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from dragoman import ir
 from dragoman.errors import WireError
@@ -29,25 +30,53 @@ _SILENT_FRAME: Final = bytes((0xFF, 0xF3, 0x14, 0xC4)).ljust(24, b"\0")
 """MPEG-2 layer III, 8 kbit/s, 24 kHz, mono: a header and side information that says that nothing follows."""
 _FRAME: Final = 576
 """Samples of a frame."""
+MOST: Final = 12_000_000
+"""Bytes of sound: four minutes, or the 4,096 letters that OpenAI's API takes, spoken at the usual speed."""
 _WORD: Final = 0.4
 """Seconds of a word in a transcript."""
 
 
+def length(request: ir.SpeechRequest, output: str) -> int:
+    """The bytes of the sound of a text, about, without making it."""
+    letters = sum(len(word) + 1 for word in request.text.split())
+    samples = 2 * letters * _LETTER * RATE / (request.speed or 1)
+    return round(samples / 2 / _FRAME * len(_SILENT_FRAME) if output == "mp3" else samples)
+
+
 def spoken(request: ir.SpeechRequest, output: str, seed: int) -> bytes:
     """The sound of a text. output: one of KINDS."""
-    samples = b"".join(_tone(word, request, seed) for word in request.text.split())
+    tones = [_tone(word, request, seed) for word in request.text.split()]
+    size = sum(tone.size for tone in tones)
     if output == "mp3":
-        return _SILENT_FRAME * max(math.ceil(len(samples) / 2 / _FRAME), 1)
-    return wav(samples, Pcm(RATE)) if output == "wav" else samples
+        return _SILENT_FRAME * max(math.ceil(size / 2 / _FRAME), 1)
+    samples = bytearray(size)  # at once: one that grows would be moved about, and leave holes in memory
+    place = 0
+    for tone in tones:
+        sounding = len(tone.wave) * tone.waves
+        samples[place : place + sounding] = tone.wave * tone.waves
+        place += tone.size
+    return wav(samples, Pcm(RATE)) if output == "wav" else bytes(samples)
 
 
-def _tone(word: str, request: ir.SpeechRequest, seed: int) -> bytes:
-    """One wave, as often as the word is long, and a pause."""
+class _Tone(NamedTuple):
+    """One wave, as often as the word is long, and a pause. size: bytes of it all."""
+
+    wave: bytes
+    waves: int
+    size: int
+
+
+def _tone(word: str, request: ir.SpeechRequest, seed: int) -> _Tone:
     period = Draw(f"{seed}/{request.voice}/{word.casefold()}".encode()).one(_PERIODS)
-    wave = [round(_LOUDNESS * math.sin(2 * math.pi * place / period)) for place in range(period)]
     letter = _LETTER * RATE / (request.speed or 1)
-    waves = struct.pack(f"<{period}h", *wave) * max(round(letter * len(word) / period), 1)
-    return waves + bytes(2 * round(letter))
+    waves = max(round(letter * len(word) / period), 1)
+    return _Tone(_wave(period), waves, 2 * (period * waves + round(letter)))
+
+
+@cache
+def _wave(period: int) -> bytes:
+    wave = [round(_LOUDNESS * math.sin(2 * math.pi * place / period)) for place in range(period)]
+    return struct.pack(f"<{period}h", *wave)
 
 
 def written(request: ir.TranscriptionRequest, model: str, seed: int) -> ir.TranscriptionResponse:
@@ -82,7 +111,7 @@ def _segments(told: Sequence[str], each: float, *, speakers: bool) -> tuple[ir.S
 def _length(data: bytes | memoryview) -> float:
     """Seconds of a WAV file; 0 of anything else."""
     try:
-        samples, pcm = unpacked(bytes(data))
+        samples, pcm = unpacked(memoryview(data))
     except WireError:
         return 0.0
     return len(samples) / 2 / pcm.channels / pcm.rate

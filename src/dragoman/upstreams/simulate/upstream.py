@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
@@ -15,8 +15,9 @@ import msgspec
 
 from dragoman import ir
 from dragoman.errors import RequestFailed, WireError
+from dragoman.upstreams.counts import above, hold_to_counts
 from dragoman.upstreams.simulate import picture, sound
-from dragoman.upstreams.simulate.answer import answer
+from dragoman.upstreams.simulate.answer import Candidate, drafted, events, spoken
 from dragoman.upstreams.simulate.judging import judged, ranked
 from dragoman.upstreams.simulate.plan import Plan, told
 from dragoman.upstreams.simulate.plan import plan as planned
@@ -26,6 +27,18 @@ from dragoman.upstreams.upstream import Batches, Call
 _DAY: Final = 86_400.0
 _BATCH: Final = 16
 """Tokens to a batch when they take no time: what one read of a fast provider brings."""
+_WHOLE: Final = 10_000
+"""The same of an answer that is not streamed. Between two batches others have their turn."""
+_MOST_NUMBERS: Final = 1_000_000
+"""Numbers of all vectors of a request: 2,048 inputs, the most that a request holds, with 488 each."""
+_MOST_LETTERS: Final = 16_384
+"""Letters of a text that is spoken, as the embedded voice has it. OpenAI's API takes 4,096."""
+_MOST_PICTURES: Final = 10
+"""As OpenAI's API has it."""
+_MOST_DOCUMENTS: Final = 10_000
+"""Documents of a ranking, as Cohere's API has it."""
+_MOST_JUDGED: Final = 2_048
+"""Inputs of one request for judgements."""
 
 _KINDS: Final[dict[int, ir.Kind]] = {
     400: "invalid_request",
@@ -41,6 +54,7 @@ _KINDS: Final[dict[int, ir.Kind]] = {
     504: "timeout",
     529: "overloaded",
 }
+_TOO_LONG: Final = "string_above_max_length"
 _CODES: Final = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
 
@@ -83,18 +97,29 @@ class SimulateUpstream:
             raise RequestFailed(
                 ir.Fault("model_not_found", str(error), code="model_not_found", param="model")
             ) from error
-        seed = self._seed if request.sampling.seed is None else request.sampling.seed
-        events = list(answer(msgspec.structs.replace(request, model=call.model), plan, said, seed))
+        hold_to_counts(request)
+        candidates = self._drafted(request, plan, said)
         interval = self._token_interval if plan.rate is None else 1 / plan.rate
         wait = self._first_token if plan.wait is None else plan.wait
         if not request.stream:  # a whole answer comes when its last token is there
-            wait += interval * sum(isinstance(event, _DELTAS) for event in events)
+            wait += interval * spoken(candidates)
         await self._begin(math.inf if plan.silence == 0 else wait, call)
         if plan.status is not None:
             raise RequestFailed(_refusal(plan.status, plan.retry_after, self.name))
-        size = len(events) if not request.stream else 1 if interval else _BATCH
-        async with aclosing(self._batches(events, plan, size, interval, call)) as batches:
+        size = _WHOLE if not request.stream else 1 if interval else _BATCH
+        said_events = events(msgspec.structs.replace(request, model=call.model), candidates)
+        pause = interval if request.stream else 0.0
+        async with aclosing(self._batches(said_events, plan, size, pause, call)) as batches:
             yield batches
+
+    def _drafted(self, request: ir.Request, plan: Plan, said: str) -> list[Candidate]:
+        seed = self._seed if request.sampling.seed is None else request.sampling.seed
+        try:
+            return drafted(request, plan, said, seed)
+        except WireError as error:
+            raise RequestFailed(
+                ir.Fault("invalid_request", error.message, code=error.code, param=error.path)
+            ) from error
 
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
         """Vectors of inputs, after the time or with the failure that the model's name tells. Raises
@@ -110,9 +135,14 @@ class SimulateUpstream:
                     param="dimensions",
                 )
             )
+        if length * len(request.inputs) > _MOST_NUMBERS:
+            raise above("inputs", f"{_MOST_NUMBERS // length} inputs", "array_above_max_length")
         await self._pretend(call)
-        vectors = tuple(vector(item, length, self._seed) for item in request.inputs)
-        return ir.EmbedResponse(vectors, model=call.model)
+        vectors: list[bytes] = []
+        for item in request.inputs:
+            vectors.append(vector(item, length, self._seed))
+            await asyncio.sleep(0)  # each is work; others have their turn
+        return ir.EmbedResponse(tuple(vectors), model=call.model)
 
     async def draw(self, request: ir.ImageRequest, call: Call) -> ir.ImageResponse:
         """Pictures for a prompt, as `embed` gives vectors. Raises RequestFailed, also for a format that needs
@@ -129,11 +159,15 @@ class SimulateUpstream:
             ) from error
         await self._pretend(call)
         seed = self._seed if request.seed is None else request.seed
-        drawn = tuple(
-            ir.Picture(picture.drawn(request, (width, height), seed, index), kind="image/png")
-            for index in range(request.count or 1)
-        )
-        return ir.ImageResponse(drawn, call.model, told={"size": f"{width}x{height}"})
+        count = request.count or 1
+        if count > _MOST_PICTURES:
+            raise above("count", f"{_MOST_PICTURES}", "integer_above_max_value")
+        drawn: list[ir.Picture] = []
+        for index in range(count):
+            data = picture.drawn(request, (width, height), seed, index)
+            drawn.append(ir.Picture(data, kind="image/png"))
+            await asyncio.sleep(0)
+        return ir.ImageResponse(tuple(drawn), call.model, told={"size": f"{width}x{height}"})
 
     async def speak(self, request: ir.SpeechRequest, call: Call) -> ir.SpeechResponse:
         """Tones for a text, as `embed` gives vectors. Raises RequestFailed, also for a format that needs an
@@ -143,6 +177,8 @@ class SimulateUpstream:
         if output not in sound.KINDS:
             message = f"{self.name} speaks {', '.join(sound.KINDS)}, not {output[:64]}."
             raise RequestFailed(ir.Fault("unsupported", message, code="unsupported_value", param="output"))
+        if len(request.text) > _MOST_LETTERS or sound.length(request, output) > sound.MOST:
+            raise above("text", f"{_MOST_LETTERS} letters and {sound.MOST} bytes of sound", _TOO_LONG)
         await self._pretend(call)
         data = sound.spoken(request, output, self._seed)
         return ir.SpeechResponse(data, output, sound.KINDS[output], sound.RATE, call.model)
@@ -150,17 +186,22 @@ class SimulateUpstream:
     async def transcribe(self, request: ir.TranscriptionRequest, call: Call) -> ir.TranscriptionResponse:
         """Words for a recording, as `embed` gives vectors. Raises RequestFailed."""
         await self._pretend(call)
-        return sound.written(request, call.model, self._seed)
+        # All bytes of a recording are read, and all texts of a ranking: another thread has the time for it.
+        return await asyncio.to_thread(sound.written, request, call.model, self._seed)
 
     async def moderate(self, request: ir.ModerationRequest, call: Call) -> ir.ModerationResponse:
         """Judgements by listed words, as `embed` gives vectors. Raises RequestFailed."""
+        if len(request.inputs) > _MOST_JUDGED:
+            raise above("inputs", f"{_MOST_JUDGED} inputs", "array_above_max_length")
         await self._pretend(call)
-        return judged(request, call.model)
+        return await asyncio.to_thread(judged, request, call.model)
 
     async def rerank(self, request: ir.RerankRequest, call: Call) -> ir.RerankResponse:
         """An order by shared words, as `embed` gives vectors. Raises RequestFailed."""
+        if len(request.documents) > _MOST_DOCUMENTS:
+            raise above("documents", f"{_MOST_DOCUMENTS} documents", "array_above_max_length")
         await self._pretend(call)
-        return ranked(request, call.model)
+        return await asyncio.to_thread(ranked, request, call.model)
 
     async def _pretend(self, call: Call) -> None:
         """Take the time, or fail, as the model's name tells."""
@@ -193,25 +234,25 @@ class SimulateUpstream:
         await self._sleep(seconds)
 
     async def _batches(
-        self, events: Sequence[ir.Event], plan: Plan, size: int, interval: float, call: Call
+        self, said: Iterator[ir.Event], plan: Plan, size: int, interval: float, call: Call
     ) -> AsyncGenerator[Sequence[ir.Event], None]:
         """The events in batches of `size` tokens, until the plan says otherwise."""
         batch: list[ir.Event] = []
-        spoken = 0
-        for event in events:
+        count = 0
+        for event in said:
             if isinstance(event, _DELTAS):
-                if spoken == plan.die:
+                if count == plan.die:
                     yield [
                         *batch,
                         ir.Error(self._fault("upstream", "broke off as told.", "connection_broken")),
                     ]
                     return
-                silent = spoken == plan.silence
-                if batch and spoken and (silent or spoken % size == 0):
+                silent = count == plan.silence
+                if batch and count and (silent or count % size == 0):
                     yield batch
                     batch = []
                     await (self._fall_silent(call) if silent else self._rest(interval))
-                spoken += 1
+                count += 1
             batch.append(event)
         yield batch
 

@@ -22,13 +22,44 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
+_COUNTED: Final = 50_000
+"""Characters of a text whose tokens are counted one by one."""
+
+
+def token_count(text: str) -> int:
+    """How many tokens a text has; of a long one in proportion to those of its beginning."""
+    if len(text) <= _COUNTED:
+        return len(tokens(text))
+    return len(tokens(text[:_COUNTED])) * len(text) // _COUNTED
+
+
+class Key:
+    """A key that several others begin with, read once however long it is."""
+
+    __slots__ = ("_hash",)
+
+    def __init__(self, key: bytes) -> None:
+        self._hash = hashlib.blake2b(key, digest_size=32)
+
+    def with_end(self, end: bytes) -> Key:
+        """The key that goes on with these bytes."""
+        longer = Key.__new__(Key)
+        longer._hash = self._hash.copy()
+        longer._hash.update(end)
+        return longer
+
+    def digest(self) -> bytes:
+        """32 bytes that follow from the key."""
+        return self._hash.digest()
+
+
 class Draw:
     """Numbers that follow from a key alone: BLAKE2b of the key and a counter, eight numbers at a time."""
 
     __slots__ = ("_blocks", "_key", "_numbers")
 
-    def __init__(self, key: bytes) -> None:
-        self._key = hashlib.blake2b(key, digest_size=32).digest()
+    def __init__(self, key: bytes | Key) -> None:
+        self._key = (key if isinstance(key, Key) else Key(key)).digest()
         self._blocks = 0
         self._numbers: list[int] = []
 

@@ -11,8 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator
 
+from dragoman.dialects.schema_budget import TOO_COMPLEX
 from dragoman.errors import WireError
-from dragoman.upstreams.local.grammar import MOST, Call, call_grammar, json_grammar
+from dragoman.upstreams.local.grammar import (
+    LARGEST_SCHEMA,
+    MOST,
+    MOST_WAYS,
+    Call,
+    call_grammar,
+    json_grammar,
+)
 from tests.unit.upstreams.local.gbnf import Grammar
 
 TEXT = {"type": "string"}
@@ -308,3 +316,48 @@ def test_tools_are_refused_under_their_own_path() -> None:
             [Call("a", {"type": "object"}, "tools[0]"), Call("b", {"not": {}}, "tools[1].parameters")]
         )
     assert caught.value.path == "tools[1].parameters.not"
+
+
+def test_counts_are_written_as_whole_numbers() -> None:
+    """Anything else is no grammar, and what is none ends the model process."""
+    grammar = json_grammar({"type": "string", "minLength": 2.0, "maxLength": 5.0})
+    assert "char{2,5}" in grammar
+    assert '){1,3} "]"' in json_grammar({"type": "array", "minItems": 2.0, "maxItems": 4.0})
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"enum": list(range(MOST_WAYS + 1))},
+        {"type": "object", "properties": {f"p{at}": TEXT for at in range(MOST_WAYS + 1)}},
+        {"anyOf": [{"enum": [f"{way}-{at}" for at in range(MOST_WAYS // 2)]} for way in range(3)]},
+        {"type": "string", "description": "d" * LARGEST_SCHEMA},
+        {
+            "type": "object",
+            "properties": {f"p{at}": {"minLength": at, "maxLength": 990} for at in range(900)},
+        },
+    ],
+    ids=["values", "optional properties", "values of alternatives", "size", "repetitions"],
+)
+def test_what_would_stop_the_model_process_is_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises(WireError) as caught:
+        json_grammar(schema, "output.schema")
+    assert caught.value.code == TOO_COMPLEX
+    assert caught.value.path == "output.schema" or caught.value.path.startswith("output.schema.")
+
+
+def test_an_alternative_that_is_said_twice_is_one() -> None:
+    schema: dict[str, Any] = {"$defs": {"a0": TEXT}, "$ref": "#/$defs/a40"}
+    for level in range(40):
+        schema["$defs"][f"a{level + 1}"] = {"anyOf": [{"$ref": f"#/$defs/a{level}"}] * 2}
+    assert Grammar(json_grammar(schema)).accepts('"a"')
+
+
+def test_all_tools_have_one_budget() -> None:
+    schema = {"type": "object", "properties": {f"p{at}": {"maxLength": 900 + at % 10} for at in range(30)}}
+    calls = [Call(f"f{at}", schema, f"tools[{at}].parameters") for at in range(40)]
+    assert call_grammar(calls[:5])
+    with pytest.raises(WireError) as caught:
+        call_grammar(calls)
+    assert caught.value.code == TOO_COMPLEX
+    assert caught.value.path.startswith("tools[")

@@ -12,6 +12,7 @@ from dragoman.errors import RequestFailed
 from dragoman.upstreams.local.operations import (
     LARGEST_RECORDING,
     LONGEST_TEXT,
+    MOST_TEXTS,
     embed_order,
     sound,
     speak_order,
@@ -131,3 +132,10 @@ def test_answers_are_said_in_ir_terms() -> None:
         (ir.Word("Hi.", 0.1, 0.9),),
         "m",
     )
+
+
+def test_more_texts_than_are_read_at_once_are_refused() -> None:
+    many = ir.EmbedRequest("openai_chat", "m", ("a",) * (MOST_TEXTS + 1))
+    with pytest.raises(RequestFailed) as caught:
+        embed_order(many, Options("f"), 0.0, Report("local"))
+    assert (caught.value.fault.param, caught.value.fault.code) == ("inputs", "array_above_max_length")

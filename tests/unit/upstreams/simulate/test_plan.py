@@ -106,3 +106,16 @@ def test_the_page_of_the_simulator_names_every_behaviour() -> None:
     assert set(re.findall(r"`([a-z]+)", rows)) == set(_BEHAVIOURS)
     for status in _STATUSES:
         assert str(status) in page
+
+
+def test_blanks_within_a_line_cost_nothing() -> None:
+    """Looked for with a pattern that tries each of them as the end, they took time by their square."""
+    text = "simulate: a" + " " * 200_000 + "b"
+    assert told("echo", request(text)) == (Plan("echo"), text)
+
+
+def test_a_long_line_tells_nothing() -> None:
+    text = "simulate: " + "+".join(["echo"] * 200)
+    assert told("lorem", request(text)) == (Plan("lorem"), text)
+    with pytest.raises(ValueError, match="at most 500 characters"):
+        plan("+".join(["echo"] * 200))

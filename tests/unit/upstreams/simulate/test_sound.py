@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.upstreams.simulate.sound import RATE, spoken, written
+from dragoman.upstreams.simulate.sound import RATE, length, spoken, written
 from dragoman.wire.wav import unpacked
 
 ASKED = ir.SpeechRequest("openai_chat", None, "hello there world", "alloy")
@@ -60,3 +60,9 @@ def test_a_transcript(file: ir.File) -> None:
     plain = written(msgspec.structs.replace(request, output=None), "m", 0)
     assert plain.segments is not None
     assert {one.speaker for one in plain.segments} == {None}
+
+
+@pytest.mark.parametrize("output", ["mp3", "wav", "pcm"])
+def test_the_length_of_a_sound_is_known_before_it_is_made(output: str) -> None:
+    said = asked(text="Some words, " * 100, speed=1.25)
+    assert length(said, output) == pytest.approx(len(spoken(said, output, 0)), rel=0.1)
