@@ -80,7 +80,11 @@ def test_what_is_unfolded_obeys_the_grammar(response: ir.Response) -> None:
 
 
 def test_a_part_far_behind_the_last_is_the_next_one() -> None:
-    events = [ir.Open(0, ir.Thinking()), ir.ThinkDelta(0, "b", part=10**9), ir.ThinkDelta(0, "a", part=0)]
+    events: list[ir.Event] = [
+        ir.Open(0, ir.Thinking()),
+        ir.ThinkDelta(0, "b", part=10**9),
+        ir.ThinkDelta(0, "a", part=0),
+    ]
     thought = ir.fold(events).candidates[0].blocks[0]
     assert isinstance(thought, ir.Thinking)
     assert thought.summary == ("a", "b")

@@ -14,7 +14,7 @@ from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.dialects.openai_errors import WORDS, decode_fault, encode_answer, encode_fault
 from dragoman.ir import Fault
 
-_STATUS: Final = re.compile("[0-9]{3}")
+_STATUS: Final = re.compile("[45][0-9]{2}")
 _SHOWN: Final = frozenset({"innererror", "failed_generation"})
 """Members beside the usual four that clients read: Azure's filter results, Groq's failed output."""
 
@@ -44,15 +44,12 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
     return body if told else None
 
 
-_STATUS: Final = re.compile(r"[45][0-9]{2}")
-
-
 def fault_of(frame: dict[str, Any]) -> Fault:
     """The fault of an error inside an answer or a stream; a number in `code` is its status."""
     said = read_body(frame)
     stated = (said.code, said.rest.get("status_code"), said.rest.get("status"), said.outer.get("status_code"))
     numbers = (int(text) for value in stated if _STATUS.fullmatch(text := str(value)[:4]))
-    status = next((number for number in numbers if 400 <= number <= 599), None)
+    status = next(numbers, None)
     return _fault(said, status, None)
 
 
