@@ -20,7 +20,7 @@ from tests.e2e.rawprovider import STREAM, RawProvider, Script, sends
 
 ASK = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
 FACES = pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"], ids=["relay", "translate"])
-MANY = b"[" + b"[]," * 300_000 + b"[]]"
+MANY = b"[" + b"[]," * 1_100_000 + b"[]]"
 GOOD = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}]
 }

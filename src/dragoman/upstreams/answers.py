@@ -37,8 +37,10 @@ _PLAIN: Final = 2
 """The part of the values (one in two) that may stand outside of log probabilities, as those cost most: each
 may become a block of the answer.
 """
-_RELAYED: Final = 2
-"""How many times as much an answer may hold that is relayed, as only its head is decoded."""
+_RELAYED: Final = 10
+"""How many times as much an answer may hold that is relayed, as only its head is decoded. Twenty alternatives to
+each of 10,000 tokens fit in.
+"""
 _LOGPROBS: Final = frozenset({"logprobs", "logprobsResult", "top_logprobs"})
 
 _decode = msgspec.json.Decoder().decode
