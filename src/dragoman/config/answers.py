@@ -19,7 +19,7 @@ class Answers(Section, frozen=True):
         int,
         about(
             "How many values the JSON of a whole answer, or of one event of a stream, may hold; half of them "
-            "outside of log probabilities, and twice as many where it is relayed. While they are read "
+            "outside of log probabilities, and ten times as many where it is relayed. While they are read "
             "nothing else runs, for about a third of a second at this many. A token with twenty "
             "alternatives has 170 values.",
             unit="values",
