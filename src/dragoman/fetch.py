@@ -22,7 +22,7 @@ from aiohttp import hdrs
 from yarl import URL
 
 from dragoman import ir
-from dragoman.connections import Connector
+from dragoman.connector import Connector
 from dragoman.egress import EgressRefused, GuardedResolver, ends_in_a_number
 from dragoman.errors import RequestFailed
 from dragoman.resolver import CLIENT, Resolver, Unresolved

@@ -24,7 +24,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman import ir
-from dragoman.connections import Connector, is_head_too_large
+from dragoman.connector import Connector, is_head_too_large
 from dragoman.deadlines import Deadline, Deadlines, Unlimited
 from dragoman.errors import RequestFailed
 from dragoman.routing.outcome import POOL_EXHAUSTED
