@@ -38,8 +38,8 @@ _PLAIN: Final = 2
 may become a block of the answer.
 """
 _RELAYED: Final = 10
-"""How many times as much an answer may hold that is relayed, as only its head is decoded. Twenty alternatives to
-each of 10,000 tokens fit in.
+"""How many times as much a relayed answer may hold, as only its head is decoded. Twenty alternatives to each
+of 10,000 tokens fit in.
 """
 _LOGPROBS: Final = frozenset({"logprobs", "logprobsResult", "top_logprobs"})
 
