@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.bounds import Kept
 from dragoman.dialects.dialect import Operation
 from dragoman.errors import RequestFailed, WireError
 from dragoman.transport import Answer
@@ -157,11 +158,18 @@ def _many_outside(decoded: Any, most: int) -> bool:
 _NESTED: Final = (dict, list)
 
 
-def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits) -> int:
-    """How many blocks and citations a stream has, with those of this batch. Raises WireError for too many."""
+def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, kept: Kept) -> int:
+    """How many blocks and citations a stream has, with those of this batch.
+
+    kept: counts the values inside of them. Raises WireError for too many blocks or values.
+    """
     for event in batch:
-        if type(event) is ir.Open or type(event) is ir.Cite:
+        kind = type(event)
+        if kind is ir.Open or kind is ir.Cite:
             opened += 1
+            kept.add(event)
+        elif kind is ir.Close or kind is ir.SealDelta:
+            kept.add(event)
     if opened > limits.blocks:
         raise _many_blocks(limits.blocks)
     return opened
