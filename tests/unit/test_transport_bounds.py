@@ -84,6 +84,30 @@ async def test_a_bomb_takes_no_more_than_the_bound(coding: str, wbits: int) -> N
     assert peak < 12 * MB
 
 
+async def test_others_have_their_turn_while_a_bomb_is_read() -> None:
+    """All of it is there with the first read, so that nothing is waited for."""
+    packed = bomb(31)
+    transport = Transport(max_answer=8 * MB)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with provider(head(content_encoding="gzip"), packed) as url:
+        answer = await transport.send("POST", url, HEADERS, b"{}", QUICK)
+        await answer.chunk()
+        counting = asyncio.ensure_future(count())
+        with pytest.raises(RequestFailed):
+            await answer.read()
+        counting.cancel()
+        answer.close()
+    await transport.close()
+    assert turns >= 5
+
+
 async def test_an_answer_below_the_bound_is_held_once() -> None:
     size = 60 * MB
     transport = Transport(max_answer=size)
