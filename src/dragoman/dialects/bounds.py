@@ -36,17 +36,17 @@ class Kept:
     most: of them, see `MOST_KEPT`.
     """
 
-    __slots__ = ("_most", "values")
+    __slots__ = ("_late", "_most", "values")
 
     def __init__(self, most: int = MOST_KEPT) -> None:
         self._most = most
+        self._late: dict[str, int] = {}  # values of members that are told again and again
         self.values = 0
 
     def add(self, value: Any) -> None:
         """Keep a decoded value, or a part of an answer. Raises WireError for too many values."""
-        if type(value) in _FLAT:
-            return
-        self.values += inner_values(value)
+        if type(value) not in _FLAT:
+            self.values += inner_values(value)
         if self.values > self._most:
             raise WireError(
                 f"more than {self._most} values in what is kept of a stream", code="answer_too_many_values"
@@ -56,6 +56,15 @@ class Kept:
         """Keep a value no longer."""
         if type(value) not in _FLAT:
             self.values -= inner_values(value)
+
+    def late(self, name: str, value: Any) -> None:
+        """Keep a member in the place of an earlier one of this name. Raises WireError for too many values."""
+        if name not in self._late:
+            refuse_more(len(self._late), MOST_LEFTOVERS, "unknown members of the stream")
+        self.values -= self._late.get(name, 0)
+        self._late[name] = inner_values(value)
+        self.values += self._late[name]
+        self.add(None)
 
     def replace(self, before: Any, value: Any) -> None:
         """Keep a value in the place of another. Raises WireError for too many values."""

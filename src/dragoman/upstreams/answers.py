@@ -170,6 +170,10 @@ def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, 
             kept.add(event)
         elif kind is ir.Close or kind is ir.SealDelta:
             kept.add(event)
+        elif kind is ir.More and event.extra is not None:
+            for members in event.extra.values():
+                for name, value in members.items():
+                    kept.late(name, value)
     if opened > limits.blocks:
         raise _many_blocks(limits.blocks)
     return opened

@@ -126,15 +126,25 @@ def test_a_stream_opens_few_blocks() -> None:
         ir.Open(0, ir.Native("x", "odd", {"a": [{}] * 600})),
         ir.Close(0, ir.Json([[]] * 600)),
         ir.Cite(0, ir.Citation("url", source={"a": [{}] * 600})),
+        ir.More({"x": {"a": [{}] * 600}}),
     ],
-    ids=["open", "close", "cite"],
+    ids=["open", "close", "cite", "more"],
 )
 def test_the_blocks_of_a_stream_hold_no_more_than_a_whole_answer(event: ir.Event) -> None:
     kept = Kept(LIMITS.values)
     refuse_blocks([event], 0, LIMITS, kept)
     with pytest.raises(WireError) as many:
-        refuse_blocks([event], 0, LIMITS, kept)
+        refuse_blocks([event, ir.More({"x": {"b": [{}] * 600}})], 0, LIMITS, kept)
     assert many.value.code == TOO_MANY_VALUES
+
+
+def test_a_member_that_is_told_again_takes_the_place_of_the_earlier_one() -> None:
+    kept = Kept(LIMITS.values)
+    for _ in range(9):
+        refuse_blocks([ir.More({"x": {"results": [{}] * 600}})], 0, LIMITS, kept)
+    with pytest.raises(WireError) as many:
+        refuse_blocks([ir.More({"x": {f"k{n}": 1}}) for n in range(1001)], 0, LIMITS, kept)
+    assert many.value.code == TOO_MANY_BLOCKS
 
 
 async def test_a_large_read_is_worked_on_in_parts() -> None:
