@@ -14,7 +14,8 @@ from yarl import URL
 
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
-from dragoman.transport import Pool, Transport
+from dragoman.space import Space
+from dragoman.transport import CROWDED, Pool, Transport
 
 MB = 1_000_000
 HEADERS: CIMultiDict[str] = CIMultiDict({"content-type": "application/json"})
@@ -82,6 +83,26 @@ async def test_a_bomb_takes_no_more_than_the_bound(coding: str, wbits: int) -> N
     await transport.close()
     assert (failed.fault.code, failed.fault.blame) == ("answer_too_large", "upstream")
     assert peak < 12 * MB
+
+
+async def test_answers_share_their_room() -> None:
+    space = Space(6 * MB, CROWDED)
+    transport = Transport(space=space)
+    async with provider(head(content_length=str(4 * MB)), bytes(4 * MB)) as url:
+        first, second, third = [await transport.send("POST", url, HEADERS, b"{}", QUICK) for _ in range(3)]
+        assert len(await first.read()) == 4 * MB
+        with pytest.raises(RequestFailed) as caught:
+            await second.read()
+        assert (caught.value.fault.code, caught.value.fault.blame) == (
+            "answers_too_large_together",
+            "gateway",
+        )
+        second.close()
+        first.close()
+        assert len(await third.read()) == 4 * MB
+        third.close()
+        space.require(6 * MB, 0)
+    await transport.close()
 
 
 async def test_others_have_their_turn_while_a_bomb_is_read() -> None:

@@ -170,7 +170,7 @@ def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, 
             kept.add(event)
         elif kind is ir.Close or kind is ir.SealDelta:
             kept.add(event)
-        elif kind is ir.More and event.extra is not None:
+        elif type(event) is ir.More and event.extra is not None:
             for members in event.extra.values():
                 for name, value in members.items():
                     kept.late(name, value)

@@ -94,7 +94,7 @@ def test_a_flood_ends(flood: str) -> None:
     assert caught.value.code == "answer_too_many_blocks"
 
 
-LARGE = [{}] * 900
+LARGE: list[Any] = [{}] * 900
 KEPT: dict[str, tuple[str, list[dict[str, Any]], Iterable[dict[str, Any]]]] = {
     "members": ("openai_chat", [chat(0)], ({**chat(0), f"k{n}": LARGE} for n in range(400))),
     "members of many choices": (

@@ -113,7 +113,7 @@ def test_a_whole_answer_has_few_blocks() -> None:
 def test_a_stream_opens_few_blocks() -> None:
     opened = 0
     for index in range(3):
-        batch = [ir.Open(index, ir.Text("")), ir.TextDelta(index, "a")]
+        batch: list[ir.Event] = [ir.Open(index, ir.Text("")), ir.TextDelta(index, "a")]
         opened = refuse_blocks(batch, opened, LIMITS, Kept())
     with pytest.raises(WireError) as many:
         refuse_blocks([ir.Cite(2, ir.Citation("url", "u"))], opened, LIMITS, Kept())
