@@ -60,7 +60,7 @@ class Server(Section, frozen=True):
         Size,
         about(
             "What the answers of providers that are read whole may take in memory together, in each worker; "
-            "what goes beyond it is refused with 503 and `Retry-After`. One answer alone always has its room.",
+            "what goes beyond is refused with 503 and `Retry-After`. One answer alone always has its room.",
             env="DRAGOMAN_ANSWER_SPACE",
         ),
     ] = Size(1_000_000_000)

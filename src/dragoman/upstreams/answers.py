@@ -22,6 +22,7 @@ from dragoman.transport import Answer
 from dragoman.wire.json import count_values
 from dragoman.wire.sse import ANSWER_TOO_LARGE
 
+TOO_DEEP: Final = "JSON that is nested too deeply"
 TOO_MANY_VALUES: Final = "answer_too_many_values"
 TOO_MANY_BLOCKS: Final = "answer_too_many_blocks"
 NO_CONTENT: Final = "answer_without_content"

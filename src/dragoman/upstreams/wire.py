@@ -45,6 +45,7 @@ from dragoman.upstreams.answers import (
     DEFAULT_LIMITS,
     LIMITED,
     PART,
+    TOO_DEEP,
     AnswerLimits,
     Parts,
     read_refusal,
@@ -407,6 +408,8 @@ class WireUpstream:
         except WireError as error:
             # What came before the error in the same read is part of the answer.
             yield [*batch, ir.Error(unreadable(self.name, error).fault)]
+        except RecursionError:
+            yield [*batch, ir.Error(unreadable(self.name, WireError(TOO_DEEP)).fault)]
 
 
 _STREAMS = ("text/event-stream", "application/x-ndjson")
