@@ -32,12 +32,13 @@ from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Alias, Demands, Entry, Model, Table, Timers
 from dragoman.routing.route import Provider as Named
 from dragoman.seams import SYSTEM, Seams
+from dragoman.space import Space
 from dragoman.state.store import Store
 from dragoman.stores.limits import Limits
 from dragoman.stores.open import open_store
 from dragoman.stores.sweep import keep_swept
 from dragoman.tasks import spawn
-from dragoman.transport import Pool, Reached, Transport, untold
+from dragoman.transport import CROWDED, Pool, Reached, Transport, untold
 from dragoman.upstreams.answers import AnswerLimits
 from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, LocalUpstream, embedded
@@ -151,10 +152,11 @@ async def assemble(
         store = open_store(config.stores.sql, loaded.home, _limits(config), seams)
         opened.push_async_callback(store.close)
         opened.push_async_callback(_stop, spawn(keep_swept(store, seams), "sweeping the store"))
+        space = Space(config.server.answer_space, CROWDED)
         upstreams: dict[str, Upstream] = {}
         passages: dict[str, Passage] = {}
         for name, provider in loaded.providers.items():
-            transport = _transport(name, config.providers.named[name], deadlines, reached)
+            transport = _transport(name, config.providers.named[name], deadlines, reached, space)
             opened.push_async_callback(transport.close)
             limits = answer_limits(config.providers.named[name])
             upstreams[name] = upstream = _wire(provider, transport, limits)
@@ -310,7 +312,9 @@ def _fetcher(settings: Egress) -> Fetcher:
     return Fetcher(settings.allow, bounds, Resolver(settings.max_lookups, settings.lookup_timeout or None))
 
 
-def _transport(name: str, settings: ProviderSettings, deadlines: Deadlines, reached: Reached) -> Transport:
+def _transport(
+    name: str, settings: ProviderSettings, deadlines: Deadlines, reached: Reached, space: Space
+) -> Transport:
     pool = settings.pool
     return Transport(
         Pool(pool.size, pool.keep_alive, pool.wait or None),
@@ -321,6 +325,7 @@ def _transport(name: str, settings: ProviderSettings, deadlines: Deadlines, reac
         name=name,
         max_answer=settings.answers.max_size,
         reached=reached,
+        space=space,
     )
 
 

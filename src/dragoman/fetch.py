@@ -313,6 +313,7 @@ class _Budget:
                     f"The addresses in the request hold more than {self._bounds.together} bytes together."
                 )
             self._claim.take(len(chunk))
+            await asyncio.sleep(0)  # what is there already is read, and decompressed, without any wait
         return data
 
 

@@ -15,7 +15,7 @@ from dragoman.exchange import AttemptRecord
 from dragoman.steps import whole
 from dragoman.translating import client_steps
 from dragoman.transport import Answer
-from dragoman.upstreams.answers import PART, AnswerLimits, Parts
+from dragoman.upstreams.answers import PART, TOO_DEEP, AnswerLimits, Parts
 from dragoman.upstreams.upstream import Call
 from dragoman.upstreams.wire import SPLITTERS, WireUpstream, is_success, streams, unreadable
 from dragoman.work import Work
@@ -149,4 +149,6 @@ def _passed(
             pieces.append(relay.feed(frame))
     except (RequestFailed, WireError) as failed:
         return b"".join(pieces), failed
+    except RecursionError:
+        return b"".join(pieces), WireError(TOO_DEEP)
     return b"".join(pieces), None

@@ -29,12 +29,25 @@ from dragoman.deadlines import Deadline, Deadlines, Unlimited
 from dragoman.errors import RequestFailed
 from dragoman.routing.outcome import POOL_EXHAUSTED
 from dragoman.routing.route import Timers
+from dragoman.space import Share, Space
 from dragoman.wire.multipart import Pieces
 
 LARGEST_ANSWER = 128_000_000
 """Bytes of one answer that is read whole. 2,048 vectors of 1,536 numbers are 97 MB as OpenAI writes them."""
 TOO_LARGE = "answer_too_large"
 """The code of an answer that is larger than its bound."""
+CROWDED = ir.Fault(
+    "overloaded",
+    "There is no room for the answer beside those to other requests at the moment.",
+    code="answers_too_large_together",
+    retry_after=5.0,
+    blame="gateway",
+)
+"""What is said where the answers that are read at once take too much memory together."""
+_TURN = 1024 * 1024
+"""Bytes of an answer after which others have their turn. What is there already is read without any wait, and
+a compressed answer is all there as soon as its first kilobytes are: 128 MB take a third of a second.
+"""
 _PIECE = 128 * 1024
 """Bytes of a large body that are handed on together. The next wait until the provider has taken them."""
 _LINGER = 0.2
@@ -178,11 +191,13 @@ class _Stream(aiohttp.Payload):
 class Answer:
     """An aiohttp response with our timers.
 
-    largest: bytes that `read` takes. upload: the body in pieces that is answered.
+    largest: bytes that `read` takes. upload: the body in pieces that is answered. space: what all answers
+    that are read whole may take together until they are closed, None = any.
     """
 
     __slots__ = (
-        *("_deadlines", "_largest", "_name", "_response", "_slots", "_timers", "_upload", "_watch"),
+        *("_deadlines", "_largest", "_name", "_response", "_share", "_slots", "_timers"),
+        *("_turn", "_upload", "_watch"),
         *("headers", "status"),
     )
 
@@ -195,9 +210,12 @@ class Answer:
         *,
         largest: int,
         upload: _Upload | _Stream | None = None,
+        space: Space | None = None,
     ) -> None:
+        self._share = None if space is None else Share(space)
         self._response = response
         self._largest = largest
+        self._turn = 0  # bytes since others had theirs
         self._upload = upload
         self._slots: Slots | None = None
         self._name = name
@@ -208,7 +226,8 @@ class Answer:
         self.headers: Mapping[str, str] = response.headers
 
     async def read(self) -> bytes:
-        """The whole body. Raises RequestFailed (`answer_too_large`) as soon as it is larger than the bound.
+        """The whole body. Raises RequestFailed as soon as it is larger than the bound (`answer_too_large`),
+        or does not fit beside the answers to other requests (`answers_too_large_together`).
 
         What counts is the body as it is after decompression, which aiohttp does in pieces of 256 KiB.
         """
@@ -220,6 +239,8 @@ class Answer:
         while data:
             if whole.tell() + len(data) > self._largest:
                 raise failed("upstream", f"{self._name} sent more than {self._largest} bytes.", TOO_LARGE)
+            if self._share is not None:
+                self._share.take(len(data))
             whole.write(data)
             data = b"" if content.at_eof() else await self.chunk()
         return whole.getvalue()
@@ -245,7 +266,12 @@ class Answer:
         elif self._timers.idle is not None:
             watch.push(self._timers.idle)
         try:
-            return await self._response.content.readany()
+            if self._turn > _TURN:
+                self._turn = 0
+                await asyncio.sleep(0)
+            data = await self._response.content.readany()
+            self._turn += len(data)
+            return data
         except asyncio.CancelledError as error:
             try:
                 watch.__exit__(asyncio.CancelledError, error, None)
@@ -267,6 +293,8 @@ class Answer:
         """
         if self._watch is not None:
             self._watch.lift()
+        if self._share is not None:
+            self._share.free()
         if (slots := self._slots) is not None:
             self._slots = None
             slots.give_back()
@@ -282,7 +310,7 @@ class Transport:
     ca_file: PEM certificates to trust instead of the system's. verify_tls: whether certificates are
     checked at all. proxy: an HTTP proxy to go through. name: what errors call the provider, as clients must
     not learn addresses of our network. max_answer: bytes of an answer that is read whole, decompressed.
-    reached: told of bounds that end no exchange.
+    reached: told of bounds that end no exchange. space: as `Answer`'s, for all providers.
     """
 
     def __init__(
@@ -296,7 +324,9 @@ class Transport:
         name: str = "The provider",
         max_answer: int = LARGEST_ANSWER,
         reached: Reached = untold,
+        space: Space | None = None,
     ) -> None:
+        self._space = space
         self._name = name
         self._max_answer = max_answer
         pool = pool or Pool()
@@ -402,7 +432,15 @@ class Transport:
             raise failed(
                 "upstream", f"{name} answers with a redirect; correct its base_url.", "upstream_redirected"
             )
-        return Answer(response, name, timers, self._deadlines, largest=self._max_answer, upload=upload)
+        return Answer(
+            response,
+            name,
+            timers,
+            self._deadlines,
+            largest=self._max_answer,
+            upload=upload,
+            space=self._space,
+        )
 
     async def _request(
         self,

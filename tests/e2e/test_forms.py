@@ -26,7 +26,7 @@ from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.server.faces import PathTable
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
-from dragoman.server.space import Space
+from dragoman.space import Space
 from dragoman.testing.provider import Seen, Whole
 from dragoman.testing.serving import serving
 from dragoman.transport import Transport

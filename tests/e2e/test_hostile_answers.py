@@ -125,6 +125,16 @@ async def test_an_event_of_too_many_values_is_none(pool: Start, path: str) -> No
     assert codes(exchanges[-1]) == ["answer_too_many_values", None]
 
 
+@FACES
+async def test_an_event_that_is_nested_deeply_cannot_be_read(pool: Start, path: str) -> None:
+    deep = b"[" * 90_000 + b"]" * 90_000
+    frame = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}],"x":' + deep + b"}\n\n"
+    site, exchanges = await pool(sends(STREAM, frame), streams=True, max_values=400_000)
+    answer = await post(site, path, {**ASK, "model": "m", "stream": True})
+    assert "Hello" in answer.text
+    assert codes(exchanges[-1]) == ["unreadable", None]
+
+
 async def test_many_blocks_are_no_answer(pool: Start) -> None:
     parts = [{"type": "text", "text": "a"}] * 200
     body = json.dumps({"choices": [{"message": {"content": parts}, "finish_reason": "stop"}]}).encode()

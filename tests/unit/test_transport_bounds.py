@@ -14,7 +14,8 @@ from yarl import URL
 
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
-from dragoman.transport import Pool, Transport
+from dragoman.space import Space
+from dragoman.transport import CROWDED, Pool, Transport
 
 MB = 1_000_000
 HEADERS: CIMultiDict[str] = CIMultiDict({"content-type": "application/json"})
@@ -82,6 +83,50 @@ async def test_a_bomb_takes_no_more_than_the_bound(coding: str, wbits: int) -> N
     await transport.close()
     assert (failed.fault.code, failed.fault.blame) == ("answer_too_large", "upstream")
     assert peak < 12 * MB
+
+
+async def test_answers_share_their_room() -> None:
+    space = Space(6 * MB, CROWDED)
+    transport = Transport(space=space)
+    async with provider(head(content_length=str(4 * MB)), bytes(4 * MB)) as url:
+        first, second, third = [await transport.send("POST", url, HEADERS, b"{}", QUICK) for _ in range(3)]
+        assert len(await first.read()) == 4 * MB
+        with pytest.raises(RequestFailed) as caught:
+            await second.read()
+        assert (caught.value.fault.code, caught.value.fault.blame) == (
+            "answers_too_large_together",
+            "gateway",
+        )
+        second.close()
+        first.close()
+        assert len(await third.read()) == 4 * MB
+        third.close()
+        space.require(6 * MB, 0)
+    await transport.close()
+
+
+async def test_others_have_their_turn_while_a_bomb_is_read() -> None:
+    """All of it is there with the first read, so that nothing is waited for."""
+    packed = bomb(31)
+    transport = Transport(max_answer=8 * MB)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with provider(head(content_encoding="gzip"), packed) as url:
+        answer = await transport.send("POST", url, HEADERS, b"{}", QUICK)
+        await answer.chunk()
+        counting = asyncio.ensure_future(count())
+        with pytest.raises(RequestFailed):
+            await answer.read()
+        counting.cancel()
+        answer.close()
+    await transport.close()
+    assert turns >= 5
 
 
 async def test_an_answer_below_the_bound_is_held_once() -> None:

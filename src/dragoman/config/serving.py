@@ -56,6 +56,14 @@ class Server(Section, frozen=True):
             env="DRAGOMAN_BODY_SPACE",
         ),
     ] = Size(500_000_000)
+    answer_space: Annotated[
+        Size,
+        about(
+            "What the answers of providers that are read whole may take in memory together, in each worker; "
+            "what goes beyond is refused with 503 and `Retry-After`. One answer alone always has its room.",
+            env="DRAGOMAN_ANSWER_SPACE",
+        ),
+    ] = Size(1_000_000_000)
     max_upload: Annotated[
         Size,
         about(

@@ -18,6 +18,8 @@ from dragoman.wire.json import reworded
 _MAX_TEXT = 500
 _MAX_MESSAGE = 4000
 """Characters that are kept of a body without structure, and of a message."""
+_LONGEST_WAIT = 7 * 86_400
+"""Seconds that clients are told to wait. A provider may state a number of 300 digits."""
 _MAX_READ = 64 * 1024
 """Characters of one body that are cleaned, and may be kept. Whatever they hold, that takes a fifth of a
 second at most; an honest error is a hundredth of that.
@@ -258,7 +260,7 @@ def retry_headers(fault: Fault) -> dict[str, str]:
     """What the headers of an error answer say of trying again."""
     headers: dict[str, str] = {}
     if fault.retry_after is not None:
-        headers["retry-after"] = str(max(1, round(fault.retry_after)))
+        headers["retry-after"] = str(max(1, round(min(fault.retry_after, _LONGEST_WAIT))))
     if fault.kind == "quota":
         headers["x-should-retry"] = "false"  # the clients would try any 429 again
     return headers

@@ -30,6 +30,7 @@ BOUNDS: Final = frozenset(
         "answer_too_many_blocks",
         "answer_too_many_values",
         "answer_without_content",
+        "answers_too_large_together",
         "bodies_too_large_together",
         "fetch_busy",
         "headers_too_large",

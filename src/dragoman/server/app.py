@@ -33,8 +33,8 @@ from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Message, Receive, Scope, Send
 from dragoman.server.origins import Origins
-from dragoman.server.space import Share, Space
 from dragoman.server.websocket import Sockets
+from dragoman.space import Share, Space
 from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
 

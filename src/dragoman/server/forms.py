@@ -20,7 +20,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.errors import RequestFailed, WireError
-from dragoman.server.space import Space
+from dragoman.space import Space
 from dragoman.wire.multipart import TOO_LARGE, Field, Form, Head, MultipartParser, boundary_of
 
 log = logging.getLogger("dragoman.server")

@@ -15,12 +15,14 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.bounds import Kept
 from dragoman.dialects.dialect import Operation
 from dragoman.errors import RequestFailed, WireError
 from dragoman.transport import Answer
 from dragoman.wire.json import count_values
 from dragoman.wire.sse import ANSWER_TOO_LARGE
 
+TOO_DEEP: Final = "JSON that is nested too deeply"
 TOO_MANY_VALUES: Final = "answer_too_many_values"
 TOO_MANY_BLOCKS: Final = "answer_too_many_blocks"
 NO_CONTENT: Final = "answer_without_content"
@@ -159,11 +161,22 @@ def _many_outside(decoded: Any, most: int) -> bool:
 _NESTED: Final = (dict, list)
 
 
-def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits) -> int:
-    """How many blocks and citations a stream has, with those of this batch. Raises WireError for too many."""
+def refuse_blocks(batch: Sequence[ir.Event], opened: int, limits: AnswerLimits, kept: Kept) -> int:
+    """How many blocks and citations a stream has, with those of this batch.
+
+    kept: counts the values inside of them. Raises WireError for too many blocks or values.
+    """
     for event in batch:
-        if type(event) is ir.Open or type(event) is ir.Cite:
+        kind = type(event)
+        if kind is ir.Open or kind is ir.Cite:
             opened += 1
+            kept.add(event)
+        elif kind is ir.Close or kind is ir.SealDelta:
+            kept.add(event)
+        elif type(event) is ir.More and event.extra is not None:
+            for members in event.extra.values():
+                for name, value in members.items():
+                    kept.late(name, value)
     if opened > limits.blocks:
         raise _many_blocks(limits.blocks)
     return opened

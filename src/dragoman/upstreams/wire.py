@@ -30,6 +30,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from dragoman import ir
+from dragoman.dialects.bounds import Kept
 from dragoman.dialects.dialect import AnyAsking, Dialect, Framing, Operation, Outgoing, Target, WireRequest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.forms import edited
@@ -44,6 +45,7 @@ from dragoman.upstreams.answers import (
     DEFAULT_LIMITS,
     LIMITED,
     PART,
+    TOO_DEEP,
     AnswerLimits,
     Parts,
     read_refusal,
@@ -379,6 +381,7 @@ class WireUpstream:
         splitter = SPLITTERS[framing](limits.event)
         unsuspicious, most = limits.unsuspicious, limits.stream
         parts = Parts()
+        kept = Kept(limits.values)
         size = opened = 0
         batch: list[ir.Event] = []
         try:
@@ -393,18 +396,20 @@ class WireUpstream:
                     if len(frame) > unsuspicious:
                         limits.hold_event(frame)
                     batch.extend(decoder.feed(frame))
-                opened = refuse_blocks(batch, opened, limits)
+                opened = refuse_blocks(batch, opened, limits, kept)
                 yield batch  # an empty one tells that what came says nothing
             batch = []
             for frame in splitter.close():
                 limits.hold_event(frame)
                 batch.extend(decoder.feed(frame))
             batch.extend(decoder.close())
-            refuse_blocks(batch, opened, limits)
+            refuse_blocks(batch, opened, limits, kept)
             yield batch
         except WireError as error:
             # What came before the error in the same read is part of the answer.
             yield [*batch, ir.Error(unreadable(self.name, error).fault)]
+        except RecursionError:
+            yield [*batch, ir.Error(unreadable(self.name, WireError(TOO_DEEP)).fault)]
 
 
 _STREAMS = ("text/event-stream", "application/x-ndjson")

@@ -35,7 +35,7 @@ class JSONArraySplitter:
 
     __slots__ = (
         *("_depth", "_element", "_escaped", "_in_array", "_in_string", "_max_event"),
-        *("_other", "_other_size", "_size"),
+        *("_other", "_size"),
     )
 
     def __init__(self, max_event: int = MAX_EVENT) -> None:
@@ -46,8 +46,7 @@ class JSONArraySplitter:
         self._in_array = False
         self._in_string = False
         self._escaped = False  # the last chunk ended in a backslash inside of a string
-        self._other: list[bytes] = []  # what stands between elements and is no punctuation
-        self._other_size = 0  # their bytes
+        self._other = bytearray()  # what stands between elements and is no punctuation
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Every element that `chunk` completes, in order.
@@ -96,10 +95,10 @@ class JSONArraySplitter:
     def close(self) -> list[bytes]:
         """The bytes have ended: the element that was cut off, and what was no element at all."""
         frames = [b"".join(self._element)] if self._element else []
-        other = b"".join(self._other).removeprefix(_BOM).strip(_BETWEEN)
+        other = bytes(self._other).removeprefix(_BOM).strip(_BETWEEN)
         if other:
             frames.append(ErrorFrame(other))
-        self._element, self._other, self._depth = [], [], 0
+        self._element, self._other, self._depth = [], bytearray(), 0
         return frames
 
     def _string(self, chunk: bytes, position: int) -> int:
@@ -124,9 +123,8 @@ class JSONArraySplitter:
     def _between(self, piece: bytes) -> None:
         if not self._other and not piece.strip(_BETWEEN):
             return
-        self._other_size += len(piece)
-        if self._other_size > self._max_event:
+        if len(self._other) + len(piece) > self._max_event:
             raise WireError(
                 f"the stream is no JSON array, and larger than {self._max_event} bytes", code=ANSWER_TOO_LARGE
             )
-        self._other.append(piece)
+        self._other += piece  # as one: pieces may be of one byte, and there may be millions

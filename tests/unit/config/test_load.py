@@ -216,6 +216,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(loade
         "cors_origins": "default",
         "max_body": "default",
         "body_space": "default",
+        "answer_space": "default",
         "max_upload": "default",
         "max_head": "default",
         "max_headers": "default",

@@ -247,3 +247,8 @@ def test_the_texts_of_one_body_are_bounded_together() -> None:
 )
 def test_pages_without_their_tags(page: str, text: str) -> None:
     assert read_body(page.encode()).message == text
+
+
+def test_a_wait_that_a_client_is_told_has_an_end() -> None:
+    fault = ir.Fault("rate_limit", "Slow.", retry_after=1e308)
+    assert retry_headers(fault) == {"retry-after": "604800"}

@@ -12,7 +12,7 @@ import pytest
 from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
-from dragoman.server.space import Space
+from dragoman.space import Space
 from dragoman.wire.multipart import Field, content_type, written
 
 MIB = 1024 * 1024

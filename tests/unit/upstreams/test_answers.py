@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.bounds import Kept
 from dragoman.dialects.dialect import Operation
 from dragoman.errors import RequestFailed, WireError
 from dragoman.upstreams.answers import (
@@ -112,9 +113,37 @@ def test_a_whole_answer_has_few_blocks() -> None:
 def test_a_stream_opens_few_blocks() -> None:
     opened = 0
     for index in range(3):
-        opened = refuse_blocks([ir.Open(index, ir.Text("")), ir.TextDelta(index, "a")], opened, LIMITS)
+        batch: list[ir.Event] = [ir.Open(index, ir.Text("")), ir.TextDelta(index, "a")]
+        opened = refuse_blocks(batch, opened, LIMITS, Kept())
     with pytest.raises(WireError) as many:
-        refuse_blocks([ir.Cite(2, ir.Citation("url", "u"))], opened, LIMITS)
+        refuse_blocks([ir.Cite(2, ir.Citation("url", "u"))], opened, LIMITS, Kept())
+    assert many.value.code == TOO_MANY_BLOCKS
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ir.Open(0, ir.Native("x", "odd", {"a": [{}] * 600})),
+        ir.Close(0, ir.Json([[]] * 600)),
+        ir.Cite(0, ir.Citation("url", source={"a": [{}] * 600})),
+        ir.More({"x": {"a": [{}] * 600}}),
+    ],
+    ids=["open", "close", "cite", "more"],
+)
+def test_the_blocks_of_a_stream_hold_no_more_than_a_whole_answer(event: ir.Event) -> None:
+    kept = Kept(LIMITS.values)
+    refuse_blocks([event], 0, LIMITS, kept)
+    with pytest.raises(WireError) as many:
+        refuse_blocks([event, ir.More({"x": {"b": [{}] * 600}})], 0, LIMITS, kept)
+    assert many.value.code == TOO_MANY_VALUES
+
+
+def test_a_member_that_is_told_again_takes_the_place_of_the_earlier_one() -> None:
+    kept = Kept(LIMITS.values)
+    for _ in range(9):
+        refuse_blocks([ir.More({"x": {"results": [{}] * 600}})], 0, LIMITS, kept)
+    with pytest.raises(WireError) as many:
+        refuse_blocks([ir.More({"x": {f"k{n}": 1}}) for n in range(1001)], 0, LIMITS, kept)
     assert many.value.code == TOO_MANY_BLOCKS
 
 

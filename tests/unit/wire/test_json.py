@@ -222,6 +222,25 @@ def seconds(decode: Any, body: bytes) -> float:
     return min(timeit.repeat(lambda: decode(body), number=1, repeat=3))
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"a":"' + b'\\"' * 3_000_000 + b'\\ud800"}', "the text ends in the middle of a value"),
+        (b'{"a":"' + b'\\"' * 3_000_000 + b'","b":1e999}', "a number too large to be read"),
+        (b"{" + b"\n" * 6_000_000 + b"?", "line 6000001, column 1: object keys must be strings"),
+    ],
+    ids=["half", "number", "lines"],
+)
+def test_a_mistake_in_a_large_body_is_found_in_no_time(body: bytes, message: str) -> None:
+    def refused(body: bytes) -> None:
+        with pytest.raises(WireError) as caught:
+            decode_object(body)
+        assert message in str(caught.value)
+
+    fine = b'{"a":"' + b'\\"' * 3_000_000 + b'"}'
+    assert seconds(refused, body) < 5 * seconds(decode_object, fine) + 0.02
+
+
 def test_the_check_of_depth_takes_one_pass_however_deep_the_groups_are() -> None:
     shallow = b'{"a":[' + b"[[]]," * 100_000 + b"0]}"
     deep = b'{"a":[' + (b"[" * 100 + b"]" * 100 + b",") * 2_000 + b"0]}"  # as many brackets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -113,3 +114,15 @@ def test_what_stands_between_elements_is_bounded_over_all() -> None:
 def test_an_error_after_elements() -> None:
     data = pretty(*ELEMENTS) + b"\r\n" + json.dumps(ERROR, indent=2).encode()
     assert json.loads(frames(data)[-1]) == ERROR
+
+
+def test_what_is_no_element_takes_no_more_memory_than_bytes() -> None:
+    splitter = JSONArraySplitter(2_000_000)
+    tracemalloc.start()
+    try:
+        for _ in range(10):
+            splitter.feed(b"x]" * 50_000 + b"}" * 50_000)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 3_000_000

@@ -10,6 +10,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
 from dragoman.dialects.anthropic.usage import decode_usage
+from dragoman.dialects.bounds import MOST_LEFTOVERS, Kept, refuse_more
 from dragoman.dialects.dialect import Reply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
@@ -88,7 +89,7 @@ def _counted(usage: dict[str, Any], head: _Head) -> ir.Usage | None:
 class StreamRelay:
     """One stream: frames pass as they are, but for the model's name in `message_start`."""
 
-    __slots__ = ("_counts", "_id", "_model", "_named", "_stopped", "content", "done", "usage")
+    __slots__ = ("_counts", "_id", "_kept", "_model", "_named", "_stopped", "content", "done", "usage")
 
     def __init__(self, model: str | None) -> None:
         self.usage: ir.Usage | None = None
@@ -98,6 +99,7 @@ class StreamRelay:
         self._named: str | None = None
         self._id: msgspec.Raw | None = None
         self._counts: dict[str, Any] = {}
+        self._kept = Kept()
         self._stopped = False
 
     def feed(self, frame: bytes) -> bytes:
@@ -152,7 +154,10 @@ class StreamRelay:
         return frame
 
     def _count(self, head: _Head) -> None:
-        self._counts = _usage(self._counts, head)
+        if stated := _usage({}, head):
+            self._kept.update(self._counts, stated)
+            self._counts = {**self._counts, **stated}
+            refuse_more(len(self._counts) - 1, MOST_LEFTOVERS, "members of `usage`")
         if self._counts:
             self.usage = decode_usage(self._counts, self._named)
 

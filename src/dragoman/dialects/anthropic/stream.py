@@ -21,7 +21,7 @@ from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
 from dragoman.dialects.anthropic.response import KNOWN, decode_stop, decode_tier
 from dragoman.dialects.anthropic.terms import NAME, leftovers
 from dragoman.dialects.anthropic.usage import decode_usage
-from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, refuse_more
+from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, Kept, refuse_more
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.seals import read_seal
 from dragoman.errors import WireError
@@ -54,17 +54,18 @@ class _Open:
 
     index: its number among the blocks of the answer. block: as it was opened; kind: its class. whole:
     arguments that came with the start and count unless deltas follow. grown: members that arrived for a
-    Native block.
+    Native block, which are counted in `kept`.
     """
 
-    __slots__ = ("block", "grown", "index", "kind", "whole")
+    __slots__ = ("block", "grown", "index", "kept", "kind", "whole")
 
-    def __init__(self, index: int, block: ir.Block) -> None:
+    def __init__(self, index: int, block: ir.Block, kept: Kept) -> None:
         self.index = index
         self.block = block
         self.kind = type(block)
         self.whole: str | None = None
         self.grown: dict[str, Any] | None = None
+        self.kept = kept
 
 
 class StreamDecoder:
@@ -72,6 +73,7 @@ class StreamDecoder:
 
     def __init__(self, _quirks: Quirks) -> None:
         self._open: dict[int, _Open] = {}
+        self._kept = Kept()
         self._blocks = 0
         self._id: str | None = None
         self._model: str | None = None
@@ -150,6 +152,7 @@ class StreamDecoder:
         self._id, self._model = message.get("id"), message.get("model")
         usage = message.get("usage")
         if isinstance(usage, dict):
+            self._kept.update({}, usage)
             self._usage = usage
         self._stop = decode_stop(message)
         events: _Events = [
@@ -180,7 +183,9 @@ class StreamDecoder:
             events.append(ir.More(extra))
         usage = value.get("usage")
         if isinstance(usage, dict):
-            self._usage = {**self._usage, **{key: count for key, count in usage.items() if count is not None}}
+            stated = {key: count for key, count in usage.items() if count is not None}
+            self._kept.update(self._usage, stated)
+            self._usage = {**self._usage, **stated}
             refuse_more(len(self._usage) - 1, MOST_LEFTOVERS, "members of `usage`")
             events.append(ir.Tally(decode_usage(self._usage, self._model)))
         return events
@@ -214,7 +219,7 @@ class StreamDecoder:
         index = self._blocks
         self._blocks += 1
         refuse_more(len(self._open), MOST_OPEN, "open blocks")
-        state = _Open(index, block)
+        state = _Open(index, block, self._kept)
         self._open[number] = state
         split = _SPLIT.get(type(block))
         if split is None:
@@ -321,7 +326,9 @@ def _cite_delta(state: _Open, delta: dict[str, Any]) -> _Events:
 
 
 def _compaction_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    state.grown = {**(state.grown or {}), **{key: kept for key, kept in delta.items() if key != "type"}}
+    before, grown = state.grown or {}, {key: kept for key, kept in delta.items() if key != "type"}
+    state.kept.update(before, grown)
+    state.grown = {**before, **grown}
     refuse_more(len(state.grown) - 1, MOST_LEFTOVERS, "members of a delta")
     return []
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, error_body, fault_of
 from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED, refused
@@ -167,6 +168,8 @@ class StreamRelay:
         for place, candidate in enumerate(candidates):
             number = place if candidate.index is None else candidate.index
             if number not in self._answered:
+                if number not in self._open:
+                    refuse_more(len(self._open), MOST_CANDIDATES, "candidates")
                 self._open.add(number)
                 content = bytes(candidate.content)
                 if b'"parts"' in content:

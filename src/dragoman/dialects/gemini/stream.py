@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_CITATIONS, MOST_LEFTOVERS, refuse_more
+from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_CITATIONS, MOST_LEFTOVERS, Kept, refuse_more
 from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, fault_of
 from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, decode_citations
 from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
@@ -80,11 +80,12 @@ class _Answer:
 
     __slots__ = (
         *("called", "extra", "finish", "index", "kind", "media", "number", "patches"),
-        *("pieces", "texts", "told", "usable"),
+        *("kept", "pieces", "texts", "told", "usable"),
     )
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, kept: Kept) -> None:
         self.number = number
+        self.kept = kept
         self.index = 0
         self.kind: type | None = None
         self.pieces: list[str] = []
@@ -183,6 +184,7 @@ class StreamDecoder:
 
     def __init__(self, _quirks: Quirks) -> None:
         self._answers: dict[int, _Answer] = {}
+        self._kept = Kept()
         self._usage: msgspec.Raw | _Wire | None = None
         self._refused: ir.Stop | None = None
         self._tier: str | None = None
@@ -304,7 +306,7 @@ class StreamDecoder:
             answer = self._answers.get(number)
             if answer is None:
                 refuse_more(len(self._answers), MOST_CANDIDATES, "candidates")
-                answer = self._answers[number] = _Answer(number)
+                answer = self._answers[number] = _Answer(number, self._kept)
             events += _more(answer, candidate)
         return events
 
@@ -403,27 +405,33 @@ def _keep(answer: _Answer, more: _Wire) -> None:
         if before is None:
             refuse_more(len(extra), MOST_LEFTOVERS, "unknown members of a candidate")
         if key == CITATIONS and isinstance(value, dict):
-            extra[key] = _added(before if isinstance(before, dict) else {}, value, answer.told)
+            extra[key] = _added(before if isinstance(before, dict) else {}, value, answer)
         elif key == GROUNDING and isinstance(before, dict) and isinstance(value, dict):
+            answer.kept.update(before, value)
             extra[key] = {**before, **value}
             refuse_more(len(extra[key]) - 1, MOST_LEFTOVERS, "members of grounding metadata")
         elif value or not before:
+            answer.kept.replace(before, value)
             extra[key] = value
 
 
-def _added(before: _Wire, more: _Wire, told: dict[str, set[bytes]]) -> _Wire:
-    """The lists with what is new in them. told: by list, what is in it: comparing costs one look-up."""
+def _added(before: _Wire, more: _Wire, answer: _Answer) -> _Wire:
+    """The lists with what is new in them, of which the answer keeps account."""
+    told = answer.told  # by list, what is in it: comparing costs one look-up
     for key, listed in more.items():
         old = before.get(key)
         if not isinstance(listed, list):
+            answer.kept.replace(old, listed)
             before[key] = listed
             continue
         if not isinstance(old, list):
             refuse_more(len(before), MOST_LEFTOVERS, "members of citation metadata")
+            answer.kept.replace(old, listed)
             before[key], told[key] = list(listed), {_encode(one) for one in listed}
             continue
         fresh = [(written, one) for one in listed if (written := _encode(one)) not in told[key]]
         refuse_more(len(told[key]) + len(fresh) - 1, MOST_CITATIONS, "citations")
+        answer.kept.add([one for _, one in fresh])
         told[key].update(written for written, _ in fresh)
         old += [one for _, one in fresh]
     return before

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.bounds import MOST_LEFTOVERS, refuse_more
+from dragoman.dialects.bounds import MOST_LEFTOVERS, Kept, refuse_more
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.response import (
     ANSWER,
@@ -55,7 +55,7 @@ _decode_words = msgspec.json.Decoder(_Words).decode
 class Decoder:
     """Events of one stream."""
 
-    __slots__ = ("_called", "_extra", "_index", "_kind", "_over", "_seen", "_started")
+    __slots__ = ("_called", "_extra", "_index", "_kept", "_kind", "_over", "_seen", "_started")
 
     def __init__(self, _: Quirks) -> None:
         self._started = self._over = self._called = False
@@ -63,6 +63,7 @@ class Decoder:
         self._kind: type | None = None  # of the open one
         self._seen: _Wire = {}  # leftovers of lines, as they were told last
         self._extra: ir.Extra = None  # leftovers of messages
+        self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
         """The events of one line. Raises WireError for what is none."""
@@ -116,6 +117,7 @@ class Decoder:
         """The leftovers of a line that no line before it told."""
         told = (leftovers(line, _LINE) or {}).get(NAME, {})
         news = {key: value for key, value in told.items() if self._seen.get(key) != value}
+        self._kept.update(self._seen, news)
         self._seen.update(news)
         refuse_more(len(self._seen) - 1, MOST_LEFTOVERS, "unknown members of the lines")
         return {NAME: news} if news else None
@@ -137,6 +139,7 @@ class Decoder:
             index = call["function"].get("index")
             self._whole(decode_call(call, position if index is None else index), events)
         if (extra := leftovers(message, MESSAGE, "message")) is not None:
+            self._kept.update((self._extra or {}).get(NAME, {}), extra[NAME])
             self._extra = ir.merge(self._extra, extra)
             refuse_more(len((self._extra or {})[NAME]) - 1, MOST_LEFTOVERS, "unknown members of messages")
 

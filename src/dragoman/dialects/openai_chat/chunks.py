@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_LEFTOVERS, refuse_more
+from dragoman.dialects.bounds import MOST_CANDIDATES, MOST_LEFTOVERS, Kept, refuse_more
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.leftovers import Leftovers
 from dragoman.dialects.openai_chat.draft import Draft, is_enveloped
@@ -43,12 +43,13 @@ _DONE: Final = b"data: [DONE]\n\n"
 class Candidate:
     """What must be known of one candidate while it grows."""
 
-    __slots__ = ("extra", "index", "word")
+    __slots__ = ("extra", "index", "kept", "word")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.word: str | None = None  # its finish reason
         self.extra: dict[str, Any] = {}  # leftovers, latest values
+        self.kept = Kept()  # the stream's, once it is admitted
 
     def note(self, members: dict[str, Any], known: frozenset[str], prefix: str = "") -> None:
         """Keep the last value of each leftover that says something."""
@@ -64,6 +65,7 @@ class Candidate:
     def _put(self, key: str, value: Any) -> None:
         if key not in self.extra:
             refuse_more(len(self.extra), MOST_LEFTOVERS, "unknown members of a choice")
+        self.kept.replace(self.extra.get(key), value)
         self.extra[key] = value
 
 
@@ -73,7 +75,7 @@ CandidateT = TypeVar("CandidateT", bound=Candidate)
 class ChunkDecoder(ABC, Generic[CandidateT]):
     """Events of one stream of chunks. padding: the member by which the sender hides the length of texts."""
 
-    __slots__ = ("_candidates", "_last", "_over", "_seen", "_started", "_template", "_usage")
+    __slots__ = ("_candidates", "_kept", "_last", "_over", "_seen", "_started", "_template", "_usage")
 
     def __init__(self, padding: str = "obfuscation") -> None:
         self._candidates: dict[int, CandidateT] = {}
@@ -83,6 +85,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         self._template = Template(padding)
         self._last: Delta | None = None  # what a repeated chunk is like
         self._seen: dict[str, Any] = {}  # leftovers of the chunks, latest values
+        self._kept = Kept()
 
     def feed(self, frame: bytes) -> list[ir.Event]:
         """The events of one chunk. Raises WireError for what is none."""
@@ -136,6 +139,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
             for key, value in chunk.items()
             if key not in known and value is not None and self._seen.get(key) != value
         }
+        self._kept.update(self._seen, news)
         self._seen.update(news)
         refuse_more(len(self._seen) - 1, MOST_LEFTOVERS, "unknown members of the chunks")
         return news
@@ -143,6 +147,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
     def _admit(self, candidate: CandidateT) -> CandidateT:
         """A new candidate. Raises WireError for one too many."""
         refuse_more(len(self._candidates), MOST_CANDIDATES, "choices")
+        candidate.kept = self._kept
         self._candidates[candidate.index] = candidate
         return candidate
 

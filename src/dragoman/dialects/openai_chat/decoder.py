@@ -200,6 +200,7 @@ class Decoder(ChunkDecoder[_Candidate]):
             self._whole(candidate, decode_image(image, candidate.images), events)
             candidate.images += 1
         if notes := get("annotations"):
+            self._kept.add(notes)
             candidate.notes.extend(decode_annotations(notes))
             if candidate.texts:
                 self._cite(candidate, events)
@@ -324,6 +325,7 @@ class Decoder(ChunkDecoder[_Candidate]):
                     candidate.waiting.remove(call)
                 self._open_call(candidate, call, decode_call(_bare(call.first), -1), events)
             elif call not in candidate.waiting:
+                self._kept.add(call.first)
                 candidate.waiting.append(call)
             return
         if text:

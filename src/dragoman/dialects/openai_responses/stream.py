@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.bounds import MOST_OPEN, refuse_index, refuse_more
+from dragoman.dialects.bounds import MOST_OPEN, Kept, refuse_index, refuse_more
 from dragoman.dialects.openai_responses.errors import broken, fault_of
 from dragoman.dialects.openai_responses.items import decode_item
 from dragoman.dialects.openai_responses.parts import decode_citation, decode_logprobs, decode_part
@@ -79,6 +79,7 @@ class StreamDecoder:
         self._state = "new"
         self._blocks = 0
         self._items: dict[int, _Value] = {}
+        self._kept = Kept()
         self._open: dict[tuple[int, int], _Open] = {}
         self._said: list[ir.Block] = []
 
@@ -188,6 +189,7 @@ class StreamDecoder:
         number, item = value["output_index"], value["item"]
         refuse_index(number, "item")
         refuse_more(len(self._items), MOST_OPEN, "open items")
+        self._kept.replace(self._items.get(number), item)
         self._items[number] = item
         kind = item.get("type")
         if kind == "message":
@@ -213,6 +215,7 @@ class StreamDecoder:
     def _end_item(self, number: int, item: _Value | None) -> _Events:
         """Close the blocks of one item with what it finally says; None = the stream never told."""
         announced = self._items.pop(number, None)
+        self._kept.drop(announced)
         finals: tuple[ir.Block, ...] = () if item is None else decode_item(_as_announced(item, announced))[1]
         events: _Events = []
         places = sorted(place for place in self._open if place[0] == number)

@@ -1,4 +1,4 @@
-"""What all requests of a process may take together: files on disk, bodies in memory."""
+"""What all requests of a process may take together: files on disk, bodies and answers in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Space:
         self._taken = 0
 
     def take(self, size: int, own: int = 0) -> None:
-        """Hand out so many bytes. own: those that the form has already. Raises RequestFailed (503)."""
+        """Hand out so many bytes. own: those that the request has already. Raises RequestFailed (503)."""
         self.require(size, own)
         self._taken += size
 
