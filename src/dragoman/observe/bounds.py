@@ -31,6 +31,7 @@ BOUNDS: Final = frozenset(
         "answer_too_many_values",
         "answer_without_content",
         "bodies_too_large_together",
+        "chunks_too_small",
         "fetch_busy",
         "headers_too_large",
         "insufficient_storage",
@@ -44,6 +45,7 @@ BOUNDS: Final = frozenset(
         "too_many_background",
         "too_many_names",
         "too_many_pipelined",
+        "too_many_query_fields",
         "url_too_long",
     }
 )
