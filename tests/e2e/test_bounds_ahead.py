@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import tracemalloc
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,6 +62,21 @@ async def test_heads_together_take_a_bounded_space(house: Any) -> None:  # noqa:
     await site.healthy()
     await lines[-1].send(b"\r\n\r\n")  # the newest have their room
     assert (await lines[-1].answer())[0] == 200
+
+
+async def test_a_refused_url_is_not_kept_while_its_connection_lingers(house: Any) -> None:  # noqa: F811
+    site = await house(KEYED)
+    await site.healthy()
+    tracemalloc.start()
+    try:
+        lines = [await site.line() for _ in range(40)]
+        for line in lines:
+            await line.send(b"GET /" + b"a" * 60_000)
+            assert await line.refused() == (414, "url_too_long")
+            site.exchanges.clear()
+        assert tracemalloc.get_traced_memory()[0] < 1_500_000
+    finally:
+        tracemalloc.stop()
 
 
 async def test_who_reads_no_answers_makes_room_for_a_newcomer(house: Any) -> None:  # noqa: F811

@@ -200,6 +200,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser = None  # type: ignore[assignment]  # it may hold a long piece of a header
         if self._in_head:
             self.headers.clear()
+            self.url = b""
 
     def look(self, now: float) -> None:
         """End the connection if the client has kept us waiting for too long."""
