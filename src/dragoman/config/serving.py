@@ -110,6 +110,16 @@ class Server(Section, frozen=True):
             ge=4096,
         ),
     ] = Size(64_000)
+    head_space: Annotated[
+        Size,
+        about(
+            "What all requests that have not begun may take in memory together, in each worker: heads that "
+            "are not complete, and requests ahead of their answers. Beyond it connections that wait for "
+            "their clients are closed, the longest waiting first.",
+            env="DRAGOMAN_HEAD_SPACE",
+            ge=64_000,
+        ),
+    ] = Size(8_000_000)
     max_headers: Annotated[
         int,
         about(

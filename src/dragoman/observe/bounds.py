@@ -32,6 +32,7 @@ BOUNDS: Final = frozenset(
         "answer_without_content",
         "answers_too_large_together",
         "bodies_too_large_together",
+        "chunks_too_small",
         "fetch_busy",
         "headers_too_large",
         "insufficient_storage",
@@ -45,6 +46,7 @@ BOUNDS: Final = frozenset(
         "too_many_background",
         "too_many_names",
         "too_many_pipelined",
+        "too_many_query_fields",
         "url_too_long",
     }
 )

@@ -378,6 +378,19 @@ _FOREIGN_FORM: Final = ir.Fault(
 
 
 def _query(scope: Scope) -> dict[str, str]:
-    """What stands behind the `?` of a request's address."""
+    """The fields of a request's query, the part of its URL behind the `?`. Raises RequestFailed (400)."""
     stated = scope.get("query_string", b"")
-    return dict(parse_qsl(stated.decode("latin-1"), keep_blank_values=True)) if stated else {}
+    if not stated:
+        return {}
+    if stated.count(b"&") >= _QUERY_FIELDS:
+        raise RequestFailed(_MANY_QUERY_FIELDS)
+    return dict(parse_qsl(stated.decode("latin-1"), keep_blank_values=True))
+
+
+_QUERY_FIELDS: Final = 256
+"""Fields of a query. Each costs some microseconds, and they are read before a key is known."""
+_MANY_QUERY_FIELDS: Final = ir.Fault(
+    "invalid_request",
+    f"The query has more than {_QUERY_FIELDS} fields.",
+    code="too_many_query_fields",
+)

@@ -58,12 +58,14 @@ class Peer:
     by what the client reads, at `min_rate`, up to `write_timeout`.
     """
 
-    __slots__ = ("_left", "_patience", "_rate", "_seen_at", "_waiting", "address", "paused")
+    __slots__ = ("_left", "_patience", "_rate", "_seen_at", "_waiting", "address", "kept", "paused")
 
     def __init__(self, address: str, settings: Server) -> None:
         self.address = address
         self.paused = False
-        """Whether the transport has told us to stop writing."""
+        """Whether the client reads more slowly than we write: nothing more is written for now."""
+        self.kept = 0
+        """Bytes in memory of requests that have not begun (`Connections.keep`)."""
         self._patience = float(settings.write_timeout)
         self._rate = settings.min_rate
         self._left = self._patience
@@ -105,6 +107,8 @@ class Connections:
         self._shared = [ipaddress.ip_network(entry, strict=False) for entry in settings.shared_addresses]
         self._open: set[Served] = set()
         self._by_address: Counter[str] = Counter()
+        self._space = int(settings.head_space)
+        self._kept = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -142,10 +146,45 @@ class Connections:
         """A connection has ended."""
         if served in self._open:
             self._open.remove(served)
+            self._kept -= served.peer.kept
+            served.peer.kept = 0
             address = served.peer.address
             self._by_address[address] -= 1
             if not self._by_address[address]:
                 del self._by_address[address]
+
+    def keep(self, served: Served, size: int) -> None:
+        """Note how many bytes a connection keeps in memory of requests that have not begun: of heads that are
+        not complete, and of requests ahead of their answers. Nobody has shown a key for them yet.
+
+        Beyond `head_space`, connections that wait for their clients end, the one that has waited longest
+        first, until a quarter of the space is free. One connection alone always has its room.
+        """
+        if served not in self._open:
+            return
+        peer = served.peer
+        more = size - peer.kept
+        peer.kept = size
+        self._kept += more
+        if more > 0 and size < self._kept > self._space:
+            self._make_space(served)
+
+    def _make_space(self, newest: Served) -> None:
+        self.reached("heads_too_large_together", f"by {newest.peer.address}")
+        waiting = [
+            (since, index, served)
+            for index, served in enumerate(self._open)
+            if served.peer.kept and served is not newest and (since := served.idle_since()) is not None
+        ]
+        waiting.sort()
+        for _, _, served in waiting:
+            self.leave(served)
+            served.abandon()
+            if self._kept <= self._space * 3 // 4:
+                return
+        if newest.peer.kept < self._kept > self._space:  # requests run on all others
+            self.leave(newest)
+            newest.abandon()
 
     def _make_room(self, address: str | None = None) -> bool:
         """End the longest idle connections, first those of the address that has most of them.

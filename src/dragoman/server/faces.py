@@ -322,7 +322,7 @@ class PathTable:
 
 
 _KEY: Final = "/key/"
-_MISPLACED: Final = re.compile(r"(/key/).+", re.IGNORECASE)
+_MISPLACED: Final = re.compile(r"(/key/).+", re.IGNORECASE | re.DOTALL)
 _SHARED: Final = frozenset(
     prefix + path for prefix in ("/v1", "") for path in ("/models", "/models/{model}", *PATHS["files"])
 )

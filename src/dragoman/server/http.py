@@ -34,6 +34,14 @@ _AHEAD = 8
 """Requests of one connection that are read before the first of them is answered."""
 _MOST_AHEAD = 64
 """Requests of one connection that are accepted unanswered. One read may hold thousands of them."""
+_CHUNKS = 4096
+"""Chunks of one body that may be of any size."""
+_LEAST_CHUNK = 16
+"""Bytes that the chunks of a body must have on average beyond that: each costs more than its bytes."""
+_UNREAD = 4096
+"""Bytes of earlier answers that may wait for the client to read while its next request is begun."""
+_REQUEST = 2048
+"""Bytes in memory that a request costs beside those that it was sent in, about."""
 _BRIEFLY = 2.0
 """Seconds that a body may stand still before its connection counts as idle, where connections are few."""
 _LINGER = 2.0
@@ -62,11 +70,18 @@ class HttpProtocol(HttpToolsProtocol):
         self._max_headers = settings.max_headers
         self._max_url = int(settings.max_url)
         self._cycles = deque()
+        self._ahead = 0
+        """Bytes that have come in since more than one request is unanswered."""
+        self._held_since: float | None = None
+        """Since when the next request waits until the client has read earlier answers; None = it does not."""
         self._pending = 0
         """Bytes that have come in since a head, a piece of a body or a whole message was complete."""
         self._in_head = False
         self._complete = True
         """Whether the latest request has come in whole."""
+        self._chunks = 0
+        self._body_size = 0
+        """Chunks and bytes of the latest request's body so far."""
         self._upgrades = False
         """Whether the latest request asks for an upgrade that is not taken."""
         self._deaf = False
@@ -74,6 +89,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._answered = False
         self._fed_at = 0.0
         """When something of the latest request's body came in."""
+        self._linger = _LINGER
         self._since = 0.0
         """When the connection was made, or its latest request answered or refused."""
 
@@ -104,10 +120,29 @@ class HttpProtocol(HttpToolsProtocol):
         self._feed(data)
         if self._pending > self._max_head or (self._in_head and not self._fits()):
             self.refuse(self._too_large())
+        self._leave_body()
+        self._count_kept(len(data))
+        if self._ahead >= self._max_head and not self._deaf:
+            self.flow.pause_reading()
+
+    def _count_kept(self, came: int = 0) -> None:
+        """Tell how many bytes this connection keeps in memory for requests that have not begun.
+
+        A request that has begun is not counted: its handler bounds its body. came: bytes that came in now.
+        """
+        if len(self._cycles) > 1 or self._held_since is not None:
+            self._ahead += came
+        else:
+            self._ahead = 0
+        waiting = self._ahead + _REQUEST * (len(self._cycles) - 1) if self._ahead else 0
+        kept = 0 if self._deaf and not self._cycles else max(waiting, self._pending)
+        if kept != self.peer.kept:
+            self.all_connections.keep(self, kept)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone: cancel the work that is still done for it."""
         super().connection_lost(exc)
+        self._held_since = None
         self.all_connections.leave(self)
         self._drop()
 
@@ -118,7 +153,9 @@ class HttpProtocol(HttpToolsProtocol):
             cycle.message_event.set()
             scope: Any = cycle.scope
             scope["extensions"][EXTENSION].drop()
+            cycle.on_response = _nothing  # else the newest and this connection would hold each other
         self._cycles.clear()
+        self.pipeline.clear()
 
     def pause_writing(self) -> None:
         """The client reads slowly."""
@@ -129,9 +166,19 @@ class HttpProtocol(HttpToolsProtocol):
         """The client has read most of what was written."""
         self.peer.resumed()
         super().resume_writing()
+        self._go_on()
+
+    def shutdown(self) -> None:
+        """The server stops. A client that leaves its answers unread is not waited for."""
+        if self._held_since is None:
+            super().shutdown()
+        else:
+            self.transport.abort()
 
     def idle_since(self) -> float | None:
         """Since when nothing but the client is waited for; None = a request runs."""
+        if self._held_since is not None:
+            return self._held_since
         if not self._cycles:
             return self._link.began if self._in_head else self._since
         if self._complete or len(self._cycles) > 1 or SYSTEM.monotonic() - self._fed_at < _BRIEFLY:
@@ -143,17 +190,29 @@ class HttpProtocol(HttpToolsProtocol):
         self._deaf = True
         if self._cycles:
             self.transport.abort()
+            self._drop()  # now, not a turn later: many may be abandoned in this one
         else:
             self.transport.close()
+        self._forget_head()
+
+    def _forget_head(self) -> None:
+        """Free what has come of a request that is not read any further."""
+        self.parser = None  # type: ignore[assignment]  # it may hold a long piece of a header
+        if self._in_head:
+            self.headers.clear()
+            self.url = b""
 
     def look(self, now: float) -> None:
         """End the connection if the client has kept us waiting for too long."""
+        self._go_on()
         if self._cycles or self.transport.is_closing():
             return  # whoever reads the body minds its time (`server.bodies`); the peer minds the writes
         connections = self.all_connections
         settings = connections.settings
         if self._deaf:
-            if now - self._since > _LINGER:
+            if now - self._since > self._linger:
+                if self._linger == _LATE:
+                    connections.reached("body_after_answer", f"by {self.peer.address}")
                 self.transport.abort()
         elif self._in_head:
             if 0 < settings.head_timeout < now - self._link.began:
@@ -179,6 +238,7 @@ class HttpProtocol(HttpToolsProtocol):
         scope["extensions"] = {EXTENSION: link}
         self._in_head = True
         self._complete = False
+        self._chunks = self._body_size = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer. A trailer is dropped: it must not replace a header that was relied on
@@ -205,16 +265,23 @@ class HttpProtocol(HttpToolsProtocol):
             self._upgrades = self.parser.get_method() != b"CONNECT"
             if self._upgrades:
                 return
-        self._in_head = False
         self._fed_at = self._link.began
         before = self.cycle
-        super().on_headers_complete()
+        super().on_headers_complete()  # raises for an invalid URL: the head is not complete then
+        self._in_head = False
         if self.cycle is not before:  # else it becomes a WebSocket
             self._cycles.append(self.cycle)
+
+    def on_chunk_header(self) -> None:
+        """The size of a body's next chunk."""
+        self._chunks += 1
+        if self._chunks > _CHUNKS and self._body_size < self._chunks * _LEAST_CHUNK:
+            raise _Refused(_SMALL_CHUNKS)
 
     def on_body(self, body: bytes) -> None:
         """More of a request's body."""
         self._pending = 0
+        self._body_size += len(body)
         self._fed_at = SYSTEM.monotonic()
         super().on_body(body)
 
@@ -226,7 +293,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._pending = 0
         self._complete = True
         self._link.complete = True
-        if len(self._cycles) < _AHEAD:
+        if len(self._cycles) < _AHEAD and self._ahead < self._max_head:
             self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
@@ -237,7 +304,46 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._answered = True
         self._since = SYSTEM.monotonic()
-        self.flow.resume_reading()
+        self._leave_body()
+        if not self.pipeline or self.transport.get_write_buffer_size() <= _UNREAD:
+            self._begin_next()
+        else:
+            self._held_since = self._since
+            self.loop.call_soon(self._go_on)  # uvloop writes at the end of this turn
+
+    def _leave_body(self) -> None:
+        """Read nothing more of a chunked body once its request is answered, as with a wrong key.
+
+        To find its end costs as much as to take it. The client sees that nothing more follows the answer.
+        """
+        if self._cycles or self._in_head or self._complete or self._deaf or not self._chunks:
+            return
+        self._deaf = True
+        self._linger = _LATE
+        self.parser = None  # type: ignore[assignment]
+        self._say_eof()
+
+    def _say_eof(self) -> None:
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    def _go_on(self) -> None:
+        """Begin the next request if it was held and the client has read what was answered before."""
+        if self._held_since is None or self.transport.is_closing():
+            return
+        if self.transport.get_write_buffer_size() > _UNREAD:
+            self.peer.paused = True  # so that the time to read passes
+            return
+        self._held_since = None
+        self.peer.resumed()
+        self._begin_next()
+
+    def _begin_next(self) -> None:
+        self._count_kept()
+        if self._ahead < self._max_head or self._deaf:  # what is left unread would reset the connection
+            self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
 
@@ -315,14 +421,10 @@ class HttpProtocol(HttpToolsProtocol):
             headers=self.headers if begun else [],
             began=self._link.began if begun else self._since,
         )
-        if self._in_head:
-            self.headers.clear()  # thousands, maybe, while the connection lingers
+        self._forget_head()  # the connection lingers
         self._since = SYSTEM.monotonic()
         self._write_last(status, headers, body)
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
-            self.transport.close()
+        self._say_eof()
 
     def _write_last(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
         """A whole answer, after which the connection is closed."""
@@ -345,6 +447,10 @@ class HttpProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
 
+def _nothing() -> None:
+    """What a request without a connection does when it is answered."""
+
+
 class _Refused(Exception):
     """A callback refuses what the parser reads."""
 
@@ -362,6 +468,11 @@ _PIPELINED: Final = ir.Fault(
     "invalid_request",
     f"More than {_MOST_AHEAD} requests wait for their answers on this connection.",
     code="too_many_pipelined",
+)
+_SMALL_CHUNKS: Final = ir.Fault(
+    "invalid_request",
+    f"The body has more than {_CHUNKS} chunks of fewer than {_LEAST_CHUNK} bytes on average.",
+    code="chunks_too_small",
 )
 _HEAD_TIMEOUT: Final = ir.Fault(
     "timeout", "The request's head did not arrive in time.", code="request_timeout", status=408

@@ -126,6 +126,8 @@ async def test_a_wrong_key_in_the_path(kept: Kept) -> None:
         got = await kept.call("GET", path, x_forwarded_for="192.0.2.1")
         assert got.status == (200 if path == "/key/" else 401), path
         assert b"wrong-key" not in got.raw
+    await kept.call("GET", "/misplaced/key/%0awrong-key")
+    assert "wrong-key" not in kept.exchanges[-1].path  # which the access log shows
     # Who tries a key is not let in as if there were none.
     assert (await kept.call("GET", "/key/wrong-key/api/tags")).status == 401
     # A right one elsewhere does not help: the path says who it is.

@@ -219,6 +219,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(loade
         "answer_space": "default",
         "max_upload": "default",
         "max_head": "default",
+        "head_space": "default",
         "max_headers": "default",
         "max_url": "default",
         "head_timeout": "default",

@@ -205,3 +205,38 @@ def test_the_limit_of_descriptors_is_raised_as_far_as_the_system_lets_it() -> No
             assert raised == 65_536
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_what_has_not_begun_takes_a_bounded_space_together() -> None:
+    reached: list[str] = []
+    rooms = house(reached, head_space=100_000)
+    old, young, busy, newest = (Visitor(rooms, LOCAL, since) for since in (1.0, 2.0, None, 3.0))
+    for visitor in (old, young, busy, newest):
+        assert rooms.admit(visitor)
+    rooms.keep(young, 30_000)
+    rooms.keep(old, 40_000)
+    rooms.keep(busy, 20_000)
+    assert reached == []
+    rooms.keep(newest, 20_000)
+    assert reached == ["heads_too_large_together"]
+    assert [visitor.abandoned for visitor in (old, young, busy, newest)] == [True, False, False, False]
+    rooms.keep(old, 90_000)  # it has gone
+    rooms.keep(newest, 0)
+    rooms.keep(young, 60_000)
+    assert reached == ["heads_too_large_together"]
+
+
+async def test_one_connection_alone_has_its_room_and_none_beside_busy_ones() -> None:
+    rooms = house([], head_space=100_000)
+    busy, newest = Visitor(rooms, LOCAL, None), Visitor(rooms, LOCAL, 1.0)
+    for visitor in (busy, newest):
+        assert rooms.admit(visitor)
+    rooms.keep(newest, 150_000)
+    assert not newest.abandoned
+    rooms.keep(busy, 50_000)
+    assert newest.abandoned
+    assert not busy.abandoned
+    late = Visitor(rooms, LOCAL, 2.0)
+    assert rooms.admit(late)
+    rooms.keep(late, 60_000)
+    assert late.abandoned
