@@ -33,20 +33,31 @@ class Space:
 
 
 class Share:
-    """What one request has taken of a space. `free` gives it back."""
+    """What one request has taken of a space. `free` gives it back, once all who hold it say so."""
 
-    __slots__ = ("_space", "_taken")
+    __slots__ = ("_holders", "_space", "_taken")
 
     def __init__(self, space: Space) -> None:
         self._space = space
         self._taken = 0
+        self._holders = 1
 
     def take(self, size: int) -> None:
         """Hand out so many bytes more. Raises RequestFailed (503)."""
         self._space.take(size, self._taken)
         self._taken += size
 
+    def give(self, size: int) -> None:
+        """Give some of it back."""
+        self._space.free(size)
+        self._taken -= size
+
+    def hold(self) -> None:
+        """What is taken is needed for longer than the request: whoever holds it frees it, too."""
+        self._holders += 1
+
     def free(self) -> None:
-        """The request is over."""
-        self._space.free(self._taken)
-        self._taken = 0
+        """The request is over, or whoever held it needs it no more."""
+        self._holders -= 1
+        if not self._holders:
+            self.give(self._taken)

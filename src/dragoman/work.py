@@ -88,6 +88,45 @@ class Turn(Protocol):
         ...
 
 
+class Room(Protocol):
+    """What requests may take together of this process's memory, as one of them sees it."""
+
+    def take(self, size: int) -> None:
+        """Take so many bytes more. Raises RequestFailed (503)."""
+        ...
+
+    def give(self, size: int) -> None:
+        """Give some of it back."""
+        ...
+
+    def hold(self) -> None:
+        """What is taken is needed for longer than the request: whoever holds it frees it, too."""
+        ...
+
+    def free(self) -> None:
+        """It is needed no more."""
+        ...
+
+
+class _Unbounded:
+    """Room without a bound."""
+
+    def take(self, size: int) -> None:
+        """Take it."""
+
+    def give(self, size: int) -> None:
+        """Nothing is counted."""
+
+    def hold(self) -> None:
+        """Nothing is counted."""
+
+    def free(self) -> None:
+        """Nothing is counted."""
+
+
+UNBOUNDED: Room = _Unbounded()
+
+
 class Inbound(msgspec.Struct, frozen=True):
     """A client's request as the server hands it over: authenticated, its body read and bounded.
 
@@ -96,6 +135,7 @@ class Inbound(msgspec.Struct, frozen=True):
     wants its stream cut. turn: None = the request stands for itself. path, params: where the face's protocol
     says in its path what is asked for, as in `WireRequest`. operation: what is asked for. fields: the body,
     where it is a form; `body` is empty then. shown: what answers call the model, None = as its route has it.
+    room: where what the request continues takes its part of the memory.
     """
 
     face: Dialect
@@ -111,6 +151,7 @@ class Inbound(msgspec.Struct, frozen=True):
     operation: Operation = "chat"
     fields: multipart.Form = ()
     shown: str | None = None
+    room: Room = UNBOUNDED
 
 
 class Sealed(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any, Final
 import aiohttp
 
 from dragoman import ir
-from dragoman.cli.checks import PATIENCE
+from dragoman.cli.checks import PATIENCE, TooLarge, read
 from dragoman.cli.clients import Gateway
 from dragoman.cli.terminal import clean
 from dragoman.dialects.quirks import STANDARD
@@ -22,6 +22,12 @@ _TOKENS: Final = 1024
 """Enough for a model that thinks before it says hello."""
 _VERSIONS: Final = {"gemini": "/v1beta", "ollama": ""}
 """What stands before a protocol's paths, where it is not /v1."""
+
+
+_LONGEST_NAME: Final = 512
+"""Characters of a model's name. What is longer, or holds control characters, is left out: it would
+be printed, and written into files.
+"""
 
 
 class NotThere(Exception):
@@ -44,7 +50,8 @@ async def models(gateway: Gateway) -> list[str]:
     data = body.get("data") if isinstance(body, dict) else None
     if status != 200 or not isinstance(data, list):
         raise NotThere(f"what is there has no model list ({_message(body, status)})")
-    return [str(row["id"]) for row in data if isinstance(row, dict) and "id" in row]
+    names = [row["id"] for row in data if isinstance(row, dict) and isinstance(row.get("id"), str)]
+    return [name for name in names if name.isprintable() and len(name) <= _LONGEST_NAME]
 
 
 async def ask(dialect: str, gateway: Gateway) -> str:
@@ -83,14 +90,16 @@ async def _call(method: str, url: str, gateway: Gateway, **options: Any) -> tupl
             aiohttp.ClientSession(headers=headers, timeout=limit) as session,
             session.request(method, url, allow_redirects=False, **options) as response,
         ):
-            raw = await response.read()
+            raw = await read(response)
     except TimeoutError:
         raise NotThere("nothing came in time") from None
+    except TooLarge as error:
+        raise NotThere(str(error)) from None
     except (aiohttp.ClientError, OSError) as error:
         raise NotThere(clean(reason(error))) from None
     try:
         return response.status, json.loads(raw)
-    except ValueError:
+    except (RecursionError, ValueError):
         return response.status, None
 
 
@@ -98,4 +107,4 @@ def _message(body: Any, status: int) -> str:
     """The error's own words, in whichever protocol, else the status."""
     error = body.get("error") if isinstance(body, dict) else None
     told = error.get("message") if isinstance(error, dict) else error
-    return clean(str(told)) if told else f"status {status}"
+    return clean(str(told))[:_LONGEST_NAME] if told else f"status {status}"

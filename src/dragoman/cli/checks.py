@@ -23,7 +23,20 @@ PATIENCE: Final = 120
 """Seconds for one request, so that a model on a slow machine has its time."""
 
 
+class CheckFailed(Exception):
+    """Something does not hold; the text says what was seen instead."""
+
+
+class TooLarge(Exception):
+    """An answer has no end, or none near; the text says so."""
+
+
+_LONGEST_MESSAGE: Final = 512
+"""Characters of an error's words that are shown."""
+LARGEST: Final = 16_000_000
+"""Bytes of one answer, which is a short sentence or a list of models."""
 _ODD: Final = (
+    TooLarge,
     aiohttp.ClientError,
     ArithmeticError,
     AttributeError,
@@ -33,10 +46,6 @@ _ODD: Final = (
     ValueError,
 )
 """What reading an answer of another shape than expected raises."""
-
-
-class CheckFailed(Exception):
-    """Something does not hold; the text says what was seen instead."""
 
 
 class LeftOut(Exception):
@@ -72,7 +81,7 @@ class Answer(NamedTuple):
         """The error's own words, else the status."""
         error = self.body.get("error") if isinstance(self.body, dict) else None
         told = error.get("message") if isinstance(error, dict) else error
-        return clean(str(told)) if told else f"status {self.status}"
+        return clean(str(told))[:_LONGEST_MESSAGE] if told else f"status {self.status}"
 
     def expect(self, status: int) -> None:
         """Raise CheckFailed unless the response has this status, and KeyRefused where a key is asked for."""
@@ -118,7 +127,11 @@ class Probe:
                 Answer(response.status, await _json(response), response.headers).expect(200)
             kind = response.headers.get("content-type", "")
             _require(kind.startswith("text/event-stream"), f"content type {clean(kind) or 'missing'}")
+            size = 0
             async for line in response.content:
+                size += len(line)
+                if size > LARGEST:
+                    raise TooLarge(f"the stream is larger than {LARGEST // 1_000_000} MB")
                 if line.startswith(b"data:"):
                     yield line[5:].strip().decode()
 
@@ -354,9 +367,19 @@ def _said(answer: Answer) -> str:
     return clean(str(answer.body["choices"][0]["message"].get("content") or ""))
 
 
+async def read(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body of an answer, unpacked. Raises TooLarge: whoever answers may be anybody."""
+    data = bytearray()
+    async for part in response.content.iter_any():
+        data += part
+        if len(data) > LARGEST:
+            raise TooLarge(f"the answer is larger than {LARGEST // 1_000_000} MB")
+    return bytes(data)
+
+
 async def _json(response: aiohttp.ClientResponse) -> Any:
     try:
-        return json.loads(await response.read())
+        return json.loads(await read(response))
     except (ValueError, RecursionError):
         return None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
@@ -38,6 +39,7 @@ _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
 _INT: Final = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _HEADER: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z")
+_LARGEST_SECRET: Final = 65_536
 _SHOWN: Final = 16  # keys are longer
 
 S = TypeVar("S", bound=Section)
@@ -233,7 +235,10 @@ class Decoder:
             return INVALID
         self.sources[join(path, "file")] = node.source
         try:
-            text = Path(name).read_text("utf-8")
+            text = _read(Path(name))
+        except _Unsuitable as unsuitable:
+            self.problem(path, f"the file that it names {unsuitable}", node.source)
+            return INVALID
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
             self.problem(path, f"the file that it names cannot be read: {reason}", node.source)
@@ -279,6 +284,25 @@ def plain(node: Node) -> Any:
     if isinstance(node, Items):
         return [plain(item) for item in node.items]
     return node.value
+
+
+class _Unsuitable(Exception):
+    """A file that holds no secret; the text says what it is."""
+
+
+def _read(file: Path) -> str:
+    """The text of a file that holds a secret. What has no end or says nothing, as a device or a pipe does, is
+    left unread: a configuration that somebody else wrote may name it. Raises OSError, UnicodeDecodeError.
+    """
+    # Without O_NONBLOCK a pipe would wait for somebody who writes.
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _Unsuitable("is no regular file")
+        data = opened.read(_LARGEST_SECRET + 1)
+    if len(data) > _LARGEST_SECRET:
+        raise _Unsuitable(f"is larger than {_LARGEST_SECRET} bytes")
+    return data.decode("utf-8")
 
 
 def _is_open(file: Path) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -25,6 +25,9 @@ from dragoman.config.tree import Node, Source, Table
 from dragoman.config.trust import Lead, doubts, leads, refusals, trusted
 from dragoman.errors import ConfigError, Problem
 from dragoman.providers.provider import Provider
+
+_LARGEST: Final = 4_000_000
+"""Bytes of a configuration's file."""
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,9 +103,12 @@ def load(
 def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
     """The tree of a file. Raises ConfigError when it cannot be read at all."""
     try:
-        data = file.read_bytes()
+        with file.open("rb") as opened:
+            data = opened.read(_LARGEST + 1)
     except OSError as error:
         raise ConfigError(Problem("", f"cannot be read: {error.strerror}", str(file))) from None
+    if len(data) > _LARGEST:
+        raise ConfigError(Problem("", f"is larger than {_LARGEST // 1_000_000} MB", str(file)))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -30,7 +30,7 @@ from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.responses.items import decode, kept
 from dragoman.responses.keeping import NO_ROOM, Keeping, reachable, shown
-from dragoman.responses.turn import ResponseTurn
+from dragoman.responses.turn import ResponseTurn, decode_kind
 from dragoman.state.store import UNSETTLED, Lease, Status, StoredResponse, StoreFailed, StoreFull
 from dragoman.tasks import spawn
 from dragoman.wire.json import encode
@@ -337,6 +337,7 @@ class Background:
         "ndjson". Raises RequestFailed (429) where too many run already: nothing has been kept or asked then.
         """
         self._admit(tenant)
+        inbound.room.hold()
         seams = self._keeping.seams
         exchange = Exchange(
             f"ex_{seams.random_id()}",
@@ -355,6 +356,7 @@ class Background:
         self._tasks[task] = writer
         self._running_for[tenant] += 1
         task.add_done_callback(partial(self._ended, tenant))
+        task.add_done_callback(lambda _: inbound.room.free())
         if self._renewal is None or self._renewal.done():
             self._renewal = spawn(self._renew(), "leases")
         begun = await asyncio.shield(writer.accepted)
@@ -409,7 +411,7 @@ class Background:
                 after = number
                 yield event
             if events:
-                if decode(events[-1][1])["type"] in _TERMINAL:
+                if decode_kind(events[-1][1]).type in _TERMINAL:
                     return
                 continue
             record = await self.look(tenant, id_)
@@ -417,7 +419,7 @@ class Background:
                 around = await reachable(responses.events(tenant, id_, after=after - 1, limit=2))
                 if any(number > after for number, _ in around):
                     continue
-                if around and decode(around[0][1])["type"] in _TERMINAL:
+                if around and decode_kind(around[0][1]).type in _TERMINAL:
                     return  # it has been read before
                 yield _ending(record, after + 1)  # it was cancelled, or its process is gone
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -25,6 +26,8 @@ from dragoman.state.store import (
 
 log = logging.getLogger("dragoman.responses")
 _T = TypeVar("_T")
+_LARGE: Final = 200_000
+"""Bytes that take more than a millisecond or two."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -64,7 +67,19 @@ class Keeping:
         self.largest = largest
         self.reached = reached
         self.retains = settings.retain
+        self._turns = asyncio.Lock()
+        self.held = 0
+        """Bytes that WebSockets remember, all together."""
         self._ttl = float(settings.ttl)
+
+    async def turn(self, size: int) -> None:
+        """Wait until so many bytes may be worked on at once: of several that are large, one in a turn of the
+        loop, so that whoever asks for little comes between.
+        """
+        if size > _LARGE:
+            async with self._turns:
+                for _ in range(3):  # a new connection takes as many to be answered
+                    await asyncio.sleep(0)
 
     def expires(self) -> float | None:
         """Until when what is kept now lasts."""
@@ -77,8 +92,8 @@ class Keeping:
         except StoreFull as full:
             self.reached("responses_full", f"by {response.tenant}: {response.id} is not kept: {full}")
             return False
-        except StoreFailed:
-            log.exception("the answer %s could not be kept", response.id)
+        except StoreFailed as error:
+            log.error("the answer %s could not be kept: %s", response.id, error)  # noqa: TRY400 - see `reachable`
             return False
         return True
 
@@ -135,13 +150,20 @@ async def reachable(asked: Awaitable[_T]) -> _T:
     except StoreFull as error:
         raise RequestFailed(NO_ROOM) from error
     except StoreFailed as error:
-        log.exception("the store failed")
+        # No traceback: a database that somebody locks fails for everybody, and must not fill the log.
+        log.error("the store failed: %s", error)  # noqa: TRY400
         raise RequestFailed(UNREACHABLE) from error
 
 
 def shown(response: StoredResponse) -> dict[str, Any]:
     """The response object as a client gets it."""
     return {**decode(response.body), "output": [msgspec.Raw(item.body) for item in response.output]}
+
+
+def written(response: StoredResponse) -> bytes:
+    """The same as JSON. What is kept is JSON already: however large it is, nothing is read for it."""
+    output = b",".join([item.body for item in response.output])
+    return b'%b,"output":[%b]}' % (response.body[:-1], output)
 
 
 def missing(id_: str) -> ir.Fault:

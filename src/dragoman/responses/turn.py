@@ -32,16 +32,24 @@ _REMEMBERED: Final = 8
 """Answers that a WebSocket holds."""
 _ROOM: Final = 64_000_000
 """Bytes that they may hold together; the latest is held in any case."""
+_TOGETHER: Final = 256_000_000
+"""Bytes that all WebSockets may hold together: beyond it the store is asked again."""
 _ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
 class Connection:
-    """What one WebSocket remembers: its latest answers with all that they continue, stored or not."""
+    """What one WebSocket remembers: its latest answers with all that they continue, stored or not.
 
-    __slots__ = ("_answers",)
+    Where the sockets of a gateway hold too much together, this one forgets as much as it can.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_answers", "_held", "_keeping")
+
+    def __init__(self, keeping: Keeping) -> None:
         self._answers: OrderedDict[str, Sequence[Piece]] = OrderedDict()
+        self._keeping = keeping
+        self._held = 0
+        """Bytes, as far as they are counted by all sockets."""
 
     def find(self, id_: str) -> Sequence[Piece] | None:
         """What an answer of this connection brings along."""
@@ -52,6 +60,21 @@ class Connection:
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
             self._answers.popitem(last=False)
+        self._count()
+        while self._answers and self._keeping.held > _TOGETHER:
+            self._answers.popitem(last=False)
+            self._count()
+            self._keeping.reached("socket_memory", f"by {self._keeping.held} bytes of all sockets")
+
+    def close(self) -> None:
+        """The socket has ended."""
+        self._answers.clear()
+        self._count()
+
+    def _count(self) -> None:
+        size = self._size()
+        self._keeping.held += size - self._held
+        self._held = size
 
     def _size(self) -> int:
         """Bytes of what is held. What one answer continues of another is there once."""
@@ -62,6 +85,7 @@ class Connection:
         """An answer that could not be continued is not offered again."""
         if id_ is not None:
             self._answers.pop(id_, None)
+            self._count()
 
 
 class ResponseTurn:
@@ -112,6 +136,9 @@ class ResponseTurn:
             raise RequestFailed(_EMPTY)
         if sum([len(item.body) for piece in self._pieces for item in piece.items]) > self.keeping.largest:
             raise RequestFailed(TOO_LARGE)
+        size = sum([len(item.body) for piece in self._pieces for item in piece.items])
+        work.inbound.room.take(size)
+        await self.keeping.turn(size)
         history: list[Any] = []
         sealed: list[Sealed] = []
         for piece in self._pieces:

@@ -120,11 +120,11 @@ class App:
 
     async def _serve(self, arrival: _Arrival, exchange: Exchange, client: AsgiClient) -> None:
         headers, endpoint = arrival.headers, arrival.endpoint
-        share = None
         if exchange.method == "OPTIONS":
             wanted = headers.get("access-control-request-headers", "*")
             await client.empty(204, self._origins.preflight(headers.get("origin"), wanted))
             return
+        share = Share(self._bodies)
         try:
             await self._gateway.start()
             query = _query(arrival.scope)
@@ -143,10 +143,9 @@ class App:
                 if arrival.link.complete:  # the usual small body has come with its head: nothing to wait for
                     body = await self._body_at_once(arrival)
                 else:
-                    share = Share(self._bodies)
                     body = await self._body(arrival, exchange, share)
             search = arrival.scope.get("query_string", b"").decode("latin-1")
-            call = Call(body, headers, arrival.params, caller, query, search=search, parts=parts)
+            call = Call(body, headers, arrival.params, caller, query, search=search, parts=parts, room=share)
             if parts is None:
                 self._watch(arrival)
             await handler.run(call, exchange, client)
@@ -158,8 +157,7 @@ class App:
             log.exception("exchange %s failed", exchange.id)
             await self._fail(INTERNAL, endpoint, exchange, client)
         finally:
-            if share is not None:
-                share.free()
+            share.free()
 
     async def _serve_form(
         self, arrival: _Arrival, handler: Handler, call: Call, exchange: Exchange, client: AsgiClient

@@ -14,6 +14,7 @@ from dragoman.exchange import Exchange
 from dragoman.server.client import AsgiClient
 from dragoman.wire.json import decode_head, encode_head
 from dragoman.wire.multipart import Form
+from dragoman.work import UNBOUNDED, Room
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -21,7 +22,8 @@ class Call(msgspec.Struct, frozen=True):
 
     params: what the path holds. query: the last value of each parameter behind the `?`. form: the body, where
     it is a form; `body` is empty then. Its values end with the exchange. search: what stands behind the `?`,
-    as it came. parts: the body as it comes in, where it is not read before.
+    as it came. parts: the body as it comes in, where it is not read before. room: where what is read of the
+    store for it takes its part of the memory.
     """
 
     body: bytes
@@ -32,6 +34,7 @@ class Call(msgspec.Struct, frozen=True):
     form: Form | None = None
     search: str = ""
     parts: AsyncIterator[bytes] | None = None
+    room: Room = UNBOUNDED
 
 
 def with_model(call: Call) -> Call:

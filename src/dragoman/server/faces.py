@@ -262,6 +262,7 @@ class PathTable:
             call.caller.models,
             settings.max_values,
             turn=turn_of(gateway, face, call.caller, call.headers),
+            room=call.room,
         )
 
     def _engine(self, face: Dialect, call: Call, exchange: Exchange, client: AsgiClient) -> Awaitable[None]:

@@ -19,12 +19,12 @@ from dragoman.exchange import Exchange
 from dragoman.responses.background import Refused
 from dragoman.responses.compaction import asking, compacted, remembered
 from dragoman.responses.items import Wire, decode, displayed, kept, kind, wanted
-from dragoman.responses.keeping import conversation_missing, reachable, shown
+from dragoman.responses.keeping import conversation_missing, reachable, written
 from dragoman.responses.turn import ResponseTurn
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
 from dragoman.server.turns import turn_of
-from dragoman.state.store import Conversation, Item
+from dragoman.state.store import Conversation, Item, Page, page
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
 from dragoman.work import Headers, Inbound, Turn
 
@@ -100,12 +100,18 @@ class ResponsesApi:
         elif stream == b"true":
             await self._follow(call, begun.id, -1, exchange, client)
         else:
-            await client.answer(200, (), encode(shown(begun)))
+            await client.answer(200, (), written(begun))
 
     def _inbound(self, call: Call) -> Inbound:
         settings = self._gateway.config.server
         return Inbound(
-            self._face, call.body, call.headers, settings.max_depth, call.caller.models, settings.max_values
+            self._face,
+            call.body,
+            call.headers,
+            settings.max_depth,
+            call.caller.models,
+            settings.max_values,
+            room=call.room,
         )
 
     async def retrieve(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
@@ -113,7 +119,8 @@ class ResponsesApi:
         id_ = call.params["id"]
         record = await self._gateway.background.look(call.caller.name, id_)
         if call.query.get("stream") not in {"true", "1"}:
-            await client.answer(200, (), encode(shown(record)))
+            await self._gateway.keeping.turn(len(record.body) + sum([len(one.body) for one in record.output]))
+            await _tell(call, client, written(record))
             return
         if not record.background:
             raise RequestFailed(_NOT_STREAMED)
@@ -128,9 +135,13 @@ class ResponsesApi:
         await client.begin(200, ())
         try:
             async for event in self._gateway.background.follow(tenant, id_, after):
-                told = decode(event)
-                after = told["sequence_number"]
-                await client.write(_framed(told["type"], event))
+                told = _read_event(event)
+                after = told.sequence_number
+                size = len(event)
+                call.room.take(size)
+                await self._gateway.keeping.turn(size)
+                await client.write(_framed(told.type, event))
+                call.room.give(size)
         except RequestFailed as failed:  # it was deleted meanwhile, or the store has failed
             exchange.fault = failed.fault
             error = {"type": "error", "sequence_number": after + 1, **error_event(failed.fault)}
@@ -146,7 +157,7 @@ class ResponsesApi:
     async def cancel(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Stop an answer that runs in the background."""
         record = await self._gateway.background.cancel(call.caller.name, call.params["id"])
-        await client.answer(200, (), encode(shown(record)))
+        await client.answer(200, (), written(record))
 
     async def input_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """What an answer was made from: all that it continued, and its own input."""
@@ -156,7 +167,7 @@ class ResponsesApi:
         if record.previous is not None:
             for piece in await keeping.history(tenant, record.previous):
                 earlier += piece.items
-        await client.answer(200, (), _page([*earlier, *record.input], call.query))
+        await _tell(call, client, _page([*earlier, *record.input], call.query))
 
     async def input_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """How many tokens a request's input is."""
@@ -254,8 +265,16 @@ class ResponsesApi:
 
     async def conversation_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Its items, a page at a time."""
-        items = await self._gateway.keeping.conversation(call.caller.name, call.params["id"])
-        await client.answer(200, (), _page(items, call.query))
+        limit, newest, after = _asked(call.query)
+        conversations, id_ = self._gateway.keeping.store.conversations, call.params["id"]
+        asked = conversations.page(call.caller.name, id_, after=after, limit=limit, newest=newest)
+        try:
+            found = await reachable(asked)
+        except KeyError:
+            raise RequestFailed(_NOT_LISTED) from None
+        if found is None:
+            raise RequestFailed(conversation_missing(id_))
+        await _tell(call, client, _listed(found))
 
     async def add_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Add items at its end."""
@@ -266,16 +285,16 @@ class ResponsesApi:
         append = keeping.store.conversations.append
         if not await reachable(append(found.tenant, found.id, items, expires=keeping.expires())):
             raise RequestFailed(conversation_missing(found.id, None))
-        await client.answer(200, (), _page(items, {"order": "asc", "limit": str(_MOST_LISTED)}))
+        await client.answer(200, (), _listed(Page(items)))
 
     async def conversation_item(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """One of its items."""
-        items = await self._gateway.keeping.conversation(call.caller.name, call.params["id"])
-        for item in items:
-            if item.id == call.params["item"]:
-                await client.answer(200, (), encode(displayed(item)))
-                return
-        raise RequestFailed(_no_item(call.params["item"]))
+        conversations, id_ = self._gateway.keeping.store.conversations, call.params["id"]
+        found = await reachable(conversations.item(call.caller.name, id_, call.params["item"]))
+        if found is None:
+            await self._conversation(call)  # which is told first where it is missing
+            raise RequestFailed(_no_item(call.params["item"]))
+        await _tell(call, client, encode(displayed(found)))
 
     async def remove_item(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Remove one of its items; the conversation itself is answered."""
@@ -337,6 +356,20 @@ class _Answered:
         """No stream is asked for."""
 
 
+async def _tell(call: Call, client: AsgiClient, kept: bytes) -> None:
+    """Answer with what was kept, which takes memory until the client has read it."""
+    call.room.take(len(kept))
+    await client.answer(200, (), kept)
+
+
+class _Event(msgspec.Struct):
+    type: str
+    sequence_number: int
+
+
+_read_event: Final = msgspec.json.Decoder(_Event).decode
+
+
 def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
     """The members of a body that asks for an answer in the background; None for every other one."""
     if b'"background"' not in body:
@@ -350,24 +383,34 @@ def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
 
 def _page(items: Sequence[Item], query: Mapping[str, str]) -> bytes:
     """A page of a list. Raises RequestFailed for odd parameters."""
+    limit, newest, after = _asked(query)
+    ordered = reversed(items) if newest else iter(items)
+    if after is not None and not any(item.id == after for item in ordered):  # the rest is behind it
+        raise RequestFailed(_NOT_LISTED)
+    return _listed(page(ordered, limit))
+
+
+def _asked(query: Mapping[str, str]) -> tuple[int, bool, str | None]:
+    """Which page of a list: items at most, whether the latest come first, behind which item.
+
+    Raises RequestFailed for odd parameters.
+    """
     limit = _number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
     order = query.get("order", "desc")
     if order not in {"asc", "desc"}:
         raise RequestFailed(_invalid("order", "'asc' or 'desc'"))
-    ordered = list(items if order == "asc" else reversed(items))
-    if (after := query.get("after")) is not None:
-        place = next((place for place, item in enumerate(ordered) if item.id == after), None)
-        if place is None:
-            raise RequestFailed(_invalid("after", "the id of an item of this list"))
-        ordered = ordered[place + 1 :]
-    page = ordered[:limit]
+    return limit, order == "desc", query.get("after")
+
+
+def _listed(found: Page) -> bytes:
+    items = found.items
     return encode(
         {
             "object": "list",
-            "data": [displayed(item) for item in page],
-            "first_id": page[0].id if page else None,
-            "last_id": page[-1].id if page else None,
-            "has_more": len(ordered) > limit,
+            "data": [displayed(item) for item in items],
+            "first_id": items[0].id if items else None,
+            "last_id": items[-1].id if items else None,
+            "has_more": found.more,
         }
     )
 
@@ -438,6 +481,7 @@ def _no_item(id_: str) -> ir.Fault:
     return ir.Fault("not_found", f"Item with id {id_[:128]!r} not found.", code="item_not_found")
 
 
+_NOT_LISTED: Final = _invalid("after", "the id of an item of this list")
 _NOT_STREAMED: Final = ir.Fault(
     "invalid_request",
     "Only answers that were asked for with 'background': true can be streamed again.",

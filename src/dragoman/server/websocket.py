@@ -159,7 +159,7 @@ class _Socket:
         self._say = link.say or say_by(send)
         self._inbox = _Inbox(gateway.config.server.max_body)
         self._expired = False
-        self._connection = Connection()
+        self._connection = Connection(gateway.keeping)
 
     async def run(self, receive: Receive, subprotocols: list[str] | tuple[()]) -> None:
         """Answer messages until the socket ends."""
@@ -178,6 +178,7 @@ class _Socket:
         finally:
             limit.cancel()
             reader.cancel()
+            self._connection.close()
 
     async def _next(self) -> str | bytes | None:
         self._link.idle_since = self._gateway.seams.monotonic()

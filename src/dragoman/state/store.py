@@ -10,8 +10,8 @@ A store that fails raises `StoreFailed`; what that means to a request is decided
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -138,7 +138,9 @@ class Responses(Protocol):
     async def events(
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
     ) -> Sequence[tuple[int, bytes]]:
-        """Events with a number above `after`, in order, at most `limit` of them."""
+        """Events with a number above `after`, in order, at most `limit` of them, and `PAGE_SIZE` bytes of
+        more than one.
+        """
         ...
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
@@ -158,6 +160,29 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     created: float
     metadata: bytes = b"{}"
     expires: float | None = None
+
+
+PAGE_SIZE: Final = 4_000_000
+"""Bytes of the items of one page, unless the first alone is larger: all of them are in memory at once."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some items of a list, in the order that was asked for. more: there are further ones."""
+
+    items: Sequence[Item]
+    more: bool = False
+
+
+def page(items: Iterable[Item], limit: int) -> Page:
+    """As many of the first items as a page holds. items: one more than that is asked for at most."""
+    held: list[Item] = []
+    size = 0
+    for item in items:
+        size += len(item.body)
+        if len(held) == limit or (held and size > PAGE_SIZE):
+            return Page(held, more=True)
+        held.append(item)
+    return Page(held)
 
 
 class Conversations(Protocol):
@@ -187,7 +212,19 @@ class Conversations(Protocol):
         ...
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
-        """All of its items, oldest first; None = there is no such conversation."""
+        """All of its items, oldest first; None = there is no such conversation. Raises HistoryTooLarge."""
+        ...
+
+    async def page(
+        self, tenant: str, id_: str, *, after: str | None, limit: int, newest: bool
+    ) -> Page | None:
+        """Some of its items behind the one with the id `after`, however many there are; None = there is no
+        such conversation. newest: the latest come first. Raises KeyError where `after` is not there.
+        """
+        ...
+
+    async def item(self, tenant: str, id_: str, item: str) -> Item | None:
+        """The first of its items with this id."""
         ...
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:

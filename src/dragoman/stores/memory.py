@@ -21,12 +21,14 @@ from dragoman.state.store import (
     HistoryTooLarge,
     Item,
     Lease,
+    Page,
     Responses,
     Session,
     Sessions,
     StoredResponse,
     StoreFailed,
     StoreFull,
+    page,
 )
 from dragoman.stores.limits import STANDARD, Limits, later
 from dragoman.stores.room import Place, Room
@@ -50,7 +52,7 @@ class MemoryStore:
 
     def __init__(self, limits: Limits = STANDARD, seams: Seams = SYSTEM) -> None:
         room, items = Room(limits.size), _Items(limits.history_size)
-        responses = MemoryResponses(room, items, limits.history_size, seams.now)
+        responses = MemoryResponses(room, items, limits, seams.now)
         conversations = MemoryConversations(room, items, limits, seams.now)
         sessions = MemorySessions(room, limits, seams.now)
         self.responses: Responses = responses
@@ -87,6 +89,12 @@ def _check_read(size: int, most: int) -> None:
     """Raises HistoryTooLarge for more than is read at once."""
     if size > most:
         raise HistoryTooLarge(f"{size} bytes are more than the {most} that are read at once")
+
+
+def _check_count(count: int, most: int) -> None:
+    """Raises HistoryTooLarge for more items than are read at once."""
+    if count > most:
+        raise HistoryTooLarge(f"{count} items are more than the {most} that are read at once")
 
 
 class _Answer(msgspec.Struct, eq=False):
@@ -150,10 +158,11 @@ class _Items:
 class MemoryResponses:
     """Answers in this process; see `state.store.Responses`."""
 
-    def __init__(self, room: Room, items: _Items, history_size: int, now: Callable[[], float]) -> None:
+    def __init__(self, room: Room, items: _Items, limits: Limits, now: Callable[[], float]) -> None:
         self._room = room
         self._items = items
-        self._history_size = history_size
+        self._history_size = limits.history_size
+        self._history_count = limits.history_count
         self._now = now
         self._answers: dict[str, _Answer] = {}
 
@@ -213,12 +222,15 @@ class MemoryResponses:
     ) -> Sequence[StoredResponse] | None:
         chain: deque[_Answer] = deque()
         step: str | None = id_
+        count = 0
         while step is not None:
             answer = self._live(tenant, step)
             if answer is None:
                 return None
             chain.appendleft(answer)
             step = answer.response.previous
+            count += max(1, len(answer.response.input) + len(answer.response.output))
+            _check_count(count, self._history_count)
         _check_read(
             sum([len(item.body) for one in chain for item in (*one.response.input, *one.response.output)]),
             self._history_size,
@@ -306,6 +318,7 @@ class MemoryConversations:
         self._room = room
         self._items = items
         self._max_size = min(limits.size, limits.history_size)
+        self._most_read = limits.history_count
         self._now = now
         self._threads: dict[str, _Thread] = {}
 
@@ -358,7 +371,26 @@ class MemoryConversations:
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
         thread = self._live(tenant, id_)
-        return None if thread is None else list(thread.items.values())
+        if thread is None:
+            return None
+        _check_count(len(thread.items), self._most_read)
+        return list(thread.items.values())
+
+    async def page(
+        self, tenant: str, id_: str, *, after: str | None, limit: int, newest: bool
+    ) -> Page | None:
+        thread = self._live(tenant, id_)
+        if thread is None:
+            return None
+        items = reversed(thread.items.values()) if newest else iter(thread.items.values())
+        if after is not None and not any(item.id == after for item in items):  # the rest is behind it
+            raise KeyError(after)
+        return page(items, limit)
+
+    async def item(self, tenant: str, id_: str, item: str) -> Item | None:
+        thread = self._live(tenant, id_)
+        items = () if thread is None else thread.items.values()
+        return next((one for one in items if one.id == item), None)
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
         thread = self._live(tenant, id_)

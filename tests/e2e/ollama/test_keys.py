@@ -232,6 +232,25 @@ async def test_one_key_leaves_room_for_the_names_of_others(
         assert deleted.status == 200
 
 
+async def test_what_makes_names_is_bounded_together(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(managing, "EACH_TOGETHER", 1000)
+    monkeypatch.setattr(managing, "TOGETHER", 1500)
+    statuses: list[tuple[str, int]] = []
+
+    async def make(key: str, name: str) -> None:
+        body = {"model": name, "from": "up/m", "system": "x" * 600, "stream": False}
+        statuses.append((name, (await kept.call("POST", f"/key/{key}-key/api/create", body)).status))
+
+    for key, name in (("whole", "a"), ("whole", "b"), ("whole", "A"), ("boss", "b"), ("boss", "c")):
+        await make(key, name)
+    assert statuses == [("a", 200), ("b", 400), ("A", 200), ("b", 200), ("c", 400)]
+    copied = await kept.call("POST", "/key/whole-key/api/copy", {"source": "A", "destination": "d"})
+    assert copied.status == 400  # it would keep what it is a copy of
+    for name in "ab":
+        deleted = await kept.call("DELETE", "/key/boss-key/api/delete", {"name": name})
+        assert deleted.status == 200
+
+
 async def test_a_name_belongs_to_the_key_that_made_it(kept: Kept) -> None:
     """Everybody may use it, as on any Ollama server; nobody else may make it mean something else."""
 

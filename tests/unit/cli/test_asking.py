@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dragoman.cli import checks
 from dragoman.cli.asking import NotThere, Refused, ask, models
 from dragoman.cli.clients import CLIENTS, Gateway
 from dragoman.testing.provider import FakeProvider, Whole
@@ -103,6 +104,20 @@ async def test_the_models() -> None:
     async with FakeProvider(Whole({"object": "list", "data": [{"id": "a"}, {"id": "b/c"}, 5]})) as gateway:
         assert await models(Gateway(gateway.url, None)) == ["a", "b/c"]
         assert gateway.last.path == "/v1/models"
+
+
+async def test_names_that_would_tell_a_terminal_something_are_left_out() -> None:
+    rows = [{"id": name} for name in ("a", "b\x1b[2J", "c\x9b2J", "d\u202e", "e" * 600, None, {"x": 1})]
+    async with FakeProvider(Whole({"object": "list", "data": rows})) as gateway:
+        assert await models(Gateway(gateway.url, None)) == ["a"]
+
+
+async def test_an_answer_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "LARGEST", 1000)
+    rows = [{"id": "a" * 100} for _ in range(100)]
+    async with FakeProvider(Whole({"object": "list", "data": rows})) as gateway:
+        with pytest.raises(NotThere, match="larger than"):
+            await models(Gateway(gateway.url, None))
 
 
 async def test_no_models() -> None:

@@ -449,3 +449,26 @@ def test_any_yaml_loads_or_says_what_is_wrong_in_which_line(value: object) -> No
         assert lines == sorted(lines)
         assert len(lines) == len(found.problems) > 0
         assert min(lines) > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_secret_is_in_a_regular_file_of_a_sensible_size(tmp_path: Path) -> None:
+    """Whoever starts in a foreign folder neither waits for ever nor runs out of memory."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_text("k" * 100_000)
+    file = tmp_path / "team.yaml"
+    for name, told in (
+        ("pipe", "is no regular file"),
+        ("/dev/zero", "is no regular file"),
+        ("large", "larger"),
+    ):
+        file.write_text(f"providers: {{openai: {{keys: [{{file: {name}}}]}}}}")
+        with pytest.raises(ConfigError, match=told):
+            load(file, {"DRAGOMAN_HOME": str(tmp_path)})
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "team.yaml"
+    file.write_text("#" * 5_000_000)
+    with pytest.raises(ConfigError, match="larger than 4 MB"):
+        load(file, {"DRAGOMAN_HOME": str(tmp_path)})

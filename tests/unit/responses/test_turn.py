@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.config.lasting import Responses
 from dragoman.responses import turn
-from dragoman.responses.keeping import Piece
+from dragoman.responses.keeping import Keeping, Piece
 from dragoman.responses.turn import Connection
+from dragoman.seams import SYSTEM
 from dragoman.state.store import Item, StoreFailed
+from dragoman.stores.memory import MemoryStore
 from tests.unit.responses.asking import Asker, Paced
 
 
@@ -178,7 +182,7 @@ async def test_an_output_without_its_call_is_refused_at_its_place(asker: Asker) 
 
 def test_a_socket_holds_its_latest_answers_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turn, "_ROOM", 1000)
-    connection = Connection()
+    connection = Connection(Keeping(MemoryStore(), Responses(), SYSTEM))
     chain: list[Piece] = []
     for number in range(10):  # each continues the one before, which is there once
         chain.append(Piece((Item(f"msg_{number}", bytes(90)),)))
@@ -189,6 +193,22 @@ def test_a_socket_holds_its_latest_answers_within_bounds(monkeypatch: pytest.Mon
     connection.remember("huge", (Piece((Item("msg_huge", bytes(5000)),)),))
     assert connection.find("large") is None
     assert connection.find("huge") is not None
+
+
+def test_all_sockets_hold_so_much_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "_TOGETHER", 1000)
+    reached: list[str] = []
+    keeping = Keeping(MemoryStore(), Responses(), SYSTEM, reached=lambda bound, _: reached.append(bound))
+    one, other = Connection(keeping), Connection(keeping)
+    one.remember("a", (Piece((Item("a", bytes(600)),)),))
+    other.remember("b", (Piece((Item("b", bytes(300)),)),))
+    other.remember("c", (Piece((Item("c", bytes(300)),)),))
+    assert [other.find(id_) is not None for id_ in "bc"] == [False, True]
+    assert one.find("a") is not None
+    assert reached == ["socket_memory"]
+    one.close()
+    other.close()
+    assert keeping.held == 0
 
 
 # --- What a request becomes ----------------------------------------------------------------------
@@ -244,3 +264,20 @@ async def test_a_turn_that_is_too_large_for_its_session_is_counted(tmp_path: Pat
         assert answered.status == 200
     assert asker.gateway.bounds.counts == {"session_turn_too_large": 1}
     await asker.close()
+
+
+async def test_of_large_things_one_is_worked_on_in_a_turn_of_the_loop() -> None:
+    keeping = Keeping(MemoryStore(), Responses(), SYSTEM)
+    seen: list[str] = []
+
+    async def work() -> None:
+        await keeping.turn(10_000_000)
+        seen.append("large")
+
+    async def ask() -> None:
+        for _ in range(9):
+            await asyncio.sleep(0)
+            seen.append("small")
+
+    await asyncio.gather(work(), work(), work(), ask())
+    assert "large large" not in " ".join(seen)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from dragoman.state.store import (
+    PAGE_SIZE,
     Conversation,
     HistoryTooLarge,
     Item,
@@ -587,3 +588,48 @@ async def test_the_owner_of_most_seals_makes_room(make: Make, clock: Clock) -> N
 @pytest.mark.parametrize("limits", [{"seals_ttl": 0}, {"seals_size": 0}])
 async def test_seals_may_be_kept_nowhere(make: Make, limits: dict[str, int]) -> None:
     assert make(**limits).seals is None
+
+
+# --- What is read at once ------------------------------------------------------------------------
+
+
+async def test_a_page_of_a_conversation(store: Store) -> None:
+    await store.conversations.create(Conversation(id="c", tenant="t", created=NOW), items(*"abcab"))
+
+    async def read(*, after: str | None = None, limit: int = 2, newest: bool = False) -> tuple[str, bool]:
+        found = await store.conversations.page("t", "c", after=after, limit=limit, newest=newest)
+        assert found is not None
+        return "".join(one.id for one in found.items), found.more
+
+    assert await read() == ("ab", True)
+    assert await read(newest=True) == ("ba", True)
+    assert await read(after="b", limit=3) == ("cab", False)
+    assert await read(after="a", limit=3, newest=True) == ("cba", False)
+    assert await read(after="b", newest=True) == ("ac", True)
+    with pytest.raises(KeyError):
+        await read(after="z")
+    assert await store.conversations.page("u", "c", after=None, limit=1, newest=False) is None
+    assert await store.conversations.item("t", "c", "c") == items("c")[0]
+    assert await store.conversations.item("t", "c", "z") is None
+    assert await store.conversations.item("u", "c", "c") is None
+
+
+async def test_a_page_holds_few_large_items(store: Store) -> None:
+    large = items(*"abc", size=PAGE_SIZE // 2)
+    await store.conversations.create(Conversation(id="c", tenant="t", created=NOW), large)
+    found = await store.conversations.page("t", "c", after=None, limit=9, newest=False)
+    assert found is not None
+    assert (len(found.items), found.more) == (1, True)
+
+
+async def test_more_items_than_are_read_at_once(make: Make) -> None:
+    store = make(history_count=3)
+    await store.conversations.create(Conversation(id="c", tenant="t", created=NOW), items(*"abcd"))
+    with pytest.raises(HistoryTooLarge):
+        await store.conversations.items("t", "c")
+    assert await store.conversations.page("t", "c", after="b", limit=9, newest=False) is not None
+    for number in range(4):  # nobody said anything in them: each is counted all the same
+        await store.responses.save(answer(f"r{number}", previous=f"r{number - 1}" if number else None))
+    assert len(await store.responses.history("t", "r2", expires=None) or ()) == 3
+    with pytest.raises(HistoryTooLarge):
+        await store.responses.history("t", "r3", expires=None)

@@ -192,7 +192,11 @@ async def test_a_long_conversation_takes_no_more_statements_than_a_short_one(
     items = await store.conversations.items("t", "c")
     print(f"{count} items: written in {written:.3f} s, read in {time.perf_counter() - began:.3f} s")
     assert items is not None
-    assert (len(items), items[-1].id, len(statements)) == (count + 1, "last", 1)
+    assert (len(items), items[-1].id, len(statements)) == (
+        count + 1,
+        "last",
+        2,
+    )  # the first tells how many they are
 
 
 async def test_lookups_use_an_index(store: SqlStore) -> None:
@@ -206,7 +210,7 @@ async def test_lookups_use_an_index(store: SqlStore) -> None:
     await store.sessions.turns("t", "s")
     assert store.seals is not None
     await store.seals.find([b"%d" % number for number in range(300)])
-    assert len(statements) == 9
+    assert len(statements) == 10
 
     def explain(connection: Connection) -> None:
         for statement in list(statements):
@@ -273,7 +277,7 @@ async def test_a_locked_database_fails_all_at_once(
     saves = [store.responses.save(answer(f"r{number}")) for number in range(20)]
     outcomes = await asyncio.gather(*saves, return_exceptions=True)
     assert {str(one) for one in outcomes} == {"the database: database is locked"}
-    assert together == [1, 19]
+    assert together == [1]  # the others do not wait for as long once more
     other.execute("COMMIT")
     other.close()
     await store.responses.save(answer("r"))

@@ -35,7 +35,11 @@ MOST: Final = 1000
 EACH: Final = 250
 """Names that one key can make, so that it takes several to leave no room for the others."""
 LARGEST: Final = 262_144
-"""Bytes of a request that makes one: all of it stays in memory."""
+"""Bytes of a request that makes one: all of it stays in memory, where it takes some times as much."""
+TOGETHER: Final = 4_000_000
+"""Bytes of the requests that have made all names."""
+EACH_TOGETHER: Final = 1_000_000
+"""Bytes of those by which one key has made its names."""
 PARAMETERS: Final = {
     **{
         name: name
@@ -62,14 +66,17 @@ class Managing:
         self._gateway = gateway
         self._makers: dict[str, str] = {}
         """Who made which name."""
+        self._sizes: dict[str, int] = {}
+        """Bytes of the request that made it."""
 
     async def copy(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Give a model another name."""
         body = members(self._gateway, call)
         source, destination = needed(body, "source"), new(needed(body, "destination"))
-        self._refuse(call.caller, destination)
+        size = self._sizes.get(made(self._gateway, source) or "", 0)  # a copy keeps what it is a copy of
+        self._refuse(call.caller, destination, size)
         exchange.asked = source
-        self._make(call.caller, destination, find(self._gateway, source))
+        self._make(call.caller, destination, find(self._gateway, source), size)
         await client.empty(200, ((b"content-length", b"0"),))
 
     async def create(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
@@ -78,7 +85,7 @@ class Managing:
             raise RequestFailed(_TOO_LARGE)
         gateway, body = self._gateway, members(self._gateway, call)
         name = new(needed(body, "model", "name"))
-        self._refuse(call.caller, name)
+        self._refuse(call.caller, name, len(call.body))
         if odd_one := next((key for key in _OF_WEIGHTS if body.get(key)), None):
             message = f"this gateway makes names for its models, not models: {odd_one!r} cannot be honoured"
             raise RequestFailed(ir.Fault("unsupported", message, "unsupported_value", odd_one))
@@ -93,7 +100,7 @@ class Managing:
             raise RequestFailed(odd(error)) from error
         if body.get("license"):
             lines.append({"status": "the license is not kept"})
-        self._make(call.caller, name, route)
+        self._make(call.caller, name, route, len(call.body))
         await tell(client, body, [*lines, _SUCCESS])
 
     async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
@@ -140,8 +147,8 @@ class Managing:
         """Refuse a file of weights, unread."""
         raise RequestFailed(_NOTHING_IN)
 
-    def _refuse(self, caller: Caller, name: str) -> None:
-        """Raise RequestFailed where this caller may not make this name."""
+    def _refuse(self, caller: Caller, name: str, size: int) -> None:
+        """Raise RequestFailed where this caller may not make this name. size: bytes that it takes."""
         gateway = self._gateway
         self._refuse_restricted(caller)
         if gateway.workers > 1:
@@ -154,6 +161,10 @@ class Managing:
         others = [maker for one, maker in self._makers.items() if one != known]
         if others.count(caller.name) >= EACH:
             raise RequestFailed(_too_many(EACH))
+        sizes = {one: taken for one, taken in self._sizes.items() if one != known}
+        own = sum([taken for one, taken in sizes.items() if self._makers.get(one) == caller.name])
+        if own + size > EACH_TOGETHER or sum(sizes.values()) + size > TOGETHER:
+            raise RequestFailed(_NO_ROOM)
         found = gateway.engine.table.find(name) if known is None else None
         direct = found is not None and found.deployments[0].name == name
         if direct or any(
@@ -169,16 +180,18 @@ class Managing:
         if self._makers.get(name) != caller.name and "admin" not in caller.scopes:
             raise RequestFailed(_foreign(name))
 
-    def _make(self, caller: Caller, name: str, route: Route) -> None:
-        """Let the name stand for the route, in the place of the same name in other letters."""
+    def _make(self, caller: Caller, name: str, route: Route, size: int) -> None:
+        """Let the name stand for the route, in the place of the same name in other letters. size: bytes."""
         if (known := made(self._gateway, name)) is not None and known != name:
             self._forget(known)
         self._gateway.make(name, route)
         self._makers[name] = caller.name
+        self._sizes[name] = size
 
     def _forget(self, name: str) -> None:
         self._gateway.make(name, None)
         self._makers.pop(name, None)
+        self._sizes.pop(name, None)
 
     @staticmethod
     def _refuse_restricted(caller: Caller) -> None:
@@ -252,6 +265,11 @@ _ONE_PROCESS: Final = ir.Fault(
     code="unsupported_value",
 )
 _TOO_LARGE: Final = ir.Fault("too_large", f"what makes a name has at most {LARGEST} bytes", "too_large")
+_NO_ROOM: Final = ir.Fault(
+    "invalid_request",
+    "the names that have been made are too large together for another one: delete some",
+    "too_many_names",
+)
 _NOTHING_IN: Final = ir.Fault(
     "unsupported", "this gateway takes no files: create a model from one that it has", "unsupported_value"
 )

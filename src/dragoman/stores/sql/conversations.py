@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from dragoman.state.store import Conversation, Item
+from dragoman.state.store import Conversation, HistoryTooLarge, Item, Page, page
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database
 from dragoman.stores.sql.room import Room
@@ -56,12 +56,47 @@ _ITEMS = (
     .where(_IS)
     .order_by(_I.place)
 )
+_COUNT = (
+    select(func.count())
+    .select_from(CONVERSATION_ITEMS.join(CONVERSATIONS, _I.conversation == _C.id))
+    .where(_IS)
+)
+_ITEM = bindparam("item_", type_=String)
+_ONE = (
+    select(_I.id, _I.body)
+    .select_from(CONVERSATIONS.join(CONVERSATION_ITEMS, _I.conversation == _C.id))
+    .where(_IS, _I.tenant == TENANT, _I.id == _ITEM)
+    .order_by(_I.place)
+    .limit(1)
+)
+_PLACE = bindparam("place_", type_=Integer)
+_PLACES = (
+    select(_I.place)
+    .where(_I.conversation.in_(select(_C.id).where(_IS)), _I.tenant == TENANT, _I.id == _ITEM)
+    .limit(1)
+)
+_OLDEST = (
+    select(_I.id, _I.body)
+    .where(_I.conversation == ID, _I.place > _PLACE)
+    .order_by(_I.place)
+    .limit(bindparam("most_", type_=Integer))
+)
+_NEWEST = (
+    select(_I.id, _I.body)
+    .where(_I.conversation == ID, _I.place < _PLACE)
+    .order_by(_I.place.desc())
+    .limit(bindparam("most_", type_=Integer))
+)
 _REMOVE = (
     delete(CONVERSATION_ITEMS)
-    .where(_I.conversation.in_(select(_C.id).where(_IS)), _I.id == bindparam("item_", type_=String))
+    .where(_I.conversation.in_(select(_C.id).where(_IS)), _I.id == _ITEM)
     .returning(_I.id, _I.body)
 )
 _SHRINK = update(CONVERSATIONS).where(_C.id == ID).values(size=_C.size - _MORE)
+
+
+_END = 2**31 - 1
+"""A place behind all others."""
 
 
 class SqlConversations:
@@ -71,6 +106,7 @@ class SqlConversations:
         self._database = database
         self._room = room
         self._max_size = min(limits.size, limits.history_size)
+        self._most_read = limits.history_count
         self._now = now
 
     async def create(self, conversation: Conversation, items: Sequence[Item] = ()) -> None:
@@ -140,8 +176,42 @@ class SqlConversations:
 
     async def items(self, tenant: str, id_: str) -> Sequence[Item] | None:
         named = self._named(tenant, id_)
-        rows = await self._database.read(lambda connection: connection.execute(_ITEMS, named).all())
-        return [Item(row.id, row.body) for row in rows if row.id is not None] if rows else None
+
+        def items(connection: Connection) -> list[Item] | None:
+            count = connection.execute(_COUNT, named).scalar_one()
+            if count > self._most_read:
+                raise HistoryTooLarge(
+                    f"{count} items are more than the {self._most_read} that are read at once"
+                )
+            rows = connection.execute(_ITEMS, named).all()
+            return [Item(row.id, row.body) for row in rows if row.id is not None] if rows else None
+
+        return await self._database.read(items)
+
+    async def page(
+        self, tenant: str, id_: str, *, after: str | None, limit: int, newest: bool
+    ) -> Page | None:
+        named = self._named(tenant, id_)
+
+        def read(connection: Connection) -> Page | None:
+            if connection.execute(_GET, named).first() is None:
+                return None
+            place: int | None = _END if newest else -1
+            if after is not None:
+                order = _I.place.desc() if newest else _I.place
+                place = connection.execute(_PLACES.order_by(order), {**named, "item_": after}).scalar()
+                if place is None:
+                    raise KeyError(after)
+            values = {"id_": id_, "place_": place, "most_": limit + 1}
+            with connection.execute(_NEWEST if newest else _OLDEST, values) as rows:
+                return page((Item(row.id, row.body) for row in iter(rows.fetchone, None)), limit)
+
+        return await self._database.read(read)
+
+    async def item(self, tenant: str, id_: str, item: str) -> Item | None:
+        values = {**self._named(tenant, id_), "item_": item}
+        row = await self._database.read(lambda connection: connection.execute(_ONE, values).first())
+        return None if row is None else Item(row.id, row.body)
 
     async def remove(self, tenant: str, id_: str, item: str) -> bool:
         values = {**self._named(tenant, id_), "item_": item}

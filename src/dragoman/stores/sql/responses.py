@@ -29,7 +29,7 @@ from sqlalchemy import (
     update,
 )
 
-from dragoman.state.store import UNSETTLED, HistoryTooLarge, Item, Lease, StoredResponse
+from dragoman.state.store import PAGE_SIZE, UNSETTLED, HistoryTooLarge, Item, Lease, StoredResponse
 from dragoman.stores.limits import Limits, later
 from dragoman.stores.sql.database import Database
 from dragoman.stores.sql.room import Room
@@ -37,6 +37,7 @@ from dragoman.stores.sql.rows import (
     BODY,
     ID,
     IDS,
+    LEAST_ITEM,
     NOW,
     TENANT,
     alive,
@@ -108,7 +109,10 @@ def _chain() -> Any:
     older = RESPONSES.alias()
     return start.union_all(
         select(older.c.id, older.c.previous, start.c.depth + 1).where(
-            older.c.id == start.c.previous, older.c.tenant == TENANT, _there(older)
+            older.c.id == start.c.previous,
+            older.c.tenant == TENANT,
+            _there(older),
+            start.c.depth < bindparam("deepest_", type_=Integer),
         )
     )
 
@@ -149,11 +153,11 @@ _ITEMS = union_all(
     .join(CONVERSATIONS, CONVERSATIONS.c.id == _T.conversation)
     .where(_T.tenant == TENANT, _T.id.in_(IDS), alive(CONVERSATIONS)),
 )
-_HISTORY_SIZE = select(func.coalesce(func.sum(_R.size), 0)).select_from(
+_HISTORY_SIZE = select(func.count(), func.coalesce(func.sum(_R.size), 0)).select_from(
     _CHAIN.join(RESPONSES, _R.id == _CHAIN.c.id)
 )
-"""Bytes of a history with all its events: at least what it is to read."""
-_HISTORY_LENGTH = select(func.coalesce(func.sum(func.length(_I.body)), 0)).select_from(
+"""Answers of a history, and their bytes with all events: at least what it is to read."""
+_HISTORY_LENGTH = select(func.count(), func.coalesce(func.sum(func.length(_I.body)), 0)).select_from(
     _CHAIN.join(RESPONSE_ITEMS, _I.response == _CHAIN.c.id)
 )
 _BODY_SIZE = select(func.length(_R.body)).where(_R.id == ID)
@@ -182,6 +186,7 @@ class SqlResponses:
         self._room = room
         self._max_size = limits.size
         self._history_size = limits.history_size
+        self._history_count = limits.history_count
         self._now = now
 
     async def save(self, response: StoredResponse) -> None:
@@ -246,12 +251,15 @@ class SqlResponses:
     async def history(
         self, tenant: str, id_: str, *, expires: float | None
     ) -> Sequence[StoredResponse] | None:
-        named = self._named(tenant, id_)
+        named = {**self._named(tenant, id_), "deepest_": self._history_count}
 
         def history(connection: Connection) -> list[StoredResponse]:
-            size = connection.execute(_HISTORY_SIZE, named).scalar_one()
-            if size > self._history_size:
-                _check_read(connection.execute(_HISTORY_LENGTH, named).scalar_one(), self._history_size)
+            answers, size = connection.execute(_HISTORY_SIZE, named).one()
+            _check_read(answers, self._history_count, "answers")
+            if size > min(self._history_size, self._history_count * LEAST_ITEM):
+                items, size = connection.execute(_HISTORY_LENGTH, named).one()
+                _check_read(items, self._history_count, "items")
+                _check_read(size, self._history_size)
             return _folded(connection.execute(_HISTORY, named))
 
         found = await self._database.read(history)
@@ -309,8 +317,19 @@ class SqlResponses:
         self, tenant: str, id_: str, *, after: int, limit: int = 1000
     ) -> Sequence[tuple[int, bytes]]:
         values = {**self._named(tenant, id_), "after_": after, "count_": limit}
-        rows = await self._database.read(lambda connection: connection.execute(_EVENTS, values).all())
-        return [(row.number, row.body) for row in rows]
+
+        def events(connection: Connection) -> list[tuple[int, bytes]]:
+            found: list[tuple[int, bytes]] = []
+            size = 0
+            with connection.execute(_EVENTS, values) as rows:
+                while (row := rows.fetchone()) is not None:
+                    size += len(row.body)
+                    if found and size > PAGE_SIZE:
+                        break
+                    found.append((row.number, row.body))
+            return found
+
+        return await self._database.read(events)
 
     async def renew(self, ids: Collection[str], lease: float) -> Collection[str]:
         def renew(connection: Connection) -> set[str]:
@@ -329,10 +348,10 @@ class SqlResponses:
         return {"tenant_": tenant, "id_": id_, "now_": self._now()}
 
 
-def _check_read(size: int, most: int) -> None:
+def _check_read(size: int, most: int, what: str = "bytes") -> None:
     """Raises HistoryTooLarge for more than is read at once."""
     if size > most:
-        raise HistoryTooLarge(f"{size} bytes are more than the {most} that are read at once")
+        raise HistoryTooLarge(f"{size} {what} are more than the {most} that are read at once")
 
 
 def _numbered(id_: str, first: int, events: Sequence[bytes]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ _ENTRY = 400
 """Bytes that an answer, a conversation or a seal takes beside its content: its row, and those in indexes, of
 which pages are two thirds full.
 """
-_ITEM = 250
+LEAST_ITEM = _ITEM = 250
 """Bytes that an item takes beside its content and its id."""
 _EVENT = 150
 """Bytes that an event takes beside its content."""

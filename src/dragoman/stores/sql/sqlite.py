@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 from sqlalchemy import Connection, NullPool, Select, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
@@ -204,6 +204,12 @@ class SqliteDatabase:
             else:
                 write.answer.set_exception(outcome.error)
         self._writing = None
+        last = writing.result()[-1].error
+        if _is_busy(last):  # they would each wait as long as these, one after the other
+            late, self._waiting = self._waiting, []
+            for write in late:
+                if not write.answer.done():
+                    write.answer.set_exception(last)
         self._begin()
 
     def _write(self, steps: Sequence[Callable[[Connection], Any]]) -> list[_Outcome]:
@@ -263,6 +269,11 @@ def _told() -> Generator[None]:
         yield
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise failed(error) from error
+
+
+def _is_busy(error: Exception | None) -> TypeGuard[sqlite3.Error]:
+    """Whether another process has written for longer than anybody waits."""
+    return isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:
