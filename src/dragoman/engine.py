@@ -55,9 +55,10 @@ class Engine:
         exchange.operation = inbound.operation
         work = Work(exchange, inbound, client, now=runtime.seams.now, always_usage=runtime.always_usage)
         try:
-            self._decode(work)
+            await self._decode(work)
             if work.turn is not None:
                 await self._expand(work, work.turn)
+            await runtime.heavy.step(work.weight, exchange.client)
             self._route(work)
             if work.operation == "chat":
                 await self._before(work)
@@ -73,6 +74,7 @@ class Engine:
                 return
             else:
                 self._keep_able(work)
+            await runtime.heavy.step(work.weight, exchange.client)
             if work.turn is None or await work.turn.admitted(work):
                 await Flight(self._runtime, work).run()
             exchange.phase = "done"
@@ -84,16 +86,19 @@ class Engine:
 
     # Stages ------------------------------------------------------------------------------------------
 
-    def _decode(self, work: Work) -> None:
+    async def _decode(self, work: Work) -> None:
         """Check the body exactly, in the client's own protocol."""
         work.exchange.phase = "decode"
-        inbound = work.inbound
+        inbound, heavy, client = work.inbound, self._runtime.heavy, work.exchange.client
+        await heavy.step(work.weight, client)
         try:
             if inbound.fields:
                 body, work.head = texts(inbound.fields), {}
             else:
                 refuse_many_values(inbound.body, inbound.max_values)
+                await heavy.step(work.weight, client)
                 body, work.head = decode_both(inbound.body, inbound.max_depth)
+                await heavy.step(work.weight, client)
             codec = work.face if work.operation == "chat" else work.codec
             if not body.keys() <= codec.maps:
                 refuse_case_variants(body, codec.maps)
@@ -123,6 +128,7 @@ class Engine:
 
     async def _expand(self, work: Work, turn: Turn) -> None:
         """What the request continues comes before it."""
+        await self._runtime.heavy.step(work.weight, work.exchange.client)
         await turn.expand(work)
         work.changed = work.changed or turn.hears
 

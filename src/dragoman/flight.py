@@ -172,6 +172,7 @@ class Flight:
         delivery.waits(limit, silence, total)
         try:
             with limit:
+                await self._runtime.heavy.step(work.weight, exchange.client)
                 if work.operation != "chat":
                     passing: Relaying | Translating | Operating = Operating(
                         work,

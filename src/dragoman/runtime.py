@@ -8,6 +8,7 @@ import msgspec
 
 from dragoman.deadlines import Deadlines
 from dragoman.fetch import Fetcher
+from dragoman.heavy import HeavySteps
 from dragoman.hooks import Hooks
 from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Table
@@ -23,6 +24,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
 
     upstreams: by provider name. always_usage: streams end with their usage although nobody asked.
     count_upstream: providers are asked for the tokens of a prompt.
+    heavy: gives the steps of large requests their turns.
     vault: where seals wait for the next turn, None = nowhere. store: what else lasts between requests.
     """
 
@@ -31,6 +33,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     deadlines: Deadlines
     fetcher: Fetcher
     store: Store
+    heavy: HeavySteps = msgspec.field(default_factory=HeavySteps)
     hooks: Hooks = msgspec.field(default_factory=Hooks)
     policy: Policy = Policy()
     seams: Seams = SYSTEM

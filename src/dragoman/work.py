@@ -187,6 +187,7 @@ class Work:
         "sealed",
         "strict",
         "unsealed",
+        "weight",
         "wire",
     )
 
@@ -209,6 +210,8 @@ class Work:
         self.now = now
         """Unix seconds."""
         self.head: dict[str, msgspec.Raw]
+        self.weight = len(inbound.body)
+        """Bytes of JSON that were sent, by which its steps take their turns among those of other requests."""
         self.wire: WireRequest
         self.route: Route
         self.deployment: Deployment

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from dragoman.config.load import load
 from dragoman.exchange import Exchange
@@ -601,3 +602,80 @@ async def test_usual_clients_reach_no_bound(house: Any, provide: Provide) -> Non
         await line.send(start + b"content-length: %d\r\n\r\n" % len(body) + body)
         assert (await line.answer())[0] == 200
     assert site.counts == {}
+
+
+async def test_values_count_in_what_bodies_take_together(house: Any) -> None:
+    """A body of small values takes twenty times its size in memory, as long as its request runs."""
+    site = await house(body_space="2MB", max_body="1MB", max_values=100_000)
+    many = {"model": "simulate/echo", "messages": HELLO, "metadata": {}, "stop": [[]] * 40_000}
+    alone = await site.line()
+    body = json.dumps(many).encode()
+    start = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    await alone.send(start + b"content-length: %d\r\n\r\n" % len(body) + body)
+    assert (await alone.answer())[0] == 400  # one alone has its room, and is told what is wrong with it
+    holder = await site.line()
+    await holder.send(start + b"content-length: 100000\r\n\r\n" + b" " * 50_000)
+    await until(lambda: len(site.gateway.requests) == 1)
+    await asyncio.sleep(0.1)
+    second = await site.line()
+    await second.send(start + b"content-length: %d\r\n\r\n" % len(body) + body)
+    assert await second.refused() == (503, "bodies_too_large_together")
+
+
+async def _half(site: Any, size: int) -> Line:
+    """A socket on which half of a message has been sent."""
+    line = await site.line()
+    await line.send(
+        b"GET /v1/responses HTTP/1.1\r\nhost: 127.0.0.1\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        b"sec-websocket-version: 13\r\nsec-websocket-key: YWFhYWFhYWFhYWFhYWFhYQ==\r\n\r\n"
+    )
+    assert b" 101 " in await line.reader.readuntil(b"\r\n\r\n")
+    await line.send(b"\x81\xff" + (2 * size).to_bytes(8) + b"\0\0\0\0" + b" " * size)
+    return line
+
+
+async def test_messages_of_sockets_count_in_what_bodies_take_together(house: Any) -> None:
+    site = await house(body_space="500kB", max_body="1MB")
+    first = await _half(site, 300_000)
+    await asyncio.sleep(0.2)
+    second = await _half(site, 300_000)
+    await second.ended()
+    assert site.counts == {"bodies_too_large_together": 1}
+    first.writer.transport.abort()
+    await asyncio.sleep(0.2)
+    third = await _half(site, 300_000)  # what the first held is free
+    await asyncio.sleep(0.2)
+    assert not third.reader.at_eof()
+    assert site.counts == {"bodies_too_large_together": 1}
+
+
+async def test_a_message_that_stands_still_ends_its_socket(house: Any) -> None:
+    site = await house(body_timeout="1s", min_rate=0)
+    line = await _half(site, 1000)
+    await line.ended()
+    assert site.counts == {"request_timeout": 1}
+
+
+async def test_answered_messages_give_their_memory_back(house: Any) -> None:
+    site = await house(body_space="300kB", max_body="1MB")
+    async with connect(site.base.replace("http", "ws") + "/v1/chat/completions") as socket:
+        for _ in range(6):
+            await socket.send(BODY.decode() + " " * 200_000)
+            while "usage" not in (text := await socket.recv()) and "error" not in text:
+                pass
+            assert "error" not in text
+    assert site.counts == {}
+
+
+async def test_values_of_messages_count_too(house: Any) -> None:
+    site = await house(body_space="2MB", max_body="1MB")
+    holder = await _half(site, 50_000)
+    await asyncio.sleep(0.2)
+    async with connect(site.base.replace("http", "ws") + "/v1/chat/completions") as socket:
+        await socket.send(json.dumps({"model": "simulate/echo", "stop": [[]] * 40_000}))
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1013
+    assert not holder.reader.at_eof()
+    assert site.counts == {"bodies_too_large_together": 1}

@@ -37,11 +37,14 @@ from dragoman.server.websocket import Sockets
 from dragoman.space import Share, Space
 from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
+from dragoman.wire.json import extra_memory
 
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
 
 log = logging.getLogger("dragoman.server")
+_SMALL = 4_000
+"""Bytes of a body that is not counted in the memory of all bodies."""
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
@@ -50,11 +53,11 @@ class App:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = self._gateway = gateway
-        self.connections = Connections(gateway.config.server, gateway.bounds.reached)
+        self._bodies = Space(gateway.config.server.body_space, CROWDED)
+        self.connections = Connections(gateway.config.server, gateway.bounds.reached, self._bodies)
         """Those of the server that runs this application with our own protocol (`server.http`)."""
         self._settings = gateway.config.server
         self._space = Space(self._settings.upload_space, NO_ROOM_BESIDE_OTHERS)
-        self._bodies = Space(self._settings.body_space, CROWDED)
         self._seams = gateway.seams
         self._stamped = gateway.seams.monotonic is SYSTEM.monotonic
         """Whether our protocol's stamps and this gateway's clock tell the same time."""
@@ -140,10 +143,7 @@ class App:
                     call = Call(b"", headers, arrival.params, caller, query)
                     await self._serve_form(arrival, handler, call, exchange, client)
                     return
-                if arrival.link.complete:  # the usual small body has come with its head: nothing to wait for
-                    body = await self._body_at_once(arrival)
-                else:
-                    body = await self._body(arrival, exchange, share)
+                body = await self._body(arrival, exchange, share)
             search = arrival.scope.get("query_string", b"").decode("latin-1")
             call = Call(body, headers, arrival.params, caller, query, search=search, parts=parts, room=share)
             if parts is None:
@@ -192,11 +192,20 @@ class App:
             yield part
         self._watch(arrival)
 
-    async def _body_at_once(self, arrival: _Arrival) -> bytes:
-        length = arrival.headers.get("content-length")
-        return await read_body(arrival.receive, length, self._settings.max_body, None)
-
     async def _body(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
+        """The whole body. share: gets the memory that it takes, its values included. Raises RequestFailed."""
+        if arrival.link.complete:  # the usual small body has come with its head: nothing to wait for
+            length = arrival.headers.get("content-length")
+            body = await read_body(arrival.receive, length, self._settings.max_body, None)
+            if len(body) <= _SMALL:
+                return body
+            share.take(len(body))
+        else:
+            body = await self._body_in_parts(arrival, exchange, share)
+        share.take(extra_memory(body, self._settings.max_values))
+        return body
+
+    async def _body_in_parts(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
         length, parts = arrival.headers.get("content-length"), []
 
         def take(part: bytes) -> None:

@@ -18,6 +18,8 @@ from typing import Final, Protocol
 
 from dragoman.config.serving import Server
 from dragoman.seams import SYSTEM
+from dragoman.server.faults import CROWDED
+from dragoman.space import Space
 
 _TICK = 1.0
 """Seconds between two looks at all connections."""
@@ -96,11 +98,20 @@ class Peer:
 class Connections:
     """All connections of one server process. `limit`: how many there may be.
 
-    descriptors: how many files and sockets the process may open, None = as the system says.
+    bodies: the memory for what clients send, of which WebSockets take theirs. descriptors: how many files and
+    sockets the process may open, None = as the system says.
     """
 
-    def __init__(self, settings: Server, reached: Reached, *, descriptors: int | None = None) -> None:
+    def __init__(
+        self,
+        settings: Server,
+        reached: Reached,
+        bodies: Space | None = None,
+        *,
+        descriptors: int | None = None,
+    ) -> None:
         self.settings = settings
+        self.bodies = bodies or Space(settings.body_space, CROWDED)
         self.reached = reached
         self.limit = connection_limit(settings, descriptors)
         self.limit_per_address = settings.max_connections_per_address or max(_FEWEST, self.limit // 4)

@@ -28,12 +28,14 @@ class Link:
     """began: monotonic seconds of the request's first byte. complete: its body has arrived. lost: the
     connection is gone. drain: told that the server stops, where what uses the connection ends it by itself.
     say: writes text messages to a WebSocket, all at once; None = ASGI's way, one after another. idle_since:
-    when a WebSocket began to wait for its client's next message; None = it does not.
+    when a WebSocket began to wait for its client's next message; None = it does not. answered: told that a
+    message of a WebSocket has been dealt with, oldest first.
     """
 
-    __slots__ = ("began", "complete", "drain", "idle_since", "lost", "say", "task", "watcher")
+    __slots__ = ("answered", "began", "complete", "drain", "idle_since", "lost", "say", "task", "watcher")
 
     def __init__(self, began: float) -> None:
+        self.answered: Callable[[], None] | None = None
         self.began = began
         self.complete = False
         self.drain: Callable[[], None] | None = None

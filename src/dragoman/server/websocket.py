@@ -171,6 +171,9 @@ class _Socket:
         try:
             while (message := await self._next()) is not None:
                 await self._answer(message)
+                del message
+                if self._link.answered is not None:
+                    self._link.answered()
             if self._expired:
                 await self._tell(_HOUR_IS_OVER)
             code = _GOING_AWAY if self._expired else _RESTART

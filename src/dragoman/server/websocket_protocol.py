@@ -1,16 +1,18 @@
-"""uvicorn's WebSocket protocol over `websockets`, which does no IO of its own, with seven additions.
+"""uvicorn's WebSocket protocol over `websockets`, which does no IO of its own, with eight additions.
 
 Drain: when the server stops, whoever serves the socket is told, finishes what runs and closes it; uvicorn
 would cut it off. A Link in the scope, as for HTTP, and an end for whoever works when the connection is lost.
 Several messages in one write, without ASGI's and the library's work on each, which is most of what an event
 costs. JSON for a head that is larger than the parser takes or has a body, where uvicorn would say nothing.
 Silence about sockets that the application refuses. Reading that stops while the client does not read, or
-while the application takes no messages. A bound on the frames of one message.
+while the application takes no messages. A bound on the frames of one message. Messages take of the memory for
+bodies until they are answered, and one that stands still ends, as bodies do.
 """
 
 from __future__ import annotations
 
 from asyncio.transports import BaseTransport
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,8 +25,10 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from dragoman import ir
+from dragoman.errors import RequestFailed
 from dragoman.seams import SYSTEM
 from dragoman.server.link import EXTENSION, Link
+from dragoman.wire.json import extra_memory
 
 if TYPE_CHECKING:
     from dragoman.server.http import HttpProtocol
@@ -50,6 +54,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._unread = bytearray()
         """What has come in and waits: for the application to take messages, or the client to read."""
         self._reading = False
+        self._taken = 0
+        """Bytes of the message that is being read."""
+        self._began = 0.0
+        """When its first byte came, monotonic."""
+        self._unanswered: deque[int] = deque()
+        """Bytes of the messages that the application has."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         """The connection is handed over by HTTP's protocol."""
@@ -84,6 +94,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             while self._unread and not self.read_paused and self.writable.is_set():
                 piece = bytes(self._unread[:_PIECE])
                 del self._unread[:_PIECE]
+                if not self._take(len(piece)):
+                    return
                 super().data_received(piece)
         finally:
             self._reading = False
@@ -94,9 +106,36 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         elif not self.read_paused:
             self.transport.resume_reading()
 
+    def _take(self, size: int) -> bool:
+        """Take memory for more of a message. False = there is none, and the socket ends."""
+        if not self._taken:
+            self._began = SYSTEM.monotonic()
+        try:
+            self._all_connections.bodies.take(size, self._taken + sum(self._unanswered))
+        except RequestFailed:
+            self._all_connections.reached("bodies_too_large_together", f"by {self.peer.address}")
+            self._unread.clear()
+            self.conn.fail(1013, "too much is being sent by others")
+            self.handle_parser_exception()
+            return False
+        self._taken += size
+        return True
+
+    def _answered(self) -> None:
+        """The oldest message that the application has is dealt with."""
+        if self._unanswered:
+            self._all_connections.bodies.free(self._unanswered.popleft())
+
     async def receive(self) -> ASGIReceiveEvent:
         """The next message for the application, which makes room for another."""
         event = await super().receive()
+        if event["type"] == "websocket.receive":
+            text = event.get("text") or ""
+            if len(text) > _PIECE and not self._take(extra_memory(text.encode())):
+                return await super().receive()  # that the socket has ended
+            # What several messages in one piece took is the last one's.
+            self._unanswered.append(self._taken if self.queue.empty() else 0)
+            self._taken -= self._unanswered[-1]
         if self._unread:
             self._read()
         return event
@@ -131,7 +170,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return None if since is None or SYSTEM.monotonic() - since < _BRIEFLY else since
 
     def look(self, now: float) -> None:
-        """Nothing more than what a peer is minded for: `server.websocket` ends a socket after an hour."""
+        """End a socket whose message stands still. `server.websocket` ends the others after an hour."""
+        settings = self._all_connections.settings
+        patience = float(settings.body_timeout)
+        if not (self._taken and patience) or self.read_paused:
+            return
+        if settings.min_rate:
+            patience += self._taken / settings.min_rate
+        if now - self._began > patience:
+            self._all_connections.reached("request_timeout", f"by {self.peer.address}")
+            self.transport.abort()
 
     def abandon(self) -> None:
         """End the connection at once."""
@@ -143,6 +191,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if not self.close_sent:
             self._link = Link(SYSTEM.monotonic())
             self._link.say = self._say
+            self._link.answered = self._answered
             self.scope["extensions"] = {**self.scope["extensions"], EXTENSION: self._link}  # type: ignore[dict-item]
 
     async def _say(self, messages: Sequence[bytes]) -> None:
@@ -162,6 +211,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """The client has gone, which its handler does not see while it takes no more messages."""
         super().connection_lost(exc)
         self._all_connections.leave(self)
+        self._all_connections.bodies.free(self._taken + sum(self._unanswered))
+        self._taken = 0
+        self._unanswered.clear()
+        self._unread.clear()
+        self.frames.clear()
+        self.conn.reader.discard()  # what holds the buffers is a circle, which the collector finds late
         if self._link is not None:
             self._link.drop()
             self._link = None  # else the two would hold each other

@@ -32,6 +32,8 @@ _DIGEST = 20
 _RANDOM = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{8,}")
 """What an id holds that no other call has. Small servers count from 0, and some name the function."""
 _SPACE = b" \t\n\r\v\f"
+_LONG_ARGUMENTS = 200_000
+"""Characters of arguments that are written anew to compare them; longer ones are compared as text."""
 _PIECE = 1 << 14
 """Characters at either end that stand for the data of a medium in the digest of a conversation."""
 
@@ -223,6 +225,8 @@ def _canonical(call: ir.ToolCall) -> str:
         return text
     if not text:
         return "{}"
+    if len(text) > _LONG_ARGUMENTS:
+        return text  # to write them anew takes longer than a forgotten seal is worth
     try:
         return _to_json(_from_json(text)).decode()
     except (msgspec.DecodeError, RecursionError, UnicodeError):

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.errors import WireError
+from dragoman.wire import json as reader
 from dragoman.wire.json import (
     MAX_DEPTH,
     MAX_VALUES,
@@ -296,3 +297,51 @@ def test_a_flood_of_values_is_not_decoded(decode: Callable[[bytes], object]) -> 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2 * len(flood)
+
+
+LONG = b"9" * 4000
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"a": [' + b",".join([LONG] * 300) + b"]}", "more than 1000000 digits of numbers"),
+        (b'{"a": 0.' + LONG * 300 + b"}", "more than 1000000 digits of numbers"),
+        (b'{"a": [' + b",".join([LONG] * 300) + b'], "' + b'""' * 1000, "strings that begin and end"),
+    ],
+)
+def test_numbers_that_take_seconds_to_read_are_refused_before(body: bytes, said: str) -> None:
+    with pytest.raises(WireError, match=said):
+        decode_object(body)
+
+
+@pytest.mark.parametrize("text", [b"0" * 2_000_000, b'\\"' + b"9" * 2_000_000, b"A9z0" * 500_000])
+def test_digits_in_a_text_are_no_numbers(text: bytes) -> None:
+    assert decode_object(b'{"a": "' + text + b'", "b": ' + LONG[:300] + b"}")["b"] == int(LONG[:300])
+
+
+def test_a_mistake_after_many_lines_takes_no_memory_for_them() -> None:
+    body = b"{" + b"  \n" * 1_000_000 + b"x"
+    tracemalloc.start()
+    try:
+        with pytest.raises(WireError, match="line 1000001, column 1: "):
+            decode_object(body)
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(body)  # as a list of lines: twenty times
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("end", [b"", b'"x}'])
+def test_a_mistake_after_many_escapes_is_explained_in_a_bounded_time(
+    end: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(reader, "_half_of_pair", lambda body: looked.append(len(body)))
+    with pytest.raises(WireError):
+        decode_object(b'{"a": "' + rb"\n" * 500_000 + end)
+    assert len(looked) == (not end)  # a mistake of another kind is not looked for there
+
+
+def test_half_of_a_pair_is_looked_for_where_it_takes_no_seconds() -> None:
+    with pytest.raises(WireError, match="or holds half of a surrogate pair"):
+        decode_object(b'{"a": "' + rb"\n" * 500_000 + rb'\ud83d"}')

@@ -6,7 +6,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.errors import RequestFailed
-from dragoman.server.space import Share, Space
+from dragoman.space import Share, Space
 
 FULL = ir.Fault("unavailable", "full")
 
