@@ -26,6 +26,7 @@ from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.engine import Engine
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
+from dragoman.heavy import HeavySteps
 from dragoman.hooks import Hooks
 from dragoman.observe.bounds import Bounds
 from dragoman.observe.performance import Performance
@@ -150,6 +151,7 @@ class Gateway:
                 self._loaded, self._own, self._models, self.seams, self.bounds.reached
             )
             self._health = {name: ProviderHealth() for name in assembly.upstreams}
+            heavy = HeavySteps()
             self._engine = Engine(
                 Runtime(
                     table=assembly.names.table,
@@ -163,6 +165,7 @@ class Gateway:
                     count_upstream=self.config.count_upstream,
                     vault=assembly.store.seals,
                     store=assembly.store,
+                    heavy=heavy,
                 )
             )
             responses = self.config.responses
@@ -172,6 +175,7 @@ class Gateway:
                 self.seams,
                 largest=self.config.server.max_body,
                 reached=self.bounds.reached,
+                heavy=heavy,
             )
             self._remembering = Remembering(
                 assembly.store, self.config.sessions, self.seams, self.bounds.reached

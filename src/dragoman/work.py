@@ -211,7 +211,7 @@ class Work:
         """Unix seconds."""
         self.head: dict[str, msgspec.Raw]
         self.weight = len(inbound.body)
-        """Bytes of JSON that were sent, by which its steps take their turns among those of other requests."""
+        """Bytes of JSON that were sent, with what they continue. Its steps take turns by it (`heavy`)."""
         self.wire: WireRequest
         self.route: Route
         self.deployment: Deployment

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -12,6 +11,7 @@ import msgspec
 from dragoman import ir
 from dragoman.config.lasting import Responses as Settings
 from dragoman.errors import RequestFailed
+from dragoman.heavy import HeavySteps
 from dragoman.responses.items import Wire, decode
 from dragoman.seams import Seams
 from dragoman.state.store import (
@@ -26,8 +26,6 @@ from dragoman.state.store import (
 
 log = logging.getLogger("dragoman.responses")
 _T = TypeVar("_T")
-_LARGE: Final = 200_000
-"""Bytes that take more than a millisecond or two."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -50,7 +48,7 @@ class Keeping:
     """The answers of one gateway. Everything it raises is a RequestFailed, in words for the client.
 
     largest: bytes of a request together with all that it continues and refers to. reached: is told the name
-    of a bound that was reached, and by whom.
+    of a bound that was reached, and by whom. heavy: gives the steps of large requests their turns.
     """
 
     def __init__(
@@ -61,25 +59,21 @@ class Keeping:
         *,
         largest: int = 64_000_000,
         reached: Callable[[str, str], None] = _nobody,
+        heavy: HeavySteps | None = None,
     ) -> None:
         self.store = store
         self.seams = seams
         self.largest = largest
         self.reached = reached
         self.retains = settings.retain
-        self._turns = asyncio.Lock()
+        self._heavy = heavy or HeavySteps()
         self.held = 0
         """Bytes that WebSockets remember, all together."""
         self._ttl = float(settings.ttl)
 
-    async def turn(self, size: int) -> None:
-        """Wait until so many bytes may be worked on at once: of several that are large, one in a turn of the
-        loop, so that whoever asks for little comes between.
-        """
-        if size > _LARGE:
-            async with self._turns:
-                for _ in range(3):  # a new connection takes as many to be answered
-                    await asyncio.sleep(0)
+    async def turn(self, size: int, tenant: str) -> None:
+        """Wait for a turn to work on so many bytes of what is kept."""
+        await self._heavy.step(size, tenant)
 
     def expires(self) -> float | None:
         """Until when what is kept now lasts."""

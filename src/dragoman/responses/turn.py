@@ -138,7 +138,8 @@ class ResponseTurn:
             raise RequestFailed(TOO_LARGE)
         size = sum([len(item.body) for piece in self._pieces for item in piece.items])
         work.inbound.room.take(size)
-        await self.keeping.turn(size)
+        work.weight += size
+        await self.keeping.turn(size, self.tenant)
         history: list[Any] = []
         sealed: list[Sealed] = []
         for piece in self._pieces:

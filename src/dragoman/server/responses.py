@@ -119,7 +119,8 @@ class ResponsesApi:
         id_ = call.params["id"]
         record = await self._gateway.background.look(call.caller.name, id_)
         if call.query.get("stream") not in {"true", "1"}:
-            await self._gateway.keeping.turn(len(record.body) + sum([len(one.body) for one in record.output]))
+            size = len(record.body) + sum([len(one.body) for one in record.output])
+            await self._gateway.keeping.turn(size, call.caller.name)
             await _tell(call, client, written(record))
             return
         if not record.background:
@@ -139,7 +140,7 @@ class ResponsesApi:
                 after = told.sequence_number
                 size = len(event)
                 call.room.take(size)
-                await self._gateway.keeping.turn(size)
+                await self._gateway.keeping.turn(size, tenant)
                 await client.write(_framed(told.type, event))
                 call.room.give(size)
         except RequestFailed as failed:  # it was deleted meanwhile, or the store has failed
