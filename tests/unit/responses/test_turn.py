@@ -271,7 +271,7 @@ async def test_of_large_things_one_is_worked_on_in_a_turn_of_the_loop() -> None:
     seen: list[str] = []
 
     async def work() -> None:
-        await keeping.turn(10_000_000)
+        await keeping.turn(10_000_000, "a")
         seen.append("large")
 
     async def ask() -> None:
