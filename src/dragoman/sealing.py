@@ -219,6 +219,9 @@ class Gathered:
             self._pieces.append(event.text)
         if len(self._pieces) > _MANY:
             self._join()
+        if self._size > _MOST:
+            self._fold, self._kind = ir.Fold(), None
+            self._texts.clear()
         return finished
 
     def response(self) -> ir.Response:

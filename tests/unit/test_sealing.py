@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from random import Random
@@ -320,3 +321,17 @@ def test_long_texts_are_joined_as_they_come() -> None:
     assert gathered.response().candidates[0].blocks == (ir.Text("x" * 1000),)
     gathered.add([ir.TextDelta(0, "y"), ir.Close(0)])
     assert gathered.response().candidates[0].blocks == (ir.Text("x" * 1000 + "y"),)
+
+
+def test_of_an_answer_without_an_end_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragoman.sealing._MOST", 5_000)
+    gathered = Gathered()
+    gathered.add([ir.Start("t"), ir.Open(0, ir.Text(""))])
+    tracemalloc.start()
+    try:
+        for _ in range(20_000):
+            gathered.add([ir.TextDelta(0, f"{_:0100d}")])
+        assert tracemalloc.get_traced_memory()[0] < 50_000
+    finally:
+        tracemalloc.stop()
+    assert not gathered.add([ir.Close(0), ir.Finish(ir.Stop("end"))])

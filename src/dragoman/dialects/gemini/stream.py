@@ -66,6 +66,10 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 _decode_words = msgspec.json.Decoder(_Words).decode
 _NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _WORDS = frozenset({"text", "thought"})
+_MOST_TEXT = 4_000_000
+"""Characters of an answer in which the places of its sources are looked for. They are kept until its end,
+where the sources come, and a stream may have no end.
+"""
 _LATE = KNOWN | {"promptFeedback"}
 
 
@@ -74,13 +78,13 @@ class _Answer:
 
     index, kind: the number of the block that is open or comes next, and the class of the open one (None where
     none is). usable: there is more than reasoning. finish: the members that say how it ended. texts: its
-    words in pieces, by block. media: the last piece of the open sound. told: the citations among the
-    leftovers, as JSON.
+    words in pieces, by block, as long as they are not too many. size: characters of its words. media: the
+    last piece of the open sound. told: the citations among the leftovers, as JSON.
     """
 
     __slots__ = (
         *("called", "extra", "finish", "index", "kind", "media", "number", "patches"),
-        *("kept", "pieces", "texts", "told", "usable"),
+        *("kept", "pieces", "size", "texts", "told", "usable"),
     )
 
     def __init__(self, number: int, kept: Kept) -> None:
@@ -89,6 +93,7 @@ class _Answer:
         self.index = 0
         self.kind: type | None = None
         self.pieces: list[str] = []
+        self.size = 0
         self.texts: list[tuple[int, list[str]]] = []
         self.patches: Patches | None = None
         self.media: ir.Media | None = None
@@ -126,9 +131,18 @@ class _Answer:
         if thought:
             events.append(ir.ThinkDelta(self.index, text, self.number))
         else:
-            self.pieces.append(text)
+            self.note(text)
             events.append(ir.TextDelta(self.index, text, self.number))
         return events
+
+    def note(self, text: str) -> None:
+        """Keep words for the sources at the end. Beyond `_MOST_TEXT` the sources have no places."""
+        self.size += len(text)
+        if self.size <= _MOST_TEXT:
+            self.pieces.append(text)
+        else:
+            for _, pieces in self.texts:
+                pieces.clear()
 
     def whole(self, block: ir.Block) -> _Events:
         """A block that comes whole."""
@@ -142,7 +156,9 @@ class _Answer:
         else:
             events.append(ir.Open(index, block, number))
             if isinstance(block, ir.Text):
-                self.texts.append((index, [block.text]))
+                self.pieces = []
+                self.texts.append((index, self.pieces))
+                self.note(block.text)
         events.append(ir.Close(index, None, number))
         self.index += 1
         return events
@@ -262,7 +278,7 @@ class StreamDecoder:
         part = candidate.content.parts[0]
         text = part.text
         if answer.kind is ir.Text and not part.thought and text:
-            answer.pieces.append(text)
+            answer.note(text)
             events: _Events = [ir.TextDelta(answer.index, text, answer.number)]
         elif answer.kind is ir.Thinking and part.thought and text:
             events = [ir.ThinkDelta(answer.index, text, answer.number)]

@@ -183,6 +183,19 @@ def test_sources_that_come_late_are_cited_before_the_end() -> None:
     assert isinstance(found[place + 1], ir.Finish)
 
 
+def test_in_an_answer_without_an_end_sources_have_no_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words would have to be kept until the end, where the sources come."""
+    monkeypatch.setattr("dragoman.dialects.gemini.stream._MOST_TEXT", 8)
+    metadata = {"groundingChunks": [WEB], "groundingSupports": [support(7, 13, "Zwölf", 0)]}
+    found = events(
+        body(candidate("Elf ü ", stop=None)),
+        body(candidate("Zwölf", stop=None)),
+        body(candidate("", groundingMetadata=metadata)),
+    )
+    assert [event.text for event in found if isinstance(event, ir.TextDelta)] == ["Elf ü ", "Zwölf"]
+    assert ir.Cite(0, url("https://a.example/1", "A")) in found
+
+
 def test_metadata_of_several_chunks_add_up() -> None:
     first, second = ({"citationSources": [{"uri": f"https://{n}.example", "endIndex": 3}]} for n in "ab")
     found = events(
