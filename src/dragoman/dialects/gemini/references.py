@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
-from dragoman.dialects.schema_budget import LONGEST_PLACE, place_in
+from dragoman.dialects.schema_budget import LONGEST_PLACE, SchemaBudget, place_in
 
 _Schema: TypeAlias = dict[str, Any]
 
@@ -29,6 +29,8 @@ _UNDERSCORES: Final = 8
 """So many times a name is made longer by one. With names that differ only by signs that are refused, each
 would be as long as there are others.
 """
+_DEFINING: Final = 8
+"""Steps for each definition: it is named, walked, and looked at whether it contains itself."""
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -42,10 +44,12 @@ class Definition(NamedTuple):
 class References:
     """The references of one schema.
 
-    definitions: by the names that are written, which hold nothing that a pointer must escape.
+    definitions: by the names that are written, which hold nothing that a pointer must escape. budget: pays
+    for each definition that is made. Raises WireError when it is spent.
     """
 
-    def __init__(self, schema: _Schema) -> None:
+    def __init__(self, schema: _Schema, budget: SchemaBudget) -> None:
+        self._budget = budget
         self.definitions: dict[str, Definition] = {}
         self._schema = schema
         self._names: dict[str, str] = {}  # as the client writes them: as they are written
@@ -109,6 +113,7 @@ class References:
 
     def _define(self, name: str, schema: Any, place: str) -> str:
         """Add a definition under a name that is legal and free."""
+        self._budget.spend(_DEFINING)
         name = _UNSAFE.sub("_", name)[:LONGEST_PLACE] or "_"
         if name in self.definitions:
             name = self._free(name)

@@ -90,7 +90,7 @@ class _Cleaner:
         self.budget = budget
         self.opened: tuple[str, ...] = ()
         self.left = _MOST_OPENED
-        self.references = References(schema)
+        self.references = References(schema, budget)
         self.within = ROOT
 
     def whole(self, schema: _Schema, where: str) -> _Schema:
