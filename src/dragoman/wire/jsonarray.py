@@ -26,6 +26,9 @@ _STRING = re.compile(rb'["\\]')
 _BETWEEN = b" \t\r\n,"
 _BOM = b"\xef\xbb\xbf"
 
+_MOST_BETWEEN = 256 * 1024
+"""Bytes of what is no element: an error page in the place of a stream is shorter."""
+
 
 class JSONArraySplitter:
     """Cuts one stream into the elements of its array; the same frames for any split of the bytes.
@@ -123,8 +126,9 @@ class JSONArraySplitter:
     def _between(self, piece: bytes) -> None:
         if not self._other and not piece.strip(_BETWEEN):
             return
-        if len(self._other) + len(piece) > self._max_event:
+        most = min(_MOST_BETWEEN, self._max_event)
+        if len(self._other) + len(piece) > most:
             raise WireError(
-                f"the stream is no JSON array, and larger than {self._max_event} bytes", code=ANSWER_TOO_LARGE
+                f"the stream is no JSON array, and larger than {most} bytes", code=ANSWER_TOO_LARGE
             )
         self._other += piece  # as one: pieces may be of one byte, and there may be millions
