@@ -44,7 +44,10 @@ class Usage(Value, frozen=True):
             *(self.input, self.cache_read, self.cache_write, self.cache_write_5m, self.cache_write_1h),
             *(self.tool_input, self.output, self.reasoning),
         )
-        return all(one is None or (isinstance(one, int | float) and 0 <= one <= MOST) for one in counts)
+        for one in counts:  # most are None or an integer, and every exchange comes by here
+            if one is not None and not (isinstance(one, (int, float)) and 0 <= one <= MOST):
+                return False
+        return True
 
     @property
     def input_total(self) -> int:

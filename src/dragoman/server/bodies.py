@@ -39,36 +39,28 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 async def read_body(receive: Receive, length: str | None, limit: int, pace: Pace | None) -> bytes:
-    """A request's body of at most `limit` bytes, see `take_body`."""
-    parts: list[bytes] = []
-    await take_body(receive, length, limit, pace, parts.append)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-async def take_body(
-    receive: Receive, length: str | None, limit: int, pace: Pace | None, take: Callable[[bytes], None]
-) -> None:
-    """Hand on a request's body of at most `limit` bytes as it comes in.
+    """A request's body of at most `limit` bytes.
 
     length: the header content-length. pace: None = the body has come in whole, so nothing is waited for.
     Raises RequestFailed (413, 408) and ClientGone.
     """
-    if pace is None:
-        await _take_all(receive, length, limit, take)
-        return
-    async for part in body_parts(receive, length, limit, pace):
-        take(part)
-
-
-async def _take_all(receive: Receive, length: str | None, limit: int, take: Callable[[bytes], None]) -> None:
+    if pace is not None:
+        return b"".join([part async for part in body_parts(receive, length, limit, pace)])
     _refuse_stated(length, limit)
-    size = 0
-    more = True
-    while more:
+    body, more = _part(await receive())
+    while more and len(body) <= limit:
         part, more = _part(await receive())
-        size += len(part)
-        if size > limit:
-            raise RequestFailed(_too_large(limit))
+        body += part
+    if len(body) > limit:
+        raise RequestFailed(_too_large(limit))
+    return body
+
+
+async def take_body(
+    receive: Receive, length: str | None, limit: int, pace: Pace, take: Callable[[bytes], None]
+) -> None:
+    """Hand on a request's body of at most `limit` bytes as it comes in. Raises as `read_body` does."""
+    async for part in body_parts(receive, length, limit, pace):
         take(part)
 
 
