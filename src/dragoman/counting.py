@@ -72,7 +72,7 @@ async def _count_here(work: Work, deployment: Deployment) -> None:
     exchange = work.exchange
     exchange.answered = exchange.mode = None
     exchange.losses = exchange.changes = ()
-    counted = counted_here(work.request, deployment.model)
+    counted = await work.step(lambda: counted_here(work.request, deployment.model))
     reply = OperationReply(work.request, Report(work.face.name, "response"))
     payload = work.codec.encode_response(ir.TokenCount(counted.tokens), reply)
     headers = [] if counted.exact else [(b"x-dragoman-estimated", b"1")]

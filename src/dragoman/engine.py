@@ -53,28 +53,31 @@ class Engine:
         """Answer one request, whatever happens. Only the client's own going away leaves through here."""
         runtime = self._runtime
         exchange.operation = inbound.operation
-        work = Work(exchange, inbound, client, now=runtime.seams.now, always_usage=runtime.always_usage)
+        work = Work(
+            exchange,
+            inbound,
+            client,
+            heavy=runtime.heavy,
+            now=runtime.seams.now,
+            always_usage=runtime.always_usage,
+        )
         try:
             await self._decode(work)
             if work.turn is not None:
                 await self._expand(work, work.turn)
-            await runtime.heavy.step(work.weight, exchange.client)
-            self._route(work)
+            await work.step(self._route, work)
             if work.operation == "chat":
                 await self._before(work)
-                self._allow(work)
-                self._make_room(work)
-                self._hold_to_form(work)
+                await work.step(self._fit, work)
             elif work.operation == "count":
                 await self._before(work)
-                self._allow(work)
+                await work.step(self._allow, work)
                 work.client = client  # nothing is kept of what is only counted
                 await count(runtime, work)
                 exchange.phase = "done"
                 return
             else:
                 self._keep_able(work)
-            await runtime.heavy.step(work.weight, exchange.client)
             if work.turn is None or await work.turn.admitted(work):
                 await Flight(self._runtime, work).run()
             exchange.phase = "done"
@@ -89,36 +92,8 @@ class Engine:
     async def _decode(self, work: Work) -> None:
         """Check the body exactly, in the client's own protocol."""
         work.exchange.phase = "decode"
-        inbound, heavy, client = work.inbound, self._runtime.heavy, work.exchange.client
-        await heavy.step(work.weight, client)
         try:
-            if inbound.fields:
-                body, work.head = texts(inbound.fields), {}
-            else:
-                refuse_many_values(inbound.body, inbound.max_values)
-                await heavy.step(work.weight, client)
-                body, work.head = decode_both(inbound.body, inbound.max_depth)
-                await heavy.step(work.weight, client)
-            codec = work.face if work.operation == "chat" else work.codec
-            if not body.keys() <= codec.maps:
-                refuse_case_variants(body, codec.maps)
-            work.wire = WireRequest(
-                work.operation,
-                body,
-                path=inbound.path,
-                params=dict(inbound.params),
-                headers=work.passed_headers,
-                fields=inbound.fields,
-            )
-            try:
-                codec.check(work.wire)
-            except WireError:
-                if not work.reread():
-                    raise
-                refuse_case_variants(body, work.face.maps)
-                work.face.check(work.wire)
-            model, streamed = work.asked
-            _check_model(model)
+            model, streamed = await work.step(_read, work)
         except WireError as error:
             raise RequestFailed(work.blamed(error)) from error
         work.exchange.asked = model
@@ -128,7 +103,6 @@ class Engine:
 
     async def _expand(self, work: Work, turn: Turn) -> None:
         """What the request continues comes before it."""
-        await self._runtime.heavy.step(work.weight, work.exchange.client)
         await turn.expand(work)
         work.changed = work.changed or turn.hears
 
@@ -169,10 +143,17 @@ class Engine:
         """Hooks may change the request, or end it."""
         hooks = self._runtime.hooks
         if hooks.change_requests:
-            request = await hooks.before(work.exchange, work.request)
-            work.changed = work.changed or request is not work.request
+            asked = await work.step(work.decoded)
+            request = await hooks.before(work.exchange, asked)
+            work.changed = work.changed or request is not asked
             work.request = request
         work.changed = work.changed or hooks.need_events
+
+    def _fit(self, work: Work) -> None:
+        """Keep the deployments that can answer this, and note what its answer is held to."""
+        self._allow(work)
+        self._make_room(work)
+        self._hold_to_form(work)
 
     def _allow(self, work: Work) -> None:
         """Leave out the deployments that are known to be unable to do this; refuse when none is left."""
@@ -245,6 +226,37 @@ class Engine:
         if exchange.answered:
             named.extend(work.headers())
         await client.answer(status, named, body)
+
+
+def _read(work: Work) -> tuple[str | None, bool]:
+    """The body, checked; the model that it asks for, and whether for a stream. Raises WireError."""
+    inbound = work.inbound
+    if inbound.fields:
+        body, work.head = texts(inbound.fields), {}
+    else:
+        refuse_many_values(inbound.body, inbound.max_values)
+        body, work.head = decode_both(inbound.body, inbound.max_depth)
+    codec = work.face if work.operation == "chat" else work.codec
+    if not body.keys() <= codec.maps:
+        refuse_case_variants(body, codec.maps)
+    work.wire = WireRequest(
+        work.operation,
+        body,
+        path=inbound.path,
+        params=dict(inbound.params),
+        headers=work.passed_headers,
+        fields=inbound.fields,
+    )
+    try:
+        codec.check(work.wire)
+    except WireError:
+        if not work.reread():
+            raise
+        refuse_case_variants(body, work.face.maps)
+        work.face.check(work.wire)
+    model, streamed = work.asked
+    _check_model(model)
+    return model, streamed
 
 
 _INTERNAL = ir.Fault(

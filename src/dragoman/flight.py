@@ -105,7 +105,8 @@ class Flight:
         None = the answer is delivered.
         """
         asked: list[Upstream] = []
-        upstream, model = self._upstream(candidate.deployment), candidate.deployment.model
+        model = candidate.deployment.model
+        upstream = await self._work.step(self._upstream, candidate.deployment)
         if self._work.operation != "chat":
             return await self._attempt(candidate, upstream)
         plain = False  # whether the model has been asked again because it has nothing to seal
@@ -121,7 +122,7 @@ class Flight:
                 continue
             if not upstream.learns(model, fault):
                 return fault
-            upstream = self._upstream(candidate.deployment)
+            upstream = await self._work.step(self._upstream, candidate.deployment)
             if upstream in asked:
                 return fault
 
@@ -142,7 +143,7 @@ class Flight:
         facts = deployment.facts
         if isinstance(upstream, WireUpstream):
             facts = upstream.facts(deployment.model, facts)
-        relayed = work.can_relay(upstream, deployment.model, facts)
+        relayed = await work.step(work.can_relay, upstream, deployment.model, facts)
         record = AttemptRecord(
             f"{exchange.id}-{len(exchange.attempts) + 1}",
             deployment.name,
@@ -172,7 +173,6 @@ class Flight:
         delivery.waits(limit, silence, total)
         try:
             with limit:
-                await self._runtime.heavy.step(work.weight, exchange.client)
                 if work.operation != "chat":
                     passing: Relaying | Translating | Operating = Operating(
                         work,
@@ -190,7 +190,7 @@ class Flight:
                     )
                 else:
                     exchange.phase = "encode"
-                    seals = self._seals(upstream)
+                    seals = await work.step(self._seals, upstream)
                     passing = Translating(
                         self._runtime,
                         work,
@@ -232,7 +232,9 @@ class Flight:
         """What remembers the seals of this exchange; None where there is nothing to find or to keep."""
         vault = self._runtime.vault
         if vault is not None and self._sealing is None:
-            self._sealing = sealing.begin(vault, self._exchange.client or "", upstream, self._work.request)
+            self._sealing = sealing.begin(
+                vault, self._exchange.client or "", upstream, self._work.request, self._work.step
+            )
         return self._sealing
 
 

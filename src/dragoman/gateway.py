@@ -96,6 +96,8 @@ class Gateway:
         self.connections: Callable[[], Mapping[str, int]] | None = None
         """How many connections of clients there are, and may be; None = our own server does not run."""
         self.closed = False
+        self.heavy = HeavySteps()
+        """Where the steps of large requests run."""
         self.requests: set[asyncio.Task[Any]] = set()
         """Whoever serves a request now."""
         self._own = dict(upstreams or {})
@@ -151,7 +153,6 @@ class Gateway:
                 self._loaded, self._own, self._models, self.seams, self.bounds.reached
             )
             self._health = {name: ProviderHealth() for name in assembly.upstreams}
-            heavy = HeavySteps()
             self._engine = Engine(
                 Runtime(
                     table=assembly.names.table,
@@ -165,7 +166,7 @@ class Gateway:
                     count_upstream=self.config.count_upstream,
                     vault=assembly.store.seals,
                     store=assembly.store,
-                    heavy=heavy,
+                    heavy=self.heavy,
                 )
             )
             responses = self.config.responses
@@ -175,7 +176,7 @@ class Gateway:
                 self.seams,
                 largest=self.config.server.max_body,
                 reached=self.bounds.reached,
-                heavy=heavy,
+                heavy=self.heavy,
             )
             self._remembering = Remembering(
                 assembly.store, self.config.sessions, self.seams, self.bounds.reached
@@ -223,6 +224,7 @@ class Gateway:
             await asyncio.wait(running, timeout=_FAREWELL)
         if self._background is not None:
             await self._background.close()
+        self.heavy.close()
         assembly, self._assembly, self._engine = self._assembly, None, None
         if assembly is not None:
             await assembly.close()

@@ -84,6 +84,8 @@ class Operating:
         self._now = now
         self._ends = (_DONE, *(f'"{word}"'.encode() for word in work.codec.ends))
         self._ended = False
+        self._size = 0
+        """Bytes of the answers that have come whole."""
 
     async def run(self) -> None:
         """Ask, and deliver the answer. Raises RequestFailed."""
@@ -103,7 +105,7 @@ class Operating:
         work, call = self._work, self._call
         relay = work.codec.relay
         assert relay is not None
-        outgoing = relay.request(work.wire, work.head, work.edits(call))
+        outgoing = await work.step(lambda: relay.request(work.wire, work.head, work.edits(call)))
         answer = await self._ask(upstream, outgoing, work.wire.headers)
         try:
             passed = work.face.passes(answer.headers)
@@ -118,14 +120,15 @@ class Operating:
         told: tuple[Payload, ir.Usage | None] | None = None
         response: Outcome | None = None
         try:
+            size = len(payload.data)
             if not work.streams:
-                told = relay.response(work.wire, payload, work.shown)
+                told = await work.step_of(size, relay.response, work.wire, payload, work.shown)
             if told is None:  # it is no stream, or not what was asked for
-                response = work.codec.decode_response(payload, work.job)
+                response = await work.step_of(size, work.codec.decode_response, payload, work.job)
         except WireError as error:
             raise unreadable(upstream.name, error) from error
         if response is not None:
-            await self._deliver(work.codec.join((response,), work.job, call.model), passed)
+            await self._deliver(await self._joined(work.codec, (response,)), passed)
             return
         assert told is not None
         self._record.first = self._now()
@@ -203,33 +206,41 @@ class Operating:
         return bool(frames)
 
     async def _translate(self, upstream: WireUpstream) -> None:
-        work, call = self._work, self._call
+        work = self._work
         work.exchange.phase = "encode"
         codec = upstream.codec(work.operation)
-        asked = [
-            (part, self._encoded(upstream, part, start))
-            for start, part in codec.parts(await self._readable(upstream, codec), call.model)
-        ]
-        self._account()
+        readable = await self._readable(upstream, codec)
+        asked = await work.step(self._asked, upstream, codec, readable)
         work.exchange.phase = "connect"
         answers: list[Outcome] = []
-        for part, wire in asked:
-            outgoing = Outgoing(wire.path, wire.fields or encode(wire.body))
-            answer = await self._ask(upstream, outgoing, wire.headers)
+        for part, outgoing, headers in asked:
+            answer = await self._ask(upstream, outgoing, headers)
             try:
                 payload = await self._read(answer, upstream)
-                answers.append(codec.decode_response(payload, part))
+                size = len(payload.data)
+                answers.append(await work.step_of(size, codec.decode_response, payload, part))
             except WireError as error:
                 raise unreadable(upstream.name, error) from error
             finally:
                 answer.close()
-        await self._deliver(codec.join(answers, work.job, call.model))
+        await self._deliver(await self._joined(codec, answers))
+
+    def _asked(
+        self, upstream: WireUpstream, codec: AnyAsking, request: Any
+    ) -> list[tuple[Any, Outgoing, dict[str, str]]]:
+        """The requests that this takes: each part, what is sent for it, and its headers."""
+        asked: list[tuple[Any, Outgoing, dict[str, str]]] = []
+        for start, part in codec.parts(request, self._call.model):
+            wire = self._encoded(upstream, part, start)
+            asked.append((part, Outgoing(wire.path, wire.fields or encode(wire.body)), wire.headers))
+        self._account()
+        return asked
 
     async def _readable(self, upstream: WireUpstream, codec: AnyAsking) -> Any:
         """The request, with the bytes of what its provider does not read at its address."""
         if self._work.operation in PROMPTED:
             return await self._prompt(upstream)
-        job = self._work.job
+        job = await self._work.step(self._job)
         if codec.reads is None or not (reading := codec.reads(job)).media:
             return job
         try:
@@ -238,12 +249,20 @@ class Operating:
         except RequestFailed as failed:
             raise RequestFailed(self._work.located(failed.fault)) from failed
 
+    def _job(self) -> Any:
+        return self._work.job
+
     async def _prompt(self, upstream: WireUpstream) -> ir.Request:
         """A chat request as its provider would be asked it, but for what would be put back or cut off, and
         for the bound of an answer, which some protocols make every request state.
         """
-        work, call = self._work, self._call
+        work = self._work
+        await work.step(work.decoded)
         await fetch_media(work, upstream, self._fetcher)
+        return await work.step(self._prompted, upstream)
+
+    def _prompted(self, upstream: WireUpstream) -> ir.Request:
+        work, call = self._work, self._call
         try:
             if work.face.portable is not None and upstream.dialect is not work.face:
                 work.face.portable(work.wire)
@@ -282,10 +301,11 @@ class Operating:
         if perform is None:
             raise RequestFailed(lacking(work.operation))
         call.watch.start()
-        response = await perform(work.job, msgspec.structs.replace(call, ready=self._account))
+        job = await work.step(self._job)
+        response = await perform(job, msgspec.structs.replace(call, ready=self._account))
         call.watch.stop()
         self._account()
-        await self._deliver(work.codec.join((response,), work.job, call.model))
+        await self._deliver(await self._joined(work.codec, (response,)))
 
     async def _ask(self, upstream: WireUpstream, outgoing: Outgoing, headers: dict[str, str]) -> Answer:
         """An answer that is none of failure. The caller closes it."""
@@ -309,6 +329,7 @@ class Operating:
         self._call.watch.stop()
         kind = answer.headers.get("content-type", "")
         upstream.limits.hold(raw, self._work.operation)
+        self._size += len(raw)
         return Payload(raw, kind)
 
     def _account(self) -> None:
@@ -316,6 +337,11 @@ class Operating:
         work = self._work
         work.exchange.losses, work.exchange.changes = self._call.report.located(work.locate())
         work.hold_strict()
+
+    async def _joined(self, codec: AnyAsking, answers: Sequence[Outcome]) -> Outcome:
+        work, size = self._work, max(self._work.weight, self._size)
+        joined: Outcome = await work.step_of(size, codec.join, answers, work.job, self._call.model)
+        return joined
 
     async def _deliver(self, response: Outcome, passed: Headers = ()) -> None:
         """An answer in the client's words. passed: the upstream's headers that may pass."""
@@ -331,7 +357,8 @@ class Operating:
             await self._delivery.begin(self._call, self._record, passed)
             await work.client.end(data)
             return
-        payload, work.exchange.usage = self._encoded_answer(response)
+        size = max(work.weight, self._size)
+        payload, work.exchange.usage = await work.step_of(size, self._encoded_answer, response)
         await self._delivery.payload(payload, self._call, passed)
 
     def _encoded_answer(self, response: Outcome) -> tuple[Payload, ir.Usage | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dragoman import ir
 from dragoman.delivery import Delivery, Opening
 from dragoman.dialects.dialect import Reply, StreamRelay, TellsFailure
 from dragoman.errors import RequestFailed, WireError
@@ -46,12 +47,7 @@ class Relaying:
         work, face = self._work, self._work.face
         streamed = work.streams
         upstream, call, record = self._upstream, self._call, self._record
-        edits = work.edits(call)
-        if streamed:
-            edits = {**face.relay.ask_usage(work.wire.body), **edits}
-        if face.stateless is not None:
-            edits |= face.stateless(work.wire.body, call.facts, upstream.quirks)
-        body = face.relay.request(work.head, edits)
+        body = await work.step(self._body)
         answer = await upstream.send(body, call, work.wire.headers, stream=streamed)
         try:
             record.status = answer.status
@@ -71,18 +67,33 @@ class Relaying:
             call.watch.stop()
             record.first = self._now()
             try:
-                upstream.limits.hold_relayed(raw)
-                data, usage = face.relay.response(raw, reply)
+                data, usage = await work.step_of(len(raw), self._told, raw, reply)
             except WireError as error:
                 raise unreadable(upstream.name, error) from error
             if streamed:
-                response, steps = upstream.decode(data), client_steps(work, self._now)
+                response = await work.step_of(len(data), upstream.decode, data)
+                steps = client_steps(work, self._now)
                 await self._delivery.streamed(response, steps, reply, call, record)
                 return
             work.exchange.usage = usage
             await self._delivery.body(data, call, face.passes(answer.headers))
         finally:
             answer.close()
+
+    def _body(self) -> bytes:
+        """What the upstream is sent: the client's own words, with the named edits."""
+        work, face, call = self._work, self._work.face, self._call
+        edits = work.edits(call)
+        if work.streams:
+            edits = {**face.relay.ask_usage(work.wire.body), **edits}
+        if face.stateless is not None:
+            edits |= face.stateless(work.wire.body, call.facts, self._upstream.quirks)
+        return face.relay.request(work.head, edits)
+
+    def _told(self, raw: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
+        """A whole answer for the client, and what it cost. Raises WireError."""
+        self._upstream.limits.hold_relayed(raw)
+        return self._work.face.relay.response(raw, reply)
 
     async def _stream(self, answer: Answer, reply: Reply) -> None:
         work, delivery = self._work, self._delivery

@@ -14,6 +14,7 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
+from dragoman.heavy import Run
 from dragoman.state.recall import Marks, Question, Scope, ask, entry, matters, recall
 from dragoman.state.seals import Vault
 from dragoman.state.store import StoreFailed
@@ -25,14 +26,17 @@ log = logging.getLogger("dragoman.sealing")
 _BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 
-def begin(vault: Vault, tenant: str, upstream: Upstream, request: ir.Request) -> Sealing | None:
-    """What remembers the seals of an exchange; None while there is nothing to find and nothing to keep."""
+def begin(vault: Vault, tenant: str, upstream: Upstream, request: ir.Request, run: Run) -> Sealing | None:
+    """What remembers the seals of an exchange; None while there is nothing to find and nothing to keep.
+
+    run: runs what looks at the whole request.
+    """
     if not (isinstance(upstream, WireUpstream) and issues(upstream)):
         answered = any(message.role == "assistant" for message in request.messages)
         if not (vault.holds and answered):
             return None
     try:
-        return Sealing(vault, tenant, request)
+        return Sealing(vault, tenant, request, run)
     except Exception:
         log.exception("a conversation cannot be told from others")
         return None
@@ -51,8 +55,9 @@ def _wants_reasoning(upstream: WireUpstream) -> bool:
 class Sealing:
     """The seals of one exchange. request: as the client wrote it. tenant: whose entries are found."""
 
-    def __init__(self, vault: Vault, tenant: str, request: ir.Request) -> None:
+    def __init__(self, vault: Vault, tenant: str, request: ir.Request, run: Run) -> None:
         self.vault = vault
+        self._run = run
         self._tenant = tenant
         self._request: ir.Request | None = request
         self._questions: Sequence[Question] = ()
@@ -70,9 +75,9 @@ class Sealing:
         if request is not None:
             self._questions, self._digest = ask(request, self.marks, search=self.vault.holds)
 
-    def asked(self) -> bytes:
+    async def asked(self) -> bytes:
         """The digest of the conversation that is being answered."""
-        self._ask()
+        await self._run(self._ask)
         return self._digest
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
@@ -83,10 +88,10 @@ class Sealing:
                 self._found = await self._find()
             if not self._found:
                 return request
-            recalled = recall(request, self._questions, self._found, scope, self.marks)
+            recalled = await self._run(recall, request, self._questions, self._found, scope, self.marks)
             if recalled.wanted and (own := await self.vault.find(recalled.wanted)):
                 self._found = {**self._found, **own}
-                recalled = recall(request, self._questions, self._found, scope, self.marks)
+                recalled = await self._run(recall, request, self._questions, self._found, scope, self.marks)
         except StoreFailed as failed:
             log.warning("the seal vault failed to find: %s", failed)
             self._found = {}
@@ -122,7 +127,7 @@ class Sealing:
     async def _find(self) -> Mapping[bytes, bytes]:
         await self.vault.open()
         if self._request is not None and (self._request.stream or self.vault.holds):
-            self._ask()  # a stream lets go of its request before its answer is known
+            await self._run(self._ask)  # a stream lets go of its request before its answer is known
         keys = [key for question in self._questions for key in (*question.keys, *question.hints)]
         return await self.vault.find(keys) if keys else {}
 
@@ -153,7 +158,8 @@ class Keeper:
                 if not matters(blocks, unsealed=unsealed, native=native):
                     continue
                 marks = sealing.marks
-                kept = entry(blocks, sealing.asked(), self._scope, marks, unsealed=unsealed, native=native)
+                asked = await sealing.asked()
+                kept = entry(blocks, asked, self._scope, marks, unsealed=unsealed, native=native)
                 if kept is not None:
                     await sealing.vault.keep(*kept, owner=marks.owner)
             except StoreFailed as failed:

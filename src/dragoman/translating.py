@@ -62,33 +62,14 @@ class Translating:
     async def run(self) -> None:
         """Ask, and deliver the answer. Raises RequestFailed."""
         work, upstream, call, seals = self._work, self._upstream, self._call, self._seals
-        await self._turn()
+        await work.step(work.decoded)
         await fetch_media(work, upstream, self._runtime.fetcher)
-        request = work.readable(work.deployment.provider, call.report)
+        request = await work.step(work.readable, work.deployment.provider, call.report)
         if seals is not None and not work.unsealed:
             scope = Scope(work.deployment.provider, work.deployment.model)
             request = await seals.restored(request, scope, call.report)
             self._keeper = seals.keeper(upstream, scope)
-            await self._turn()
-        window = work.deployment.window or work.deployment.facts.context
-        request = shortened(request, window, work.deployment.model, call.report)
-        emulation = self._emulate(request)
-        await self._turn()
-        try:
-            own = isinstance(upstream, WireUpstream) and upstream.dialect is work.face
-            if work.face.portable is not None and not own:
-                work.face.portable(work.wire)
-            if isinstance(upstream, WireUpstream):
-                encoded = upstream.encode(emulation.request, call)
-                self._call = call = msgspec.structs.replace(call, encoded=encoded)
-                await self._turn()
-        except WireError as error:
-            # Another deployment may be able to say it; if none is, the client is told where it is.
-            locate = self._locate()
-            fault = work.located(work.blamed(error), lambda where: locate(call.report.placed(where)))
-            fault = msgspec.structs.replace(fault, kind="untranslatable")
-            raise RequestFailed(fault) from error
-        self._account()
+        emulation = await work.step(self._put, request)
         work.exchange.phase = "connect"
         if not isinstance(upstream, WireUpstream):
             call.watch.start()
@@ -96,9 +77,27 @@ class Translating:
         steps = [*self._counted(emulation.request), *client_steps(work, self._now, emulation)]
         await translate(emulation.request, steps)
 
-    async def _turn(self) -> None:
-        """Let others have theirs before the next step of a large request."""
-        await self._runtime.heavy.step(self._work.weight, self._work.exchange.client)
+    def _put(self, request: ir.Request) -> Emulation:
+        """The request as its upstream is asked it, in its words if it has any of its own."""
+        work, upstream, call = self._work, self._upstream, self._call
+        window = work.deployment.window or work.deployment.facts.context
+        request = shortened(request, window, work.deployment.model, call.report)
+        emulation = self._emulate(request)
+        try:
+            own = isinstance(upstream, WireUpstream) and upstream.dialect is work.face
+            if work.face.portable is not None and not own:
+                work.face.portable(work.wire)
+            if isinstance(upstream, WireUpstream):
+                encoded = upstream.encode(emulation.request, call)
+                self._call = msgspec.structs.replace(call, encoded=encoded)
+        except WireError as error:
+            # Another deployment may be able to say it; if none is, the client is told where it is.
+            locate = self._locate()
+            fault = work.located(work.blamed(error), lambda where: locate(call.report.placed(where)))
+            fault = msgspec.structs.replace(fault, kind="untranslatable")
+            raise RequestFailed(fault) from error
+        self._account()
+        return emulation
 
     def _counted(self, request: ir.Request) -> Sequence[Step]:
         """What fills in the usage of an answer that may come without it, where its client is to be told."""

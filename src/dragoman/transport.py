@@ -36,6 +36,10 @@ LARGEST_ANSWER = 128_000_000
 """Bytes of one answer that is read whole. 2,048 vectors of 1,536 numbers are 97 MB as OpenAI writes them."""
 TOO_LARGE = "answer_too_large"
 """The code of an answer that is larger than its bound."""
+_AT_ONCE = 1_000_000
+"""Bytes of a body that is written at once. A larger one goes in pieces, each when there is room for it, so
+that nobody waits while it is copied.
+"""
 CROWDED = ir.Fault(
     "overloaded",
     "There is no room for the answer beside those to other requests at the moment.",
@@ -403,6 +407,8 @@ class Transport:
         payload: bytes | _Upload | _Stream | None
         try:
             with self._deadlines.within(timers.first_byte) as deadline:
+                if isinstance(body, bytes) and len(body) > _AT_ONCE:
+                    body = Pieces([body], len(body))
                 if isinstance(body, Pieces):
                     payload = upload = _Upload(body, deadline, timers.first_byte)
                 elif isinstance(body, Flow):

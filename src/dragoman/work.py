@@ -7,9 +7,9 @@ The server hands an `Inbound` and a `Client` in; the engine's stages and the fli
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import msgspec
 
@@ -29,6 +29,7 @@ from dragoman.dialects.table import READINGS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.fetch import Claim
+from dragoman.heavy import HeavySteps
 from dragoman.routing.route import Deployment, Route, Strict, deep_merge
 from dragoman.upstreams.upstream import Call, Upstream
 from dragoman.upstreams.wire import WireUpstream
@@ -38,6 +39,8 @@ from dragoman.wire.header import header_value
 from dragoman.wire.json import MAX_VALUES, TOO_LARGE
 
 Headers = Sequence[tuple[bytes, bytes]]
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Client(Protocol):
@@ -168,6 +171,7 @@ class Work:
     __slots__ = (
         "_always_usage",
         "_brief",
+        "_heavy",
         "_job",
         "_request",
         "changed",
@@ -197,10 +201,12 @@ class Work:
         inbound: Inbound,
         client: Client,
         *,
+        heavy: HeavySteps,
         now: Callable[[], float],
         always_usage: bool = False,
     ) -> None:
         self._always_usage = always_usage
+        self._heavy = heavy
         self.exchange = exchange
         self.inbound = inbound
         self.face = inbound.face
@@ -233,6 +239,16 @@ class Work:
         self._request: ir.Request | None = None
         self._brief: ir.Request | None = None
         self._job: Any = None
+
+    def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
+        """Run what works on the whole request, when its turn has come."""
+        return self._heavy.run(self.weight, self.exchange.client, step, *args, **named)
+
+    def step_of(
+        self, size: int, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs
+    ) -> Awaitable[_T]:
+        """Run what works on so many bytes of an answer, when its turn has come."""
+        return self._heavy.run(size, self.exchange.client, step, *args, **named)
 
     @property
     def codec(self) -> AnyCodec:
@@ -300,6 +316,10 @@ class Work:
     @request.setter
     def request(self, request: ir.Request) -> None:
         self._request = request
+
+    def decoded(self) -> ir.Request:
+        """The same, as a step."""
+        return self.request
 
     @property
     def streams(self) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import tracemalloc
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import msgspec
 import pytest
@@ -64,8 +64,16 @@ def wire(dialect: str = "anthropic", quirks: Quirks = STANDARD) -> WireUpstream:
     return WireUpstream("up", DIALECTS[dialect], unused, chat_url="https://up.example/", quirks=quirks)
 
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+async def at_once(step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> _T:
+    return step(*args, **named)
+
+
 def started(vault: MemoryVault, request: ir.Request, upstream: Any = None) -> Sealing:
-    sealing = begin(vault, "t", upstream or wire(), request)
+    sealing = begin(vault, "t", upstream or wire(), request, at_once)
     assert sealing is not None
     return sealing
 
@@ -94,10 +102,10 @@ async def test_what_cannot_matter_costs_nothing() -> None:
     vault = Counting()
     plain, simulated = wire("openai_chat"), SimulateUpstream()
     for upstream in (plain, simulated):
-        assert begin(vault, "t", upstream, SECOND) is None  # the vault is empty
+        assert begin(vault, "t", upstream, SECOND, at_once) is None  # the vault is empty
     await answered(vault)
     for upstream in (plain, simulated):
-        assert begin(vault, "t", upstream, FIRST) is None  # nothing was answered
+        assert begin(vault, "t", upstream, FIRST, at_once) is None  # nothing was answered
         assert started(vault, SECOND, upstream).keeper(upstream, HERE) is None
     assert vault.asked == 0
 
@@ -236,7 +244,7 @@ async def test_seals_in_a_database_outlive_the_process_that_kept_them(tmp_path: 
         request = msgspec.structs.replace(turn, stream=stream)
         store = open_store("sqlite", tmp_path)
         assert store.seals is not None
-        sealing = begin(store.seals, "t", wire(), request)
+        sealing = begin(store.seals, "t", wire(), request, at_once)
         assert sealing is not None
         told.append(await sealing.restored(request, HERE, Report("anthropic")))
         keeper = sealing.keeper(wire(), HERE)
@@ -252,7 +260,7 @@ async def test_a_database_that_cannot_be_opened_is_a_vault_that_fails(
     store = open_store("sqlite", tmp_path / "file" / "home")
     (tmp_path / "file").write_text("no folder")
     assert store.seals is not None
-    sealing = begin(store.seals, "t", wire(), SECOND)
+    sealing = begin(store.seals, "t", wire(), SECOND, at_once)
     assert sealing is not None
     with caplog.at_level(logging.WARNING, "dragoman.sealing"):
         assert await sealing.restored(SECOND, HERE, Report("anthropic")) is SECOND

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ from dragoman.state.store import (
 
 log = logging.getLogger("dragoman.responses")
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -71,9 +72,11 @@ class Keeping:
         """Bytes that WebSockets remember, all together."""
         self._ttl = float(settings.ttl)
 
-    async def turn(self, size: int, tenant: str) -> None:
-        """Wait for a turn to work on so many bytes of what is kept."""
-        await self._heavy.step(size, tenant)
+    async def run(
+        self, size: int, tenant: str, step: Callable[_P, _T], *args: _P.args, **named: _P.kwargs
+    ) -> _T:
+        """Run what works on so many bytes of what is kept, when its turn has come."""
+        return await self._heavy.run(size, tenant, step, *args, **named)
 
     def expires(self) -> float | None:
         """Until when what is kept now lasts."""

@@ -131,15 +131,19 @@ class ResponseTurn:
         self._pieces = await self._continued()
         own = items_of(body.get("input"))
         found = await self._found(own)
-        resolved = [opened(item) or item for item in found]
         if not (own or self._pieces):
             raise RequestFailed(_EMPTY)
-        if sum([len(item.body) for piece in self._pieces for item in piece.items]) > self.keeping.largest:
-            raise RequestFailed(TOO_LARGE)
         size = sum([len(item.body) for piece in self._pieces for item in piece.items])
+        if size > self.keeping.largest:
+            raise RequestFailed(TOO_LARGE)
         work.inbound.room.take(size)
         work.weight += size
-        await self.keeping.turn(size, self.tenant)
+        await work.step(self._join, work, own, found)
+
+    def _join(self, work: Work, own: Sequence[Wire], found: Sequence[Wire]) -> None:
+        """The request with what it continues. own: its items, found: the same with what is kept of them."""
+        body = work.wire.body
+        resolved = [opened(item) or item for item in found]
         history: list[Any] = []
         sealed: list[Sealed] = []
         for piece in self._pieces:

@@ -200,12 +200,15 @@ class App:
             if len(body) <= _SMALL:
                 return body
             share.take(len(body))
+            parts = [body]
         else:
-            body = await self._body_in_parts(arrival, exchange, share)
-        share.take(extra_memory(body, self._settings.max_values))
+            parts = await self._body_parts(arrival, exchange, share)
+        size, most = sum(map(len, parts)), self._settings.max_values
+        body, extra = await self._gateway.heavy.run(size, exchange.client, _joined, parts, most)
+        share.take(extra)
         return body
 
-    async def _body_in_parts(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
+    async def _body_parts(self, arrival: _Arrival, exchange: Exchange, share: Share) -> list[bytes]:
         length, parts = arrival.headers.get("content-length"), []
 
         def take(part: bytes) -> None:
@@ -215,7 +218,7 @@ class App:
         since = self._seams.monotonic()
         await take_body(arrival.receive, length, self._settings.max_body, self._pace(), take)
         exchange.waited += self._seams.monotonic() - since
-        return b"".join(parts)
+        return parts
 
     def _pace(self) -> Pace:
         """How slowly a body may come in."""
@@ -314,6 +317,13 @@ class App:
 
 Answer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
 """A whole answer: status, headers, body."""
+
+
+def _joined(parts: list[bytes], max_values: int) -> tuple[bytes, int]:
+    """A body, and the bytes of memory that its values take beyond its own."""
+    body = b"".join(parts)
+    parts.clear()
+    return body, extra_memory(body, max_values)
 
 
 def _told(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> Answer:

@@ -120,8 +120,8 @@ class ResponsesApi:
         record = await self._gateway.background.look(call.caller.name, id_)
         if call.query.get("stream") not in {"true", "1"}:
             size = len(record.body) + sum([len(one.body) for one in record.output])
-            await self._gateway.keeping.turn(size, call.caller.name)
-            await _tell(call, client, written(record))
+            shown = await self._gateway.keeping.run(size, call.caller.name, written, record)
+            await _tell(call, client, shown)
             return
         if not record.background:
             raise RequestFailed(_NOT_STREAMED)
@@ -140,8 +140,8 @@ class ResponsesApi:
                 after = told.sequence_number
                 size = len(event)
                 call.room.take(size)
-                await self._gateway.keeping.turn(size, tenant)
-                await client.write(_framed(told.type, event))
+                framed = await self._gateway.keeping.run(size, tenant, _framed, told.type, event)
+                await client.write(framed)
                 call.room.give(size)
         except RequestFailed as failed:  # it was deleted meanwhile, or the store has failed
             exchange.fault = failed.fault

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -266,18 +267,16 @@ async def test_a_turn_that_is_too_large_for_its_session_is_counted(tmp_path: Pat
     await asker.close()
 
 
-async def test_of_large_things_one_is_worked_on_in_a_turn_of_the_loop() -> None:
-    keeping = Keeping(MemoryStore(), Responses(), SYSTEM)
-    seen: list[str] = []
+async def test_of_large_things_one_is_worked_on_at_a_time_beside_the_loop() -> None:
+    keeping, seen = Keeping(MemoryStore(), Responses(), SYSTEM), list[str]()
 
-    async def work() -> None:
-        await keeping.turn(10_000_000, "a")
-        seen.append("large")
+    def work() -> None:
+        seen.append("begins")
+        time.sleep(0.01)
+        seen.append("ends")
 
-    async def ask() -> None:
-        for _ in range(9):
-            await asyncio.sleep(0)
-            seen.append("small")
-
-    await asyncio.gather(work(), work(), work(), ask())
-    assert "large large" not in " ".join(seen)
+    large = asyncio.gather(*(keeping.run(10_000_000, "a", work) for _ in range(3)))
+    await asyncio.sleep(0.005)
+    assert seen == ["begins"]
+    await large
+    assert seen == ["begins", "ends"] * 3
