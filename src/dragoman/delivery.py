@@ -149,11 +149,11 @@ class Delivery:
         guard = () if stated.startswith("application/json") else inert_headers(stated)
         await self._work.client.answer(200, [kind, *self._work.headers(), *passed, *guard], payload.data)
 
-    async def response(self, response: ir.Response, call: Call, record: AttemptRecord) -> None:
-        """A whole answer in IR terms, in the client's."""
+    async def response(self, response: ir.Response, call: Call, record: AttemptRecord, size: int) -> None:
+        """A whole answer in IR terms, in the client's. size: bytes that it came in, 0 = not known."""
         record.first = self.now()
         face, reply = self._work.face, self._work.reply(Report(self._work.face.name, "response"))
-        body = encode(face.encode_response(response, reply))
+        body = await self._work.step_of(size, lambda: encode(face.encode_response(response, reply)))
         self._exchange.usage = response.usage
         self.lost(reply.report)
         await self.body(body, call, ())

@@ -1,6 +1,6 @@
 """The steps of large requests: one at a time, and never for long on the loop that serves everybody else.
 
-Reading and translating a body of 64 MB, or of 250,000 values, takes a second of the processor in a few steps.
+Reading and translating a body of 64 MB, or of 320,000 values, takes a second of the processor in a few steps.
 On the event loop nothing else would run during one, and many such requests at once would run their steps one
 after another, while whoever asks for something small waits for all of them. So
 

@@ -61,7 +61,7 @@ class Relaying:
                 response = await upstream.collect(answer)
                 call.watch.stop()
                 steps = client_steps(work, self._now)
-                await self._delivery.response(whole(steps, response), call, record)
+                await self._delivery.response(whole(steps, response), call, record, 0)
                 return
             raw = await answer.read()
             call.watch.stop()

@@ -134,8 +134,13 @@ class Translating:
 
     async def _whole(self, request: ir.Request, steps: Sequence[Step]) -> None:
         work, upstream, call = self._work, self._upstream, self._call
+        size = 0
         if isinstance(upstream, WireUpstream):
-            response = await upstream.complete(request, call)
+            answer = await upstream.complete(request, call)
+            if isinstance(answer, bytes):
+                size = len(answer)
+                answer = await work.step_of(size, upstream.decode, answer)
+            response = answer
         else:
             async with upstream.chat(request, call) as batches:
                 self._account()
@@ -150,7 +155,7 @@ class Translating:
             await self._keeper.keep(response)
         if work.turn is not None and work.turn.hears:
             await work.turn.heard(work, response)
-        await self._delivery.response(response, call, self._record)
+        await self._delivery.response(response, call, self._record, size)
 
     async def _stream(self, request: ir.Request, steps: Sequence[Step]) -> None:
         work, hooks, delivery, call = self._work, self._runtime.hooks, self._delivery, self._call

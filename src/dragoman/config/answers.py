@@ -18,14 +18,13 @@ class Answers(Section, frozen=True):
     max_values: Annotated[
         int,
         about(
-            "How many values the JSON of a whole answer, or of one event of a stream, may hold; half of them "
-            "outside of log probabilities, and ten times as many where it is relayed. While they are read "
-            "nothing else runs, for about a third of a second at this many. A token with twenty "
-            "alternatives has 170 values.",
+            "How many values the JSON of a whole answer may hold; an eighth of them outside of log "
+            "probabilities, a quarter in one event of a stream, and two and a half times as many where it is "
+            "relayed. A token with twenty alternatives has 170 values.",
             unit="values",
             ge=1000,
         ),
-    ] = 200_000
+    ] = 800_000
     max_numbers: Annotated[
         int,
         about(

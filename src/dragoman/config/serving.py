@@ -95,13 +95,13 @@ class Server(Section, frozen=True):
     max_values: Annotated[
         int,
         about(
-            "How many values JSON may hold in a request; beyond it 413. While one is translated nothing else "
-            "runs, for about half a second at this many.",
+            "How many values JSON may hold in a request; beyond it 413. OpenAI takes 300,000 tokens in one "
+            "request for embeddings, each a value.",
             unit="values",
             env="DRAGOMAN_MAX_VALUES",
             ge=1000,
         ),
-    ] = 250_000
+    ] = 320_000
     max_head: Annotated[
         Size,
         about(

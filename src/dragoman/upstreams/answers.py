@@ -35,11 +35,15 @@ _REFUSAL_VALUES: Final = 20_000
 """Values of an error answer that is read as JSON; of one with more the beginning is shown as text."""
 PART: Final = 16 * 1024
 """Bytes of a stream that are worked on before others have their turn. A token's event has 200."""
-_PLAIN: Final = 2
-"""The part of the values (one in two) that may stand outside of log probabilities, as those cost most: each
+_PLAIN: Final = 8
+"""The part of the values (one in eight) that may stand outside of log probabilities, as those cost most: each
 may become a block of the answer.
 """
-_RELAYED: Final = 10
+_EVENT: Final = 4
+"""The part of the values (one in four) that one event of a stream may hold. It is worked on where it comes
+in, while nothing else runs, and has the log probabilities of a few tokens.
+"""
+_RELAYED: Final = 2.5
 """How many times as much a relayed answer may hold, as only its head is decoded. Twenty alternatives to each
 of 10,000 tokens fit in.
 """
@@ -54,7 +58,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
     values, numbers, blocks: how many. event, opening, stream: bytes. silence: seconds, None = no limit.
     """
 
-    values: int = 200_000
+    values: int = 800_000
     numbers: int = 8_000_000
     event: int = 64 * 1024 * 1024
     opening: int = 16_000_000
@@ -67,18 +71,25 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         """Bytes of an answer of chat, or of one event of it, that cannot hold too many values."""
         return self.values // _PLAIN
 
+    @property
+    def event_values(self) -> int:
+        """How many values one event of a stream may hold."""
+        return self.values // _EVENT
+
     def hold_chat(self, body: bytes) -> bool:
-        """Whether so much of an answer of chat, or of one event of it, may be blocks that it is to be held by
-        `hold_plain` before it is translated. Raises WireError for too many values.
+        """Whether so much of an answer of chat may be blocks that it is to be held by `hold_plain` before it
+        is translated. Raises WireError for too many values.
         """
-        return len(body) > self.unsuspicious and self._hold_values(body, self.values, "values") > (
-            self.unsuspicious
-        )
+        return self._may_be_blocks(body, self.values)
+
+    def _may_be_blocks(self, body: bytes, most: int) -> bool:
+        return len(body) > self.unsuspicious and self._hold_values(body, most, "values") > self.unsuspicious
 
     def hold_relayed(self, body: bytes) -> None:
         """Raise WireError for an answer of chat, or one event of it, that is too much even to be relayed."""
-        if len(body) > _RELAYED * self.values:
-            self._hold_values(body, _RELAYED * self.values, "values")
+        most = int(_RELAYED * self.values)
+        if len(body) > most:
+            self._hold_values(body, most, "values")
 
     def hold_plain(self, value: Any) -> None:
         """Raise WireError for a decoded answer, or event, too much of which may be blocks."""
@@ -90,7 +101,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     def hold_event(self, frame: bytes) -> None:
         """Both for one event of a stream that is translated."""
-        if self.hold_chat(frame):
+        if self._may_be_blocks(frame, self.event_values):
             try:
                 value = _decode(frame)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -330,17 +330,17 @@ class WireUpstream:
         """The fault without the secrets that the call carried, should it repeat one."""
         return self.accounts[call.account].discreet(fault, (call.headers or {}).values())
 
-    async def complete(self, request: ir.Request, call: Call) -> ir.Response:
-        """Answer one chat request whole."""
+    async def complete(self, request: ir.Request, call: Call) -> bytes | ir.Response:
+        """The whole answer to one chat request, for `decode`; decoded where it came as a stream."""
         answer = await self._post(request, call)
         try:
             if streams(answer):
                 return await self.collect(answer)
             body = await answer.read()
             call.watch.stop()
+            return body
         finally:
             answer.close()
-        return self.decode(body)
 
     async def collect(self, answer: Answer) -> ir.Response:
         """The whole answer of a provider that streams although it was not asked to."""
@@ -381,7 +381,7 @@ class WireUpstream:
         splitter = SPLITTERS[framing](limits.event)
         unsuspicious, most = limits.unsuspicious, limits.stream
         parts = Parts()
-        kept = Kept(limits.values)
+        kept = Kept(limits.event_values)
         size = opened = 0
         batch: list[ir.Event] = []
         try:

@@ -31,9 +31,9 @@ from dragoman.errors import WireError
 
 MAX_DEPTH = 128
 """Levels of nesting. Python's own limit of 1,000 calls leaves room to walk that deep."""
-MAX_VALUES = 250_000
-"""Values in one body. As messages, parts or odd keys that many take about half a second to translate, while
-nothing else runs; a million tokens of conversation hold a tenth of them.
+MAX_VALUES = 320_000
+"""Values in one body. Embeddings are asked for with 300,000 tokens, each a number, in one request; a million
+tokens of conversation hold a tenth as many values.
 """
 _MOST_VALUES = 8_000_000
 """Commas and opening brackets in anything that is decoded, in strings too. 2,048 vectors of 3,072 numbers are

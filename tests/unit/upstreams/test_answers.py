@@ -25,12 +25,14 @@ from dragoman.upstreams.answers import (
 from dragoman.wire.sse import ANSWER_TOO_LARGE
 
 LIMITS = AnswerLimits(values=1000, numbers=5000, stream=100, blocks=3)
+STREAMED = AnswerLimits(values=4000, blocks=3)
+"""Whose events may hold 1,000 values each."""
 
 
 def refused(body: bytes, operation: Operation = "chat") -> str | None:
     try:
         if operation == "chat":
-            LIMITS.hold_event(body)
+            STREAMED.hold_event(body)
         else:
             LIMITS.hold(body, operation)
     except WireError as error:
@@ -61,11 +63,19 @@ def test_values_are_counted_outside_of_strings() -> None:
     assert refused(b'{"a":' + b"[" * 1500 + b"]" * 1500 + b"}") == TOO_MANY_VALUES
 
 
-def test_a_fifth_may_stand_outside_of_log_probabilities() -> None:
+def test_an_eighth_may_stand_outside_of_log_probabilities() -> None:
     body: dict[str, Any] = {"choices": [{"message": {}, "logprobs": {"content": [[1]] * 300}}]}
     assert refused(json.dumps(body).encode()) is None
     body["choices"][0]["message"]["x"] = [[1]] * 300
     assert refused(json.dumps(body).encode()) == TOO_MANY_VALUES
+
+
+def test_twenty_alternatives_to_each_of_4000_tokens_are_fine() -> None:
+    told = {"token": "word", "logprob": -0.25, "bytes": [119, 111, 114, 100]}
+    token = {**told, "top_logprobs": [told] * 20}
+    body = {"choices": [{"message": {"content": "word"}, "logprobs": {"content": [token] * 4000}}]}
+    assert AnswerLimits().hold_chat(json.dumps(body).encode())
+    AnswerLimits().hold_plain(body)
 
 
 def test_what_is_no_json_is_left_to_its_decoder() -> None:
@@ -81,7 +91,7 @@ def test_only_the_beginning_of_a_dense_answer_is_looked_at(monkeypatch: pytest.M
 
     monkeypatch.setattr("dragoman.upstreams.answers.count_values", count)
     assert refused(b"[]," * 1_000_000) == TOO_MANY_VALUES
-    assert looked == [4000]
+    assert looked == [4000]  # four bytes for each of the values that an event may hold
 
 
 def test_vectors_have_numbers_and_few_lists() -> None:
@@ -131,7 +141,7 @@ def test_a_stream_opens_few_blocks() -> None:
     ids=["open", "close", "cite", "more"],
 )
 def test_the_blocks_of_a_stream_hold_no_more_than_a_whole_answer(event: ir.Event) -> None:
-    kept = Kept(LIMITS.values)
+    kept = Kept(STREAMED.event_values)
     refuse_blocks([event], 0, LIMITS, kept)
     with pytest.raises(WireError) as many:
         refuse_blocks([event, ir.More({"x": {"b": [{}] * 600}})], 0, LIMITS, kept)
@@ -139,7 +149,7 @@ def test_the_blocks_of_a_stream_hold_no_more_than_a_whole_answer(event: ir.Event
 
 
 def test_a_member_that_is_told_again_takes_the_place_of_the_earlier_one() -> None:
-    kept = Kept(LIMITS.values)
+    kept = Kept(STREAMED.event_values)
     for _ in range(9):
         refuse_blocks([ir.More({"x": {"results": [{}] * 600}})], 0, LIMITS, kept)
     with pytest.raises(WireError) as many:
