@@ -196,7 +196,7 @@ class Answer:
     """
 
     __slots__ = (
-        *("_deadlines", "_largest", "_name", "_response", "_share", "_slots", "_timers"),
+        *("_deadlines", "_largest", "_name", "_response", "_share", "_slots", "_space", "_timers"),
         *("_turn", "_upload", "_watch"),
         *("headers", "status"),
     )
@@ -212,7 +212,8 @@ class Answer:
         upload: _Upload | _Stream | None = None,
         space: Space | None = None,
     ) -> None:
-        self._share = None if space is None else Share(space)
+        self._space = space
+        self._share: Share | None = None
         self._response = response
         self._largest = largest
         self._turn = 0  # bytes since others had theirs
@@ -235,6 +236,8 @@ class Answer:
         data = await self.chunk()
         if (not data or content.at_eof()) and len(data) <= self._largest:
             return data
+        if self._space is not None:
+            self._share = Share(self._space)
         whole = BytesIO()  # which gives its bytes away without a copy
         while data:
             if whole.tell() + len(data) > self._largest:
@@ -400,30 +403,35 @@ class Transport:
             limits = aiohttp.ClientTimeout(total=None, sock_connect=timers.connect)
             self._limits[timers.connect] = limits
         upload: _Upload | _Stream | None = None
-        payload: bytes | _Upload | _Stream | None
+        response: aiohttp.ClientResponse | None = None
         try:
             with self._deadlines.within(timers.first_byte) as deadline:
                 if isinstance(body, Pieces):
-                    payload = upload = _Upload(body, deadline, timers.first_byte)
+                    upload = _Upload(body, deadline, timers.first_byte)
                 elif isinstance(body, Flow):
-                    payload = upload = _Stream(body, deadline, timers.first_byte)
-                else:
-                    payload = body
-                response = await self._request(method, url, headers, payload, limits)
-        except aiohttp.ConnectionTimeoutError:
-            raise failed(
-                "timeout", f"No connection to {name} within {timers.connect:g} s.", "connect_timeout"
-            ) from None
-        except TimeoutError:
-            raise failed(
-                "timeout", f"{name} sent nothing within {timers.first_byte:g} s.", "first_byte_timeout"
-            ) from None
-        except aiohttp.ClientConnectorError as error:
-            raise failed(
-                "unavailable", f"{name} was not reached: {reason(error)}", "connect_failed"
-            ) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise _broken(name, error) from error
+                    upload = _Stream(body, deadline, timers.first_byte)
+                again = method in _IDEMPOTENT and not isinstance(body, Flow)
+                while response is None:
+                    try:
+                        response = await self._session.request(
+                            method,
+                            url,
+                            data=upload or body,
+                            headers=headers,
+                            allow_redirects=False,
+                            timeout=limits,
+                            proxy=self._proxy,
+                        )
+                    except aiohttp.ClientConnectorError:
+                        raise
+                    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                        # A connection that was kept may have died unnoticed; the others may be as dead.
+                        self._connector.drop_idle()
+                        if not again:
+                            raise
+                        again = False
+        except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
+            raise _unanswered(name, timers, error) from error
         finally:
             if upload is not None:
                 upload.deadline = None
@@ -442,35 +450,6 @@ class Transport:
             space=self._space,
         )
 
-    async def _request(
-        self,
-        method: str,
-        url: URL,
-        headers: CIMultiDict[str],
-        body: bytes | _Upload | _Stream | None,
-        limits: aiohttp.ClientTimeout,
-    ) -> aiohttp.ClientResponse:
-        again = method in _IDEMPOTENT and not isinstance(body, _Stream)
-        while True:
-            try:
-                return await self._session.request(
-                    method,
-                    url,
-                    data=body,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=limits,
-                    proxy=self._proxy,
-                )
-            except aiohttp.ClientConnectorError:
-                raise
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                # A connection that was kept may have died unnoticed; the others may be as dead.
-                self._connector.drop_idle()
-                if not again:
-                    raise
-                again = False
-
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
@@ -478,6 +457,16 @@ class Transport:
 
 def _idle(name: str, timers: Timers) -> RequestFailed:
     return failed("timeout", f"{name} fell silent for {timers.idle:g} s.", "idle_timeout")
+
+
+def _unanswered(name: str, timers: Timers, error: Exception) -> RequestFailed:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return failed("timeout", f"No connection to {name} within {timers.connect:g} s.", "connect_timeout")
+    if isinstance(error, TimeoutError):
+        return failed("timeout", f"{name} sent nothing within {timers.first_byte:g} s.", "first_byte_timeout")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return failed("unavailable", f"{name} was not reached: {reason(error)}", "connect_failed")
+    return _broken(name, error)
 
 
 def _broken(name: str, error: Exception) -> RequestFailed:
