@@ -316,7 +316,7 @@ class HttpProtocol(HttpToolsProtocol):
 
         To find its end costs as much as to take it. The client sees that nothing more follows the answer.
         """
-        if self._cycles or self._in_head or self._complete or self._deaf or not self._chunks:
+        if self._complete or self._in_head or self._cycles or self._deaf or not self._chunks:
             return
         self._deaf = True
         self._linger = _LATE
