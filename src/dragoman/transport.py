@@ -191,7 +191,8 @@ class _Stream(aiohttp.Payload):
 class Answer:
     """An aiohttp response with our timers.
 
-    largest: bytes that `read` takes. upload: the body in pieces that is answered. space: what all answers
+    largest: bytes that `read` takes. watch: the deadline of its head, which goes on as that of its silence:
+    whoever asked also reads. upload: the body in pieces that is answered. space: what all answers
     that are read whole may take together until they are closed, None = any.
     """
 
@@ -209,6 +210,7 @@ class Answer:
         deadlines: Deadlines,
         *,
         largest: int,
+        watch: Deadline | Unlimited,
         upload: _Upload | _Stream | None = None,
         space: Space | None = None,
     ) -> None:
@@ -222,7 +224,7 @@ class Answer:
         self._name = name
         self._timers = timers
         self._deadlines = deadlines
-        self._watch: Deadline | Unlimited | None = None
+        self._watch: Deadline | Unlimited | None = watch if isinstance(watch, Deadline) else None
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
 
@@ -446,6 +448,7 @@ class Transport:
             timers,
             self._deadlines,
             largest=self._max_answer,
+            watch=deadline,
             upload=upload,
             space=self._space,
         )
