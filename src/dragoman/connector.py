@@ -43,19 +43,20 @@ class Connection(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop, surprised: Surprised = _nothing) -> None:
         super().__init__(loop)
         self._surprised = surprised
-        self._answered = False  # the head of the latest request's answer has come
+        self._answered: object = None
+        """The parser that the head of an answer has come from; each request has one of its own. None as long
+        as there was neither."""
         self._interim = 0  # answers of the latest request that were not the final one
-        self._readable: Callable[[], bool] | None = None
+        self._unread: Callable[[], object] = _nothing
 
-    def set_response_params(self, **params: Any) -> None:
-        """A request begins."""
-        self._answered = False
-        self._interim = 0
-        super().set_response_params(**params)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The provider is reached."""
+        super().connection_made(transport)
+        self._unread = _watching(transport.get_extra_info("socket").fileno())
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         """Take the head of an answer. A second one to the same request ends the connection and is dropped."""
-        if self._answered:
+        if self._answered is self._parser:
             self._break_off()
             return
         if 100 <= data[0].code < 200 and data[0].code != 101:
@@ -64,7 +65,8 @@ class Connection(ResponseHandler):
                 self._break_off()
                 return
         else:
-            self._answered = True
+            self._answered = self._parser
+            self._interim = 0
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
@@ -72,10 +74,17 @@ class Connection(ResponseHandler):
 
         aiohttp passes no bytes when it goes on decompressing what it has.
         """
-        if self._answered and data and self._idle:
+        if data and self._answered is self._parser and self._idle:
             self._break_off()
             return
         super().data_received(data)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002  (aiohttp's own)
+        """Go on reading where that was paused. aiohttp asks for it after each piece that is read, and would
+        let the parser and the transport look each time whether there is something to go on with.
+        """
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def is_connected(self) -> bool:
         """Whether a request may be sent here. Asked by the pool before an idle connection is used again.
@@ -84,18 +93,12 @@ class Connection(ResponseHandler):
         """
         if not super().is_connected():
             return False
-        return not (self._answered and self._idle and self._has_unread())
+        return not (self._answered is self._parser and self._idle and self._unread())
 
     @property
     def _idle(self) -> bool:
         payload = self._payload
         return payload is None or payload.is_eof()
-
-    def _has_unread(self) -> bool:
-        if self._readable is None:
-            assert self.transport is not None
-            self._readable = _watching(self.transport.get_extra_info("socket").fileno())
-        return self._readable()
 
     def _break_off(self) -> None:
         self.force_close()
@@ -104,13 +107,13 @@ class Connection(ResponseHandler):
             self.transport.abort()
 
 
-def _watching(descriptor: int) -> Callable[[], bool]:
+def _watching(descriptor: int) -> Callable[[], object]:
     """Tells at once whether a socket has something to read, its end or an error included."""
     if not hasattr(select, "poll"):  # Windows
-        return lambda: bool(select.select([descriptor], [], [], 0)[0])
+        return lambda: select.select([descriptor], [], [], 0)[0]
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    return lambda: bool(poll.poll(0))
+    return partial(poll.poll, 0)
 
 
 class Connector(aiohttp.TCPConnector):

@@ -37,7 +37,7 @@ class Deadline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Lift the limit. A cancellation that is ours becomes TimeoutError."""
-        self.lift()
+        self._table.entries.pop(self, None)
         # The task was suspended inside the block when it was cancelled, so that is where it surfaces. What
         # remains after `uncancel` is somebody else's cancellation, which goes first.
         if self.expired and self._task.uncancel() == 0 and kind is asyncio.CancelledError:

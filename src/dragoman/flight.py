@@ -66,30 +66,28 @@ class Flight:
 
     async def run(self) -> None:
         """Carry out the machine's commands until an answer is delivered. Raises RequestFailed at the end."""
+        round_ = self._round
         try:
-            await self._fly()
+            commands = round_.on(_BEGIN, self._now())
+            while commands:
+                command = commands.pop(0)
+                if isinstance(command, machine.Start):
+                    fault = await self._ask(command.candidate)
+                    if fault is None:
+                        return
+                    commands = round_.on(machine.Failed(fault), self._now())
+                elif isinstance(command, machine.WakeAt):
+                    self._exchange.phase = "route"
+                    pause = max(0.0, command.at - self._now())
+                    await asyncio.sleep(pause)
+                    self._exchange.waited += pause
+                    commands = round_.on(machine.Timer(), self._now())
+                else:
+                    fault = for_client(command.fault, named_by_client=self._work.names_deployment)
+                    raise RequestFailed(fault)
         finally:
             if self._work.fetched is not None:
                 self._work.fetched.close()
-
-    async def _fly(self) -> None:
-        round_ = self._round
-        commands = round_.on(_BEGIN, self._now())
-        while commands:
-            command = commands.pop(0)
-            if isinstance(command, machine.Start):
-                fault = await self._ask(command.candidate)
-                if fault is None:
-                    return
-                commands = round_.on(machine.Failed(fault), self._now())
-            elif isinstance(command, machine.WakeAt):
-                self._exchange.phase = "route"
-                pause = max(0.0, command.at - self._now())
-                await asyncio.sleep(pause)
-                self._exchange.waited += pause
-                commands = round_.on(machine.Timer(), self._now())
-            else:
-                raise RequestFailed(for_client(command.fault, named_by_client=self._work.names_deployment))
 
     def _candidates(self) -> Sequence[Candidate]:
         accounts = self._runtime.accounts

@@ -59,5 +59,5 @@ class Share:
     def free(self) -> None:
         """The request is over, or whoever held it needs it no more."""
         self._holders -= 1
-        if not self._holders:
+        if self._taken and not self._holders:
             self.give(self._taken)

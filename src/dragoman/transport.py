@@ -195,12 +195,13 @@ class _Stream(aiohttp.Payload):
 class Answer:
     """An aiohttp response with our timers.
 
-    largest: bytes that `read` takes. upload: the body in pieces that is answered. space: what all answers
+    largest: bytes that `read` takes. watch: the deadline of its head, which goes on as that of its silence:
+    whoever asked also reads. upload: the body in pieces that is answered. space: what all answers
     that are read whole may take together until they are closed, None = any.
     """
 
     __slots__ = (
-        *("_deadlines", "_largest", "_name", "_response", "_share", "_slots", "_timers"),
+        *("_deadlines", "_largest", "_name", "_response", "_share", "_slots", "_space", "_timers"),
         *("_turn", "_upload", "_watch"),
         *("headers", "status"),
     )
@@ -213,10 +214,12 @@ class Answer:
         deadlines: Deadlines,
         *,
         largest: int,
+        watch: Deadline | Unlimited,
         upload: _Upload | _Stream | None = None,
         space: Space | None = None,
     ) -> None:
-        self._share = None if space is None else Share(space)
+        self._space = space
+        self._share: Share | None = None
         self._response = response
         self._largest = largest
         self._turn = 0  # bytes since others had theirs
@@ -225,7 +228,7 @@ class Answer:
         self._name = name
         self._timers = timers
         self._deadlines = deadlines
-        self._watch: Deadline | Unlimited | None = None
+        self._watch: Deadline | Unlimited | None = watch if isinstance(watch, Deadline) else None
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
 
@@ -239,6 +242,8 @@ class Answer:
         data = await self.chunk()
         if (not data or content.at_eof()) and len(data) <= self._largest:
             return data
+        if self._space is not None:
+            self._share = Share(self._space)
         whole = BytesIO()  # which gives its bytes away without a copy
         while data:
             if whole.tell() + len(data) > self._largest:
@@ -404,32 +409,37 @@ class Transport:
             limits = aiohttp.ClientTimeout(total=None, sock_connect=timers.connect)
             self._limits[timers.connect] = limits
         upload: _Upload | _Stream | None = None
-        payload: bytes | _Upload | _Stream | None
+        response: aiohttp.ClientResponse | None = None
         try:
             with self._deadlines.within(timers.first_byte) as deadline:
                 if isinstance(body, bytes) and len(body) > _AT_ONCE:
                     body = Pieces([body], len(body))
                 if isinstance(body, Pieces):
-                    payload = upload = _Upload(body, deadline, timers.first_byte)
+                    upload = _Upload(body, deadline, timers.first_byte)
                 elif isinstance(body, Flow):
-                    payload = upload = _Stream(body, deadline, timers.first_byte)
-                else:
-                    payload = body
-                response = await self._request(method, url, headers, payload, limits)
-        except aiohttp.ConnectionTimeoutError:
-            raise failed(
-                "timeout", f"No connection to {name} within {timers.connect:g} s.", "connect_timeout"
-            ) from None
-        except TimeoutError:
-            raise failed(
-                "timeout", f"{name} sent nothing within {timers.first_byte:g} s.", "first_byte_timeout"
-            ) from None
-        except aiohttp.ClientConnectorError as error:
-            raise failed(
-                "unavailable", f"{name} was not reached: {reason(error)}", "connect_failed"
-            ) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise _broken(name, error) from error
+                    upload = _Stream(body, deadline, timers.first_byte)
+                again = method in _IDEMPOTENT and not isinstance(body, Flow)
+                while response is None:
+                    try:
+                        response = await self._session.request(
+                            method,
+                            url,
+                            data=upload or body,
+                            headers=headers,
+                            allow_redirects=False,
+                            timeout=limits,
+                            proxy=self._proxy,
+                        )
+                    except aiohttp.ClientConnectorError:
+                        raise
+                    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                        # A connection that was kept may have died unnoticed; the others may be as dead.
+                        self._connector.drop_idle()
+                        if not again:
+                            raise
+                        again = False
+        except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
+            raise _unanswered(name, timers, error) from error
         finally:
             if upload is not None:
                 upload.deadline = None
@@ -444,38 +454,10 @@ class Transport:
             timers,
             self._deadlines,
             largest=self._max_answer,
+            watch=deadline,
             upload=upload,
             space=self._space,
         )
-
-    async def _request(
-        self,
-        method: str,
-        url: URL,
-        headers: CIMultiDict[str],
-        body: bytes | _Upload | _Stream | None,
-        limits: aiohttp.ClientTimeout,
-    ) -> aiohttp.ClientResponse:
-        again = method in _IDEMPOTENT and not isinstance(body, _Stream)
-        while True:
-            try:
-                return await self._session.request(
-                    method,
-                    url,
-                    data=body,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=limits,
-                    proxy=self._proxy,
-                )
-            except aiohttp.ClientConnectorError:
-                raise
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                # A connection that was kept may have died unnoticed; the others may be as dead.
-                self._connector.drop_idle()
-                if not again:
-                    raise
-                again = False
 
     async def close(self) -> None:
         """Close all connections."""
@@ -484,6 +466,16 @@ class Transport:
 
 def _idle(name: str, timers: Timers) -> RequestFailed:
     return failed("timeout", f"{name} fell silent for {timers.idle:g} s.", "idle_timeout")
+
+
+def _unanswered(name: str, timers: Timers, error: Exception) -> RequestFailed:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return failed("timeout", f"No connection to {name} within {timers.connect:g} s.", "connect_timeout")
+    if isinstance(error, TimeoutError):
+        return failed("timeout", f"{name} sent nothing within {timers.first_byte:g} s.", "first_byte_timeout")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return failed("unavailable", f"{name} was not reached: {reason(error)}", "connect_failed")
+    return _broken(name, error)
 
 
 def _broken(name: str, error: Exception) -> RequestFailed:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
+import random
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +14,7 @@ import pytest
 from multidict import CIMultiDict
 from yarl import URL
 
+from dragoman.connector import Connection
 from dragoman.errors import RequestFailed
 from dragoman.routing.route import Timers
 from dragoman.transport import Transport
@@ -219,3 +222,71 @@ async def test_a_few_interim_answers_are_passed_over(transport: Transport) -> No
         assert await ask(transport, made.url) == "yes"
         assert await ask(transport, made.url) == "yes"
         assert len(made.peers) == 1
+
+
+async def test_what_comes_before_any_request_ends_the_connection() -> None:
+    surprises: list[str] = []
+    ours, theirs = socket.socketpair()
+    with theirs:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(
+            lambda: Connection(loop, lambda: surprises.append("unasked")), sock=ours
+        )
+        theirs.sendall(STOLEN)
+        await asyncio.sleep(0.05)
+        assert transport.is_closing()
+        assert surprises == ["unasked"]
+
+
+BODY = random.Random(1).randbytes(60_000) * 40
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+def in_chunks(body: bytes, size: int) -> bytes:
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in [*parts, b""])
+
+
+STATED = HEAD + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
+CHUNKS = HEAD + b"transfer-encoding: chunked\r\n\r\n" + in_chunks(BODY, 40)
+PACKED = (
+    HEAD
+    + b"content-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n"
+    + in_chunks(gzip.compress(BODY), 700)
+)
+
+
+@pytest.mark.parametrize("whole", [STATED, CHUNKS, PACKED], ids=["stated", "chunks", "packed"])
+async def test_reading_that_was_paused_goes_on(transport: Transport, whole: bytes) -> None:
+    async def script(peer: Peer, _: int) -> None:
+        peer.writer.write(whole)
+
+    async with provider(script) as made:
+        for _ in range(2):
+            got = await transport.send("POST", made.url, HEADERS, b"{}", Timers(first_byte=3.0, idle=3.0))
+            read = bytearray()
+            while data := await got.chunk():
+                read += data
+                await asyncio.sleep(0.001)  # meanwhile more comes than is taken at once
+            got.close()
+            assert read == BODY
+        assert made.asked == [0, 0]
+
+
+async def test_pieces_of_a_stream_are_read_without_a_look_at_the_parser(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def script(peer: Peer, _: int) -> None:
+        peer.writer.write(HEAD + b"transfer-encoding: chunked\r\n\r\n" + in_chunks(bytes(2000), 20))
+
+    received: list[int] = []
+    take = Connection.data_received
+
+    def counted(connection: Connection, data: bytes) -> None:
+        received.append(len(data))
+        take(connection, data)
+
+    monkeypatch.setattr(Connection, "data_received", counted)
+    async with provider(script) as made:
+        assert len(await ask(transport, made.url)) == 2000
+    assert 0 not in received

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 import msgspec
@@ -429,10 +429,15 @@ class Dialect(msgspec.Struct, frozen=True):
     def passes(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """The upstream's headers that a client of the same dialect may see."""
         return [
-            (name.encode(), value.encode("latin-1", "replace"))
-            for name in self.response_headers
+            (written, value.encode("latin-1", "replace"))
+            for name, written in _written(self.response_headers)
             if (value := headers.get(name)) is not None
         ]
+
+
+@cache
+def _written(names: frozenset[str]) -> tuple[tuple[str, bytes], ...]:
+    return tuple((name, name.encode()) for name in names)
 
 
 _MESSAGE = re.compile(r"messages\[(\d+)\]")

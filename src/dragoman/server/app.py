@@ -195,8 +195,7 @@ class App:
     async def _body(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
         """The whole body. share: gets the memory that it takes, its values included. Raises RequestFailed."""
         if arrival.link.complete:  # the usual small body has come with its head: nothing to wait for
-            length = arrival.headers.get("content-length")
-            body = await read_body(arrival.receive, length, self._settings.max_body, None)
+            body = await read_body(arrival.receive, None, self._settings.max_body, None)
             if len(body) <= _SMALL:
                 return body
             share.take(len(body))

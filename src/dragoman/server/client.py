@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 
 from dragoman.errors import DragomanError
 from dragoman.exchange import Exchange
@@ -21,6 +22,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 _JSON = (b"content-type", b"application/json")
 _STREAM = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+_value = itemgetter(1)
 _UNSENDABLE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -125,7 +127,7 @@ class AsgiClient:
     async def _start(self, status: int, headers: Headers, *, timed: bool = True) -> None:
         """Send the head with what we say on every answer. timed: our own time is known."""
         exchange = self._exchange
-        if _UNSENDABLE.search(b"".join([value for _, value in headers])):  # servers refuse the whole answer
+        if _UNSENDABLE.search(b"".join(map(_value, headers))):  # servers refuse the whole answer
             headers = [(name, header_value(value.decode("utf-8", "replace"))) for name, value in headers]
         sent = [*headers, *self._base]
         if status < 400 or not any(name == b"x-request-id" for name, _ in headers):

@@ -19,7 +19,7 @@ class Headers(Mapping[str, str]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """The header's value, `default` where there is none."""
-        value = self._raw.get(name.encode("latin-1"))
+        value = self._raw.get(name.encode())
         return default if value is None else value.decode("latin-1")
 
     def __contains__(self, name: object) -> bool:

@@ -130,12 +130,16 @@ class HttpProtocol(HttpToolsProtocol):
 
         A request that has begun is not counted: its handler bounds its body. came: bytes that came in now.
         """
-        if len(self._cycles) > 1 or self._held_since is not None:
+        kept = self._pending
+        waiting = len(self._cycles) - 1
+        if waiting > 0 or self._held_since is not None:
             self._ahead += came
+            if self._ahead:
+                kept = max(kept, self._ahead + _REQUEST * waiting)
         else:
             self._ahead = 0
-        waiting = self._ahead + _REQUEST * (len(self._cycles) - 1) if self._ahead else 0
-        kept = 0 if self._deaf and not self._cycles else max(waiting, self._pending)
+        if self._deaf and not self._cycles:
+            kept = 0
         if kept != self.peer.kept:
             self.all_connections.keep(self, kept)
 
@@ -316,7 +320,7 @@ class HttpProtocol(HttpToolsProtocol):
 
         To find its end costs as much as to take it. The client sees that nothing more follows the answer.
         """
-        if self._cycles or self._in_head or self._complete or self._deaf or not self._chunks:
+        if self._complete or self._in_head or self._cycles or self._deaf or not self._chunks:
             return
         self._deaf = True
         self._linger = _LATE
