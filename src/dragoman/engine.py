@@ -65,10 +65,16 @@ class Engine:
             await self._decode(work)
             if work.turn is not None:
                 await self._expand(work, work.turn)
-            await work.step(self._route, work)
+            if work.light:
+                self._route(work)
+            else:
+                await work.step(self._route, work)
             if work.operation == "chat":
                 await self._before(work)
-                await work.step(self._fit, work)
+                if work.light:
+                    self._fit(work)
+                else:
+                    await work.step(self._fit, work)
             elif work.operation == "count":
                 await self._before(work)
                 await work.step(self._allow, work)
@@ -93,7 +99,7 @@ class Engine:
         """Check the body exactly, in the client's own protocol."""
         work.exchange.phase = "decode"
         try:
-            model, streamed = await work.step(_read, work)
+            model, streamed = _read(work) if work.light else await work.step(_read, work)
         except WireError as error:
             raise RequestFailed(work.blamed(error)) from error
         work.exchange.asked = model

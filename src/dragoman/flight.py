@@ -103,8 +103,9 @@ class Flight:
         None = the answer is delivered.
         """
         asked: list[Upstream] = []
-        model = candidate.deployment.model
-        upstream = await self._work.step(self._upstream, candidate.deployment)
+        work, deployment = self._work, candidate.deployment
+        light, model = work.light, deployment.model
+        upstream = self._upstream(deployment) if light else await work.step(self._upstream, deployment)
         if self._work.operation != "chat":
             return await self._attempt(candidate, upstream)
         plain = False  # whether the model has been asked again because it has nothing to seal
@@ -120,7 +121,7 @@ class Flight:
                 continue
             if not upstream.learns(model, fault):
                 return fault
-            upstream = await self._work.step(self._upstream, candidate.deployment)
+            upstream = await work.step(self._upstream, deployment)
             if upstream in asked:
                 return fault
 
@@ -141,7 +142,8 @@ class Flight:
         facts = deployment.facts
         if isinstance(upstream, WireUpstream):
             facts = upstream.facts(deployment.model, facts)
-        relayed = await work.step(work.can_relay, upstream, deployment.model, facts)
+        asked = (upstream, deployment.model, facts)
+        relayed = work.can_relay(*asked) if work.light else await work.step(work.can_relay, *asked)
         record = AttemptRecord(
             f"{exchange.id}-{len(exchange.attempts) + 1}",
             deployment.name,
@@ -188,7 +190,7 @@ class Flight:
                     )
                 else:
                     exchange.phase = "encode"
-                    seals = await work.step(self._seals, upstream)
+                    seals = self._seals(upstream) if work.light else await work.step(self._seals, upstream)
                     passing = Translating(
                         self._runtime,
                         work,

@@ -13,6 +13,7 @@ from dragoman.delivery import Delivery, Opening
 from dragoman.dialects.dialect import Reply, StreamRelay, TellsFailure
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
+from dragoman.heavy import MEDIUM
 from dragoman.steps import whole
 from dragoman.translating import client_steps
 from dragoman.transport import Answer
@@ -47,7 +48,7 @@ class Relaying:
         work, face = self._work, self._work.face
         streamed = work.streams
         upstream, call, record = self._upstream, self._call, self._record
-        body = await work.step(self._body)
+        body = self._body() if work.light else await work.step(self._body)
         answer = await upstream.send(body, call, work.wire.headers, stream=streamed)
         try:
             record.status = answer.status
@@ -67,7 +68,10 @@ class Relaying:
             call.watch.stop()
             record.first = self._now()
             try:
-                data, usage = await work.step_of(len(raw), self._told, raw, reply)
+                if len(raw) < MEDIUM:
+                    data, usage = self._told(raw, reply)
+                else:
+                    data, usage = await work.step_of(len(raw), self._told, raw, reply)
             except WireError as error:
                 raise unreadable(upstream.name, error) from error
             if streamed:

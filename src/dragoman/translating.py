@@ -62,14 +62,17 @@ class Translating:
     async def run(self) -> None:
         """Ask, and deliver the answer. Raises RequestFailed."""
         work, upstream, call, seals = self._work, self._upstream, self._call, self._seals
-        await work.step(work.decoded)
+        light = work.light
+        if not light:
+            await work.step(work.decoded)
         await fetch_media(work, upstream, self._runtime.fetcher)
-        request = await work.step(work.readable, work.deployment.provider, call.report)
+        told = (work.deployment.provider, call.report)
+        request = work.readable(*told) if light else await work.step(work.readable, *told)
         if seals is not None and not work.unsealed:
             scope = Scope(work.deployment.provider, work.deployment.model)
             request = await seals.restored(request, scope, call.report)
             self._keeper = seals.keeper(upstream, scope)
-        emulation = await work.step(self._put, request)
+        emulation = self._put(request) if light else await work.step(self._put, request)
         work.exchange.phase = "connect"
         if not isinstance(upstream, WireUpstream):
             call.watch.start()

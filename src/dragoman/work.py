@@ -29,7 +29,7 @@ from dragoman.dialects.table import READINGS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.fetch import Claim
-from dragoman.heavy import HeavySteps
+from dragoman.heavy import MEDIUM, HeavySteps
 from dragoman.routing.route import Deployment, Route, Strict, deep_merge
 from dragoman.upstreams.upstream import Call, Upstream
 from dragoman.upstreams.wire import WireUpstream
@@ -185,6 +185,7 @@ class Work:
         "form",
         "head",
         "inbound",
+        "light",
         "now",
         "operation",
         "route",
@@ -216,7 +217,9 @@ class Work:
         self.now = now
         """Unix seconds."""
         self.head: dict[str, msgspec.Raw]
-        self.weight = len(inbound.body)
+        self.light = (weight := len(inbound.body)) < MEDIUM
+        """Whether its steps run where they are."""
+        self.weight = weight
         """Bytes of JSON that were sent, with what they continue. Its steps take turns by it (`heavy`)."""
         self.wire: WireRequest
         self.route: Route
@@ -241,8 +244,15 @@ class Work:
         self._job: Any = None
 
     def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run what works on the whole request, when its turn has come."""
+        """Run what works on the whole request, when its turn has come. On the way of every request `light` is
+        looked at first: to wait for nothing costs more than most steps of a small one.
+        """
         return self._heavy.run(self.weight, self.exchange.client, step, *args, **named)
+
+    def grow(self, size: int) -> None:
+        """The request continues so many bytes more."""
+        self.weight += size
+        self.light = self.weight < MEDIUM
 
     def step_of(
         self, size: int, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs

@@ -137,7 +137,7 @@ class ResponseTurn:
         if size > self.keeping.largest:
             raise RequestFailed(TOO_LARGE)
         work.inbound.room.take(size)
-        work.weight += size
+        work.grow(size)
         await work.step(self._join, work, own, found)
 
     def _join(self, work: Work, own: Sequence[Wire], found: Sequence[Wire]) -> None:
