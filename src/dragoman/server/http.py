@@ -18,13 +18,15 @@ from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from dragoman import ir
 from dragoman.seams import SYSTEM
 from dragoman.server.connections import Connections, Peer
+from dragoman.server.cycle import Cycle
 from dragoman.server.link import EXTENSION, Link
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class HttpProtocol(HttpToolsProtocol):
     peer: Peer
     _link: Link
     """Of the request that is being read."""
-    _cycles: deque[RequestResponseCycle]
+    _cycles: deque[Cycle]
     """The requests that are not answered yet, oldest first: answers go out in the order of requests."""
 
     def __init__(self, app: App, connections: Connections, **options: Any) -> None:
@@ -270,11 +272,42 @@ class HttpProtocol(HttpToolsProtocol):
             if self._upgrades:
                 return
         self._fed_at = self._link.began
-        before = self.cycle
-        super().on_headers_complete()  # raises for an invalid URL: the head is not complete then
+        self._begin()  # raises for an invalid URL: the head is not complete then
         self._in_head = False
-        if self.cycle is not before:  # else it becomes a WebSocket
-            self._cycles.append(self.cycle)
+
+    def _begin(self) -> None:
+        """Begin a request whose head is there, as uvicorn does, with a cycle of ours."""
+        parser, scope = self.parser, self.scope
+        scope["method"] = parser.get_method().decode("ascii")
+        version = parser.get_http_version()
+        if version != "1.1":
+            scope["http_version"] = version
+        if parser.should_upgrade() and self._should_upgrade():
+            return  # it becomes a WebSocket
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
+        scope["raw_path"] = self.root_path.encode("ascii") + url.path
+        scope["query_string"] = url.query or b""
+        self.cycle = cycle = Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        self._cycles.append(cycle)
+        if len(self._cycles) == 1:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
 
     def on_chunk_header(self) -> None:
         """The size of a body's next chunk."""
