@@ -3,9 +3,6 @@
 Runs on every request, relayed ones too: plain loops over tables, paths written only for an error. What the
 specification does not name is tolerated, so that vendors' own members and parts pass. `stop` may hold any
 number of sequences: the limit of four is OpenAI's, and its to enforce.
-
-One rule goes beyond the specification: a conversation needs a message of a user or a result of a tool,
-because most providers refuse one without.
 """
 
 from __future__ import annotations
@@ -43,7 +40,6 @@ from dragoman.dialects.schema import mistake, strict_mistake
 from dragoman.errors import WireError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_SPEAKERS: Final = frozenset({"user", "tool", "function"})
 _BOUND: Final = frozenset({"tool", "function"})
 """Roles whose messages must name the call that they answer."""
 
@@ -60,7 +56,7 @@ def check(request: WireRequest) -> None:
             "max_tokens",
             "invalid_parameter_combination",
         )
-    conversation(body.get("messages"), _BY_ROLE, _SPEAKERS, _BOUND)
+    conversation(body.get("messages"), _BY_ROLE, _BOUND)
     _check_choice(body)
     if body.get("stream_options") is not None and body.get("stream") is not True:
         raise WireError(
