@@ -51,6 +51,16 @@ def empty_array(path: str) -> NoReturn:
     )
 
 
+def too_long(path: str, value: list[Any], most: int) -> NoReturn:
+    """A list that holds too much."""
+    raise WireError(
+        f"Invalid '{path}': array too long. Expected an array with maximum length {most}, "
+        f"but got an array with length {len(value)} instead.",
+        path,
+        "array_above_max_length",
+    )
+
+
 def not_one_of(path: str, value: Any, allowed: tuple[str, ...]) -> NoReturn:
     """A word that is none of the known ones."""
     words = ", ".join(f"'{word}'" for word in allowed)

@@ -17,7 +17,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.dialect import Dialect, Framing, Reply, StreamDecoder, WireRequest
 from dragoman.dialects.loss import Report
-from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.quirks import AUTHOR, STANDARD, Quirks
 from dragoman.errors import RequestFailed
 from dragoman.providers.catalog import CATALOG
 from dragoman.testing.canonical import CANON
@@ -82,7 +82,7 @@ QUIRKS: dict[str, dict[str, Quirks]] = {
     name: {
         vendor.name: vendor.quirks
         for vendor in CATALOG.values()
-        if vendor.dialect == name and vendor.quirks != STANDARD
+        if vendor.dialect == name and vendor.quirks not in (STANDARD, AUTHOR)
     }
     for name in APIS
 }

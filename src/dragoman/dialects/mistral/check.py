@@ -86,7 +86,7 @@ _RULES: Final[dict[str, Rule]] = {
     "model": a_string,
     "temperature": number(0, MAX_TEMPERATURE),
     "top_p": number(0, 1),
-    "top_k": integer(),
+    "top_k": integer(-1),
     "max_tokens": integer(0),
     "min_tokens": integer(0),
     "stream": a_boolean,

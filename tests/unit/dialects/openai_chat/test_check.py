@@ -295,8 +295,6 @@ RIGHT = [
         logprobs=True,
     ),
     wire(temperature=None, tools=None, stop=None, metadata=None, response_format=None),
-    wire(max_tokens=-1),  # LM Studio's "no limit"
-    wire(stop=["a", "b", "c", "d", "e"]),  # the limit of four is OpenAI's to enforce
     wire(unheard_of={"a": [1]}, provider={"order": ["x"]}),
     wire(
         response_format={
@@ -305,7 +303,6 @@ RIGHT = [
         }
     ),
     wire(response_format={"type": "json_object", "schema": {"type": "object"}}),
-    wire(response_format={"type": "grammar", "grammar": "root ::= x"}),
     wire(stream=True, stream_options={"include_usage": True, "include_obfuscation": False}),
     wire({"role": "user", "content": ""}),
     wire({"role": "user", "content": [{"type": "video_url", "video_url": {"url": "https://a/b.mp4"}}]}),
