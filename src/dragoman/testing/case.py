@@ -112,6 +112,7 @@ class Case:
     """One exchange of one dialect, decoded once for all laws.
 
     dialect: what it speaks; others: the dialects to translate to. quirks: the vendor's, from the catalogue.
+    widens: what its servers of this dialect take that the dialect's author refuses.
     """
 
     def __init__(self, exchange: Exchange, dialect: Dialect, others: Sequence[Dialect]) -> None:
@@ -122,6 +123,8 @@ class Case:
         provider = exchange.api.partition(".")[0]
         vendor = CATALOG.get(_VENDORS.get(provider, provider))
         self.quirks: Quirks = STANDARD if vendor is None else vendor.quirks
+        spoken = vendor.also.get(dialect.name) if vendor is not None else None  # type: ignore[call-overload]
+        self.widens = (self.quirks if spoken is None else spoken.quirks).widens
 
     @cached_property
     def subjects(self) -> frozenset[Subject]:
