@@ -18,7 +18,7 @@ from dragoman import ir
 from dragoman.dialects.dialect import Dialect, Framing, Reply, StreamDecoder, WireRequest
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import AUTHOR, STANDARD, Quirks
-from dragoman.errors import RequestFailed
+from dragoman.errors import RequestFailed, WireError
 from dragoman.providers.catalog import CATALOG
 from dragoman.testing.canonical import CANON
 from dragoman.testing.corpus import Exchange
@@ -159,6 +159,17 @@ class Case:
     def accepted(self) -> bool:
         """Whether the provider took the request."""
         return self.exchange.response is None or self.exchange.response.status < 400
+
+    @cached_property
+    def beyond(self) -> bool:
+        """Whether the author of the protocol would refuse the request, so that it is never translated."""
+        wire = self.wire_request
+        wire.body.setdefault("model", self.exchange.model or "model")
+        try:
+            self.dialect.check(wire)
+        except WireError:
+            return True
+        return False
 
     @cached_property
     def fault(self) -> ir.Fault:

@@ -98,6 +98,8 @@ def request_quirks(case: Case) -> Iterator[str]:
 
 
 def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[str]:
+    if dialect is not case.dialect and case.beyond:
+        return  # refused before any other protocol is tried
     report = Report(dialect.name)
     try:
         if case.dialect.portable is not None and dialect is not case.dialect:
