@@ -20,7 +20,7 @@ from dragoman.dialects.dialect import PROMPTED, WireRequest
 from dragoman.dialects.forms import texts
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
-from dragoman.flight import Flight
+from dragoman.flight import Flight, spoken
 from dragoman.hooks import HookFailed
 from dragoman.operating import able, lacking
 from dragoman.routing.route import Strict, Table
@@ -157,9 +157,21 @@ class Engine:
 
     def _fit(self, work: Work) -> None:
         """Keep the deployments that can answer this, and note what its answer is held to."""
+        if work.beyond is not None:
+            self._keep_willing(work, work.beyond)
         self._allow(work)
         self._make_room(work)
         self._hold_to_form(work)
+
+    def _keep_willing(self, work: Work, beyond: WireError) -> None:
+        """Leave out the deployments that are known not to take this; refuse when none is left."""
+        upstreams = self._runtime.upstreams
+        kept = tuple(
+            one for one in work.route.deployments if work.is_taken(spoken(upstreams[one.provider], one, work))
+        )
+        if not kept:
+            raise RequestFailed(work.blamed(beyond))
+        work.route = msgspec.structs.replace(work.route, deployments=kept)
 
     def _allow(self, work: Work) -> None:
         """Leave out the deployments that are known to be unable to do this; refuse when none is left."""
@@ -255,11 +267,12 @@ def _read(work: Work) -> tuple[str | None, bool]:
     )
     try:
         codec.check(work.wire)
-    except WireError:
-        if not work.reread():
-            raise
-        refuse_case_variants(body, work.face.maps)
-        work.face.check(work.wire)
+    except WireError as refused:
+        if work.reread():
+            refuse_case_variants(body, work.face.maps)
+            work.face.check(work.wire)
+        else:
+            work.suspend(refused)
     model, streamed = work.asked
     _check_model(model)
     return model, streamed

@@ -129,11 +129,7 @@ class Flight:
         upstream, work = self._runtime.upstreams[deployment.provider], self._work
         if work.operation != "chat":
             return able(upstream, work.operation, work.face.name, deployment.model) or upstream
-        if not isinstance(upstream, WireUpstream):
-            return upstream
-        return upstream.spoken(
-            work.face.name, deployment.model, deployment.facts, lambda: work.request, work.route.api
-        )
+        return spoken(upstream, deployment, work)
 
     async def _attempt(self, candidate: Candidate, upstream: Upstream) -> ir.Fault | None:
         """One call. None = the answer is delivered; a fault = it failed, whether or not content went out."""
@@ -236,6 +232,15 @@ class Flight:
                 vault, self._exchange.client or "", upstream, self._work.request, self._work.step
             )
         return self._sealing
+
+
+def spoken(upstream: Upstream, deployment: Deployment, work: Work) -> Upstream:
+    """The upstream in the protocol in which this chat would be asked of it now."""
+    if not isinstance(upstream, WireUpstream):
+        return upstream
+    return upstream.spoken(
+        work.face.name, deployment.model, deployment.facts, lambda: work.request, work.route.api
+    )
 
 
 def _silence(upstream: Upstream, deployment: Deployment) -> float | None:

@@ -25,6 +25,7 @@ from dragoman.dialects.dialect import (
 )
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import EVERYTHING
 from dragoman.dialects.table import READINGS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
@@ -174,6 +175,7 @@ class Work:
         "_heavy",
         "_job",
         "_request",
+        "beyond",
         "changed",
         "client",
         "deployment",
@@ -230,6 +232,8 @@ class Work:
         """What the exchange holds of the room for media that were named by URL, None = none was."""
         self.form: Form | None = None
         """What the answer is held to, None = it is not checked."""
+        self.beyond: WireError | None = None
+        """What the author of the client's protocol refuses in the request; other servers may take it."""
         self.changed = False
         self.echo: Mapping[str, Any] = {}
         """The request's members as its client wrote them, where the answer repeats them."""
@@ -293,6 +297,25 @@ class Work:
         if face is not None:
             self.face = face
         return face is not None
+
+    def suspend(self, refused: WireError) -> None:
+        """Leave what the face refuses to who is asked, if some servers take it. Raises WireError."""
+        if self.operation != "chat" or self.face.widened is None:
+            raise refused
+        self.face.check_widely(self.wire, EVERYTHING)
+        self.beyond = refused
+
+    def is_taken(self, upstream: Upstream) -> bool:
+        """Whether an upstream may take what goes beyond the client's protocol: a server of the same protocol
+        that is known to take as much.
+        """
+        if not isinstance(upstream, WireUpstream) or upstream.dialect is not self.face:
+            return False
+        try:
+            self.face.check_widely(self.wire, upstream.quirks.widens)
+        except WireError:
+            return False
+        return True
 
     @property
     def brief(self) -> ir.Request:

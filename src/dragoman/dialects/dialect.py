@@ -22,7 +22,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.dialects.loss import Report
-from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.quirks import STANDARD, Quirks, Wider
 from dragoman.wire.multipart import Form
 
 Operation = Literal[
@@ -356,7 +356,9 @@ class Dialect(msgspec.Struct, frozen=True):
     brief: what an answer's form depends on (model, stream, usage asked for), without decoding messages.
     ping: a heartbeat in a stream that has not begun to speak; empty where there is none.
     check: exact errors for a client's mistakes (types, ranges, required fields), before anything
-    upstream happens. locate: a place in IR terms to a JSON path of this dialect's request.
+    upstream happens. widened: a request that `check` refuses, with everything put right of which a server may
+    take more than the protocol's author (`Quirks.widens`); None = nobody takes more. locate: a place in IR
+    terms to a JSON path of this dialect's request.
     encode_error: status, extra headers, body; `request_id` where the envelope carries it.
     request_headers, response_headers: lower-case names that may pass in each direction.
     maps: top-level request keys that the IR carries; they must never land in `extra`.
@@ -414,6 +416,7 @@ class Dialect(msgspec.Struct, frozen=True):
     native: Callable[[ir.Block], ir.Native] | None = None
     stateless: Callable[[Mapping[str, Any], Facts, Quirks], dict[str, Any]] | None = None
     portable: Callable[[WireRequest], None] | None = None
+    widened: Callable[[WireRequest, frozenset[Wider]], WireRequest] | None = None
     operations: Mapping[Operation, AnyCodec] = {}
     asked: Mapping[Operation, AnyAsking] = {}
 
@@ -425,6 +428,10 @@ class Dialect(msgspec.Struct, frozen=True):
         if not request.continued[1]:
             return locate
         return lambda where: locate(_own_place(where, request.continued))
+
+    def check_widely(self, request: WireRequest, widens: frozenset[Wider]) -> None:
+        """`check`, for servers of this protocol that take so much more. Raises WireError."""
+        self.check(request if self.widened is None else self.widened(request, widens))
 
     def passes(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """The upstream's headers that a client of the same dialect may see."""

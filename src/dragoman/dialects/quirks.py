@@ -10,15 +10,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from dragoman.dialects.replay import is_strange
 from dragoman.ir.blocks import Value
+
+Wider: TypeAlias = Literal[
+    "stop",
+    "tools",
+    "response_format",
+    "reasoning_effort",
+    "logprobs",
+    "image_url",
+    "tool_choice",
+    "strict",
+    "max_output_tokens",
+    "temperature",
+    "budget_tokens",
+    "options",
+    "max_tokens",
+    "call_ids",
+]
+"""What a server may take that the author of its protocol refuses.
+
+stop: any number of stop sequences. tools: an empty list of tools. response_format: forms of answers with
+other names. reasoning_effort: other words. logprobs: a number. image_url: an address that is a string.
+tool_choice: a choice that leaves out its `type`. strict: schemas that are to be enforced and do not keep
+OpenAI's rules for that. max_output_tokens: fewer than 16. temperature: up to 2 in Anthropic's protocol.
+budget_tokens: any budget for thinking in Anthropic's protocol. options: Ollama's in any range. max_tokens: a
+number below 1, for as many as there is room for. call_ids: calls and results without ids.
+"""
+EVERYTHING: Final[frozenset[Wider]] = frozenset(get_args(Wider))
+COMPATIBLE: Final[frozenset[Wider]] = EVERYTHING - {"max_tokens", "call_ids"}
+"""What servers take that speak another's protocol, as far as anybody knows: they judge for themselves."""
 
 
 class Quirks(Value, frozen=True):
     """How one vendor deviates. The group comments say which dialect reads the field."""
 
+    widens: frozenset[Wider] = COMPATIBLE
+    """What is taken that the protocol's author refuses; the author's own servers take nothing of it. Here
+    alone the default is not the specification: whoever speaks another's protocol is known to take more."""
     # --- OpenAI chat: the request ---------------------------------------------------------------
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     """The field that bounds the answer. Most compatible vendors know only the older `max_tokens`."""
@@ -91,7 +123,7 @@ class Quirks(Value, frozen=True):
             return False
         if not self.strange_items and _has_strange_items(body):
             return False
-        if self is STANDARD:
+        if self is STANDARD or self is AUTHOR:
             return True
         if _need_codec(self) != _need_codec(STANDARD):
             return False
@@ -105,6 +137,8 @@ class Quirks(Value, frozen=True):
 
 
 STANDARD = Quirks()
+AUTHOR = Quirks(widens=frozenset())
+"""Of the servers of a protocol's own author."""
 
 _BY_KEY = {
     "max_tokens_field": "max_completion_tokens",
@@ -118,6 +152,7 @@ _FOREIGN = (
     "extensions",
     "pictures",
     "ranking",
+    "widens",
 )  # they concern only what another dialect says, or no chat
 _LOOKED_FOR = (
     "answer_images",

@@ -51,6 +51,16 @@ def empty_array(path: str) -> NoReturn:
     )
 
 
+def too_long(path: str, value: list[Any], most: int) -> NoReturn:
+    """A list that holds too much."""
+    raise WireError(
+        f"Invalid '{path}': array too long. Expected an array with maximum length {most}, "
+        f"but got an array with length {len(value)} instead.",
+        path,
+        "array_above_max_length",
+    )
+
+
 def not_one_of(path: str, value: Any, allowed: tuple[str, ...]) -> NoReturn:
     """A word that is none of the known ones."""
     words = ", ".join(f"'{word}'" for word in allowed)
@@ -212,13 +222,10 @@ def _broken(path: str, expected: str, what: str) -> None:
 # --- Conversations -----------------------------------------------------------------------------
 
 
-def conversation(
-    messages: Any, by_role: Mapping[str, Rule], speakers: frozenset[str], bound: frozenset[str] = frozenset()
-) -> None:
+def conversation(messages: Any, by_role: Mapping[str, Rule], bound: frozenset[str] = frozenset()) -> None:
     """The messages of a request, each by the rule of its role.
 
-    speakers: the roles of whom one must have spoken. bound: those whose messages hold more than a role and a
-    text, so that none may be passed over.
+    bound: the roles whose messages hold more than a role and a text, so that none may be passed over.
     """
     if type(messages) is not list:
         raise WireError(
@@ -228,7 +235,6 @@ def conversation(
         )
     if not messages:
         empty_array("messages")
-    asked = False
     for index, message in enumerate(messages):
         if type(message) is not dict:
             wrong_type(f"messages[{index}]", "an object", message)
@@ -239,9 +245,6 @@ def conversation(
         # The common message holds a role and a text, and nothing to look into.
         if len(message) != 2 or type(message.get("content")) is not str or role in bound:
             rule(message, f"messages[{index}]")
-        asked = asked or role in speakers
-    if not asked:
-        raise WireError("messages must contain at least one user message", "messages", "invalid_value")
 
 
 def _wrong_role(role: Any, path: str, allowed: tuple[str, ...]) -> NoReturn:

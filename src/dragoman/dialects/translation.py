@@ -40,7 +40,8 @@ def translated(
 ) -> Translation:
     """Check a body of the source dialect and write it in the target's. Raises WireError.
 
-    A body that the source refuses is read as the gateway reads it (`READINGS`).
+    A body that the source refuses is read as the gateway reads it (`READINGS`), or left to a server of the
+    same protocol that takes more.
 
     model: the upstream's name of the model, None = the body's own. quirks: None = as specified. stream:
     whether the request asks for a stream, where the source says that in its path.
@@ -50,20 +51,23 @@ def translated(
     wire = WireRequest(
         "chat", body, path=source.stream_paths.get("chat", path) if stream else path, params=params
     )
+    applied = quirks or STANDARD
     try:
         source.check(wire)
     except WireError:
         reading = READINGS.get(source.name)
         other = None if reading is None else reading(body)
-        if other is None:
+        if other is not None:
+            source = other
+            source.check(wire)
+        elif target is source:
+            source.check_widely(wire, applied.widens)
+        else:
             raise
-        source = other
-        source.check(wire)
     if source.portable is not None and target is not source:
         source.portable(wire)
     report = Report(target.name)
     request = shortened(source.decode_request(wire), facts.context, model or "", report)
-    applied = quirks or STANDARD
     emulation = emulate(request, target, facts, applied, report)
     written = target.encode_request(emulation.request, Target(report, model or request.model, applied, facts))
     losses, changes = report.located(source.located(wire))

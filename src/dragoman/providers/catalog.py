@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.quirks import AUTHOR, COMPATIBLE, STANDARD, Quirks
 from dragoman.providers.auth import Scheme
 
 DialectName: TypeAlias = Literal[
@@ -193,11 +193,13 @@ _CLOUD: Final = (
         page="https://platform.openai.com/docs/api-reference",
         keys=("OPENAI_API_KEY",),
         base_var="OPENAI_BASE_URL",
+        quirks=AUTHOR,
         also={
             # `dialects.replay` says why
-            "openai_responses": ApiRow(quirks=Quirks(strange_items=False, counts=True)),
+            "openai_responses": ApiRow(quirks=Quirks(strange_items=False, counts=True, widens=frozenset())),
             "openai_completions": ApiRow(
-                models=("gpt-3.5-turbo-instruct*", "davinci-*", "babbage-*", "ft:davinci-*", "ft:babbage-*")
+                quirks=AUTHOR,
+                models=("gpt-3.5-turbo-instruct*", "davinci-*", "babbage-*", "ft:davinci-*", "ft:babbage-*"),
             ),
         },
         # "gpt-oss" models have open weights and are served by others.
@@ -243,7 +245,7 @@ _CLOUD: Final = (
         page="https://platform.claude.com/docs/en/api/overview",
         keys=("ANTHROPIC_API_KEY",),
         base_var="ANTHROPIC_BASE_URL",
-        quirks=Quirks(counts=True),
+        quirks=Quirks(counts=True, widens=frozenset()),
         models=("claude-*",),
         known=(
             *(
@@ -267,7 +269,7 @@ _CLOUD: Final = (
         page="https://ai.google.dev/api/generate-content",
         keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         base_var="GEMINI_BASE_URL",
-        quirks=Quirks(counts=True),
+        quirks=Quirks(counts=True, widens=frozenset()),
         # "gemma" models have open weights and are served by others.
         models=("gemini-*",),
         known=(
@@ -284,6 +286,7 @@ _CLOUD: Final = (
         page="https://docs.mistral.ai/api/",
         keys=("MISTRAL_API_KEY",),
         base_var="MISTRAL_BASE_URL",
+        quirks=AUTHOR,
         # A public preview, which has no such field: https://docs.mistral.ai/studio/conversations/responses.
         also={"openai_responses": ApiRow(quirks=Quirks(refuses=frozenset({"include"})))},
         # The names with a number of parameters and no more ("mistral-7b-instruct") have open weights.
@@ -475,7 +478,12 @@ _CLOUD: Final = (
         page="https://dev.writer.com/api-reference/completion-api/chat-completion",
         keys=("WRITER_API_KEY",),
         base_var="WRITER_BASE_URL",
-        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False, reasoning_request="none"),
+        quirks=Quirks(
+            max_tokens_field="max_tokens",
+            developer_role=False,
+            reasoning_request="none",
+            widens=COMPATIBLE | {"call_ids"},  # recorded: its own client sends none
+        ),
         also={"openai_completions": _USUAL},
         models=("palmyra-*",),
     ),
@@ -548,7 +556,12 @@ _OWN_MACHINE: Final = (
         page="https://docs.ollama.com/api/openai-compatibility",
         base_var="OLLAMA_HOST",
         host_port=11434,
-        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False, media_urls=False),
+        quirks=Quirks(
+            max_tokens_field="max_tokens",
+            developer_role=False,
+            media_urls=False,
+            widens=COMPATIBLE | {"max_tokens"},  # -1: without end
+        ),
         # Its own protocol lies beside those that it speaks for others' clients.
         also={
             "openai_responses": _USUAL,
@@ -571,7 +584,9 @@ _OWN_MACHINE: Final = (
         base_url="http://localhost:8080/v1",
         page="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
         quirks=Quirks(
-            developer_role=False, extensions=frozenset({"min_p", "repeat_penalty", "top_k", "typical_p"})
+            developer_role=False,
+            extensions=frozenset({"min_p", "repeat_penalty", "top_k", "typical_p"}),
+            widens=COMPATIBLE | {"max_tokens"},  # -1: without end, as its `n_predict`
         ),
         also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),
@@ -584,6 +599,7 @@ _OWN_MACHINE: Final = (
             max_tokens_field="max_tokens",
             developer_role=False,
             extensions=frozenset({"repeat_penalty", "top_k"}),
+            widens=COMPATIBLE | {"max_tokens"},  # -1 in the examples of its page
         ),
         also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),

@@ -17,8 +17,8 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.dialect import Dialect, Framing, Reply, StreamDecoder, WireRequest
 from dragoman.dialects.loss import Report
-from dragoman.dialects.quirks import STANDARD, Quirks
-from dragoman.errors import RequestFailed
+from dragoman.dialects.quirks import AUTHOR, STANDARD, Quirks
+from dragoman.errors import RequestFailed, WireError
 from dragoman.providers.catalog import CATALOG
 from dragoman.testing.canonical import CANON
 from dragoman.testing.corpus import Exchange
@@ -82,7 +82,7 @@ QUIRKS: dict[str, dict[str, Quirks]] = {
     name: {
         vendor.name: vendor.quirks
         for vendor in CATALOG.values()
-        if vendor.dialect == name and vendor.quirks != STANDARD
+        if vendor.dialect == name and vendor.quirks not in (STANDARD, AUTHOR)
     }
     for name in APIS
 }
@@ -112,6 +112,7 @@ class Case:
     """One exchange of one dialect, decoded once for all laws.
 
     dialect: what it speaks; others: the dialects to translate to. quirks: the vendor's, from the catalogue.
+    widens: what its servers of this dialect take that the dialect's author refuses.
     """
 
     def __init__(self, exchange: Exchange, dialect: Dialect, others: Sequence[Dialect]) -> None:
@@ -122,6 +123,8 @@ class Case:
         provider = exchange.api.partition(".")[0]
         vendor = CATALOG.get(_VENDORS.get(provider, provider))
         self.quirks: Quirks = STANDARD if vendor is None else vendor.quirks
+        spoken = vendor.also.get(dialect.name) if vendor is not None else None  # type: ignore[call-overload]
+        self.widens = (self.quirks if spoken is None else spoken.quirks).widens
 
     @cached_property
     def subjects(self) -> frozenset[Subject]:
@@ -156,6 +159,17 @@ class Case:
     def accepted(self) -> bool:
         """Whether the provider took the request."""
         return self.exchange.response is None or self.exchange.response.status < 400
+
+    @cached_property
+    def beyond(self) -> bool:
+        """Whether the author of the protocol would refuse the request, so that it is never translated."""
+        wire = self.wire_request
+        wire.body.setdefault("model", self.exchange.model or "model")
+        try:
+            self.dialect.check(wire)
+        except WireError:
+            return True
+        return False
 
     @cached_property
     def fault(self) -> ir.Fault:

@@ -40,11 +40,11 @@ from dragoman.wire import json
 
 
 def request_check(case: Case) -> Iterator[str]:
-    """A request that a provider took passes the check. Azure has the model in the path."""
+    """A request that a provider took passes the check for its servers. Azure has the model in the path."""
     wire = case.wire_request
     wire.body.setdefault("model", case.exchange.model or "model")
     if case.accepted:
-        case.dialect.check(wire)
+        case.dialect.check_widely(wire, case.widens)
     yield from ()
 
 
@@ -98,6 +98,8 @@ def request_quirks(case: Case) -> Iterator[str]:
 
 
 def _carried(case: Case, dialect: Dialect, to: str, quirks: Quirks) -> Iterator[str]:
+    if dialect is not case.dialect and case.beyond:
+        return  # refused before any other protocol is tried
     report = Report(dialect.name)
     try:
         if case.dialect.portable is not None and dialect is not case.dialect:

@@ -44,6 +44,7 @@ from dragoman.dialects.anthropic.response import decode_response, encode_respons
 from dragoman.dialects.anthropic.stream import StreamDecoder
 from dragoman.dialects.anthropic.stream_encoder import PING, StreamEncoder
 from dragoman.dialects.anthropic.terms import BETA_HEADER, FOREIGN, NAME, VERSION_HEADER
+from dragoman.dialects.anthropic.widened import widened
 from dragoman.dialects.dialect import Dialect
 
 _RATE_LIMITS = frozenset(
@@ -85,5 +86,6 @@ DIALECT = Dialect(
     foreign=FOREIGN,
     native=native,
     portable=portable,
+    widened=widened,
     operations={"count": COUNT},
 )

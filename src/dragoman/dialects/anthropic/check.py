@@ -78,6 +78,8 @@ class _Request(msgspec.Struct):
 
 
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
+_RANGE = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
+_SIDES = {">=": "greater", "<=": "less"}
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _FREE_BUDGET = "interleaved-thinking"
@@ -125,7 +127,14 @@ def _explained(text: str) -> WireError:
         path = f"{path}.{missing[1]}" if path else missing[1]
         return WireError(f"{missing[1]} is required", path, "missing_required_parameter")
     code = "invalid_type" if ", got " in what else "invalid_value"
+    if (limit := _RANGE.fullmatch(what)) is not None:
+        what = _outside(_SIDES[limit[1]], float(limit[2]))
     return WireError(what.replace("`", ""), path, code)
+
+
+def _outside(side: str, limit: float) -> str:
+    """What the API says of a number that is out of its range. side: greater or less, where it should be."""
+    return f"Input should be {side} than or equal to {limit:g}"
 
 
 # --- Messages ------------------------------------------------------------------------------------
@@ -262,13 +271,29 @@ def _check_tools(tools: list[dict[str, Any]]) -> set[str] | None:
         name = tool.get("name")
         if kind is None or kind == "custom":
             _check_function(tool, where)
-        elif not isinstance(name, str):
-            open_ended = True
-            continue
+        else:
+            _check_numbers(tool, where)
+            if not isinstance(name, str):
+                open_ended = True
+                continue
         if name in names:
             raise WireError(f"tool names must be unique: {name!r}", f"{where}.name", "invalid_value")
         names.add(str(name))
     return None if open_ended else names
+
+
+_POSITIVE = ("max_uses", "max_content_tokens", "max_characters", "display_width_px", "display_height_px")
+"""Numbers of the tools that the API defines, all of at least 1."""
+
+
+def _check_numbers(tool: dict[str, Any], where: str) -> None:
+    for member in _POSITIVE:
+        if (value := tool.get(member)) is None:
+            continue
+        if type(value) is not int:
+            raise WireError("Input should be a valid integer", f"{where}.{member}", "invalid_type")
+        if value < 1:
+            raise WireError(_outside("greater", 1), f"{where}.{member}", "invalid_value")
 
 
 def _check_function(tool: dict[str, Any], where: str) -> None:

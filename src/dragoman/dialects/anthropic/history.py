@@ -297,9 +297,9 @@ class _Writer:
                 messages.append({"role": turn.role, "content": content[0]["text"]})
             elif content:
                 messages.append({"role": turn.role, "content": content})
-        if not messages:
-            messages.append({"role": "user", "content": BEGIN})
-            self.report.add("messages[0]", "at least one message is demanded")
+        if not messages or messages[0]["role"] == "assistant":
+            messages.insert(0, {"role": "user", "content": BEGIN})
+            self.report.add("messages[0]", "a user's turn must come first")
         return messages
 
     def _end(self) -> None:

@@ -21,7 +21,11 @@ from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
 
-_Budget = Annotated[int, msgspec.Meta(ge=-1)]
+_MOST = 2**31 - 1
+"""The largest number of the API's integers."""
+_Budget = Annotated[int, msgspec.Meta(ge=-1, le=_MOST)]
+_Seed = Annotated[int, msgspec.Meta(ge=-_MOST - 1, le=_MOST)]
+_Positive = Annotated[int, msgspec.Meta(ge=1, le=_MOST)]
 _Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 
 
@@ -35,10 +39,10 @@ class _Config(msgspec.Struct, rename="camel"):
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     top_k: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    candidate_count: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    max_output_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    candidate_count: _Positive | None = None
+    max_output_tokens: _Positive | None = None
     stop_sequences: list[str] | None = None
-    seed: int | None = None
+    seed: _Seed | None = None
     presence_penalty: _Penalty | None = None
     frequency_penalty: _Penalty | None = None
     response_logprobs: bool | None = None
@@ -88,7 +92,9 @@ def check(wire: WireRequest) -> None:
     if body.get("tools") is not None:
         _check_tools(body["tools"], names)
     if body.get("toolConfig"):
-        _check_choice(spelled(body["toolConfig"]).get("functionCallingConfig"), names)
+        config = spelled(body["toolConfig"])
+        _check_choice(config.get("functionCallingConfig"), names)
+        _check_place(config.get("retrievalConfig"))
     if body.get("safetySettings") is not None:
         _check_safety(body["safetySettings"])
 
@@ -102,6 +108,16 @@ def _object(value: Any, where: str) -> _Wire:
     if type(value) is not dict:
         raise WireError("must be an object", where, "invalid_type")
     return spelled(value)
+
+
+def _check_number(holder: _Wire, key: str, low: float, high: float, where: str) -> None:
+    """A number of the object at `where`, if it is stated."""
+    if (value := holder.get(key)) is None:
+        return
+    if type(value) not in {int, float}:
+        raise WireError("must be a number", f"{where}.{key}", "invalid_type")
+    if not low <= value <= high:
+        raise WireError(f"must be in the range [{low:g}, {high:g}]", f"{where}.{key}", "invalid_value")
 
 
 def _required(value: _Wire, key: str, kind: type, where: str) -> Any:
@@ -149,9 +165,17 @@ def _check_part(value: Any, where: str) -> None:
         raise WireError("a part must hold some data", where, "missing_required_parameter")
     if "thoughtSignature" in part:
         _typed(part["thoughtSignature"], str, f"{where}.thoughtSignature")
+    if "videoMetadata" in part:
+        _check_speed(part["videoMetadata"], f"{where}.videoMetadata")
     for kind in kinds:
         if part[kind] is not None:
             _PARTS[kind](part[kind], f"{where}.{kind}")
+
+
+def _check_speed(value: Any, where: str) -> None:
+    """How many pictures of a video are looked at in a second."""
+    if value is not None:
+        _check_number(_object(value, where), "fps", 0, 24, where)
 
 
 def _check_text(value: Any, where: str) -> None:
@@ -219,7 +243,10 @@ def _check_tools(values: Any, names: set[str]) -> None:
         raise WireError("must be an array", "tools", "invalid_type")
     for index, value in enumerate(listed(values)):
         where = f"tools[{index}]"
-        declared = _object(value, where).get("functionDeclarations")
+        tool = _object(value, where)
+        if (searched := tool.get("googleSearchRetrieval")) is not None:
+            _check_retrieval(searched, f"{where}.googleSearchRetrieval")
+        declared = tool.get("functionDeclarations")
         if declared is None:
             continue
         where = f"{where}.functionDeclarations"
@@ -232,6 +259,13 @@ def _check_tools(values: Any, names: set[str]) -> None:
                     f"function names must be unique: {name!r}", f"{where}[{number}].name", "invalid_value"
                 )
             names.add(name)
+
+
+def _check_retrieval(value: Any, where: str) -> None:
+    config = _object(value, where).get("dynamicRetrievalConfig")
+    if config is not None:
+        where = f"{where}.dynamicRetrievalConfig"
+        _check_number(_object(config, where), "dynamicThreshold", 0, 1, where)
 
 
 def _check_declaration(declared: _Wire, where: str) -> str:
@@ -279,6 +313,17 @@ def _check_choice(value: Any, names: set[str]) -> None:
             )
 
 
+def _check_place(value: Any) -> None:
+    """Where the user is."""
+    where = "toolConfig.retrievalConfig"
+    if value is None or (place := _object(value, where).get("latLng")) is None:
+        return
+    where = f"{where}.latLng"
+    place = _object(place, where)
+    _check_number(place, "latitude", -90, 90, where)
+    _check_number(place, "longitude", -180, 180, where)
+
+
 # --- The rest ------------------------------------------------------------------------------------
 
 
@@ -310,12 +355,18 @@ def _check_config(value: _Wire) -> None:
         )
 
 
+_RANGE: Final = re.compile(r"Expected `\w+` (>=|<=) (-?[\d.]+)")
+_SIDES: Final = {">=": "least", "<=": "most"}
+
+
 def _explained(text: str) -> WireError:
     """A complaint of msgspec as message, path and code."""
     # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
     what, placed, path = text.rpartition(" - at `$")
     what, path = (what, path.removesuffix("`").removeprefix(".")) if placed else (text, "")
     code = "invalid_type" if ", got " in what else "invalid_value"
+    if (limit := _RANGE.fullmatch(what)) is not None:
+        what = f"must be at {_SIDES[limit[1]]} {float(limit[2]):.10g}"
     place = f"generationConfig.{path}" if path else "generationConfig"
     return WireError(what.replace("`", ""), place, code)
 

@@ -1,9 +1,8 @@
 """Exact errors for a client's mistakes: types, ranges, required members, names and schemas.
 
 Runs on every request, relayed ones too. What the specification does not name is tolerated, so that new
-members and chunks pass. The order of messages is the provider's to judge: its models differ. Media that are
-written out must be what they say. One rule goes beyond the specification: a conversation needs a message of a
-user or a result of a tool, because most providers refuse one without.
+members and chunks pass. Who speaks, and in which order, is the provider's to judge: its models differ. Media
+that are written out must be what they say.
 
 Limits: https://github.com/mistralai/platform-docs-public (openapi.yaml); temperature to 1.5, inclusive,
 measured in https://github.com/mnfst/modelparams.dev/pull/234. `top_p: 0`, which the specification allows and
@@ -38,8 +37,6 @@ from dragoman.dialects.rules import (
 )
 from dragoman.errors import WireError
 
-_SPEAKERS: Final = frozenset({"user", "tool"})
-
 
 def check(request: WireRequest) -> None:
     """Raise WireError, with a path and a code, for the first mistake of a request."""
@@ -47,7 +44,7 @@ def check(request: WireRequest) -> None:
     for key, value in body.items():
         if value is not None and (rule := _RULES.get(key)) is not None:
             rule(value, key)
-    conversation(body.get("messages"), _BY_ROLE, _SPEAKERS)
+    conversation(body.get("messages"), _BY_ROLE)
     if (choice := body.get("tool_choice")) is not None:
         _check_choice(choice, body.get("tools") or [])
 
@@ -89,7 +86,7 @@ _RULES: Final[dict[str, Rule]] = {
     "model": a_string,
     "temperature": number(0, MAX_TEMPERATURE),
     "top_p": number(0, 1),
-    "top_k": integer(),
+    "top_k": integer(-1),
     "max_tokens": integer(0),
     "min_tokens": integer(0),
     "stream": a_boolean,

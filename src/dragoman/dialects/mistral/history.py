@@ -32,6 +32,7 @@ _TOOL: Final = frozenset({"role", "content", "tool_call_id", "name"})
 _BRIDGE: Final = "OK"
 """What the assistant is made to say between a tool's result and a user who interrupts it. Clients write the
 same; an empty message is refused by some models."""
+_BEGIN: Final = "Please begin."
 
 
 # --- Decoding ----------------------------------------------------------------------------------
@@ -165,14 +166,17 @@ class _History(_OwnHistory):
     def _finish(self) -> None:
         """The history has ended: an assistant that spoke last is to go on, and somebody must have asked."""
         self._settle()
-        if self.out and all(message["role"] == "system" for message in self.out):
+        if not self.out:
+            self.out.append({"role": "user", "content": _BEGIN})
+            self.draft.report.add("messages[0]", "somebody must have asked")
+        elif all(message["role"] == "system" for message in self.out):
             self.out[-1]["role"] = "user"
             reason = "instructions alone are refused: the last of them is asked"
             self.draft.report.change(self.place, f"messages[{len(self.out) - 1}].role", reason)
-        elif self.out and self.out[-1]["role"] == "system":
+        elif self.out[-1]["role"] == "system":
             self._tag()
-        last = self.out[-1] if self.out else {}
-        if last.get("role") == "assistant":
+        last = self.out[-1]
+        if last["role"] == "assistant":
             last["prefix"] = True
             reason = "the assistant speaks last only to be continued"
             self.draft.report.add(f"messages[{len(self.out) - 1}].prefix", reason)

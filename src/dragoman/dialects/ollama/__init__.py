@@ -43,6 +43,7 @@ from dragoman.dialects.ollama.response import decode_response, encode_response
 from dragoman.dialects.ollama.stream import Decoder
 from dragoman.dialects.ollama.stream_encoder import Encoder
 from dragoman.dialects.ollama.terms import NAME, PATH
+from dragoman.dialects.ollama.widened import widened
 
 DIALECT: Final = Dialect(
     name=NAME,
@@ -71,6 +72,7 @@ DIALECT: Final = Dialect(
     features=frozenset({"schema", "json", "forced_thinking"}),
     place=place,
     reads=reads,
+    widened=widened,
     operations={"embed": EMBEDDING},
 )
 

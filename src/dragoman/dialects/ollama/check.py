@@ -28,8 +28,6 @@ from dragoman.dialects.rules import (
 )
 from dragoman.errors import WireError
 
-_SPEAKERS: Final = frozenset({"user", "tool"})
-
 
 def check(request: WireRequest) -> None:
     """Raise WireError, with a path and a code, for the first mistake of a request."""
@@ -40,7 +38,7 @@ def check(request: WireRequest) -> None:
     messages = body.get("messages")
     if type(messages) is list:
         messages = [_in_lower_case(message) for message in messages]
-    conversation(messages, _BY_ROLE, _SPEAKERS)
+    conversation(messages, _BY_ROLE)
 
 
 def _in_lower_case(message: Any) -> Any:

@@ -1,7 +1,7 @@
 """The map `options`: how tokens are drawn and how many, and whatever else the server's engine takes.
 
 Types are those of the server, with its own words for what is wrong. An option that it does not know it
-ignores, with a warning in its log.
+ignores, with a warning in its log. It looks at no range: those here are for whoever else is asked.
 
 Specification: https://docs.ollama.com/modelfile#valid-parameters-and-values, api/types.go
 """
@@ -9,6 +9,7 @@ Specification: https://docs.ollama.com/modelfile#valid-parameters-and-values, ap
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Final
 
 from dragoman import ir
@@ -46,6 +47,18 @@ _INTEGERS: Final = frozenset(
         *("num_gpu", "main_gpu", "num_thread"),
     }
 )
+RANGES: Final[dict[str, tuple[float, float]]] = {
+    "temperature": (0, inf),
+    "top_p": (0, 1),
+    "top_k": (-1, inf),
+    "min_p": (0, 1),
+    "typical_p": (0, 1),
+    "repeat_penalty": (0, inf),
+    "presence_penalty": (-2, 2),
+    "frequency_penalty": (-2, 2),
+    "num_predict": (-2, inf),
+}
+"""What the options mean nothing beyond. num_predict: -1 is without end, -2 as much as the window holds."""
 _BOOLEANS: Final = frozenset({"use_mmap", "use_mlock", "numa", "low_vram", "penalize_newline"})
 _WHOLE: Final = frozenset({"top_k", "seed"})
 
@@ -67,6 +80,8 @@ def check_options(options: Any, path: str) -> None:
             _demand(option, "of type array", path, kept=type(value) is list)
             strings = all(type(word) is str for word in value)
             _demand(option, "of an array of strings", path, kept=strings)
+        if option in RANGES:
+            _within(option, value, path)
 
 
 _NUMBERS: Final = frozenset({int, float})
@@ -75,6 +90,13 @@ _NUMBERS: Final = frozenset({int, float})
 def _demand(option: str, kind: str, path: str, *, kept: bool) -> None:
     if not kept:
         raise WireError(f'option "{option}" must be {kind}', f"{path}.{option}", "invalid_type")
+
+
+def _within(option: str, value: float, path: str) -> None:
+    low, high = RANGES[option]
+    if not low <= value <= high:
+        limits = f"at least {low:g}" if high == inf else f"between {low:g} and {high:g}"
+        raise WireError(f'option "{option}" must be {limits}', f"{path}.{option}", "invalid_value")
 
 
 def decode_options(options: Mapping[str, Any], fields: dict[str, Any]) -> ir.Extra:

@@ -36,6 +36,7 @@ from dragoman.dialects.openai_chat.response import decode_response, encode_respo
 from dragoman.dialects.openai_chat.speech import SPEECH
 from dragoman.dialects.openai_chat.terms import NAME, PATH
 from dragoman.dialects.openai_chat.transcription import TRANSCRIPTION
+from dragoman.dialects.openai_chat.widened import widened
 
 DIALECT: Final = Dialect(
     name=NAME,
@@ -68,6 +69,7 @@ DIALECT: Final = Dialect(
         }
     ),
     maps=MAPS,
+    widened=widened,
     place=place,
     operations={
         "embed": EMBEDDING,

@@ -1,11 +1,8 @@
 """Exact errors for a client's mistakes: types, ranges, required members, names and schemas.
 
 Runs on every request, relayed ones too: plain loops over tables, paths written only for an error. What the
-specification does not name is tolerated, so that vendors' own members and parts pass. `stop` may hold any
-number of sequences: the limit of four is OpenAI's, and its to enforce.
-
-One rule goes beyond the specification: a conversation needs a message of a user or a result of a tool,
-because most providers refuse one without.
+specification does not name is tolerated, so that vendors' own members and parts pass. What other servers of
+this protocol take all the same is in `widened`.
 """
 
 from __future__ import annotations
@@ -26,6 +23,7 @@ from dragoman.dialects.rules import (
     a_string,
     an_object,
     conversation,
+    empty_array,
     integer,
     list_of,
     members,
@@ -37,15 +35,20 @@ from dragoman.dialects.rules import (
     require,
     short,
     strings,
+    too_long,
     wrong_type,
 )
 from dragoman.dialects.schema import mistake, strict_mistake
 from dragoman.errors import WireError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_SPEAKERS: Final = frozenset({"user", "tool", "function"})
 _BOUND: Final = frozenset({"tool", "function"})
 """Roles whose messages must name the call that they answer."""
+_MOST_STOPS: Final = 4
+FORMS: Final = ("text", "json_object", "json_schema")
+"""The types of `response_format`."""
+EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+a_seed: Final = integer(-(2**63), 2**63 - 1)
 
 
 def check(request: WireRequest) -> None:
@@ -60,7 +63,7 @@ def check(request: WireRequest) -> None:
             "max_tokens",
             "invalid_parameter_combination",
         )
-    conversation(body.get("messages"), _BY_ROLE, _SPEAKERS, _BOUND)
+    conversation(body.get("messages"), _BY_ROLE, _BOUND)
     _check_choice(body)
     if body.get("stream_options") is not None and body.get("stream") is not True:
         raise WireError(
@@ -84,6 +87,13 @@ def check_stop(value: Any, path: str) -> None:
         if type(value) is not list:
             wrong_type(path, "a string or an array of strings", value)
         strings(value, path)
+
+
+def check_few_stops(value: Any, path: str) -> None:
+    """Stop sequences, no more than OpenAI takes."""
+    check_stop(value, path)
+    if type(value) is list and len(value) > _MOST_STOPS:
+        too_long(path, value, _MOST_STOPS)
 
 
 def _metadata(value: Any, path: str) -> None:
@@ -128,6 +138,8 @@ def check_response_format(value: Any, path: str) -> None:
     if "type" not in value:
         missing(f"{path}.type")
     a_string(value["type"], f"{path}.type")
+    if value["type"] not in FORMS:
+        not_one_of(f"{path}.type", value["type"], FORMS)
     inner = value.get("json_schema")
     if value["type"] != "json_schema" or inner is None:
         if value["type"] == "json_schema" and "schema" not in value:
@@ -217,6 +229,8 @@ def _safety_identifier(value: Any, path: str) -> None:
 def _tools(value: Any, path: str) -> None:
     if type(value) is not list:
         wrong_type(path, "an array", value)
+    if not value:
+        empty_array(path)
     names: set[str] = set()
     for index, tool in enumerate(value):
         if type(tool) is not dict:
@@ -225,6 +239,8 @@ def _tools(value: Any, path: str) -> None:
         if kind == "function":
             function: Any = tool.get("function")
             check_function(function, path, index, ".function")
+            if function.get("strict") is True:
+                check_strict(function, f"{path}[{index}].function.parameters")
             _unique(function["name"], names, path, index, ".function")
         elif kind == "custom":
             custom: Any = tool.get("custom")
@@ -239,6 +255,8 @@ def _tools(value: Any, path: str) -> None:
 def _functions(value: Any, path: str) -> None:
     if type(value) is not list:
         wrong_type(path, "an array", value)
+    if not value:
+        empty_array(path)
     names: set[str] = set()
     for index, function in enumerate(value):
         check_function(function, path, index, "")
@@ -280,12 +298,24 @@ def _is_plain(parameters: Any) -> bool:
 
 
 def _parameters(value: Any, path: str, name: str) -> None:
-    # Whether a strict tool's schema keeps the strict rules is the provider's to say: they differ.
     _schema(value, path, f"function '{name}'", "invalid_function_parameters")
     if value.get("type", "object") != "object":
         raise WireError(
             f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', "
             f"got 'type: \"{value['type']}\"'.",
+            path,
+            "invalid_function_parameters",
+        )
+
+
+def check_strict(function: dict[str, Any], path: str) -> None:
+    """The schema of a function whose arguments are to keep it strictly. path: the schema's."""
+    if (schema := function.get("parameters")) is None:
+        return
+    if (found := strict_mistake(schema)) is not None:
+        place = f"{path}.{found.path}" if found.path else path
+        raise WireError(
+            f"Invalid schema for function '{function['name']}': {place}: {found.message}.",
             path,
             "invalid_function_parameters",
         )
@@ -465,19 +495,19 @@ _RULES: Final[dict[str, Rule]] = {
     "system": _system,
     "temperature": number(0, 2),
     "top_p": number(0, 1),
-    "top_k": integer(),
-    "min_p": number(),
-    "repetition_penalty": number(),
+    "top_k": integer(-1),
+    "min_p": number(0, 1),
+    "repetition_penalty": number(0),
     "frequency_penalty": number(-2, 2),
     "presence_penalty": number(-2, 2),
-    "seed": integer(),
+    "seed": a_seed,
     "n": integer(1, 128),
-    "stop": check_stop,
+    "stop": check_few_stops,
     "logprobs": a_boolean,
     "top_logprobs": integer(0, 20),
     "logit_bias": _logit_bias,
-    "max_tokens": integer(),
-    "max_completion_tokens": integer(),
+    "max_tokens": integer(1),
+    "max_completion_tokens": integer(1),
     "stream": a_boolean,
     "stream_options": members(include_usage=a_boolean, include_obfuscation=a_boolean),
     "tools": _tools,
@@ -489,13 +519,13 @@ _RULES: Final[dict[str, Rule]] = {
     "prediction": _prediction,
     "moderation": _moderation,
     "verbosity": one_of("low", "medium", "high"),
-    "reasoning_effort": a_string,
+    "reasoning_effort": one_of(*EFFORTS),
     "reasoning": members(
-        effort=a_string, max_tokens=integer(), enabled=a_boolean, exclude=a_boolean, summary=a_string
+        effort=a_string, max_tokens=integer(0), enabled=a_boolean, exclude=a_boolean, summary=a_string
     ),
-    "thinking": members(type=a_string, budget_tokens=integer()),
+    "thinking": members(type=a_string, budget_tokens=integer(-1)),
     "enable_thinking": a_boolean,
-    "thinking_budget": integer(),
+    "thinking_budget": integer(-1),
     "include_reasoning": a_boolean,
     "user": a_string,
     "safety_identifier": _safety_identifier,

@@ -1,8 +1,9 @@
 """Content parts and media, both directions.
 
 Forms: a Media says which part it came as where its kind does not ("file", "file_url", "pdf_url", "video_url";
-"file_data" is a file of bare base64, without a data URL); a CacheMark names the member that it came in:
-`prompt_cache_breakpoint`, or `cache_control` where vendors took over another mark.
+"file_data" is a file of bare base64, without a data URL; "bare" a picture whose address is a string); a
+CacheMark names the member that it came in: `prompt_cache_breakpoint`, or `cache_control` where vendors took
+over another mark.
 """
 
 from __future__ import annotations
@@ -110,8 +111,11 @@ def _refusal(part: dict[str, Any]) -> ir.Block:
 
 def _image(part: dict[str, Any]) -> ir.Block:
     image = part["image_url"]
-    mime, data, url = from_url(image["url"])
     mark, extra = _marked(part, _IMAGE)
+    if type(image) is str:
+        mime, data, url = from_url(image)
+        return ir.Media("image", mime, data, url, cache=mark, extra=extra, form="bare")
+    mime, data, url = from_url(image["url"])
     return ir.Media(
         "image",
         mime,
@@ -266,6 +270,10 @@ def _write_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     return {"type": "image_url", "image_url": image}
 
 
+def _write_bare_image(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": _data_or_url(block, draft, where)}
+
+
 def _write_audio(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     data = block.data
     if data is None:
@@ -362,6 +370,7 @@ def _unreadable(where: str, why: str) -> WireError:
 
 _MEDIA: Final[dict[str, Callable[[ir.Media, Draft, str], dict[str, Any]]]] = {
     "image": _write_image,
+    "bare": _write_bare_image,
     "audio": _write_audio,
     "file": _write_file,
     "file_data": _write_file,

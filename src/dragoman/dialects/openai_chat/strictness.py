@@ -16,3 +16,11 @@ def strictness(output: ir.Output, report: Report, *, own: bool) -> bool | None:
         return output.strict
     report.change("output.strict", "", "not enforced there: the answer is looked at here")
     return None
+
+
+def tool_strictness(tool: ir.Function, where: str, report: Report, *, own: bool) -> bool | None:
+    """The same for the arguments of a tool, which nobody looks at here. where: the tool's place."""
+    if own or not tool.strict or tool.parameters is None or strict_mistake(tool.parameters) is None:
+        return tool.strict
+    report.lose(f"{where}.strict", "its schema does not keep the rules of strict tools here", "quality")
+    return False

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from dragoman import ir
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.parts import decode_mark
+from dragoman.dialects.openai_chat.strictness import tool_strictness
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
 
 _TOOL: Final = frozenset({"type", "function"})
@@ -204,7 +205,7 @@ def _encode_function(tool: ir.Function, draft: Draft, index: int, *, legacy: boo
             if "strict" in draft.quirks.refuses:
                 draft.report.lose(f"tools[{index}].strict", "the vendor knows no strict tools", "quality")
             else:
-                inner["strict"] = tool.strict
+                inner["strict"] = tool_strictness(tool, f"tools[{index}]", draft.report, own=draft.own)
         out = inner if legacy else {"type": "function", "function": inner}
     if tool.cache is None and tool.extra is None:
         return out

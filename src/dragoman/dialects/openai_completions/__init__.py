@@ -36,6 +36,7 @@ from dragoman.dialects.openai_completions.request import (
 )
 from dragoman.dialects.openai_completions.response import decode_response, encode_response
 from dragoman.dialects.openai_completions.terms import NAME, PATH
+from dragoman.dialects.openai_completions.widened import widened
 
 DIALECT: Final = Dialect(
     name=NAME,
@@ -63,4 +64,5 @@ DIALECT: Final = Dialect(
     maps=MAPS,
     features=frozenset(),
     portable=portable,
+    widened=widened,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman.dialects.dialect import WireRequest
-from dragoman.dialects.openai_chat.check import check_stop
+from dragoman.dialects.openai_chat.check import a_seed, check_few_stops
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,
@@ -85,8 +85,8 @@ _RULES: Final[dict[str, Rule]] = {
     "max_tokens": integer(0),
     "n": integer(1, 128),
     "presence_penalty": number(-2, 2),
-    "seed": integer(),
-    "stop": check_stop,
+    "seed": a_seed,
+    "stop": check_few_stops,
     "stream": a_boolean,
     "stream_options": members(include_usage=a_boolean),
     "suffix": a_string,

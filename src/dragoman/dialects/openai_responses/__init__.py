@@ -47,6 +47,7 @@ from dragoman.dialects.openai_responses.response import decode_response, encode_
 from dragoman.dialects.openai_responses.stream import StreamDecoder
 from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
 from dragoman.dialects.openai_responses.terms import NAME, PATH
+from dragoman.dialects.openai_responses.widened import widened
 
 DIALECT: Final = Dialect(
     name=NAME,
@@ -86,5 +87,6 @@ DIALECT: Final = Dialect(
     native=native,
     stateless=stateless,
     portable=portable,
+    widened=widened,
     operations={"count": COUNT},
 )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.openai_chat.check import EFFORTS, FORMS
 from dragoman.dialects.openai_responses.request import MIN_OUTPUT
 from dragoman.dialects.rules import (
     Rule,
@@ -33,7 +34,7 @@ from dragoman.dialects.rules import (
     strings,
     wrong_type,
 )
-from dragoman.dialects.schema import mistake
+from dragoman.dialects.schema import mistake, strict_mistake
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
@@ -249,6 +250,8 @@ def _tools(value: Any, path: str) -> None:
         elif kind == "namespace":
             require(tool, "tools", objects, place)
             _tools(tool["tools"], f"{place}.tools")
+        elif (rule := _BUILTINS.get(str(kind))) is not None:
+            rule(tool, place)
 
 
 def _named(tool: _Wire, path: str) -> None:
@@ -272,13 +275,29 @@ def _function(tool: _Wire, path: str) -> None:
         a_boolean(strict, f"{path}.strict")
     if (parameters := tool.get("parameters")) is not None:
         an_object(parameters, f"{path}.parameters")
-        if (found := mistake(parameters)) is not None:
+        found = mistake(parameters) or (strict_mistake(parameters) if strict else None)
+        if found is not None:
             name = tool["name"]
             raise WireError(
                 f"Invalid schema for function '{name}': {_told(found.path)}{found.message}.",
                 f"{path}.parameters",
                 "invalid_function_parameters",
             )
+
+
+_SEARCH: Final = members(
+    max_num_results=integer(1, 50),
+    ranking_options=members(
+        score_threshold=number(0, 1),
+        hybrid_search=members(embedding_weight=number(0), text_weight=number(0)),
+    ),
+)
+_BUILTINS: Final[dict[str, Rule]] = {
+    "file_search": _SEARCH,
+    "image_generation": members(output_compression=integer(0, 100), partial_images=integer(0, 3)),
+    "computer_use_preview": members(display_width=integer(1), display_height=integer(1)),
+}
+"""The numbers of the tools that OpenAI runs."""
 
 
 def _told(place: str) -> str:
@@ -351,7 +370,7 @@ def _text(value: Any, path: str) -> None:
         return
     path = f"{path}.format"
     an_object(form, path)
-    require(form, "type", one_of("text", "json_object", "json_schema"), path)
+    require(form, "type", one_of(*FORMS), path)
     if form["type"] != "json_schema":
         return
     require(form, "name", a_string, path)
@@ -360,14 +379,15 @@ def _text(value: Any, path: str) -> None:
             f"Invalid '{path}.name': string does not match pattern.", f"{path}.name", "invalid_value"
         )
     require(form, "schema", an_object, path)
-    if (found := mistake(form["schema"])) is not None:
+    if (strict := form.get("strict")) is not None:
+        a_boolean(strict, f"{path}.strict")
+    found = mistake(form["schema"]) or (strict_mistake(form["schema"]) if strict else None)
+    if found is not None:
         raise WireError(
             f"Invalid schema for response_format '{form['name']}': {_told(found.path)}{found.message}.",
             f"{path}.schema",
             "invalid_json_schema",
         )
-    if (strict := form.get("strict")) is not None:
-        a_boolean(strict, f"{path}.strict")
 
 
 def _conversation(value: Any, path: str) -> None:
@@ -392,7 +412,7 @@ _RULES: Final[dict[str, Rule]] = {
     "parallel_tool_calls": a_boolean,
     "max_tool_calls": integer(1),
     "text": _text,
-    "reasoning": members(effort=a_string, summary=one_of("auto", "concise", "detailed")),
+    "reasoning": members(effort=one_of(*EFFORTS), summary=one_of("auto", "concise", "detailed")),
     "temperature": number(0, 2),
     "top_p": number(0, 1),
     "presence_penalty": number(-2, 2),
@@ -413,5 +433,5 @@ _RULES: Final[dict[str, Rule]] = {
     "prompt_cache_key": a_string,
     "prompt_cache_options": members(mode=one_of("implicit", "explicit"), ttl=a_string),
     "prompt_cache_retention": one_of("in_memory", "in-memory", "24h"),
-    "context_management": list_of(an_object),
+    "context_management": list_of(members(compact_threshold=integer(1000))),
 }

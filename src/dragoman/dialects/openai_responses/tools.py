@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from dragoman import ir
 from dragoman.dialects.naming import named as named_tool
+from dragoman.dialects.openai_chat.strictness import tool_strictness
 from dragoman.dialects.openai_responses.builtins import offered
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
@@ -199,8 +200,10 @@ def _encode_tool(tool: ir.Tool, draft: Draft, where: str) -> dict[str, Any] | No
             out["parameters"] = tool.parameters
         elif not draft.own:
             out["parameters"] = {"type": "object", "properties": {}}
+            if tool.strict:
+                out["parameters"]["additionalProperties"] = False
         if tool.strict is not None:
-            out["strict"] = tool.strict
+            out["strict"] = tool_strictness(tool, where, draft.report, own=draft.own)
         elif not draft.own:
             out["strict"] = False  # a tool that does not say may be taken for a strict one
     if tool.cache is not None:

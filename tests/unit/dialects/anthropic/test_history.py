@@ -259,6 +259,13 @@ def test_system_text_alone_still_makes_a_conversation() -> None:
     assert changed(report) == [None]
 
 
+def test_a_user_speaks_before_the_assistant() -> None:
+    body, report = written(foreign(assistant("Hello!"), user("Hi"), max_output=9))
+    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user"]
+    assert body["messages"][0]["content"] == BEGIN
+    assert changed(report) == [None]
+
+
 def test_names_and_leftovers_of_messages_are_named() -> None:
     said = user("Hi", name="Ann", extra={FOREIGN: {"mood": "gay", "none": None}})
     assert lost(written(foreign(said))[1]) == [("messages[0].name", "hint"), ("messages[0].mood", "hint")]

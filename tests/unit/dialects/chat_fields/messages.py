@@ -144,13 +144,6 @@ ROLES = (
         "messages[0].role",
     ),
     mistake(
-        "messages",
-        conversation({"role": "system", "content": "Hi"}),
-        "nobody asks",
-        "invalid_value",
-        "messages",
-    ),
-    mistake(
         "messages[user].content",
         conversation({"role": "user"}),
         "missing",

@@ -99,7 +99,6 @@ def test_options_in_the_servers_words(option: str, value: Any, words: str) -> No
         ({"messages": ["Hi"]}, "messages[0]"),
         ({"messages": [{"content": "Hi"}]}, "messages[0].role"),
         ({"messages": [{"role": "developer", "content": "Hi"}]}, "messages[0].role"),
-        ({"messages": [{"role": "system", "content": "Hi"}]}, "messages"),
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content"),
         ({"messages": [{**USER, "images": [PNG, "no base64!"]}]}, "messages[0].images[1]"),
         ({"messages": [{**USER, "images": PNG}]}, "messages[0].images"),

@@ -207,9 +207,6 @@ WRONG: list[tuple[WireRequest, str, str | None]] = [
     (wire({"role": "tool", "tool_call_id": "c1"}), "messages[0].content", "missing_required_parameter"),
     (wire(HELLO, {"role": "function", "content": "42"}), "messages[1].name", "missing_required_parameter"),
     (wire({"role": "function", "name": "look"}), "messages[0].content", "missing_required_parameter"),
-    # Nobody asks anything
-    (wire({"role": "system", "content": "Be brief."}), "messages", "invalid_value"),
-    (wire({"role": "assistant", "content": "Hi."}), "messages", "invalid_value"),
 ]
 
 
@@ -298,8 +295,6 @@ RIGHT = [
         logprobs=True,
     ),
     wire(temperature=None, tools=None, stop=None, metadata=None, response_format=None),
-    wire(max_tokens=-1),  # LM Studio's "no limit"
-    wire(stop=["a", "b", "c", "d", "e"]),  # the limit of four is OpenAI's to enforce
     wire(unheard_of={"a": [1]}, provider={"order": ["x"]}),
     wire(
         response_format={
@@ -308,7 +303,6 @@ RIGHT = [
         }
     ),
     wire(response_format={"type": "json_object", "schema": {"type": "object"}}),
-    wire(response_format={"type": "grammar", "grammar": "root ::= x"}),
     wire(stream=True, stream_options={"include_usage": True, "include_obfuscation": False}),
     wire({"role": "user", "content": ""}),
     wire({"role": "user", "content": [{"type": "video_url", "video_url": {"url": "https://a/b.mp4"}}]}),

@@ -160,10 +160,8 @@ RIGHT = [
         tools=[tool(), {"type": "mcp"}],
         tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "mcp"}]}},
     ),
-    wire(tools=[]),
     wire(tools=[{"type": "openrouter:web_search", "parameters": {}}]),
     wire(tools=[tool(parameters={})], tool_choice="none"),
-    wire(tools=[tool(parameters={"type": "object"}, strict=True)]),  # whether that will do differs by vendor
     wire(tools=[tool()], tool_choice="any"),
     wire(tools=[tool()], tool_choice={"type": "function", "function": {"name": "look"}}),
     wire(

@@ -20,6 +20,7 @@ def said(*parts: Any) -> list[Any]:
     return [{"role": "user", "content": list(parts)}]
 
 
+CLOSED = {"type": "object", "additionalProperties": False}
 GOOD: list[dict[str, Any]] = [
     {"temperature": 2, "top_p": 0, "top_logprobs": 20, "max_output_tokens": 16, "max_tool_calls": 1},
     {"temperature": None, "tools": None, "unknown": object()},
@@ -45,7 +46,9 @@ GOOD: list[dict[str, Any]] = [
         },
     },
     {"tools": [{"type": "namespace", "name": "n", "description": "d", "tools": [LOOK]}]},
-    {"text": {"format": {"type": "json_schema", "name": "a", "schema": {"type": "object"}, "strict": True}}},
+    {"text": {"format": {"type": "json_schema", "name": "a", "schema": CLOSED, "strict": True}}},
+    {"text": {"format": {"type": "json_schema", "name": "a", "schema": {"type": "object"}}}},
+    {"tools": [{**LOOK, "strict": True, "parameters": CLOSED}]},
     {"metadata": {"a": "b"}, "reasoning": {"effort": "max", "summary": "auto"}},
 ]
 

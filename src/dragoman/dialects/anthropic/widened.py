@@ -1,0 +1,39 @@
+"""What servers of Messages take that Anthropic refuses, put right, so that the rest can be checked.
+
+DeepSeek takes temperatures up to 2 (https://api-docs.deepseek.com/guides/anthropic_api), and servers that
+count no thoughts take any budget for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.quirks import Wider
+
+_Body = dict[str, Any]
+_HOTTEST: Final = 2
+
+
+def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
+    """The request within Anthropic's limits, as far as it goes beyond them only where a server takes more."""
+    body = dict(wire.body)
+    if "temperature" in widens:
+        _temperature(body)
+    if "budget_tokens" in widens:
+        _budget(body)
+    return replace(wire, body=body)
+
+
+def _temperature(body: _Body) -> None:
+    stated = body.get("temperature")
+    if isinstance(stated, int | float) and type(stated) is not bool and 0 <= stated <= _HOTTEST:
+        del body["temperature"]
+
+
+def _budget(body: _Body) -> None:
+    thinking = body.get("thinking")
+    if type(thinking) is dict and type(thinking.get("budget_tokens")) is int:
+        body["thinking"] = {**thinking, "type": "adaptive", "budget_tokens": None}

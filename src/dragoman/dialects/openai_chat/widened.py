@@ -1,0 +1,155 @@
+"""What servers of chat take that OpenAI refuses, put right, so that the rest of a request can be checked.
+
+Each of these leaves every other member at its place, as the errors for them name it. Runs only for requests
+that OpenAI would refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.openai_chat.check import FORMS
+from dragoman.dialects.quirks import Wider
+
+_Body = dict[str, Any]
+Put = Callable[[_Body], None]
+"""Puts a body right whose top level may be written to, and nothing below it."""
+
+
+def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
+    """The request within OpenAI's limits, as far as it goes beyond them only where a server takes more."""
+    return put_right(wire, widens, _PUTS)
+
+
+def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:
+    """A copy of the request with those of the ways applied that `widens` names."""
+    body = dict(wire.body)
+    for name, put in puts.items():
+        if name in widens:
+            put(body)
+    return replace(wire, body=body)
+
+
+def put_stop(body: _Body) -> None:
+    """Any number of stop sequences."""
+    stop = body.get("stop")
+    if type(stop) is list and all(type(text) is str for text in stop):
+        del body["stop"]
+
+
+def _tools(body: _Body) -> None:
+    for member in ("tools", "functions"):
+        if body.get(member) == []:
+            del body[member]
+
+
+def _response_format(body: _Body) -> None:
+    form = body.get("response_format")
+    if type(form) is dict and type(kind := form.get("type")) is str and kind not in FORMS:
+        del body["response_format"]
+
+
+def _reasoning_effort(body: _Body) -> None:
+    if type(body.get("reasoning_effort")) is str:
+        del body["reasoning_effort"]
+
+
+def _logprobs(body: _Body) -> None:
+    """How many, as Together and the older completions say it."""
+    if type(many := body.get("logprobs")) is int and many >= 0:
+        del body["logprobs"]
+
+
+def _image_url(body: _Body) -> None:
+    _each_message(body, _with_objects)
+
+
+def _with_objects(message: _Body) -> _Body:
+    parts = message.get("content")
+    if type(parts) is not list or not any(map(_is_bare_image, parts)):
+        return message
+    return {
+        **message,
+        "content": [
+            {**part, "image_url": {"url": part["image_url"]}} if _is_bare_image(part) else part
+            for part in parts
+        ],
+    }
+
+
+def _is_bare_image(part: Any) -> bool:
+    return type(part) is dict and part.get("type") == "image_url" and type(part.get("image_url")) is str
+
+
+def _tool_choice(body: _Body) -> None:
+    choice = body.get("tool_choice")
+    if type(choice) is not dict or choice.get("type") is not None:
+        return
+    if "function" in choice:
+        body["tool_choice"] = {**choice, "type": "function"}
+    else:
+        del body["tool_choice"]
+
+
+def _strict(body: _Body) -> None:
+    tools, form = body.get("tools"), body.get("response_format")
+    if type(tools) is list:
+        body["tools"] = [_loosened(tool, "function") for tool in tools]
+    if form is not None:
+        body["response_format"] = _loosened(form, "json_schema")
+
+
+def _loosened(holder: Any, member: str) -> Any:
+    """The same without `strict: true` in the object at `member`."""
+    inner = holder.get(member) if type(holder) is dict else None
+    if type(inner) is not dict or inner.get("strict") is not True:
+        return holder
+    return {**holder, member: {**inner, "strict": False}}
+
+
+def put_max_tokens(body: _Body) -> None:
+    """A number below 1, for as many as there is room for."""
+    for member in ("max_tokens", "max_completion_tokens"):
+        if type(most := body.get(member)) is int and most < 1:
+            del body[member]
+
+
+def _call_ids(body: _Body) -> None:
+    _each_message(body, _with_ids)
+
+
+def _with_ids(message: _Body) -> _Body:
+    if message.get("role") == "tool" and message.get("tool_call_id") is None:
+        return {**message, "tool_call_id": "call"}
+    calls = message.get("tool_calls")
+    if type(calls) is not list:
+        return message
+    return {**message, "tool_calls": [_with_id(call) for call in calls]}
+
+
+def _with_id(call: Any) -> Any:
+    return {**call, "id": "call"} if type(call) is dict and call.get("id") is None else call
+
+
+def _each_message(body: _Body, put: Callable[[_Body], _Body]) -> None:
+    messages = body.get("messages")
+    if type(messages) is list:
+        body["messages"] = [put(message) if type(message) is dict else message for message in messages]
+
+
+_PUTS: Final[dict[Wider, Put]] = {
+    "stop": put_stop,
+    "tools": _tools,
+    "response_format": _response_format,
+    "reasoning_effort": _reasoning_effort,
+    "logprobs": _logprobs,
+    "image_url": _image_url,
+    "tool_choice": _tool_choice,
+    "strict": _strict,
+    "max_tokens": put_max_tokens,
+    "call_ids": _call_ids,
+}

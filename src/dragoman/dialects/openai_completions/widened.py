@@ -1,0 +1,17 @@
+"""What servers of completions take that OpenAI refuses, put right, as `openai_chat.widened` does for chat."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.openai_chat.widened import Put, put_max_tokens, put_right, put_stop
+from dragoman.dialects.quirks import Wider
+
+
+def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
+    """The request within OpenAI's limits, as far as it goes beyond them only where a server takes more."""
+    return put_right(wire, widens, _PUTS)
+
+
+_PUTS: Final[dict[Wider, Put]] = {"stop": put_stop, "max_tokens": put_max_tokens}

@@ -1,0 +1,62 @@
+"""What servers of Responses take that OpenAI refuses, put right, as `openai_chat.widened` does for chat."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.openai_chat.check import FORMS
+from dragoman.dialects.openai_chat.widened import Put, put_right
+from dragoman.dialects.quirks import Wider
+
+_Body = dict[str, Any]
+
+
+def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
+    """The request within OpenAI's limits, as far as it goes beyond them only where a server takes more."""
+    return put_right(wire, widens, _PUTS)
+
+
+def _response_format(body: _Body) -> None:
+    text = body.get("text")
+    if type(text) is not dict:
+        return
+    form = text.get("format")
+    if type(form) is dict and type(kind := form.get("type")) is str and kind not in FORMS:
+        body["text"] = {**text, "format": None}
+
+
+def _reasoning_effort(body: _Body) -> None:
+    wish = body.get("reasoning")
+    if type(wish) is dict and type(wish.get("effort")) is str:
+        body["reasoning"] = {**wish, "effort": None}
+
+
+def _strict(body: _Body) -> None:
+    tools, text = body.get("tools"), body.get("text")
+    if type(tools) is list:
+        body["tools"] = [_loosened(tool) for tool in tools]
+    if type(text) is dict:
+        body["text"] = {**text, "format": _loosened(text.get("format"))}
+
+
+def _loosened(holder: Any) -> Any:
+    """The same without `strict: true`, in the tools of a namespace too."""
+    if type(holder) is not dict:
+        return holder
+    if type(inner := holder.get("tools")) is list:
+        holder = {**holder, "tools": [_loosened(tool) for tool in inner]}
+    return {**holder, "strict": False} if holder.get("strict") is True else holder
+
+
+def _max_output_tokens(body: _Body) -> None:
+    if type(most := body.get("max_output_tokens")) is int and most > 0:
+        del body["max_output_tokens"]
+
+
+_PUTS: Final[dict[Wider, Put]] = {
+    "response_format": _response_format,
+    "reasoning_effort": _reasoning_effort,
+    "strict": _strict,
+    "max_output_tokens": _max_output_tokens,
+}
