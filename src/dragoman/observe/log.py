@@ -11,12 +11,14 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from threading import Event, Thread
 from typing import Any, BinaryIO
 
 import msgspec
 
+from dragoman.dialects.loss import Loss
+from dragoman.dialects.severity import Severity
 from dragoman.exchange import Exchange
 
 _COLLECT_SECONDS = 0.2
@@ -26,6 +28,10 @@ _QUEUED_LINES = 5_000
 _TEXT_CHARACTERS = 256
 _PIPE_BYTES = 4096
 """What Linux writes to a pipe as a whole (PIPE_BUF); POSIX asks for 512, https://man7.org/linux/man-pages/man7/pipe.7.html"""
+_NAMED_LOSSES = 10
+_PLACE_CHARACTERS = 80
+"""Clients choose the names of members. With these bounds a line still fits into a pipe's piece."""
+_WEIGHTS: dict[Severity, int] = {"meaning": 0, "quality": 1, "hint": 2}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -164,6 +170,8 @@ def _for_machines(exchange: Exchange) -> bytes:
         record["stream"] = exchange.streamed
         record["attempts"] = len(exchange.attempts)
         record["losses"] = len(exchange.losses)
+        if exchange.losses:
+            record["lost"] = [{"path": _place(x), "severity": x.severity} for x in _foremost(exchange.losses)]
         record["upstream_us"] = _us(exchange.waited)
     if exchange.first is not None:
         record["first_us"] = _us(exchange.first - began)
@@ -194,11 +202,27 @@ def _for_people(exchange: Exchange) -> bytes:
     if (usage := exchange.usage) is not None:
         parts.append(f"{usage.input_total} in {usage.output_total} out")
     if exchange.losses:
-        parts.append(f"{len(exchange.losses)} lost")
+        parts.append(_lost(exchange.losses))
     if exchange.end != "done":
         parts.append(_cut(str(exchange.end)))
     line = " ".join(parts)
     return "".join(c if c.isprintable() else "?" for c in line).encode() + b"\n"
+
+
+def _lost(losses: Sequence[Loss]) -> str:
+    """What was lost, for people: `3 lost: $.logit_bias (meaning), $.seed (hint), …`."""
+    named = [f"{_place(loss)} ({loss.severity})" for loss in _foremost(losses)]
+    more = ["…"] if len(losses) > len(named) else []
+    return f"{len(losses)} lost: {', '.join(named + more)}"
+
+
+def _foremost(losses: Sequence[Loss]) -> Sequence[Loss]:
+    """Those that a line names: the ones that matter most, and of these the first."""
+    return sorted(losses, key=lambda loss: _WEIGHTS[loss.severity])[:_NAMED_LOSSES]
+
+
+def _place(loss: Loss) -> str:
+    return loss.path if len(loss.path) <= _PLACE_CHARACTERS else loss.path[: _PLACE_CHARACTERS - 1] + "…"
 
 
 def _clock(seconds: float) -> str:
