@@ -11,14 +11,12 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from threading import Event, Thread
 from typing import Any, BinaryIO
 
 import msgspec
 
-from dragoman.dialects.loss import Loss
-from dragoman.dialects.severity import Severity
 from dragoman.exchange import Exchange
 
 _COLLECT_SECONDS = 0.2
@@ -31,7 +29,6 @@ _PIPE_BYTES = 4096
 _NAMED_LOSSES = 10
 _PLACE_CHARACTERS = 80
 """Clients choose the names of members. With these bounds a line still fits into a pipe's piece."""
-_WEIGHTS: dict[Severity, int] = {"meaning": 0, "quality": 1, "hint": 2}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -171,7 +168,8 @@ def _for_machines(exchange: Exchange) -> bytes:
         record["attempts"] = len(exchange.attempts)
         record["losses"] = len(exchange.losses)
         if exchange.losses:
-            record["lost"] = [{"path": _place(x), "severity": x.severity} for x in _foremost(exchange.losses)]
+            foremost = exchange.foremost_losses(_NAMED_LOSSES)
+            record["lost"] = [{"path": _place(x.path), "severity": x.severity} for x in foremost]
         record["upstream_us"] = _us(exchange.waited)
     if exchange.first is not None:
         record["first_us"] = _us(exchange.first - began)
@@ -202,27 +200,22 @@ def _for_people(exchange: Exchange) -> bytes:
     if (usage := exchange.usage) is not None:
         parts.append(f"{usage.input_total} in {usage.output_total} out")
     if exchange.losses:
-        parts.append(_lost(exchange.losses))
+        parts.append(_lost(exchange))
     if exchange.end != "done":
         parts.append(_cut(str(exchange.end)))
     line = " ".join(parts)
     return "".join(c if c.isprintable() else "?" for c in line).encode() + b"\n"
 
 
-def _lost(losses: Sequence[Loss]) -> str:
+def _lost(exchange: Exchange) -> str:
     """What was lost, for people: `3 lost: $.logit_bias (meaning), $.seed (hint), …`."""
-    named = [f"{_place(loss)} ({loss.severity})" for loss in _foremost(losses)]
-    more = ["…"] if len(losses) > len(named) else []
-    return f"{len(losses)} lost: {', '.join(named + more)}"
+    named = [f"{_place(x.path)} ({x.severity})" for x in exchange.foremost_losses(_NAMED_LOSSES)]
+    more = ["…"] if len(exchange.losses) > len(named) else []
+    return f"{len(exchange.losses)} lost: {', '.join(named + more)}"
 
 
-def _foremost(losses: Sequence[Loss]) -> Sequence[Loss]:
-    """Those that a line names: the ones that matter most, and of these the first."""
-    return sorted(losses, key=lambda loss: _WEIGHTS[loss.severity])[:_NAMED_LOSSES]
-
-
-def _place(loss: Loss) -> str:
-    return loss.path if len(loss.path) <= _PLACE_CHARACTERS else loss.path[: _PLACE_CHARACTERS - 1] + "…"
+def _place(path: str) -> str:
+    return path if len(path) <= _PLACE_CHARACTERS else path[: _PLACE_CHARACTERS - 1] + "…"
 
 
 def _clock(seconds: float) -> str:
