@@ -100,6 +100,8 @@ class Gateway:
         """Where the steps of large requests run."""
         self.requests: set[asyncio.Task[Any]] = set()
         """Whoever serves a request now."""
+        self.exchanges: set[Exchange] = set()
+        """Those that run now: of requests, of messages on sockets, of answers in the background."""
         self._own = dict(upstreams or {})
         self._models: list[Model] = []
         self._made: dict[str, Route] = {}
@@ -185,6 +187,7 @@ class Gateway:
                 self._keeping,
                 self._engine.handle,
                 self.observe,
+                begun=self.exchanges.add,
                 most=responses.max_background,
                 most_in_all=responses.max_background_total,
             )
@@ -352,6 +355,7 @@ class Gateway:
 
     def observe(self, exchange: Exchange) -> None:
         """Take note of a finished exchange and pass it to the observers."""
+        self.exchanges.discard(exchange)
         self._finished += 1
         self._failed += exchange.fault is not None
         for attempt in exchange.attempts:
@@ -373,8 +377,9 @@ class Gateway:
             except Exception:
                 log.exception("an observer failed on exchange %s", exchange.id)
 
-    async def health(self, *, details: bool) -> dict[str, Any]:
+    async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
         """The state of this gateway. details: providers and the store with their last error; never keys.
+        asking: who wants to know, and is not counted among what runs.
 
         `sessions` is null while nobody has used a store that may hold some.
         """
@@ -383,7 +388,11 @@ class Gateway:
             "status": "draining" if self.draining else "healthy",
             "version": __version__,
             "uptime": round(self.seams.monotonic() - self._began, 3),
-            "requests": {"finished": self._finished, "failed": self._failed},
+            "requests": {
+                "running": len(self.exchanges - {asking}),
+                "finished": self._finished,
+                "failed": self._failed,
+            },
         }
         if self._assembly is not None:
             store = await self._store_health(self._assembly)

@@ -305,7 +305,7 @@ class PathTable:
 
     async def _health(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         admitted = isinstance(self._gateway.client_keys.authenticate(call.headers), Caller)
-        health = await self._gateway.health(details=admitted)
+        health = await self._gateway.health(details=admitted, asking=exchange)
         await client.answer(200 if health["status"] == "healthy" else 503, (), encode(health))
 
     async def _live(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
