@@ -39,7 +39,7 @@ async def until(site: Site, fits: Callable[[list[Any]], bool]) -> list[Any]:
         if fits(found := await running(site)):
             return found
         await asyncio.sleep(0.01)
-    raise AssertionError(found)
+    raise AssertionError(await running(site))
 
 
 @contextlib.asynccontextmanager
