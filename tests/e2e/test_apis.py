@@ -372,6 +372,29 @@ async def test_the_model_list_says_what_each_face_does(visit: Visit, provide: Pr
     }
 
 
+ABSENT = Whole("404 page not found", 404, {"content-type": "text/plain"})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (refusal(404, NOT_CHAT), refusal(404, "No such model in v1/responses."), NOT_CHAT),
+        (refusal(404, NOT_CHAT), ABSENT, NOT_CHAT),
+        (refusal(404, NOT_CHAT), refusal(400, "`temperature` is too hot."), "`temperature` is too hot."),
+        (ABSENT, refusal(503, "We are down."), "We are down."),
+    ],
+)
+async def test_the_first_protocols_error_is_told_where_no_other_has_the_model(
+    visit: Visit, provide: Provide, first: Whole, second: Whole, told: str
+) -> None:
+    """That a path is missing for which the client never asked tells it nothing."""
+    provider = await provide(speaking(SAID, chat=first, responses=second))
+    site = await visit(configured(provider.url))
+    answer = await site.ask("openai/m")
+    assert paths(provider) == [CHAT, "/responses"]
+    assert told in answer.error["message"]
+
+
 async def test_a_model_names_the_features_and_the_losses_of_each_face(visit: Visit, provide: Provide) -> None:
     """2.6: beside the mode, what each protocol's clients can have of it, and what they lose."""
     provider = await provide(speaking(SAID))
