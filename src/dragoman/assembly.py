@@ -96,10 +96,13 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
     if loaded.simulate:
         named.append(Named("simulate", "simulate"))
 
+    rows: dict[str, str | None] = {provider.name: None for provider in named}
+    rows |= {name: one.vendor.name if one.vendor else None for name, one in loaded.providers.items()}
+
     def reason(name: str) -> str | None:
         if config.providers.local.enabled and (row := known_weights(name.removeprefix("local/"))) is not None:
             return f"{row.id} is not installed here; {remedy(row)} does it"
-        return unconfigured(name, {provider.name for provider in named})
+        return unconfigured(name, rows)
 
     table = Table.build(
         named,

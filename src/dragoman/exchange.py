@@ -6,16 +6,20 @@ no store. Times are seconds on the monotonic clock; `created` is Unix seconds.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
 
 from dragoman import ir
 from dragoman.dialects.dialect import Operation
 from dragoman.dialects.loss import Change, Loss
+from dragoman.dialects.severity import Severity
 
 Mode: TypeAlias = Literal["relay", "translate"]
 Phase: TypeAlias = Literal[
     "head", "auth", "decode", "route", "encode", "connect", "first_byte", "stream", "done"
 ]
+
+_WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
 
 class AttemptRecord:
@@ -103,6 +107,10 @@ class Exchange:
     def overhead(self, now: float) -> float:
         """Seconds of our own so far: everything but the waiting for upstreams."""
         return max(0.0, now - self.began - self.waited)
+
+    def foremost_losses(self, most: int) -> Sequence[Loss]:
+        """The losses that matter most, `most` of them at most; alike ones in their order."""
+        return sorted(self.losses, key=lambda loss: _WEIGHTS[loss.severity])[:most]
 
     def close(self, now: float, *, gone: bool = False) -> None:
         """The exchange is over. gone: the client left before its answer was complete.

@@ -23,7 +23,7 @@ from dragoman.hooks import EndedByHook
 from dragoman.operating import Operating, able
 from dragoman.relaying import Relaying
 from dragoman.routing import attempts as machine
-from dragoman.routing.outcome import for_client, refuses_seals
+from dragoman.routing.outcome import for_client, is_absent, refuses_seals
 from dragoman.routing.route import Deployment
 from dragoman.runtime import Runtime
 from dragoman.sealing import Sealing
@@ -100,9 +100,11 @@ class Flight:
     async def _ask(self, candidate: Candidate) -> ir.Fault | None:
         """One candidate in the protocol that suits; again where a refusal says what was wrong with that.
 
-        None = the answer is delivered.
+        None = the answer is delivered. Where no protocol has the model, the first one's error is told: it is
+        the protocol that the client speaks, or the one that the provider knows best.
         """
         asked: list[Upstream] = []
+        first: ir.Fault | None = None
         work, deployment = self._work, candidate.deployment
         light, model = work.light, deployment.model
         upstream = self._upstream(deployment) if light else await work.step(self._upstream, deployment)
@@ -114,16 +116,18 @@ class Flight:
             fault = await self._attempt(candidate, upstream)
             if fault is None or self._delivery.committed or not isinstance(upstream, WireUpstream):
                 return fault
+            told = first if first is not None and is_absent(fault) else fault
             if refuses_seals(fault) and self._work.unseal():
                 continue
             if not plain and upstream.learns_thoughtless(model, fault):
                 plain = True
                 continue
             if not upstream.learns(model, fault):
-                return fault
+                return told
+            first = first or fault
             upstream = await work.step(self._upstream, deployment)
             if upstream in asked:
-                return fault
+                return told
 
     def _upstream(self, deployment: Deployment) -> Upstream:
         upstream, work = self._runtime.upstreams[deployment.provider], self._work

@@ -21,6 +21,8 @@ from dragoman import ir
 from dragoman.assembly import Assembly, assemble
 from dragoman.config.load import Loaded, load
 from dragoman.deadlines import Deadlines
+from dragoman.dialects import compatibility
+from dragoman.dialects.compatibility import Compatibility
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.engine import Engine
@@ -33,7 +35,7 @@ from dragoman.observe.performance import Performance
 from dragoman.providers.catalog import DialectName
 from dragoman.responses.background import Background
 from dragoman.responses.keeping import Keeping
-from dragoman.routing.route import Entry, Model, Route
+from dragoman.routing.route import Deployment, Entry, Model, Route
 from dragoman.runtime import Runtime
 from dragoman.seams import SYSTEM, Seams
 from dragoman.sessions import Remembering
@@ -100,6 +102,8 @@ class Gateway:
         """Where the steps of large requests run."""
         self.requests: set[asyncio.Task[Any]] = set()
         """Whoever serves a request now."""
+        self.exchanges: set[Exchange] = set()
+        """Those that run now: of requests, of messages on sockets, of answers in the background."""
         self._own = dict(upstreams or {})
         self._models: list[Model] = []
         self._made: dict[str, Route] = {}
@@ -185,6 +189,7 @@ class Gateway:
                 self._keeping,
                 self._engine.handle,
                 self.observe,
+                begun=self.exchanges.add,
                 most=responses.max_background,
                 most_in_all=responses.max_background_total,
             )
@@ -323,14 +328,32 @@ class Gateway:
         """Whether a face relays to whoever answers first for a model, as long as nothing in a request stands
         against it.
         """
+        _, upstream = self._first(model, face)
+        if not isinstance(upstream, WireUpstream):
+            return "translate"
+        return "relay" if upstream.dialect is face and upstream.quirks.relays({}) else "translate"
+
+    def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
+        """What a face's clients can have of whoever answers first for a model, and what they lose; None for
+        upstreams of no protocol, which know it only once they are asked.
+        """
+        first, upstream = self._first(model, face)
+        if not isinstance(upstream, WireUpstream):
+            return None
+        facts = upstream.facts(first.model, first.facts)
+        if upstream.dialect is face and upstream.quirks.relays({}):
+            return compatibility.relayed(face.name, facts)
+        return compatibility.translated(face.name, upstream.dialect.name, upstream.quirks, facts)
+
+    def _first(self, model: str, face: Dialect) -> tuple[Deployment, Upstream]:
+        """Who answers first for a model, in the protocol that suits a plain request of a face."""
         route = self._running.names.table.resolve(model)
         first = route.deployments[0]
         upstream = self._running.upstreams[first.provider]
-        if not isinstance(upstream, WireUpstream):
-            return "translate"
-        plain = ir.Request(face.name, first.model)
-        upstream = upstream.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
-        return "relay" if upstream.dialect is face and upstream.quirks.relays({}) else "translate"
+        if isinstance(upstream, WireUpstream):
+            plain = ir.Request(face.name, first.model)
+            upstream = upstream.spoken(face.name, first.model, first.facts, lambda: plain, route.api)
+        return first, upstream
 
     def describe(self) -> list[str]:
         """The providers in a few words each, without secrets."""
@@ -352,6 +375,7 @@ class Gateway:
 
     def observe(self, exchange: Exchange) -> None:
         """Take note of a finished exchange and pass it to the observers."""
+        self.exchanges.discard(exchange)
         self._finished += 1
         self._failed += exchange.fault is not None
         for attempt in exchange.attempts:
@@ -373,8 +397,9 @@ class Gateway:
             except Exception:
                 log.exception("an observer failed on exchange %s", exchange.id)
 
-    async def health(self, *, details: bool) -> dict[str, Any]:
+    async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
         """The state of this gateway. details: providers and the store with their last error; never keys.
+        asking: who wants to know, and is not counted among what runs.
 
         `sessions` is null while nobody has used a store that may hold some.
         """
@@ -383,7 +408,11 @@ class Gateway:
             "status": "draining" if self.draining else "healthy",
             "version": __version__,
             "uptime": round(self.seams.monotonic() - self._began, 3),
-            "requests": {"finished": self._finished, "failed": self._failed},
+            "requests": {
+                "running": len(self.exchanges - {asking}),
+                "finished": self._finished,
+                "failed": self._failed,
+            },
         }
         if self._assembly is not None:
             store = await self._store_health(self._assembly)

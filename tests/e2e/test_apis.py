@@ -17,7 +17,7 @@ from dragoman.config.load import load
 from dragoman.gateway import Gateway
 from dragoman.testing.provider import Answer, FakeProvider, Script, Seen, Streamed, Whole
 from dragoman.testing.serving import serving
-from tests.e2e.conftest import Provide, Visit
+from tests.e2e.conftest import Provide, Visit, up
 from tests.e2e.stubs import Said, anthropic, openai_chat
 
 SAID = Said("Good morning.")
@@ -370,6 +370,48 @@ async def test_the_model_list_says_what_each_face_does(visit: Visit, provide: Pr
         "gpt-5-pro": {"openai_responses"},
         "davinci-002": {"openai_completions"},
     }
+
+
+ABSENT = Whole("404 page not found", 404, {"content-type": "text/plain"})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (refusal(404, NOT_CHAT), refusal(404, "No such model in v1/responses."), NOT_CHAT),
+        (refusal(404, NOT_CHAT), ABSENT, NOT_CHAT),
+        (refusal(404, NOT_CHAT), refusal(400, "`temperature` is too hot."), "`temperature` is too hot."),
+        (ABSENT, refusal(503, "We are down."), "We are down."),
+    ],
+)
+async def test_the_first_protocols_error_is_told_where_no_other_has_the_model(
+    visit: Visit, provide: Provide, first: Whole, second: Whole, told: str
+) -> None:
+    """That a path is missing for which the client never asked tells it nothing."""
+    provider = await provide(speaking(SAID, chat=first, responses=second))
+    site = await visit(configured(provider.url))
+    answer = await site.ask("openai/m")
+    assert paths(provider) == [CHAT, "/responses"]
+    assert told in answer.error["message"]
+
+
+async def test_a_model_names_the_features_and_the_losses_of_each_face(visit: Visit, provide: Provide) -> None:
+    """2.6: beside the mode, what each protocol's clients can have of it, and what they lose."""
+    provider = await provide(speaking(SAID))
+    site = await visit({**up(provider.url, "anthropic"), "models": {"m": "up/claude-sonnet-4-5"}})
+    async with AsyncOpenAI(base_url=site.base + "/v1", api_key="k", max_retries=0) as client:
+        told = (await client.models.retrieve("m")).model_extra
+    assert told is not None
+    faces = told["compatibility"]
+    assert faces.keys() == told["faces"].keys()
+    lost = {one["feature"]: one["severity"] for one in faces["openai_chat"]["losses"]}
+    assert (lost["logit_bias"], lost["seed"]) == ("meaning", "hint")
+    assert all(one["reason"] for one in faces["openai_chat"]["losses"])
+    assert "tools" in faces["openai_chat"]["features"]
+    assert "n" in faces["openai_chat"]["refused"]
+    assert faces["anthropic"]["losses"] == []
+    asked = await site.ask("m", logit_bias={"1": 1}, headers={"x-dragoman-strict": "1"})
+    assert asked.error["code"] == "untranslatable"
 
 
 async def test_those_who_were_asking_when_it_was_learnt_are_answered_too(meet: Meet) -> None:

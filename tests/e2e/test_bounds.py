@@ -252,6 +252,7 @@ async def test_trailers_are_bounded_and_dropped(house: Any) -> None:
     await line.flood(b"a: b\r\n" * 2000, 8 * MB)
     assert await line.refused() == (431, "headers_too_large")
     assert site.gateway.requests == set()
+    assert site.gateway.exchanges == set()
 
 
 async def test_endless_extensions_of_a_chunk_are_refused(house: Any) -> None:

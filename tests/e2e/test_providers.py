@@ -422,3 +422,12 @@ async def test_an_answer_that_nobody_expects_is_the_providers_fault_and_the_next
     if alone.status == 502:
         assert alone.error["code"] in {"unreadable", "upstream_failed"}
         assert answer.headers["x-dragoman-attempts"] == "2"
+
+
+async def test_a_vendor_under_another_name_is_not_told_to_be_unconfigured(visit: Visit) -> None:
+    """Its key is there: what helps is the name that the operator gave it."""
+    site = await visit({"providers": {"mine": {"catalog": "gemini", "keys": ["k"]}}})
+    answer = await site.ask("gemini/gemini-2.5-flash")
+    assert (answer.status, answer.error["code"]) == (404, "model_not_found")
+    assert "gemini is configured as mine: ask for mine/gemini-2.5-flash" in answer.error["message"]
+    assert "GEMINI_API_KEY" not in answer.error["message"]

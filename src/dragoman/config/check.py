@@ -286,7 +286,9 @@ class _Checker:
         ):
             self.warn(f"{path}.base_url", "its keys travel unencrypted over http://")
         if settings.enabled and settings.keys is None and account.vendor is not None and account.vendor.keys:
-            hint = f"set {account.vendor.keys[0]} or {path}.keys"
+            # The environment's keys never go to an address that is stated under another name.
+            elsewhere = settings.base_url is not None and account.name != account.vendor.name
+            hint = f"set {path}.keys" if elsewhere else f"set {account.vendor.keys[0]} or {path}.keys"
             if account.base_url == account.vendor.base_url:
                 self.warn(path, "it has no key, so its vendor will refuse every request", hint)
 
@@ -385,12 +387,17 @@ class _Checker:
         if slash and upstream and provider in self.providers:
             self.upstream(provider, upstream, path)
         elif slash:
-            hint = unconfigured(target, self.providers) or suggest(provider, self.providers)
+            hint = unconfigured(target, self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"nothing is called `{target}`", hint)
         elif not self.is_owned(target):
             near = difflib.get_close_matches(target, (self.models | self.aliases) - {"*"}, n=1)
-            hint = unconfigured(target, self.providers) or (f"did you mean {near[0]}?" if near else None)
+            hint = unconfigured(target, self.rows()) or (f"did you mean {near[0]}?" if near else None)
             self.problem(path, f"nothing is called `{target}`", hint or _BARE)
+
+    def rows(self) -> dict[str, str | None]:
+        """The catalogue's row of each provider."""
+        named = self.config.providers.named
+        return {name: (named[name].catalog or name) if name in named else None for name in self.providers}
 
     def uses(self, target: str) -> list[str]:
         """What may answer a name that leads in no circle, as `provider/model`."""
@@ -410,7 +417,7 @@ class _Checker:
     def upstream(self, provider: str, model: str, path: str) -> None:
         """A model at a provider, by their names."""
         if provider not in self.providers:
-            hint = unconfigured(f"{provider}/{model}", self.providers) or suggest(provider, self.providers)
+            hint = unconfigured(f"{provider}/{model}", self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"there is no provider {provider}", hint)
         elif not self.is_enabled(provider):
             self.problem(path, f"the provider {provider} is not enabled")

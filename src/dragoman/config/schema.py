@@ -15,11 +15,11 @@ from typing import Any, Final, Literal, NamedTuple, get_args, get_origin
 import msgspec
 
 from dragoman.config.declared import SCALARS, Setting, nullable, options, settings_of
+from dragoman.config.deviations import Deviation, deviations
 from dragoman.config.presets import PRESETS
 from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
-from dragoman.dialects.quirks import Quirks
 from dragoman.providers.catalog import CATALOG
 from dragoman.secret import Secret
 
@@ -47,6 +47,13 @@ value comes from.
   trust`.
 - A list of one may be written without brackets. Relative paths begin at the file's folder.
 - `NAME` is a name of your choice; `[]` stands for each member of a list.
+"""
+_QUIRKS: Final = """
+## Quirks
+
+How a provider deviates from its protocol: `providers.NAME.quirks`, and `quirks` of one of its `apis`, for
+example `quirks: {max_tokens_field: max_tokens, refuses: [logit_bias]}`. A known provider's row has its own
+already. The default of each is what the protocol's specification says.
 """
 _PROVIDERS: Final = """
 ## Known providers
@@ -139,6 +146,14 @@ def page() -> str:
                     row.variable,
                 )
                 for row in rows()
+            ),
+        ),
+        _QUIRKS,
+        *_table(
+            ("quirk", "type", "default", "meaning", "who reads it"),
+            (
+                (f"`{quirk.name}`", _word(quirk.kind), _stated(quirk.default), quirk.text, quirk.group)
+                for quirk in deviations()
             ),
         ),
         _PROVIDERS,
@@ -245,10 +260,21 @@ def _described(one: Setting, schema: dict[str, Any]) -> dict[str, Any]:
     if bounds:
         described = {**described, **bounds}
     if one.name == "quirks":
-        described["propertyNames"] = {"enum": list(Quirks.__struct_fields__)}
+        described["properties"] = {quirk.name: _deviation(quirk) for quirk in deviations()}
+        described["additionalProperties"] = False
     if isinstance(one.default, bool | int | float | str):
         described["default"] = str(one.default) if isinstance(one.default, SCALARS) else one.default
     return described
+
+
+def _deviation(quirk: Deviation) -> dict[str, Any]:
+    words = get_origin(quirk.kind) is frozenset
+    schema = {"type": "array", "items": {"type": "string"}} if words else _member(quirk.kind, {})
+    return {
+        **schema,
+        "description": quirk.text,
+        "default": sorted(quirk.default) if words else quirk.default,
+    }
 
 
 def _inside(kind: Any, path: str) -> tuple[type[Section] | None, str]:
@@ -280,7 +306,7 @@ def _word(kind: Any) -> str:
     (kind,) = members
     if get_origin(kind) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(kind))
-    if get_origin(kind) is tuple:
+    if get_origin(kind) in {tuple, frozenset}:
         return f"list of {_word(get_args(kind)[0])}"
     if get_origin(kind) is dict:
         inner = get_args(kind)[1]
@@ -295,11 +321,14 @@ def _default(one: Setting) -> str:
         return "must be given"
     if one.about.default is not None:
         return one.about.default
-    if isinstance(value, Section):
-        return ""
+    return "" if isinstance(value, Section) else _stated(value)
+
+
+def _stated(value: Any) -> str:
+    """A value as the page writes it."""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    if isinstance(value, tuple | dict):
+    if isinstance(value, tuple | dict | frozenset):
         return " ".join(f"`{member}`" for member in value) or "none"
     return f"`{value}`" if str(value) else '`""`'
 

@@ -247,7 +247,7 @@ class Provider(Section, frozen=True):
     ] = None
     quirks: Annotated[
         Json,
-        about("Where it deviates from its dialect, over the catalogue row's facts; names as in `Quirks`."),
+        about("Where it deviates from its dialect, over the catalogue row's facts: see [Quirks](#quirks)."),
     ] = {}
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from dragoman.dialects.loss import MOST, Report
+from dragoman.dialects.severity import of_member
 from dragoman.ir import Extra
 
 
@@ -60,4 +61,5 @@ def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect
     """Name another dialect's leftovers as lost. A null says nothing and is not missed."""
     for key, value in islice(members.items(), 2 * MOST):  # a report lists no more
         if value is not None:
-            report.lose(f"{where}.{key}" if where else key, f"only {dialect} has this", "hint")
+            place = f"{where}.{key}" if where else key
+            report.lose(place, f"only {dialect} has this", of_member(dialect, key))

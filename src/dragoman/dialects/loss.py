@@ -8,12 +8,11 @@ how that place is written in the client's JSON (`Dialect.locate`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
+from dragoman.dialects.severity import Severity, of_field
 from dragoman.ir.blocks import Value
 
-Severity: TypeAlias = Literal["meaning", "quality", "hint"]
-"""meaning: the answer may be another one; quality: worse or dearer; hint: nothing that matters changes."""
 MOST: Final = 200
 """Losses of one severity, and changes, that a report lists; one more entry says that there are others."""
 
@@ -58,8 +57,13 @@ class Report:
         """What later places are in the request as it came, where the one in hand lacks messages."""
         self._told: dict[Severity, set[tuple[str, str]]] = {}  # what is listed: where and why
 
-    def lose(self, where: str, reason: str, severity: Severity = "meaning") -> None:
-        """A value at `where` (IR terms) is not carried. Naming one place twice for one reason counts once."""
+    def lose(self, where: str, reason: str, severity: Severity | None = None) -> None:
+        """A value at `where` (IR terms) is not carried. Naming one place twice for one reason counts once.
+
+        severity: None = that of the field, whoever lacks it (`severity.FIELDS`).
+        """
+        if severity is None:
+            severity = of_field(where)
         where = self.placed(where)
         told = self._told.setdefault(severity, set())
         if len(told) >= MOST:

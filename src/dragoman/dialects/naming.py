@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
 from dragoman.dialects.restore import Named
 
@@ -215,9 +216,7 @@ def described(tools: Iterable[ir.Tool], report: Report) -> str | None:
                 where = f"tools[{index}].namespace.description"
                 report.change(where, "system", "there are no namespaces; what is said of one is told there")
             for dialect, members in (space.extra or {}).items():
-                for member in members:
-                    where = f"tools[{index}].namespace.{member}"
-                    report.lose(where, f"only {dialect} has this", "hint")
+                lose_members(members, report, f"tools[{index}].namespace", dialect)
     lines = [
         f"Tools whose names begin with `{_ILLEGAL.sub('_', flat(name, ''))}`: {about}"
         for name, about in told.items()

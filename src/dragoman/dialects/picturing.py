@@ -13,7 +13,8 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reading
-from dragoman.dialects.loss import Report, Severity
+from dragoman.dialects.loss import Report
+from dragoman.dialects.severity import Severity
 from dragoman.errors import WireError
 from dragoman.wire.dataurl import is_data_url, read
 from dragoman.wire.sniff import media_type

@@ -26,6 +26,9 @@ _QUEUED_LINES = 5_000
 _TEXT_CHARACTERS = 256
 _PIPE_BYTES = 4096
 """What Linux writes to a pipe as a whole (PIPE_BUF); POSIX asks for 512, https://man7.org/linux/man-pages/man7/pipe.7.html"""
+_NAMED_LOSSES = 10
+_PLACE_CHARACTERS = 80
+"""Clients choose the names of members. With these bounds a line still fits into a pipe's piece."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -164,6 +167,9 @@ def _for_machines(exchange: Exchange) -> bytes:
         record["stream"] = exchange.streamed
         record["attempts"] = len(exchange.attempts)
         record["losses"] = len(exchange.losses)
+        if exchange.losses:
+            foremost = exchange.foremost_losses(_NAMED_LOSSES)
+            record["lost"] = [{"path": _place(x.path), "severity": x.severity} for x in foremost]
         record["upstream_us"] = _us(exchange.waited)
     if exchange.first is not None:
         record["first_us"] = _us(exchange.first - began)
@@ -194,11 +200,22 @@ def _for_people(exchange: Exchange) -> bytes:
     if (usage := exchange.usage) is not None:
         parts.append(f"{usage.input_total} in {usage.output_total} out")
     if exchange.losses:
-        parts.append(f"{len(exchange.losses)} lost")
+        parts.append(_lost(exchange))
     if exchange.end != "done":
         parts.append(_cut(str(exchange.end)))
     line = " ".join(parts)
     return "".join(c if c.isprintable() else "?" for c in line).encode() + b"\n"
+
+
+def _lost(exchange: Exchange) -> str:
+    """What was lost, for people: `3 lost: $.logit_bias (meaning), $.seed (hint), …`."""
+    named = [f"{_place(x.path)} ({x.severity})" for x in exchange.foremost_losses(_NAMED_LOSSES)]
+    more = ["…"] if len(exchange.losses) > len(named) else []
+    return f"{len(exchange.losses)} lost: {', '.join(named + more)}"
+
+
+def _place(path: str) -> str:
+    return path if len(path) <= _PLACE_CHARACTERS else path[: _PLACE_CHARACTERS - 1] + "…"
 
 
 def _clock(seconds: float) -> str:

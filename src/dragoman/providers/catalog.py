@@ -8,7 +8,7 @@ address depends on the account (a resource, a region, a workspace) have none: th
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
@@ -614,14 +614,18 @@ CATALOG: Final = _by_name(_CLOUD + _RANKING + _OWN_MACHINE)
 """Every known vendor by name, in the order that documentation shows them."""
 
 
-def unconfigured(model: str, providers: Container[str]) -> str | None:
+def unconfigured(model: str, providers: Mapping[str, str | None]) -> str | None:
     """That the vendor of a name is none of the `providers`, and what makes it one; None where that is not so.
 
     model: `provider/model`, or a bare name, which belongs to the first vendor that names its models so.
+    providers: the name of the catalogue's row for each, None = it has none.
     """
-    name, slash, _ = model.partition("/")
+    name, slash, rest = model.partition("/")
     vendor = CATALOG.get(name) if slash else next((v for v in CATALOG.values() if v.owns(model)), None)
     if vendor is None or vendor.name in providers:
         return None
+    named = [provider for provider, row in providers.items() if row == vendor.name]
+    if named:
+        return f"{vendor.name} is configured as {named[0]}: ask for {named[0]}/{rest}" if slash else None
     way = f"set {vendor.keys[0]}" if vendor.keys else f"write providers.{vendor.name}"
     return f"{vendor.name} is not configured: {way}"

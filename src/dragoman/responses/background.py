@@ -300,8 +300,8 @@ class Writer:
 class Background:
     """The answers that this process runs.
 
-    run: asks the engine. finished: is told of each exchange when it is over. most: answers that run for one
-    client at the same time. most_in_all: and for all of them.
+    run: asks the engine. begun, finished: are told of each exchange, the latter when it is over. most:
+    answers that run for one client at the same time. most_in_all: and for all of them.
     """
 
     def __init__(
@@ -310,10 +310,12 @@ class Background:
         run: Run,
         finished: Callable[[Exchange], None],
         *,
+        begun: Callable[[Exchange], None],
         most: int,
         most_in_all: int,
     ) -> None:
         self._keeping = keeping
+        self._begun = begun
         self._run = run
         self._finished = finished
         self._most = most
@@ -354,6 +356,7 @@ class Background:
         flight = self._flight(exchange, msgspec.structs.replace(inbound, turn=turn), writer)
         task = spawn(flight, f"background {exchange.id}")
         self._tasks[task] = writer
+        self._begun(exchange)
         self._running_for[tenant] += 1
         task.add_done_callback(partial(self._ended, tenant))
         task.add_done_callback(lambda _: inbound.room.free())

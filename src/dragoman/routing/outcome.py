@@ -73,6 +73,14 @@ def refuses_sealing(fault: ir.Fault) -> bool:
     return fault.status == 400 and "encrypted content is not supported" in fault.message.lower()
 
 
+_ABSENT = frozenset({"not_found", "model_not_found", "method_not_allowed", "not_implemented"})
+
+
+def is_absent(fault: ir.Fault) -> bool:
+    """Whether a failure says that what was asked for is not there, and nothing else about the request."""
+    return fault.kind in _ABSENT
+
+
 def for_client(fault: ir.Fault, *, named_by_client: bool = False) -> ir.Fault:
     """The same fault as the client may see it.
 

@@ -103,6 +103,7 @@ class App:
         link.task = task = asyncio.current_task()
         assert task is not None
         self._gateway.requests.add(task)
+        self._gateway.exchanges.add(exchange)
         try:
             if link.lost:
                 raise ClientGone("before its request was looked at")

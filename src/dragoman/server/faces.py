@@ -296,7 +296,23 @@ class PathTable:
                 )
             )
         entry = self._gateway.engine.table.entry(name)
-        await client.answer(200, (), encode(self._listed(entry)))
+        await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
+
+    def _had(self, model: str) -> dict[str, Any]:
+        """What the clients of each face can have of a model; too much for a list of all of them."""
+        found = {name: self._gateway.compatibility(model, face) for name, face in self._faces.items()}
+        return {
+            name: {
+                "features": one.features,
+                "losses": [
+                    {"feature": feature, "severity": loss.severity, "reason": loss.reason}
+                    for feature, loss in one.losses
+                ],
+                "refused": one.refused,
+            }
+            for name, one in found.items()
+            if one is not None
+        }
 
     def _listed(self, entry: Entry) -> dict[str, Any]:
         gateway = self._gateway
@@ -305,7 +321,7 @@ class PathTable:
 
     async def _health(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         admitted = isinstance(self._gateway.client_keys.authenticate(call.headers), Caller)
-        health = await self._gateway.health(details=admitted)
+        health = await self._gateway.health(details=admitted, asking=exchange)
         await client.answer(200 if health["status"] == "healthy" else 503, (), encode(health))
 
     async def _live(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:

@@ -213,6 +213,7 @@ class _Socket:
         if asked is None:
             return
         client = self._client(exchange, asked.lane)
+        gateway.exchanges.add(exchange)
         try:
             if asked.fault is not None:
                 raise RequestFailed(asked.fault)

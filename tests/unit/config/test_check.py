@@ -332,6 +332,16 @@ def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) ->
                 "(set OPENAI_API_KEY or providers.openai.keys)"
             ),
         ),
+        (  # the variable may well be set: it is not for an address of one's own under another name
+            (
+                "providers: {mine: {catalog: gemini, base_url: "
+                "'https://generativelanguage.googleapis.com/v1beta'}}"
+            ),
+            (
+                "providers.mine: it has no key, so its vendor will refuse every request "
+                "(set providers.mine.keys)"
+            ),
+        ),
         (
             "providers: {p: {base_url: 'http://h.example', keys: k}}",
             "providers.p.base_url: its keys travel unencrypted over http://",

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from dragoman import ir
+from dragoman.dialects.loss import Loss
 from dragoman.exchange import Exchange
 from dragoman.observe.log import AccessLog
 
@@ -80,6 +81,37 @@ def test_a_failure_is_named() -> None:
     assert json.loads(written(one))["error"] == "slow_down"
     assert written(one, people=True).endswith(" 1,000 ms upstream/auth/slow_down")
     assert "sk-1" not in written(one) + written(one, people=True)
+
+
+def test_what_was_lost_is_named_by_place_and_severity() -> None:
+    """5.1: a number tells nobody what to do about it."""
+    one = answered()
+    one.losses = (
+        Loss("$.seed", "no seed here", "hint", "anthropic"),
+        Loss("$.logit_bias", "no weights here", "meaning", "anthropic"),
+    )
+    record = json.loads(written(one))
+    assert record["losses"] == 2
+    assert record["lost"] == [
+        {"path": "$.logit_bias", "severity": "meaning"},
+        {"path": "$.seed", "severity": "hint"},
+    ]
+    assert written(one, people=True).endswith("2 lost: $.logit_bias (meaning), $.seed (hint)")
+
+
+def test_nothing_lost_takes_no_room() -> None:
+    assert "lost" not in json.loads(written(answered()))
+
+
+@BOTH
+def test_no_losses_fill_the_log(people: bool) -> None:
+    """Clients choose the names of members, and how many there are."""
+    one = answered()
+    one.losses = tuple(Loss(f"$.{n}" + "z" * 5_000, "", "hint", "anthropic") for n in range(500))
+    line = written(one, people=people)
+    assert len(line) < 2_000
+    assert "500" in line
+    assert ("…" if people else '"losses":500') in line
 
 
 @BOTH

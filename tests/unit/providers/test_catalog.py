@@ -198,15 +198,25 @@ def test_no_field_is_called_refused_that_the_vendor_accepted_with_effect(recorde
 @pytest.mark.parametrize(
     ("model", "providers", "reason"),
     [
-        ("claude-sonnet-4-5", ["openai"], "anthropic is not configured: set ANTHROPIC_API_KEY"),
-        ("mistral/some-model", [], "mistral is not configured: set MISTRAL_API_KEY"),
-        ("ollama/llama3", [], "ollama is not configured: write providers.ollama"),
-        ("claude-sonnet-4-5", ["anthropic"], None),
-        ("nobody/some-model", [], None),
-        ("some-model", [], None),
+        (
+            "claude-sonnet-4-5",
+            {"openai": "openai"},
+            "anthropic is not configured: set ANTHROPIC_API_KEY",
+        ),
+        ("mistral/some-model", {}, "mistral is not configured: set MISTRAL_API_KEY"),
+        ("ollama/llama3", {}, "ollama is not configured: write providers.ollama"),
+        ("claude-sonnet-4-5", {"anthropic": "anthropic"}, None),
+        ("nobody/some-model", {}, None),
+        ("some-model", {}, None),
+        (
+            "gemini/gemini-2.5-flash",
+            {"own": None, "mine": "gemini"},
+            "gemini is configured as mine: ask for mine/gemini-2.5-flash",
+        ),
+        ("gemini-2.5-flash", {"mine": "gemini"}, None),
     ],
 )
 def test_a_vendor_that_is_no_provider_is_told_by_the_names_of_its_models(
-    model: str, providers: list[str], reason: str | None
+    model: str, providers: dict[str, str | None], reason: str | None
 ) -> None:
     assert unconfigured(model, providers) == reason

@@ -67,9 +67,9 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
     elif output.kind == "json":
         report.lose("output", "there is no JSON mode without a schema", "meaning")
     if output.audio is not None:
-        report.lose("output.audio", "answers hold no sound here", "hint")
+        report.lose("output.audio", "answers hold no sound here")
     if output.verbosity is not None:
-        report.lose("output.verbosity", "answers have no verbosity here", "quality")
+        report.lose("output.verbosity", "answers have no verbosity here")
     if output.extra is not None:
         restore(config, output.extra, report, "output")
     if output.form == "output_format" and request.dialect == NAME and "format" in config:

@@ -25,7 +25,6 @@ from dragoman.dialects.anthropic.terms import (
 from dragoman.dialects.anthropic.thoughts import reconcile
 from dragoman.dialects.anthropic.tools import decode_choice, decode_tools, encode_tools, is_forced
 from dragoman.dialects.dialect import Target, WireRequest
-from dragoman.dialects.loss import Severity
 from dragoman.errors import WireError
 
 PATH = "/messages"
@@ -282,15 +281,15 @@ def _configure(request: ir.Request, target: Target, body: dict[str, Any]) -> Non
         body["output_config"] = config
 
 
-_LOST: dict[str, tuple[str, Severity]] = {
-    "min_p": ("there is no min_p here", "quality"),
-    "seed": ("answers cannot be seeded here", "hint"),
-    "frequency_penalty": ("there are no penalties here", "quality"),
-    "presence_penalty": ("there are no penalties here", "quality"),
-    "repetition_penalty": ("there are no penalties here", "quality"),
-    "logit_bias": ("single tokens cannot be weighed here", "meaning"),
-    "logprobs": ("log probabilities are never given here", "meaning"),
-    "top_logprobs": ("log probabilities are never given here", "meaning"),
+_LOST: dict[str, str] = {
+    "min_p": "there is no min_p here",
+    "seed": "answers cannot be seeded here",
+    "frequency_penalty": "there are no penalties here",
+    "presence_penalty": "there are no penalties here",
+    "repetition_penalty": "there are no penalties here",
+    "logit_bias": "single tokens cannot be weighed here",
+    "logprobs": "log probabilities are never given here",
+    "top_logprobs": "log probabilities are never given here",
 }
 _NEUTRAL: dict[str, Any] = {
     "frequency_penalty": 0,
@@ -322,7 +321,7 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, body: dict[str, Any]
     if values != _NOTHING:
         for key, value in zip(_LOST, values, strict=True):
             if value is not None and value != _NEUTRAL.get(key):
-                report.lose(f"sampling.{key}", *_LOST[key])
+                report.lose(f"sampling.{key}", _LOST[key])
 
 
 def _fit_sampling(stated: dict[str, Any], target: Target, body: dict[str, Any]) -> dict[str, Any]:
@@ -379,7 +378,7 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
         _encode_identity(request, target, body, own=own)
     if request.tier is not None:
         if (word := TIER_WORDS.get(request.tier, request.tier if own else None)) is None:
-            report.lose("tier", f"there is no service tier {request.tier} here", "hint")
+            report.lose("tier", f"there is no service tier {request.tier} here")
         else:
             body["service_tier"] = word
             if TIERS.get(word, word) != request.tier:
@@ -387,14 +386,14 @@ def _encode_rare(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     if request.cache is not None:
         _encode_caching(request.cache, target, body)
     if request.store:
-        report.lose("store", "answers are not stored here", "hint")
+        report.lose("store", "answers are not stored here")
     if request.prediction is not None:
-        report.lose("prediction", "answers cannot be predicted here", "hint")
+        report.lose("prediction", "answers cannot be predicted here")
     if request.moderation is not None:
-        report.lose("moderation", "nothing is moderated here", "meaning")
+        report.lose("moderation", "nothing is moderated here")
     for field in ("previous", "conversation", "background"):
         if getattr(request, field):
-            report.lose(field, "this protocol keeps no state", "meaning")
+            report.lose(field, "this protocol keeps no state")
     if request.extra is not None:
         restore(body, _members(request.extra), report, "")
 
@@ -414,11 +413,11 @@ def _encode_identity(request: ir.Request, target: Target, body: dict[str, Any], 
         if request.safety_identifier == user:
             target.report.change("safety_identifier", "metadata.user_id", "the end user's only id here")
         else:
-            target.report.lose("safety_identifier", "only one id of the end user is known here", "hint")
+            target.report.lose("safety_identifier", "only one id of the end user is known here")
     if own:
         metadata.update(request.metadata or {})
     elif request.metadata:
-        target.report.lose("metadata", "only the end user's id is known here", "hint")
+        target.report.lose("metadata", "only the end user's id is known here")
     if metadata or own:
         body["metadata"] = metadata
 
@@ -428,5 +427,5 @@ def _encode_caching(cache: ir.Caching, target: Target, body: dict[str, Any]) -> 
         body["cache_control"] = encode_mark(cache.mark, target.report, "cache")
     for field in ("key", "mode", "ttl", "retention"):
         if getattr(cache, field) is not None:
-            target.report.lose(f"cache.{field}", "prompt caching has no such setting here", "hint")
+            target.report.lose(f"cache.{field}", "prompt caching has no such setting here")
     restore({}, cache.extra, target.report, "cache")

@@ -15,7 +15,6 @@ from dragoman.dialects.gemini.parts import Draft, decode_part
 from dragoman.dialects.gemini.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
 from dragoman.dialects.gemini.tools import decode_choice, decode_tools, encode_tools
-from dragoman.dialects.loss import Severity
 from dragoman.errors import WireError
 
 PATH = "/models/{model}:generateContent"
@@ -241,10 +240,10 @@ def _limit(most: int, target: Target, config: dict[str, Any], *, own: bool) -> N
     target.report.lose("max_output", f"limited to {bound}", "quality")
 
 
-_LOST: dict[str, tuple[str, Severity]] = {
-    "min_p": ("there is no min_p here", "quality"),
-    "repetition_penalty": ("there is no repetition penalty here", "quality"),
-    "logit_bias": ("single tokens cannot be weighed here", "meaning"),
+_LOST: dict[str, str] = {
+    "min_p": "there is no min_p here",
+    "repetition_penalty": "there is no repetition penalty here",
+    "logit_bias": "single tokens cannot be weighed here",
 }
 _sampling_values = attrgetter(*_SAMPLING.values())
 _lost_values = attrgetter(*_LOST)
@@ -267,7 +266,7 @@ def _encode_sampling(sampling: ir.Sampling, target: Target, config: dict[str, An
     if values != _NOTHING:
         for field, value in zip(_LOST, values, strict=True):
             if value is not None and value != {}:
-                report.lose(f"sampling.{field}", *_LOST[field])
+                report.lose(f"sampling.{field}", _LOST[field])
     if not own and (target.facts.sampling is False or not config.keys() <= _DRAWN):
         _fit_sampling(target, config)
 
@@ -328,16 +327,16 @@ _rare_values = attrgetter(
     "extra",
 )
 _NOTHING_RARE = (None,) * 12
-_NEVER: dict[str, tuple[str, Severity]] = {
-    "user": ("the end user has no name here", "hint"),
-    "safety_identifier": ("the end user has no name here", "hint"),
-    "metadata": ("requests carry no metadata here", "hint"),
-    "store": ("answers are not stored here", "hint"),
-    "prediction": ("answers cannot be predicted here", "hint"),
-    "moderation": ("nothing is moderated here", "meaning"),
-    "previous": ("this protocol keeps no state", "meaning"),
-    "conversation": ("this protocol keeps no state", "meaning"),
-    "background": ("this protocol keeps no state", "meaning"),
+_NEVER: dict[str, str] = {
+    "user": "the end user has no name here",
+    "safety_identifier": "the end user has no name here",
+    "metadata": "requests carry no metadata here",
+    "store": "answers are not stored here",
+    "prediction": "answers cannot be predicted here",
+    "moderation": "nothing is moderated here",
+    "previous": "this protocol keeps no state",
+    "conversation": "this protocol keeps no state",
+    "background": "this protocol keeps no state",
 }
 
 
@@ -351,13 +350,13 @@ def _encode_rare(
     if request.cache is not None:
         for field in ("key", "mode", "ttl", "retention", "mark"):
             if getattr(request.cache, field) is not None:
-                report.lose(f"cache.{field}", "prompt caching has no such setting here", "hint")
+                report.lose(f"cache.{field}", "prompt caching has no such setting here")
         restore({}, request.cache.extra, report, "cache")
     if own and request.store is not None:
         body["store"] = request.store
-    for field, (reason, severity) in _NEVER.items():
+    for field, reason in _NEVER.items():
         if getattr(request, field) and field not in body:
-            report.lose(field, reason, severity)
+            report.lose(field, reason)
     if request.extra is not None:
         _restore(request.extra, target, body, config)
 
@@ -365,7 +364,7 @@ def _encode_rare(
 def _encode_tier(tier: str, target: Target, body: dict[str, Any], *, own: bool) -> None:
     word = _TIER_WORDS.get(tier, tier if own else None)
     if word is None:
-        target.report.lose("tier", f"there is no service tier {tier} here", "hint")
+        target.report.lose("tier", f"there is no service tier {tier} here")
     elif own or tier != "auto":
         body["serviceTier"] = word
         if tier == "fast":

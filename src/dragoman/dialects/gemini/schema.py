@@ -13,8 +13,9 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 
 from dragoman.dialects.gemini.references import DEFINED, ROOT, References, required
-from dragoman.dialects.loss import Report, Severity
+from dragoman.dialects.loss import Report
 from dragoman.dialects.schema_budget import SchemaBudget, held_to_depth, place_in, shown_name, size
+from dragoman.dialects.severity import Severity
 
 _Schema: TypeAlias = dict[str, Any]
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
-from dragoman.dialects.loss import Severity
 from dragoman.dialects.mistral.history import decode_messages, encode_messages
 from dragoman.dialects.mistral.parts import lose_mark
 from dragoman.dialects.mistral.terms import (
@@ -66,7 +65,7 @@ _SCHEMA: Final = frozenset({"name", "description", "schema", "strict"})
 _PREDICTION: Final = frozenset({"type", "content"})
 _NO_SAMPLING: Final = ir.Sampling()
 _THINKING: Final = "reasoning"
-_LOST_OUTPUT: Final[tuple[tuple[str, Severity], ...]] = (("verbosity", "quality"), ("audio", "meaning"))
+_LOST_OUTPUT: Final = ("verbosity", "audio")
 
 
 # --- Decoding ----------------------------------------------------------------------------------
@@ -222,12 +221,12 @@ def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> 
         report.change("sampling.top_p", "top_p", f"raised to {LEAST_TOP_P}: 0 is refused")
     if (sampling.seed or 0) < 0:
         del body["random_seed"]
-        report.lose("sampling.seed", "a seed is not negative here", "hint")
+        report.lose("sampling.seed", "a seed is not negative here")
     if sampling.top_logprobs is not None and sampling.logprobs is None:
         body["logprobs"] = True
         report.add("logprobs", "`top_logprobs` needs it")
     if sampling.min_p is not None:
-        report.lose("sampling.min_p", "this protocol has no min_p", "quality")
+        report.lose("sampling.min_p", "this protocol has no min_p")
     if sampling.logit_bias:
         report.lose("sampling.logit_bias", "this protocol has no logit_bias")
     if draft.facts.sampling is False:
@@ -255,9 +254,9 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         body["response_format"] = wire
     if output.extra is not None:
         restore(wire, output.extra, draft.report, "output")
-    for field, severity in _LOST_OUTPUT:
+    for field in _LOST_OUTPUT:
         if getattr(output, field) is not None:
-            draft.report.lose(f"output.{field}", f"{field} cannot be asked for", severity)
+            draft.report.lose(f"output.{field}", f"{field} cannot be asked for")
     if any(kind != "text" for kind in output.modalities or ()):
         raise WireError("answers are text here", "output.modalities", "unsupported_modality")
 
@@ -279,7 +278,7 @@ def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None
         body["prompt_cache_key"] = cache.key
     for field in ("mode", "ttl", "retention", "mark"):
         if getattr(cache, field) is not None:
-            draft.report.lose(f"cache.{field}", "the prompt cache is steered by its key alone", "hint")
+            draft.report.lose(f"cache.{field}", "the prompt cache is steered by its key alone")
     if cache.extra is not None:
         restore({}, cache.extra, draft.report, "cache")
 
@@ -298,26 +297,26 @@ def _predicted(blocks: tuple[ir.Block, ...], draft: Draft) -> str:
 def _encode_tier(body: dict[str, Any], tier: str, draft: Draft) -> None:
     word = TIER_WORDS.get(tier, tier if draft.own else None)
     if word is None:
-        draft.report.lose("tier", f"there is no tier {tier}", "hint")
+        draft.report.lose("tier", f"there is no tier {tier}")
         return
     body["service_tier"] = word
     if tier not in TIERS.values():
         draft.report.change("tier", "service_tier", f"{tier} cannot be insisted on")
 
 
-_FOREIGN: Final[tuple[tuple[str, str, Severity], ...]] = (
-    ("previous", "this protocol keeps no earlier answers", "meaning"),
-    ("conversation", "this protocol keeps no conversations", "meaning"),
-    ("background", "this protocol has no background mode", "quality"),
-    ("store", "answers are not stored here", "hint"),
-    ("moderation", "nothing is moderated as OpenAI does", "meaning"),
-    ("user", "this protocol has no end user", "hint"),
-    ("safety_identifier", "this protocol has no end user", "hint"),
+_FOREIGN: Final[tuple[tuple[str, str], ...]] = (
+    ("previous", "this protocol keeps no earlier answers"),
+    ("conversation", "this protocol keeps no conversations"),
+    ("background", "this protocol has no background mode"),
+    ("store", "answers are not stored here"),
+    ("moderation", "nothing is moderated as OpenAI does"),
+    ("user", "this protocol has no end user"),
+    ("safety_identifier", "this protocol has no end user"),
 )
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
     """What other dialects' requests say and this one cannot."""
-    for field, reason, severity in _FOREIGN:
+    for field, reason in _FOREIGN:
         if getattr(request, field):
-            draft.report.lose(field, reason, severity)
+            draft.report.lose(field, reason)

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any, Final
 
 from dragoman import ir
-from dragoman.dialects.loss import Report, Severity
+from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama.terms import NAME
 from dragoman.errors import WireError
 
@@ -127,9 +127,7 @@ def _as_integer(value: Any) -> Any:
     return int(value) if type(value) is float and value.is_integer() else value
 
 
-_LOST: Final[dict[str, tuple[str, Severity]]] = {
-    "logit_bias": ("single tokens cannot be weighed here", "meaning"),
-}
+_LOST: Final = {"logit_bias": "single tokens cannot be weighed here"}
 
 
 def encode_options(request: ir.Request, bound: int | None, report: Report) -> dict[str, Any]:
@@ -145,13 +143,13 @@ def encode_options(request: ir.Request, bound: int | None, report: Report) -> di
     }
     if "stop" in out:
         out["stop"] = list(out["stop"])
-    for field, (reason, severity) in _LOST.items():
+    for field, reason in _LOST.items():
         value = getattr(sampling, field)
         if value and value != 1:
-            report.lose(f"sampling.{field}", reason, severity)
+            report.lose(f"sampling.{field}", reason)
     if (seed := out.get("seed")) is not None and seed < 0:
         del out["seed"]
-        report.lose("sampling.seed", "a seed is not negative here", "hint")
+        report.lose("sampling.seed", "a seed is not negative here")
     if request.max_output is not None:
         most = request.max_output
         if bound is not None and most > bound and request.dialect != NAME:

@@ -10,7 +10,6 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.efforts import effort_of
-from dragoman.dialects.loss import Severity
 from dragoman.dialects.ollama.history import decode_messages, encode_messages
 from dragoman.dialects.ollama.options import decode_options, encode_options
 from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
@@ -125,9 +124,9 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
         body["format"] = output.schema if draft.own else _titled(output, draft)
     elif output.kind != "text":
         body["format"] = "json"
-    for field, severity in _LOST_OUTPUT:
+    for field in _LOST_OUTPUT:
         if getattr(output, field) is not None:
-            report.lose(f"output.{field}", f"{field} cannot be said of an answer here", severity)
+            report.lose(f"output.{field}", f"{field} cannot be said of an answer here")
     if any(kind != "text" for kind in output.modalities or ()):
         raise WireError("answers are text here", "output.modalities", "unsupported_modality")
     if output.extra is not None:
@@ -150,10 +149,7 @@ def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
     return schema
 
 
-_LOST_OUTPUT: Final[tuple[tuple[str, Severity], ...]] = (
-    ("verbosity", "quality"),
-    ("audio", "meaning"),
-)
+_LOST_OUTPUT: Final = ("verbosity", "audio")
 
 
 def _encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> None:
@@ -186,31 +182,31 @@ def _level(effort: str, draft: Draft) -> str:
     return level
 
 
-_FOREIGN: Final[tuple[tuple[str, str, Severity], ...]] = (
-    ("previous", "this protocol keeps no earlier answers", "meaning"),
-    ("conversation", "this protocol keeps no conversations", "meaning"),
-    ("background", "this protocol has no background mode", "quality"),
-    ("store", "answers are not stored here", "hint"),
-    ("moderation", "nothing is moderated as OpenAI does", "meaning"),
-    ("user", "this protocol has no end user", "hint"),
-    ("safety_identifier", "this protocol has no end user", "hint"),
-    ("prediction", "an answer cannot be predicted here", "hint"),
+_FOREIGN: Final[tuple[tuple[str, str], ...]] = (
+    ("previous", "this protocol keeps no earlier answers"),
+    ("conversation", "this protocol keeps no conversations"),
+    ("background", "this protocol has no background mode"),
+    ("store", "answers are not stored here"),
+    ("moderation", "nothing is moderated as OpenAI does"),
+    ("user", "this protocol has no end user"),
+    ("safety_identifier", "this protocol has no end user"),
+    ("prediction", "an answer cannot be predicted here"),
 )
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
     """What other dialects' requests say and this one cannot."""
     report = draft.report
-    for field, reason, severity in _FOREIGN:
+    for field, reason in _FOREIGN:
         if getattr(request, field):
-            report.lose(field, reason, severity)
+            report.lose(field, reason)
     for key in request.metadata or ():
         report.lose(f"metadata.{key}", "a request has no metadata here", "hint")
     if request.tier not in {None, "auto", "default"}:
-        report.lose("tier", "there is one tier here", "hint")
+        report.lose("tier", "there is one tier here")
     if (cache := request.cache) is not None:
         for field in ("key", "mode", "ttl", "retention", "mark"):
             if getattr(cache, field) is not None:
-                report.lose(f"cache.{field}", "the prompt cache cannot be steered here", "hint")
+                report.lose(f"cache.{field}", "the prompt cache cannot be steered here")
         if cache.extra is not None:
             restore({}, cache.extra, report, "cache")

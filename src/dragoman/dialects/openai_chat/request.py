@@ -21,6 +21,7 @@ from dragoman.dialects.openai_chat.sound import speak
 from dragoman.dialects.openai_chat.strictness import strictness
 from dragoman.dialects.openai_chat.terms import NAME, PATH, REFUSED, TIERS, leftovers, restore
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.severity import of_refused
 from dragoman.dialects.turns import CHUNKED
 from dragoman.errors import WireError
 
@@ -374,13 +375,13 @@ def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None
     options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}
     own_options = draft.own and cache.extra is not None
     if options and not draft.own:
-        draft.report.lose("cache", "the prompt cache is not steered here", "hint")
+        draft.report.lose("cache", "the prompt cache is not steered here")
     elif options or own_options:
         body["prompt_cache_options"] = options
     if cache.retention is not None:
         body["prompt_cache_retention"] = cache.retention
     if cache.mark is not None:
-        draft.report.lose("cache.mark", "the prompt cache takes no marks here", "hint")
+        draft.report.lose("cache.mark", "the prompt cache takes no marks here")
     if cache.extra is not None:
         restore(body, cache.extra, draft.report, "cache")
 
@@ -416,14 +417,14 @@ def _lose_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None
     if request.store is False:
         del body["store"]
     if request.tier is not None and request.tier not in TIERS:
-        report.lose("tier", f"there is no tier {request.tier}", "hint")
+        report.lose("tier", f"there is no tier {request.tier}")
         del body["service_tier"]
     if request.previous is not None:
         report.lose("previous", "this protocol keeps no earlier answers")
     if request.conversation is not None:
         report.lose("conversation", "this protocol keeps no conversations")
     if request.background:
-        report.lose("background", "this protocol has no background mode", "quality")
+        report.lose("background", "this protocol has no background mode")
 
 
 def _leave_out(body: dict[str, Any], draft: Draft) -> None:
@@ -436,5 +437,5 @@ def _leave_out(body: dict[str, Any], draft: Draft) -> None:
             continue
         if member == "stream_options":
             continue
-        where, severity = REFUSED.get(member, (member, "hint"))
-        draft.report.lose(where, f"the vendor refuses `{member}`", severity)
+        where = REFUSED.get(member, member)
+        draft.report.lose(where, f"the vendor refuses `{member}`", of_refused(NAME, where))

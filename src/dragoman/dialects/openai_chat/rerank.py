@@ -16,7 +16,6 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Codec, OperationReply, Payload, Target, WireRequest
-from dragoman.dialects.loss import Severity
 from dragoman.dialects.openai_chat.operation import input_of, model_of, refuse_failure
 from dragoman.dialects.openai_chat.terms import NAME, leftovers, restore
 from dragoman.dialects.rules import (
@@ -29,6 +28,7 @@ from dragoman.dialects.rules import (
     strings,
     wrong_type,
 )
+from dragoman.dialects.severity import Severity
 from dragoman.errors import WireError
 from dragoman.wire.json import decode_object, encode
 

@@ -7,7 +7,6 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.dialects.leftovers import Leftovers
-from dragoman.dialects.loss import Severity
 from dragoman.ir import Stop
 
 NAME: Final = "openai_chat"
@@ -66,38 +65,38 @@ AUDIO_FORMATS: Final[dict[str, str]] = {mime: name for name, mime in AUDIO_TYPES
     "audio/mp3": "mp3",
 }
 
-REFUSED: Final[dict[str, tuple[str, Severity]]] = {
-    "logit_bias": ("sampling.logit_bias", "meaning"),
-    "logprobs": ("sampling.logprobs", "meaning"),
-    "top_logprobs": ("sampling.top_logprobs", "meaning"),
-    "stop": ("sampling.stop", "meaning"),
-    "response_format": ("output", "meaning"),
-    "tools": ("tools", "meaning"),
-    "tool_choice": ("tool_choice", "meaning"),
-    "temperature": ("sampling.temperature", "quality"),
-    "top_p": ("sampling.top_p", "quality"),
-    "seed": ("sampling.seed", "hint"),
-    "frequency_penalty": ("sampling.frequency_penalty", "quality"),
-    "presence_penalty": ("sampling.presence_penalty", "quality"),
-    "parallel_tool_calls": ("parallel", "quality"),
-    "reasoning_effort": ("reasoning.effort", "quality"),
-    "verbosity": ("output.verbosity", "quality"),
-    "modalities": ("output.modalities", "meaning"),
-    "audio": ("output.audio", "meaning"),
-    "max_tokens": ("max_output", "quality"),
-    "max_completion_tokens": ("max_output", "quality"),
-    "user": ("user", "hint"),
-    "safety_identifier": ("safety_identifier", "hint"),
-    "metadata": ("metadata", "hint"),
-    "store": ("store", "hint"),
-    "prediction": ("prediction", "hint"),
-    "moderation": ("moderation", "meaning"),
-    "service_tier": ("tier", "hint"),
-    "prompt_cache_key": ("cache.key", "hint"),
-    "prompt_cache_options": ("cache", "hint"),
-    "prompt_cache_retention": ("cache.retention", "hint"),
+REFUSED: Final[dict[str, str]] = {
+    "logit_bias": "sampling.logit_bias",
+    "logprobs": "sampling.logprobs",
+    "top_logprobs": "sampling.top_logprobs",
+    "stop": "sampling.stop",
+    "response_format": "output",
+    "tools": "tools",
+    "tool_choice": "tool_choice",
+    "temperature": "sampling.temperature",
+    "top_p": "sampling.top_p",
+    "seed": "sampling.seed",
+    "frequency_penalty": "sampling.frequency_penalty",
+    "presence_penalty": "sampling.presence_penalty",
+    "parallel_tool_calls": "parallel",
+    "reasoning_effort": "reasoning.effort",
+    "verbosity": "output.verbosity",
+    "modalities": "output.modalities",
+    "audio": "output.audio",
+    "max_tokens": "max_output",
+    "max_completion_tokens": "max_output",
+    "user": "user",
+    "safety_identifier": "safety_identifier",
+    "metadata": "metadata",
+    "store": "store",
+    "prediction": "prediction",
+    "moderation": "moderation",
+    "service_tier": "tier",
+    "prompt_cache_key": "cache.key",
+    "prompt_cache_options": "cache",
+    "prompt_cache_retention": "cache.retention",
 }
-"""What is lost when a vendor refuses a request field: the place in IR terms, and how much it matters."""
+"""What is lost when a vendor refuses a request field: its place in IR terms."""
 
 
 def text_of(value: Any) -> str:

@@ -18,7 +18,6 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import Facts
-from dragoman.dialects.loss import Severity
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_completions.terms import (
     NAME,
@@ -291,19 +290,17 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
         body["stream"] = False
 
 
-_FOREIGN: Final[tuple[tuple[str, str, Severity], ...]] = (
-    ("reasoning", "a completion is not thought about", "quality"),
-    ("tool_choice", "there are no tools to choose from", "hint"),
-    ("parallel", "there are no tools to call", "hint"),
-    ("safety_identifier", "this protocol has no such member", "hint"),
-    ("metadata", "this protocol has no metadata", "hint"),
-    ("tier", "this protocol has no tiers", "hint"),
-    ("store", "completions are not stored", "hint"),
-    ("prediction", "this protocol has no predictions", "hint"),
-    ("moderation", "nothing is moderated here", "meaning"),
-    ("previous", "this protocol keeps no earlier answers", "meaning"),
-    ("conversation", "this protocol keeps no conversations", "meaning"),
-    ("background", "this protocol has no background mode", "quality"),
+_FOREIGN: Final[tuple[tuple[str, str], ...]] = (
+    ("reasoning", "a completion is not thought about"),
+    ("safety_identifier", "this protocol has no such member"),
+    ("metadata", "this protocol has no metadata"),
+    ("tier", "this protocol has no tiers"),
+    ("store", "completions are not stored"),
+    ("prediction", "this protocol has no predictions"),
+    ("moderation", "nothing is moderated here"),
+    ("previous", "this protocol keeps no earlier answers"),
+    ("conversation", "this protocol keeps no conversations"),
+    ("background", "this protocol has no background mode"),
 )
 
 
@@ -311,25 +308,27 @@ def _lose_foreign(request: ir.Request, draft: Draft) -> None:
     """What other dialects' requests say and this one cannot."""
     if request.tools:
         raise WireError("a completion calls no tools", "tools", _UNSUPPORTED)
-    for field, reason, severity in _FOREIGN:
+    for field, reason in _FOREIGN:
         value = getattr(request, field)
         if value is not None and value is not False:
-            draft.report.lose(field, reason, severity)
+            draft.report.lose(field, reason)
+    if request.tool_choice is not None:
+        draft.report.lose("tool_choice", "there are no tools to choose from", "hint")
+    if request.parallel:
+        draft.report.lose("parallel", "there are no tools to call", "hint")
     if request.output is not None:
         wish = request.output
         if wish.schema is not None:  # with it goes how strictly it is meant
             wish = msgspec.structs.replace(wish, strict=None)
-        _lose_fields(wish, "output", "a completion is text of any form", "meaning", draft)
+        _lose_fields(wish, "output", "a completion is text of any form", draft)
     if request.cache is not None:
-        _lose_fields(request.cache, "cache", "the prompt cache cannot be steered", "hint", draft)
+        _lose_fields(request.cache, "cache", "the prompt cache cannot be steered", draft)
 
 
-def _lose_fields(
-    wish: ir.Output | ir.Caching, where: str, reason: str, severity: Severity, draft: Draft
-) -> None:
+def _lose_fields(wish: ir.Output | ir.Caching, where: str, reason: str, draft: Draft) -> None:
     """Each stated field of a wish, because each has its own place in the client's body."""
     for field in wish.__struct_fields__:
         value = getattr(wish, field)
         if field not in {"extra", "form"} and value is not None and value != "text":
-            draft.report.lose(f"{where}.{field}", reason, severity)
+            draft.report.lose(f"{where}.{field}", reason)
     restore({}, wish.extra, draft.report, where)

@@ -87,4 +87,4 @@ def _encode_modalities(body: dict[str, Any], output: ir.Output, draft: Draft) ->
         elif kind != "text":
             raise WireError(f"answers cannot hold {kind} here", "output.modalities", "unsupported_modality")
     if output.audio is not None:
-        draft.report.lose("output.audio", "answers hold no sound here", "hint")
+        draft.report.lose("output.audio", "answers hold no sound here")

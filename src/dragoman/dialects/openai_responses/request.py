@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
-from dragoman.dialects.loss import Severity
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.history import decode_input, encode_history
 from dragoman.dialects.openai_responses.include import included
@@ -20,6 +19,7 @@ from dragoman.dialects.openai_responses.output import decode_output, encode_outp
 from dragoman.dialects.openai_responses.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.openai_responses.terms import ENCRYPTED, LOGPROBS, NAME, PATH, leftovers, restore
 from dragoman.dialects.openai_responses.tools import decode_choice, decode_tools, encode_tools
+from dragoman.dialects.severity import of_refused
 from dragoman.errors import WireError
 
 MIN_OUTPUT: Final = 16
@@ -51,15 +51,15 @@ MAPS: Final = (
 _READ: Final = MAPS | {"include"}
 _TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 _NO_SAMPLING: Final = ir.Sampling()
-_ABSENT: Final[dict[str, tuple[Severity, str]]] = {
-    "stop": ("meaning", "answers cannot be stopped by a text"),
-    "logit_bias": ("quality", "tokens cannot be weighed"),
-    "seed": ("hint", "there is no seed"),
-    "top_k": ("quality", "there is no top_k"),
-    "min_p": ("quality", "there is no min_p"),
-    "frequency_penalty": ("quality", "there are no penalties"),
-    "presence_penalty": ("quality", "there are no penalties"),
-    "repetition_penalty": ("quality", "there are no penalties"),
+_ABSENT: Final[dict[str, str]] = {
+    "stop": "answers cannot be stopped by a text",
+    "logit_bias": "tokens cannot be weighed",
+    "seed": "there is no seed",
+    "top_k": "there is no top_k",
+    "min_p": "there is no min_p",
+    "frequency_penalty": "there are no penalties",
+    "presence_penalty": "there are no penalties",
+    "repetition_penalty": "there are no penalties",
 }
 """Wishes of other dialects that have no member."""
 
@@ -180,7 +180,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     _encode_include(body, request, draft)
     for member in draft.quirks.refuses & body.keys():
         if body.pop(member) != _OURS.get(member):
-            draft.report.lose(_PLACES.get(member, member), f"the vendor refuses `{member}`", "quality")
+            where = _PLACES.get(member, member)
+            draft.report.lose(where, f"the vendor refuses `{member}`", of_refused(NAME, where))
     return WireRequest("chat", body, path=PATH)
 
 
@@ -225,14 +226,14 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
     for member in _SAMPLING:
         if (value := getattr(sampling, member)) is not None and (draft.own or member not in _ABSENT):
             body[member] = value
-    for member, (severity, reason) in _ABSENT.items():
+    for member, reason in _ABSENT.items():
         value = getattr(sampling, member)
         if value is None or member in body:
             continue
         if member in draft.quirks.extensions:
             body[member] = value
         elif value:
-            draft.report.lose(f"sampling.{member}", reason, severity)
+            draft.report.lose(f"sampling.{member}", reason)
     if draft.facts.sampling is False:
         for member in ("temperature", "top_p"):
             if body.pop(member, None) is not None:
@@ -251,13 +252,13 @@ def _encode_cache(body: dict[str, Any], cache: ir.Caching, draft: Draft) -> None
         body["prompt_cache_key"] = cache.key
     options = {key: value for key, value in (("mode", cache.mode), ("ttl", cache.ttl)) if value is not None}
     if options and not draft.own:
-        draft.report.lose("cache", "the prompt cache is not steered here", "hint")
+        draft.report.lose("cache", "the prompt cache is not steered here")
     elif options:
         body["prompt_cache_options"] = options
     if cache.retention is not None:
         body["prompt_cache_retention"] = cache.retention
     if cache.mark is not None:
-        draft.report.lose("cache.mark", "the prompt cache takes no marks here", "hint")
+        draft.report.lose("cache.mark", "the prompt cache takes no marks here")
     if cache.extra is not None:
         restore(body, cache.extra, draft.report, "cache")
 
@@ -266,14 +267,14 @@ def _lose_foreign(body: dict[str, Any], request: ir.Request, draft: Draft) -> No
     """What other dialects' requests say and this one cannot."""
     report = draft.report
     if request.tier is not None and request.tier not in _TIERS:
-        report.lose("tier", f"there is no tier {request.tier}", "hint")
+        report.lose("tier", f"there is no tier {request.tier}")
         del body["service_tier"]
     for field, member in (("previous", "previous_response_id"), ("conversation", "conversation")):
         if body.pop(member, None) is not None:
-            report.lose(field, "another protocol's state cannot be referred to", "meaning")
+            report.lose(field, "another protocol's state cannot be referred to")
     if body.pop("background", None):
-        report.lose("background", "it is run by the gateway", "hint")
+        report.change("background", "", "the gateway runs it")
     if request.prediction is not None:
-        report.lose("prediction", "answers cannot be predicted", "hint")
+        report.lose("prediction", "answers cannot be predicted")
     if request.store:
-        report.lose("store", "the gateway keeps what is to be stored", "hint")
+        report.change("store", "", "the gateway keeps what is to be stored")

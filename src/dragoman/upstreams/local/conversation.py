@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.loss import Report, Severity
+from dragoman.dialects.leftovers import lose_members
+from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.upstreams.local.grammar import Call, call_grammar, json_grammar
 from dragoman.upstreams.local.protocol import Draw, Invocation, ToolSpec, Turn
@@ -58,29 +59,29 @@ def ask(request: ir.Request, report: Report, draw: Draw) -> Asked:
     )
 
 
-_UNSAID: tuple[tuple[str, str, Severity], ...] = (
-    ("user", "nobody is told the end user's id", "hint"),
-    ("safety_identifier", "nobody is told the end user's id", "hint"),
-    ("metadata", "nothing is stored", "hint"),
-    ("tier", "there is one service tier", "hint"),
-    ("store", "nothing is stored", "hint"),
-    ("prediction", "every token is drawn", "hint"),
-    ("moderation", "nothing is moderated", "meaning"),
-    ("previous", "no earlier answers are kept", "meaning"),
-    ("conversation", "no conversations are kept", "meaning"),
-    ("background", "there is no background mode", "quality"),
+_UNSAID: tuple[tuple[str, str], ...] = (
+    ("user", "nobody is told the end user's id"),
+    ("safety_identifier", "nobody is told the end user's id"),
+    ("metadata", "nothing is stored"),
+    ("tier", "there is one service tier"),
+    ("store", "nothing is stored"),
+    ("prediction", "every token is drawn"),
+    ("moderation", "nothing is moderated"),
+    ("previous", "no earlier answers are kept"),
+    ("conversation", "no conversations are kept"),
+    ("background", "there is no background mode"),
 )
 
 
 def _lose_fields(request: ir.Request, report: Report) -> None:
-    for field, reason, severity in _UNSAID:
+    for field, reason in _UNSAID:
         if getattr(request, field):
-            report.lose(field, reason, severity)
+            report.lose(field, reason)
     if request.reasoning is not None and not _declined(request.reasoning):
         report.lose("reasoning", "the embedded models do not think", "quality")
     for field in ("key", "mode", "ttl", "retention", "mark"):
         if request.cache is not None and getattr(request.cache, field) is not None:
-            report.lose(f"cache.{field}", "every prompt is read whole", "hint")
+            report.lose(f"cache.{field}", "every prompt is read whole")
     if request.parallel and request.tools:
         report.lose("parallel", "one call at a time is made", "quality")
     _lose_extra(request.extra, "", report)
@@ -95,9 +96,7 @@ def _declined(reasoning: ir.Reasoning) -> bool:
 
 def _lose_extra(extra: ir.Extra, where: str, report: Report) -> None:
     for dialect, members in (extra or {}).items():
-        for key, value in members.items():
-            if value is not None:
-                report.lose(f"{where}.{key}" if where else key, f"only {dialect} has this", "hint")
+        lose_members(members, report, where, dialect)
 
 
 # --- Messages ---

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.inputs import texts_of
+from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.upstreams.counts import above
@@ -160,9 +161,7 @@ def _lose(report: Report, request: Any, reasons: Mapping[str, str]) -> None:
         if getattr(request, field) is not None:
             report.lose(field, reason, "hint" if field == "user" else "quality")
     for dialect, members in (request.extra or {}).items():
-        for key, value in members.items():
-            if value is not None:
-                report.lose(key, f"only {dialect} has this", "hint")
+        lose_members(members, report, "", dialect)
 
 
 def _listed(names: Mapping[str, str] | frozenset[str]) -> str:

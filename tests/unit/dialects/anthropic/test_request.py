@@ -349,7 +349,7 @@ def test_several_answers_are_refused_not_made_one() -> None:
         ({"moderation": {"model": "m"}}, {}, [("moderation", "meaning")]),
         ({"previous": "resp_1"}, {}, [("previous", "meaning")]),
         ({"conversation": {"id": "c"}}, {}, [("conversation", "meaning")]),
-        ({"background": True}, {}, [("background", "meaning")]),
+        ({"background": True}, {}, [("background", "quality")]),
         ({"stream": True, "stream_usage": False}, {"stream": True}, []),
         (
             {"cache": ir.Caching(key="k", mark=ir.CacheMark())},

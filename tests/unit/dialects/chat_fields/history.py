@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dragoman.dialects.loss import Severity
+from dragoman.dialects.severity import Severity
 from tests.unit.dialects.chat_fields.messages import (
     BREAK,
     IMAGE,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from dragoman.dialects.facts import UNKNOWN, Facts
-from dragoman.dialects.loss import Severity
+from dragoman.dialects.severity import Severity
 
 UPSTREAMS = ("openai_chat", "anthropic", "gemini", "mistral", "local", "simulate")
 """The columns, in the page's order: the names of dialects, and the upstreams that are no wire protocol."""

@@ -151,7 +151,7 @@ def test_tiers_that_are_none_here() -> None:
         ({"store": True}, [("store", "hint")]),
         ({"store": False}, []),
         ({"previous": "r"}, [("previous", "meaning")]),
-        ({"background": True}, [("background", "meaning")]),
+        ({"background": True}, [("background", "quality")]),
         ({"cache": ir.Caching("k", ttl="1h")}, [("cache.key", "hint"), ("cache.ttl", "hint")]),
         ({"sampling": ir.Sampling(logit_bias={"1": 5})}, [("sampling.logit_bias", "meaning")]),
         ({"sampling": ir.Sampling(logit_bias={})}, []),

@@ -166,7 +166,7 @@ def test_what_has_no_place_is_lost() -> None:
         "cache.mark": "hint",
         "cache.x": "hint",
         "output.verbosity": "quality",
-        "output.audio": "meaning",
+        "output.audio": "hint",
         "y": "hint",
     }
 

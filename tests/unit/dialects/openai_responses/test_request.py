@@ -170,7 +170,7 @@ FOREIGN: list[tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = [
     ({"sampling": ir.Sampling(stop=("x",))}, {}, {"sampling.stop": "meaning"}),
     ({"sampling": ir.Sampling(seed=1, top_k=2)}, {}, {"sampling.seed": "hint", "sampling.top_k": "quality"}),
     ({"sampling": ir.Sampling(presence_penalty=1)}, {}, {"sampling.presence_penalty": "quality"}),
-    ({"sampling": ir.Sampling(logit_bias={"1": 1})}, {}, {"sampling.logit_bias": "quality"}),
+    ({"sampling": ir.Sampling(logit_bias={"1": 1})}, {}, {"sampling.logit_bias": "meaning"}),
     (
         {"sampling": ir.Sampling(logprobs=True, top_logprobs=2)},
         {"top_logprobs": 2, "include": [ENCRYPTED, LOGPROBS]},
@@ -268,7 +268,7 @@ def test_what_a_vendor_refuses_is_named() -> None:
     [
         (asked(), {}),
         (asked(parallel=False, tools=(ir.Function("look"),)), {"parallel": "quality"}),
-        (asked(sampling=ir.Sampling(logprobs=True)), {"sampling.logprobs": "quality"}),
+        (asked(sampling=ir.Sampling(logprobs=True)), {"sampling.logprobs": "meaning"}),
     ],
 )
 def test_what_we_add_is_not_missed(request_: ir.Request, lost: dict[str, str]) -> None:

@@ -1,0 +1,151 @@
+"""What a face's client can have of a model: found by asking the codecs, one wish at a time.
+
+Nothing is written down here about any protocol or vendor. A wish is put into an otherwise plain request,
+which takes the way that requests take: refused by what is known of the model, emulated, encoded. What the
+encoder reports as lost is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.capabilities import refuse
+from dragoman.dialects.dialect import Dialect, Target
+from dragoman.dialects.emulate import emulate
+from dragoman.dialects.facts import Facts
+from dragoman.dialects.loss import Loss, Report
+from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.table import DIALECTS
+from dragoman.errors import WireError
+
+_PIXEL: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+_LOOK: Final = ir.Function("look", "Looks.", _SCHEMA)
+
+
+def _media(kind: Any, mime: str) -> dict[str, Any]:
+    medium = ir.Media(kind, mime, data=_PIXEL)
+    return {"messages": (ir.Message("user", (ir.Text("hi"), medium)),)}
+
+
+WISHES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "temperature": {"sampling": ir.Sampling(temperature=0.5)},
+    "top_p": {"sampling": ir.Sampling(top_p=0.9)},
+    "top_k": {"sampling": ir.Sampling(top_k=5)},
+    "min_p": {"sampling": ir.Sampling(min_p=0.1)},
+    "seed": {"sampling": ir.Sampling(seed=1)},
+    "stop": {"sampling": ir.Sampling(stop=("END",))},
+    "n": {"sampling": ir.Sampling(n=2)},
+    "logprobs": {"sampling": ir.Sampling(logprobs=True)},
+    "logit_bias": {"sampling": ir.Sampling(logit_bias={"1": 1.0})},
+    "frequency_penalty": {"sampling": ir.Sampling(frequency_penalty=0.5)},
+    "presence_penalty": {"sampling": ir.Sampling(presence_penalty=0.5)},
+    "json": {"output": ir.Output("json")},
+    "schema": {"output": ir.Output("schema", _SCHEMA)},
+    "verbosity": {"output": ir.Output(verbosity="low")},
+    "tools": {"tools": (_LOOK,)},
+    "forced_tool": {"tools": (_LOOK,), "tool_choice": ir.ToolChoice("any")},
+    "single_call": {"tools": (_LOOK,), "parallel": False},
+    "reasoning": {"reasoning": ir.Reasoning(effort="low")},
+    "images": _media("image", "image/png"),
+    "audio": _media("audio", "audio/wav"),
+    "documents": _media("document", "application/pdf"),
+    "end_user": {"user": "somebody"},
+    "metadata": {"metadata": {"a": "b"}},
+    "cache_key": {"cache": ir.Caching("k")},
+    "prediction": {"prediction": (ir.Text("this"),)},
+    "moderation": {"moderation": {"model": "m"}},
+}
+"""A request's fields for each thing that a client may want."""
+_HELLO: Final = (ir.Message("user", (ir.Text("hi"),)),)
+
+
+class Compatibility(msgspec.Struct, frozen=True):
+    """Wishes by what becomes of them. losses: with what is lost first; the wish may be served in part."""
+
+    features: tuple[str, ...]
+    losses: tuple[tuple[str, Loss], ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=2048)
+def relayed(face: str, facts: Facts) -> Compatibility:
+    """Where the client's own protocol is spoken: what it can say and the model is not known to lack."""
+    said = wishes(face)
+    refused = tuple(wish for wish in said if refuse(_request(face, wish), facts) is not None)
+    return Compatibility(tuple(wish for wish in said if wish not in refused), (), refused)
+
+
+@lru_cache(maxsize=2048)
+def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibility:
+    """Where another protocol is spoken, or a vendor's deviations need its codec."""
+    features: list[str] = []
+    losses: list[tuple[str, Loss]] = []
+    refused: list[str] = []
+    for wish in wishes(face):
+        found = _losses(_request(face, wish), DIALECTS[dialect], quirks, facts)
+        if found is None:
+            refused.append(wish)
+        elif found:
+            losses.append((wish, found[0]))
+        else:
+            features.append(wish)
+    return Compatibility(tuple(features), tuple(losses), tuple(refused))
+
+
+@lru_cache(maxsize=64)
+def wishes(face: str) -> tuple[str, ...]:
+    """What a face's clients can say: what its own codec writes and reads again."""
+    return tuple(wish for wish in WISHES if _says(DIALECTS[face], _request(face, wish)))
+
+
+def _says(face: Dialect, request: ir.Request) -> bool:
+    report = Report(face.name)
+    try:
+        wire = face.encode_request(request, Target(report, "m"))
+        return not report.losses and _held(request, face.decode_request(wire))
+    except WireError:
+        return False
+
+
+def _stated(value: Any) -> bool:
+    return value is not None and value != ()
+
+
+def _held(wanted: Any, found: Any) -> bool:
+    """Whether everything that is stated of one value stands in the other."""
+    if isinstance(wanted, tuple):
+        same = isinstance(found, tuple) and len(wanted) == len(found)
+        return same and all(_held(one, other) for one, other in zip(wanted, found, strict=True))
+    if isinstance(wanted, msgspec.Struct):
+        stated = (name for name in wanted.__struct_fields__ if _stated(getattr(wanted, name)))
+        return all(_held(getattr(wanted, name), getattr(found, name, None)) for name in stated)
+    return bool(wanted == found)
+
+
+def _request(face: str, wish: str) -> ir.Request:
+    plain: dict[str, Any] = {"messages": _HELLO, "max_output": 4096}
+    return ir.Request(face, "m", **{**plain, **WISHES[wish]})
+
+
+def _losses(request: ir.Request, dialect: Dialect, quirks: Quirks, facts: Facts) -> tuple[Loss, ...] | None:
+    """What becomes lost on the way; None = it is refused."""
+    if refuse(request, facts) is not None:
+        return None
+    report = Report(dialect.name)
+    try:
+        request = emulate(request, dialect, facts, quirks, report).request
+        dialect.encode_request(request, Target(report, "m", quirks, facts))
+    except WireError:
+        return None
+    return tuple(report.losses)

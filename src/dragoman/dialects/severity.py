@@ -1,0 +1,139 @@
+"""How much a member of a request matters: one severity for each, whichever dialect cannot say it.
+
+A severity follows from what the member does, not from who lacks it, so that strictness means the same for
+every upstream. A member that held part of the question, or bounds what the model may see, say or do, is
+"meaning". An encoder states another severity only for a reason that lies in the value: a temperature that is
+limited, a choice among tools where there are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
+
+Severity: TypeAlias = Literal["meaning", "quality", "hint"]
+"""meaning: the answer may be another one; quality: worse or dearer; hint: nothing that matters changes."""
+
+FIELDS: Final[Mapping[str, Severity]] = {
+    "sampling.temperature": "quality",
+    "sampling.top_p": "quality",
+    "sampling.top_k": "quality",
+    "sampling.min_p": "quality",
+    "sampling.seed": "hint",
+    "sampling.frequency_penalty": "quality",
+    "sampling.presence_penalty": "quality",
+    "sampling.repetition_penalty": "quality",
+    "sampling.stop": "meaning",
+    "sampling.logprobs": "meaning",
+    "sampling.top_logprobs": "meaning",
+    "sampling.logit_bias": "meaning",
+    "max_output": "quality",
+    "output": "meaning",
+    "output.schema": "meaning",
+    "output.modalities": "meaning",
+    "output.audio": "hint",
+    "output.verbosity": "quality",
+    "output.description": "quality",
+    "tools": "meaning",
+    "tool_choice": "meaning",
+    "parallel": "quality",
+    "reasoning": "quality",
+    "reasoning.effort": "quality",
+    "cache": "hint",
+    "cache.key": "hint",
+    "cache.mode": "hint",
+    "cache.ttl": "hint",
+    "cache.retention": "hint",
+    "cache.mark": "hint",
+    "user": "hint",
+    "safety_identifier": "hint",
+    "metadata": "hint",
+    "tier": "hint",
+    "store": "hint",
+    "prediction": "hint",
+    "moderation": "meaning",
+    "previous": "meaning",
+    "conversation": "meaning",
+    "background": "quality",
+}
+"""Of the fields of `ir.Request`, by their place. A field that is not listed is "meaning"."""
+
+_MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
+    "anthropic": {
+        "container": "meaning",  # the files that earlier turns left there
+        "mcp_servers": "meaning",
+        "context_management": "meaning",
+        "task_budget": "meaning",
+        "inference_geo": "meaning",
+    },
+    "gemini": {
+        "cachedContent": "meaning",
+        "safetySettings": "meaning",
+        "modelArmorConfig": "meaning",
+        "videoMetadata": "meaning",  # which part of a video is meant
+        "toolConfig.retrievalConfig": "meaning",  # where the one who asks is
+        "generationConfig.imageConfig": "quality",
+        "generationConfig.speechConfig": "quality",
+        "generationConfig.mediaResolution": "quality",
+        "generationConfig.enableEnhancedCivicAnswers": "quality",
+        "generationConfig.audioTimestamp": "quality",
+    },
+    "openai_responses": {
+        "prompt": "meaning",
+        "max_tool_calls": "meaning",
+        "context_management": "meaning",
+    },
+    "openai_chat": {
+        "documents": "meaning",  # texts that the answer is to be made of: Cohere, Cerebras, AI21
+        "plugins": "meaning",  # OpenRouter's web search and readers of files
+        "preset": "meaning",
+        "transforms": "quality",
+        "search_parameters": "meaning",
+        "search_mode": "meaning",
+        "search_domain_filter": "meaning",
+        "search_recency_filter": "meaning",
+        "search_after_date_filter": "meaning",
+        "search_before_date_filter": "meaning",
+        "safe_prompt": "meaning",
+        "safety_mode": "meaning",
+        "guardrails": "meaning",
+        "guardrailConfig": "meaning",
+        "guided_json": "meaning",
+        "guided_regex": "meaning",
+        "guided_choice": "meaning",
+        "guided_grammar": "meaning",
+        "structured_outputs": "meaning",
+        "grammar": "meaning",
+        "bad_words": "meaning",
+        "stop_token_ids": "meaning",
+        "min_tokens": "quality",
+        "chat_template_kwargs": "quality",
+        "disable_reasoning": "quality",
+    },
+    "mistral": {"safe_prompt": "meaning", "guardrails": "meaning", "documents": "meaning"},
+    "ollama": {
+        "template": "meaning",
+        "context": "meaning",
+        "raw": "meaning",
+        "suffix": "meaning",
+        "system": "meaning",
+        "prompt": "meaning",
+        "images": "meaning",
+    },
+}
+
+
+def of_field(place: str) -> Severity:
+    """Of a field of `ir.Request`, by its place: `sampling.seed`."""
+    return FIELDS.get(place, "meaning")
+
+
+def of_refused(dialect: str, place: str) -> Severity:
+    """Of a place that a vendor refuses: a field's, or a member that only the vendor's dialect has."""
+    return FIELDS.get(place) or of_member(dialect, place)
+
+
+def of_member(dialect: str, member: str) -> Severity:
+    """Of a member that only one dialect has; a hint where nothing is known of it."""
+    own = _MEMBERS.get(dialect)
+    return "hint" if own is None else own.get(member, "hint")
