@@ -17,6 +17,7 @@ import msgspec
 from dragoman import ir, sealing
 from dragoman.delivery import Delivery
 from dragoman.dialects.loss import Report
+from dragoman.dialects.pieces import joined
 from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
@@ -232,8 +233,9 @@ class Flight:
         """What remembers the seals of this exchange; None where there is nothing to find or to keep."""
         vault = self._runtime.vault
         if vault is not None and self._sealing is None:
+            asked = joined(self._work.request).request
             self._sealing = sealing.begin(
-                vault, self._exchange.client or "", upstream, self._work.request, self._work.step
+                vault, self._exchange.client or "", upstream, asked, self._work.step
             )
         return self._sealing
 

@@ -17,6 +17,7 @@ from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.estimate import EstimateUsage
 from dragoman.dialects.identify import Identify
 from dragoman.dialects.loss import Report
+from dragoman.dialects.pieces import Joined, joined
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.shorten import shortened
 from dragoman.errors import RequestFailed, WireError
@@ -58,13 +59,16 @@ class Translating:
         self._record = record
         self._seals = seals
         self._keeper: Keeper | None = None
+        self._pieces: Joined | None = None
 
     async def run(self) -> None:
         """Ask, and deliver the answer. Raises RequestFailed."""
         work, upstream, call, seals = self._work, self._upstream, self._call, self._seals
         await work.step(work.decoded)
         await fetch_media(work, upstream, self._runtime.fetcher)
-        request = await work.step(work.readable, work.deployment.provider, call.report)
+        readable = await work.step(work.readable, work.deployment.provider, call.report)
+        self._pieces = await work.step(joined, readable)
+        request = self._pieces.request
         if seals is not None and not work.unsealed:
             scope = Scope(work.deployment.provider, work.deployment.model)
             request = await seals.restored(request, scope, call.report)
@@ -121,6 +125,8 @@ class Translating:
     def _locate(self) -> Callable[[str], str]:
         """A place of the request that is sent, in the client's own words."""
         locate = self._work.face.located(self._work.wire)
+        if self._pieces is not None:
+            locate = self._pieces.located(locate)
         return locate if self._seals is None else self._seals.located(locate)
 
     def _emulate(self, request: ir.Request) -> Emulation:
