@@ -13,6 +13,7 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.functions import as_tools
 from dragoman.dialects.openai_chat.messages import decode_messages, encode_messages
 from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
 from dragoman.dialects.openai_chat.reasoning import MEMBERS as REASONING
@@ -253,6 +254,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         own=request.dialect == NAME,
         chunked=request.dialect in CHUNKED,
     )
+    if draft.own and not draft.quirks.functions:
+        request = as_tools(request, target.report)
     forms = (request.forms or {}) if draft.own else {}
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     body["messages"] = encode_messages(request, draft)
