@@ -20,6 +20,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.pieces import Joined, joined
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.shorten import shortened
+from dragoman.dialects.unknown import refuse_unknown
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
 from dragoman.fetch import Claim, Fetcher
@@ -85,12 +86,15 @@ class Translating:
         """The request as its upstream is asked it, in its words if it has any of its own."""
         work, upstream, call = self._work, self._upstream, self._call
         window = work.deployment.window or work.deployment.facts.context
+        asked = request
         request = shortened(request, window, work.deployment.model, call.report)
         emulation = self._emulate(request)
         try:
             own = isinstance(upstream, WireUpstream) and upstream.dialect is work.face
             if work.face.portable is not None and not own:
                 work.face.portable(work.wire)
+            if not (isinstance(upstream, WireUpstream) and upstream.dialect.name == asked.dialect):
+                refuse_unknown(asked)
             if isinstance(upstream, WireUpstream):
                 encoded = upstream.encode(emulation.request, call)
                 self._call = msgspec.structs.replace(call, encoded=encoded)
