@@ -17,6 +17,7 @@ import msgspec
 from dragoman import ir, sealing
 from dragoman.delivery import Delivery
 from dragoman.dialects.loss import Report
+from dragoman.dialects.pieces import joined
 from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
@@ -185,8 +186,15 @@ class Flight:
                         fetcher=self._runtime.fetcher,
                     )
                 elif relayed and isinstance(upstream, WireUpstream):
+                    behind = self._may_leave_behind()
                     passing = Relaying(
-                        work, delivery, upstream=upstream, call=call, record=record, now=self._now
+                        work,
+                        delivery,
+                        upstream=upstream,
+                        call=call,
+                        record=record,
+                        now=self._now,
+                        seals=await work.step(self._seals, upstream) if behind else None,
                     )
                 else:
                     exchange.phase = "encode"
@@ -228,13 +236,18 @@ class Flight:
             record.ended = self._now()
         return None
 
+    def _may_leave_behind(self) -> bool:
+        """Whether the vault may hold what belongs to earlier answers of a conversation that is relayed."""
+        runtime, tenant = self._runtime, self._exchange.client or ""
+        return runtime.vault is not None and runtime.kept.has(tenant, self._work.face.name)
+
     def _seals(self, upstream: Upstream) -> Sealing | None:
         """What remembers the seals of this exchange; None where there is nothing to find or to keep."""
         vault = self._runtime.vault
         if vault is not None and self._sealing is None:
-            self._sealing = sealing.begin(
-                vault, self._exchange.client or "", upstream, self._work.request, self._work.step
-            )
+            asked = joined(self._work.request).request
+            tenant, step = self._exchange.client or "", self._work.step
+            self._sealing = sealing.begin(vault, tenant, upstream, asked, step, kept=self._runtime.kept)
         return self._sealing
 
 

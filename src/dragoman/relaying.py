@@ -11,9 +11,12 @@ from collections.abc import Callable
 from dragoman import ir
 from dragoman.delivery import Delivery, Opening
 from dragoman.dialects.dialect import Reply, StreamRelay, TellsFailure
+from dragoman.dialects.pieces import joined
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
 from dragoman.heavy import MEDIUM
+from dragoman.sealing import Sealing
+from dragoman.state.recall import Scope
 from dragoman.steps import whole
 from dragoman.translating import client_steps
 from dragoman.transport import Answer
@@ -24,7 +27,9 @@ from dragoman.work import Work
 
 
 class Relaying:
-    """One attempt that passes bytes. now: the monotonic clock."""
+    """One attempt that passes bytes. now: the monotonic clock. seals: what remembers those of earlier
+    answers, which a relay leaves behind; None = there are none.
+    """
 
     def __init__(
         self,
@@ -35,7 +40,9 @@ class Relaying:
         call: Call,
         record: AttemptRecord,
         now: Callable[[], float],
+        seals: Sealing | None = None,
     ) -> None:
+        self._seals = seals
         self._work = work
         self._delivery = delivery
         self._upstream = upstream
@@ -48,6 +55,8 @@ class Relaying:
         work, face = self._work, self._work.face
         streamed = work.streams
         upstream, call, record = self._upstream, self._call, self._record
+        if self._seals is not None:
+            await self._name_left_behind(self._seals)
         body = self._body() if work.light else await work.step(self._body)
         answer = await upstream.send(body, call, work.wire.headers, stream=streamed)
         try:
@@ -93,6 +102,15 @@ class Relaying:
         if face.stateless is not None:
             edits |= face.stateless(work.wire.body, call.facts, self._upstream.quirks)
         return face.relay.request(work.head, edits)
+
+    async def _name_left_behind(self, seals: Sealing) -> None:
+        work, report = self._work, self._call.report
+        pieces = await work.step(joined, await work.step(work.decoded))
+        await seals.left_behind(
+            pieces.request, Scope(work.deployment.provider, work.deployment.model), report
+        )
+        work.exchange.losses, work.exchange.changes = report.located(pieces.located(work.locate()))
+        work.hold_strict()
 
     def _told(self, raw: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """A whole answer for the client, and what it cost. Raises WireError."""

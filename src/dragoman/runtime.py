@@ -12,6 +12,7 @@ from dragoman.heavy import HeavySteps
 from dragoman.hooks import Hooks
 from dragoman.routing.attempts import Policy
 from dragoman.routing.route import Table
+from dragoman.sealing import Kept
 from dragoman.seams import SYSTEM, Seams
 from dragoman.state.seals import Vault
 from dragoman.state.store import Store
@@ -25,7 +26,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: by provider name. always_usage: streams end with their usage although nobody asked.
     count_upstream: providers are asked for the tokens of a prompt.
     heavy: gives the steps of large requests their turns.
-    vault: where seals wait for the next turn, None = nowhere. store: what else lasts between requests.
+    vault: where seals wait for the next turn, None = nowhere. kept: whose seals are
+    there. store: what else lasts between requests.
     """
 
     table: Table
@@ -40,6 +42,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     always_usage: bool = False
     count_upstream: bool = True
     vault: Vault | None = None
+    kept: Kept = msgspec.field(default_factory=Kept)
 
     def accounts(self, provider: str) -> int:
         """How many credentials a provider has; one that needs none counts as one."""

@@ -15,7 +15,7 @@ from typing import Any
 from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.heavy import Run
-from dragoman.state.recall import Marks, Question, Scope, ask, entry, matters, recall
+from dragoman.state.recall import Marks, Question, Recalled, Scope, ask, entry, matters, recall
 from dragoman.state.seals import Vault
 from dragoman.state.store import StoreFailed
 from dragoman.upstreams.upstream import Upstream
@@ -26,17 +26,37 @@ log = logging.getLogger("dragoman.sealing")
 _BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 
-def begin(vault: Vault, tenant: str, upstream: Upstream, request: ir.Request, run: Run) -> Sealing | None:
+class Kept:
+    """Whose answers this process has kept something of: tenants, by the protocol of their client.
+
+    A relay carries its client's own words, so all but these may go out unlooked at.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[tuple[str, str]] = set()
+
+    def add(self, tenant: str, dialect: str) -> None:
+        """Something of an answer to a client of this protocol was kept."""
+        self._known.add((tenant, dialect))
+
+    def has(self, tenant: str, dialect: str) -> bool:
+        """Whether something may stay behind when a request of such a client is relayed."""
+        return (tenant, dialect) in self._known
+
+
+def begin(
+    vault: Vault, tenant: str, upstream: Upstream, request: ir.Request, run: Run, *, kept: Kept | None = None
+) -> Sealing | None:
     """What remembers the seals of an exchange; None while there is nothing to find and nothing to keep.
 
-    run: runs what looks at the whole request.
+    run: runs what looks at the whole request. kept: grows by what is kept.
     """
     if not (isinstance(upstream, WireUpstream) and issues(upstream)):
         answered = any(message.role == "assistant" for message in request.messages)
         if not (vault.holds and answered):
             return None
     try:
-        return Sealing(vault, tenant, request, run)
+        return Sealing(vault, tenant, request, run, kept)
     except Exception:
         log.exception("a conversation cannot be told from others")
         return None
@@ -55,8 +75,12 @@ def _wants_reasoning(upstream: WireUpstream) -> bool:
 class Sealing:
     """The seals of one exchange. request: as the client wrote it. tenant: whose entries are found."""
 
-    def __init__(self, vault: Vault, tenant: str, request: ir.Request, run: Run) -> None:
+    def __init__(
+        self, vault: Vault, tenant: str, request: ir.Request, run: Run, kept: Kept | None = None
+    ) -> None:
         self.vault = vault
+        self._kept = kept
+        self._dialect = request.dialect
         self._run = run
         self._tenant = tenant
         self._request: ir.Request | None = request
@@ -82,27 +106,12 @@ class Sealing:
 
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
         """The request with what its client does not hold, as far as this scope issued it."""
-        self._restored = frozenset()
-        try:
-            if self._found is None:
-                self._found = await self._find()
-            if not self._found:
-                return request
-            recalled = await self._run(recall, request, self._questions, self._found, scope, self.marks)
-            if recalled.wanted and (own := await self.vault.find(recalled.wanted)):
-                self._found = {**self._found, **own}
-                recalled = await self._run(recall, request, self._questions, self._found, scope, self.marks)
-        except StoreFailed as failed:
-            log.warning("the seal vault failed to find: %s", failed)
-            self._found = {}
-            return request
-        except Exception:
-            log.exception("the seal vault failed to find")
-            self._found = {}
+        recalled = await self._recalled(request, scope)
+        self._restored = frozenset() if recalled is None else recalled.messages
+        if recalled is None:
             return request
         for where, reason in recalled.losses:
             report.lose(where, reason, "quality")
-        self._restored = recalled.messages
         if recalled.messages:
             report.add(
                 "messages[]",
@@ -110,6 +119,36 @@ class Sealing:
                 "what the provider's own tools did",
             )
         return recalled.request
+
+    async def left_behind(self, request: ir.Request, scope: Scope, report: Report) -> None:
+        """Name what its client does not hold and a request that is relayed as it is does not bring."""
+        recalled = await self._recalled(request, scope)
+        if recalled is None:
+            return
+        for where, reason in recalled.losses:
+            report.lose(where, reason, "quality")
+        for index in sorted(recalled.messages):
+            report.lose(f"messages[{index}]", "its reasoning or signatures are no part of a relay", "quality")
+
+    async def _recalled(self, request: ir.Request, scope: Scope) -> Recalled | None:
+        """The request with what the vault has for this scope; None where it has nothing, or fails."""
+        try:
+            if self._found is None:
+                self._found = await self._find()
+            if not self._found:
+                return None
+            recalled = await self._run(recall, request, self._questions, self._found, scope, self.marks)
+            if recalled.wanted and (own := await self.vault.find(recalled.wanted)):
+                self._found = {**self._found, **own}
+                recalled = await self._run(recall, request, self._questions, self._found, scope, self.marks)
+        except StoreFailed as failed:
+            log.warning("the seal vault failed to find: %s", failed)
+        except Exception:
+            log.exception("the seal vault failed to find")
+        else:
+            return recalled
+        self._found = {}
+        return None
 
     def located(self, locate: Callable[[str], str]) -> Callable[[str], str]:
         """`locate` for what is said of the restored request: a message that got something back has other
@@ -123,6 +162,11 @@ class Sealing:
             return locate(block[1] if block and int(block[2]) in self._restored else where)
 
         return inside
+
+    def noted(self) -> None:
+        """Note that something of the answer is kept."""
+        if self._kept is not None:
+            self._kept.add(self._tenant, self._dialect)
 
     async def _find(self) -> Mapping[bytes, bytes]:
         await self.vault.open()
@@ -162,6 +206,7 @@ class Keeper:
                 kept = entry(blocks, asked, self._scope, marks, unsealed=unsealed, native=native)
                 if kept is not None:
                     await sealing.vault.keep(*kept, owner=marks.owner)
+                    sealing.noted()
             except StoreFailed as failed:
                 log.warning("the seal vault failed to keep: %s", failed)
             except Exception:

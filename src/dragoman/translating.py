@@ -17,8 +17,10 @@ from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.estimate import EstimateUsage
 from dragoman.dialects.identify import Identify
 from dragoman.dialects.loss import Report
+from dragoman.dialects.pieces import Joined, joined
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.shorten import shortened
+from dragoman.dialects.unknown import refuse_unknown
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
 from dragoman.fetch import Claim, Fetcher
@@ -58,6 +60,7 @@ class Translating:
         self._record = record
         self._seals = seals
         self._keeper: Keeper | None = None
+        self._pieces: Joined | None = None
 
     async def run(self) -> None:
         """Ask, and deliver the answer. Raises RequestFailed."""
@@ -66,8 +69,8 @@ class Translating:
         if not light:
             await work.step(work.decoded)
         await fetch_media(work, upstream, self._runtime.fetcher)
-        told = (work.deployment.provider, call.report)
-        request = work.readable(*told) if light else await work.step(work.readable, *told)
+        self._pieces = self._readable() if light else await work.step(self._readable)
+        request = self._pieces.request
         if seals is not None and not work.unsealed:
             scope = Scope(work.deployment.provider, work.deployment.model)
             request = await seals.restored(request, scope, call.report)
@@ -80,16 +83,24 @@ class Translating:
         steps = [*self._counted(emulation.request), *client_steps(work, self._now, emulation)]
         await translate(emulation.request, steps)
 
+    def _readable(self) -> Joined:
+        """The request as its provider can read it, its thoughts in one piece each."""
+        work = self._work
+        return joined(work.readable(work.deployment.provider, self._call.report))
+
     def _put(self, request: ir.Request) -> Emulation:
         """The request as its upstream is asked it, in its words if it has any of its own."""
         work, upstream, call = self._work, self._upstream, self._call
         window = work.deployment.window or work.deployment.facts.context
+        asked = request
         request = shortened(request, window, work.deployment.model, call.report)
         emulation = self._emulate(request)
         try:
             own = isinstance(upstream, WireUpstream) and upstream.dialect is work.face
             if work.face.portable is not None and not own:
                 work.face.portable(work.wire)
+            if not (isinstance(upstream, WireUpstream) and upstream.dialect.name == asked.dialect):
+                refuse_unknown(asked)
             if isinstance(upstream, WireUpstream):
                 encoded = upstream.encode(emulation.request, call)
                 self._call = msgspec.structs.replace(call, encoded=encoded)
@@ -124,6 +135,8 @@ class Translating:
     def _locate(self) -> Callable[[str], str]:
         """A place of the request that is sent, in the client's own words."""
         locate = self._work.face.located(self._work.wire)
+        if self._pieces is not None:
+            locate = self._pieces.located(locate)
         return locate if self._seals is None else self._seals.located(locate)
 
     def _emulate(self, request: ir.Request) -> Emulation:

@@ -411,6 +411,7 @@ class Work:
     def _can_relay_chat(self, upstream: WireUpstream, facts: Facts) -> bool:
         return (
             upstream.quirks.relays(self.wire.body)
+            and facts.takes(self.wire.body)
             and (facts.structured is not False or self.request.output is None)
             and (not self.sealed or all(sealed.provider == upstream.name for sealed in self.sealed))
             and not (self.face.foreign and any(mark in self.inbound.body for mark in self.face.foreign))

@@ -20,6 +20,7 @@ from dragoman.providers.auth import Credential, Scheme
 from dragoman.providers.catalog import (
     CATALOG,
     CHAT_PATHS,
+    COMPATIBLE,
     DIALECT_AUTH,
     DIALECT_HEADERS,
     STREAM_PATHS,
@@ -62,7 +63,10 @@ def apis_of(settings: Settings, vendor: Vendor | None, dialect: DialectName) -> 
         stated = tuple(ApiSettings(dialect=name) for name in rows)
     base = address_of(settings, vendor, dialect)
     auth = auth_of(settings, vendor, dialect)
-    return tuple(api_of(one, rows.get(one.dialect, ApiRow()), base, auth) for one in stated)
+    return tuple(
+        api_of(one, rows.get(one.dialect, ApiRow(quirks=unknown_quirks(one.dialect))), base, auth)
+        for one in stated
+    )
 
 
 def api_of(stated: ApiSettings, row: ApiRow, base: str, auth: Scheme) -> Api:
@@ -104,7 +108,12 @@ def quirk_of(name: str, value: Any) -> Any:
 
 def quirks_of(settings: Settings, vendor: Vendor | None) -> Quirks:
     """The row's quirks with the operator's over them."""
-    return _over(vendor.quirks if vendor else STANDARD, settings.quirks)
+    return _over(vendor.quirks if vendor else unknown_quirks(dialect_of(settings, vendor)), settings.quirks)
+
+
+def unknown_quirks(dialect: DialectName) -> Quirks:
+    """How a server deviates of which nothing but its protocol is known."""
+    return COMPATIBLE if dialect == "openai_chat" else STANDARD
 
 
 def _over(facts: Quirks, stated: Mapping[str, Any]) -> Quirks:

@@ -6,7 +6,8 @@ the provider to judge. The table of facts is `providers/models.py`; operators ov
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from dragoman.ir.blocks import Value
 
@@ -25,7 +26,8 @@ class Facts(Value, frozen=True):
     thinks when nothing is said of it. bound_thinking: whether earlier thoughts are refused where anything
     before them has changed. apis: the names of the only protocols that it can be asked in, None = all that
     its provider speaks; tool_apis: those of them in which it may think while it has functions to call. draws:
-    whether it answers with pictures by itself, so that it needs no tool for them.
+    whether it answers with pictures by itself, so that it needs no tool for them. max_tokens: whether the
+    chat API takes its older word for the longest answer, which is `max_completion_tokens` by now.
     """
 
     context: int | None = None
@@ -51,12 +53,24 @@ class Facts(Value, frozen=True):
     apis: tuple[str, ...] | None = None
     tool_apis: tuple[str, ...] | None = None
     draws: bool | None = None
+    max_tokens: bool | None = None
 
     @property
     def restricts(self) -> bool:
         """Whether some request may have to be refused for this model."""
         return False in (self.tools, self.images, self.audio, self.documents, self.structured)
 
+    def takes(self, body: Mapping[str, Any]) -> bool:
+        """Whether the model takes every member of a body in its API's own words. Where sampling is refused,
+        1 is not: every model does that anyway.
+        """
+        if self.sampling is False and any(body.get(member) not in _USUAL for member in SAMPLING):
+            return False
+        return self.max_tokens is not False or body.get("max_tokens") is None
 
+
+SAMPLING: Final = ("temperature", "top_p", "top_k")
+"""The members, alike in most protocols, that `Facts.sampling` is about."""
+_USUAL: Final = (None, 1)
 UNKNOWN = Facts()
 Capability = Literal["tools", "images", "audio", "documents", "structured", "reasoning"]

@@ -8,7 +8,7 @@ in the dialect, chosen by the quirk's value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -41,14 +41,14 @@ budget_tokens: any budget for thinking in Anthropic's protocol. options: Ollama'
 number below 1, for as many as there is room for. call_ids: calls and results without ids.
 """
 EVERYTHING: Final[frozenset[Wider]] = frozenset(get_args(Wider))
-COMPATIBLE: Final[frozenset[Wider]] = EVERYTHING - {"max_tokens", "call_ids"}
+USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {"max_tokens", "call_ids"}
 """What servers take that speak another's protocol, as far as anybody knows: they judge for themselves."""
 
 
 class Quirks(Value, frozen=True):
     """How one vendor deviates. The group comments say which dialect reads the field."""
 
-    widens: frozenset[Wider] = COMPATIBLE
+    widens: frozenset[Wider] = USUALLY_WIDER
     """What is taken that the protocol's author refuses; the author's own servers take nothing of it. Here
     alone the default is not the specification: whoever speaks another's protocol is known to take more."""
     # --- OpenAI chat: the request ---------------------------------------------------------------
@@ -61,6 +61,12 @@ class Quirks(Value, frozen=True):
     refuses: frozenset[str] = frozenset()
     """Request fields that the vendor answers with an error (`logit_bias`, `n`, `metadata`, …): they are
     left out, with a loss."""
+    functions: bool = True
+    """Whether `functions` and `function_call`, the words of before tools, are taken; otherwise they go as
+    tools, and the calls come back in the client's words. Few servers beside OpenAI's know them."""
+    call_signatures: bool = True
+    """Whether a call may bring back the signature that Gemini put on it (`extra_content`). It stays behind
+    where nothing of Google's is served; whoever passes requests on may well lead to Gemini."""
     required_word: Literal["required", "any"] = "required"
     """The word of `tool_choice` for "at least one call"."""
     json_schema: bool = True
@@ -119,21 +125,50 @@ class Quirks(Value, frozen=True):
 
         The fields in `_BY_KEY` matter only to bodies that hold their key; any other one needs the codec.
         """
-        if not self.answer_images and _sends_images_back(body):
+        if self._rewrites_history(body):
+            return False
+        if not self.functions and not _FUNCTIONS.isdisjoint(body):
             return False
         if not self.strange_items and _has_strange_items(body):
             return False
         if self is STANDARD or self is AUTHOR:
             return True
-        if _need_codec(self) != _need_codec(STANDARD):
+        if _need_codec(self) != _NEEDS_NONE:
             return False
         if not self.refuses.isdisjoint(body):
             return False
-        if _by_key(self) == _by_key(STANDARD):
+        if _by_key(self) == _BY_NONE:
             return True
         return not any(
             key in body and getattr(self, field) != getattr(STANDARD, field) for field, key in _BY_KEY.items()
         )
+
+    def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
+        """Whether a message holds what this vendor does not take: pictures of an earlier answer, of chat's
+        or of Anthropic's, calls of before tools, signatures on calls.
+
+        Asked of every relayed attempt: one look at each message, and at the parts of an assistant's.
+        """
+        messages = body.get("messages")
+        if type(messages) is not list:
+            return False
+        for message in messages:
+            if type(message) is not dict:
+                continue
+            role = message.get("role")
+            if role == "assistant":
+                if self._rewrites_answer(message):
+                    return True
+            elif role == "function" and not self.functions:
+                return True
+        return False
+
+    def _rewrites_answer(self, message: Mapping[str, Any]) -> bool:
+        if not self.answer_images and ("images" in message or _has(message.get("content"), _is_image)):
+            return True
+        if not self.functions and "function_call" in message:
+            return True
+        return not self.call_signatures and _has(message.get("tool_calls"), _is_signed)
 
 
 STANDARD = Quirks()
@@ -156,6 +191,8 @@ _FOREIGN = (
 )  # they concern only what another dialect says, or no chat
 _LOOKED_FOR = (
     "answer_images",
+    "call_signatures",
+    "functions",
     "refuses",
     "strange_items",
 )  # they concern only bodies that hold what they are about
@@ -163,26 +200,24 @@ _need_codec = attrgetter(
     *(field for field in Quirks.__struct_fields__ if field not in {*_BY_KEY, *_FOREIGN, *_LOOKED_FOR})
 )
 _by_key = attrgetter(*_BY_KEY)
+_NEEDS_NONE = _need_codec(STANDARD)
+_BY_NONE = _by_key(STANDARD)
+_FUNCTIONS = frozenset({"functions", "function_call"})
 
 
-def _sends_images_back(body: Mapping[str, Any]) -> bool:
-    """Whether an assistant's message holds the pictures of an earlier answer: of chat's or of Anthropic's.
-
-    Asked of every relayed attempt: one look at each message, and at the parts of an assistant's.
-    """
-    messages = body.get("messages")
-    if type(messages) is not list:
+def _has(members: Any, tells: Callable[[dict[str, Any]], bool]) -> bool:
+    """Whether something is a list with an object in it of which this tells true."""
+    if type(members) is not list:
         return False
-    for message in messages:
-        if type(message) is not dict or message.get("role") != "assistant":
-            continue
-        if "images" in message:
-            return True
-        parts = message.get("content")
-        for part in parts if type(parts) is list else ():
-            if type(part) is dict and part.get("type") == "image":
-                return True
-    return False
+    return any(tells(member) for member in members if type(member) is dict)
+
+
+def _is_image(part: dict[str, Any]) -> bool:
+    return part.get("type") == "image"
+
+
+def _is_signed(call: dict[str, Any]) -> bool:
+    return "extra_content" in call
 
 
 def _has_strange_items(body: Mapping[str, Any]) -> bool:

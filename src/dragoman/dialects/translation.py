@@ -13,6 +13,7 @@ from dragoman.dialects.loss import Change, Loss, Report
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.shorten import shortened
 from dragoman.dialects.table import READINGS
+from dragoman.dialects.unknown import refuse_unknown
 from dragoman.errors import WireError
 
 
@@ -67,7 +68,10 @@ def translated(
     if source.portable is not None and target is not source:
         source.portable(wire)
     report = Report(target.name)
-    request = shortened(source.decode_request(wire), facts.context, model or "", report)
+    asked = source.decode_request(wire)
+    if target.name != asked.dialect:
+        refuse_unknown(asked)
+    request = shortened(asked, facts.context, model or "", report)
     emulation = emulate(request, target, facts, applied, report)
     written = target.encode_request(emulation.request, Target(report, model or request.model, applied, facts))
     losses, changes = report.located(source.located(wire))

@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from dragoman.dialects.quirks import AUTHOR, COMPATIBLE, STANDARD, Quirks
+from dragoman.dialects.quirks import AUTHOR, STANDARD, USUALLY_WIDER, Quirks
 from dragoman.providers.auth import Scheme
 
 DialectName: TypeAlias = Literal[
@@ -102,6 +102,8 @@ class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _USUAL: Final = ApiRow()
+COMPATIBLE: Final = Quirks(functions=False)
+"""How a server deviates that speaks OpenAI's chat and that no row knows."""
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +156,8 @@ _MODEL_STUDIO: Final = Vendor(
     keys=("DASHSCOPE_API_KEY",),
     base_var="DASHSCOPE_BASE_URL",
     quirks=Quirks(
+        functions=False,
+        call_signatures=False,
         max_tokens_field="max_tokens",
         developer_role=False,
         refuses=frozenset({"frequency_penalty", "logit_bias", "metadata", "store"}),
@@ -193,7 +197,7 @@ _CLOUD: Final = (
         page="https://platform.openai.com/docs/api-reference",
         keys=("OPENAI_API_KEY",),
         base_var="OPENAI_BASE_URL",
-        quirks=AUTHOR,
+        quirks=Quirks(call_signatures=False, widens=frozenset()),
         also={
             # `dialects.replay` says why
             "openai_responses": ApiRow(quirks=Quirks(strange_items=False, counts=True, widens=frozenset())),
@@ -310,6 +314,8 @@ _CLOUD: Final = (
         keys=("GROQ_API_KEY",),
         base_var="GROQ_BASE_URL",
         quirks=Quirks(
+            functions=False,
+            call_signatures=False,
             refuses=frozenset(
                 {
                     *("frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs"),
@@ -328,6 +334,8 @@ _CLOUD: Final = (
         keys=("DEEPSEEK_API_KEY",),
         base_var="DEEPSEEK_BASE_URL",
         quirks=Quirks(
+            functions=False,
+            call_signatures=False,
             max_tokens_field="max_tokens",
             developer_role=False,
             refuses=frozenset({"logit_bias", "metadata", "n", "store"}),
@@ -354,6 +362,8 @@ _CLOUD: Final = (
         keys=("XAI_API_KEY",),
         base_var="XAI_BASE_URL",
         quirks=Quirks(
+            functions=False,
+            call_signatures=False,
             refuses=frozenset({"logit_bias", "metadata", "store"}),
             assistant_names=False,
             reasoning_tokens="outside",
@@ -375,6 +385,8 @@ _CLOUD: Final = (
         keys=("TOGETHER_API_KEY",),
         base_var="TOGETHER_BASE_URL",
         quirks=Quirks(
+            functions=False,
+            call_signatures=False,
             max_tokens_field="max_tokens",
             developer_role=False,
             extensions=frozenset({"min_p", "repetition_penalty", "top_k"}),
@@ -391,6 +403,8 @@ _CLOUD: Final = (
         keys=("FIREWORKS_API_KEY",),
         base_var="FIREWORKS_BASE_URL",
         quirks=Quirks(
+            functions=False,
+            call_signatures=False,
             developer_role=False,
             refuses=frozenset({"store"}),
             required_word="any",  # BerriAI/litellm#4416
@@ -407,6 +421,7 @@ _CLOUD: Final = (
         keys=("OPENROUTER_API_KEY",),
         base_var="OPENROUTER_BASE_URL",
         quirks=Quirks(
+            functions=False,
             reasoning_request="reasoning",
             answer_images=True,
             cache_marks="cache_control",
@@ -423,7 +438,7 @@ _CLOUD: Final = (
         page="https://inference-docs.cerebras.ai/api-reference/chat-completions",
         keys=("CEREBRAS_API_KEY",),
         base_var="CEREBRAS_BASE_URL",
-        quirks=Quirks(refuses=frozenset({"metadata", "store"})),
+        quirks=Quirks(functions=False, call_signatures=False, refuses=frozenset({"metadata", "store"})),
         also={"openai_completions": _USUAL},
     ),
     Vendor(
@@ -435,6 +450,8 @@ _CLOUD: Final = (
         keys=("PERPLEXITY_API_KEY",),
         base_var="PERPLEXITY_BASE_URL",
         quirks=Quirks(
+            functions=False,
+            call_signatures=False,
             max_tokens_field="max_tokens",
             developer_role=False,
             refuses=frozenset({"logit_bias", "metadata", "seed", "store", "user"}),
@@ -453,6 +470,8 @@ _CLOUD: Final = (
         keys=("SILICONFLOW_API_KEY",),
         base_var="SILICONFLOW_BASE_URL",
         quirks=Quirks(
+            functions=False,
+            call_signatures=False,
             max_tokens_field="max_tokens",
             developer_role=False,
             refuses=frozenset({"logit_bias", "logprobs", "top_logprobs"}),
@@ -467,7 +486,7 @@ _CLOUD: Final = (
         page="https://huggingface.co/docs/inference-providers/index",
         keys=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
         base_var="HUGGINGFACE_BASE_URL",
-        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False),
+        quirks=Quirks(functions=False, max_tokens_field="max_tokens", developer_role=False),
     ),
     Vendor(
         name="writer",
@@ -479,10 +498,12 @@ _CLOUD: Final = (
         keys=("WRITER_API_KEY",),
         base_var="WRITER_BASE_URL",
         quirks=Quirks(
+            functions=False,
+            call_signatures=False,
             max_tokens_field="max_tokens",
             developer_role=False,
             reasoning_request="none",
-            widens=COMPATIBLE | {"call_ids"},  # recorded: its own client sends none
+            widens=USUALLY_WIDER | {"call_ids"},  # recorded: its own client sends none
         ),
         also={"openai_completions": _USUAL},
         models=("palmyra-*",),
@@ -496,6 +517,8 @@ _CLOUD: Final = (
         keys=("ZAI_API_KEY",),
         base_var="ZAI_BASE_URL",
         quirks=Quirks(
+            functions=False,
+            call_signatures=False,
             max_tokens_field="max_tokens",
             developer_role=False,
             reasoning_request="thinking",
@@ -510,7 +533,9 @@ _CLOUD: Final = (
         page="https://docs.crusoecloud.com",
         keys=("CRUSOE_API_KEY",),
         base_var="CRUSOE_BASE_URL",
-        quirks=Quirks(max_tokens_field="max_tokens", developer_role=False),
+        quirks=Quirks(
+            functions=False, call_signatures=False, max_tokens_field="max_tokens", developer_role=False
+        ),
     ),
 )
 
@@ -524,7 +549,9 @@ _RANKING: Final = (
         keys=("COHERE_API_KEY", "CO_API_KEY"),
         base_var="COHERE_BASE_URL",
         bases={"rerank": "/v2"},  # https://docs.cohere.com/v2/reference/rerank
-        quirks=Quirks(max_tokens_field="max_tokens", ranking="cohere"),
+        quirks=Quirks(
+            functions=False, call_signatures=False, max_tokens_field="max_tokens", ranking="cohere"
+        ),
         models=("command-*", "c4ai-aya-*", "embed-*-v[234].0", "embed-v4.0", "rerank-v*", "rerank-*-v[23].0"),
     ),
     Vendor(
@@ -557,10 +584,11 @@ _OWN_MACHINE: Final = (
         base_var="OLLAMA_HOST",
         host_port=11434,
         quirks=Quirks(
+            functions=False,
             max_tokens_field="max_tokens",
             developer_role=False,
             media_urls=False,
-            widens=COMPATIBLE | {"max_tokens"},  # -1: without end
+            widens=USUALLY_WIDER | {"max_tokens"},  # -1: without end
         ),
         # Its own protocol lies beside those that it speaks for others' clients.
         also={
@@ -575,7 +603,11 @@ _OWN_MACHINE: Final = (
         title="vLLM",
         base_url="http://localhost:8000/v1",
         page="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
-        quirks=Quirks(developer_role=False, extensions=frozenset({"min_p", "repetition_penalty", "top_k"})),
+        quirks=Quirks(
+            functions=False,
+            developer_role=False,
+            extensions=frozenset({"min_p", "repetition_penalty", "top_k"}),
+        ),
         also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),
     Vendor(
@@ -584,9 +616,10 @@ _OWN_MACHINE: Final = (
         base_url="http://localhost:8080/v1",
         page="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
         quirks=Quirks(
+            functions=False,
             developer_role=False,
             extensions=frozenset({"min_p", "repeat_penalty", "top_k", "typical_p"}),
-            widens=COMPATIBLE | {"max_tokens"},  # -1: without end, as its `n_predict`
+            widens=USUALLY_WIDER | {"max_tokens"},  # -1: without end, as its `n_predict`
         ),
         also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),
@@ -596,10 +629,11 @@ _OWN_MACHINE: Final = (
         base_url="http://localhost:1234/v1",
         page="https://lmstudio.ai/docs/developer/openai-compat",
         quirks=Quirks(
+            functions=False,
             max_tokens_field="max_tokens",
             developer_role=False,
             extensions=frozenset({"repeat_penalty", "top_k"}),
-            widens=COMPATIBLE | {"max_tokens"},  # -1 in the examples of its page
+            widens=USUALLY_WIDER | {"max_tokens"},  # -1 in the examples of its page
         ),
         also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),

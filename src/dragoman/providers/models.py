@@ -185,6 +185,7 @@ _O_SERIES: Final = _but(
     reasoning=True,
     sampling=False,
     efforts=_UP_TO_HIGH,
+    max_tokens=False,
 )
 _GPT_5: Final = _but(
     _O_SERIES, context=400_000, max_output=128_000, efforts=("minimal", "low", "medium", "high")

@@ -131,14 +131,38 @@ class Marks:
 
     def said(self, before: bytes, text: str) -> bytes:
         """The key of an answer without calls. White space tells nothing: it is trimmed, or joins texts."""
+        return Said(self.saying(before)).key(text)
+
+    def saying(self, before: bytes) -> Any:
+        """What the key of an answer without calls begins with."""
         digest = self._seed.copy()
         digest.update(b"said " + before)
-        digest.update(_encoded(text.strip()).translate(None, _SPACE))
-        return digest.digest()
+        return digest
 
     def chain(self) -> Chain:
         """The digest of a conversation, message by message."""
         return Chain(self, self._seed.copy())
+
+
+class Said:
+    """The words of an answer without calls, which may come in several texts."""
+
+    __slots__ = ("_begun", "_digest")
+
+    def __init__(self, digest: Any) -> None:
+        self._digest = digest
+        self._begun = False
+
+    def key(self, text: str) -> bytes:
+        """The key of all texts so far, with this one as the last of them."""
+        if not self._begun:
+            text = text.lstrip()
+        ended = self._digest.copy()
+        ended.update(_unspaced(text.rstrip()))
+        self._digest.update(_unspaced(text))
+        self._begun = self._begun or bool(text)
+        told: bytes = ended.digest()
+        return told
 
 
 class Chain:
@@ -152,7 +176,12 @@ class Chain:
         self._digest.update(b"conversation")
 
     def add(self, role: str, blocks: Sequence[ir.Block]) -> Sequence[bytes]:
-        """The next message. Returns the digests of the client's calls in it."""
+        """The next message. Returns the digests of the client's calls in it.
+
+        A message of thinking alone is none: protocols of items have one for each thought, others have none.
+        """
+        if blocks and all(type(block) is ir.Thinking for block in blocks):
+            return ()
         if len(blocks) == 1 and type(blocks[0]) is ir.Text:  # as most messages are
             text = _encoded(blocks[0].text)
             self._digest.update(b"%b text %d:" % (role.encode(), len(text)))
@@ -206,6 +235,10 @@ class Chain:
 
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
+
+
+def _unspaced(text: str) -> bytes:
+    return _encoded(text).translate(None, _SPACE)
 
 
 def _framed(fact: str | bytes) -> bytes:
@@ -394,21 +427,30 @@ def ask(request: ir.Request, marks: Marks, *, search: bool = True) -> tuple[list
     """
     questions: list[Question] = []
     chain = marks.chain()
+    said: Said | None = None  # the words of an answer that may be in several messages, as items are
     if request.system:
         chain.add("system", request.system)
     for index, message in enumerate(request.messages):
         blocks = _told(message.blocks)
         if not search or message.role != "assistant" or any(map(_is_provided, blocks)):
+            said = None
             chain.add(message.role, blocks)
             continue
         before = chain.digest()
         if digests := chain.add("assistant", blocks):
+            said = None
             calls = _calls(blocks)
             keys = _called(calls, digests, before, marks)
             questions.append(Question(index, tuple(keys), tuple(_names(calls, marks))))
         else:
             shown = [_digest(block, marks) for block in blocks if isinstance(block, ir.Media)]
-            questions.append(Question(index, (marks.said(before, _text(blocks)), *shown)))
+            text = _text(blocks)
+            if said is None:
+                said, keys = Said(marks.saying(before)), []
+            else:
+                keys = [marks.said(before, text)]
+            keys.append(said.key(text))
+            questions.append(Question(index, (*keys, *shown)))
     return questions, chain.digest()
 
 
@@ -606,7 +648,13 @@ class _Memory:
 
 
 def _resealed(block: Any, piece: Piece) -> ir.Block:
-    """A block as it was answered; a seal that the client itself sends stays."""
+    """A block as it was answered; a seal that the client itself sends stays.
+
+    A thought that comes back with nothing but words and its seal was one text in its client's protocol. What
+    was kept of it has its parts and the id of its item.
+    """
+    if piece.thinking is not None and block == ir.Thinking(block.text, sealed=block.sealed):
+        return piece.thinking
     if piece.sealed is None or isinstance(block, ir.Thinking) or block.sealed is not None:
         return block  # type: ignore[no-any-return]
     resealed: ir.Block = replace(block, sealed=piece.sealed)

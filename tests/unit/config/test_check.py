@@ -444,15 +444,14 @@ providers:
 
 
 def test_without_own_quirks_the_rows_very_record_is_used(loaded: Load) -> None:
-    from dragoman.dialects.quirks import AUTHOR, STANDARD
-    from dragoman.providers.catalog import CATALOG
+    from dragoman.providers.catalog import CATALOG, COMPATIBLE
 
     providers = loaded(
         "providers: {openai: {keys: k}, groq: {keys: k}, p: {base_url: 'https://h.example'}}"
     ).providers
-    assert providers["openai"].quirks is AUTHOR
+    assert providers["openai"].quirks is CATALOG["openai"].quirks
     assert providers["groq"].quirks is CATALOG["groq"].quirks
-    assert providers["p"].quirks is STANDARD
+    assert providers["p"].quirks is COMPATIBLE
 
 
 @pytest.mark.parametrize(

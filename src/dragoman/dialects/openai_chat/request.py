@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.facts import SAMPLING
 from dragoman.dialects.openai_chat.draft import Draft
+from dragoman.dialects.openai_chat.functions import as_tools
 from dragoman.dialects.openai_chat.messages import decode_messages, encode_messages
 from dragoman.dialects.openai_chat.parts import decode_parts, encode_part
 from dragoman.dialects.openai_chat.reasoning import MEMBERS as REASONING
@@ -254,6 +256,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
         own=request.dialect == NAME,
         chunked=request.dialect in CHUNKED,
     )
+    if draft.own and not draft.quirks.functions:
+        request = as_tools(request, target.report)
     forms = (request.forms or {}) if draft.own else {}
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
     body["messages"] = encode_messages(request, draft)
@@ -299,9 +303,15 @@ def _encode_extra(body: dict[str, Any], extra: ir.Extra, draft: Draft) -> None:
 
 
 def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
-    """The vendor's word where it knows one only; the client's own, or OpenAI's newer one, otherwise."""
-    if draft.quirks.max_tokens_field != "max_completion_tokens":
+    """The vendor's or the model's word where it knows one only; the client's own, or OpenAI's newer one,
+    otherwise.
+    """
+    newer = "max_completion_tokens"
+    if draft.quirks.max_tokens_field != newer:
         return draft.quirks.max_tokens_field
+    if draft.facts.max_tokens is False and forms.get("max_output", newer) != newer:
+        draft.report.change("max_output", newer, "the model takes the newer word alone")
+        return newer
     return forms.get("max_output", "max_completion_tokens")
 
 
@@ -323,8 +333,8 @@ def _encode_sampling(
         body["logprobs"] = True
         draft.report.add("logprobs", "`top_logprobs` needs it")
     if draft.facts.sampling is False:
-        for member in ("temperature", "top_p", "top_k"):
-            if body.pop(member, None) is not None:
+        for member in SAMPLING:
+            if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:
                 draft.report.lose("sampling." + member, "the model refuses sampling parameters", "quality")
 
 

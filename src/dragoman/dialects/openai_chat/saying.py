@@ -314,7 +314,7 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
         out["type"] = "custom"
         out["custom"] = {"name": block.name, "input": block.arguments}
     if block.sealed is not None:
-        if block.sealed.origin == SEALS and (draft.own or draft.answer):
+        if block.sealed.origin == SEALS and (draft.answer or (draft.own and draft.quirks.call_signatures)):
             out["extra_content"] = seal_members(block.sealed)
         else:
             draft.leave_seal(where)

@@ -236,7 +236,7 @@ def _encode_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) 
             draft.report.lose(f"sampling.{member}", reason)
     if draft.facts.sampling is False:
         for member in ("temperature", "top_p"):
-            if body.pop(member, None) is not None:
+            if not (draft.own and body.get(member) == 1) and body.pop(member, None) is not None:
                 draft.report.lose("sampling." + member, "the model refuses sampling parameters", "quality")
 
 
