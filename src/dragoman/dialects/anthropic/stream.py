@@ -18,7 +18,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.anthropic.block_decoder import decode_block, decode_citation
 from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
-from dragoman.dialects.anthropic.response import KNOWN, decode_stop, decode_tier
+from dragoman.dialects.anthropic.response import HEAD, KNOWN, STOP, decode_stop, decode_tier
 from dragoman.dialects.anthropic.terms import NAME, leftovers
 from dragoman.dialects.anthropic.usage import decode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, Kept, refuse_more
@@ -94,7 +94,7 @@ class StreamDecoder:
         if value is None:
             return []
         kind = value.get("type")
-        take = _TAKE.get(kind)
+        take = _TAKE.get(kind) if type(kind) is str else None
         if take is not None:
             if self._state == "new" and kind not in _EARLY:
                 raise WireError(f"a stream must begin with message_start, not with {kind}")
@@ -143,6 +143,7 @@ class StreamDecoder:
         message = value.get("message")
         if not isinstance(message, dict):
             raise WireError("must be an object", "message")
+        message, odd = HEAD.sort(message)
         if self._state != "new":
             if message.get("id") == self._id:  # said twice: nothing new
                 return []
@@ -164,7 +165,7 @@ class StreamDecoder:
                 decode_tier(usage),
                 decode_usage(usage, self._model) if usage else None,
                 None,
-                leftovers(message, KNOWN),
+                ir.merge(leftovers(message, KNOWN), odd),
             )
         ]
         for block in message.get("content") or ():
@@ -177,8 +178,9 @@ class StreamDecoder:
         delta = value.get("delta")
         extra = leftovers(value, _DELTA)
         if isinstance(delta, dict):
+            delta, odd = STOP.sort(delta)
             self._stop = decode_stop(delta) or self._stop
-            extra = ir.merge(extra, leftovers(delta, _LATE))
+            extra = ir.merge(ir.merge(extra, leftovers(delta, _LATE)), odd)
         if extra is not None and any(kept is not None for kept in extra[NAME].values()):
             events.append(ir.More(extra))
         usage = value.get("usage")

@@ -19,11 +19,14 @@ from dragoman.dialects.gemini.stops import broken_off, decode_stop, encode_stop,
 from dragoman.dialects.gemini.terms import NAME, leftovers, restore
 from dragoman.dialects.gemini.usage import decode_tier, decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import Typed, an_object, numbered, required, sound
 from dragoman.errors import RequestFailed, WireError
 
 KNOWN = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "createTime"})
 CANDIDATE = frozenset({"content", "finishReason", "finishMessage", "index"})
 _CONTENT = frozenset({"parts", "role"})
+HEAD = Typed(NAME, responseId=str, modelVersion=str, createTime=str, usageMetadata=dict)
+ANSWER = Typed(NAME, index=int, finishReason=(str, int))
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
@@ -36,7 +39,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
         raise RequestFailed(fault_of(body))
     try:
         candidates = _candidates(body)
-        response = _response(body, candidates)
+        response = sound(_response(body, candidates))
     except (KeyError, TypeError, AttributeError):
         raise WireError("an answer of an unknown shape") from None
     faults = [None if any(map(is_usable, one.blocks)) else broken_off(one.stop) for one in candidates]
@@ -47,8 +50,8 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
 
 def _candidates(body: Mapping[str, Any]) -> tuple[ir.Candidate, ...]:
     values = body.get("candidates")
-    if values:
-        return tuple([_candidate(value, place) for place, value in enumerate(values)])
+    if values and type(values) is list:
+        return numbered([_candidate(value, place) for place, value in enumerate(values)])
     stop = refused(body.get("promptFeedback"))
     if stop is None:
         raise WireError("an answer must have `candidates`, an array", "candidates")
@@ -56,28 +59,32 @@ def _candidates(body: Mapping[str, Any]) -> tuple[ir.Candidate, ...]:
 
 
 def _response(body: dict[str, Any], candidates: tuple[ir.Candidate, ...]) -> ir.Response:
-    usage = body.get("usageMetadata")
-    known = KNOWN if body.get("candidates") else KNOWN | {"promptFeedback"}
+    head, odd = HEAD.sort(body)
+    usage = head.get("usageMetadata")
+    known = KNOWN if head.get("candidates") else KNOWN | {"promptFeedback"}
     return ir.Response(
         NAME,
-        body.get("responseId"),
-        body.get("modelVersion"),
-        body.get("createTime"),
+        head.get("responseId"),
+        head.get("modelVersion"),
+        head.get("createTime"),
         candidates,
         None if usage is None else decode_usage(usage),
         tier=decode_tier(usage),
-        extra=leftovers(body, known),
+        extra=ir.merge(leftovers(head, known), odd),
     )
 
 
-def _candidate(value: dict[str, Any], place: int) -> ir.Candidate:
-    content = value.get("content") or {}
-    blocks: list[ir.Block] = [decode_part(part) for part in content.get("parts") or ()]
+def _candidate(value: Any, place: int) -> ir.Candidate:
+    where = f"candidates[{place}]"
+    value, odd = ANSWER.sort(an_object(value, where))
+    content = an_object(value.get("content") or {}, where + ".content")
+    blocks = decode_parts(content, where + ".content")
     called = any(calls_client(block) for block in blocks)
-    stop, index = decode_stop(value, called=called), value.get("index", place)
-    if value.keys() <= CANDIDATE and content.keys() <= _CONTENT:
+    stop, stated = decode_stop(value, called=called), value.get("index")
+    index = place if stated is None else stated
+    if odd is None and value.keys() <= CANDIDATE and content.keys() <= _CONTENT:
         return ir.Candidate(tuple(blocks), stop, index)
-    extra = remainder(value, content)
+    extra = remainder(value, content) | (odd or {}).get(NAME, {})
     if RESULT in extra and (read := decode_logprobs(extra[RESULT])) is not None:
         told, left = read
         if (with_tokens := with_logprobs(blocks, told)) is not None:
@@ -88,6 +95,15 @@ def _candidate(value: dict[str, Any], place: int) -> ir.Candidate:
     for number, citation in decode_citations(extra, texts):
         blocks[number] = cited(blocks[number], citation)
     return ir.Candidate(tuple(blocks), stop, index, {NAME: extra} if extra else None)
+
+
+def decode_parts(content: dict[str, Any], where: str) -> list[ir.Block]:
+    """The parts of one content. Raises WireError for what is no list of objects."""
+    parts = content.get("parts")
+    if parts is None:
+        return []
+    listed = required(content, "parts", list, where)
+    return [decode_part(an_object(part, f"{where}.parts[{place}]")) for place, part in enumerate(listed)]
 
 
 def calls_client(block: ir.Block) -> bool:

@@ -23,11 +23,12 @@ from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, decode_cita
 from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
 from dragoman.dialects.gemini.parts import decode_part
 from dragoman.dialects.gemini.patches import Patches
-from dragoman.dialects.gemini.response import KNOWN, calls_client, is_usable, remainder
+from dragoman.dialects.gemini.response import ANSWER, HEAD, KNOWN, calls_client, is_usable, remainder
 from dragoman.dialects.gemini.stops import UNFINISHED, broken_off, decode_stop, refused
 from dragoman.dialects.gemini.terms import NAME, leftovers
 from dragoman.dialects.gemini.usage import decode_tier, decode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import an_object
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
@@ -304,10 +305,11 @@ class StreamDecoder:
 
     def _parts_of(self, value: _Wire) -> _Events:
         events: _Events = []
+        value, odd = HEAD.sort(value)
         candidates = value.get("candidates") or ()
         stop = None if candidates else refused(value.get("promptFeedback"))
         self._refused = stop or self._refused
-        extra = leftovers(value, KNOWN if stop is None else _LATE)
+        extra = ir.merge(leftovers(value, KNOWN if stop is None else _LATE), odd)
         if self._state == "new":
             self._state = "begun"
             start = _start(value, extra)
@@ -317,13 +319,18 @@ class StreamDecoder:
             events.append(ir.More(extra))
         if usage := value.get("usageMetadata"):
             self._usage = usage
-        for place, candidate in enumerate(candidates):
+        for place, stated in enumerate(candidates):
+            candidate, odd = ANSWER.sort(an_object(stated, f"candidates[{place}]"))
             number = candidate.get("index", place)
+            if number is None:
+                number = place
             answer = self._answers.get(number)
             if answer is None:
                 refuse_more(len(self._answers), MOST_CANDIDATES, "candidates")
                 answer = self._answers[number] = _Answer(number, self._kept)
             events += _more(answer, candidate)
+            if odd is not None:
+                _keep(answer, odd[NAME])
         return events
 
 
@@ -344,9 +351,9 @@ def _start(value: _Wire, extra: ir.Extra) -> ir.Start:
 def _more(answer: _Answer, candidate: _Wire) -> _Events:
     """What one chunk adds to one answer."""
     events: _Events = []
-    content = candidate.get("content") or {}
+    content = an_object(candidate.get("content") or {}, "candidates[].content")
     for part in content.get("parts") or ():
-        events += _part(answer, part)
+        events += _part(answer, an_object(part, "candidates[].content.parts[]"))
     word = candidate.get("finishReason")
     if word is not None and word not in UNFINISHED:
         answer.finish = candidate

@@ -14,7 +14,7 @@ from dragoman.dialects.mistral.calls import NO_ID, arguments_text, decode_call
 from dragoman.dialects.mistral.errors import fault_of
 from dragoman.dialects.mistral.logprobs import decode_logprobs
 from dragoman.dialects.mistral.parts import decode_part, decode_reference
-from dragoman.dialects.mistral.response import tier_of
+from dragoman.dialects.mistral.response import HEAD, tier_of
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.mistral.usage import decode_usage
 from dragoman.dialects.openai_chat.chunks import Candidate, ChunkDecoder
@@ -22,6 +22,7 @@ from dragoman.dialects.openai_chat.decoder import Call, call_of
 from dragoman.dialects.openai_chat.errors import failure
 from dragoman.dialects.openai_chat.response import decode_stop
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import an_object, sound_tokens
 
 PADDING: Final = "p"
 _CHUNK: Final = frozenset({"id", "object", "created", "model", "choices", "usage", PADDING})
@@ -63,13 +64,15 @@ class Decoder(ChunkDecoder[_Candidate]):
             self._started = True
             self._keep(chunk, _CHUNK)
             extra: ir.Extra = {NAME: dict(self._seen)} if self._seen else None
-            start = ir.Start(NAME, chunk.get("id"), chunk.get("model"), chunk.get("created"), extra=extra)
+            head, odd = HEAD.sort(chunk)
+            extra = ir.merge(extra, odd)
+            start = ir.Start(NAME, head.get("id"), head.get("model"), head.get("created"), extra=extra)
             events.append(start)
         elif not chunk.keys() <= _CHUNK and (news := self._keep(chunk, _CHUNK)):
             events.append(ir.More({NAME: news}))
         for choice in chunk.get("choices") or ():
             self._choice(choice, events)
-        if (usage := chunk.get("usage")) and usage != self._usage:
+        if (usage := chunk.get("usage")) and usage != self._usage and type(usage) is dict:
             self._usage = usage
             events.append(ir.Tally(decode_usage(usage)))
             if (tier := tier_of(usage)) is not None and tier != self._tier:
@@ -78,13 +81,10 @@ class Decoder(ChunkDecoder[_Candidate]):
         return events
 
     def _choice(self, choice: dict[str, Any], events: list[ir.Event]) -> None:
-        index = choice.get("index") or 0
-        candidate = self._candidates.get(index)
-        if candidate is None:
-            candidate = self._admit(_Candidate(index))
+        candidate = self._candidate(choice, _Candidate)
         delta = choice.get("delta") or {}
         logprobs = choice.get("logprobs")
-        tokens = logprobs.get("content") if logprobs else None
+        tokens = logprobs.get("content") if type(logprobs) is dict else None
         if (content := delta.get("content")) or tokens:
             self._content(candidate, content or "", tokens, events)
         if not delta.keys() <= _PLAIN:
@@ -92,7 +92,7 @@ class Decoder(ChunkDecoder[_Candidate]):
                 self._call(candidate, call, events)
             candidate.note(delta, _DELTA, "message.")
         if word := choice.get("finish_reason"):
-            candidate.word = word
+            candidate.end(word)
         if not choice.keys() <= _CHOICE:
             candidate.note(choice, _CHOICE)
 
@@ -100,7 +100,9 @@ class Decoder(ChunkDecoder[_Candidate]):
 
     def _content(self, candidate: _Candidate, content: Any, tokens: Any, events: list[ir.Event]) -> None:
         if isinstance(content, str):
-            logprobs = decode_logprobs(tokens) if tokens else None
+            logprobs = sound_tokens(decode_logprobs, tokens) if tokens else None
+            if tokens and logprobs is None:
+                candidate.keep("logprobs", {"content": tokens})
             self._prose(candidate, thinks=False, events=events)
             events.append(ir.TextDelta(candidate.prose, content, candidate.index, logprobs))
             return
@@ -108,7 +110,8 @@ class Decoder(ChunkDecoder[_Candidate]):
             self._part(candidate, part, events)
 
     def _part(self, candidate: _Candidate, part: dict[str, Any], events: list[ir.Event]) -> None:
-        if part.get("type") == "reference" and candidate.prose >= 0 and not candidate.thinks:
+        part = an_object(part, "choices[].delta.content[]")
+        if part.get("type") == "reference" and "reference_ids" in part and candidate.prose >= 0 and not candidate.thinks:
             events.append(ir.Cite(candidate.prose, decode_reference(part), candidate.index))
             candidate.cited = True
             return

@@ -24,12 +24,17 @@ from dragoman.dialects.ollama.terms import (
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.response import lose_stop, shown_model
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import Typed, an_object, sound, sound_tokens
 from dragoman.errors import RequestFailed, WireError
 
 ANSWER: Final = frozenset({"model", "created_at", "message", "done", "done_reason", "logprobs"})
 COUNTS: Final = frozenset({"prompt_eval_count", "eval_count"})
 _KNOWN: Final = ANSWER | COUNTS
 MESSAGE: Final = frozenset({"role", "content", "thinking", "images", "tool_calls"})
+HEAD: Final = Typed(
+    NAME, model=str, created_at=(int, float, str), done_reason=str, prompt_eval_count=int, eval_count=int
+)
+SAID: Final = Typed(NAME, "message", thinking=str, images=list, tool_calls=list)
 _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 _DURATION: Final = "total_duration"
 _NANOSECONDS: Final = 1_000_000_000
@@ -43,20 +48,23 @@ def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
     if "error" in body and "message" not in body:
         raise RequestFailed(fault_of(body))
     try:
-        return _decode(body)
+        return sound(_decode(body))
     except (AttributeError, KeyError, TypeError) as error:
         raise WireError(f"the answer has another shape: {error}") from error
 
 
 def _decode(body: dict[str, Any]) -> ir.Response:
-    message = body["message"]
+    body, odd = HEAD.sort(body)
+    message, odd_in = SAID.sort(an_object(body.get("message"), "message"))
     blocks = decode_saying(message)
     known = _KNOWN
     if (tokens := body.get("logprobs")) and not _take_logprobs(tokens, blocks):
         known -= {"logprobs"}
     called = any(isinstance(block, ir.ToolCall) for block in blocks)
     candidate = ir.Candidate(
-        tuple(blocks), decode_stop(body, called=called), extra=leftovers(message, MESSAGE, "message")
+        tuple(blocks),
+        decode_stop(body, called=called),
+        extra=ir.merge(leftovers(message, MESSAGE, "message"), odd_in),
     )
     return ir.Response(
         NAME,
@@ -65,7 +73,7 @@ def _decode(body: dict[str, Any]) -> ir.Response:
         body.get("created_at"),
         (candidate,),
         decode_usage(body),
-        extra=leftovers(body, known),
+        extra=ir.merge(leftovers(body, known), odd),
     )
 
 
@@ -89,7 +97,9 @@ def _take_logprobs(tokens: Sequence[dict[str, Any]], blocks: list[ir.Block]) -> 
     place = next((index for index, block in enumerate(blocks) if isinstance(block, ir.Text)), None)
     if place is None:
         return False
-    blocks[place] = msgspec.structs.replace(blocks[place], logprobs=decode_logprobs(tokens))
+    if (decoded := sound_tokens(decode_logprobs, tokens)) is None:
+        return False
+    blocks[place] = msgspec.structs.replace(blocks[place], logprobs=decoded)
     return True
 
 

@@ -62,6 +62,14 @@ class Candidate:
         if value is not None:
             self._put(key, value)
 
+    def end(self, word: Any) -> None:
+        """Its finish reason; what is no word is a leftover."""
+        if type(word) is str:
+            self.word = word
+        else:
+            self.keep("finish_reason", word)
+            self.word = self.word or ""
+
     def _put(self, key: str, value: Any) -> None:
         if key not in self.extra:
             refuse_more(len(self.extra), MOST_LEFTOVERS, "unknown members of a choice")
@@ -143,6 +151,13 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         self._seen.update(news)
         refuse_more(len(self._seen) - 1, MOST_LEFTOVERS, "unknown members of the chunks")
         return news
+
+    def _candidate(self, choice: dict[str, Any], kind: Callable[[int], CandidateT]) -> CandidateT:
+        """The candidate that a choice of a chunk is of; one without a number of its own is the first."""
+        stated = choice.get("index")
+        index = stated if type(stated) is int else 0
+        candidate = self._candidates.get(index)
+        return self._admit(kind(index)) if candidate is None else candidate
 
     def _admit(self, candidate: CandidateT) -> CandidateT:
         """A new candidate. Raises WireError for one too many."""

@@ -15,6 +15,7 @@ from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.terms import NAME, restore
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import counted
 
 _INPUT: Final = {
     "audio_tokens": "input_audio",
@@ -37,9 +38,10 @@ _ABSENT: Final = object()
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
     """Disjoint counts. What a total includes is told by the sums, and by the quirk where they do not."""
+    stated, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
-    if wire.keys() == _SUMS and _add_up(wire) and wire["prompt_tokens"] >= 0:
+    if stated is wire and wire.keys() == _SUMS and _add_up(wire) and wire["prompt_tokens"] >= 0:
         return ir.Usage(prompt, output=completion)
     inputs = get("prompt_tokens_details") or _NONE
     outputs = get("completion_tokens_details") or _NONE
@@ -69,10 +71,10 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         detail=detail or None,
         form="+".join(words) or None,
     )
-    plain = not words and usage.input_total == prompt and reasoning == outputs.get("reasoning_tokens")
+    plain = stated is wire and not words and usage.input_total == prompt and reasoning == outputs.get("reasoning_tokens")
     if plain and _is_plain(wire, inputs, outputs):
         return usage  # OpenAI's own form, the usual one: nothing can be left over
-    rest = rest_of(wire, _encode(usage, usage.form or ""))
+    rest = rest_of(stated, _encode(usage, usage.form or ""))
     if rest:
         return ir.Usage(
             entered,

@@ -9,9 +9,11 @@ from dragoman.dialects.openai_chat.chunks import Candidate, ChunkDecoder
 from dragoman.dialects.openai_chat.errors import failure, fault_of
 from dragoman.dialects.openai_chat.response import decode_stop
 from dragoman.dialects.openai_completions.logprobs import decode_logprobs
+from dragoman.dialects.openai_completions.response import HEAD
 from dragoman.dialects.openai_completions.terms import NAME, OBJECT
 from dragoman.dialects.openai_completions.usage import decode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import required, sound_tokens
 
 _CHUNK: Final = frozenset({"id", "created", "model", "choices", "usage", "obfuscation"})
 _OURS: Final = _CHUNK | {"object"}
@@ -34,32 +36,35 @@ class Decoder(ChunkDecoder[Candidate]):
         news = self._keep(chunk, _OURS if chunk.get("object") == OBJECT else _CHUNK)
         if not self._started:
             self._started = True
-            extra: ir.Extra = {NAME: news} if news else None
-            start = ir.Start(NAME, chunk.get("id"), chunk.get("model"), chunk.get("created"), extra=extra)
+            head, odd = HEAD.sort(chunk)
+            extra = ir.merge({NAME: news} if news else None, odd)
+            start = ir.Start(NAME, head.get("id"), head.get("model"), head.get("created"), extra=extra)
             events.append(start)
         elif news:
             events.append(ir.More({NAME: news}))
         for choice in chunk.get("choices") or ():
             self._choice(choice, events)
-        if (usage := chunk.get("usage")) and usage != self._usage:
+        if (usage := chunk.get("usage")) and usage != self._usage and type(usage) is dict:
             self._usage = usage
             events.append(ir.Tally(decode_usage(usage, self._quirks)))
         return events
 
     def _choice(self, choice: dict[str, Any], events: list[ir.Event]) -> None:
-        index = choice.get("index") or 0
-        candidate = self._candidates.get(index)
-        if candidate is None:
-            candidate = self._admit(Candidate(index))
+        known_before = len(self._candidates)
+        candidate = self._candidate(choice, Candidate)
+        index = candidate.index
+        if len(self._candidates) > known_before:
             events.append(ir.Open(0, ir.Text(""), index))
         wire, known = choice.get("logprobs"), _CHOICE
-        logprobs = decode_logprobs(wire) if wire else None
+        logprobs = sound_tokens(decode_logprobs, wire) if wire else None
         if wire and logprobs is None:
             known -= {"logprobs"}
-        if (text := choice.get("text")) or logprobs:
+        if text := choice.get("text"):
+            required(choice, "text", str, "choices[]")
+        if text or logprobs:
             events.append(ir.TextDelta(0, text or "", index, logprobs))
         if word := choice.get("finish_reason"):
-            candidate.word = word
+            candidate.end(word)
         if not choice.keys() <= known:
             candidate.note(choice, known)
 

@@ -15,6 +15,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
+from dragoman.dialects.typed import OF_ANOTHER_SHAPE
 from dragoman.errors import WireError
 from dragoman.wire.dataurl import is_data_url
 from dragoman.wire.dataurl import read as read_data_url
@@ -54,8 +55,10 @@ def decode_part(part: _Wire, *, said: bool = False, item: ir.Item | None = None)
     read = _READ.get(kind) if type(kind) is str else None
     if read is not None or kind in _TEXTS:
         try:
-            return _read_text(part, item, _TEXTS[said]) if read is None else read(part, item)
-        except (KeyError, TypeError, AttributeError):  # a known type in an unknown shape
+            block = _read_text(part, item, _TEXTS[said]) if read is None else read(part, item)
+            if ir.is_sound(block):
+                return block
+        except OF_ANOTHER_SHAPE:  # a known type in an unknown shape
             pass
     return ir.Native(NAME, str(kind), part, item=item)
 

@@ -20,6 +20,7 @@ from dragoman.dialects.openai_responses.parts import json_text, leave_seal
 from dragoman.dialects.openai_responses.terms import NAME, restore
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import Typed, sound
 from dragoman.errors import RequestFailed, WireError
 
 _KNOWN: Final = frozenset(
@@ -27,6 +28,16 @@ _KNOWN: Final = frozenset(
         *("id", "object", "created_at", "model", "status", "incomplete_details", "error", "output", "usage"),
         "service_tier",
     }
+)
+HEAD: Final = Typed(
+    NAME,
+    id=str,
+    model=str,
+    created_at=(int, float, str),
+    service_tier=str,
+    status=str,
+    usage=dict,
+    incomplete_details=dict,
 )
 DEFAULTS: Final[dict[str, Any]] = {
     "completed_at": None,
@@ -95,7 +106,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
             raise RequestFailed(fault_of(body))
         raise WireError("an answer must have `output`, an array", "output")
     try:
-        response = read_response(body, output_blocks(output))
+        response = sound(read_response(body, output_blocks(output)))
     except (KeyError, TypeError, AttributeError):
         raise WireError("a response of an unknown shape") from None
     if response.error is not None and not response.candidates:
@@ -110,8 +121,9 @@ def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
     )
 
 
-def read_response(body: Mapping[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Response:
+def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Response:
     """A response object with the blocks of its output."""
+    body, odd = HEAD.sort(body)
     usage, error, status = body.get("usage"), body.get("error"), body.get("status")
     failed = status == "failed" or bool(error)
     return ir.Response(
@@ -124,7 +136,7 @@ def read_response(body: Mapping[str, Any], blocks: tuple[ir.Block, ...]) -> ir.R
         None if status in _SETTLED else status,
         body.get("service_tier"),
         fault_of({"error": error or {}}) if failed else None,
-        decode_extra(body),
+        ir.merge(decode_extra(body), odd),
         decode_echo(body),
     )
 
@@ -155,7 +167,7 @@ def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop 
     if status == "incomplete":
         details = body.get("incomplete_details") or {}
         reason = details.get("reason")
-        stop = _STOPS.get(str(reason)) or ir.Stop("other", reason)
+        stop = _STOPS.get(str(reason)) or ir.Stop("other", None if reason is None else str(reason))
         rest = {key: value for key, value in details.items() if key != "reason"}
         return ir.Stop(stop.reason, stop.raw, None, rest) if rest else stop
     if status in ("failed", "cancelled"):

@@ -22,6 +22,7 @@ from dragoman.dialects.openai_responses.errors import broken, fault_of
 from dragoman.dialects.openai_responses.items import decode_item
 from dragoman.dialects.openai_responses.parts import decode_citation, decode_logprobs, decode_part
 from dragoman.dialects.openai_responses.response import (
+    HEAD,
     decode_echo,
     decode_extra,
     output_blocks,
@@ -95,7 +96,7 @@ class StreamDecoder:
         if value is None:
             return []
         kind = value.get("type")
-        take = _TAKE.get(kind)
+        take = _TAKE.get(kind) if type(kind) is str else None
         if self._state == "new" and kind not in _EARLY:
             if "error" in value and take is None:
                 return self._fail(fault_of(value))
@@ -133,7 +134,7 @@ class StreamDecoder:
         if self._state != "new":
             return []
         self._state = "begun"
-        response = value["response"]
+        response, odd = HEAD.sort(value["response"])
         return [
             ir.Start(
                 NAME,
@@ -141,7 +142,7 @@ class StreamDecoder:
                 response.get("model"),
                 response.get("created_at"),
                 response.get("service_tier"),
-                extra=decode_extra(response),
+                extra=ir.merge(decode_extra(response), odd),
                 echo=decode_echo(response),
             )
         ]
