@@ -96,16 +96,18 @@ def read_block(
     return block if is_sound(block) else native(value)
 
 
-def counted(wire: Any) -> dict[str, Any]:
-    """Token counts, at any depth, without the members that are no counts; a whole float is the count it is."""
-    if type(wire) is not dict:
-        return {}
-    if _are_counts(wire):
+def counted(wire: dict[str, Any], *, details: bool = True) -> dict[str, Any]:
+    """Token counts without the members that are none; a whole float is the count it is.
+
+    details: objects among them are parts of the counts.
+    """
+    if _are_counts(wire, details=details):
         return wire
     out: dict[str, Any] = {}
     for member, value in wire.items():
         if type(value) is dict:
-            out[member] = counted(value)
+            if details:
+                out[member] = counted(value, details=False)
         elif type(value) is float and value.is_integer():
             out[member] = int(value)
         elif value is None or type(value) is int:
@@ -113,9 +115,12 @@ def counted(wire: Any) -> dict[str, Any]:
     return out
 
 
-def _are_counts(wire: Mapping[str, Any]) -> bool:
+def _are_counts(wire: Mapping[str, Any], *, details: bool) -> bool:
     for value in wire.values():
-        if type(value) is not int and value is not None and not (type(value) is dict and _are_counts(value)):
+        if type(value) is dict and details:
+            if not _are_counts(value, details=False):
+                return False
+        elif type(value) is not int and value is not None:
             return False
     return True
 

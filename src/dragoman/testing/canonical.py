@@ -295,6 +295,9 @@ def _responses_include(value: Any) -> Any:
     return sorted(word for word in value if word != "reasoning.encrypted_content") or _ABSENT
 
 
+_NAMELESS: dict[str, Any] = {"model": ""}
+"""Compatible vendors answer so; clients get the name that they asked for."""
+
 CANON: dict[str, Canon] = {
     "openai_chat": Canon(
         Form(
@@ -327,6 +330,7 @@ CANON: dict[str, Canon] = {
             ),
             # Lists of nothing, and a stream's empty first delta beside a whole message.
             defaults={
+                **_NAMELESS,
                 "choices[].message.annotations": [],
                 "choices[].message.tool_calls": [],
                 "choices[].logprobs.refusal": [],
@@ -356,6 +360,7 @@ CANON: dict[str, Canon] = {
         Form(
             exact=frozenset({"content[].input"}),
             may_add=frozenset({"id", "type", "role", "model"}),
+            defaults=_NAMELESS,
         ),
     ),
     "gemini": Canon(
@@ -416,6 +421,7 @@ CANON: dict[str, Canon] = {
             # Required by the specification.
             may_add=frozenset({"id", "object", "created", "model", "choices[].index", "choices[].message"}),
             defaults={
+                **_NAMELESS,
                 "choices[].message.tool_calls": [],
                 "choices[].message.prefix": False,
                 "choices[].message.content[].closed": True,
@@ -447,14 +453,14 @@ CANON: dict[str, Canon] = {
         Form(
             exact=frozenset({"message.tool_calls[].function.arguments"}),
             may_add=frozenset({"model", "created_at", "done"}),
-            defaults={"message.content": "", "message.thinking": "", "message.tool_calls": []},
+            defaults={**_NAMELESS, "message.content": "", "message.thinking": "", "message.tool_calls": []},
             spellings={"message.tool_calls": _ollama_calls},
         ),
     ),
     "openai_completions": Canon(
         Form(defaults={"stream": False}),
         # Required by the specification; vendors leave them out.
-        Form(may_add=frozenset({"id", "object", "created", "model", "choices[].index"})),
+        Form(may_add=frozenset({"id", "object", "created", "model", "choices[].index"}), defaults=_NAMELESS),
         terminator=b"[DONE]",
     ),
     "openai_responses": Canon(
@@ -474,6 +480,7 @@ CANON: dict[str, Canon] = {
         Form(
             exact=frozenset({"metadata", "tools[].parameters", "text.format.schema"}),
             defaults={
+                **_NAMELESS,
                 "output[].content": [],
                 "output[].summary": [],
                 "output[].content[].annotations": [],

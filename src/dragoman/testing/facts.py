@@ -256,7 +256,7 @@ def _of_block(block: ir.Block, path: str, role: str, calls: _Calls) -> Iterator[
 def _of_text(block: ir.Text | ir.Refusal, path: str, role: str, _: _Calls) -> Iterator[Fact]:
     yield from _text(path, role, block.text)
     for index, citation in enumerate(getattr(block, "citations", ())):
-        source = (citation.url, citation.title or None, citation.quote or None)
+        source = (citation.url or None, citation.title or None, citation.quote or None)
         yield Fact(f"{path}.citations[{index}]", "citation", source)
     if block.logprobs:
         words = tuple((item.token, item.logprob) for item in block.logprobs)

@@ -115,9 +115,10 @@ def decode_citation(value: _Wire) -> ir.Citation:
     place = dict(value)
     titles = place.pop("title", None), place.pop("document_title", None)
     title = titles[1] if titles[0] is None else titles[0]
-    return ir.Citation(
+    citation = ir.Citation(
         kind, place.pop("url", None), title, place.pop("cited_text", None) or None, source=place
     )
+    return citation if ir.is_sound(citation) else ir.Citation(kind, source=value)
 
 
 def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
@@ -208,7 +209,8 @@ def _redacted(value: _Wire) -> ir.Block:
 
 
 def _arguments(value: _Wire) -> str:
-    return _encode_json(value["input"]).decode()
+    stated = value["input"]
+    return "" if stated is None else _encode_json(stated).decode()
 
 
 def _call(value: _Wire) -> ir.Block:

@@ -54,7 +54,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
 
 def _message(body: dict[str, Any], content: list[Any]) -> ir.Response:
     head, odd = HEAD.sort(body)
-    model = head.get("model")
+    model = head.get("model") or None
     usage = head.get("usage")
     candidate = ir.Candidate(decode_content(content), decode_stop(head))
     return ir.Response(

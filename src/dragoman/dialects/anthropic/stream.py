@@ -24,6 +24,7 @@ from dragoman.dialects.anthropic.usage import decode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, Kept, refuse_more
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.seals import read_seal
+from dragoman.dialects.typed import an_object, required
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
@@ -150,7 +151,7 @@ class StreamDecoder:
             self._over()
             return [ir.Error(broken(SECOND))]
         self._state = "begun"
-        self._id, self._model = message.get("id"), message.get("model")
+        self._id, self._model = message.get("id"), message.get("model") or None
         usage = message.get("usage")
         if isinstance(usage, dict):
             self._kept.update({}, usage)
@@ -217,6 +218,7 @@ class StreamDecoder:
         return self._begin(value.get("index", self._blocks), block)
 
     def _begin(self, number: int, value: dict[str, Any]) -> _Events:
+        events = self._end(number) if number in self._open else []  # begun twice
         block = decode_block(value)
         index = self._blocks
         self._blocks += 1
@@ -225,16 +227,16 @@ class StreamDecoder:
         self._open[number] = state
         split = _SPLIT.get(type(block))
         if split is None:
-            return [ir.Open(index, block)]
+            return [*events, ir.Open(index, block)]
         bare, deltas = split(block, index, state)
-        return [ir.Open(index, bare), *deltas]
+        return [*events, ir.Open(index, bare), *deltas]
 
     def _block_delta(self, value: dict[str, Any]) -> _Events:
         delta = value["delta"]
         state = self._open.get(value["index"])
         if state is None:
             raise WireError(f"a delta for block {value['index']}, which is not open")
-        take = _DELTAS.get(delta["type"])
+        take = _DELTAS.get(str(delta["type"]))
         return [ir.Raw(NAME, value, state.index)] if take is None else take(state, delta)
 
     def _block_stop(self, value: dict[str, Any]) -> _Events:
@@ -298,12 +300,17 @@ _SPLIT: dict[type, Callable[[Any, int, _Open], _Split]] = {
 }
 
 
+def _words(delta: dict[str, Any], member: str) -> str:
+    """The words of a delta; null is none. Raises WireError for what are no words."""
+    return "" if delta[member] is None else required(delta, member, str, "delta")
+
+
 def _text_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    return [ir.TextDelta(state.index, delta["text"])] if state.kind is ir.Text else []
+    return [ir.TextDelta(state.index, _words(delta, "text"))] if state.kind is ir.Text else []
 
 
 def _args_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    text = delta["partial_json"]
+    text = _words(delta, "partial_json")
     if not text or state.kind is not ir.ToolCall:  # results of server tools may get some too
         return []
     state.whole = None
@@ -311,11 +318,11 @@ def _args_delta(state: _Open, delta: dict[str, Any]) -> _Events:
 
 
 def _think_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    return [ir.ThinkDelta(state.index, delta["thinking"])] if state.kind is ir.Thinking else []
+    return [ir.ThinkDelta(state.index, _words(delta, "thinking"))] if state.kind is ir.Thinking else []
 
 
 def _seal_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    signature = delta["signature"]
+    signature = _words(delta, "signature")
     if not signature or state.kind is not ir.Thinking:
         return []
     return [ir.SealDelta(state.index, read_seal(signature, NAME))]
@@ -324,7 +331,7 @@ def _seal_delta(state: _Open, delta: dict[str, Any]) -> _Events:
 def _cite_delta(state: _Open, delta: dict[str, Any]) -> _Events:
     if state.kind is not ir.Text:
         return []
-    return [ir.Cite(state.index, decode_citation(delta["citation"]))]
+    return [ir.Cite(state.index, decode_citation(an_object(delta["citation"], "delta.citation")))]
 
 
 def _compaction_delta(state: _Open, delta: dict[str, Any]) -> _Events:

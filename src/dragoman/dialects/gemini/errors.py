@@ -121,7 +121,7 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
     if told.get("kind") in _KIND_WORDS:
         kind = cast("Kind", told["kind"])
     code = _text(told.get("code")) if ours else _CODES.get(kind) or _reason(info)
-    shown = [one for one in details if one.get("@type") in _SHOWN]
+    shown = [one for one in details if str(one.get("@type")) in _SHOWN]
     return Fault(
         kind,
         body.message,

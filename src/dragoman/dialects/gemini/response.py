@@ -65,7 +65,7 @@ def _response(body: dict[str, Any], candidates: tuple[ir.Candidate, ...]) -> ir.
     return ir.Response(
         NAME,
         head.get("responseId"),
-        head.get("modelVersion"),
+        head.get("modelVersion") or None,
         head.get("createTime"),
         candidates,
         None if usage is None else decode_usage(usage),

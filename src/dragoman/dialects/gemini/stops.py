@@ -111,7 +111,7 @@ def encode_stop(
     out: dict[str, Any] = {}
     if own:
         raw = stop.raw
-        out["finishReason"] = STOP_WORDS[stop.reason] if raw is None else int(raw) if raw.isdigit() else raw
+        out["finishReason"] = STOP_WORDS[stop.reason] if raw is None else _word(raw)
     else:
         out["finishReason"] = STOP_WORDS[stop.reason]
         _lose(stop, report, where + ".stop", called=called)
@@ -124,6 +124,14 @@ def encode_stop(
         elif value and not (own and key == _FEEDBACK):
             report.lose(f"{where}.stop.detail.{key}", "a finish reason has no such detail here", "hint")
     return out
+
+
+def _word(raw: str) -> str | int:
+    """A reason as it came: clients of the binary protocol write numbers."""
+    return int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= _DIGITS else raw
+
+
+_DIGITS = 6
 
 
 def _lose(stop: ir.Stop, report: Report, where: str, *, called: bool) -> None:

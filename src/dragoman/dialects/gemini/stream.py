@@ -306,6 +306,8 @@ class StreamDecoder:
     def _parts_of(self, value: _Wire) -> _Events:
         events: _Events = []
         value, odd = HEAD.sort(value)
+        if odd is not None:  # the counts of a later chunk take the place of these
+            odd[NAME].pop("usageMetadata", None)
         candidates = value.get("candidates") or ()
         stop = None if candidates else refused(value.get("promptFeedback"))
         self._refused = stop or self._refused
@@ -339,7 +341,7 @@ def _start(value: _Wire, extra: ir.Extra) -> ir.Start:
     return ir.Start(
         NAME,
         value.get("responseId"),
-        value.get("modelVersion"),
+        value.get("modelVersion") or None,
         value.get("createTime"),
         decode_tier(usage),
         decode_usage(usage) if usage and "promptTokenCount" in usage else None,

@@ -66,7 +66,7 @@ class Decoder(ChunkDecoder[_Candidate]):
             extra: ir.Extra = {NAME: dict(self._seen)} if self._seen else None
             head, odd = HEAD.sort(chunk)
             extra = ir.merge(extra, odd)
-            start = ir.Start(NAME, head.get("id"), head.get("model"), head.get("created"), extra=extra)
+            start = ir.Start(NAME, head.get("id"), head.get("model") or None, head.get("created"), extra=extra)
             events.append(start)
         elif not chunk.keys() <= _CHUNK and (news := self._keep(chunk, _CHUNK)):
             events.append(ir.More({NAME: news}))
@@ -102,7 +102,7 @@ class Decoder(ChunkDecoder[_Candidate]):
         if isinstance(content, str):
             logprobs = sound_tokens(decode_logprobs, tokens) if tokens else None
             if tokens and logprobs is None:
-                candidate.keep("logprobs", {"content": tokens})
+                candidate.keep("message.logprobs", {"content": tokens})
             self._prose(candidate, thinks=False, events=events)
             events.append(ir.TextDelta(candidate.prose, content, candidate.index, logprobs))
             return
@@ -179,6 +179,6 @@ class Decoder(ChunkDecoder[_Candidate]):
     def _finish(self, candidate: _Candidate, events: list[ir.Event]) -> None:
         self._close(candidate, events)
         events.extend(ir.Close(call.block, None, candidate.index) for call in candidate.calls.values())
-        stop = decode_stop(candidate.word or "", called=bool(candidate.calls))
+        stop = decode_stop(candidate.reason, called=bool(candidate.calls))
         extra = {NAME: candidate.extra} if candidate.extra else None
         events.append(ir.Finish(stop, candidate.index, extra))

@@ -61,7 +61,7 @@ def _decode(body: dict[str, Any]) -> ir.Response:
     return ir.Response(
         NAME,
         head.get("id"),
-        head.get("model"),
+        head.get("model") or None,
         head.get("created"),
         numbered([_candidate(choice, position) for position, choice in enumerate(choices)]),
         decode_usage(usage) if usage else None,

@@ -71,7 +71,7 @@ def _encode(usage: ir.Usage, words: list[str]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     detail = usage.detail or _NONE
     audio, cached = detail.get("input_audio"), usage.cache_read
-    if usage.input is not None or cached is not None:
+    if usage.input_total or not (usage.input is cached is None):
         outside = (audio or 0) if "audio_outside" in words else 0
         out["prompt_tokens"] = usage.input_total - outside
         if usage.output is not None:

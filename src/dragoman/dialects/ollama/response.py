@@ -69,7 +69,7 @@ def _decode(body: dict[str, Any]) -> ir.Response:
     return ir.Response(
         NAME,
         None,
-        body.get("model"),
+        body.get("model") or None,
         body.get("created_at"),
         (candidate,),
         decode_usage(body),
@@ -142,7 +142,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     }
     if tokens := _encode_tokens(chosen.blocks, draft, where):
         out["logprobs"] = tokens
-    out |= ending(chosen.stop, response.usage, draft, reply, where)
+    out |= ending(chosen.stop, response.usage, draft, reply, where, called=bool(saying.calls))
     if chosen.extra is not None:
         restore(out, chosen.extra, report, where)
     if response.extra is not None:
@@ -169,9 +169,18 @@ def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | Non
 
 
 def ending(
-    stop: ir.Stop | None, usage: ir.Usage | None, draft: Draft, reply: Reply, where: str
+    stop: ir.Stop | None,
+    usage: ir.Usage | None,
+    draft: Draft,
+    reply: Reply,
+    where: str,
+    *,
+    called: bool,
 ) -> dict[str, Any]:
-    """What is told when an answer ends: why, how long it took and what it cost. where: the candidate."""
+    """What is told when an answer ends: why, how long it took and what it cost.
+
+    where: the candidate. called: calls were written, which alone tell that they are to be answered.
+    """
     out: dict[str, Any] = {"done": stop is not None or not draft.own}
     if stop is None:
         word = "" if draft.own else "stop"
@@ -179,6 +188,8 @@ def ending(
         word = STOP_WORDS[stop.reason] if stop.raw is None else stop.raw
     else:
         lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
+        if stop.reason == "tool" and not called:
+            draft.report.lose(where + ".stop.reason", "without a call it is told as `stop`", "hint")
         word = STOP_WORDS[stop.reason]
     if word:
         out["done_reason"] = word

@@ -103,7 +103,7 @@ class Decoder:
         news = None if line.keys() <= _LINE else self._news(line)
         if not self._started:
             self._started = True
-            events.append(ir.Start(NAME, None, line.get("model"), line.get("created_at"), extra=news))
+            events.append(ir.Start(NAME, None, line.get("model") or None, line.get("created_at"), extra=news))
         elif news is not None:
             events.append(ir.More(news))
         if odd is not None:
@@ -140,7 +140,7 @@ class Decoder:
             self._prose(ir.Text, events)
             logprobs = sound_tokens(decode_logprobs, tokens) if tokens else None
             if tokens and logprobs is None:
-                self._extra = ir.merge(self._extra, {NAME: {"logprobs": tokens}})
+                self._extra = ir.merge(self._extra, {NAME: {"message.logprobs": tokens}})
             events.append(ir.TextDelta(self._index, content or "", logprobs=logprobs))
         if message.keys() <= _PROSE:
             return

@@ -35,6 +35,7 @@ from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.dialects.openai_chat.usage import decode_usage
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.typed import an_object
+from dragoman.errors import WireError
 
 _CHUNK: Final = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "service_tier", "obfuscation"}
@@ -146,7 +147,7 @@ class Decoder(ChunkDecoder[_Candidate]):
             ir.Start(
                 NAME,
                 chunk.get("id"),
-                chunk.get("model"),
+                chunk.get("model") or None,
                 chunk.get("created"),
                 self._tier,
                 extra=ir.merge({NAME: dict(self._seen)} if self._seen else None, odd),
@@ -163,7 +164,7 @@ class Decoder(ChunkDecoder[_Candidate]):
                     self._content(candidate, content, None, events)
             else:
                 if logprobs is not None and type(logprobs) is not dict:
-                    candidate.keep("logprobs", logprobs)
+                    candidate.keep("message.logprobs", logprobs)
                     logprobs = None
                 self._say(candidate, delta, logprobs or {}, events)
         if word := choice.get("finish_reason"):
@@ -237,12 +238,10 @@ class Decoder(ChunkDecoder[_Candidate]):
         candidate.blocks += 1
 
     def _content(self, candidate: _Candidate, content: Any, tokens: Any, events: list[ir.Event]) -> None:
+        if type(content) is dict:
+            content = arguments_text(content)
         if type(content) is not str:
-            for part in content if isinstance(content, list) else (content,):
-                if isinstance(part, dict) and part.get("type") == "text":
-                    self._content(candidate, part.get("text") or "", None, events)
-                else:
-                    self._whole(candidate, ir.Native(NAME, "content", part), events)
+            self._parts(candidate, content, events)
             return
         if candidate.prose_kind != "text":
             self._open(candidate, "text", ir.Text(""), events)
@@ -252,6 +251,16 @@ class Decoder(ChunkDecoder[_Candidate]):
         logprobs = _logprobs(candidate, "content", tokens)
         events.append(ir.TextDelta(candidate.prose, content, candidate.index, logprobs))
         candidate.length += len(content)
+
+    def _parts(self, candidate: _Candidate, content: Any, events: list[ir.Event]) -> None:
+        where = "choices[].delta.content"
+        if type(content) is not list:
+            raise WireError("expected a string or an array", where, "invalid_type")
+        for part in content:
+            if an_object(part, where + "[]").get("type") == "text" and type(part.get("text")) is str:
+                self._content(candidate, part["text"], None, events)
+            else:
+                self._whole(candidate, ir.Native(NAME, str(part.get("type")), part), events)
 
     def _refusal(self, candidate: _Candidate, text: str, tokens: Any, events: list[ir.Event]) -> None:
         if candidate.prose_kind != "refusal":
@@ -396,7 +405,7 @@ class Decoder(ChunkDecoder[_Candidate]):
         blocks = [candidate.prose, candidate.legacy, candidate.audio]
         blocks.extend(call.block for call in candidate.calls.values())
         events.extend(ir.Close(block, None, candidate.index) for block in sorted(blocks) if block >= 0)
-        stop = decode_stop(candidate.word or "", candidate.sequence, called=called)
+        stop = decode_stop(candidate.reason, candidate.sequence, called=called)
         extra = {NAME: candidate.extra} if candidate.extra else None
         events.append(ir.Finish(stop, candidate.index, extra))
 
@@ -416,6 +425,8 @@ def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any])
         call = list(calls.values())[-1]
     if call is not None and not (call_id and call.id and call_id != call.id and inner.get("name")):
         return call
+    if call is not None and call_id in calls:
+        return calls[call_id]
     refuse_more(len(calls), MOST_CALLS, "calls")
     made = Call(wire)
     calls[key if call is None else call_id] = made
@@ -427,7 +438,7 @@ def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logpr
     if tokens is None:
         return None
     if (decoded := read_logprobs(tokens)) is None:
-        candidate.keep("logprobs", {member: tokens})
+        candidate.keep("message.logprobs", {member: tokens})  # where it hides none that can be read
     return decoded
 
 

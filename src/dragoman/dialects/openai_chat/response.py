@@ -74,7 +74,7 @@ def _completion(body: dict[str, Any], choices: list[Any], quirks: Quirks) -> ir.
     return ir.Response(
         NAME,
         head.get("id"),
-        head.get("model"),
+        head.get("model") or None,
         head.get("created"),
         numbered([_candidate(choice, index, sources) for index, choice in enumerate(choices)]),
         decode_usage(usage, quirks) if usage else None,

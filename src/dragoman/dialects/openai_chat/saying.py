@@ -194,8 +194,8 @@ class Saying:
                 if form == "details" and (spoken := spoken_text(block)):
                     mirrored.append(spoken)
             elif form:
-                for member in form.split("+"):
-                    wire[self._member(member)] = block.text
+                for member in {self._member(one): None for one in form.split("+")}:
+                    wire[member] = wire.get(member, "") + block.text  # there may have been a text between
                 if block.extra is not None:
                     restore(wire, block.extra, self.draft.report, where)
             elif spoken := spoken_text(block):

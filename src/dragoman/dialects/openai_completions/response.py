@@ -47,7 +47,7 @@ def _decode(body: dict[str, Any], quirks: Quirks) -> ir.Response:
     return ir.Response(
         NAME,
         head.get("id"),
-        head.get("model"),
+        head.get("model") or None,
         head.get("created"),
         numbered([_candidate(choice, position) for position, choice in enumerate(choices)]),
         decode_usage(usage, quirks) if usage else None,

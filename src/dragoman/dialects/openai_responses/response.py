@@ -129,7 +129,7 @@ def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Resp
     return ir.Response(
         NAME,
         body.get("id"),
-        body.get("model"),
+        body.get("model") or None,
         body.get("created_at"),
         () if failed and not blocks else (ir.Candidate(blocks, decode_stop(body, blocks)),),
         decode_usage(usage) if usage else None,
@@ -255,6 +255,7 @@ def _with_words(blocks: list[ir.Block], draft: Draft, where: str) -> list[ir.Blo
         if kept and isinstance(kept[-1], ir.Text | ir.Refusal) and wordless(block):
             if isinstance(block, ir.Text) and block.sealed is not None:
                 leave_seal(draft, f"{where}[{index}]")
+            restore({}, block.extra, draft.report, f"{where}[{index}]")
             continue
         kept.append(block)
     return kept
@@ -326,6 +327,11 @@ def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
     return "default"
 
 
+def _calls(output: Sequence[dict[str, Any]]) -> bool:
+    """Whether an item asks the client for something."""
+    return any(item["type"] in {"function_call", "custom_tool_call"} for item in output)
+
+
 def _settle(
     out: dict[str, Any], response: ir.Response, stop: ir.Stop | None, report: Report, *, own: bool
 ) -> None:
@@ -338,12 +344,17 @@ def _settle(
         out["status"] = response.status
     elif stop is not None:
         reason = raw if own and stop.reason == "other" else _REASONS.get(stop.reason)
-        out["status"] = "completed" if reason is None else "incomplete"
+        untold = own and stop.reason == "other"  # it did not say why
+        out["status"] = "completed" if reason is None and not untold else "incomplete"
         if reason is not None:
             out["incomplete_details"] = {"reason": reason, **((stop.detail or {}) if own else {})}
         if not own and stop.reason in _LOST:
             report.lose("candidates[0].stop", _LOST[stop.reason], "quality")
-        elif not own and stop.detail:
+        elif not own and stop.reason == "tool" and not _calls(out["output"]):
+            report.lose("candidates[0].stop.reason", "that a tool is called is told by its call alone", "hint")
+        elif not own and stop.sequence is not None:
+            report.lose("candidates[0].stop.sequence", "the stop sequence is not told", "hint")
+        if not own and stop.detail:
             report.lose("candidates[0].stop.detail", "has no counterpart here", "hint")
     elif not own:
         out["status"] = "completed"

@@ -139,7 +139,7 @@ class StreamDecoder:
             ir.Start(
                 NAME,
                 response.get("id"),
-                response.get("model"),
+                response.get("model") or None,
                 response.get("created_at"),
                 response.get("service_tier"),
                 extra=ir.merge(decode_extra(response), odd),
@@ -189,6 +189,8 @@ class StreamDecoder:
     def _item_added(self, value: _Value) -> _Events:
         number, item = value["output_index"], value["item"]
         refuse_index(number, "item")
+        if (number, 0) in self._open:  # announced twice
+            return []
         refuse_more(len(self._items), MOST_OPEN, "open items")
         self._kept.replace(self._items.get(number), item)
         self._items[number] = item

@@ -40,13 +40,13 @@ def decode_usage(value: dict[str, Any]) -> ir.Usage:
     )
 
 
-def _taken(rest: dict[str, Any], name: str, whole: Any, *keys: str) -> dict[str, int]:
+def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> dict[str, int]:
     """The parts of a total that a details object states, taken out of `rest` where they add up."""
     details = rest.get(name)
     if not isinstance(details, dict) or not details:
         return {}
     parts = {key: details[key] for key in keys if type(details.get(key)) is int}
-    if type(whole) is not int or sum(parts.values()) > whole:
+    if whole is not None and sum(parts.values()) > whole:
         return {}
     del rest[name]
     if left := {key: kept for key, kept in details.items() if key not in parts}:
