@@ -263,6 +263,8 @@ def _check_tools(tools: list[dict[str, Any]]) -> set[str] | None:
         if kind is None or kind == "custom":
             _check_function(tool, where)
         elif not isinstance(name, str):
+            if name is not None:
+                raise WireError("must be a string", f"{where}.name", "invalid_type")
             open_ended = True
             continue
         if name in names:

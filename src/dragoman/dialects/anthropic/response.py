@@ -71,7 +71,7 @@ def _message(body: dict[str, Any], content: list[Any]) -> ir.Response:
 def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
     """The stop of a Message or of a `message_delta`'s delta."""
     word = value.get("stop_reason")
-    if word is None:
+    if not word:
         return None
     stop = STOPS.get(word) or ir.Stop("other", word)
     sequence, detail = value.get("stop_sequence"), value.get("stop_details")

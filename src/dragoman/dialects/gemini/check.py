@@ -82,6 +82,8 @@ def check(wire: WireRequest) -> None:
         _check_content(content, f"contents[{index}]")
     if (system := body.get("systemInstruction")) is not None:
         _check_parts(system, "systemInstruction")
+        if type(system) is dict:
+            _typed(system.get("role"), str, "systemInstruction.role")
     if body.get("generationConfig"):
         _check_config(body["generationConfig"])
     names: set[str] = set()

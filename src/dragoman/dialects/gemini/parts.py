@@ -89,7 +89,7 @@ def _native(part: _Wire) -> ir.Native:
 
 def _sealed(part: _Wire) -> ir.Sealed | None:
     signature = part.get(_SIGNATURE)
-    return None if signature is None else read_signature(signature)
+    return read_signature(signature) if signature else None
 
 
 def _words(part: _Wire) -> ir.Block:

@@ -305,13 +305,10 @@ class StreamDecoder:
 
     def _parts_of(self, value: _Wire) -> _Events:
         events: _Events = []
-        value, odd = HEAD.sort(value)
-        if odd is not None:  # the counts of a later chunk take the place of these
-            odd[NAME].pop("usageMetadata", None)
         candidates = value.get("candidates") or ()
         stop = None if candidates else refused(value.get("promptFeedback"))
         self._refused = stop or self._refused
-        extra = ir.merge(leftovers(value, KNOWN if stop is None else _LATE), odd)
+        extra = leftovers(value, KNOWN if stop is None else _LATE)
         if self._state == "new":
             self._state = "begun"
             start = _start(value, extra)
@@ -319,7 +316,7 @@ class StreamDecoder:
             events.append(start)
         elif extra is not None:
             events.append(ir.More(extra))
-        if usage := value.get("usageMetadata"):
+        if (usage := value.get("usageMetadata")) and type(usage) is dict:
             self._usage = usage
         for place, stated in enumerate(candidates):
             candidate, odd = ANSWER.sort(an_object(stated, f"candidates[{place}]"))
@@ -338,6 +335,10 @@ class StreamDecoder:
 
 def _start(value: _Wire, extra: ir.Extra) -> ir.Start:
     usage = value.get("usageMetadata")
+    value, odd = HEAD.sort(value)
+    if type(usage) is not dict:  # the counts of a later chunk take the place of these
+        usage = None
+        (odd or {}).get(NAME, {}).pop("usageMetadata", None)
     return ir.Start(
         NAME,
         value.get("responseId"),
@@ -346,7 +347,7 @@ def _start(value: _Wire, extra: ir.Extra) -> ir.Start:
         decode_tier(usage),
         decode_usage(usage) if usage and "promptTokenCount" in usage else None,
         None,
-        extra,
+        ir.merge(extra, odd),
     )
 
 

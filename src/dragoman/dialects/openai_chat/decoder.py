@@ -181,15 +181,16 @@ class Decoder(ChunkDecoder[_Candidate]):
     ) -> None:
         delta, odd = TYPED.sort(delta)
         for key, value in (odd or {}).get(NAME, {}).items():
-            candidate.keep("message." + key, value)
+            candidate.keep("message.odd." + key, value)  # where it hides none that can be read
         get = delta.get
         details, plain, content = get("reasoning_details"), get("reasoning"), get("reasoning_content")
         if details or plain or content:
             self._think(candidate, details or (), plain, content, events)
         if (text := get("content")) or logprobs.get("content"):
             self._content(candidate, text or "", logprobs.get("content"), events)
-        if (refusal := get("refusal")) or logprobs.get("refusal"):
-            self._refusal(candidate, refusal or "", logprobs.get("refusal"), events)
+        refusal, refused = get("refusal"), logprobs.get("refusal")
+        if refusal or (refused and type(refused) is list):
+            self._refusal(candidate, refusal or "", refused, events)
         for call in get("tool_calls") or ():
             self._call(candidate, call, events)
         if refusal == "":

@@ -249,6 +249,10 @@ def _tools(value: Any, path: str) -> None:
         elif kind == "namespace":
             require(tool, "tools", objects, place)
             _tools(tool["tools"], f"{place}.tools")
+        else:
+            for member in ("name", "server_label"):
+                if (name := tool.get(member)) is not None:
+                    a_string(name, f"{place}.{member}")
 
 
 def _named(tool: _Wire, path: str) -> None:
