@@ -126,7 +126,7 @@ def _are_counts(wire: Mapping[str, Any], *, details: bool) -> bool:
 
 
 def sound(response: Response) -> Response:
-    """The answer as it is. Raises WireError for one with a value of another type than the IR's."""
+    """The answer. Raises WireError for one with a value of another type than the IR's."""
     if not is_sound(response):
         try:
             msgspec.convert(msgspec.to_builtins(response), Response)
@@ -138,7 +138,7 @@ def sound(response: Response) -> Response:
 def sound_tokens(
     decode: Callable[[Any], tuple[Logprob, ...] | None], tokens: Any
 ) -> tuple[Logprob, ...] | None:
-    """What a decoder makes of log probabilities; None where they are of another shape: they stay leftovers."""
+    """What a decoder makes of log probabilities; None where they are of another shape."""
     try:
         decoded = decode(tokens)
     except OF_ANOTHER_SHAPE:
@@ -148,6 +148,6 @@ def sound_tokens(
 
 def numbered(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """The candidates of an answer, each under a number of its own: some vendors give all of them the same."""
-    if len({candidate.index for candidate in candidates}) == len(candidates):
+    if {candidate.index for candidate in candidates} == set(range(len(candidates))):
         return tuple(candidates)
     return tuple([msgspec.structs.replace(one, index=place) for place, one in enumerate(candidates)])

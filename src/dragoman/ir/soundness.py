@@ -17,8 +17,8 @@ _Types: TypeAlias = frozenset[type] | None
 class _Shape:
     """What is known of one class.
 
-    read: all its fields at once. kinds: their types. deep: those that hold values, and of which types. seen: the
-    combinations of types that were found to be right, so that most values cost one look-up.
+    read: all its fields at once. kinds: their types. deep: those that hold values, and of which types.
+    seen: the combinations of types that were found to be right, so that most values cost one look-up.
     """
 
     __slots__ = ("deep", "kinds", "read", "seen")
@@ -36,7 +36,9 @@ class _Shape:
         """Whether these are types that the fields may be of."""
         if kinds in self.seen:
             return True
-        if any(wanted is not None and kind not in wanted for kind, wanted in zip(kinds, self.kinds, strict=True)):
+        if any(
+            wanted is not None and kind not in wanted for kind, wanted in zip(kinds, self.kinds, strict=True)
+        ):
             return False
         self.seen.add(kinds)
         return True
@@ -66,7 +68,7 @@ def _is_sound_inside(inner: Any) -> bool:
 
 
 def _kinds(hint: Any) -> tuple[_Types, frozenset[type]]:
-    """The types that an annotation allows, and those of what values of them hold; none where they are flat."""
+    """The types that an annotation allows, and those of what values of them hold."""
     if hint is Any or hint is object:
         return None, frozenset()
     origin, parts = get_origin(hint), get_args(hint)

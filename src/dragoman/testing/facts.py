@@ -119,7 +119,7 @@ def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> li
             texts.setdefault(kind, []).append(words)
     named = {loss.path for loss in report.losses} | {change.path or change.to for change in report.changes}
     absent: list[Fact] = []
-    for fact in before:
+    for fact in sorted(before, key=lambda fact: not named.isdisjoint((*_containing(fact.path), fact.of))):
         if fact.kind.startswith("text"):
             found = any(fact.words in text for text in texts.get(fact.kind, ()))
         else:

@@ -396,10 +396,8 @@ def _failed(odd: Case) -> Iterator[str]:
         face.encode_error(odd.fault, "request-1")
 
 
-def _tried(
-    case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterator[str]]
-) -> Iterator[str]:
-    """What a look at an odd form finds. What refuses it must say why; whatever else is raised is a finding."""
+def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterator[str]]) -> Iterator[str]:
+    """What a look at an odd form finds. What refuses it must say why; any other exception is a finding."""
     case.tried += 1
     try:
         found = list(look(odd))

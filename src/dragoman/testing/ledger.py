@@ -134,9 +134,11 @@ class Ledger:
         return new
 
     def _leftovers(self, case: Case, laws: Sequence[str]) -> Iterator[Broken]:
-        """Count the leftover keys of an exchange. One that cannot be read is a finding, whatever law is held."""
+        """Count the leftover keys of an exchange. One that cannot be read is a finding."""
         found = self.leftovers.setdefault(case.dialect.name, Counter())
-        for subject in sorted({"request", "response"} & case.subjects & {law.partition(".")[0] for law in laws}):
+        for subject in sorted(
+            {"request", "response"} & case.subjects & {law.partition(".")[0] for law in laws}
+        ):
             try:
                 found += leftovers(getattr(case, subject))
             except Exception as error:  # noqa: BLE001 - whatever a codec raises here is its failure

@@ -6,17 +6,56 @@ from a seed, so that a mutant has a name, by which it can be made again.
 
 from __future__ import annotations
 
-import random
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
 _Place: TypeAlias = tuple[Any, Any]
 """A container and the key, or the index, of one of its members."""
+_T = TypeVar("_T")
 
-_ODD: Final[tuple[Any, ...]] = ("", "odd", 7, -1, 0.5, True, False, [], {}, ["odd"], {"odd": 1}, [None], [[]], [{}])
+_ODD: Final[tuple[Any, ...]] = (
+    "",
+    "odd",
+    7,
+    -1,
+    0.5,
+    True,
+    False,
+    [],
+    {},
+    ["odd"],
+    {"odd": 1},
+    [None],
+    [[]],
+    [{}],
+)
 """What stands where something of another type is due."""
+
+
+class Draw:
+    """Draws lots, the same for the same seed."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self._drawn = 0
+
+    def below(self, limit: int) -> int:
+        """A number from 0 to below the limit."""
+        self._drawn += 1
+        digest = hashlib.blake2b(f"{self._seed} {self._drawn}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") % limit
+
+    def choice(self, of: Sequence[_T]) -> _T:
+        """One of these."""
+        return of[self.below(len(of))]
+
+    def shuffled(self, values: Sequence[_T]) -> list[_T]:
+        """These in another order."""
+        left = list(values)
+        return [left.pop(self.below(len(left))) for _ in values]
 
 
 class Mutant(msgspec.Struct, frozen=True):
@@ -41,13 +80,13 @@ def _drawn(
     seed: str,
     count: int,
     copy: Callable[[Any], Any],
-    mutate: Callable[[Any, random.Random], str],
+    mutate: Callable[[Any, Draw], str],
 ) -> Iterator[Mutant]:
     for number in range(count):
-        draw = random.Random(f"{seed} {number}")  # noqa: S311 - nothing is kept secret by it
+        draw = Draw(f"{seed} {number}")
         odd = copy(value)
         done = [mutate(odd, draw)]
-        if draw.random() < 0.2:
+        if draw.below(5) == 0:
             done.append(mutate(odd, draw))
         yield Mutant(f"{number}: " + ", then ".join(done), odd)
 
@@ -70,7 +109,7 @@ def _places(value: Any, path: str, found: list[tuple[str, _Place]]) -> list[tupl
     return found
 
 
-def _mutate(value: Any, draw: random.Random) -> str:
+def _mutate(value: Any, draw: Draw) -> str:
     """Make one thing odd, in place; what was done."""
     places = _places(value, "", [])
     if not places:
@@ -81,19 +120,19 @@ def _mutate(value: Any, draw: random.Random) -> str:
     return f"{change.__name__.strip('_')} {path}"
 
 
-def _removed(holder: Any, key: Any, _draw: random.Random) -> None:
+def _removed(holder: Any, key: Any, _draw: Draw) -> None:
     del holder[key]
 
 
-def _null(holder: Any, key: Any, _draw: random.Random) -> None:
+def _null(holder: Any, key: Any, _draw: Draw) -> None:
     holder[key] = None
 
 
-def _emptied(holder: Any, key: Any, _draw: random.Random) -> None:
+def _emptied(holder: Any, key: Any, _draw: Draw) -> None:
     holder[key] = type(holder[key])() if holder[key] is not None else {}
 
 
-def _doubled(holder: Any, key: Any, _draw: random.Random) -> None:
+def _doubled(holder: Any, key: Any, _draw: Draw) -> None:
     """A member of an array comes twice; what an object holds becomes a list of it twice, or twice as long."""
     value = holder[key]
     if type(holder) is list:
@@ -104,34 +143,33 @@ def _doubled(holder: Any, key: Any, _draw: random.Random) -> None:
         holder[key] = [value, _copy(value)]
 
 
-def _retyped(holder: Any, key: Any, draw: random.Random) -> None:
+def _retyped(holder: Any, key: Any, draw: Draw) -> None:
     kind = type(holder[key])
     holder[key] = _copy(draw.choice([odd for odd in _ODD if type(odd) is not kind]))
 
 
-def _reordered(holder: Any, key: Any, draw: random.Random) -> None:
+def _reordered(holder: Any, key: Any, draw: Draw) -> None:
     value = holder[key]
     if type(value) is list:
-        draw.shuffle(value)
+        value[:] = draw.shuffled(value)
     else:
         inner = value if type(value) is dict else holder
         if type(inner) is list:
-            draw.shuffle(inner)
+            inner[:] = draw.shuffled(inner)
         else:
-            members = list(inner.items())
-            draw.shuffle(members)
+            members = draw.shuffled(list(inner.items()))
             inner.clear()
             inner.update(members)
 
 
-def _unknown(holder: Any, key: Any, draw: random.Random) -> None:
+def _unknown(holder: Any, key: Any, draw: Draw) -> None:
     """A word that nobody knows, a member that no page names, an element of an unknown type."""
     value = holder[key]
     added = _copy(draw.choice(_ODD))
     if type(value) is dict:
         value["odd_member"] = added
     elif type(value) is list:
-        value.insert(draw.randrange(len(value) + 1), draw.choice([added, {"type": "odd_type", "odd": added}]))
+        value.insert(draw.below(len(value) + 1), draw.choice([added, {"type": "odd_type", "odd": added}]))
     elif type(value) is str:
         holder[key] = "odd_word"
     elif type(holder) is dict:
@@ -150,12 +188,12 @@ def _copy(value: Any) -> Any:
 # --- Streams -----------------------------------------------------------------------------------
 
 
-def _mutate_stream(frames: list[bytes], draw: random.Random) -> str:
+def _mutate_stream(frames: list[bytes], draw: Draw) -> str:
     """Make one frame odd, or the order of them."""
     if not frames:
         return "nothing to change"
-    at = draw.randrange(len(frames))
-    if draw.random() < 0.7:
+    at = draw.below(len(frames))
+    if draw.below(10) < 7:
         try:
             value = [msgspec.json.decode(frames[at])]
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -170,7 +208,7 @@ def _mutate_stream(frames: list[bytes], draw: random.Random) -> str:
     elif change == "doubled":
         frames.insert(at, frames[at])
     elif change == "moved":
-        frames.insert(draw.randrange(len(frames)), frames.pop(at))
+        frames.insert(draw.below(len(frames)), frames.pop(at))
     else:
         del frames[at:]
     return f"frame {at}: {change}"

@@ -118,7 +118,7 @@ def decode_citation(value: _Wire) -> ir.Citation:
     citation = ir.Citation(
         kind, place.pop("url", None), title, place.pop("cited_text", None) or None, source=place
     )
-    return citation if ir.is_sound(citation) else ir.Citation(kind, source=value)
+    return citation if ir.is_sound(citation) else ir.Citation(str(value["type"]), source=value)
 
 
 def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:

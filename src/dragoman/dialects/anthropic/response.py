@@ -33,10 +33,7 @@ KNOWN = frozenset(
 
 
 STOP: Final = Typed(NAME, stop_reason=str, stop_sequence=str, stop_details=dict)
-HEAD: Final = Typed(
-    NAME, id=str, model=str, usage=dict, stop_reason=str, stop_sequence=str, stop_details=dict
-)
-"""Of a Message, and of the end of one in a stream."""
+HEAD: Final = Typed(NAME, id=str, model=str, usage=dict)
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
@@ -54,6 +51,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
 
 def _message(body: dict[str, Any], content: list[Any]) -> ir.Response:
     head, odd = HEAD.sort(body)
+    head, odd_end = STOP.sort(head)
     model = head.get("model") or None
     usage = head.get("usage")
     candidate = ir.Candidate(decode_content(content), decode_stop(head))
@@ -64,7 +62,7 @@ def _message(body: dict[str, Any], content: list[Any]) -> ir.Response:
         candidates=(candidate,),
         usage=None if usage is None else decode_usage(usage, model),
         tier=decode_tier(usage),
-        extra=ir.merge(leftovers(head, KNOWN), odd),
+        extra=ir.merge(ir.merge(leftovers(head, KNOWN), odd), odd_end),
     )
 
 

@@ -18,13 +18,13 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.anthropic.block_decoder import decode_block, decode_citation
 from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
-from dragoman.dialects.anthropic.response import HEAD, KNOWN, STOP, decode_stop, decode_tier
+from dragoman.dialects.anthropic.response import KNOWN, STOP, decode_stop, decode_tier
 from dragoman.dialects.anthropic.terms import NAME, leftovers
 from dragoman.dialects.anthropic.usage import decode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, Kept, refuse_more
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.seals import read_seal
-from dragoman.dialects.typed import an_object, required
+from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
@@ -48,6 +48,8 @@ _BLOCK_DELTA = b'{"type":"content_block_delta",'
 _DELTA = frozenset({"type", "delta", "usage"})
 _LATE = frozenset({"stop_reason", "stop_sequence", "stop_details"})
 _STOP = frozenset({"type"})
+_START = Typed(NAME, id=str, model=str)
+"""The end tells again what it cost, and why it ended."""
 
 
 class _Open:
@@ -144,7 +146,7 @@ class StreamDecoder:
         message = value.get("message")
         if not isinstance(message, dict):
             raise WireError("must be an object", "message")
-        message, odd = HEAD.sort(message)
+        message, odd = _START.sort(message)
         if self._state != "new":
             if message.get("id") == self._id:  # said twice: nothing new
                 return []
@@ -156,7 +158,7 @@ class StreamDecoder:
         if isinstance(usage, dict):
             self._kept.update({}, usage)
             self._usage = usage
-        self._stop = decode_stop(message)
+        self._stop = decode_stop(STOP.sort(message)[0])  # its end will say again what is no word
         events: _Events = [
             ir.Start(
                 NAME,

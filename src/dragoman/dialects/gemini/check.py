@@ -81,9 +81,7 @@ def check(wire: WireRequest) -> None:
     for index, content in enumerate(listed(contents)):
         _check_content(content, f"contents[{index}]")
     if (system := body.get("systemInstruction")) is not None:
-        _check_parts(system, "systemInstruction")
-        if type(system) is dict:
-            _typed(system.get("role"), str, "systemInstruction.role")
+        _check_system(system)
     if body.get("generationConfig"):
         _check_config(body["generationConfig"])
     names: set[str] = set()
@@ -93,6 +91,12 @@ def check(wire: WireRequest) -> None:
         _check_choice(spelled(body["toolConfig"]).get("functionCallingConfig"), names)
     if body.get("safetySettings") is not None:
         _check_safety(body["safetySettings"])
+
+
+def _check_system(system: Any) -> None:
+    _check_parts(system, "systemInstruction")
+    if type(system) is dict:
+        _typed(system.get("role"), str, "systemInstruction.role")
 
 
 def _typed(value: Any, kind: type, where: str) -> None:

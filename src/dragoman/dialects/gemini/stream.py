@@ -391,7 +391,7 @@ def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
     if "name" in call:
         bare = {key: kept for key, kept in call.items() if key not in _IN_PIECES}
         block = decode_part({**part, "functionCall": bare})
-        if not call.keys() & _IN_PIECES:
+        if not call.keys() & _IN_PIECES or not isinstance(block, ir.ToolCall):
             return answer.whole(block)
         events = answer.close()
         answer.called = answer.usable = True

@@ -66,7 +66,9 @@ class Decoder(ChunkDecoder[_Candidate]):
             extra: ir.Extra = {NAME: dict(self._seen)} if self._seen else None
             head, odd = HEAD.sort(chunk)
             extra = ir.merge(extra, odd)
-            start = ir.Start(NAME, head.get("id"), head.get("model") or None, head.get("created"), extra=extra)
+            start = ir.Start(
+                NAME, head.get("id"), head.get("model") or None, head.get("created"), extra=extra
+            )
             events.append(start)
         elif not chunk.keys() <= _CHUNK and (news := self._keep(chunk, _CHUNK)):
             events.append(ir.More({NAME: news}))
@@ -111,7 +113,12 @@ class Decoder(ChunkDecoder[_Candidate]):
 
     def _part(self, candidate: _Candidate, part: dict[str, Any], events: list[ir.Event]) -> None:
         part = an_object(part, "choices[].delta.content[]")
-        if part.get("type") == "reference" and "reference_ids" in part and candidate.prose >= 0 and not candidate.thinks:
+        if (
+            part.get("type") == "reference"
+            and "reference_ids" in part
+            and candidate.prose >= 0
+            and not candidate.thinks
+        ):
             events.append(ir.Cite(candidate.prose, decode_reference(part), candidate.index))
             candidate.cited = True
             return

@@ -43,7 +43,7 @@ def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
     blocks: list[ir.Block] = []
     if thinking := message.get("thinking"):
         blocks.append(ir.Thinking(thinking))
-    if content := message.get("content"):
+    if message.get("content"):
         blocks.append(ir.Text(required(message, "content", str, "message")))
     blocks.extend(decode_images(message))
     if calls := message.get("tool_calls"):

@@ -272,6 +272,8 @@ class Saying:
 
     def _native(self, block: ir.Native, where: str) -> None:
         self.spaced = True
+        if block.sealed is not None:
+            self.draft.leave_seal(where)
         if block.dialect != NAME:
             lose_unsaid(block, self.draft, where)
         elif _is_part(block):

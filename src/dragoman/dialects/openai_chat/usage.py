@@ -72,7 +72,12 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         detail=detail or None,
         form="+".join(words) or None,
     )
-    plain = stated is wire and not words and usage.input_total == prompt and reasoning == outputs.get("reasoning_tokens")
+    plain = (
+        stated is wire
+        and not words
+        and usage.input_total == prompt
+        and reasoning == outputs.get("reasoning_tokens")
+    )
     if plain and _is_plain(wire, inputs, outputs):
         return usage  # OpenAI's own form, the usual one: nothing can be left over
     if type(stated.get("total_tokens")) in _ODD_TOTAL:  # the sum takes its place

@@ -38,7 +38,9 @@ class Decoder(ChunkDecoder[Candidate]):
             self._started = True
             head, odd = HEAD.sort(chunk)
             extra = ir.merge({NAME: news} if news else None, odd)
-            start = ir.Start(NAME, head.get("id"), head.get("model") or None, head.get("created"), extra=extra)
+            start = ir.Start(
+                NAME, head.get("id"), head.get("model") or None, head.get("created"), extra=extra
+            )
             events.append(start)
         elif news:
             events.append(ir.More({NAME: news}))

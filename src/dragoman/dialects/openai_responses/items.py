@@ -186,9 +186,9 @@ _READ: Final[dict[str, Callable[[_Wire], tuple[ir.Role, tuple[ir.Block, ...]] | 
 
 
 def encode_items(
-    blocks: Sequence[ir.Block], draft: Draft, where: str = "blocks", role: ir.Role = "assistant"
+    blocks: Sequence[ir.Block | None], draft: Draft, where: str = "blocks", role: ir.Role = "assistant"
 ) -> list[_Wire]:
-    """Blocks as items, in their order. Neighbouring parts with one `ir.Item` are one message.
+    """Blocks as items, in their order. Neighbouring parts with one `ir.Item` are one message; None is left out.
 
     where: the blocks in IR terms. Raises WireError for a medium that no part can hold.
     """
@@ -196,6 +196,8 @@ def encode_items(
     open_message: _Wire | None = None
     its_item: ir.Item | None = None
     for index, block in enumerate(blocks):
+        if block is None:
+            continue
         place = f"{where}[{index}]"
         if not is_part(block, role):
             open_message = None

@@ -197,10 +197,11 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         mint=None if own else Mint(reply.id),
         summarised=not own and asks_for_summary(reply),
     )
-    blocks, where = list(candidate.blocks), "candidates[0].blocks"
+    blocks: Sequence[ir.Block | None] = candidate.blocks
+    where = "candidates[0].blocks"
     if not own:
-        blocks = [shown(block, report, f"{where}[{index}]") for index, block in enumerate(blocks)]
-        blocks = _with_words(blocks, draft, where)
+        told = [shown(block, report, f"{where}[{at}]") for at, block in enumerate(candidate.blocks)]
+        blocks = _with_words(told, draft, where)
     output = encode_items(blocks, draft, where)
     if not own and output and incomplete(candidate.stop):
         leave_incomplete(output[-1])
@@ -248,16 +249,20 @@ def wordless(block: ir.Block) -> bool:
     return isinstance(block, ir.Text) and not (block.text or block.citations)
 
 
-def _with_words(blocks: list[ir.Block], draft: Draft, where: str) -> list[ir.Block]:
-    """The blocks without those that say nothing after a text."""
-    kept: list[ir.Block] = []
+def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir.Block | None]:
+    """The blocks, None in place of those that say nothing after a text."""
+    kept: list[ir.Block | None] = []
+    last: ir.Block | None = None
     for index, block in enumerate(blocks):
-        if kept and isinstance(kept[-1], ir.Text | ir.Refusal) and wordless(block):
-            if isinstance(block, ir.Text) and block.sealed is not None:
-                leave_seal(draft, f"{where}[{index}]")
-            restore({}, block.extra, draft.report, f"{where}[{index}]")
+        if isinstance(last, ir.Text | ir.Refusal) and wordless(block):
+            kept.append(None)
+            if isinstance(block, ir.Text):
+                if block.sealed is not None:
+                    leave_seal(draft, f"{where}[{index}]")
+                restore({}, block.extra, draft.report, f"{where}[{index}]")
             continue
         kept.append(block)
+        last = block
     return kept
 
 
@@ -351,7 +356,9 @@ def _settle(
         if not own and stop.reason in _LOST:
             report.lose("candidates[0].stop", _LOST[stop.reason], "quality")
         elif not own and stop.reason == "tool" and not _calls(out["output"]):
-            report.lose("candidates[0].stop.reason", "that a tool is called is told by its call alone", "hint")
+            report.lose(
+                "candidates[0].stop.reason", "that a tool is called is told by its call alone", "hint"
+            )
         elif not own and stop.sequence is not None:
             report.lose("candidates[0].stop.sequence", "the stop sequence is not told", "hint")
         if not own and stop.detail:

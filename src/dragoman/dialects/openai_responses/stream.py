@@ -134,7 +134,7 @@ class StreamDecoder:
         if self._state != "new":
             return []
         self._state = "begun"
-        response, odd = HEAD.sort(value["response"])
+        response, _ = HEAD.sort(value["response"])  # the end says again what is of another type
         return [
             ir.Start(
                 NAME,
@@ -142,7 +142,7 @@ class StreamDecoder:
                 response.get("model") or None,
                 response.get("created_at"),
                 response.get("service_tier"),
-                extra=ir.merge(decode_extra(response), odd),
+                extra=decode_extra(response),
                 echo=decode_echo(response),
             )
         ]
