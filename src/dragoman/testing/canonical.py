@@ -178,6 +178,12 @@ def _gemini_keys(value: Any) -> Any:
     }
 
 
+def _gemini_request(value: Any) -> Any:
+    """A request without the model, which its address names: some of Google's clients write it twice."""
+    named = _gemini_keys(value)
+    return {key: inner for key, inner in named.items() if key != "model"}
+
+
 _TYPES = ("TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL")
 
 
@@ -382,7 +388,7 @@ CANON: dict[str, Canon] = {
                 "toolConfig.functionCallingConfig.allowedFunctionNames": [],
             },
             spellings={
-                "": _gemini_keys,
+                "": _gemini_request,
                 "tools": _gemini_tools,
                 "generationConfig.thinkingConfig.thinkingLevel": _upper,
             },

@@ -115,7 +115,10 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
                 "quality",
             )
             word = "end_turn"
-        out["stop_reason"] = "tool_use" if called and word == "end_turn" and not own else word
+        if called and word == "end_turn" and not own:
+            report.change("candidates[0].stop.reason", "stop_reason", "it ended with a call")
+            word = "tool_use"
+        out["stop_reason"] = word
     if stop.detail is not None:
         if own:
             out["stop_details"] = stop.detail

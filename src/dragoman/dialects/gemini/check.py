@@ -55,6 +55,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 _ROLES: Final = frozenset({None, "user", "model", "function", "tool"})
 _KINDS: Final = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
 _TOP: Final = {
+    "model": str,
     "systemInstruction": dict,
     "toolConfig": dict,
     "generationConfig": dict,

@@ -69,9 +69,9 @@ class Relay:
         """The body with the model's name that the client knows, and its usage."""
         try:
             head = _decode_head(body)
-            if "error" in head and "candidates" not in head:
+            if not _has(head, "candidates") and _has(head, "error"):
                 raise RequestFailed(fault_of(_decode(body)))
-            if "candidates" not in head and "promptFeedback" not in head:
+            if head.keys().isdisjoint(_ANSWERS):
                 raise WireError("an answer must have `candidates`, an array", "candidates")
             stated = head.get("usageMetadata")
             usage = None if stated is None else decode_usage(_decode(stated))
@@ -82,6 +82,15 @@ class Relay:
     def stream(self, reply: Reply) -> StreamRelay:
         """A relay for one stream."""
         return StreamRelay(reply)
+
+
+_ANSWERS = frozenset({"candidates", "promptFeedback", "usageMetadata"})
+"""Members of which an answer has at least one. Google's clients read one without candidates."""
+_NOTHING_IN_IT = frozenset({b"null", b"[]", b"{}"})
+
+
+def _has(head: _Head, member: str) -> bool:
+    return member in head and bytes(head[member]) not in _NOTHING_IN_IT
 
 
 def _renamed(body: bytes, head: _Head, model: str | None) -> bytes:

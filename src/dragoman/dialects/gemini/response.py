@@ -15,7 +15,14 @@ from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, Sources, decode_citations
 from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, encode_all, with_logprobs
 from dragoman.dialects.gemini.parts import Draft, bare_text, decode_part, encode_part
-from dragoman.dialects.gemini.stops import broken_off, decode_stop, encode_stop, feedback_of, refused
+from dragoman.dialects.gemini.stops import (
+    UNANSWERED,
+    broken_off,
+    decode_stop,
+    encode_stop,
+    feedback_of,
+    unanswered,
+)
 from dragoman.dialects.gemini.terms import NAME, leftovers, restore
 from dragoman.dialects.gemini.usage import decode_tier, decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
@@ -35,7 +42,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     Raises RequestFailed for an error that came with status 200 and for an answer that holds nothing because
     the model failed; WireError for anything else.
     """
-    if "error" in body and "candidates" not in body:
+    if body.get("error") and not body.get("candidates"):
         raise RequestFailed(fault_of(body))
     try:
         candidates = _candidates(body)
@@ -52,7 +59,9 @@ def _candidates(body: Mapping[str, Any]) -> tuple[ir.Candidate, ...]:
     values = body.get("candidates")
     if values and type(values) is list:
         return numbered([_candidate(value, place) for place, value in enumerate(values)])
-    stop = refused(body.get("promptFeedback"))
+    if body.get("candidates"):
+        raise WireError("must be an array", "candidates")
+    stop = unanswered(body)
     if stop is None:
         raise WireError("an answer must have `candidates`, an array", "candidates")
     return (ir.Candidate((), stop),)
@@ -156,7 +165,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     out: dict[str, Any] = {}
     if feedback is not None:
         out["promptFeedback"] = feedback
-    else:
+    elif not (own and [one.stop for one in response.candidates] == [UNANSWERED]):
         out["candidates"] = [_encode_candidate(candidate, draft) for candidate in response.candidates]
     usage = encode_usage(response.usage, response.tier, report, own=own)
     if usage or response.usage is not None:

@@ -186,7 +186,10 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool)
     if draft.own:
         return stop.raw if stop.raw is not None else STOP_WORDS[stop.reason]
     lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
-    return "tool_calls" if called and stop.reason == "end" else STOP_WORDS[stop.reason]
+    if called and stop.reason == "end":
+        draft.report.change(f"{where}.stop.reason", "choices[].finish_reason", "it ended with a call")
+        return "tool_calls"
+    return STOP_WORDS[stop.reason]
 
 
 def _encode_logprobs(blocks: Sequence[ir.Block], draft: Draft, where: str) -> dict[str, Any] | None:

@@ -188,7 +188,11 @@ def ending(
         word = STOP_WORDS[stop.reason] if stop.raw is None else stop.raw
     else:
         lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
-        if stop.reason == "tool" and not called:
+        if stop.reason == "end" and called:
+            draft.report.change(
+                where + ".stop.reason", "done_reason", "that it ended with a call is told by it"
+            )
+        elif stop.reason == "tool" and not called:
             draft.report.lose(where + ".stop.reason", "without a call it is told as `stop`", "hint")
         word = STOP_WORDS[stop.reason]
     if word:

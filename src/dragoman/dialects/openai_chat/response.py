@@ -273,6 +273,7 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool,
     if legacy and stop.reason in {"tool", "end"}:
         return "function_call"
     if called and stop.reason == "end":
+        draft.report.change(f"{where}.stop.reason", "choices[].finish_reason", "it ended with a call")
         return "tool_calls"
     return STOP_WORDS[stop.reason]
 

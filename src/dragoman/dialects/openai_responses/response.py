@@ -337,6 +337,22 @@ def _calls(output: Sequence[dict[str, Any]]) -> bool:
     return any(item["type"] in {"function_call", "custom_tool_call"} for item in output)
 
 
+def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
+    """Name what a status does not tell. called: an item asks the client for something."""
+    where = "candidates[0].stop"
+    if stop.reason in _LOST:
+        report.lose(where, _LOST[stop.reason], "quality")
+        return
+    if called and stop.reason == "end":
+        report.change(f"{where}.reason", "status", "that it ended with a call is told by it")
+    elif stop.reason == "tool" and not called:
+        report.lose(f"{where}.reason", "that a tool is called is told by its call alone", "hint")
+    if stop.sequence is not None:
+        report.lose(f"{where}.sequence", "the stop sequence is not told", "hint")
+    if stop.detail:
+        report.lose(f"{where}.detail", "has no counterpart here", "hint")
+
+
 def _settle(
     out: dict[str, Any], response: ir.Response, stop: ir.Stop | None, report: Report, *, own: bool
 ) -> None:
@@ -353,16 +369,8 @@ def _settle(
         out["status"] = "completed" if reason is None and not untold else "incomplete"
         if reason is not None:
             out["incomplete_details"] = {"reason": reason, **((stop.detail or {}) if own else {})}
-        if not own and stop.reason in _LOST:
-            report.lose("candidates[0].stop", _LOST[stop.reason], "quality")
-        elif not own and stop.reason == "tool" and not _calls(out["output"]):
-            report.lose(
-                "candidates[0].stop.reason", "that a tool is called is told by its call alone", "hint"
-            )
-        elif not own and stop.sequence is not None:
-            report.lose("candidates[0].stop.sequence", "the stop sequence is not told", "hint")
-        if not own and stop.detail:
-            report.lose("candidates[0].stop.detail", "has no counterpart here", "hint")
+        if not own:
+            _lose_stop(stop, report, called=_calls(out["output"]))
     elif not own:
         out["status"] = "completed"
     if not own and response.status is not None:
