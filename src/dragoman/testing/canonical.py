@@ -116,11 +116,17 @@ def _as_list(value: Any) -> Any:
 
 
 def _chat_calls(value: Any) -> Any:
-    """A list of calls without the position that some vendors repeat in a whole message."""
+    """A list of calls without the position that some vendors repeat in a whole message, and with arguments as
+    the text that OpenAI's clients demand: some write them as an object, or null for none.
+    """
     if type(value) is not list:
         return value
     calls: list[Any] = []
     for position, call in enumerate(value):
+        function = call.get("function") if type(call) is dict else None
+        if type(function) is dict and type(arguments := function.get("arguments")) is not str:
+            text = "" if arguments is None else msgspec.json.encode(arguments).decode()
+            call = {**call, "function": {**function, "arguments": text}}  # noqa: PLW2901
         repeats = type(call) is dict and call.get("index") == position
         calls.append({key: kept for key, kept in call.items() if key != "index"} if repeats else call)
     return calls

@@ -284,8 +284,13 @@ def _of_result(block: ir.ToolResult, path: str, _role: str, calls: _Calls) -> It
         yield from _of_block(inner, f"{path}.content[{index}]", "result", calls)
 
 
+_USUAL = str.maketrans("-_", "+/")
+"""The alphabet of URLs and the usual one of base64."""
+
+
 def _of_media(block: ir.Media, path: str, role: str, calls: _Calls) -> Iterator[Fact]:
-    yield Fact(path, block.kind, block.data or block.url or block.file or block.text)
+    data = block.data and block.data.translate(_USUAL).rstrip("=")  # not every protocol pads it
+    yield Fact(path, block.kind, data or block.url or block.file or block.text)
     yield from _stated(path, block, "transcript", "name", "context", "citable")
     if block.detail != "auto":  # every dialect's default
         yield from _stated(path, block, "detail")

@@ -165,7 +165,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     out: dict[str, Any] = {}
     if feedback is not None:
         out["promptFeedback"] = feedback
-    elif not (own and [one.stop for one in response.candidates] == [UNANSWERED]):
+    elif not (own and response.candidates == (ir.Candidate((), UNANSWERED),)):
         out["candidates"] = [_encode_candidate(candidate, draft) for candidate in response.candidates]
     usage = encode_usage(response.usage, response.tier, report, own=own)
     if usage or response.usage is not None:

@@ -14,7 +14,7 @@ from dragoman.dialects.mistral.calls import NO_ID, arguments_text, decode_call
 from dragoman.dialects.mistral.errors import fault_of
 from dragoman.dialects.mistral.logprobs import decode_logprobs
 from dragoman.dialects.mistral.parts import decode_part, decode_reference
-from dragoman.dialects.mistral.response import HEAD, tier_of
+from dragoman.dialects.mistral.response import tier_of
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.mistral.usage import decode_usage
 from dragoman.dialects.openai_chat.chunks import Candidate, ChunkDecoder
@@ -22,10 +22,11 @@ from dragoman.dialects.openai_chat.decoder import Call, call_of
 from dragoman.dialects.openai_chat.errors import failure
 from dragoman.dialects.openai_chat.response import decode_stop
 from dragoman.dialects.quirks import Quirks
-from dragoman.dialects.typed import an_object, sound_tokens
+from dragoman.dialects.typed import Typed, an_object, sound_tokens
 
 PADDING: Final = "p"
 _CHUNK: Final = frozenset({"id", "object", "created", "model", "choices", "usage", PADDING})
+_HEAD: Final = Typed(NAME, id=str, model=str, created=(int, float, str))
 _CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
 _DELTA: Final = frozenset({"role", "content", "tool_calls", "index"})
 _PLAIN: Final = frozenset({"role", "content"})
@@ -64,7 +65,7 @@ class Decoder(ChunkDecoder[_Candidate]):
             self._started = True
             self._keep(chunk, _CHUNK)
             extra: ir.Extra = {NAME: dict(self._seen)} if self._seen else None
-            head, odd = HEAD.sort(chunk)
+            head, odd = _HEAD.sort(chunk)
             extra = ir.merge(extra, odd)
             start = ir.Start(
                 NAME, head.get("id"), head.get("model") or None, head.get("created"), extra=extra

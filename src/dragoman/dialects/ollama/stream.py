@@ -27,12 +27,14 @@ from dragoman.dialects.ollama.saying import decode_call, decode_images
 from dragoman.dialects.ollama.terms import NAME, leftovers
 from dragoman.dialects.openai_chat.chunks import BROKEN
 from dragoman.dialects.quirks import Quirks
-from dragoman.dialects.typed import an_object, required, sound_tokens
+from dragoman.dialects.typed import Typed, an_object, required, sound_tokens
 from dragoman.errors import WireError
 from dragoman.ir.fold import unfold_block
 from dragoman.wire.sse import ErrorFrame
 
 _Wire = dict[str, Any]
+_LATER: Final = Typed(NAME, done_reason=str, prompt_eval_count=int, eval_count=int)
+"""The first line has told the model and the date."""
 _LINE: Final = ANSWER | COUNTS
 _ANY: Final = msgspec.Raw(b"")
 
@@ -99,7 +101,7 @@ class Decoder:
 
     def _line(self, line: _Wire) -> list[ir.Event]:
         events: list[ir.Event] = []
-        line, odd = HEAD.sort(line)
+        line, odd = (HEAD if not self._started else _LATER).sort(line)
         news = None if line.keys() <= _LINE else self._news(line)
         if not self._started:
             self._started = True

@@ -9,13 +9,13 @@ from dragoman.dialects.openai_chat.chunks import Candidate, ChunkDecoder
 from dragoman.dialects.openai_chat.errors import failure, fault_of
 from dragoman.dialects.openai_chat.response import decode_stop
 from dragoman.dialects.openai_completions.logprobs import decode_logprobs
-from dragoman.dialects.openai_completions.response import HEAD
 from dragoman.dialects.openai_completions.terms import NAME, OBJECT
 from dragoman.dialects.openai_completions.usage import decode_usage
 from dragoman.dialects.quirks import Quirks
-from dragoman.dialects.typed import required, sound_tokens
+from dragoman.dialects.typed import Typed, required, sound_tokens
 
 _CHUNK: Final = frozenset({"id", "created", "model", "choices", "usage", "obfuscation"})
+_HEAD: Final = Typed(NAME, id=str, model=str, created=(int, float, str))
 _OURS: Final = _CHUNK | {"object"}
 _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
@@ -36,7 +36,7 @@ class Decoder(ChunkDecoder[Candidate]):
         news = self._keep(chunk, _OURS if chunk.get("object") == OBJECT else _CHUNK)
         if not self._started:
             self._started = True
-            head, odd = HEAD.sort(chunk)
+            head, odd = _HEAD.sort(chunk)
             extra = ir.merge({NAME: news} if news else None, odd)
             start = ir.Start(
                 NAME, head.get("id"), head.get("model") or None, head.get("created"), extra=extra
@@ -60,7 +60,7 @@ class Decoder(ChunkDecoder[Candidate]):
         wire, known = choice.get("logprobs"), _CHOICE
         logprobs = sound_tokens(decode_logprobs, wire) if wire else None
         if wire and logprobs is None:
-            known -= {"logprobs"}
+            candidate.keep("odd.logprobs", wire)  # where it hides none that can be read
         if text := choice.get("text"):
             required(choice, "text", str, "choices[]")
         if text or logprobs:
