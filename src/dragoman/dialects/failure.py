@@ -140,7 +140,8 @@ def _message(value: dict[str, Any]) -> str:
 def _detail(value: Any) -> str:
     if not isinstance(value, dict):
         return str(value)
-    place = ".".join(str(part) for part in value.get("loc", ()))
+    place = value.get("loc")
+    place = ".".join(map(str, place)) if isinstance(place, list) else ""
     said = str(value.get("msg") or value.get("message") or "")
     return f"{place}: {said}" if place else said
 

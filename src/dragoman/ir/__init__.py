@@ -69,6 +69,7 @@ from dragoman.ir.request import (
 )
 from dragoman.ir.rerank import Ranked, RerankRequest, RerankResponse
 from dragoman.ir.response import Candidate, Response, Stop
+from dragoman.ir.soundness import is_sound
 from dragoman.ir.speech import SpeechRequest, SpeechResponse
 from dragoman.ir.transcription import Segment, TranscriptionRequest, TranscriptionResponse, Word
 from dragoman.ir.usage import Usage
@@ -155,6 +156,7 @@ __all__ = [
     "Value",
     "Word",
     "fold",
+    "is_sound",
     "merge",
     "unfold",
 ]

@@ -116,11 +116,17 @@ def _as_list(value: Any) -> Any:
 
 
 def _chat_calls(value: Any) -> Any:
-    """A list of calls without the position that some vendors repeat in a whole message."""
+    """A list of calls without the position that some vendors repeat in a whole message, and with arguments as
+    the text that OpenAI's clients demand: some write them as an object, or null for none.
+    """
     if type(value) is not list:
         return value
     calls: list[Any] = []
     for position, call in enumerate(value):
+        function = call.get("function") if type(call) is dict else None
+        if type(function) is dict and type(arguments := function.get("arguments")) is not str:
+            text = "" if arguments is None else msgspec.json.encode(arguments).decode()
+            call = {**call, "function": {**function, "arguments": text}}  # noqa: PLW2901
         repeats = type(call) is dict and call.get("index") == position
         calls.append({key: kept for key, kept in call.items() if key != "index"} if repeats else call)
     return calls
@@ -176,6 +182,12 @@ def _gemini_keys(value: Any) -> Any:
         else _gemini_keys(inner)
         for key, inner in named.items()
     }
+
+
+def _gemini_request(value: Any) -> Any:
+    """A request without the model, which its address names: some of Google's clients write it twice."""
+    named = _gemini_keys(value)
+    return {key: inner for key, inner in named.items() if key != "model"}
 
 
 _TYPES = ("TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL")
@@ -295,6 +307,9 @@ def _responses_include(value: Any) -> Any:
     return sorted(word for word in value if word != "reasoning.encrypted_content") or _ABSENT
 
 
+_NAMELESS: dict[str, Any] = {"model": ""}
+"""Compatible vendors answer so; clients get the name that they asked for."""
+
 CANON: dict[str, Canon] = {
     "openai_chat": Canon(
         Form(
@@ -327,6 +342,7 @@ CANON: dict[str, Canon] = {
             ),
             # Lists of nothing, and a stream's empty first delta beside a whole message.
             defaults={
+                **_NAMELESS,
                 "choices[].message.annotations": [],
                 "choices[].message.tool_calls": [],
                 "choices[].logprobs.refusal": [],
@@ -356,6 +372,7 @@ CANON: dict[str, Canon] = {
         Form(
             exact=frozenset({"content[].input"}),
             may_add=frozenset({"id", "type", "role", "model"}),
+            defaults=_NAMELESS,
         ),
     ),
     "gemini": Canon(
@@ -377,7 +394,7 @@ CANON: dict[str, Canon] = {
                 "toolConfig.functionCallingConfig.allowedFunctionNames": [],
             },
             spellings={
-                "": _gemini_keys,
+                "": _gemini_request,
                 "tools": _gemini_tools,
                 "generationConfig.thinkingConfig.thinkingLevel": _upper,
             },
@@ -416,6 +433,7 @@ CANON: dict[str, Canon] = {
             # Required by the specification.
             may_add=frozenset({"id", "object", "created", "model", "choices[].index", "choices[].message"}),
             defaults={
+                **_NAMELESS,
                 "choices[].message.tool_calls": [],
                 "choices[].message.prefix": False,
                 "choices[].message.content[].closed": True,
@@ -447,14 +465,14 @@ CANON: dict[str, Canon] = {
         Form(
             exact=frozenset({"message.tool_calls[].function.arguments"}),
             may_add=frozenset({"model", "created_at", "done"}),
-            defaults={"message.content": "", "message.thinking": "", "message.tool_calls": []},
+            defaults={**_NAMELESS, "message.content": "", "message.thinking": "", "message.tool_calls": []},
             spellings={"message.tool_calls": _ollama_calls},
         ),
     ),
     "openai_completions": Canon(
         Form(defaults={"stream": False}),
         # Required by the specification; vendors leave them out.
-        Form(may_add=frozenset({"id", "object", "created", "model", "choices[].index"})),
+        Form(may_add=frozenset({"id", "object", "created", "model", "choices[].index"}), defaults=_NAMELESS),
         terminator=b"[DONE]",
     ),
     "openai_responses": Canon(
@@ -474,6 +492,7 @@ CANON: dict[str, Canon] = {
         Form(
             exact=frozenset({"metadata", "tools[].parameters", "text.format.schema"}),
             defaults={
+                **_NAMELESS,
                 "output[].content": [],
                 "output[].summary": [],
                 "output[].content[].annotations": [],

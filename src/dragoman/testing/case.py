@@ -113,10 +113,16 @@ class Case:
 
     dialect: what it speaks; others: the dialects to translate to. quirks: the vendor's, from the catalogue.
     widens: what its servers of this dialect take that the dialect's author refuses.
+    mutants: how many odd forms of each side are held to the laws; tried, refused: how many have been, and of
+    them those that were refused with words.
     """
 
-    def __init__(self, exchange: Exchange, dialect: Dialect, others: Sequence[Dialect]) -> None:
+    def __init__(
+        self, exchange: Exchange, dialect: Dialect, others: Sequence[Dialect], mutants: int = 0
+    ) -> None:
         self.exchange = exchange
+        self.mutants = mutants
+        self.tried = self.refused = 0
         self.dialect = dialect
         self.others = tuple(others)
         self.canon = CANON[dialect.name]
@@ -125,6 +131,29 @@ class Case:
         self.quirks: Quirks = STANDARD if vendor is None else vendor.quirks
         spoken = vendor.also.get(dialect.name) if vendor is not None else None  # type: ignore[call-overload]
         self.widens = (self.quirks if spoken is None else spoken.quirks).widens
+
+    def answering(self, body: dict[str, Any]) -> Case:
+        """The same exchange with another whole answer."""
+        assert self.exchange.response is not None
+        response = msgspec.structs.replace(self.exchange.response, body=body)
+        return self._twin(msgspec.structs.replace(self.exchange, response=response))
+
+    def streaming(self, frames: list[bytes]) -> Case:
+        """The same exchange with other frames."""
+        twin = self._twin(self.exchange)
+        twin.frames = frames
+        return twin
+
+    def asking(self, body: dict[str, Any]) -> Case:
+        """The same exchange with another request."""
+        assert self.exchange.request is not None
+        request = msgspec.structs.replace(self.exchange.request, body=body)
+        return self._twin(msgspec.structs.replace(self.exchange, request=request))
+
+    def _twin(self, exchange: Exchange) -> Case:
+        twin = Case(exchange, self.dialect, self.others)
+        twin.subjects = self.subjects
+        return twin
 
     @cached_property
     def subjects(self) -> frozenset[Subject]:

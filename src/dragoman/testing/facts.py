@@ -119,7 +119,7 @@ def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> li
             texts.setdefault(kind, []).append(words)
     named = {loss.path for loss in report.losses} | {change.path or change.to for change in report.changes}
     absent: list[Fact] = []
-    for fact in before:
+    for fact in sorted(before, key=lambda fact: not named.isdisjoint((*_containing(fact.path), fact.of))):
         if fact.kind.startswith("text"):
             found = any(fact.words in text for text in texts.get(fact.kind, ()))
         else:
@@ -256,7 +256,7 @@ def _of_block(block: ir.Block, path: str, role: str, calls: _Calls) -> Iterator[
 def _of_text(block: ir.Text | ir.Refusal, path: str, role: str, _: _Calls) -> Iterator[Fact]:
     yield from _text(path, role, block.text)
     for index, citation in enumerate(getattr(block, "citations", ())):
-        source = (citation.url, citation.title or None, citation.quote or None)
+        source = (citation.url or None, citation.title or None, citation.quote or None)
         yield Fact(f"{path}.citations[{index}]", "citation", source)
     if block.logprobs:
         words = tuple((item.token, item.logprob) for item in block.logprobs)
@@ -284,8 +284,13 @@ def _of_result(block: ir.ToolResult, path: str, _role: str, calls: _Calls) -> It
         yield from _of_block(inner, f"{path}.content[{index}]", "result", calls)
 
 
+_USUAL = str.maketrans("-_", "+/")
+"""The alphabet of URLs and the usual one of base64."""
+
+
 def _of_media(block: ir.Media, path: str, role: str, calls: _Calls) -> Iterator[Fact]:
-    yield Fact(path, block.kind, block.data or block.url or block.file or block.text)
+    data = block.data and block.data.translate(_USUAL).rstrip("=")  # not every protocol pads it
+    yield Fact(path, block.kind, data or block.url or block.file or block.text)
     yield from _stated(path, block, "transcript", "name", "context", "citable")
     if block.detail != "auto":  # every dialect's default
         yield from _stated(path, block, "detail")

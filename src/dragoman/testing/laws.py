@@ -7,6 +7,8 @@
     stream     any byte split gives the same frames · the grammar holds · events, bytes and events again
                fold to the same answer · every other dialect carries it · relay passes every frame
     error      every face renders it, and reads its own rendering back as the same fault
+    mutants    an odd form of any of them is refused with words, or what it says is carried or named as lost;
+               nothing but WireError and RequestFailed is ever raised for it
 
 A law yields one sentence for each way in which it is broken; a crash breaks it too. A law is never
 loosened for a codec: what is right about the codec is said in `canonical`, with its reason, and a
@@ -34,6 +36,7 @@ from dragoman.errors import RequestFailed, WireError
 from dragoman.testing import facts
 from dragoman.testing.canonical import Form, differences
 from dragoman.testing.case import QUIRKS, Case, check_grammar, copy_of, cuts, split, streamed
+from dragoman.testing.mutations import Mutant, mutants, odd_streams
 from dragoman.wire import json
 
 # --- Requests ----------------------------------------------------------------------------------
@@ -135,6 +138,8 @@ def request_relay(case: Case) -> Iterator[str]:
     wanted = {key: bytes(value) for key, value in head.items()}
     if "{model}" not in case.dialect.paths["chat"]:
         wanted["model"] = b'"renamed"'
+    else:
+        wanted.pop("model", None)  # some of Google's clients write it in both places
     yield from _same_bytes(wanted, relayed)
 
 
@@ -305,6 +310,127 @@ def rendered(fault: ir.Fault, face: Dialect) -> Iterator[str]:
     yield from _same_fault(fault, face.decode_error(status, headers, body))
 
 
+# --- Odd forms ---------------------------------------------------------------------------------
+
+
+def request_mutants(case: Case) -> Iterator[str]:
+    """An odd request is refused with its place, or it is asked for in every dialect, or refused there."""
+    if not case.accepted:
+        return
+    for mutant in mutants(case.body, f"request {case.exchange.id}", case.mutants):
+        odd = case.asking(mutant.value)
+        yield from _tried(case, mutant, odd, _asked)
+
+
+def _asked(odd: Case) -> Iterator[str]:
+    wire = odd.wire_request
+    wire.body.setdefault("model", odd.exchange.model or "model")
+    odd.dialect.check(wire)
+    odd.dialect.brief(odd.wire_request)
+    yield from _unsound(odd.request)
+    for dialect in (odd.dialect, *odd.others):
+        try:
+            json.encode(dialect.encode_request(odd.request, Target(Report(dialect.name), model="model")).body)
+        except WireError as error:
+            if not error.path:
+                yield f"to {dialect.name}: refused without naming a place: {error}"
+
+
+def response_mutants(case: Case) -> Iterator[str]:
+    """An odd answer is refused with words, or what was read of it is carried, or it is named as lost."""
+    for mutant in mutants(case.answer, f"response {case.exchange.id}", case.mutants):
+        odd = case.answering(mutant.value)
+        yield from _tried(case, mutant, odd, _relayed)
+        yield from _tried(case, mutant, odd, _answered)
+
+
+def _relayed(odd: Case) -> Iterator[str]:
+    reply = odd.reply(odd.dialect, Report(odd.dialect.name, "response"))
+    odd.dialect.relay.response(msgspec.json.encode(odd.answer), reply)
+    yield from ()
+
+
+def _answered(odd: Case) -> Iterator[str]:
+    yield from _unsound(odd.response)
+    yield from response_unfold(odd)
+    yield from _told(odd, odd.response)
+
+
+def stream_mutants(case: Case) -> Iterator[str]:
+    """An odd stream ends with an error, or what was read of it is carried, or it is named as lost."""
+    for mutant in odd_streams(case.frames, f"stream {case.exchange.id}", case.mutants):
+        odd = case.streaming(mutant.value)
+        yield from _tried(case, mutant, odd, _stream_relayed)
+        yield from _tried(case, mutant, odd, _streamed)
+
+
+def _stream_relayed(odd: Case) -> Iterator[str]:
+    relay = odd.dialect.relay.stream(odd.reply(odd.dialect, Report(odd.dialect.name, "response")))
+    for frame in odd.frames:
+        relay.feed(frame)
+    relay.close()
+    assert relay.usage is None or relay.usage.total >= 0
+    yield from ()
+
+
+def _streamed(odd: Case) -> Iterator[str]:
+    for event in odd.events:
+        yield from _unsound(event)
+    check_grammar(odd.events)
+    response = ir.fold(odd.events)
+    for face in (odd.dialect, *odd.others):
+        check_grammar(streamed(odd.events, face, odd.reply(face, Report(face.name, "response"))))
+    if response.error is None:
+        yield from _told(odd, response)
+
+
+def error_mutants(case: Case) -> Iterator[str]:
+    """An odd error is an error, in every face."""
+    response = case.exchange.response
+    assert response is not None
+    if response.status < 400 or type(response.body) is not dict:
+        return
+    for mutant in mutants(response.body, f"error {case.exchange.id}", case.mutants):
+        yield from _tried(case, mutant, case.answering(mutant.value), _failed)
+
+
+def _failed(odd: Case) -> Iterator[str]:
+    yield from _unsound(odd.fault)
+    for face in (odd.dialect, *odd.others):
+        face.encode_error(odd.fault, "request-1")
+
+
+def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterator[str]]) -> Iterator[str]:
+    """What a look at an odd form finds. What refuses it must say why; any other exception is a finding."""
+    case.tried += 1
+    try:
+        found = list(look(odd))
+    except (WireError, RequestFailed) as refused:
+        case.refused += 1
+        found = [] if str(refused) else ["refused without a word"]
+    except Exception as error:  # noqa: BLE001 - whatever a codec raises here is its failure
+        found = [crash(error)]
+    yield from (f"{mutant.name}: {what}" for what in found)
+
+
+def _unsound(value: Any) -> Iterator[str]:
+    """Whether an IR value is of the types that its class states."""
+    try:
+        msgspec.convert(msgspec.to_builtins(value), type(value))
+    except msgspec.ValidationError as error:
+        yield f"a {type(value).__name__} of other types: {error}"
+
+
+def _told(odd: Case, response: ir.Response) -> Iterator[str]:
+    """What of an answer the clients of a face are neither told nor told to have lost."""
+    for face in (odd.dialect, *odd.others):
+        report = Report(face.name, "response")
+        body = _plain(face.encode_response(response, odd.reply(face, report)))
+        again = face.decode_response(body, STANDARD)
+        lost = facts.missing(facts.of_response(response), facts.of_response(again), report)
+        yield from (f"to {face.name}: lost in silence: {fact}" for fact in lost)
+
+
 # --- All of them -------------------------------------------------------------------------------
 
 LAWS: dict[str, Callable[[Case], Iterator[str]]] = {
@@ -329,6 +455,10 @@ LAWS: dict[str, Callable[[Case], Iterator[str]]] = {
     "stream.cross": stream_cross,
     "stream.relay": stream_relay,
     "error.faces": error_faces,
+    "request.mutants": request_mutants,
+    "response.mutants": response_mutants,
+    "stream.mutants": stream_mutants,
+    "error.mutants": error_mutants,
 }
 """By name; what comes before the dot is the subject."""
 
@@ -350,10 +480,15 @@ def hold(case: Case, laws: Sequence[str] = tuple(LAWS)) -> Iterator[Broken]:
         try:
             how = tuple(LAWS[law](case))
         except Exception as error:  # noqa: BLE001 - whatever a codec raises here is its failure
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            how = (f"{type(error).__name__} in {place.name}, line {place.lineno}: {error}",)
+            how = (crash(error),)
         if how:
             yield Broken(law, case.exchange.api, case.exchange.id, how)
+
+
+def crash(error: Exception) -> str:
+    """What was raised, and where."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {place.name}, line {place.lineno}: {error}"
 
 
 def leftovers(value: Any) -> Counter[str]:

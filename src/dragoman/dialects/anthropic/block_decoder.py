@@ -13,6 +13,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import CITATIONS, NAME, leftovers
 from dragoman.dialects.seals import read_seal
+from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
@@ -61,13 +62,12 @@ def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Blo
 def decode_block(value: _Wire) -> ir.Block:
     """One content block."""
     kind = value.get("type")
-    decode = _DECODE.get(kind)
+    if kind == "text" and len(value) == 2 and type(text := value.get("text")) is str:
+        return ir.Text(text)
+    decode = _DECODE.get(kind) if type(kind) is str else None
     if decode is None:
         decode = _provider_result if isinstance(kind, str) and kind.endswith("_tool_result") else _native
-    try:
-        return decode(value)
-    except (KeyError, TypeError, AttributeError):  # a known type in an unknown shape
-        return _native(value)
+    return read_block(decode, value, _native)
 
 
 def _native(value: _Wire) -> ir.Block:
@@ -85,8 +85,6 @@ def _string(value: _Wire, key: str) -> str:
 
 def _text(value: _Wire) -> ir.Block:
     text = _string(value, "text")
-    if len(value) == 2:
-        return ir.Text(text)
     citations = value.get("citations")
     return ir.Text(
         text,
@@ -102,6 +100,8 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
     if not isinstance(mark, dict):
         return None
     ttl = mark.get("ttl")
+    if type(ttl) is not str and ttl is not None:
+        return ir.CacheMark(None, {NAME: mark})
     if mark.keys() <= {"type", "ttl"} and mark.get("type") == "ephemeral":
         return ir.CacheMark(ttl)
     return ir.CacheMark(ttl, {NAME: {key: kept for key, kept in mark.items() if key != "ttl"}})
@@ -109,15 +109,16 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 def decode_citation(value: _Wire) -> ir.Citation:
     """One citation; its place in the source is kept as stated."""
-    kind = CITATIONS.get(value.get("type", ""))
+    kind = CITATIONS.get(str(value.get("type", "")))
     if kind is None:
         return ir.Citation(str(value.get("type")), source=value)
     place = dict(value)
     titles = place.pop("title", None), place.pop("document_title", None)
     title = titles[1] if titles[0] is None else titles[0]
-    return ir.Citation(
+    citation = ir.Citation(
         kind, place.pop("url", None), title, place.pop("cited_text", None) or None, source=place
     )
+    return citation if ir.is_sound(citation) else ir.Citation(str(value["type"]), source=value)
 
 
 def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
@@ -208,7 +209,8 @@ def _redacted(value: _Wire) -> ir.Block:
 
 
 def _arguments(value: _Wire) -> str:
-    return _encode_json(value["input"]).decode()
+    stated = value["input"]
+    return "" if stated is None else _encode_json(stated).decode()
 
 
 def _call(value: _Wire) -> ir.Block:

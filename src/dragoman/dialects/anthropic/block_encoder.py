@@ -125,7 +125,7 @@ def _cite(out: _Wire, citations: tuple[ir.Citation, ...], scope: Scope, where: s
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> _Wire | None:
     """A citation. One of another provider can be shown to a client, but not be sent to Anthropic."""
     place = citation.source
-    if place is not None and place.get("type") in CITATIONS:
+    if place is not None and citation.kind == CITATIONS.get(str(place.get("type"))):
         out = dict(place)
         document = citation.kind in {"document", "page", "block"}
         out["cited_text"] = citation.quote or ""

@@ -274,6 +274,8 @@ def _check_tools(tools: list[dict[str, Any]]) -> set[str] | None:
         else:
             _check_numbers(tool, where)
             if not isinstance(name, str):
+                if name is not None:
+                    raise WireError("must be a string", f"{where}.name", "invalid_type")
                 open_ended = True
                 continue
         if name in names:

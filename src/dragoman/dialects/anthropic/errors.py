@@ -162,9 +162,12 @@ _ALSO: dict[str, frozenset[Kind]] = {
 }
 """Types that the API itself uses for a kind beside the one in `_FACE`."""
 _UNTOLD: frozenset[Kind] = frozenset(
-    {"unsupported", "untranslatable", "content_policy", "model_not_found", "internal", "unavailable"}
+    {
+        *("unsupported", "untranslatable", "content_policy", "model_not_found", "internal", "unavailable"),
+        *("cancelled", "not_implemented", "media_type", "method_not_allowed"),
+    }
 )
-"""Kinds that neither status nor type tells."""
+"""Kinds that the type does not tell; inside of a stream there is no status that could."""
 _TOO_LONG = ("prompt is too long", "exceed context limit")
 _SUFFIX = f" ({_TOO_LONG[0]})"
 

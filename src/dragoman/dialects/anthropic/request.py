@@ -75,6 +75,8 @@ def decode_request(wire: WireRequest) -> ir.Request:
     system = get("system")
     if isinstance(system, str):
         forms["system"] = "text"
+    elif system == []:
+        forms["system"] = "empty"
     if (version := wire.headers.get(VERSION_HEADER, VERSION)) != VERSION:
         forms[VERSION_HEADER] = version
     if (betas := wire.headers.get(BETA_HEADER)) is not None:
@@ -267,7 +269,7 @@ def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any]) -> Non
         body["system"] = added + encode_blocks(system, scope, "system")
     elif (request.forms or {}).get("system") == "text" and len(system) == 1 and type(system[0]) is ir.Text:
         body["system"] = system[0].text
-    elif system:
+    elif system or (request.forms or {}).get("system") == "empty":
         body["system"] = encode_blocks(system, scope, "system")
     body["messages"] = without_pictures(messages, scope.report)
 

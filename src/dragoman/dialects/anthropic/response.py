@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -24,11 +24,16 @@ from dragoman.dialects.anthropic.usage import decode_usage, encode_usage
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import Typed, sound
 from dragoman.errors import RequestFailed, WireError
 
 KNOWN = frozenset(
     {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage"}
 )
+
+
+STOP: Final = Typed(NAME, stop_reason=str, stop_sequence=str, stop_details=dict)
+HEAD: Final = Typed(NAME, id=str, model=str, usage=dict)
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
@@ -39,30 +44,32 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     if not isinstance(content, list):
         raise WireError("an answer must have `content`, an array", "content")
     try:
-        return _message(body, content)
+        return sound(_message(body, content))
     except (KeyError, TypeError, AttributeError):
         raise WireError("a message of an unknown shape") from None
 
 
 def _message(body: dict[str, Any], content: list[Any]) -> ir.Response:
-    model = body.get("model")
-    usage = body.get("usage")
-    candidate = ir.Candidate(decode_content(content), decode_stop(body))
+    head, odd = HEAD.sort(body)
+    head, odd_end = STOP.sort(head)
+    model = head.get("model") or None
+    usage = head.get("usage")
+    candidate = ir.Candidate(decode_content(content), decode_stop(head))
     return ir.Response(
         NAME,
-        body.get("id"),
+        head.get("id"),
         model,
         candidates=(candidate,),
         usage=None if usage is None else decode_usage(usage, model),
         tier=decode_tier(usage),
-        extra=leftovers(body, KNOWN),
+        extra=ir.merge(ir.merge(leftovers(head, KNOWN), odd), odd_end),
     )
 
 
 def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
     """The stop of a Message or of a `message_delta`'s delta."""
     word = value.get("stop_reason")
-    if word is None:
+    if not word:
         return None
     stop = STOPS.get(word) or ir.Stop("other", word)
     sequence, detail = value.get("stop_sequence"), value.get("stop_details")
@@ -74,7 +81,7 @@ def decode_stop(value: dict[str, Any]) -> ir.Stop | None:
 def decode_tier(usage: dict[str, Any] | None) -> str | None:
     """The tier that served the request."""
     tier = None if usage is None else usage.get("service_tier")
-    return None if tier is None else ANSWER_TIERS.get(tier, tier)
+    return ANSWER_TIERS.get(tier, tier) if type(tier) is str else None
 
 
 def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own: bool) -> None:
@@ -108,7 +115,10 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
                 "quality",
             )
             word = "end_turn"
-        out["stop_reason"] = "tool_use" if called and word == "end_turn" and not own else word
+        if called and word == "end_turn" and not own:
+            report.change("candidates[0].stop.reason", "stop_reason", "it ended with a call")
+            word = "tool_use"
+        out["stop_reason"] = word
     if stop.detail is not None:
         if own:
             out["stop_details"] = stop.detail
@@ -146,7 +156,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     for index, block in enumerate(candidate.blocks):
         where = f"candidates[0].blocks[{index}]"
         if (wire := encode_block(with_id(block, index, reply), scope, where)) is not None:
-            called = called or wire["type"] == "tool_use"
+            called = called or wire.get("type") == "tool_use"
             content.append(wire)
     usage = encode_usage(response.usage, report)
     encode_tier(response.tier, usage, report, own=own)

@@ -18,12 +18,13 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.anthropic.block_decoder import decode_block, decode_citation
 from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
-from dragoman.dialects.anthropic.response import KNOWN, decode_stop, decode_tier
+from dragoman.dialects.anthropic.response import KNOWN, STOP, decode_stop, decode_tier
 from dragoman.dialects.anthropic.terms import NAME, leftovers
 from dragoman.dialects.anthropic.usage import decode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, MOST_OPEN, Kept, refuse_more
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.seals import read_seal
+from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
@@ -47,6 +48,8 @@ _BLOCK_DELTA = b'{"type":"content_block_delta",'
 _DELTA = frozenset({"type", "delta", "usage"})
 _LATE = frozenset({"stop_reason", "stop_sequence", "stop_details"})
 _STOP = frozenset({"type"})
+_START = Typed(NAME, id=str, model=str)
+"""The end tells again what it cost, and why it ended."""
 
 
 class _Open:
@@ -94,7 +97,7 @@ class StreamDecoder:
         if value is None:
             return []
         kind = value.get("type")
-        take = _TAKE.get(kind)
+        take = _TAKE.get(kind) if type(kind) is str else None
         if take is not None:
             if self._state == "new" and kind not in _EARLY:
                 raise WireError(f"a stream must begin with message_start, not with {kind}")
@@ -143,18 +146,19 @@ class StreamDecoder:
         message = value.get("message")
         if not isinstance(message, dict):
             raise WireError("must be an object", "message")
+        message, odd = _START.sort(message)
         if self._state != "new":
             if message.get("id") == self._id:  # said twice: nothing new
                 return []
             self._over()
             return [ir.Error(broken(SECOND))]
         self._state = "begun"
-        self._id, self._model = message.get("id"), message.get("model")
+        self._id, self._model = message.get("id"), message.get("model") or None
         usage = message.get("usage")
         if isinstance(usage, dict):
             self._kept.update({}, usage)
             self._usage = usage
-        self._stop = decode_stop(message)
+        self._stop = decode_stop(STOP.sort(message)[0])  # its end will say again what is no word
         events: _Events = [
             ir.Start(
                 NAME,
@@ -164,7 +168,7 @@ class StreamDecoder:
                 decode_tier(usage),
                 decode_usage(usage, self._model) if usage else None,
                 None,
-                leftovers(message, KNOWN),
+                ir.merge(leftovers(message, KNOWN), odd),
             )
         ]
         for block in message.get("content") or ():
@@ -177,8 +181,9 @@ class StreamDecoder:
         delta = value.get("delta")
         extra = leftovers(value, _DELTA)
         if isinstance(delta, dict):
+            delta, odd = STOP.sort(delta)
             self._stop = decode_stop(delta) or self._stop
-            extra = ir.merge(extra, leftovers(delta, _LATE))
+            extra = ir.merge(ir.merge(extra, leftovers(delta, _LATE)), odd)
         if extra is not None and any(kept is not None for kept in extra[NAME].values()):
             events.append(ir.More(extra))
         usage = value.get("usage")
@@ -215,6 +220,7 @@ class StreamDecoder:
         return self._begin(value.get("index", self._blocks), block)
 
     def _begin(self, number: int, value: dict[str, Any]) -> _Events:
+        events = self._end(number) if number in self._open else []  # begun twice
         block = decode_block(value)
         index = self._blocks
         self._blocks += 1
@@ -223,16 +229,16 @@ class StreamDecoder:
         self._open[number] = state
         split = _SPLIT.get(type(block))
         if split is None:
-            return [ir.Open(index, block)]
+            return [*events, ir.Open(index, block)]
         bare, deltas = split(block, index, state)
-        return [ir.Open(index, bare), *deltas]
+        return [*events, ir.Open(index, bare), *deltas]
 
     def _block_delta(self, value: dict[str, Any]) -> _Events:
         delta = value["delta"]
         state = self._open.get(value["index"])
         if state is None:
             raise WireError(f"a delta for block {value['index']}, which is not open")
-        take = _DELTAS.get(delta["type"])
+        take = _DELTAS.get(str(delta["type"]))
         return [ir.Raw(NAME, value, state.index)] if take is None else take(state, delta)
 
     def _block_stop(self, value: dict[str, Any]) -> _Events:
@@ -296,12 +302,17 @@ _SPLIT: dict[type, Callable[[Any, int, _Open], _Split]] = {
 }
 
 
+def _words(delta: dict[str, Any], member: str) -> str:
+    """The words of a delta; null is none. Raises WireError for what are no words."""
+    return "" if delta[member] is None else required(delta, member, str, "delta")
+
+
 def _text_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    return [ir.TextDelta(state.index, delta["text"])] if state.kind is ir.Text else []
+    return [ir.TextDelta(state.index, _words(delta, "text"))] if state.kind is ir.Text else []
 
 
 def _args_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    text = delta["partial_json"]
+    text = _words(delta, "partial_json")
     if not text or state.kind is not ir.ToolCall:  # results of server tools may get some too
         return []
     state.whole = None
@@ -309,11 +320,11 @@ def _args_delta(state: _Open, delta: dict[str, Any]) -> _Events:
 
 
 def _think_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    return [ir.ThinkDelta(state.index, delta["thinking"])] if state.kind is ir.Thinking else []
+    return [ir.ThinkDelta(state.index, _words(delta, "thinking"))] if state.kind is ir.Thinking else []
 
 
 def _seal_delta(state: _Open, delta: dict[str, Any]) -> _Events:
-    signature = delta["signature"]
+    signature = _words(delta, "signature")
     if not signature or state.kind is not ir.Thinking:
         return []
     return [ir.SealDelta(state.index, read_seal(signature, NAME))]
@@ -322,7 +333,7 @@ def _seal_delta(state: _Open, delta: dict[str, Any]) -> _Events:
 def _cite_delta(state: _Open, delta: dict[str, Any]) -> _Events:
     if state.kind is not ir.Text:
         return []
-    return [ir.Cite(state.index, decode_citation(delta["citation"]))]
+    return [ir.Cite(state.index, decode_citation(an_object(delta["citation"], "delta.citation")))]
 
 
 def _compaction_delta(state: _Open, delta: dict[str, Any]) -> _Events:

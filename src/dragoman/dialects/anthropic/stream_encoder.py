@@ -207,12 +207,12 @@ class StreamEncoder:
         if wire is None:
             state.silent = True
             return b""
-        if wire["type"] == "text":
+        if wire.get("type") == "text":
             return self._begin_text(state, block, wire)
         state.started = True
         rest = b""
         if isinstance(block, ir.ToolCall):
-            self._called = self._called or wire["type"] == "tool_use"
+            self._called = self._called or wire.get("type") == "tool_use"
             wire["input"] = {}
             if block.arguments:
                 state.said = True

@@ -53,6 +53,7 @@ def _function(value: dict[str, Any]) -> ir.Function:
         value.get("strict"),
         cache=decode_mark(value),
         extra=leftovers(value, _FUNCTION),
+        form=value.get("type"),
     )
 
 
@@ -79,7 +80,7 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
     for index, tool in enumerate(request.tools or ()):
         if allowed is not None and tool.name not in allowed:
             target.report.change(f"tools[{index}]", "tools", "left out: it may not be called")
-        elif (written := _encode_tool(tool, target, index)) is not None:
+        elif (written := _encode_tool(tool, target, index, own=own)) is not None:
             tools.append(written)
     if not tools and not own:
         if choice is not None and choice.mode not in {"auto", "none"}:
@@ -93,7 +94,7 @@ def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> N
         _encode_choice(choice, request, target, body)
 
 
-def _encode_tool(tool: ir.Tool, target: Target, index: int) -> dict[str, Any] | None:
+def _encode_tool(tool: ir.Tool, target: Target, index: int, *, own: bool) -> dict[str, Any] | None:
     if type(tool) is ir.ProviderTool:
         return _encode_provided(tool, target, f"tools[{index}]")
     assert type(tool) is ir.Function
@@ -114,6 +115,8 @@ def _encode_tool(tool: ir.Tool, target: Target, index: int) -> dict[str, Any] | 
         out["strict"] = tool.strict
     if tool.cache is not None:
         out["cache_control"] = encode_mark(tool.cache, target.report, f"tools[{index}]")
+    if tool.form == "custom" and own:
+        out["type"] = tool.form
     if tool.extra is not None:
         restore(out, tool.extra, target.report, f"tools[{index}]")
     return out

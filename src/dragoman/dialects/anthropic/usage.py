@@ -13,6 +13,7 @@ from typing import Any
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers
 from dragoman.dialects.loss import Report
+from dragoman.dialects.typed import Typed
 
 _PLAIN = frozenset({"input_tokens", "output_tokens"})
 _KNOWN = _PLAIN | {
@@ -23,15 +24,24 @@ _KNOWN = _PLAIN | {
     "server_tool_use",
     "service_tier",
 }
+_COUNTS = Typed(
+    NAME,
+    input_tokens=int,
+    output_tokens=int,
+    cache_creation_input_tokens=int,
+    cache_read_input_tokens=int,
+    service_tier=str,
+)
 _LIFETIMES = {"ephemeral_5m_input_tokens": "cache_write_5m", "ephemeral_1h_input_tokens": "cache_write_1h"}
 _ELSEWHERE = frozenset({"compaction", "advisor_message"})
 
 
 def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
     """A `usage` object. model: the one that answered, named for iterations that name none."""
+    value, odd = _COUNTS.sort(value)
     get = value.get
     output = get("output_tokens")
-    if value.keys() <= _PLAIN:
+    if odd is None and value.keys() <= _PLAIN:
         return ir.Usage(input=get("input_tokens"), output=output)
     fields: dict[str, Any] = {}
     raw: dict[str, Any] = {}
@@ -45,7 +55,7 @@ def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
             fields |= found
     if (iterations := get("iterations")) is not None:
         fields["others"] = _others(iterations, model)
-    extra = leftovers(value, _KNOWN)
+    extra = ir.merge(leftovers(value, _KNOWN), odd)
     reasoning = fields.get("reasoning")
     return ir.Usage(
         input=get("input_tokens"),
@@ -60,6 +70,8 @@ def decode_usage(value: dict[str, Any], model: str | None) -> ir.Usage:
 def _lifetimes(part: Any, _output: int) -> dict[str, Any] | None:
     if not isinstance(part, dict) or not part.keys() <= _LIFETIMES.keys():
         return None
+    if any(type(count) is not int for count in part.values()):
+        return None
     return {_LIFETIMES[key]: count for key, count in part.items()}
 
 
@@ -67,7 +79,7 @@ def _thinking(part: Any, output: int) -> dict[str, Any] | None:
     if not isinstance(part, dict) or part.keys() != {"thinking_tokens"}:
         return None
     thinking = part["thinking_tokens"]
-    return {"reasoning": thinking} if isinstance(thinking, int) and thinking <= output else None
+    return {"reasoning": thinking} if type(thinking) is int and thinking <= output else None
 
 
 def _requests(part: Any, _output: int) -> dict[str, Any] | None:
@@ -94,6 +106,7 @@ def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], .
         declined = kind == "message" and served is not None and named != served
         if kind in _ELSEWHERE or declined:
             counts = {key: count for key, count in iteration.items() if key in _KNOWN}
+            named = named if type(named) is str else None
             found.append((named or model or "", decode_usage(counts, named)))
     return tuple(found)
 

@@ -59,6 +59,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 _ROLES: Final = frozenset({None, "user", "model", "function", "tool"})
 _KINDS: Final = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
 _TOP: Final = {
+    "model": str,
     "systemInstruction": dict,
     "toolConfig": dict,
     "generationConfig": dict,
@@ -85,7 +86,7 @@ def check(wire: WireRequest) -> None:
     for index, content in enumerate(listed(contents)):
         _check_content(content, f"contents[{index}]")
     if (system := body.get("systemInstruction")) is not None:
-        _check_parts(system, "systemInstruction")
+        _check_system(system)
     if body.get("generationConfig"):
         _check_config(body["generationConfig"])
     names: set[str] = set()
@@ -97,6 +98,12 @@ def check(wire: WireRequest) -> None:
         _check_place(config.get("retrievalConfig"))
     if body.get("safetySettings") is not None:
         _check_safety(body["safetySettings"])
+
+
+def _check_system(system: Any) -> None:
+    _check_parts(system, "systemInstruction")
+    if type(system) is dict:
+        _typed(system.get("role"), str, "systemInstruction.role")
 
 
 def _typed(value: Any, kind: type, where: str) -> None:

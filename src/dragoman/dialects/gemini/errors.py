@@ -121,7 +121,7 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
     if told.get("kind") in _KIND_WORDS:
         kind = cast("Kind", told["kind"])
     code = _text(told.get("code")) if ours else _CODES.get(kind) or _reason(info)
-    shown = [one for one in details if one.get("@type") in _SHOWN]
+    shown = [one for one in details if str(one.get("@type")) in _SHOWN]
     return Fault(
         kind,
         body.message,
@@ -136,8 +136,11 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
 
 
 def _details(body: Body) -> list[dict[str, Any]]:
-    details = body.rest.get("details")
-    return [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []
+    return _objects(body.rest.get("details"))
+
+
+def _objects(listed: Any) -> list[dict[str, Any]]:
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
 def _of_type(details: list[dict[str, Any]], name: str) -> Iterator[dict[str, Any]]:
@@ -181,7 +184,7 @@ def _kind(
 
 def _lasting(failure: Mapping[str, Any]) -> bool:
     """Whether a quota will not be free again soon: it is one of a day or a month, or none at all."""
-    for violation in failure.get("violations") or ():
+    for violation in _objects(failure.get("violations")):
         name = str(violation.get("quotaId", ""))
         if "PerDay" in name or "PerMonth" in name or str(violation.get("quotaValue")) == "0":
             return True
@@ -190,7 +193,7 @@ def _lasting(failure: Mapping[str, Any]) -> bool:
 
 def _param(details: list[dict[str, Any]]) -> str | None:
     for request in _of_type(details, "BadRequest"):
-        for violation in request.get("fieldViolations") or ():
+        for violation in _objects(request.get("fieldViolations")):
             if field := _text(violation.get("field")):
                 return field
     return None

@@ -42,7 +42,7 @@ def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[i
             found += _recited(cited, texts)
     except (KeyError, TypeError, AttributeError, IndexError):  # of an unknown shape: it stays a leftover
         pass
-    return found
+    return [(number, citation) for number, citation in found if ir.is_sound(citation)]
 
 
 def _grounded(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, ir.Citation]]:
@@ -141,7 +141,7 @@ class Sources:
 
     def cite(self, citation: ir.Citation, text: str, where: str, *, part: int = 0, before: int = 0) -> None:
         """Add a citation of `text`. part: the number of its part; before: bytes in front of it."""
-        url, title, quote = citation.url, citation.title, citation.quote
+        url, title, quote = citation.url or None, citation.title or None, citation.quote or None
         if url is None and title is None and quote is None:
             self._report.lose(where, "a source without address, title and words has no form here", "hint")
             return

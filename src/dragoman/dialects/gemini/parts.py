@@ -21,6 +21,7 @@ from dragoman.dialects.gemini.signatures import read_signature, write_signature
 from dragoman.dialects.gemini.terms import NAME, leftovers, restore, spelled
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD, Quirks
+from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
@@ -71,25 +72,24 @@ def decode_part(part: _Wire) -> ir.Block:
         return ir.Text(text)
     part = spelled(part)
     kinds = _DECODE.keys() & part.keys()
-    try:
-        if len(kinds) == 1:
-            return _DECODE[kinds.pop()](part)
-        if not kinds and _SIGNATURE in part and part.keys() <= _TEXT:
-            return _words(part)
-    except (KeyError, TypeError, AttributeError):  # a known kind in an unknown shape
-        pass
+    if len(kinds) == 1:
+        return read_block(_DECODE[kinds.pop()], part, _native)
+    if not kinds and _SIGNATURE in part and part.keys() <= _TEXT:
+        return read_block(_words, part, _native)
     return _native(part)
 
 
 def _native(part: _Wire) -> ir.Native:
     kind = next((key for key in part if key != _SIGNATURE), "")
+    if _SIGNATURE in part and type(part[_SIGNATURE]) is not str:
+        return ir.Native(NAME, kind, part)
     value = {key: kept for key, kept in part.items() if key != _SIGNATURE}
     return ir.Native(NAME, kind, value, _sealed(part))
 
 
 def _sealed(part: _Wire) -> ir.Sealed | None:
     signature = part.get(_SIGNATURE)
-    return None if signature is None else read_signature(signature)
+    return read_signature(signature) if signature else None
 
 
 def _words(part: _Wire) -> ir.Block:

@@ -14,7 +14,7 @@ from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, error_body, fault_of
-from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED, refused
+from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED
 from dragoman.dialects.gemini.usage import decode_usage
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
@@ -69,9 +69,9 @@ class Relay:
         """The body with the model's name that the client knows, and its usage."""
         try:
             head = _decode_head(body)
-            if "error" in head and "candidates" not in head:
+            if not _has(head, "candidates") and _has(head, "error"):
                 raise RequestFailed(fault_of(_decode(body)))
-            if "candidates" not in head and "promptFeedback" not in head:
+            if head.keys().isdisjoint(_ANSWERS):
                 raise WireError("an answer must have `candidates`, an array", "candidates")
             stated = head.get("usageMetadata")
             usage = None if stated is None else decode_usage(_decode(stated))
@@ -82,6 +82,15 @@ class Relay:
     def stream(self, reply: Reply) -> StreamRelay:
         """A relay for one stream."""
         return StreamRelay(reply)
+
+
+_ANSWERS = frozenset({"candidates", "promptFeedback", "usageMetadata"})
+"""Members of which an answer has at least one. Google's clients read one without candidates."""
+_NOTHING_IN_IT = frozenset({b"null", b"[]", b"{}"})
+
+
+def _has(head: _Head, member: str) -> bool:
+    return member in head and bytes(head[member]) not in _NOTHING_IN_IT
 
 
 def _renamed(body: bytes, head: _Head, model: str | None) -> bytes:
@@ -182,7 +191,7 @@ class StreamRelay:
                 if word in BROKEN:
                     self._broken.add(number)
         if chunk.prompt_feedback is not None and not chunk.candidates:
-            self._refused = self._refused or refused(chunk.prompt_feedback) is not None
+            self._refused = self._refused or isinstance(chunk.prompt_feedback, dict)
 
     def close(self) -> bytes:
         """The bytes have ended, which is all that ends a stream. Raises RequestFailed if one broke off.

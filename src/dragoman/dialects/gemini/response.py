@@ -15,15 +15,25 @@ from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, Sources, decode_citations
 from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, encode_all, with_logprobs
 from dragoman.dialects.gemini.parts import Draft, bare_text, decode_part, encode_part
-from dragoman.dialects.gemini.stops import broken_off, decode_stop, encode_stop, feedback_of, refused
+from dragoman.dialects.gemini.stops import (
+    UNANSWERED,
+    broken_off,
+    decode_stop,
+    encode_stop,
+    feedback_of,
+    unanswered,
+)
 from dragoman.dialects.gemini.terms import NAME, leftovers, restore
 from dragoman.dialects.gemini.usage import decode_tier, decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import Typed, an_object, numbered, required, sound
 from dragoman.errors import RequestFailed, WireError
 
 KNOWN = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "createTime"})
 CANDIDATE = frozenset({"content", "finishReason", "finishMessage", "index"})
 _CONTENT = frozenset({"parts", "role"})
+HEAD = Typed(NAME, responseId=str, modelVersion=str, createTime=str, usageMetadata=dict)
+ANSWER = Typed(NAME, index=int, finishReason=(str, int))
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
@@ -32,11 +42,11 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     Raises RequestFailed for an error that came with status 200 and for an answer that holds nothing because
     the model failed; WireError for anything else.
     """
-    if "error" in body and "candidates" not in body:
+    if body.get("error") and not body.get("candidates"):
         raise RequestFailed(fault_of(body))
     try:
         candidates = _candidates(body)
-        response = _response(body, candidates)
+        response = sound(_response(body, candidates))
     except (KeyError, TypeError, AttributeError):
         raise WireError("an answer of an unknown shape") from None
     faults = [None if any(map(is_usable, one.blocks)) else broken_off(one.stop) for one in candidates]
@@ -47,37 +57,43 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
 
 def _candidates(body: Mapping[str, Any]) -> tuple[ir.Candidate, ...]:
     values = body.get("candidates")
-    if values:
-        return tuple([_candidate(value, place) for place, value in enumerate(values)])
-    stop = refused(body.get("promptFeedback"))
+    if values and type(values) is list:
+        return numbered([_candidate(value, place) for place, value in enumerate(values)])
+    if body.get("candidates"):
+        raise WireError("must be an array", "candidates")
+    stop = unanswered(body)
     if stop is None:
         raise WireError("an answer must have `candidates`, an array", "candidates")
     return (ir.Candidate((), stop),)
 
 
 def _response(body: dict[str, Any], candidates: tuple[ir.Candidate, ...]) -> ir.Response:
-    usage = body.get("usageMetadata")
-    known = KNOWN if body.get("candidates") else KNOWN | {"promptFeedback"}
+    head, odd = HEAD.sort(body)
+    usage = head.get("usageMetadata")
+    known = KNOWN if head.get("candidates") else KNOWN | {"promptFeedback"}
     return ir.Response(
         NAME,
-        body.get("responseId"),
-        body.get("modelVersion"),
-        body.get("createTime"),
+        head.get("responseId"),
+        head.get("modelVersion") or None,
+        head.get("createTime"),
         candidates,
         None if usage is None else decode_usage(usage),
         tier=decode_tier(usage),
-        extra=leftovers(body, known),
+        extra=ir.merge(leftovers(head, known), odd),
     )
 
 
-def _candidate(value: dict[str, Any], place: int) -> ir.Candidate:
-    content = value.get("content") or {}
-    blocks: list[ir.Block] = [decode_part(part) for part in content.get("parts") or ()]
+def _candidate(value: Any, place: int) -> ir.Candidate:
+    where = f"candidates[{place}]"
+    value, odd = ANSWER.sort(an_object(value, where))
+    content = an_object(value.get("content") or {}, where + ".content")
+    blocks = decode_parts(content, where + ".content")
     called = any(calls_client(block) for block in blocks)
-    stop, index = decode_stop(value, called=called), value.get("index", place)
-    if value.keys() <= CANDIDATE and content.keys() <= _CONTENT:
+    stop, stated = decode_stop(value, called=called), value.get("index")
+    index = place if stated is None else stated
+    if odd is None and value.keys() <= CANDIDATE and content.keys() <= _CONTENT:
         return ir.Candidate(tuple(blocks), stop, index)
-    extra = remainder(value, content)
+    extra = remainder(value, content) | (odd or {}).get(NAME, {})
     if RESULT in extra and (read := decode_logprobs(extra[RESULT])) is not None:
         told, left = read
         if (with_tokens := with_logprobs(blocks, told)) is not None:
@@ -88,6 +104,15 @@ def _candidate(value: dict[str, Any], place: int) -> ir.Candidate:
     for number, citation in decode_citations(extra, texts):
         blocks[number] = cited(blocks[number], citation)
     return ir.Candidate(tuple(blocks), stop, index, {NAME: extra} if extra else None)
+
+
+def decode_parts(content: dict[str, Any], where: str) -> list[ir.Block]:
+    """The parts of one content. Raises WireError for what is no list of objects."""
+    parts = content.get("parts")
+    if parts is None:
+        return []
+    listed = required(content, "parts", list, where)
+    return [decode_part(an_object(part, f"{where}.parts[{place}]")) for place, part in enumerate(listed)]
 
 
 def calls_client(block: ir.Block) -> bool:
@@ -140,7 +165,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     out: dict[str, Any] = {}
     if feedback is not None:
         out["promptFeedback"] = feedback
-    else:
+    elif not (own and response.candidates == (ir.Candidate((), UNANSWERED),)):
         out["candidates"] = [_encode_candidate(candidate, draft) for candidate in response.candidates]
     usage = encode_usage(response.usage, response.tier, report, own=own)
     if usage or response.usage is not None:

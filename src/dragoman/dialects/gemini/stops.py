@@ -80,6 +80,20 @@ def decode_stop(candidate: Mapping[str, Any], *, called: bool) -> ir.Stop | None
     return stop if message is None else ir.Stop(stop.reason, stop.raw, None, {_MESSAGE: message})
 
 
+UNANSWERED = ir.Stop("other", "")
+"""The stop of an answer without any candidate, which says what it cost and not why it is none."""
+
+
+def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
+    """The stop of a whole answer without candidates; None for what is no answer."""
+    feedback = body.get(_FEEDBACK)
+    if (stop := refused(feedback)) is not None:
+        return stop
+    if isinstance(feedback, dict):  # nothing else is said of a prompt that was answered
+        return ir.Stop("filter", "", None, {_FEEDBACK: feedback})
+    return UNANSWERED if isinstance(body.get("usageMetadata"), dict) else None
+
+
 def refused(feedback: Any) -> ir.Stop | None:
     """The stop of a prompt that was refused, None where it was not."""
     reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
@@ -111,7 +125,7 @@ def encode_stop(
     out: dict[str, Any] = {}
     if own:
         raw = stop.raw
-        out["finishReason"] = STOP_WORDS[stop.reason] if raw is None else int(raw) if raw.isdigit() else raw
+        out["finishReason"] = STOP_WORDS[stop.reason] if raw is None else _word(raw)
     else:
         out["finishReason"] = STOP_WORDS[stop.reason]
         _lose(stop, report, where + ".stop", called=called)
@@ -126,9 +140,21 @@ def encode_stop(
     return out
 
 
+def _word(raw: str) -> str | int:
+    """A reason as it came: clients of the binary protocol write numbers."""
+    return int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= _DIGITS else raw
+
+
+_DIGITS = 6
+
+
 def _lose(stop: ir.Stop, report: Report, where: str, *, called: bool) -> None:
     if (lost := _LOST.get(stop.reason)) is not None:
         report.lose(f"{where}.reason", lost, "quality")
+    elif stop.reason == "end" and called:
+        report.change(
+            f"{where}.reason", "candidates[].finishReason", "that it ended with a call is told by it"
+        )
     elif stop.reason == "tool" and not called:
         report.lose(f"{where}.reason", "without a call it is told as STOP", "hint")
     if stop.sequence is not None:

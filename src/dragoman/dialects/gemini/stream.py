@@ -23,11 +23,12 @@ from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, decode_cita
 from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
 from dragoman.dialects.gemini.parts import decode_part
 from dragoman.dialects.gemini.patches import Patches
-from dragoman.dialects.gemini.response import KNOWN, calls_client, is_usable, remainder
-from dragoman.dialects.gemini.stops import UNFINISHED, broken_off, decode_stop, refused
+from dragoman.dialects.gemini.response import ANSWER, HEAD, KNOWN, calls_client, is_usable, remainder
+from dragoman.dialects.gemini.stops import UNFINISHED, broken_off, decode_stop, refused, unanswered
 from dragoman.dialects.gemini.terms import NAME, leftovers
 from dragoman.dialects.gemini.usage import decode_tier, decode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import an_object
 from dragoman.errors import WireError
 from dragoman.wire.sse import ErrorFrame
 
@@ -305,8 +306,10 @@ class StreamDecoder:
     def _parts_of(self, value: _Wire) -> _Events:
         events: _Events = []
         candidates = value.get("candidates") or ()
-        stop = None if candidates else refused(value.get("promptFeedback"))
-        self._refused = stop or self._refused
+        feedback = None if candidates else value.get("promptFeedback")
+        stop = refused(feedback)
+        if isinstance(feedback, dict):  # it counts unless the prompt is answered after all
+            self._refused = stop or self._refused or unanswered(value)
         extra = leftovers(value, KNOWN if stop is None else _LATE)
         if self._state == "new":
             self._state = "begun"
@@ -315,38 +318,47 @@ class StreamDecoder:
             events.append(start)
         elif extra is not None:
             events.append(ir.More(extra))
-        if usage := value.get("usageMetadata"):
+        if (usage := value.get("usageMetadata")) and type(usage) is dict:
             self._usage = usage
-        for place, candidate in enumerate(candidates):
+        for place, stated in enumerate(candidates):
+            candidate, odd = ANSWER.sort(an_object(stated, f"candidates[{place}]"))
             number = candidate.get("index", place)
+            if number is None:
+                number = place
             answer = self._answers.get(number)
             if answer is None:
                 refuse_more(len(self._answers), MOST_CANDIDATES, "candidates")
                 answer = self._answers[number] = _Answer(number, self._kept)
             events += _more(answer, candidate)
+            if odd is not None:
+                _keep(answer, odd[NAME])
         return events
 
 
 def _start(value: _Wire, extra: ir.Extra) -> ir.Start:
     usage = value.get("usageMetadata")
+    value, odd = HEAD.sort(value)
+    if type(usage) is not dict:  # the counts of a later chunk take the place of these
+        usage = None
+        (odd or {}).get(NAME, {}).pop("usageMetadata", None)
     return ir.Start(
         NAME,
         value.get("responseId"),
-        value.get("modelVersion"),
+        value.get("modelVersion") or None,
         value.get("createTime"),
         decode_tier(usage),
         decode_usage(usage) if usage and "promptTokenCount" in usage else None,
         None,
-        extra,
+        ir.merge(extra, odd),
     )
 
 
 def _more(answer: _Answer, candidate: _Wire) -> _Events:
     """What one chunk adds to one answer."""
     events: _Events = []
-    content = candidate.get("content") or {}
+    content = an_object(candidate.get("content") or {}, "candidates[].content")
     for part in content.get("parts") or ():
-        events += _part(answer, part)
+        events += _part(answer, an_object(part, "candidates[].content.parts[]"))
     word = candidate.get("finishReason")
     if word is not None and word not in UNFINISHED:
         answer.finish = candidate
@@ -381,7 +393,7 @@ def _piece(answer: _Answer, part: _Wire, call: _Wire) -> _Events:
     if "name" in call:
         bare = {key: kept for key, kept in call.items() if key not in _IN_PIECES}
         block = decode_part({**part, "functionCall": bare})
-        if not call.keys() & _IN_PIECES:
+        if not call.keys() & _IN_PIECES or not isinstance(block, ir.ToolCall):
             return answer.whole(block)
         events = answer.close()
         answer.called = answer.usable = True

@@ -59,7 +59,7 @@ def decode_tools(values: Any) -> tuple[ir.Tool, ...]:
             raise WireError("must be an object", f"tools[{index}]")
         for key, tool in spelled(value).items():
             if key == _DECLARES:
-                tools += map(_function, listed(tool))
+                tools += map(_function, () if tool is None else listed(tool))
             else:
                 tools.append(_own_tool(key, tool))
     return tuple(tools)

@@ -11,32 +11,37 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.mistral.terms import leftovers, restore
+from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.restore import INPUT
+from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
 
 _CALL: Final = frozenset({"id", "type", "function"})
 _CALLED: Final = frozenset({"name", "arguments"})
 _INDEXED: Final = _CALL | {"index"}
+_TYPED: Final = Typed(NAME, id=str, type=str)
 NO_ID: Final = "null"
 
 
 def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
     """One entry of `tool_calls`. position: its place among them, which older models give as 0 for each."""
-    function = call["function"]
-    stated = call.get("id")
-    known = _INDEXED if call.get("index") in {0, position} else _CALL
+    call, odd = _TYPED.sort(an_object(call, "tool_calls[]"))
+    function = an_object(call.get("function"), "tool_calls[].function")
+    name, stated = function.get("name"), call.get("id")
+    known = _INDEXED if call.get("index") in (0, position) else _CALL
     extra = None
     if not (call.keys() <= known and function.keys() <= _CALLED):
         if call.get("type") not in {None, "function"}:
             known -= {"type"}
         extra = ir.merge(leftovers(call, known), leftovers(function, _CALLED, "function"))
+    if type(name) is not str:
+        name = "" if name is None else required(function, "name", str, "tool_calls[].function")
     return ir.ToolCall(
         stated if stated != NO_ID else None,
-        function["name"],
+        name,
         arguments_text(function.get("arguments")),
-        extra=extra,
+        extra=ir.merge(extra, odd),
     )
 
 

@@ -22,9 +22,11 @@ from dragoman.dialects.openai_chat.decoder import Call, call_of
 from dragoman.dialects.openai_chat.errors import failure
 from dragoman.dialects.openai_chat.response import decode_stop
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import Typed, an_object, sound_tokens
 
 PADDING: Final = "p"
 _CHUNK: Final = frozenset({"id", "object", "created", "model", "choices", "usage", PADDING})
+_HEAD: Final = Typed(NAME, id=str, model=str, created=(int, float, str))
 _CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
 _DELTA: Final = frozenset({"role", "content", "tool_calls", "index"})
 _PLAIN: Final = frozenset({"role", "content"})
@@ -63,13 +65,17 @@ class Decoder(ChunkDecoder[_Candidate]):
             self._started = True
             self._keep(chunk, _CHUNK)
             extra: ir.Extra = {NAME: dict(self._seen)} if self._seen else None
-            start = ir.Start(NAME, chunk.get("id"), chunk.get("model"), chunk.get("created"), extra=extra)
+            head, odd = _HEAD.sort(chunk)
+            extra = ir.merge(extra, odd)
+            start = ir.Start(
+                NAME, head.get("id"), head.get("model") or None, head.get("created"), extra=extra
+            )
             events.append(start)
         elif not chunk.keys() <= _CHUNK and (news := self._keep(chunk, _CHUNK)):
             events.append(ir.More({NAME: news}))
         for choice in chunk.get("choices") or ():
             self._choice(choice, events)
-        if (usage := chunk.get("usage")) and usage != self._usage:
+        if (usage := chunk.get("usage")) and usage != self._usage and type(usage) is dict:
             self._usage = usage
             events.append(ir.Tally(decode_usage(usage)))
             if (tier := tier_of(usage)) is not None and tier != self._tier:
@@ -78,13 +84,10 @@ class Decoder(ChunkDecoder[_Candidate]):
         return events
 
     def _choice(self, choice: dict[str, Any], events: list[ir.Event]) -> None:
-        index = choice.get("index") or 0
-        candidate = self._candidates.get(index)
-        if candidate is None:
-            candidate = self._admit(_Candidate(index))
+        candidate = self._candidate(choice, _Candidate)
         delta = choice.get("delta") or {}
         logprobs = choice.get("logprobs")
-        tokens = logprobs.get("content") if logprobs else None
+        tokens = logprobs.get("content") if type(logprobs) is dict else None
         if (content := delta.get("content")) or tokens:
             self._content(candidate, content or "", tokens, events)
         if not delta.keys() <= _PLAIN:
@@ -92,7 +95,7 @@ class Decoder(ChunkDecoder[_Candidate]):
                 self._call(candidate, call, events)
             candidate.note(delta, _DELTA, "message.")
         if word := choice.get("finish_reason"):
-            candidate.word = word
+            candidate.end(word)
         if not choice.keys() <= _CHOICE:
             candidate.note(choice, _CHOICE)
 
@@ -100,7 +103,9 @@ class Decoder(ChunkDecoder[_Candidate]):
 
     def _content(self, candidate: _Candidate, content: Any, tokens: Any, events: list[ir.Event]) -> None:
         if isinstance(content, str):
-            logprobs = decode_logprobs(tokens) if tokens else None
+            logprobs = sound_tokens(decode_logprobs, tokens) if tokens else None
+            if tokens and logprobs is None:
+                candidate.keep("message.logprobs", {"content": tokens})
             self._prose(candidate, thinks=False, events=events)
             events.append(ir.TextDelta(candidate.prose, content, candidate.index, logprobs))
             return
@@ -108,7 +113,13 @@ class Decoder(ChunkDecoder[_Candidate]):
             self._part(candidate, part, events)
 
     def _part(self, candidate: _Candidate, part: dict[str, Any], events: list[ir.Event]) -> None:
-        if part.get("type") == "reference" and candidate.prose >= 0 and not candidate.thinks:
+        part = an_object(part, "choices[].delta.content[]")
+        if (
+            part.get("type") == "reference"
+            and "reference_ids" in part
+            and candidate.prose >= 0
+            and not candidate.thinks
+        ):
             events.append(ir.Cite(candidate.prose, decode_reference(part), candidate.index))
             candidate.cited = True
             return
@@ -176,6 +187,6 @@ class Decoder(ChunkDecoder[_Candidate]):
     def _finish(self, candidate: _Candidate, events: list[ir.Event]) -> None:
         self._close(candidate, events)
         events.extend(ir.Close(call.block, None, candidate.index) for call in candidate.calls.values())
-        stop = decode_stop(candidate.word or "", called=bool(candidate.calls))
+        stop = decode_stop(candidate.reason, called=bool(candidate.calls))
         extra = {NAME: candidate.extra} if candidate.extra else None
         events.append(ir.Finish(stop, candidate.index, extra))

@@ -19,6 +19,7 @@ from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.parts import from_url
 from dragoman.dialects.openai_chat.terms import AUDIO_FORMATS, AUDIO_TYPES, text_of
+from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
 
 _TEXT: Final = frozenset({"type", "text"})
@@ -45,7 +46,7 @@ def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
         if type(part) is not dict:
             raise WireError("expected an object", f"{where}[{index}]", "invalid_type")
         last = blocks[-1] if blocks else None
-        if part.get("type") == "reference" and isinstance(last, ir.Text):
+        if part.get("type") == "reference" and isinstance(last, ir.Text) and "reference_ids" in part:
             cited = (*last.citations, decode_reference(part))
             blocks[-1] = msgspec.structs.replace(last, citations=cited)
         else:
@@ -55,7 +56,7 @@ def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
 
 def decode_part(part: dict[str, Any]) -> ir.Block:
     """One chunk; a Native where the specification has no such chunk."""
-    return _PARTS.get(part.get("type"), _native)(part)
+    return read_block(_PARTS.get(str(part.get("type")), _native), part, _native)
 
 
 def _text(part: dict[str, Any]) -> ir.Block:

@@ -28,11 +28,14 @@ from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.errors import failure
 from dragoman.dialects.openai_chat.response import decode_stop, lose_stop, opening
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import Typed, an_object, numbered, sound, sound_tokens
 from dragoman.errors import RequestFailed, WireError
 
 _RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
 _CHOICE: Final = frozenset({"index", "message", "finish_reason", "logprobs"})
 _MESSAGE: Final = frozenset({"role", "content", "tool_calls", "prefix"})
+HEAD: Final = Typed(NAME, id=str, model=str, created=(int, float, str), usage=dict)
+CHOICE: Final = Typed(NAME, index=int, finish_reason=str)
 _OBJECT: Final = "chat.completion"
 
 
@@ -42,7 +45,7 @@ _OBJECT: Final = "chat.completion"
 def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
     """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
     try:
-        return _decode(body)
+        return sound(_decode(body))
     except (AttributeError, KeyError, TypeError) as error:
         raise WireError(f"the answer has another shape: {error}") from error
 
@@ -50,38 +53,48 @@ def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
 def _decode(body: dict[str, Any]) -> ir.Response:
     if (failed := failure(body)) is not None:
         raise RequestFailed(fault_of(failed))
-    choices, usage = body.get("choices"), body.get("usage")
+    choices = body.get("choices")
     if type(choices) is not list:
         raise WireError("expected an array", "choices")
+    head, odd = HEAD.sort(body)
+    usage = head.get("usage")
     return ir.Response(
         NAME,
-        body.get("id"),
-        body.get("model"),
-        body.get("created"),
-        tuple([_candidate(choice, position) for position, choice in enumerate(choices)]),
+        head.get("id"),
+        head.get("model") or None,
+        head.get("created"),
+        numbered([_candidate(choice, position) for position, choice in enumerate(choices)]),
         decode_usage(usage) if usage else None,
         tier=tier_of(usage) if usage else None,
-        extra=leftovers(body, _RESPONSE if body.get("object") == _OBJECT else _RESPONSE - {"object"}),
+        extra=ir.merge(
+            leftovers(head, _RESPONSE if head.get("object") == _OBJECT else _RESPONSE - {"object"}), odd
+        ),
     )
 
 
 def tier_of(usage: dict[str, Any]) -> str | None:
     """The tier that served an answer, in the field's words; Mistral tells it beside the counts."""
     word = usage.get("service_tier")
-    return ANSWER_TIERS.get(word, word) if word is not None else None
+    return ANSWER_TIERS.get(word, word) if type(word) is str else None
 
 
-def _candidate(choice: dict[str, Any], position: int) -> ir.Candidate:
-    message = choice.get("message") or {}
-    blocks = decode_saying(message, f"choices[{position}].message")
+def _candidate(choice: Any, position: int) -> ir.Candidate:
+    where = f"choices[{position}]"
+    choice, odd = CHOICE.sort(an_object(choice, where))
+    message = an_object(choice.get("message") or {}, where + ".message")
+    blocks = decode_saying(message, where + ".message")
     known = _CHOICE
     if (logprobs := choice.get("logprobs")) is not None and not _take_logprobs(logprobs, blocks):
         known -= {"logprobs"}
     members = _MESSAGE if not message.get("prefix") else _MESSAGE - {"prefix"}
+    if type(message.get("tool_calls")) is not list:
+        members -= {"tool_calls"}
     extra = ir.merge(leftovers(choice, known), _prefixed(leftovers(message, members)))
+    extra = ir.merge(extra, odd)
     called = any(isinstance(block, ir.ToolCall) for block in blocks)
     stop = decode_stop(choice.get("finish_reason"), called=called)
-    return ir.Candidate(tuple(blocks), stop, choice.get("index", position), extra)
+    index = choice.get("index")
+    return ir.Candidate(tuple(blocks), stop, position if index is None else index, extra)
 
 
 def _prefixed(extra: ir.Extra) -> ir.Extra:
@@ -91,13 +104,17 @@ def _prefixed(extra: ir.Extra) -> ir.Extra:
     return {NAME: {f"message.{key}": value for key, value in extra[NAME].items()}}
 
 
-def _take_logprobs(logprobs: dict[str, Any], blocks: list[ir.Block]) -> bool:
+def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
     """Give log probabilities to the text that they belong to; False where there is none."""
+    if type(logprobs) is not dict:
+        return False
     tokens = logprobs.get("content")
     place = next((index for index, block in enumerate(blocks) if isinstance(block, ir.Text)), None)
     if not tokens or place is None or logprobs.keys() != {"content"}:
         return not tokens and logprobs.keys() <= {"content"}
-    blocks[place] = msgspec.structs.replace(blocks[place], logprobs=decode_logprobs(tokens))
+    if (decoded := sound_tokens(decode_logprobs, tokens)) is None:
+        return False
+    blocks[place] = msgspec.structs.replace(blocks[place], logprobs=decoded)
     return True
 
 
@@ -169,7 +186,10 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool)
     if draft.own:
         return stop.raw if stop.raw is not None else STOP_WORDS[stop.reason]
     lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
-    return "tool_calls" if called and stop.reason == "end" else STOP_WORDS[stop.reason]
+    if called and stop.reason == "end":
+        draft.report.change(f"{where}.stop.reason", "choices[].finish_reason", "it ended with a call")
+        return "tool_calls"
+    return STOP_WORDS[stop.reason]
 
 
 def _encode_logprobs(blocks: Sequence[ir.Block], draft: Draft, where: str) -> dict[str, Any] | None:

@@ -35,7 +35,7 @@ def decode_saying(message: Mapping[str, Any], where: str, *, history: bool = Fal
             blocks = _joined(blocks)
     elif content is not None:
         raise WireError("expected a string or an array", where + ".content", "invalid_type")
-    if calls := message.get("tool_calls"):
+    if (calls := message.get("tool_calls")) and type(calls) is list:
         blocks.extend([decode_call(call, position) for position, call in enumerate(calls)])
     return blocks
 

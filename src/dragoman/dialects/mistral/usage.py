@@ -13,6 +13,7 @@ from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.terms import NAME, restore
 from dragoman.dialects.openai_chat.usage import rest_of, total_up
+from dragoman.dialects.typed import counted
 
 _NONE: Final[dict[str, Any]] = {}
 _TIER: Final = frozenset({"service_tier"})
@@ -20,15 +21,16 @@ _TIER: Final = frozenset({"service_tier"})
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
     """Disjoint counts. Whether the prompt's count holds the tokens of sound is told by the total."""
+    whole, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
     details = get("prompt_tokens_details") or _NONE
-    cached, counted = details.get("cached_tokens"), get("num_cached_tokens")
+    cached, apart = details.get("cached_tokens"), get("num_cached_tokens")
     audio, seconds = details.get("audio_tokens"), get("prompt_audio_seconds")
     words: list[str] = []
-    if counted is not None and cached in {None, counted}:
+    if apart is not None and cached in {None, apart}:
         words.extend(("num",) if cached is None else ("details", "num"))
-        cached = counted
+        cached = apart
     entered = prompt
     if prompt is not None:
         outside = 0
@@ -41,7 +43,7 @@ def decode_usage(wire: dict[str, Any]) -> ir.Usage:
     usage = ir.Usage(
         entered, cached, output=completion, detail=told or None, form="+".join(words) if words else None
     )
-    stated = {key: value for key, value in wire.items() if key not in _TIER}
+    stated = {key: value for key, value in whole.items() if key not in _TIER or type(value) is not str}
     if rest := rest_of(stated, _encode(usage, words)):
         return ir.Usage(
             usage.input,
@@ -69,7 +71,7 @@ def _encode(usage: ir.Usage, words: list[str]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     detail = usage.detail or _NONE
     audio, cached = detail.get("input_audio"), usage.cache_read
-    if usage.input is not None or cached is not None:
+    if usage.input_total or not (usage.input is cached is None):
         outside = (audio or 0) if "audio_outside" in words else 0
         out["prompt_tokens"] = usage.input_total - outside
         if usage.output is not None:

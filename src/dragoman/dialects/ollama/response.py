@@ -24,12 +24,17 @@ from dragoman.dialects.ollama.terms import (
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.response import lose_stop, shown_model
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import Typed, an_object, sound, sound_tokens
 from dragoman.errors import RequestFailed, WireError
 
 ANSWER: Final = frozenset({"model", "created_at", "message", "done", "done_reason", "logprobs"})
 COUNTS: Final = frozenset({"prompt_eval_count", "eval_count"})
 _KNOWN: Final = ANSWER | COUNTS
 MESSAGE: Final = frozenset({"role", "content", "thinking", "images", "tool_calls"})
+HEAD: Final = Typed(
+    NAME, model=str, created_at=(int, float, str), done_reason=str, prompt_eval_count=int, eval_count=int
+)
+SAID: Final = Typed(NAME, "message", thinking=str, images=list, tool_calls=list)
 _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 _DURATION: Final = "total_duration"
 _NANOSECONDS: Final = 1_000_000_000
@@ -43,29 +48,32 @@ def decode_response(body: dict[str, Any], _: Quirks) -> ir.Response:
     if "error" in body and "message" not in body:
         raise RequestFailed(fault_of(body))
     try:
-        return _decode(body)
+        return sound(_decode(body))
     except (AttributeError, KeyError, TypeError) as error:
         raise WireError(f"the answer has another shape: {error}") from error
 
 
 def _decode(body: dict[str, Any]) -> ir.Response:
-    message = body["message"]
+    body, odd = HEAD.sort(body)
+    message, odd_in = SAID.sort(an_object(body.get("message"), "message"))
     blocks = decode_saying(message)
     known = _KNOWN
     if (tokens := body.get("logprobs")) and not _take_logprobs(tokens, blocks):
         known -= {"logprobs"}
     called = any(isinstance(block, ir.ToolCall) for block in blocks)
     candidate = ir.Candidate(
-        tuple(blocks), decode_stop(body, called=called), extra=leftovers(message, MESSAGE, "message")
+        tuple(blocks),
+        decode_stop(body, called=called),
+        extra=ir.merge(leftovers(message, MESSAGE, "message"), odd_in),
     )
     return ir.Response(
         NAME,
         None,
-        body.get("model"),
+        body.get("model") or None,
         body.get("created_at"),
         (candidate,),
         decode_usage(body),
-        extra=leftovers(body, known),
+        extra=ir.merge(leftovers(body, known), odd),
     )
 
 
@@ -89,7 +97,9 @@ def _take_logprobs(tokens: Sequence[dict[str, Any]], blocks: list[ir.Block]) -> 
     place = next((index for index, block in enumerate(blocks) if isinstance(block, ir.Text)), None)
     if place is None:
         return False
-    blocks[place] = msgspec.structs.replace(blocks[place], logprobs=decode_logprobs(tokens))
+    if (decoded := sound_tokens(decode_logprobs, tokens)) is None:
+        return False
+    blocks[place] = msgspec.structs.replace(blocks[place], logprobs=decoded)
     return True
 
 
@@ -132,7 +142,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     }
     if tokens := _encode_tokens(chosen.blocks, draft, where):
         out["logprobs"] = tokens
-    out |= ending(chosen.stop, response.usage, draft, reply, where)
+    out |= ending(chosen.stop, response.usage, draft, reply, where, called=bool(saying.calls))
     if chosen.extra is not None:
         restore(out, chosen.extra, report, where)
     if response.extra is not None:
@@ -159,9 +169,18 @@ def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | Non
 
 
 def ending(
-    stop: ir.Stop | None, usage: ir.Usage | None, draft: Draft, reply: Reply, where: str
+    stop: ir.Stop | None,
+    usage: ir.Usage | None,
+    draft: Draft,
+    reply: Reply,
+    where: str,
+    *,
+    called: bool,
 ) -> dict[str, Any]:
-    """What is told when an answer ends: why, how long it took and what it cost. where: the candidate."""
+    """What is told when an answer ends: why, how long it took and what it cost.
+
+    where: the candidate. called: calls were written, which alone tell that they are to be answered.
+    """
     out: dict[str, Any] = {"done": stop is not None or not draft.own}
     if stop is None:
         word = "" if draft.own else "stop"
@@ -169,6 +188,12 @@ def ending(
         word = STOP_WORDS[stop.reason] if stop.raw is None else stop.raw
     else:
         lose_stop(stop, draft.report, where + ".stop", STOPS_LOST)
+        if stop.reason == "end" and called:
+            draft.report.change(
+                where + ".stop.reason", "done_reason", "that it ended with a call is told by it"
+            )
+        elif stop.reason == "tool" and not called:
+            draft.report.lose(where + ".stop.reason", "without a call it is told as `stop`", "hint")
         word = STOP_WORDS[stop.reason]
     if word:
         out["done_reason"] = word

@@ -16,17 +16,19 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.arguments import parse_arguments
 from dragoman.dialects.ollama.pictures import markdown
-from dragoman.dialects.ollama.terms import leftovers, restore
+from dragoman.dialects.ollama.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.saying import lose_unsaid, separated
 from dragoman.dialects.openai_chat.terms import text_of
 from dragoman.dialects.restore import INPUT
+from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
 from dragoman.wire.sniff import media_type
 
 _CALL: Final = frozenset({"id", "type", "function"})
 _CALLED: Final = frozenset({"name", "arguments"})
 _INDEXED: Final = _CALLED | {"index"}
+_TYPED: Final = Typed(NAME, id=str)
 _SNIFFED: Final = 64
 """Characters of base64 that tell what a file is; a multiple of four."""
 SENT: Final = frozenset({"image", "audio"})
@@ -36,13 +38,13 @@ SENT: Final = frozenset({"image", "audio"})
 # --- Decoding ----------------------------------------------------------------------------------
 
 
-def decode_saying(message: Mapping[str, Any]) -> list[ir.Block]:
+def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
     """The blocks of an assistant's message: thinking, text, pictures, calls. "" is none."""
     blocks: list[ir.Block] = []
     if thinking := message.get("thinking"):
         blocks.append(ir.Thinking(thinking))
-    if content := message.get("content"):
-        blocks.append(ir.Text(content))
+    if message.get("content"):
+        blocks.append(ir.Text(required(message, "content", str, "message")))
     blocks.extend(decode_images(message))
     if calls := message.get("tool_calls"):
         blocks.extend([decode_call(call, position) for position, call in enumerate(calls)])
@@ -51,7 +53,11 @@ def decode_saying(message: Mapping[str, Any]) -> list[ir.Block]:
 
 def decode_images(message: Mapping[str, Any]) -> list[ir.Block]:
     """The pictures of a message, each of the kind that its bytes tell."""
-    return [_medium(data) for data in message.get("images") or ()]
+    images = message.get("images") or ()
+    for data in images:
+        if type(data) is not str:
+            raise WireError("expected a string", "message.images[]", "invalid_type")
+    return [_medium(data) for data in images]
 
 
 def _medium(data: str) -> ir.Media:
@@ -64,14 +70,19 @@ def _medium(data: str) -> ir.Media:
     return ir.Media("image", mime, data)
 
 
-def decode_call(call: Mapping[str, Any], position: int) -> ir.ToolCall:
+def decode_call(call: Any, position: int) -> ir.ToolCall:
     """One entry of `tool_calls`. position: its place among them, which `index` repeats."""
-    function = call["function"]
-    known = _INDEXED if function.get("index") in {None, position} else _CALLED
-    extra = ir.merge(leftovers(call, _CALL), leftovers(function, known, "function"))
+    call, odd = _TYPED.sort(an_object(call, "message.tool_calls[]"))
+    where = "message.tool_calls[].function"
+    function = an_object(call.get("function"), where)
+    known = _INDEXED if function.get("index") in (None, position) else _CALLED
+    extra = ir.merge(ir.merge(leftovers(call, _CALL), leftovers(function, known, "function")), odd)
+    name = function.get("name")
+    if type(name) is not str:
+        name = "" if name is None else required(function, "name", str, where)
     arguments = function.get("arguments")
     text = "{}" if arguments is None else msgspec.json.encode(arguments).decode()
-    return ir.ToolCall(call.get("id") or None, function["name"], text, extra=extra)
+    return ir.ToolCall(call.get("id") or None, name, text, extra=extra)
 
 
 # --- Encoding ----------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.response import (
     ANSWER,
     COUNTS,
+    HEAD,
     MESSAGE,
+    SAID,
     decode_logprobs,
     decode_stop,
     decode_usage,
@@ -25,11 +27,14 @@ from dragoman.dialects.ollama.saying import decode_call, decode_images
 from dragoman.dialects.ollama.terms import NAME, leftovers
 from dragoman.dialects.openai_chat.chunks import BROKEN
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import Typed, an_object, required, sound_tokens
 from dragoman.errors import WireError
 from dragoman.ir.fold import unfold_block
 from dragoman.wire.sse import ErrorFrame
 
 _Wire = dict[str, Any]
+_LATER: Final = Typed(NAME, done_reason=str, prompt_eval_count=int, eval_count=int)
+"""The first line has told the model and the date."""
 _LINE: Final = ANSWER | COUNTS
 _ANY: Final = msgspec.Raw(b"")
 
@@ -96,13 +101,18 @@ class Decoder:
 
     def _line(self, line: _Wire) -> list[ir.Event]:
         events: list[ir.Event] = []
+        line, odd = (HEAD if not self._started else _LATER).sort(line)
         news = None if line.keys() <= _LINE else self._news(line)
         if not self._started:
             self._started = True
-            events.append(ir.Start(NAME, None, line.get("model"), line.get("created_at"), extra=news))
+            events.append(ir.Start(NAME, None, line.get("model") or None, line.get("created_at"), extra=news))
         elif news is not None:
             events.append(ir.More(news))
+        if odd is not None:
+            events.append(ir.More(odd))
         if message := line.get("message"):
+            message, odd = SAID.sort(an_object(message, "message"))
+            self._extra = ir.merge(self._extra, odd)
             self._message(message, line.get("logprobs"), events)
         if line.get("done"):
             self._over = True
@@ -127,8 +137,12 @@ class Decoder:
             self._prose(ir.Thinking, events)
             events.append(ir.ThinkDelta(self._index, thinking))
         if (content := message.get("content")) or tokens:
+            if content:
+                required(message, "content", str, "message")
             self._prose(ir.Text, events)
-            logprobs = decode_logprobs(tokens) if tokens else None
+            logprobs = sound_tokens(decode_logprobs, tokens) if tokens else None
+            if tokens and logprobs is None:
+                self._extra = ir.merge(self._extra, {NAME: {"message.logprobs": tokens}})
             events.append(ir.TextDelta(self._index, content or "", logprobs=logprobs))
         if message.keys() <= _PROSE:
             return
@@ -136,7 +150,8 @@ class Decoder:
             self._whole(block, events)
         for position, call in enumerate(message.get("tool_calls") or ()):
             self._called = True
-            index = call["function"].get("index")
+            function = an_object(call, "message.tool_calls[]").get("function")
+            index = function.get("index") if type(function) is dict else None
             self._whole(decode_call(call, position if index is None else index), events)
         if (extra := leftovers(message, MESSAGE, "message")) is not None:
             self._kept.update((self._extra or {}).get(NAME, {}), extra[NAME])

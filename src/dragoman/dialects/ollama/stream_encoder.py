@@ -231,7 +231,7 @@ class Encoder:
         if event.extra is not None:
             restore(self._once, event.extra, draft.report, "")
         members: dict[str, Any] = {"message": {"role": "assistant", "content": ""}}
-        members |= ending(self._stop, self._usage, draft, self._reply, self._where)
+        members |= ending(self._stop, self._usage, draft, self._reply, self._where, called=bool(self._calls))
         return self._head + _json(members | self._once)[1:] + b"\n"
 
     def _error(self, event: ir.Error) -> bytes:

@@ -17,7 +17,9 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.openai_chat.parts import decode_parts, from_url
 from dragoman.dialects.openai_chat.terms import NAME, SEALS, leftovers
+from dragoman.dialects.typed import Typed, an_object, required
 from dragoman.errors import WireError
+from dragoman.ir import is_sound
 
 MEMBERS: Final = frozenset(
     {
@@ -45,11 +47,28 @@ _IMAGE: Final = frozenset({"type", "image_url"})
 _NUMBERED_IMAGE: Final = _IMAGE | {"index"}
 _URL_CITATION: Final = frozenset({"type", "url_citation"})
 _CITED: Final = frozenset({"url", "title", "start_index", "end_index", "content"})
+TYPED: Final = Typed(
+    NAME,
+    refusal=str,
+    reasoning=str,
+    reasoning_content=str,
+    reasoning_details=list,
+    tool_calls=list,
+    function_call=dict,
+    audio=dict,
+    images=list,
+    annotations=list,
+)
+TYPED_CALL: Final = Typed(NAME, id=str, type=str)
+TYPED_AUDIO: Final = Typed(NAME, data=str, transcript=str, expires_at=int)
+_TYPED_CITED: Final = Typed(
+    NAME, "url_citation", url=str, title=str, content=str, start_index=int, end_index=int
+)
 _DETAIL: Final = frozenset({"type", "text", "signature", "summary", "data"})
 
 
 def decode_answer(
-    message: Mapping[str, Any], where: str, *, history: bool = False
+    message: dict[str, Any], where: str, *, history: bool = False
 ) -> tuple[list[ir.Block], ir.Extra]:
     """The blocks of an assistant's message in their order: thinking, text, refusal, media, calls.
 
@@ -57,6 +76,7 @@ def decode_answer(
     an empty content from none. Members in the zero form of their type (`refusal: ""`, a call without a
     name) say nothing: they are leftovers.
     """
+    message, odd = TYPED.sort(message)
     blocks: list[ir.Block] = []
     plain = message.keys() <= _PLAIN
     if not plain:
@@ -76,33 +96,37 @@ def decode_answer(
         blocks.append(ir.Refusal(refusal))
     known = MEMBERS if refusal != "" else MEMBERS - {"refusal"}
     if not plain:
-        known = _decode_rest(message, blocks, known)
-    return blocks, leftovers(message, known)
+        known = _decode_rest(message, blocks, known, where)
+    return blocks, ir.merge(leftovers(message, known), odd)
 
 
-def _decode_rest(message: Mapping[str, Any], blocks: list[ir.Block], known: frozenset[str]) -> frozenset[str]:
+def _decode_rest(
+    message: Mapping[str, Any], blocks: list[ir.Block], known: frozenset[str], where: str
+) -> frozenset[str]:
     """Add media and calls to `blocks`; the members that say something."""
     get = message.get
     if images := get("images"):
         blocks.extend([decode_image(image, position) for position, image in enumerate(images)])
     if audio := get("audio"):
-        if audio.get("id"):
+        if audio.get("id") and type(audio["id"]) is str:
             blocks.append(_decode_audio(audio))
         else:
             known -= {"audio"}
     if legacy := get("function_call"):
-        if legacy.get("name"):
+        if legacy.get("name") and type(legacy["name"]) is str:
             blocks.append(_decode_legacy(legacy))
         else:
             known -= {"function_call"}
     if calls := get("tool_calls"):
-        blocks.extend([decode_call(call, position) for position, call in enumerate(calls)])
+        for position, call in enumerate(calls):
+            place = f"{where}.tool_calls[{position}]"
+            blocks.append(decode_call(an_object(call, place), position, place))
     return known
 
 
 def _decode_legacy(call: dict[str, Any]) -> ir.ToolCall:
     extra = leftovers(call, _CALLED, "function_call")
-    return ir.ToolCall(None, call["name"], call.get("arguments") or "", kind="legacy", extra=extra)
+    return ir.ToolCall(None, call["name"], arguments_text(call.get("arguments")), kind="legacy", extra=extra)
 
 
 # --- Thinking ----------------------------------------------------------------------------------
@@ -140,8 +164,16 @@ def thinking_members(message: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def decode_detail(detail: dict[str, Any], form: str) -> ir.Thinking | ir.Native:
-    """One entry of `reasoning_details`."""
+def decode_detail(detail: Any, form: str) -> ir.Thinking | ir.Native:
+    """One entry of `reasoning_details`; what is no known one is kept whole."""
+    block = _read_detail(detail, form) if type(detail) is dict else None
+    if block is not None and is_sound(block):
+        return block
+    kind = str(detail.get("type")) if type(detail) is dict else ""
+    return ir.Native(NAME, kind if kind.startswith("reasoning.") else f"reasoning.{kind}", detail)
+
+
+def _read_detail(detail: dict[str, Any], form: str) -> ir.Thinking | None:
     kind = detail.get("type")
     extra = leftovers(detail, _DETAIL)
     if kind == "reasoning.text":
@@ -151,7 +183,7 @@ def decode_detail(detail: dict[str, Any], form: str) -> ir.Thinking | ir.Native:
         return ir.Thinking(summary=(detail.get("summary") or "",), extra=extra, form=form)
     if kind == "reasoning.encrypted" and (data := detail.get("data")):
         return ir.Thinking(sealed=ir.Sealed(NAME, data), redacted=True, extra=extra, form=form)
-    return ir.Native(NAME, str(kind), detail)
+    return None
 
 
 def spoken_text(block: ir.Block) -> str:
@@ -162,33 +194,46 @@ def spoken_text(block: ir.Block) -> str:
 # --- Calls -------------------------------------------------------------------------------------
 
 
-def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
-    """One entry of `tool_calls`. position: its place among them."""
-    if call.get("type") == "custom":
-        custom = call["custom"]
-        extra = ir.merge(leftovers(call, _CUSTOM), leftovers(custom, _CUSTOM_CALLED, "custom"))
-        return ir.ToolCall(call.get("id"), custom["name"], custom["input"], "custom", extra=extra)
-    function = call["function"]
-    arguments = function.get("arguments")
-    if type(arguments) is not str:
-        arguments = "" if arguments is None else msgspec.json.encode(arguments).decode()
-    if call.keys() <= _CALL and function.keys() <= _CALLED:
-        return ir.ToolCall(call.get("id"), function["name"], arguments)
+def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]") -> ir.ToolCall:
+    """One entry of `tool_calls`. position: its place among them; where: its path, for errors.
+
+    Arguments that are no text become their JSON text. A call without a name is one of no tool.
+    """
+    call, odd = TYPED_CALL.sort(call)
+    member = "custom" if call.get("type") == "custom" else "function"
+    called = an_object(call.get(member), f"{where}.{member}")
+    name = called.get("name")
+    if type(name) is not str:
+        name = "" if name is None else required(called, "name", str, f"{where}.{member}")
+    if member == "custom":
+        extra = ir.merge(leftovers(call, _CUSTOM), leftovers(called, _CUSTOM_CALLED, "custom"))
+        text = arguments_text(called.get("input"))
+        return ir.ToolCall(call.get("id"), name, text, "custom", extra=ir.merge(extra, odd))
+    function, arguments = called, arguments_text(called.get("arguments"))
+    if odd is None and call.keys() <= _CALL and function.keys() <= _CALLED:
+        return ir.ToolCall(call.get("id"), name, arguments)
     known = _CALL
     if call.get("index") == position:  # some repeat what the order says
         known |= {"index"}
     sealed = _seal(call.get("extra_content"))
     if sealed is not None and call["extra_content"] == seal_members(sealed):
         known |= {"extra_content"}
-    extra = ir.merge(leftovers(call, known), leftovers(function, _CALLED, "function"))
-    return ir.ToolCall(call.get("id"), function["name"], arguments, sealed=sealed, extra=extra)
+    extra = ir.merge(ir.merge(leftovers(call, known), leftovers(function, _CALLED, "function")), odd)
+    return ir.ToolCall(call.get("id"), name, arguments, sealed=sealed, extra=extra)
+
+
+def arguments_text(stated: Any) -> str:
+    """Arguments as text: the empty one for none, JSON for what is no text."""
+    if type(stated) is str:
+        return stated
+    return "" if stated is None else msgspec.json.encode(stated).decode()
 
 
 def _seal(content: Any) -> ir.Sealed | None:
     """The signature that a compatible endpoint keeps beside a call."""
     google = content.get("google") if isinstance(content, dict) else None
     signature = google.get("thought_signature") if isinstance(google, dict) else None
-    return ir.Sealed(SEALS, signature) if signature else None
+    return ir.Sealed(SEALS, signature) if signature and type(signature) is str else None
 
 
 def seal_members(sealed: ir.Sealed) -> dict[str, Any]:
@@ -200,20 +245,21 @@ def seal_members(sealed: ir.Sealed) -> dict[str, Any]:
 
 
 def _decode_audio(audio: dict[str, Any]) -> ir.Media:
+    audio, odd = TYPED_AUDIO.sort(audio)
     return ir.Media(
         "audio",
         data=audio.get("data"),
         id=audio["id"],
         transcript=audio.get("transcript"),
         expires=audio.get("expires_at"),
-        extra=leftovers(audio, _AUDIO),
+        extra=ir.merge(leftovers(audio, _AUDIO), odd),
     )
 
 
-def decode_image(image: dict[str, Any], position: int) -> ir.Block:
+def decode_image(image: Any, position: int) -> ir.Block:
     """One entry of `images`. position: its place among them."""
-    holder = image.get("image_url")
-    if not isinstance(holder, dict) or "url" not in holder:
+    holder = image.get("image_url") if type(image) is dict else None
+    if not isinstance(holder, dict) or type(holder.get("url")) is not str:
         return ir.Native(NAME, "images", image)
     mime, data, url = from_url(holder["url"])
     known, form = _IMAGE, "images"
@@ -223,15 +269,17 @@ def decode_image(image: dict[str, Any], position: int) -> ir.Block:
     return ir.Media("image", mime, data, url, extra=extra, form=form)
 
 
-def decode_annotations(notes: Sequence[dict[str, Any]]) -> tuple[ir.Citation, ...]:
+def decode_annotations(notes: Sequence[Any]) -> tuple[ir.Citation, ...]:
     """Citations of the whole text; annotations of another kind keep what they hold."""
     return tuple([_decode_annotation(note) for note in notes])
 
 
-def _decode_annotation(note: dict[str, Any]) -> ir.Citation:
+def _decode_annotation(note: Any) -> ir.Citation:
+    note = an_object(note, "annotations[]")
     cited = note.get("url_citation")
     if note.get("type") != "url_citation" or not isinstance(cited, dict):
         return ir.Citation(str(note.get("type")), extra=leftovers(note, frozenset({"type"})))
+    cited, odd = _TYPED_CITED.sort(cited)
     return ir.Citation(
         "url",
         cited.get("url"),
@@ -239,5 +287,7 @@ def _decode_annotation(note: dict[str, Any]) -> ir.Citation:
         cited.get("content"),
         cited.get("start_index"),
         cited.get("end_index"),
-        extra=ir.merge(leftovers(note, _URL_CITATION), leftovers(cited, _CITED, "url_citation")),
+        extra=ir.merge(
+            ir.merge(leftovers(note, _URL_CITATION), leftovers(cited, _CITED, "url_citation")), odd
+        ),
     )

@@ -30,6 +30,8 @@ BROKEN: Final = ir.Fault(
     blame="upstream",
 )
 """What becomes of a stream that ends before its answer does."""
+_ODD_END: Final = "message.finish_reason"
+"""Where a finish reason is kept that is no word: the next one may be."""
 Delta: TypeAlias = ir.TextDelta | ir.ThinkDelta | ir.ArgsDelta
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -61,6 +63,18 @@ class Candidate:
         """Keep a value that says something."""
         if value is not None:
             self._put(key, value)
+
+    def end(self, word: Any) -> None:
+        """Its finish reason; what is no word is a leftover."""
+        if type(word) is str:
+            self.word = word
+        else:
+            self.keep(_ODD_END, word)
+
+    @property
+    def reason(self) -> str | None:
+        """Its finish reason at the end of its stream, which says that it ended; None for what is no word."""
+        return self.word or (None if _ODD_END in self.extra else "")
 
     def _put(self, key: str, value: Any) -> None:
         if key not in self.extra:
@@ -123,7 +137,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         """The events of the end, which tells what was left open until then."""
         if not self._started:
             return self._fail(BROKEN)
-        self._over = True
+        self._over, self._last = True, None
         events: list[ir.Event] = []
         try:
             for _, candidate in sorted(self._candidates.items()):
@@ -144,6 +158,13 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         refuse_more(len(self._seen) - 1, MOST_LEFTOVERS, "unknown members of the chunks")
         return news
 
+    def _candidate(self, choice: dict[str, Any], kind: Callable[[int], CandidateT]) -> CandidateT:
+        """The candidate that a choice of a chunk is of; one without a number of its own is the first."""
+        stated = choice.get("index")
+        index = stated if type(stated) is int else 0
+        candidate = self._candidates.get(index)
+        return self._admit(kind(index)) if candidate is None else candidate
+
     def _admit(self, candidate: CandidateT) -> CandidateT:
         """A new candidate. Raises WireError for one too many."""
         refuse_more(len(self._candidates), MOST_CANDIDATES, "choices")
@@ -161,7 +182,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
         return [type(last)(last.index, text, last.candidate)]
 
     def _fail(self, fault: ir.Fault) -> list[ir.Event]:
-        self._over = True
+        self._over, self._last = True, None
         return [ir.Error(fault)]
 
     @abstractmethod

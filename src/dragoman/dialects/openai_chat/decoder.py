@@ -18,6 +18,10 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_CALLS, refuse_more
 from dragoman.dialects.openai_chat.answer import (
+    TYPED,
+    TYPED_AUDIO,
+    TYPED_CALL,
+    arguments_text,
     decode_annotations,
     decode_call,
     decode_detail,
@@ -26,10 +30,12 @@ from dragoman.dialects.openai_chat.answer import (
 )
 from dragoman.dialects.openai_chat.chunks import Candidate, ChunkDecoder, Delta
 from dragoman.dialects.openai_chat.errors import failure, fault_of
-from dragoman.dialects.openai_chat.response import decode_logprobs, decode_stop, sources_of
+from dragoman.dialects.openai_chat.response import HEAD, decode_stop, read_logprobs, sources_of
 from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.dialects.openai_chat.usage import decode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import an_object
+from dragoman.errors import WireError
 
 _CHUNK: Final = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "service_tier", "obfuscation"}
@@ -121,37 +127,35 @@ class Decoder(ChunkDecoder[_Candidate]):
             self._start(chunk, events)
         elif not chunk.keys() <= _CHUNK and (news := self._keep(chunk, _CHUNK)):
             events.append(ir.More({NAME: news}))
-        if (tier := chunk.get("service_tier")) is not None and tier != self._tier:
+        if (tier := chunk.get("service_tier")) != self._tier and type(tier) is str:
             self._tier = tier
             events.append(ir.More(tier=tier))
         for choice in choices or ():
             self._choice(choice, events)
         usage = chunk.get("usage") or vendor_usage(chunk)
-        if usage and usage != self._usage:
+        if usage and usage != self._usage and type(usage) is dict:
             self._usage = usage
             events.append(ir.Tally(decode_usage(usage, self._quirks)))
         return events
 
     def _start(self, chunk: dict[str, Any], events: list[ir.Event]) -> None:
         self._started = True
+        chunk, odd = HEAD.sort(chunk)
         self._keep(chunk, _CHUNK)
         self._tier = chunk.get("service_tier")
         events.append(
             ir.Start(
                 NAME,
                 chunk.get("id"),
-                chunk.get("model"),
+                chunk.get("model") or None,
                 chunk.get("created"),
                 self._tier,
-                extra={NAME: dict(self._seen)} if self._seen else None,
+                extra=ir.merge({NAME: dict(self._seen)} if self._seen else None, odd),
             )
         )
 
     def _choice(self, choice: dict[str, Any], events: list[ir.Event]) -> None:
-        index = choice.get("index") or 0
-        candidate = self._candidates.get(index)
-        if candidate is None:
-            candidate = self._admit(_Candidate(index))
+        candidate = self._candidate(choice, _Candidate)
         if delta := choice.get("delta"):
             logprobs = choice.get("logprobs")
             if logprobs is None and delta.keys() <= _PLAIN:
@@ -159,9 +163,12 @@ class Decoder(ChunkDecoder[_Candidate]):
                 if content:
                     self._content(candidate, content, None, events)
             else:
+                if logprobs is not None and type(logprobs) is not dict:
+                    candidate.keep("message.logprobs", logprobs)
+                    logprobs = None
                 self._say(candidate, delta, logprobs or {}, events)
         if word := choice.get("finish_reason"):
-            candidate.word = word
+            candidate.end(word)
             if isinstance(sequence := choice.get("stop_reason"), str):
                 candidate.sequence = sequence
             else:
@@ -172,14 +179,18 @@ class Decoder(ChunkDecoder[_Candidate]):
     def _say(
         self, candidate: _Candidate, delta: dict[str, Any], logprobs: dict[str, Any], events: list[ir.Event]
     ) -> None:
+        delta, odd = TYPED.sort(delta)
+        for key, value in (odd or {}).get(NAME, {}).items():
+            candidate.keep("message.odd." + key, value)  # where it hides none that can be read
         get = delta.get
         details, plain, content = get("reasoning_details"), get("reasoning"), get("reasoning_content")
         if details or plain or content:
             self._think(candidate, details or (), plain, content, events)
         if (text := get("content")) or logprobs.get("content"):
             self._content(candidate, text or "", logprobs.get("content"), events)
-        if (refusal := get("refusal")) or logprobs.get("refusal"):
-            self._refusal(candidate, refusal or "", logprobs.get("refusal"), events)
+        refusal, refused = get("refusal"), logprobs.get("refusal")
+        if refusal or (refused and type(refused) is list):
+            self._refusal(candidate, refusal or "", refused, events)
         for call in get("tool_calls") or ():
             self._call(candidate, call, events)
         if refusal == "":
@@ -228,26 +239,34 @@ class Decoder(ChunkDecoder[_Candidate]):
         candidate.blocks += 1
 
     def _content(self, candidate: _Candidate, content: Any, tokens: Any, events: list[ir.Event]) -> None:
+        if type(content) is dict:
+            content = arguments_text(content)
         if type(content) is not str:
-            for part in content if isinstance(content, list) else (content,):
-                if isinstance(part, dict) and part.get("type") == "text":
-                    self._content(candidate, part.get("text") or "", None, events)
-                else:
-                    self._whole(candidate, ir.Native(NAME, "content", part), events)
+            self._parts(candidate, content, events)
             return
         if candidate.prose_kind != "text":
             self._open(candidate, "text", ir.Text(""), events)
             candidate.texts.append((candidate.length, candidate.prose))
             if candidate.notes:
                 self._cite(candidate, events)
-        logprobs = decode_logprobs(tokens) if tokens is not None else None
+        logprobs = _logprobs(candidate, "content", tokens)
         events.append(ir.TextDelta(candidate.prose, content, candidate.index, logprobs))
         candidate.length += len(content)
+
+    def _parts(self, candidate: _Candidate, content: Any, events: list[ir.Event]) -> None:
+        where = "choices[].delta.content"
+        if type(content) is not list:
+            raise WireError("expected a string or an array", where, "invalid_type")
+        for part in content:
+            if an_object(part, where + "[]").get("type") == "text" and type(part.get("text")) is str:
+                self._content(candidate, part["text"], None, events)
+            else:
+                self._whole(candidate, ir.Native(NAME, str(part.get("type")), part), events)
 
     def _refusal(self, candidate: _Candidate, text: str, tokens: Any, events: list[ir.Event]) -> None:
         if candidate.prose_kind != "refusal":
             self._open(candidate, "refusal", ir.Refusal(""), events)
-        logprobs = decode_logprobs(tokens) if tokens is not None else None
+        logprobs = _logprobs(candidate, "refusal", tokens)
         events.append(ir.RefusalDelta(candidate.prose, text, candidate.index, logprobs))
 
     def _think(
@@ -307,12 +326,11 @@ class Decoder(ChunkDecoder[_Candidate]):
     # Calls and media -----------------------------------------------------------------------------
 
     def _call(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
+        wire, _ = TYPED_CALL.sort(an_object(wire, "choices[].delta.tool_calls[]"))
         custom = wire.get("type") == "custom" or not wire.get("function")
         inner = wire.get("custom" if custom else "function") or {}
         call = call_of(candidate.calls, wire, inner)
-        text = inner.get("arguments", inner.get("input"))
-        if text is not None and type(text) is not str:
-            text = msgspec.json.encode(text).decode()
+        text = arguments_text(inner.get("arguments", inner.get("input")))
         if call.block < 0:
             if text:
                 call.pieces.append(text)
@@ -344,16 +362,17 @@ class Decoder(ChunkDecoder[_Candidate]):
 
     def _legacy(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
         if candidate.legacy < 0:
-            if not wire.get("name"):
+            if not wire.get("name") or type(wire["name"]) is not str:
                 candidate.keep("message.function_call", wire)
                 return
             call = Call(wire)
             self._open_call(candidate, call, ir.ToolCall(None, wire["name"], kind="legacy"), events)
             candidate.legacy = call.block
-        if text := wire.get("arguments"):
+        if text := arguments_text(wire.get("arguments")):
             events.append(ir.ArgsDelta(candidate.legacy, text, candidate.index))
 
     def _audio(self, candidate: _Candidate, wire: dict[str, Any], events: list[ir.Event]) -> None:
+        wire, _ = TYPED_AUDIO.sort(wire)
         if candidate.audio < 0 and wire.get("id") == "":
             candidate.keep("message.audio", wire)
             return
@@ -387,7 +406,7 @@ class Decoder(ChunkDecoder[_Candidate]):
         blocks = [candidate.prose, candidate.legacy, candidate.audio]
         blocks.extend(call.block for call in candidate.calls.values())
         events.extend(ir.Close(block, None, candidate.index) for block in sorted(blocks) if block >= 0)
-        stop = decode_stop(candidate.word or "", candidate.sequence, called=called)
+        stop = decode_stop(candidate.reason, candidate.sequence, called=called)
         extra = {NAME: candidate.extra} if candidate.extra else None
         events.append(ir.Finish(stop, candidate.index, extra))
 
@@ -400,15 +419,28 @@ def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any])
     """
     call_id = wire.get("id")
     key = wire.get("index", call_id)
+    if type(key) is not int and type(key) is not str:
+        key = None
     call = calls.get(key)
     if call is None and key is None and calls:
         call = list(calls.values())[-1]
     if call is not None and not (call_id and call.id and call_id != call.id and inner.get("name")):
         return call
+    if call is not None and call_id in calls:
+        return calls[call_id]
     refuse_more(len(calls), MOST_CALLS, "calls")
     made = Call(wire)
     calls[key if call is None else call_id] = made
     return made
+
+
+def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logprob, ...] | None:
+    """Log probabilities; of another shape they are leftovers of the candidate."""
+    if tokens is None:
+        return None
+    if (decoded := read_logprobs(tokens)) is None:
+        candidate.keep("message.logprobs", {member: tokens})  # where it hides none that can be read
+    return decoded
 
 
 def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from dragoman.dialects.openai_chat.terms import (
     leftovers,
     text_of,
 )
+from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
 from dragoman.wire.dataurl import is_data_url
 from dragoman.wire.dataurl import read as read_data_url
@@ -76,13 +77,14 @@ def decode_parts(parts: Sequence[Any], where: str) -> tuple[ir.Block, ...]:
         if type(part) is not dict:
             raise WireError("expected an object", f"{where}[{index}]", "invalid_type")
         kind = part.get("type")
-        blocks.append(_PARTS.get(kind, _native)(part))
+        if kind == "text" and len(part) == 2 and type(text := part.get("text")) is str:
+            blocks.append(ir.Text(text))
+        else:
+            blocks.append(read_block(_PARTS.get(str(kind), _native), part, _native))
     return tuple(blocks)
 
 
 def _text(part: dict[str, Any]) -> ir.Block:
-    if len(part) == 2:
-        return ir.Text(part["text"])
     mark, extra = _marked(part, _TEXT)
     return ir.Text(part["text"], cache=mark, extra=extra)
 

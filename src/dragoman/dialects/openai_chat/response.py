@@ -26,6 +26,7 @@ from dragoman.dialects.openai_chat.terms import (
 )
 from dragoman.dialects.openai_chat.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import Typed, an_object, numbered, sound, sound_tokens
 from dragoman.errors import RequestFailed, WireError
 
 _RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices", "usage", "service_tier"})
@@ -33,6 +34,8 @@ _CHOICE: Final = frozenset({"index", "message", "finish_reason", "logprobs", "st
 _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
 _LOGPROBS: Final = frozenset({"content", "refusal"})
 _OBJECT: Final = "chat.completion"
+HEAD: Final = Typed(NAME, id=str, model=str, created=(int, float, str), service_tier=str)
+CHOICE: Final = Typed(NAME, index=int, finish_reason=str)
 _SCORED: Final = (ir.Text, ir.Refusal)
 """The blocks that may have log probabilities."""
 
@@ -55,30 +58,36 @@ def _decode(body: dict[str, Any], quirks: Quirks) -> ir.Response:
     if type(choices) is not list:
         raise WireError("expected an array", "choices")
     try:
-        return _completion(body, choices, quirks)
+        return sound(_completion(body, choices, quirks))
     except (AttributeError, KeyError, TypeError) as error:
         raise WireError(f"an answer of another shape: {error}") from error
 
 
 def _completion(body: dict[str, Any], choices: list[Any], quirks: Quirks) -> ir.Response:
-    usage = body.get("usage")
-    known = _RESPONSE if body.get("object") == _OBJECT else _RESPONSE - {"object"}
-    sources = sources_of(body)
+    head, odd = HEAD.sort(body)
+    usage, known = head.get("usage"), _RESPONSE
+    if type(usage) is not dict:
+        usage, known = None, known - {"usage"}
+    if head.get("object") != _OBJECT:
+        known -= {"object"}
+    sources = sources_of(head)
     return ir.Response(
         NAME,
-        body.get("id"),
-        body.get("model"),
-        body.get("created"),
-        tuple([_candidate(choice, index, sources) for index, choice in enumerate(choices)]),
+        head.get("id"),
+        head.get("model") or None,
+        head.get("created"),
+        numbered([_candidate(choice, index, sources) for index, choice in enumerate(choices)]),
         decode_usage(usage, quirks) if usage else None,
-        tier=body.get("service_tier"),
-        extra=leftovers(body, known),
+        tier=head.get("service_tier"),
+        extra=ir.merge(leftovers(head, known), odd),
     )
 
 
-def _candidate(choice: dict[str, Any], position: int, sources: tuple[ir.Citation, ...]) -> ir.Candidate:
+def _candidate(choice: Any, position: int, sources: tuple[ir.Citation, ...]) -> ir.Candidate:
+    where = f"choices[{position}]"
+    choice, odd = CHOICE.sort(an_object(choice, where))
     message = choice.get("message") or {}
-    blocks, rest = decode_answer(message, f"choices[{position}].message")
+    blocks, rest = decode_answer(an_object(message, where + ".message"), where + ".message")
     known = _CHOICE
     if (logprobs := choice.get("logprobs")) is not None and not _take_logprobs(logprobs, blocks):
         known -= {"logprobs"}
@@ -89,12 +98,13 @@ def _candidate(choice: dict[str, Any], position: int, sources: tuple[ir.Citation
     delta = choice.get("delta")
     if isinstance(delta, dict) and not (delta.get("content") or delta.get("tool_calls")):
         known |= {"delta"}  # a stream's empty one beside the message
-    extra = leftovers(choice, known)
+    extra = ir.merge(leftovers(choice, known), odd)
     if rest is not None:
         extra = ir.merge(extra, {NAME: {f"message.{key}": value for key, value in rest[NAME].items()}})
     called = any(isinstance(block, ir.ToolCall) for block in blocks)
     stop = decode_stop(choice.get("finish_reason"), sequence, called=called)
-    return ir.Candidate(tuple(blocks), stop, choice.get("index", position), extra)
+    index = choice.get("index")
+    return ir.Candidate(tuple(blocks), stop, position if index is None else index, extra)
 
 
 def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
@@ -126,9 +136,9 @@ def _cite(sources: tuple[ir.Citation, ...], blocks: list[ir.Block]) -> None:
             return
 
 
-def _take_logprobs(logprobs: dict[str, Any], blocks: list[ir.Block]) -> bool:
+def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
     """Give log probabilities to the blocks whose text they are; False where there is none."""
-    if not logprobs.keys() <= _LOGPROBS:
+    if type(logprobs) is not dict or not logprobs.keys() <= _LOGPROBS:
         return False
     for member, kind in (("content", ir.Text), ("refusal", ir.Refusal)):
         if not (tokens := logprobs.get(member)):
@@ -136,9 +146,15 @@ def _take_logprobs(logprobs: dict[str, Any], blocks: list[ir.Block]) -> bool:
         place = next((index for index, block in enumerate(blocks) if isinstance(block, kind)), None)
         if place is None:
             return False
-        decoded, block = decode_logprobs(tokens), blocks[place]
-        blocks[place] = msgspec.structs.replace(block, logprobs=decoded)
+        if (decoded := read_logprobs(tokens)) is None:
+            return False
+        blocks[place] = msgspec.structs.replace(blocks[place], logprobs=decoded)
     return True
+
+
+def read_logprobs(tokens: Any) -> tuple[ir.Logprob, ...] | None:
+    """Tokens with their log probabilities; None where they are none."""
+    return sound_tokens(decode_logprobs, tokens)
 
 
 def decode_logprobs(tokens: Sequence[dict[str, Any]]) -> tuple[ir.Logprob, ...]:
@@ -257,6 +273,7 @@ def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool,
     if legacy and stop.reason in {"tool", "end"}:
         return "function_call"
     if called and stop.reason == "end":
+        draft.report.change(f"{where}.stop.reason", "choices[].finish_reason", "it ended with a call")
         return "tool_calls"
     return STOP_WORDS[stop.reason]
 

@@ -194,8 +194,8 @@ class Saying:
                 if form == "details" and (spoken := spoken_text(block)):
                     mirrored.append(spoken)
             elif form:
-                for member in form.split("+"):
-                    wire[self._member(member)] = block.text
+                for member in {self._member(one): None for one in form.split("+")}:
+                    wire[member] = wire.get(member, "") + block.text  # there may have been a text between
                 if block.extra is not None:
                     restore(wire, block.extra, self.draft.report, where)
             elif spoken := spoken_text(block):
@@ -272,6 +272,8 @@ class Saying:
 
     def _native(self, block: ir.Native, where: str) -> None:
         self.spaced = True
+        if block.sealed is not None:
+            self.draft.leave_seal(where)
         if block.dialect != NAME:
             lose_unsaid(block, self.draft, where)
         elif _is_part(block):

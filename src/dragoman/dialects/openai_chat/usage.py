@@ -15,6 +15,7 @@ from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.terms import NAME, restore
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import counted
 
 _INPUT: Final = {
     "audio_tokens": "input_audio",
@@ -32,14 +33,16 @@ _OUTPUT: Final = {
 _DETAILS: Final = frozenset({*_INPUT.values(), *_OUTPUT.values()})
 _NONE: Final[dict[str, Any]] = {}
 _NOTHING: Final = ir.Usage()
+_ODD_TOTAL: Final = (list, dict, str, bool)
 _ABSENT: Final = object()
 
 
 def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
     """Disjoint counts. What a total includes is told by the sums, and by the quirk where they do not."""
+    stated, wire = wire, counted(wire)
     get = wire.get
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
-    if wire.keys() == _SUMS and _add_up(wire) and wire["prompt_tokens"] >= 0:
+    if stated is wire and wire.keys() == _SUMS and _add_up(wire) and wire["prompt_tokens"] >= 0:
         return ir.Usage(prompt, output=completion)
     inputs = get("prompt_tokens_details") or _NONE
     outputs = get("completion_tokens_details") or _NONE
@@ -69,10 +72,17 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         detail=detail or None,
         form="+".join(words) or None,
     )
-    plain = not words and usage.input_total == prompt and reasoning == outputs.get("reasoning_tokens")
+    plain = (
+        stated is wire
+        and not words
+        and usage.input_total == prompt
+        and reasoning == outputs.get("reasoning_tokens")
+    )
     if plain and _is_plain(wire, inputs, outputs):
         return usage  # OpenAI's own form, the usual one: nothing can be left over
-    rest = rest_of(wire, _encode(usage, usage.form or ""))
+    if type(stated.get("total_tokens")) in _ODD_TOTAL:  # the sum takes its place
+        stated = {key: value for key, value in stated.items() if key != "total_tokens"}
+    rest = rest_of(stated, _encode(usage, usage.form or ""))
     if rest:
         return ir.Usage(
             entered,
@@ -183,7 +193,7 @@ def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
 def _encode(usage: ir.Usage, form: str) -> dict[str, Any]:
     words = form.split("+") if form else ()
     out: dict[str, Any] = {}
-    if usage.input is not None or usage.cache_read is not None or usage.cache_write is not None:
+    if not (usage.input is usage.cache_read is usage.cache_write is usage.tool_input is None):
         out["prompt_tokens"] = (usage.input or 0) if "cache_outside" in words else usage.input_total
     if usage.output is not None or usage.reasoning is not None:
         out["completion_tokens"] = (usage.output or 0) if "reasoning_outside" in words else usage.output_total

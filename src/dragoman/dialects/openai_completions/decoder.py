@@ -12,8 +12,10 @@ from dragoman.dialects.openai_completions.logprobs import decode_logprobs
 from dragoman.dialects.openai_completions.terms import NAME, OBJECT
 from dragoman.dialects.openai_completions.usage import decode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import Typed, required, sound_tokens
 
 _CHUNK: Final = frozenset({"id", "created", "model", "choices", "usage", "obfuscation"})
+_HEAD: Final = Typed(NAME, id=str, model=str, created=(int, float, str))
 _OURS: Final = _CHUNK | {"object"}
 _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
@@ -34,32 +36,37 @@ class Decoder(ChunkDecoder[Candidate]):
         news = self._keep(chunk, _OURS if chunk.get("object") == OBJECT else _CHUNK)
         if not self._started:
             self._started = True
-            extra: ir.Extra = {NAME: news} if news else None
-            start = ir.Start(NAME, chunk.get("id"), chunk.get("model"), chunk.get("created"), extra=extra)
+            head, odd = _HEAD.sort(chunk)
+            extra = ir.merge({NAME: news} if news else None, odd)
+            start = ir.Start(
+                NAME, head.get("id"), head.get("model") or None, head.get("created"), extra=extra
+            )
             events.append(start)
         elif news:
             events.append(ir.More({NAME: news}))
         for choice in chunk.get("choices") or ():
             self._choice(choice, events)
-        if (usage := chunk.get("usage")) and usage != self._usage:
+        if (usage := chunk.get("usage")) and usage != self._usage and type(usage) is dict:
             self._usage = usage
             events.append(ir.Tally(decode_usage(usage, self._quirks)))
         return events
 
     def _choice(self, choice: dict[str, Any], events: list[ir.Event]) -> None:
-        index = choice.get("index") or 0
-        candidate = self._candidates.get(index)
-        if candidate is None:
-            candidate = self._admit(Candidate(index))
+        known_before = len(self._candidates)
+        candidate = self._candidate(choice, Candidate)
+        index = candidate.index
+        if len(self._candidates) > known_before:
             events.append(ir.Open(0, ir.Text(""), index))
         wire, known = choice.get("logprobs"), _CHOICE
-        logprobs = decode_logprobs(wire) if wire else None
+        logprobs = sound_tokens(decode_logprobs, wire) if wire else None
         if wire and logprobs is None:
-            known -= {"logprobs"}
-        if (text := choice.get("text")) or logprobs:
+            candidate.keep("odd.logprobs", wire)  # where it hides none that can be read
+        if text := choice.get("text"):
+            required(choice, "text", str, "choices[]")
+        if text or logprobs:
             events.append(ir.TextDelta(0, text or "", index, logprobs))
         if word := choice.get("finish_reason"):
-            candidate.word = word
+            candidate.end(word)
         if not choice.keys() <= known:
             candidate.note(choice, known)
 

@@ -16,9 +16,12 @@ from dragoman.dialects.openai_completions.request import echoed, prompt_of
 from dragoman.dialects.openai_completions.terms import NAME, OBJECT, leftovers, restore
 from dragoman.dialects.openai_completions.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import Typed, an_object, numbered, required, sound, sound_tokens
 from dragoman.errors import RequestFailed, WireError
 
 _RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices", "usage"})
+HEAD: Final = Typed(NAME, id=str, model=str, created=(int, float, str), usage=dict)
+CHOICE: Final = Typed(NAME, index=int, finish_reason=str)
 _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 
 
@@ -28,7 +31,7 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
     """A whole answer. Raises RequestFailed for an error inside a 200, WireError for what is no answer."""
     try:
-        return _decode(body, quirks)
+        return sound(_decode(body, quirks))
     except (AttributeError, KeyError, TypeError) as error:
         raise WireError(f"the answer has another shape: {error}") from error
 
@@ -36,30 +39,39 @@ def decode_response(body: dict[str, Any], quirks: Quirks) -> ir.Response:
 def _decode(body: dict[str, Any], quirks: Quirks) -> ir.Response:
     if (failed := failure(body)) is not None:
         raise RequestFailed(fault_of(failed))
-    choices, usage = body.get("choices"), body.get("usage")
+    choices = body.get("choices")
     if type(choices) is not list:
         raise WireError("expected an array", "choices")
+    head, odd = HEAD.sort(body)
+    usage = head.get("usage")
     return ir.Response(
         NAME,
-        body.get("id"),
-        body.get("model"),
-        body.get("created"),
-        tuple([_candidate(choice, position) for position, choice in enumerate(choices)]),
+        head.get("id"),
+        head.get("model") or None,
+        head.get("created"),
+        numbered([_candidate(choice, position) for position, choice in enumerate(choices)]),
         decode_usage(usage, quirks) if usage else None,
-        extra=leftovers(body, _RESPONSE if body.get("object") == OBJECT else _RESPONSE - {"object"}),
+        extra=ir.merge(
+            leftovers(head, _RESPONSE if head.get("object") == OBJECT else _RESPONSE - {"object"}), odd
+        ),
     )
 
 
-def _candidate(choice: dict[str, Any], position: int) -> ir.Candidate:
+def _candidate(choice: Any, position: int) -> ir.Candidate:
+    where = f"choices[{position}]"
+    choice, odd = CHOICE.sort(an_object(choice, where))
     wire, known = choice.get("logprobs"), _CHOICE
-    logprobs = decode_logprobs(wire) if wire else None
+    logprobs = sound_tokens(decode_logprobs, wire) if wire else None
     if wire and logprobs is None:
         known -= {"logprobs"}
+    text, index = choice.get("text"), choice.get("index")
+    if type(text) is not str:
+        text = "" if text is None else required(choice, "text", str, where)
     return ir.Candidate(
-        (ir.Text(choice["text"], logprobs=logprobs),),
+        (ir.Text(text, logprobs=logprobs),),
         decode_stop(choice.get("finish_reason"), called=False),
-        choice.get("index", position),
-        leftovers(choice, known),
+        position if index is None else index,
+        ir.merge(leftovers(choice, known), odd),
     )
 
 

@@ -168,8 +168,10 @@ def _is_sound(tool: Any) -> bool:
         return type(tool.get("tools")) is list and all(map(_is_sound, tool["tools"]))
     if tool["type"] not in {"function", "custom"}:
         return True
-    parameters = tool.get("parameters")
-    return type(tool.get("name")) is str and (parameters is None or type(parameters) is dict)
+    stated = (("name", str), ("description", str), ("strict", bool), ("parameters", dict))
+    return tool.get("name") is not None and all(
+        type(tool[member]) is kind for member, kind in stated if tool.get(member) is not None
+    )
 
 
 def _output(item: Mapping[str, Any]) -> str:

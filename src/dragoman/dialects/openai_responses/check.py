@@ -77,18 +77,22 @@ _STATE: Final = ("previous_response_id", "conversation", "prompt")
 
 
 def _check_input(items: list[Any], *, continued: bool) -> None:
-    calls: set[str] = set()
+    calls: set[Any] = set()
     for index, item in enumerate(items):
         if type(item) is not dict:
             wrong_type(f"input[{index}]", "an object", item)
         kind = item.get("type")
         if kind is None or kind == "message":
             _check_message(item, f"input[{index}]")
+            continued = continued or "role" not in item  # it refers to what is stored
             continue
         if type(kind) is not str:
             wrong_type(f"input[{index}].type", "a string", kind)
         required = _ITEMS.get(kind)
+        if kind in _TELL_OF_CALLS:
+            continued = True
         if required is None:
+            calls.add(str(item.get("call_id")))  # of a tool that the protocol defines
             continue
         path = f"input[{index}]"
         for member, rule in required.items():
@@ -209,6 +213,8 @@ _ROLES: Final = ("user", "assistant", "system", "developer")
 _DETAIL: Final = one_of("auto", "low", "high", "original")
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 _OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
+_TELL_OF_CALLS: Final = frozenset({"item_reference", "compaction", "tool_search_call", "tool_search_output"})
+"""Items that may stand for a call which the input does not hold."""
 _ITEMS: Final[dict[str, dict[str, Rule]]] = {
     "function_call": {"call_id": a_string, "name": a_string, "arguments": a_string},
     "custom_tool_call": {"call_id": a_string, "name": a_string, "input": a_string},
@@ -250,8 +256,12 @@ def _tools(value: Any, path: str) -> None:
         elif kind == "namespace":
             require(tool, "tools", objects, place)
             _tools(tool["tools"], f"{place}.tools")
-        elif (rule := _BUILTINS.get(str(kind))) is not None:
-            rule(tool, place)
+        else:
+            for member in ("name", "server_label"):
+                if (name := tool.get(member)) is not None:
+                    a_string(name, f"{place}.{member}")
+            if (rule := _BUILTINS.get(str(kind))) is not None:
+                rule(tool, place)
 
 
 def _named(tool: _Wire, path: str) -> None:

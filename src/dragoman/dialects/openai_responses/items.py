@@ -19,11 +19,14 @@ from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.parts import decode_parts, encode_part, leave_seal
 from dragoman.dialects.openai_responses.terms import NAME, leftovers
 from dragoman.dialects.seals import read_seal, tag_seal
+from dragoman.dialects.typed import OF_ANOTHER_SHAPE, Typed
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
 
 _HEAD: Final = frozenset({"type", "id", "status", "phase"})
+_TYPED_HEAD: Final = Typed(NAME, id=str, status=str, phase=str)
+_WORD: Final = (str, type(None))
 _MESSAGE: Final = _HEAD | {"role", "content"}
 _CALL: Final = _HEAD | {"call_id", "name", "arguments", "namespace"}
 _CUSTOM: Final = _HEAD | {"call_id", "name", "input", "namespace"}
@@ -58,9 +61,9 @@ def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Bloc
     read = _READ.get(kind) if type(kind) is str else None
     if read is not None:
         try:
-            if (found := read(value)) is not None:
+            if (found := read(value)) is not None and all(map(ir.is_sound, found[1])):
                 return found
-        except (KeyError, TypeError, AttributeError):  # a known type in an unknown shape
+        except OF_ANOTHER_SHAPE:  # a known type in an unknown shape
             pass
     plain = builtins.stands_for(value)
     role = "user" if isinstance(plain, ir.ToolResult) else _role(value, kind)
@@ -72,13 +75,16 @@ def _role(value: _Wire, kind: Any) -> ir.Role:
     role = value.get("role")
     if type(role) is str and role in _ROLES:
         return role  # type: ignore[return-value]
-    return "user" if kind is None or kind in _CLIENT_SIDE else "assistant"
+    return "user" if kind is None or str(kind) in _CLIENT_SIDE else "assistant"
 
 
 def _head(value: _Wire, known: frozenset[str]) -> ir.Item | None:
     """What an item is called and how it stands; None where nothing of it is stated."""
     extra = leftovers(value, known)
     get = value.get
+    if any(type(get(member)) not in _WORD for member in ("id", "status", "phase")):
+        value, odd = _TYPED_HEAD.sort(value)
+        extra, get = ir.merge(extra, odd), value.get
     if extra is None and get("id") is None and get("status") is None and get("phase") is None:
         return None
     return ir.Item(get("id"), get("status"), get("phase"), extra)
@@ -180,9 +186,9 @@ _READ: Final[dict[str, Callable[[_Wire], tuple[ir.Role, tuple[ir.Block, ...]] | 
 
 
 def encode_items(
-    blocks: Sequence[ir.Block], draft: Draft, where: str = "blocks", role: ir.Role = "assistant"
+    blocks: Sequence[ir.Block | None], draft: Draft, where: str = "blocks", role: ir.Role = "assistant"
 ) -> list[_Wire]:
-    """Blocks as items, in their order. Neighbouring parts with one `ir.Item` are one message.
+    """Blocks as items, in their order. Neighbouring parts with one `ir.Item` are one message; None is left out.
 
     where: the blocks in IR terms. Raises WireError for a medium that no part can hold.
     """
@@ -190,6 +196,8 @@ def encode_items(
     open_message: _Wire | None = None
     its_item: ir.Item | None = None
     for index, block in enumerate(blocks):
+        if block is None:
+            continue
         place = f"{where}[{index}]"
         if not is_part(block, role):
             open_message = None

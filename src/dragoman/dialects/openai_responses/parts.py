@@ -15,6 +15,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
+from dragoman.dialects.typed import OF_ANOTHER_SHAPE
 from dragoman.errors import WireError
 from dragoman.wire.dataurl import is_data_url
 from dragoman.wire.dataurl import read as read_data_url
@@ -54,8 +55,10 @@ def decode_part(part: _Wire, *, said: bool = False, item: ir.Item | None = None)
     read = _READ.get(kind) if type(kind) is str else None
     if read is not None or kind in _TEXTS:
         try:
-            return _read_text(part, item, _TEXTS[said]) if read is None else read(part, item)
-        except (KeyError, TypeError, AttributeError):  # a known type in an unknown shape
+            block = _read_text(part, item, _TEXTS[said]) if read is None else read(part, item)
+            if ir.is_sound(block):
+                return block
+        except OF_ANOTHER_SHAPE:  # a known type in an unknown shape
             pass
     return ir.Native(NAME, str(kind), part, item=item)
 
@@ -259,6 +262,12 @@ def leave_seal(draft: Draft, where: str) -> None:
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
     """One annotation, None where this protocol has no word for the source."""
+    if citation.kind == "url" and draft.own:  # what its provider did not state is not added
+        told = {"url": citation.url, "title": citation.title}
+        told |= {"start_index": citation.start, "end_index": citation.end}
+        stated = {member: value for member, value in told.items() if value is not None}
+        restore(stated, citation.extra, draft.report, where)
+        return {"type": "url_citation", **stated}
     if citation.kind != "url" or citation.url is None:
         if (own := (citation.extra or {}).get(NAME)) is not None:
             return dict(own)

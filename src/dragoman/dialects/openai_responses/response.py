@@ -20,6 +20,7 @@ from dragoman.dialects.openai_responses.parts import json_text, leave_seal
 from dragoman.dialects.openai_responses.terms import NAME, restore
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.typed import Typed, sound
 from dragoman.errors import RequestFailed, WireError
 
 _KNOWN: Final = frozenset(
@@ -27,6 +28,16 @@ _KNOWN: Final = frozenset(
         *("id", "object", "created_at", "model", "status", "incomplete_details", "error", "output", "usage"),
         "service_tier",
     }
+)
+HEAD: Final = Typed(
+    NAME,
+    id=str,
+    model=str,
+    created_at=(int, float, str),
+    service_tier=str,
+    status=str,
+    usage=dict,
+    incomplete_details=dict,
 )
 DEFAULTS: Final[dict[str, Any]] = {
     "completed_at": None,
@@ -95,7 +106,7 @@ def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
             raise RequestFailed(fault_of(body))
         raise WireError("an answer must have `output`, an array", "output")
     try:
-        response = read_response(body, output_blocks(output))
+        response = sound(read_response(body, output_blocks(output)))
     except (KeyError, TypeError, AttributeError):
         raise WireError("a response of an unknown shape") from None
     if response.error is not None and not response.candidates:
@@ -110,21 +121,22 @@ def output_blocks(output: Sequence[Any]) -> tuple[ir.Block, ...]:
     )
 
 
-def read_response(body: Mapping[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Response:
+def read_response(body: dict[str, Any], blocks: tuple[ir.Block, ...]) -> ir.Response:
     """A response object with the blocks of its output."""
+    body, odd = HEAD.sort(body)
     usage, error, status = body.get("usage"), body.get("error"), body.get("status")
     failed = status == "failed" or bool(error)
     return ir.Response(
         NAME,
         body.get("id"),
-        body.get("model"),
+        body.get("model") or None,
         body.get("created_at"),
         () if failed and not blocks else (ir.Candidate(blocks, decode_stop(body, blocks)),),
         decode_usage(usage) if usage else None,
         None if status in _SETTLED else status,
         body.get("service_tier"),
         fault_of({"error": error or {}}) if failed else None,
-        decode_extra(body),
+        ir.merge(decode_extra(body), odd),
         decode_echo(body),
     )
 
@@ -155,7 +167,7 @@ def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop 
     if status == "incomplete":
         details = body.get("incomplete_details") or {}
         reason = details.get("reason")
-        stop = _STOPS.get(str(reason)) or ir.Stop("other", reason)
+        stop = _STOPS.get(str(reason)) or ir.Stop("other", None if reason is None else str(reason))
         rest = {key: value for key, value in details.items() if key != "reason"}
         return ir.Stop(stop.reason, stop.raw, None, rest) if rest else stop
     if status in ("failed", "cancelled"):
@@ -185,10 +197,11 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
         mint=None if own else Mint(reply.id),
         summarised=not own and asks_for_summary(reply),
     )
-    blocks, where = list(candidate.blocks), "candidates[0].blocks"
+    blocks: Sequence[ir.Block | None] = candidate.blocks
+    where = "candidates[0].blocks"
     if not own:
-        blocks = [shown(block, report, f"{where}[{index}]") for index, block in enumerate(blocks)]
-        blocks = _with_words(blocks, draft, where)
+        told = [shown(block, report, f"{where}[{at}]") for at, block in enumerate(candidate.blocks)]
+        blocks = _with_words(told, draft, where)
     output = encode_items(blocks, draft, where)
     if not own and output and incomplete(candidate.stop):
         leave_incomplete(output[-1])
@@ -236,15 +249,20 @@ def wordless(block: ir.Block) -> bool:
     return isinstance(block, ir.Text) and not (block.text or block.citations)
 
 
-def _with_words(blocks: list[ir.Block], draft: Draft, where: str) -> list[ir.Block]:
-    """The blocks without those that say nothing after a text."""
-    kept: list[ir.Block] = []
+def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir.Block | None]:
+    """The blocks, None in place of those that say nothing after a text."""
+    kept: list[ir.Block | None] = []
+    last: ir.Block | None = None
     for index, block in enumerate(blocks):
-        if kept and isinstance(kept[-1], ir.Text | ir.Refusal) and wordless(block):
-            if isinstance(block, ir.Text) and block.sealed is not None:
-                leave_seal(draft, f"{where}[{index}]")
+        if isinstance(last, ir.Text | ir.Refusal) and wordless(block):
+            kept.append(None)
+            if isinstance(block, ir.Text):
+                if block.sealed is not None:
+                    leave_seal(draft, f"{where}[{index}]")
+                restore({}, block.extra, draft.report, f"{where}[{index}]")
             continue
         kept.append(block)
+        last = block
     return kept
 
 
@@ -314,6 +332,27 @@ def _tier(tier: str | None, report: Report, *, own: bool) -> str | None:
     return "default"
 
 
+def _calls(output: Sequence[dict[str, Any]]) -> bool:
+    """Whether an item asks the client for something."""
+    return any(item["type"] in {"function_call", "custom_tool_call"} for item in output)
+
+
+def _lose_stop(stop: ir.Stop, report: Report, *, called: bool) -> None:
+    """Name what a status does not tell. called: an item asks the client for something."""
+    where = "candidates[0].stop"
+    if stop.reason in _LOST:
+        report.lose(where, _LOST[stop.reason], "quality")
+        return
+    if called and stop.reason == "end":
+        report.change(f"{where}.reason", "status", "that it ended with a call is told by it")
+    elif stop.reason == "tool" and not called:
+        report.lose(f"{where}.reason", "that a tool is called is told by its call alone", "hint")
+    if stop.sequence is not None:
+        report.lose(f"{where}.sequence", "the stop sequence is not told", "hint")
+    if stop.detail:
+        report.lose(f"{where}.detail", "has no counterpart here", "hint")
+
+
 def _settle(
     out: dict[str, Any], response: ir.Response, stop: ir.Stop | None, report: Report, *, own: bool
 ) -> None:
@@ -326,13 +365,12 @@ def _settle(
         out["status"] = response.status
     elif stop is not None:
         reason = raw if own and stop.reason == "other" else _REASONS.get(stop.reason)
-        out["status"] = "completed" if reason is None else "incomplete"
+        untold = own and stop.reason == "other"  # it did not say why
+        out["status"] = "completed" if reason is None and not untold else "incomplete"
         if reason is not None:
             out["incomplete_details"] = {"reason": reason, **((stop.detail or {}) if own else {})}
-        if not own and stop.reason in _LOST:
-            report.lose("candidates[0].stop", _LOST[stop.reason], "quality")
-        elif not own and stop.detail:
-            report.lose("candidates[0].stop.detail", "has no counterpart here", "hint")
+        if not own:
+            _lose_stop(stop, report, called=_calls(out["output"]))
     elif not own:
         out["status"] = "completed"
     if not own and response.status is not None:

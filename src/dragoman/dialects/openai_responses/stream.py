@@ -22,6 +22,7 @@ from dragoman.dialects.openai_responses.errors import broken, fault_of
 from dragoman.dialects.openai_responses.items import decode_item
 from dragoman.dialects.openai_responses.parts import decode_citation, decode_logprobs, decode_part
 from dragoman.dialects.openai_responses.response import (
+    HEAD,
     decode_echo,
     decode_extra,
     output_blocks,
@@ -95,7 +96,7 @@ class StreamDecoder:
         if value is None:
             return []
         kind = value.get("type")
-        take = _TAKE.get(kind)
+        take = _TAKE.get(kind) if type(kind) is str else None
         if self._state == "new" and kind not in _EARLY:
             if "error" in value and take is None:
                 return self._fail(fault_of(value))
@@ -133,12 +134,12 @@ class StreamDecoder:
         if self._state != "new":
             return []
         self._state = "begun"
-        response = value["response"]
+        response, _ = HEAD.sort(value["response"])  # the end says again what is of another type
         return [
             ir.Start(
                 NAME,
                 response.get("id"),
-                response.get("model"),
+                response.get("model") or None,
                 response.get("created_at"),
                 response.get("service_tier"),
                 extra=decode_extra(response),
@@ -188,6 +189,8 @@ class StreamDecoder:
     def _item_added(self, value: _Value) -> _Events:
         number, item = value["output_index"], value["item"]
         refuse_index(number, "item")
+        if (number, 0) in self._open:  # announced twice
+            return []
         refuse_more(len(self._items), MOST_OPEN, "open items")
         self._kept.replace(self._items.get(number), item)
         self._items[number] = item

@@ -178,11 +178,11 @@ class StreamEncoder:
         if kind == "response.output_item.added":
             out = self._settle(None)
             number = self._next()
-            self._renumbered[members.get("output_index")] = number
+            self._renumbered[str(members.get("output_index"))] = number
             self._announced[str(members["item"].get("id"))] = number
         if "output_index" in members:
             known = members["output_index"]
-            members["output_index"] = self._renumbered.get(known, known)
+            members["output_index"] = self._renumbered.get(str(known), known)
         return out + self._event(kind, members)
 
     # --- Blocks begin ------------------------------------------------------------------------------

@@ -12,13 +12,16 @@ from typing import Any
 from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.terms import NAME
+from dragoman.dialects.typed import Typed
 
 _TOTALS = frozenset({"input_tokens", "output_tokens", "total_tokens"})
+_COUNTS = Typed(NAME, input_tokens=int, output_tokens=int, total_tokens=int)
 _READ, _WRITTEN, _REASONED = "cached_tokens", "cache_write_tokens", "reasoning_tokens"
 
 
 def decode_usage(value: dict[str, Any]) -> ir.Usage:
-    """A `usage` object. Raises TypeError where a total is no number."""
+    """A `usage` object."""
+    value, odd = _COUNTS.sort(value)
     get = value.get
     whole_in, whole_out = get("input_tokens"), get("output_tokens")
     rest = {key: kept for key, kept in value.items() if key not in _TOTALS}
@@ -33,17 +36,17 @@ def decode_usage(value: dict[str, Any]) -> ir.Usage:
         cache_write=written,
         output=None if whole_out is None else whole_out - (reasoned or 0),
         reasoning=reasoned,
-        extra={NAME: rest} if rest else None,
+        extra=ir.merge({NAME: rest} if rest else None, odd),
     )
 
 
-def _taken(rest: dict[str, Any], name: str, whole: Any, *keys: str) -> dict[str, int]:
+def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> dict[str, int]:
     """The parts of a total that a details object states, taken out of `rest` where they add up."""
     details = rest.get(name)
     if not isinstance(details, dict) or not details:
         return {}
     parts = {key: details[key] for key in keys if type(details.get(key)) is int}
-    if type(whole) is not int or sum(parts.values()) > whole:
+    if whole is not None and sum(parts.values()) > whole:
         return {}
     del rest[name]
     if left := {key: kept for key, kept in details.items() if key not in parts}:

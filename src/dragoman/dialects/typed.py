@@ -1,0 +1,153 @@
+"""Members of a wire object that are of the types which their protocol gives them.
+
+Vendors, and proxies before them, write other types: a list where a number is due, a number for an id. Such a
+member says nothing that a field of the IR could hold, but it is no reason to throw an answer away that has
+been paid for: it is set aside with the leftovers, which its own dialect puts back and others name as lost.
+What an answer cannot be read without is required, and its place is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias, TypeVar
+
+import msgspec
+
+from dragoman.errors import WireError
+from dragoman.ir import Block, Candidate, Extra, Logprob, Response, is_sound
+
+Types: TypeAlias = type | tuple[type, ...]
+_T = TypeVar("_T")
+
+NUMBER: Final = (int, float)
+
+
+class Typed:
+    """The types of some members of one kind of wire object. null is of every type, a boolean is no number.
+
+    within: the name of the member that holds the object, where what is left over of it has a dotted name.
+    """
+
+    __slots__ = ("_before", "_dialect", "_types")
+
+    def __init__(self, dialect: str, within: str = "", /, **types: Types) -> None:
+        self._dialect = dialect
+        self._before = within + "." if within else ""
+        self._types = [
+            (member, frozenset(kinds if isinstance(kinds, tuple) else (kinds,)))
+            for member, kinds in types.items()
+        ]
+
+    def sort(self, wire: dict[str, Any]) -> tuple[dict[str, Any], Extra]:
+        """The object without its members of other types, and these as leftovers; mostly it is as it came."""
+        get = wire.get
+        for member, kinds in self._types:
+            value = get(member)
+            if value is not None and type(value) not in kinds:
+                return self._sorted(wire)
+        return wire, None
+
+    def _sorted(self, wire: Mapping[str, Any]) -> tuple[dict[str, Any], Extra]:
+        odd = {
+            member: wire[member]
+            for member, kinds in self._types
+            if wire.get(member) is not None and type(wire[member]) not in kinds
+        }
+        plain = {member: value for member, value in wire.items() if member not in odd}
+        return plain, {self._dialect: {self._before + member: value for member, value in odd.items()}}
+
+
+def required(wire: Any, member: str, kind: type[_T], where: str) -> _T:
+    """A member that an answer cannot be read without. where: its object. Raises WireError."""
+    value = an_object(wire, where).get(member)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise WireError(f"expected {_WORDS[kind]}", f"{where}.{member}" if where else member, "invalid_type")
+    return value
+
+
+def an_object(value: Any, where: str) -> dict[str, Any]:
+    """What must be an object. Raises WireError."""
+    if type(value) is not dict:
+        raise WireError("expected an object", where, "invalid_type")
+    return value
+
+
+_WORDS: Final[Mapping[type, str]] = {
+    str: "a string",
+    list: "an array",
+    dict: "an object",
+    int: "an integer",
+    float: "a number",
+}
+
+
+OF_ANOTHER_SHAPE: Final = (AttributeError, KeyError, TypeError, ValueError)
+"""What Python raises for a value that is not what its reader takes it for."""
+
+
+def read_block(
+    read: Callable[[dict[str, Any]], Block], value: dict[str, Any], native: Callable[[dict[str, Any]], Block]
+) -> Block:
+    """The block that a wire object is; of a known kind in an unknown shape it is kept whole, as `native`."""
+    try:
+        block = read(value)
+    except OF_ANOTHER_SHAPE:
+        return native(value)
+    return block if is_sound(block) else native(value)
+
+
+def counted(wire: dict[str, Any], *, details: bool = True) -> dict[str, Any]:
+    """Token counts without the members that are none; a whole float is the count it is.
+
+    details: objects among them are parts of the counts.
+    """
+    if _are_counts(wire, details=details):
+        return wire
+    out: dict[str, Any] = {}
+    for member, value in wire.items():
+        if type(value) is dict:
+            if details:
+                out[member] = counted(value, details=False)
+        elif type(value) is float and value.is_integer():
+            out[member] = int(value)
+        elif value is None or type(value) is int:
+            out[member] = value
+    return out
+
+
+def _are_counts(wire: Mapping[str, Any], *, details: bool) -> bool:
+    for value in wire.values():
+        if type(value) is dict and details:
+            if not _are_counts(value, details=False):
+                return False
+        elif type(value) is not int and value is not None:
+            return False
+    return True
+
+
+def sound(response: Response) -> Response:
+    """The answer. Raises WireError for one with a value of another type than the IR's."""
+    if not is_sound(response):
+        try:
+            msgspec.convert(msgspec.to_builtins(response), Response)
+        except msgspec.ValidationError as error:
+            raise WireError(f"a value of another type: {error}") from None
+    return response
+
+
+def sound_tokens(
+    decode: Callable[[Any], tuple[Logprob, ...] | None], tokens: Any
+) -> tuple[Logprob, ...] | None:
+    """What a decoder makes of log probabilities; None where they are of another shape."""
+    try:
+        decoded = decode(tokens)
+    except OF_ANOTHER_SHAPE:
+        return None
+    return decoded if decoded is not None and all(map(is_sound, decoded)) else None
+
+
+def numbered(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The candidates of an answer, each under a number of its own: some vendors give all of them the same."""
+    if {candidate.index for candidate in candidates} == set(range(len(candidates))):
+        return tuple(candidates)
+    return tuple([msgspec.structs.replace(one, index=place) for place, one in enumerate(candidates)])

@@ -1,0 +1,89 @@
+"""Whether an IR value holds what its annotations say: its class takes whatever a decoder hands over."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+_Types: TypeAlias = frozenset[type] | None
+"""What a field may be of, None = anything."""
+
+
+class _Shape:
+    """What is known of one class.
+
+    read: all its fields at once. kinds: their types. deep: those that hold values, and of which types.
+    seen: the combinations of types that were found to be right, so that most values cost one look-up.
+    """
+
+    __slots__ = ("deep", "kinds", "read", "seen")
+
+    def __init__(self, cls: type[msgspec.Struct]) -> None:
+        hints = get_type_hints(cls)
+        fields = cls.__struct_fields__
+        self.read: Callable[[Any], tuple[Any, ...]] = attrgetter(*fields)
+        found = [_kinds(hints[field]) for field in fields]
+        self.kinds: list[_Types] = [kinds for kinds, _ in found]
+        self.deep = [(place, deep) for place, (_, deep) in enumerate(found) if deep]
+        self.seen: set[tuple[type, ...]] = set()
+
+    def fits(self, kinds: tuple[type, ...]) -> bool:
+        """Whether these are types that the fields may be of."""
+        if kinds in self.seen:
+            return True
+        if any(
+            wanted is not None and kind not in wanted for kind, wanted in zip(kinds, self.kinds, strict=True)
+        ):
+            return False
+        self.seen.add(kinds)
+        return True
+
+
+_shape = cache(_Shape)
+
+
+def is_sound(value: msgspec.Struct) -> bool:
+    """Whether every field of the value, and of those inside of it, is of its type. What is `Any` is sound."""
+    shape = _shape(type(value))
+    values = shape.read(value)
+    if not shape.fits(tuple(map(type, values))):
+        return False
+    for place, members in shape.deep:
+        inner = values[place]
+        if type(inner) is tuple:
+            if not all(type(one) in members and _is_sound_inside(one) for one in inner):
+                return False
+        elif inner is not None and not _is_sound_inside(inner):
+            return False
+    return True
+
+
+def _is_sound_inside(inner: Any) -> bool:
+    return not isinstance(inner, msgspec.Struct) or is_sound(inner)
+
+
+def _kinds(hint: Any) -> tuple[_Types, frozenset[type]]:
+    """The types that an annotation allows, and those of what values of them hold."""
+    if hint is Any or hint is object:
+        return None, frozenset()
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return frozenset(map(type, parts)), frozenset()
+    if origin in {Union, types.UnionType}:
+        found = [_kinds(part) for part in parts]
+        deep = frozenset[type]().union(*(inner for _, inner in found))
+        if any(kinds is None for kinds, _ in found):
+            return None, deep
+        return frozenset[type]().union(*(kinds or () for kinds, _ in found)), deep
+    if origin is tuple:
+        held = [_kinds(part)[0] for part in parts if part is not Ellipsis]
+        return frozenset({tuple}), frozenset[type]().union(*(kinds or () for kinds in held))
+    if origin is not None:
+        return frozenset({origin}), frozenset()
+    deep = frozenset({hint}) if isinstance(hint, type) and issubclass(hint, msgspec.Struct) else frozenset()
+    return frozenset({hint, int} if hint is float else {hint}), deep

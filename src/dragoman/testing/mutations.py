@@ -1,0 +1,214 @@
+"""Odd forms of recorded exchanges: what a vendor, or a proxy before it, might as well have sent.
+
+A mutant is one recorded body, or one recorded stream, with one or two things made odd. Which ones is drawn
+from a seed, so that a mutant has a name, by which it can be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeAlias, TypeVar
+
+import msgspec
+
+_Place: TypeAlias = tuple[Any, Any]
+"""A container and the key, or the index, of one of its members."""
+_T = TypeVar("_T")
+
+_ODD: Final[tuple[Any, ...]] = (
+    "",
+    "odd",
+    7,
+    -1,
+    0.5,
+    True,
+    False,
+    [],
+    {},
+    ["odd"],
+    {"odd": 1},
+    [None],
+    [[]],
+    [{}],
+)
+"""What stands where something of another type is due."""
+
+
+class Draw:
+    """Draws lots, the same for the same seed."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self._drawn = 0
+
+    def below(self, limit: int) -> int:
+        """A number from 0 to below the limit."""
+        self._drawn += 1
+        digest = hashlib.blake2b(f"{self._seed} {self._drawn}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") % limit
+
+    def choice(self, of: Sequence[_T]) -> _T:
+        """One of these."""
+        return of[self.below(len(of))]
+
+    def shuffled(self, values: Sequence[_T]) -> list[_T]:
+        """These in another order."""
+        left = list(values)
+        return [left.pop(self.below(len(left))) for _ in values]
+
+
+class Mutant(msgspec.Struct, frozen=True):
+    """An odd form of something. name: what was done, and where."""
+
+    name: str
+    value: Any
+
+
+def mutants(value: Any, seed: str, count: int) -> Iterator[Mutant]:
+    """`count` odd forms of a JSON value, the same for the same seed."""
+    return _drawn(value, seed, count, _copy, _mutate)
+
+
+def odd_streams(frames: Sequence[bytes], seed: str, count: int) -> Iterator[Mutant]:
+    """`count` odd forms of a stream, as lists of frames, the same for the same seed."""
+    return _drawn(frames, seed, count, list, _mutate_stream)
+
+
+def _drawn(
+    value: Any,
+    seed: str,
+    count: int,
+    copy: Callable[[Any], Any],
+    mutate: Callable[[Any, Draw], str],
+) -> Iterator[Mutant]:
+    for number in range(count):
+        draw = Draw(f"{seed} {number}")
+        odd = copy(value)
+        done = [mutate(odd, draw)]
+        if draw.below(5) == 0:
+            done.append(mutate(odd, draw))
+        yield Mutant(f"{number}: " + ", then ".join(done), odd)
+
+
+# --- JSON values -------------------------------------------------------------------------------
+
+
+def _places(value: Any, path: str, found: list[tuple[str, _Place]]) -> list[tuple[str, _Place]]:
+    """Every member of every object and array below `value`, with its path."""
+    if type(value) is dict:
+        for key, inner in value.items():
+            place = f"{path}.{key}" if path else key
+            found.append((place, (value, key)))
+            _places(inner, place, found)
+    elif type(value) is list:
+        for index, inner in enumerate(value):
+            place = f"{path}[{index}]"
+            found.append((place, (value, index)))
+            _places(inner, place, found)
+    return found
+
+
+def _mutate(value: Any, draw: Draw) -> str:
+    """Make one thing odd, in place; what was done."""
+    places = _places(value, "", [])
+    if not places:
+        return "nothing to change"
+    path, (holder, key) = draw.choice(places)
+    change = draw.choice(_CHANGES)
+    change(holder, key, draw)
+    return f"{change.__name__.strip('_')} {path}"
+
+
+def _removed(holder: Any, key: Any, _draw: Draw) -> None:
+    del holder[key]
+
+
+def _null(holder: Any, key: Any, _draw: Draw) -> None:
+    holder[key] = None
+
+
+def _emptied(holder: Any, key: Any, _draw: Draw) -> None:
+    holder[key] = type(holder[key])() if holder[key] is not None else {}
+
+
+def _doubled(holder: Any, key: Any, _draw: Draw) -> None:
+    """A member of an array comes twice; what an object holds becomes a list of it twice, or twice as long."""
+    value = holder[key]
+    if type(holder) is list:
+        holder.insert(key, _copy(value))
+    elif type(value) in {list, str}:
+        holder[key] = value + _copy(value)
+    else:
+        holder[key] = [value, _copy(value)]
+
+
+def _retyped(holder: Any, key: Any, draw: Draw) -> None:
+    kind = type(holder[key])
+    holder[key] = _copy(draw.choice([odd for odd in _ODD if type(odd) is not kind]))
+
+
+def _reordered(holder: Any, key: Any, draw: Draw) -> None:
+    value = holder[key]
+    if type(value) is list:
+        value[:] = draw.shuffled(value)
+    else:
+        inner = value if type(value) is dict else holder
+        if type(inner) is list:
+            inner[:] = draw.shuffled(inner)
+        else:
+            members = draw.shuffled(list(inner.items()))
+            inner.clear()
+            inner.update(members)
+
+
+def _unknown(holder: Any, key: Any, draw: Draw) -> None:
+    """A word that nobody knows, a member that no page names, an element of an unknown type."""
+    value = holder[key]
+    added = _copy(draw.choice(_ODD))
+    if type(value) is dict:
+        value["odd_member"] = added
+    elif type(value) is list:
+        value.insert(draw.below(len(value) + 1), draw.choice([added, {"type": "odd_type", "odd": added}]))
+    elif type(value) is str:
+        holder[key] = "odd_word"
+    elif type(holder) is dict:
+        holder["odd_member"] = added
+    else:
+        holder.append(added)
+
+
+_CHANGES: Final = (_removed, _null, _emptied, _doubled, _retyped, _retyped, _reordered, _unknown)
+
+
+def _copy(value: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+# --- Streams -----------------------------------------------------------------------------------
+
+
+def _mutate_stream(frames: list[bytes], draw: Draw) -> str:
+    """Make one frame odd, or the order of them."""
+    if not frames:
+        return "nothing to change"
+    at = draw.below(len(frames))
+    if draw.below(10) < 7:
+        try:
+            value = [msgspec.json.decode(frames[at])]
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass  # a terminator
+        else:
+            done = _mutate(value, draw)
+            frames[at : at + 1] = [msgspec.json.encode(one) for one in value]
+            return f"frame {at}: {done}"
+    change = draw.choice(("removed", "doubled", "moved", "cut off"))
+    if change == "removed":
+        del frames[at]
+    elif change == "doubled":
+        frames.insert(at, frames[at])
+    elif change == "moved":
+        frames.insert(draw.below(len(frames)), frames.pop(at))
+    else:
+        del frames[at:]
+    return f"frame {at}: {change}"
