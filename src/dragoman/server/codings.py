@@ -191,7 +191,7 @@ def codings(stated: str) -> tuple[str, ...]:
 
 
 class Unpacker:
-    """One body on its way out of its codings: `feed`, then `next` until it gives None, and `close` at the end.
+    """One body on its way out of its codings: `feed`, `next` until it gives None, and `close` at the end.
 
     applied: as `codings` gives them. limit: bytes that the body may become.
     """
