@@ -2,11 +2,11 @@
 
 Bounds: on heads, trailers and URLs, refused while they come in and in the face's own form; on silence and on
 the number of connections (`server.connections`). Trailers are dropped, and an upgrade that is not taken is
-ignored. First-byte time: the overhead that we report begins at the request's first byte, not when a handler
-is scheduled; waiting in the event loop's queue is our time too. Disconnects without a task that waits for
-them, for every request of a connection, pipelined ones included. One write for an answer's head and the
-first of its body, where uvicorn makes two. WebSockets that drain (`server.websocket_protocol`), loaded by the
-first client that asks for one.
+ignored. A stream to a client of HTTP/1.0 ends with its connection, in no chunks. First-byte time: the
+overhead that we report begins at the request's first byte, not when a handler is scheduled; waiting in the
+event loop's queue is our time too. Disconnects without a task that waits for them, for every request of a
+connection, pipelined ones included. One write for an answer's head and the first of its body, where uvicorn
+makes two. WebSockets that drain (`server.websocket_protocol`), loaded by the first client that asks for one.
 
 https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 """
@@ -271,6 +271,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = False
         if self.cycle is not before:  # else it becomes a WebSocket
             self._cycles.append(self.cycle)
+            if self.scope["http_version"] == "1.0":
+                self.cycle.send = _UntilClose(self.cycle)  # type: ignore[method-assign]
 
     def on_chunk_header(self) -> None:
         """The size of a body's next chunk."""
@@ -445,6 +447,28 @@ class HttpProtocol(HttpToolsProtocol):
 
         self.ws_protocol_class = partial(SocketProtocol, self)  # type: ignore[assignment]
         super().handle_websocket_upgrade()
+
+
+class _UntilClose:
+    """Sends an answer to a client of HTTP/1.0, which knows no chunks: without a stated length it lasts until
+    the connection ends (RFC 9112, sections 6.1 and 6.3). uvicorn keeps no such connection open.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._pass = cycle.send
+        self._endless = False
+
+    async def __call__(self, message: Any) -> None:
+        """One message of ASGI."""
+        cycle = self._cycle
+        if message["type"] == "http.response.start":
+            self._endless = all(name.lower() != b"content-length" for name, _ in message["headers"])
+            if self._endless:
+                cycle.chunked_encoding = False
+        elif self._endless:  # uvicorn counts down to the end of what was announced
+            cycle.expected_content_length = len(message.get("body", b"")) + bool(message.get("more_body"))
+        await self._pass(message)
 
 
 def _nothing() -> None:
