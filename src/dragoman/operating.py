@@ -176,8 +176,10 @@ class Operating:
             try:
                 for event in cutter.feed(chunk):
                     limits.hold(event, self._work.operation)
-                    spoke = self._seen(splitter.feed(event)) or spoke
-                    if spoke:
+                    if self._seen(
+                        splitter.feed(event)
+                    ):  # a comment alone is the provider's heartbeat, not ours
+                        spoke = True
                         good.append(event)
             except (RequestFailed, WireError) as error:
                 failed = error

@@ -45,9 +45,14 @@ class Server(Section, frozen=True):
             env="DRAGOMAN_CORS_ORIGINS",
         ),
     ] = None
-    max_body: Annotated[Size, about("The largest request body; above it 413.", env="DRAGOMAN_MAX_BODY")] = (
-        Size(64_000_000)
-    )
+    max_body: Annotated[
+        Size,
+        about(
+            "The largest request body; above it 413. One that comes compressed (gzip, zstd, br, deflate) is "
+            "measured unpacked.",
+            env="DRAGOMAN_MAX_BODY",
+        ),
+    ] = Size(64_000_000)
     body_space: Annotated[
         Size,
         about(

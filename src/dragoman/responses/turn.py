@@ -131,7 +131,7 @@ class ResponseTurn:
         self._pieces = await self._continued()
         own = items_of(body.get("input"))
         found = await self._found(own)
-        if not (own or self._pieces):
+        if self._generates and not (own or any(piece.items for piece in self._pieces)):
             raise RequestFailed(_EMPTY)
         size = sum([len(item.body) for piece in self._pieces for item in piece.items])
         if size > self.keeping.largest:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -23,7 +25,15 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.seams import SYSTEM
-from dragoman.server.bodies import Pace, body_parts, read_body, stated_size, take_body
+from dragoman.server.bodies import (
+    Pace,
+    body_parts,
+    read_body,
+    stated_codings,
+    stated_size,
+    take_body,
+    unpacked,
+)
 from dragoman.server.client import AsgiClient, ClientGone
 from dragoman.server.connections import Connections
 from dragoman.server.endpoint import Bodies, Call, Endpoint, Handler
@@ -142,7 +152,7 @@ class App:
             elif handler.takes_body:
                 if _sends_form(headers, handler.takes_body, self._origins):
                     call = Call(b"", headers, arrival.params, caller, query)
-                    await self._serve_form(arrival, handler, call, exchange, client)
+                    await self._serve_form(arrival, handler, call, exchange, client, share=share)
                     return
                 body = await self._body(arrival, exchange, share)
             search = arrival.scope.get("query_string", b"").decode("latin-1")
@@ -161,7 +171,14 @@ class App:
             share.free()
 
     async def _serve_form(
-        self, arrival: _Arrival, handler: Handler, call: Call, exchange: Exchange, client: AsgiClient
+        self,
+        arrival: _Arrival,
+        handler: Handler,
+        call: Call,
+        exchange: Exchange,
+        client: AsgiClient,
+        *,
+        share: Share,
     ) -> None:
         """Browsers send forms to other origins without asking, so the origin decides first (decision 5)."""
         headers = arrival.headers
@@ -169,15 +186,21 @@ class App:
             raise RequestFailed(_FOREIGN_FORM)
         length, limit = headers.get("content-length"), self._settings.max_upload
         stated = stated_size(length)
-        if stated is not None and stated > limit:
-            stated = None  # it is refused when its body is read
+        packed = self._packed(arrival)
+        if packed or (stated is not None and stated > limit):
+            stated = None  # it becomes larger, or is refused when its body is read
         with Upload(headers["content-type"], self._space, stated) as upload:
             since = self._seams.monotonic()
             try:
-                await take_body(arrival.receive, length, limit, self._pace(), upload.feed)
+                if packed:
+                    async with aclosing(self._unpacked(arrival, packed, limit, exchange, share)) as pieces:
+                        async for piece in pieces:
+                            upload.feed(piece)
+                else:
+                    await take_body(arrival.receive, length, limit, self._pace(), upload.feed)
+                    exchange.waited += self._seams.monotonic() - since
             except RequestFailed as failed:
                 raise upload.named(failed) from failed
-            exchange.waited += self._seams.monotonic() - since
             call = msgspec.structs.replace(call, form=upload.form())
             self._watch(arrival)
             await handler.run(call, exchange, client)
@@ -195,7 +218,13 @@ class App:
 
     async def _body(self, arrival: _Arrival, exchange: Exchange, share: Share) -> bytes:
         """The whole body. share: gets the memory that it takes, its values included. Raises RequestFailed."""
-        if arrival.link.complete:  # the usual small body has come with its head: nothing to wait for
+        if packed := self._packed(arrival):
+            parts, limit = [], self._settings.max_body
+            async with aclosing(self._unpacked(arrival, packed, limit, exchange, share)) as pieces:
+                async for piece in pieces:
+                    share.take(len(piece))
+                    parts.append(piece)
+        elif arrival.link.complete:  # the usual small body has come with its head: nothing to wait for
             body = await read_body(arrival.receive, None, self._settings.max_body, None)
             if len(body) <= _SMALL:
                 return body
@@ -219,6 +248,28 @@ class App:
         await take_body(arrival.receive, length, self._settings.max_body, self._pace(), take)
         exchange.waited += self._seams.monotonic() - since
         return parts
+
+    def _packed(self, arrival: _Arrival) -> tuple[str, ...]:
+        """The codings of the body, in the order in which they were applied. Raises RequestFailed (415)."""
+        if "content-encoding" not in arrival.headers:
+            return ()
+        return stated_codings(arrival.scope["headers"])
+
+    def _unpacked(
+        self, arrival: _Arrival, packed: tuple[str, ...], limit: int, exchange: Exchange, share: Share
+    ) -> AsyncGenerator[bytes]:
+        """A packed body, piece by piece, in bounds before and after. Raises RequestFailed and ClientGone."""
+        run = self._gateway.heavy.run
+
+        async def arriving() -> AsyncIterator[bytes]:
+            length, now = arrival.headers.get("content-length"), self._seams.monotonic
+            since = now()
+            async for part in body_parts(arrival.receive, length, limit, self._pace()):
+                exchange.waited += now() - since
+                yield part
+                since = now()
+
+        return unpacked(arriving(), packed, limit, share, lambda size: partial(run, size, exchange.client))
 
     def _pace(self) -> Pace:
         """How slowly a body may come in."""
@@ -372,12 +423,9 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
         or (takes == "any" and origins.admits(headers.get("origin")))  # no page sends it, or one that may
     )
     if form or json:
-        if headers.get("content-encoding", "identity").lower() in ("identity", ""):
-            return form
-        message = "Compressed request bodies are not accepted."
-    else:
-        named = repr(kind) if kind else "of the body"
-        message = f"The content type {named} is not accepted; send {_WANTED[takes]}."
+        return form
+    named = repr(kind) if kind else "of the body"
+    message = f"The content type {named} is not accepted; send {_WANTED[takes]}."
     raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dragoman import ir
+from dragoman.server.codings import TAKEN, UNKNOWN
 
 if TYPE_CHECKING:
     from dragoman.server.endpoint import Endpoint
@@ -37,4 +38,6 @@ def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, by
         return [(b"www-authenticate", b'Bearer realm="dragoman"')]
     if fault.kind == "method_not_allowed" and endpoint is not None:
         return [(b"allow", ", ".join(endpoint.methods).encode())]
+    if fault.code == UNKNOWN:
+        return [(b"accept-encoding", ", ".join(TAKEN).encode())]
     return []

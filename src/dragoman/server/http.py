@@ -2,11 +2,11 @@
 
 Bounds: on heads, trailers and URLs, refused while they come in and in the face's own form; on silence and on
 the number of connections (`server.connections`). Trailers are dropped, and an upgrade that is not taken is
-ignored. First-byte time: the overhead that we report begins at the request's first byte, not when a handler
-is scheduled; waiting in the event loop's queue is our time too. Disconnects without a task that waits for
-them, for every request of a connection, pipelined ones included. One write for an answer's head and the
-first of its body, where uvicorn makes two. WebSockets that drain (`server.websocket_protocol`), loaded by the
-first client that asks for one.
+ignored. A stream to a client of HTTP/1.0 ends with its connection, in no chunks. First-byte time: the
+overhead that we report begins at the request's first byte, not when a handler is scheduled; waiting in the
+event loop's queue is our time too. Disconnects without a task that waits for them, for every request of a
+connection, pipelined ones included. One write for an answer's head and the first of its body, where uvicorn
+makes two. WebSockets that drain (`server.websocket_protocol`), loaded by the first client that asks for one.
 
 https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 """

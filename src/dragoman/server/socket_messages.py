@@ -23,6 +23,7 @@ _LONGEST_LANE = 256
 _NOTICES: Final = frozenset({b'"response.processed"'})
 """What clients tell without asking for anything: Codex, that it has dealt with an answer."""
 _YES: Final = msgspec.Raw(b"true")
+_BOOLEAN: Final = frozenset({b"true", b"false", b"null"})
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -68,7 +69,10 @@ def read_response(message: str, max_depth: int) -> Asked | None:
         return _refused("type", "'response.create'", lane)
     if bytes(head.pop("background", b"null")) not in (b"null", b"false"):
         return _refused("background", "false: what is asked for on a socket is answered on it", lane)
-    head.pop("stream_options", None)
+    if bytes(head.pop("stream", b"null")) not in _BOOLEAN:
+        return _refused("stream", "true, which it is on a socket whether it is said or not", lane)
+    if bytes(head.pop("stream_options", b"null"))[:1] not in b"{n":
+        return _refused("stream_options", "an object", lane)
     head["stream"] = _YES
     return Asked(encode_head(head), lane)
 

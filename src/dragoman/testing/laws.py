@@ -5,7 +5,8 @@
                or it is named as lost · relay changes nothing that it was not told to
     response   the same, and fold(unfold(r)) == r, and the answer survives being streamed
     stream     any byte split gives the same frames · the grammar holds · events, bytes and events again
-               fold to the same answer · every other dialect carries it · relay passes every frame
+               fold to the same answer · every other dialect carries it · relay passes every frame ·
+               cut off before its end it is whole for nobody
     error      every face renders it, and reads its own rendering back as the same fault
     mutants    an odd form of any of them is refused with words, or what it says is carried or named as lost;
                nothing but WireError and RequestFailed is ever raised for it
@@ -35,7 +36,7 @@ from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
 from dragoman.testing import facts
 from dragoman.testing.canonical import Form, differences
-from dragoman.testing.case import QUIRKS, Case, check_grammar, copy_of, cuts, split, streamed
+from dragoman.testing.case import QUIRKS, Case, check_grammar, copy_of, cuts, events_of, split, streamed
 from dragoman.testing.mutations import Mutant, mutants, odd_streams
 from dragoman.wire import json
 
@@ -293,6 +294,31 @@ def stream_relay(case: Case) -> Iterator[str]:
     yield from _unequal(folded.usage, relay.usage)
 
 
+def stream_cut(case: Case) -> Iterator[str]:
+    """A stream that ends too early, in good order, is no whole answer: neither decoded nor relayed."""
+    frames = case.frames
+    lengths = {0, 1, 2, len(frames) // 3, len(frames) * 2 // 3, *range(len(frames) - 5, len(frames))}
+    for length in sorted(length for length in lengths if 0 <= length < len(frames)):
+        response = ir.fold(events_of(case.dialect.stream_decoder(STANDARD), frames[:length]))
+        relay = case.dialect.relay.stream(case.reply(case.dialect, Report(case.dialect.name, "response")))
+        where = f"after {length} of {len(frames)} frames"
+        try:
+            for frame in frames[:length]:
+                relay.feed(frame)
+            relay.close()
+            whole = relay.done
+            if response.error is not None and response.error.code == "stream_broken":
+                yield f"{where} nobody is told that it is broken"
+        except RequestFailed:
+            whole = False
+        if whole is not (response.error is None):
+            yield f"{where} it is {'whole' if whole else 'broken'} for the relay, not for the decoder"
+        elif whole and not (
+            response.candidates and all(candidate.stop is not None for candidate in response.candidates)
+        ):
+            yield f"{where} it is whole, though nobody has said why it stopped"
+
+
 # --- Errors ------------------------------------------------------------------------------------
 
 
@@ -454,6 +480,7 @@ LAWS: dict[str, Callable[[Case], Iterator[str]]] = {
     "stream.identity": stream_identity,
     "stream.cross": stream_cross,
     "stream.relay": stream_relay,
+    "stream.cut": stream_cut,
     "error.faces": error_faces,
     "request.mutants": request_mutants,
     "response.mutants": response_mutants,

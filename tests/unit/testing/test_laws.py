@@ -244,6 +244,12 @@ SPOILT: list[tuple[str, Case, str]] = [
     ("stream.relay", case(relaying_streams("usage"), answer=STREAM), "became null"),
     ("stream.relay", case(relaying_streams("done"), answer=STREAM), "the end is not seen"),
     ("stream.relay", case(relaying_streams("blind"), answer=BROKEN_STREAM), "an error went by unseen"),
+    ("stream.cut", case(relaying_streams("blind"), answer=STREAM), "nobody is told that it is broken"),
+    (
+        "stream.cut",
+        case(garbled(CHAT, lambda events: [e for e in events if type(e) is not ir.Error]), answer=STREAM),
+        "it is broken for the relay, not for the decoder",
+    ),
     ("error.faces", case(after(CHAT, "encode_error", lambda e: (200, *e[1:])), answer=REFUSED), "status 200"),
     (
         "error.faces",

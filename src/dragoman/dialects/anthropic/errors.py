@@ -50,6 +50,8 @@ _TEXTS: tuple[tuple[str, Kind], ...] = (
 """Fragments of messages, lower case, for statuses that stand for many things."""
 
 SECOND = "The provider began a second answer in one stream."
+ENDED = "The provider's stream ended before its answer was complete."
+SILENT = "The provider's stream ended without an answer."
 _VAGUE = frozenset({400, 413, 422})
 _LONG_CONTEXT = "extra usage is required for long context"
 
@@ -77,7 +79,7 @@ def fault_of(value: dict[str, Any] | bytes) -> Fault:
 
 def broken(message: str) -> Fault:
     """The fault of a stream that is no stream of this protocol."""
-    return Fault("upstream", message, type="api_error", blame="upstream")
+    return Fault("upstream", message, "stream_broken", type="api_error", blame="upstream")
 
 
 def _fault(body: Body, status: int | None, wait: float | None) -> Fault:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
+from dragoman.dialects.anthropic.errors import ENDED, SECOND, SILENT, broken, fault_of
 from dragoman.dialects.anthropic.usage import decode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, Kept, refuse_more
 from dragoman.dialects.dialect import Reply
@@ -125,9 +125,13 @@ class StreamRelay:
         return b"event: %b\ndata: %b\n\n" % (kind.type.encode(), frame.replace(b"\n", b"\ndata: "))
 
     def close(self) -> bytes:
-        """The end of the message, where the upstream forgot it after its stop reason."""
-        if self.done or not self._stopped:
+        """The end of the message, where the upstream forgot it after its stop reason. Raises RequestFailed
+        for a message that has not ended.
+        """
+        if self.done:
             return b""
+        if not self._stopped:
+            raise RequestFailed(broken(SILENT if self._id is None else ENDED))
         self.done = True
         return b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 

@@ -17,7 +17,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.anthropic.block_decoder import decode_block, decode_citation
-from dragoman.dialects.anthropic.errors import SECOND, broken, fault_of
+from dragoman.dialects.anthropic.errors import ENDED, SECOND, SILENT, broken, fault_of
 from dragoman.dialects.anthropic.response import KNOWN, STOP, decode_stop, decode_tier
 from dragoman.dialects.anthropic.terms import NAME, leftovers
 from dragoman.dialects.anthropic.usage import decode_usage
@@ -132,9 +132,9 @@ class StreamDecoder:
             return []
         if self._stop is not None:
             return self._message_stop({"type": "message_stop"})
+        begun = self._state != "new"
         self._over()
-        said = "before its answer was complete" if self._id is not None else "without an answer"
-        return [ir.Error(broken(f"The provider's stream ended {said}."))]
+        return [ir.Error(broken(ENDED if begun else SILENT))]
 
     def _over(self) -> None:
         self._state = "over"

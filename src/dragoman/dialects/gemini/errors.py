@@ -107,7 +107,7 @@ def fault_of(value: dict[str, Any] | bytes) -> Fault:
 
 def broken(message: str) -> Fault:
     """The fault of a stream that is no stream of this protocol."""
-    return Fault("upstream", message, type="INTERNAL", blame="upstream")
+    return Fault("upstream", message, "stream_broken", type="INTERNAL", blame="upstream")
 
 
 def _fault(body: Body, status: int | None, wait: float | None) -> Fault:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.openai_chat.chunks import BROKEN, error_body
 from dragoman.dialects.openai_chat.decoder import vendor_usage
@@ -104,7 +105,7 @@ class ChatStreamRelay:
     """
 
     __slots__ = (
-        *("_asked", "_finished", "_framed", "_lines", "_model", "_template", "_words"),
+        *("_asked", "_finished", "_framed", "_lines", "_model", "_open", "_template", "_words"),
         *("content", "done", "usage"),
     )
 
@@ -117,7 +118,9 @@ class ChatStreamRelay:
         self._model = reply.model
         self._lines = reply.framing == "ndjson"
         self._framed = _line if self._lines else data
-        self._finished = False
+        self._finished: set[int] = set()
+        self._open: set[int] = set()
+        """The choices that have said something, those that have finished included."""
         self._template = Template(words.padding)
 
     def feed(self, frame: bytes) -> bytes:
@@ -155,7 +158,12 @@ class ChatStreamRelay:
             raise RequestFailed(self._words.fault(failed))
         choices = chunk.get("choices") or ()
         for choice in choices:
-            self._finished = self._finished or bool(choice.get("finish_reason"))
+            index = choice.get("index") or 0
+            if index not in self._open:
+                refuse_more(len(self._open), MOST_CANDIDATES, "choices")
+                self._open.add(index)
+            if choice.get("finish_reason"):
+                self._finished.add(index)
             self.content = self.content or says_something(choice.get("delta") or {})
         usage = chunk.get("usage") or vendor_usage(chunk)
         if not usage:
@@ -170,12 +178,12 @@ class ChatStreamRelay:
         return encode_head({**decode_head(frame), "model": self._model})
 
     def close(self) -> bytes:
-        """The bytes have ended: the `[DONE]` that some vendors forget. Raises RequestFailed when the answer
-        has not ended.
+        """The bytes have ended: the `[DONE]` that some vendors forget. Raises RequestFailed when one of the
+        choices has not ended, or there is none.
         """
         if self.done:
             return b""
-        if not self._finished:
+        if not self._open or self._open - self._finished:
             raise RequestFailed(BROKEN)
         self.done = True
         return b"" if self._lines else data(_DONE)

@@ -60,11 +60,12 @@ def check(wire: WireRequest) -> None:
             "mutually_exclusive_parameters",
         )
     continued = not body.keys().isdisjoint(_STATE) and any(body.get(key) is not None for key in _STATE)
+    asks = not continued and body.get("generate") is not False  # else its instructions and tools say enough
     if value is None:
-        if not continued:
+        if asks:
             missing("input")
     elif type(value) is list:
-        if not value and not continued:
+        if not value and asks:
             empty_array("input")
         _check_input(value, continued=continued)
     if (choice := body.get("tool_choice")) is not None:
@@ -415,6 +416,7 @@ def _safety_identifier(value: Any, path: str) -> None:
 _RULES: Final[dict[str, Rule]] = {
     "model": a_string,
     "input": _input,
+    "generate": a_boolean,
     "instructions": a_string,
     "previous_response_id": a_string,
     "conversation": _conversation,

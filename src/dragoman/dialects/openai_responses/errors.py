@@ -36,7 +36,7 @@ def fault_of(value: dict[str, Any] | bytes) -> Fault:
 
 def broken(message: str) -> Fault:
     """The fault of a stream that is no stream of this protocol."""
-    return Fault("upstream", message, type="server_error", blame="upstream")
+    return Fault("upstream", message, "stream_broken", type="server_error", blame="upstream")
 
 
 def _fault(said: Body, status: int | None, wait: float | None) -> Fault:

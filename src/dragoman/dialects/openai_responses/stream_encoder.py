@@ -166,7 +166,10 @@ class StreamEncoder:
         return out if self._ndjson else out + _DONE
 
     def _ping(self, event: ir.Ping) -> bytes:
-        return self.ping()
+        """Nothing: it says nothing to these clients, and readers written by hand take a comment for an event.
+        In a silence that lasts the client is sent one all the same.
+        """
+        return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
         """Progress of this protocol's own, in the places that this stream has."""

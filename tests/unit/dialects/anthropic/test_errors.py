@@ -290,4 +290,5 @@ def test_the_official_client_raises_its_class(kind: Kind) -> None:
 
 def test_a_broken_stream_is_the_upstream_s() -> None:
     fault = broken("It ended.")
-    assert fault_of(error_body(fault)) == fault
+    assert (fault.code, fault.blame) == ("stream_broken", "upstream")
+    assert fault_of(error_body(fault)) == msgspec.structs.replace(fault, code=None)  # there are no codes

@@ -214,23 +214,23 @@ def test_done_of_compatible_servers_is_not_passed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frames", "tail", "done"),
-    [
-        ((START, LAST), sse("message_stop", STOP), True),
-        (
-            (START.replace(b'"stop_reason":null', b'"stop_reason":"tool_use"'),),
-            sse("message_stop", STOP),
-            True,
-        ),
-        ((START, DELTA), b"", False),
-        ((), b"", False),
-    ],
+    "frames", [(START, LAST), (START.replace(b'"stop_reason":null', b'"stop_reason":"tool_use"'),)]
 )
-def test_a_forgotten_end_is_made_up_for_only_after_a_stop_reason(
-    frames: tuple[bytes, ...], tail: bytes, done: bool
-) -> None:
+def test_a_forgotten_end_is_made_up_for_after_a_stop_reason(frames: tuple[bytes, ...]) -> None:
     relay: Any = RELAY.stream(reply())
     for frame in frames:
         relay.feed(frame)
-    assert (relay.close(), relay.done) == (tail, done)
+    assert (relay.close(), relay.done) == (sse("message_stop", STOP), True)
     assert relay.close() == b""
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"), [((START, DELTA), "before its answer was complete"), ((), "without an answer")]
+)
+def test_an_end_without_a_stop_reason_is_a_failure(frames: tuple[bytes, ...], said: str) -> None:
+    relay: Any = RELAY.stream(reply())
+    for frame in frames:
+        relay.feed(frame)
+    with pytest.raises(RequestFailed, match=said):
+        relay.close()
+    assert not relay.done

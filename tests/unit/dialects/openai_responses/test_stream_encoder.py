@@ -226,7 +226,8 @@ def test_lines_for_a_socket() -> None:
 
 
 def test_a_heartbeat_is_a_comment() -> None:
-    assert StreamEncoder(reply()).feed(ir.Ping()) == b": ping\n\n"
+    assert StreamEncoder(reply()).ping() == b": ping\n\n"
+    assert StreamEncoder(reply()).feed(ir.Ping()) == b""
 
 
 def test_progress_of_its_own_keeps_its_place() -> None:

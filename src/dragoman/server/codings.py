@@ -1,0 +1,273 @@
+"""Content codings of bodies: gzip, zstd, br and deflate, one after another, unpacked piece by piece.
+
+Specs: RFC 9110 section 8.4 (codings, in the order in which they were applied), RFC 1952 (gzip, of several
+members), RFC 8878 and 9659 (zstd, windows of at most 8 MB), RFC 7932 (br), RFC 1950 (deflate is zlib's
+format; some senders leave its head and its checksum away, and readers everywhere take that too).
+
+What the unpacker must never do: unpack more than a piece in one call, or more than its bounds in all. No
+coding of a chain is excepted: the inner one of two may be the bomb.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
+
+from dragoman.errors import WireError
+
+if TYPE_CHECKING:
+    from backports.zstd import ZstdDecompressor
+
+TOO_LARGE: Final = "request_too_large"
+"""The code of errors about size."""
+UNKNOWN: Final = "unsupported_content_encoding"
+"""The code of errors about codings that are not known, or too many."""
+BROKEN: Final = "invalid_content_encoding"
+"""The code of errors about bytes that are not what the codings say."""
+
+MAX_RATIO: Final = 100
+"""Bytes that a byte of a body may become. Chats become 3 to 30, where much is said twice."""
+FREE: Final = 4 * 1024 * 1024
+"""Bytes that a body may become, however few it has: short ones of little but blanks."""
+_MAX_CODINGS: Final = 3
+_MAX_MEMBERS: Final = 4096
+"""Members of a gzip body, frames of a zstd body. Each costs more than its bytes."""
+_WINDOW_LOG: Final = 23
+"""8 MB, which is what a receiver has to have for the coding zstd (RFC 9659)."""
+_SLICE: Final = 64 * 1024
+"""Bytes that are given to a coding at once, so that what it leaves over costs little to keep."""
+
+
+class _Coding(Protocol):
+    """One coding's state.
+
+    hungry: it has unpacked all that it was given. whole: it may end here. window: bytes that it looks back at
+    most. error: what its library raises for bytes that are none of its own.
+    """
+
+    hungry: bool
+    whole: bool
+    window: int
+    error: type[Exception]
+
+    def unpack(self, data: bytes, most: int) -> bytes:
+        """What `data`, and what was given before, becomes: about `most` bytes, the rest in later calls.
+
+        Raises `error` and WireError.
+        """
+        ...
+
+
+class _Gzip:
+    """Members one after another."""
+
+    window = 32 * 1024
+    error: type[Exception] = zlib.error
+
+    def __init__(self) -> None:
+        self.hungry = True
+        self.whole = False
+        self._rest = b""
+        self._member = zlib.decompressobj(wbits=31)
+        self._members = 1
+
+    def unpack(self, data: bytes, most: int) -> bytes:
+        data = self._rest + data
+        if self.whole and data:
+            self._member, self._members = zlib.decompressobj(wbits=31), _counted(self._members)
+        unpacked = self._member.decompress(data, most)
+        self.whole = self._member.eof
+        self._rest = self._member.unused_data if self.whole else self._member.unconsumed_tail
+        self.hungry = not self._rest and (self.whole or len(unpacked) < most)
+        return unpacked
+
+
+class _Deflate:
+    """One stream, with zlib's head or without."""
+
+    window = 32 * 1024
+    error: type[Exception] = zlib.error
+
+    def __init__(self) -> None:
+        self.hungry = True
+        self.whole = False
+        self._rest = b""
+        self._stream: zlib._Decompress | None = None
+
+    def unpack(self, data: bytes, most: int) -> bytes:
+        data = self._rest + data
+        if self._stream is None:
+            if len(data) < 2:
+                self._rest = data
+                return b""
+            headed = data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2]) % 31 == 0
+            self._stream = zlib.decompressobj(zlib.MAX_WBITS if headed else -zlib.MAX_WBITS)
+        elif self.whole and data:
+            raise WireError("something follows its end")
+        unpacked = self._stream.decompress(data, most)
+        self.whole = self._stream.eof
+        self._rest = self._stream.unused_data if self.whole else self._stream.unconsumed_tail
+        self.hungry = not self._rest and (self.whole or len(unpacked) < most)
+        return unpacked
+
+
+class _Zstd:
+    """Frames one after another, those to be skipped among them."""
+
+    window = 1 << _WINDOW_LOG
+
+    def __init__(self) -> None:
+        self.error = _zstd().ZstdError
+        self.hungry = True
+        self.whole = False
+        self._rest = b""
+        self._frame = _zstd_frame()
+        self._frames = 1
+
+    def unpack(self, data: bytes, most: int) -> bytes:
+        data = self._rest + data
+        if self.whole and data:
+            self._frame, self._frames = _zstd_frame(), _counted(self._frames)
+        unpacked = self._frame.decompress(data, most)
+        self.whole = self._frame.eof
+        self._rest = self._frame.unused_data if self.whole else b""
+        self.hungry = not self._rest if self.whole else self._frame.needs_input
+        return unpacked
+
+
+def _zstd() -> ModuleType:
+    """The library, loaded by the first client that sends it."""
+    return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+
+
+def _zstd_frame() -> ZstdDecompressor:
+    zstd = _zstd()
+    options = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG}
+    return cast("ZstdDecompressor", zstd.ZstdDecompressor(options=options))
+
+
+class _Brotli:
+    """One stream."""
+
+    window = 1 << 24
+
+    def __init__(self) -> None:
+        import brotli
+
+        self.error = brotli.error
+        self.hungry = True
+        self.whole = False
+        self._stream = brotli.Decompressor()
+
+    def unpack(self, data: bytes, most: int) -> bytes:
+        unpacked: bytes = self._stream.process(data, output_buffer_limit=most)
+        self.whole = self._stream.is_finished()
+        # It does not say what it still holds but by giving nothing more.
+        self.hungry = self.whole or not unpacked
+        return unpacked
+
+
+_New: TypeAlias = Callable[[], _Coding]
+_CODINGS: Final[Mapping[str, _New]] = {"gzip": _Gzip, "zstd": _Zstd, "br": _Brotli, "deflate": _Deflate}
+_ALSO: Final = {"x-gzip": "gzip"}
+TAKEN: Final = tuple(_CODINGS)
+"""The codings' names, as `accept-encoding` lists them."""
+
+
+def codings(stated: str) -> tuple[str, ...]:
+    """The codings of a header content-encoding, in the order in which they were applied. Raises WireError."""
+    names = [name.strip().lower() for name in stated.split(",")]
+    applied = tuple(_ALSO.get(name, name) for name in names if name not in ("", "identity"))
+    for name in applied:
+        if name not in _CODINGS:
+            raise WireError(f"the content coding {name[:40]!r} is not known here", code=UNKNOWN)
+    if len(applied) > _MAX_CODINGS:
+        raise WireError(f"{len(applied)} content codings are more than {_MAX_CODINGS}", code=UNKNOWN)
+    return applied
+
+
+class Unpacker:
+    """One body on its way out of its codings: `feed`, `next` until it gives None, and `close` at the end.
+
+    applied: as `codings` gives them. limit: bytes that the body may become.
+    """
+
+    def __init__(self, applied: Sequence[str], limit: int) -> None:
+        self._names = tuple(reversed(applied))
+        self._stages = [_CODINGS[name]() for name in self._names]
+        self._made = [0] * len(self._stages)
+        self._limit = limit
+        self._given = b""
+        self._place = 0
+        self._taken = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that the codings take to look back at, about."""
+        return sum(min(stage.window, made) for stage, made in zip(self._stages, self._made, strict=True))
+
+    def feed(self, data: bytes) -> None:
+        """More of the packed body, once `next` has given None."""
+        self._given, self._place = data, 0
+
+    def next(self, most: int) -> bytes | None:
+        """The next bytes, about `most` or fewer, none at all included; None = all that was fed is unpacked.
+
+        Raises WireError: BROKEN, TOO_LARGE.
+        """
+        return self._pull(len(self._stages) - 1, most)
+
+    def close(self) -> None:
+        """Raises WireError: the body is over before its codings are."""
+        for name, stage in zip(self._names, self._stages, strict=True):
+            if not stage.whole:
+                raise _broken(name, "it ends before its end")
+
+    def _pull(self, place: int, most: int) -> bytes | None:
+        """The next piece out of one coding, of which each one before it does at most a piece."""
+        stage, name = self._stages[place], self._names[place]
+        data: bytes | None = b""
+        if stage.hungry:
+            data = self._pull(place - 1, most) if place else self._slice()
+            if not data:
+                return data
+        try:
+            unpacked = stage.unpack(data or b"", most)
+        except WireError as error:
+            raise _broken(name, error.message) from error
+        except stage.error as error:
+            raise _broken(name, "it cannot be read") from error
+        self._made[place] += len(unpacked)
+        self._hold(self._made[place])
+        return unpacked
+
+    def _slice(self) -> bytes | None:
+        if self._place >= len(self._given):
+            return None
+        data = self._given[self._place : self._place + _SLICE]
+        self._place += len(data)
+        self._taken += len(data)
+        return data
+
+    def _hold(self, made: int) -> None:
+        if made > self._limit:
+            raise WireError(f"the body is larger than {self._limit:d} bytes when unpacked", code=TOO_LARGE)
+        if made > max(FREE, self._taken * MAX_RATIO):
+            message = f"the body becomes more than {MAX_RATIO} times as large when unpacked"
+            raise WireError(message, code=TOO_LARGE)
+
+
+def _counted(members: int) -> int:
+    if members >= _MAX_MEMBERS:
+        raise WireError(f"it has more than {_MAX_MEMBERS} parts")
+    return members + 1
+
+
+def _broken(name: str, why: str) -> WireError:
+    return WireError(
+        f"the body is not the {name} that its header content-encoding states: {why}", code=BROKEN
+    )
