@@ -275,7 +275,7 @@ class PathTable:
         if _is_googles(call.headers):
             await self._generate_content.models(call, exchange, client)
             return
-        entries = [entry for entry in self._gateway.entries() if call.caller.may_use(entry.id)]
+        entries = self._gateway.entries(call.caller.models)
         await client.answer(
             200, (), encode({"object": "list", "data": [self._listed(entry) for entry in entries]})
         )
