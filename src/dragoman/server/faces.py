@@ -34,6 +34,7 @@ from dragoman.server.operations import OperationsApi
 from dragoman.server.passthrough import PassThroughApi
 from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
+from dragoman.server.stored_chats import StoredChatsApi
 from dragoman.server.turns import turn_of
 from dragoman.version import __version__
 from dragoman.wire.json import encode
@@ -105,6 +106,11 @@ class PathTable:
         for below, methods in ResponsesApi(self._gateway, face).paths():
             for path in ("/v1" + below, below):
                 self._add_endpoint(Endpoint(path, face, methods))
+        for below, methods in StoredChatsApi(self._gateway).paths():
+            for path in ("/v1" + below, below):
+                asking = self._exact.get(path)
+                known = {} if asking is None else asking.methods
+                self._add_endpoint(Endpoint(path, self._default_face, {**known, **methods}))
         for path, methods in SessionsApi(self._gateway).paths():
             endpoint = Endpoint(path, self._default_face, methods, scope="admin")
             if (before := path.removesuffix("{id}")) == path:
@@ -261,7 +267,7 @@ class PathTable:
             settings.max_depth,
             call.caller.models,
             settings.max_values,
-            turn=turn_of(gateway, face, call.caller, call.headers),
+            turn=turn_of(gateway, face, call.caller, call.headers, body=call.body),
             room=call.room,
         )
 
