@@ -64,7 +64,8 @@ class PathTable:
 
     def _fill(self) -> None:
         models = {"GET": Handler(self._models)}
-        model = {"GET": Handler(self._model)}
+        passing = PassThroughApi(self._gateway)
+        model = {"GET": Handler(self._model), "DELETE": Handler(partial(self._delete_model, passing))}
         for path in ("/v1/chat/completions", "/chat/completions", "/chat"):
             self._add_face(path, self._default_face)
         completions = DIALECTS["openai_completions"]
@@ -86,7 +87,7 @@ class PathTable:
         self._add_ollama()
         for endpoint in NativeApi(self._gateway, self._inbound).paths():
             self._add_endpoint(endpoint)
-        for endpoint in PassThroughApi(self._gateway).paths():
+        for endpoint in passing.paths():
             self._add_endpoint(endpoint)
         for path in ("/v1/models", "/models"):
             self._add(path, models)
@@ -296,13 +297,19 @@ class PathTable:
         name = call.params["model"]
         exchange.asked = name
         if not call.caller.may_use(name):
-            raise RequestFailed(
-                ir.Fault(
-                    "model_not_found", f"The model {name[:128]!r} does not exist.", "model_not_found", "model"
-                )
-            )
+            raise RequestFailed(_no_model(name))
         entry = self._gateway.engine.table.entry(name)
         await client.answer(200, (), encode(self._listed(entry)))
+
+    async def _delete_model(
+        self, passing: PassThroughApi, call: Call, exchange: Exchange, client: AsgiClient
+    ) -> None:
+        if VERSION_HEADER in call.headers or _is_googles(call.headers):
+            text = "This protocol deletes no models."
+            raise RequestFailed(ir.Fault("method_not_allowed", text, code="method_not_allowed"))
+        if not call.caller.may_use(name := call.params["model"]):
+            raise RequestFailed(_no_model(name))
+        await passing.delete_model(call, exchange, client)
 
     def _listed(self, entry: Entry) -> dict[str, Any]:
         gateway = self._gateway
@@ -342,6 +349,11 @@ def _first(rest: str, raw: bytes) -> str:
     """
     key = unquote(raw.decode("latin-1").partition(_KEY)[2].partition("/")[0])
     return key if key and f"{rest}/".startswith(f"{key}/") else rest.partition("/")[0]
+
+
+def _no_model(name: str) -> ir.Fault:
+    text = f"The model {name[:128]!r} does not exist."
+    return ir.Fault("model_not_found", text, "model_not_found", "model")
 
 
 def _is_googles(headers: Mapping[str, str]) -> bool:
