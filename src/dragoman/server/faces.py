@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from dragoman import ir
 from dragoman.accounts.keys import Caller
+from dragoman.dialects.anthropic import complete
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
@@ -133,6 +134,8 @@ class PathTable:
         api = self._messages
         for prefix in PREFIXES:
             self._add_face(f"{prefix}/messages", face)
+            completing = {"POST": Handler(partial(self._ask, complete.FACE), takes_body="json")}
+            self._add_endpoint(Endpoint(f"{prefix}/complete", face, completing))
             counting = {"POST": Handler(api.count_tokens, takes_body="json")}
             self._add_endpoint(Endpoint(f"{prefix}/messages/count_tokens", face, counting))
         path = f"{PREFIXES[1]}/models"
