@@ -1,5 +1,5 @@
-"""Which requests continue something or have their answer kept: answers of the Responses API, sessions by
-header, chat completions that are stored.
+"""Which requests continue something or have their answer kept: answers of the Responses API, sessions, chat
+completions that are stored.
 """
 
 from __future__ import annotations
@@ -44,8 +44,10 @@ def turn_of(
         turn = ResponseTurn(gateway.keeping, caller.name, connection)
     elif face.name == chats.NAME and chats.MARK in body:
         turn = ChatTurn(gateway.keeping, caller.name)
-    if (id_ := headers.get("x-session-id")) is not None and _AFFINITY not in headers:
-        if isinstance(turn, ResponseTurn):
-            turn.whole = False
-        return SessionTurn(gateway.remembering, caller.name, session_id(id_), turn)
-    return turn
+    id_ = headers.get("x-session-id") if _AFFINITY not in headers else None
+    if id_ is None and not (gateway.remembering.by and _AFFINITY not in headers):
+        return turn
+    if isinstance(turn, ResponseTurn):
+        turn.whole = False
+    named = None if id_ is None else session_id(id_)
+    return SessionTurn(gateway.remembering, caller.name, named, turn)
