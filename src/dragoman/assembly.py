@@ -57,9 +57,9 @@ class Names(msgspec.Struct, frozen=True):
     table: Table
     known: Mapping[str, tuple[str, ...]]
 
-    def entries(self) -> list[Entry]:
-        """The model list."""
-        return self.table.entries(self.known)
+    def entries(self, granted: Iterable[str] | None = None) -> list[Entry]:
+        """The model list. granted: the only names that are listed, None = all."""
+        return self.table.entries(self.known, granted)
 
 
 class Assembly(msgspec.Struct, frozen=True):

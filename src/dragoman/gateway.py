@@ -283,9 +283,9 @@ class Gateway:
         """The providers whose resources are passed through, by name."""
         return self._running.passages
 
-    def entries(self) -> list[Entry]:
-        """The model list."""
-        return self._running.names.entries()
+    def entries(self, granted: Iterable[str] | None = None) -> list[Entry]:
+        """The model list. granted: the only names that are listed, None = all."""
+        return self._running.names.entries(granted)
 
     @property
     def made(self) -> Mapping[str, Route]:

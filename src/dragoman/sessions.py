@@ -1,6 +1,7 @@
 """Sessions: the gateway remembers a conversation for a client that sends only what is new.
 
-A request with the header `X-Session-Id` gets the session's turns in front of its messages; once its answer is
+A request with the header `X-Session-Id`, or that names a session in its body where the configuration lets it
+(`sessions.by`), gets the session's turns in front of its messages; once its answer is
 complete, both are a turn of the session. They are kept in IR terms, so a session may go on in another
 protocol and at another provider; what is sealed in an answer stays with it. A turn that failed is not kept.
 Turns that run at the same time begin from the same history and are kept in the order in which they end.
@@ -8,6 +9,7 @@ Turns that run at the same time begin from the same history and are kept in the 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from dragoman.work import Turn as WorkTurn
 
 log = logging.getLogger("dragoman.sessions")
 
+HEADER: Final = "X-Session-Id"
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _HISTORY: Final = frozenset({"system", "developer"})
 
@@ -50,6 +53,8 @@ class Remembering:
         self.reached = reached
         self.seams = seams
         self.ttl = float(settings.ttl)
+        self.by = settings.by
+        """The members of a body that name a session."""
 
     async def turns(self, tenant: str, id_: str) -> list[Turn]:
         """The kept turns of a session. Raises RequestFailed (503)."""
@@ -61,41 +66,65 @@ class Remembering:
         return [_decode(turn) for turn in kept]
 
 
-def session_id(header: str) -> str:
+def session_id(stated: str, param: str = HEADER) -> str:
     """A session's id as a client states it. Raises RequestFailed for what is none."""
-    if not _ID.match(header):
-        raise RequestFailed(_ODD_ID)
-    return header
+    if not _ID.match(stated):
+        raise RequestFailed(_odd(param))
+    return stated
 
 
 class SessionTurn:
     """One request in a session. Implements `work.Turn`.
 
-    inner: what else the request continues and is kept by, in its own protocol's way.
+    id_: None = the request's body may name it. inner: what else the request continues and is kept by, in its
+    own protocol's way.
     """
 
-    hears = True
-
     def __init__(
-        self, remembering: Remembering, tenant: str, id_: str, inner: WorkTurn | None = None
+        self, remembering: Remembering, tenant: str, id_: str | None, inner: WorkTurn | None = None
     ) -> None:
+        self.hears = id_ is not None
         self._inner = inner
         self._remembering = remembering
         self._tenant = tenant
-        self._id = id_
+        self._id = id_ or ""
+        self._param = HEADER
         self._asked: tuple[ir.Message, ...] = ()
+
+    def _name(self, work: Work) -> None:
+        """Find the session that the body names. Raises RequestFailed for an odd id."""
+        body = work.wire.body
+        for member in self._remembering.by:
+            stated = body.get(member)
+            if not isinstance(stated, str) or not stated:
+                continue
+            self._param, self.hears = member, True
+            if member == "session_id":
+                self._id = session_id(stated, member)
+                own = {key: value for key, value in body.items() if key != member}
+                work.wire = msgspec.structs.replace(work.wire, body=own)
+                work.head = {key: value for key, value in work.head.items() if key != member}
+            else:  # providers get it, too, and whatever it is made of
+                self._id = f"user-{hashlib.sha256(stated.encode('utf-8', 'replace')).hexdigest()}"
+            return
 
     async def expand(self, work: Work) -> None:
         """Put the session's turns before the request's messages, behind what it says to the system.
 
         Raises RequestFailed (400, 503).
         """
-        if not self._remembering.ttl:
-            raise RequestFailed(_OFF)
+        if not self.hears:
+            self._name(work)
+        if self.hears and not self._remembering.ttl:
+            raise RequestFailed(_off(self._param))
         if self._inner is not None:
             await self._inner.expand(work)
-        if work.wire.continued[1]:
-            raise RequestFailed(_TWICE)
+        if self.hears and work.wire.continued[1]:
+            if self._param != "user":
+                raise RequestFailed(_twice(self._param))
+            self.hears = False  # what the request says of itself counts more
+        if not self.hears:
+            return
         request = work.request
         kept = await self._remembering.turns(self._tenant, self._id)
         opening = 0
@@ -142,24 +171,21 @@ class SessionTurn:
             log.exception("a turn of a session could not be kept")
 
 
-_ODD_ID: Final = ir.Fault(
-    "invalid_request",
-    "Invalid 'X-Session-Id': expected 1 to 128 printable ASCII characters.",
-    code="invalid_value",
-    param="X-Session-Id",
-)
-_OFF: Final = ir.Fault(
-    "unsupported",
-    "This gateway keeps no sessions, so 'X-Session-Id' cannot be honoured.",
-    code="unsupported_value",
-    param="X-Session-Id",
-)
-_TWICE: Final = ir.Fault(
-    "invalid_request",
-    "Both 'X-Session-Id' and an earlier answer or conversation are to be continued: choose one.",
-    code="mutually_exclusive_parameters",
-    param="X-Session-Id",
-)
+def _odd(param: str) -> ir.Fault:
+    text = f"Invalid '{param}': expected 1 to 128 printable ASCII characters."
+    return ir.Fault("invalid_request", text, code="invalid_value", param=param)
+
+
+def _off(param: str) -> ir.Fault:
+    text = f"This gateway keeps no sessions, so '{param}' cannot be honoured."
+    return ir.Fault("unsupported", text, code="unsupported_value", param=param)
+
+
+def _twice(param: str) -> ir.Fault:
+    text = f"Both '{param}' and an earlier answer or conversation are to be continued: choose one."
+    return ir.Fault("invalid_request", text, code="mutually_exclusive_parameters", param=param)
+
+
 _UNREACHABLE: Final = ir.Fault(
     "unavailable", "The session cannot be reached at the moment.", code="store_unavailable", blame="gateway"
 )

@@ -29,6 +29,7 @@ from dragoman.sealing import Gathered, Keeper, Sealing
 from dragoman.state.recall import Scope
 from dragoman.steps import Step, through, whole
 from dragoman.upstreams.answers import DEFAULT_LIMITS
+from dragoman.upstreams.several import Question, Several
 from dragoman.upstreams.upstream import Call, Upstream, collected, native
 from dragoman.upstreams.wire import WireUpstream
 from dragoman.verify.check import CheckOutput
@@ -64,7 +65,7 @@ class Translating:
 
     async def run(self) -> None:
         """Ask, and deliver the answer. Raises RequestFailed."""
-        work, upstream, call, seals = self._work, self._upstream, self._call, self._seals
+        work, upstream, seals, report = self._work, self._upstream, self._seals, self._call.report
         light = work.light
         if not light:
             await work.step(work.decoded)
@@ -73,14 +74,15 @@ class Translating:
         request = self._pieces.request
         if seals is not None and not work.unsealed:
             scope = Scope(work.deployment.provider, work.deployment.model)
-            request = await seals.restored(request, scope, call.report)
+            request = await seals.restored(request, scope, report)
             self._keeper = seals.keeper(upstream, scope)
         emulation = self._put(request) if light else await work.step(self._put, request)
         work.exchange.phase = "connect"
         if not isinstance(upstream, WireUpstream):
-            call.watch.start()
+            self._call.watch.start()
         translate = self._stream if work.streams else self._whole
-        steps = [*self._counted(emulation.request), *client_steps(work, self._now, emulation)]
+        counted = () if isinstance(self._upstream, Several) else self._counted(emulation.request)
+        steps = [*counted, *client_steps(work, self._now, emulation)]
         await translate(emulation.request, steps)
 
     def _readable(self) -> Joined:
@@ -91,19 +93,16 @@ class Translating:
     def _put(self, request: ir.Request) -> Emulation:
         """The request as its upstream is asked it, in its words if it has any of its own."""
         work, upstream, call = self._work, self._upstream, self._call
-        window = work.deployment.window or work.deployment.facts.context
-        asked = request
-        request = shortened(request, window, work.deployment.model, call.report)
-        emulation = self._emulate(request)
         try:
             own = isinstance(upstream, WireUpstream) and upstream.dialect is work.face
+            if work.face.parts is not None and not own and (parts := work.face.parts(request)):
+                self._upstream = Several(upstream, [self._question(part) for part in parts])
+                self._keeper = None  # an answer to several questions is none that a later turn goes on from
+                self._account()
+                return Emulation(request)
             if work.face.portable is not None and not own:
                 work.face.portable(work.wire)
-            if not (isinstance(upstream, WireUpstream) and upstream.dialect.name == asked.dialect):
-                refuse_unknown(asked)
-            if isinstance(upstream, WireUpstream):
-                encoded = upstream.encode(emulation.request, call)
-                self._call = msgspec.structs.replace(call, encoded=encoded)
+            emulation, self._call = self._written(request)
         except WireError as error:
             # Another deployment may be able to say it; if none is, the client is told where it is.
             locate = self._locate()
@@ -113,7 +112,24 @@ class Translating:
         self._account()
         return emulation
 
-    def _counted(self, request: ir.Request) -> Sequence[Step]:
+    def _written(self, request: ir.Request) -> tuple[Emulation, Call]:
+        """One question with what the target lacks made of what it has; the call with it in the upstream's
+        words. Raises WireError.
+        """
+        work, upstream, call = self._work, self._upstream, self._call
+        window = work.deployment.window or work.deployment.facts.context
+        if not (isinstance(upstream, WireUpstream) and upstream.dialect.name == request.dialect):
+            refuse_unknown(request)
+        emulation = self._emulate(shortened(request, window, work.deployment.model, call.report))
+        if isinstance(upstream, WireUpstream):
+            call = msgspec.structs.replace(call, encoded=upstream.encode(emulation.request, call))
+        return emulation, call
+
+    def _question(self, request: ir.Request) -> Question:
+        emulation, call = self._written(request)
+        return Question(emulation.request, call, next(iter(self._counted(emulation.request)), None))
+
+    def _counted(self, request: ir.Request) -> Sequence[EstimateUsage]:
         """What fills in the usage of an answer that may come without it, where its client is to be told."""
         work, upstream = self._work, self._upstream
         if work.streams:

@@ -71,10 +71,8 @@ async def test_the_gateway_repeats_the_prompt(converse: Converse) -> None:
     assert talk.losses == {}
 
 
-@pytest.mark.parametrize("prompt", [["One:", "Two:"], [1212, 318], [[1212], [318]]], ids=str)
-async def test_only_completions_take_several_prompts_and_tokens(
-    behind: Behind, converse: Converse, prompt: Any
-) -> None:
+@pytest.mark.parametrize("prompt", [[1212, 318], [[1212], [318]]], ids=str)
+async def test_only_completions_take_tokens(behind: Behind, converse: Converse, prompt: Any) -> None:
     """4.18: passed on as they are; refused, not guessed at, where the model speaks another protocol."""
     talk = await behind(Whole(ANSWER))
     told = await talk.client.completions.create(model=MODEL, prompt=prompt, max_tokens=2)
@@ -86,6 +84,12 @@ async def test_only_completions_take_several_prompts_and_tokens(
         await other.client.completions.create(model=other.model, prompt=prompt)
     assert (refused.value.code, refused.value.param) == ("unsupported_value", "prompt")
     assert other.provider.seen == []
+
+
+async def test_completions_take_several_prompts_at_once(behind: Behind) -> None:
+    talk = await behind(Whole(ANSWER))
+    await talk.client.completions.create(model=MODEL, prompt=["One:", "Two:"], max_tokens=2)
+    assert [seen.body["prompt"] for seen in talk.provider.seen] == [["One:", "Two:"]]
 
 
 async def test_a_stream_is_relayed_under_the_name_that_was_asked_for(behind: Behind) -> None:

@@ -340,7 +340,7 @@ class _Checker:
             elif field not in _FIELDS and (near := suggest(field, _FIELDS)) is not None:
                 self.warn(place, "is no field of the chat API; it is sent all the same", near)
         if not self.in_circle(name):
-            self.target(alias.route, f"{path}.route")
+            self.target(alias.route, f"{path}.route", every=name == "*")
             self.api(alias.api, self.uses(alias.route), f"{path}.api")
 
     def api(self, api: str | None, uses: Iterable[str], path: str) -> None:
@@ -379,13 +379,16 @@ class _Checker:
 
     # --- Names ---------------------------------------------------------------------------------------------
 
-    def target(self, target: str, path: str) -> None:
-        """What an alias or the default stands for: alias, model, provider/model or a vendor's own name."""
+    def target(self, target: str, path: str, *, every: bool = False) -> None:
+        """What an alias or the default stands for: alias, model, provider/model or a vendor's own name.
+
+        every: whether it may be all models of a provider.
+        """
         if target in self.aliases or target in self.models:
             return
         provider, slash, upstream = target.partition("/")
         if slash and upstream and provider in self.providers:
-            self.upstream(provider, upstream, path)
+            self.upstream(provider, upstream, path, every=every)
         elif slash:
             hint = unconfigured(target, self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"nothing is called `{target}`", hint)
@@ -414,13 +417,17 @@ class _Checker:
         enabled = {name for name in self.providers - {*BUILT_IN} if self.is_enabled(name)}
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
-    def upstream(self, provider: str, model: str, path: str) -> None:
-        """A model at a provider, by their names."""
+    def upstream(self, provider: str, model: str, path: str, *, every: bool = False) -> None:
+        """A model at a provider, by their names. every: whether `*` may stand for all of its models."""
         if provider not in self.providers:
             hint = unconfigured(f"{provider}/{model}", self.rows()) or suggest(provider, self.providers)
             self.problem(path, f"there is no provider {provider}", hint)
         elif not self.is_enabled(provider):
             self.problem(path, f"the provider {provider} is not enabled")
+        elif model == "*" and not every:
+            self.problem(
+                path, f"`{provider}/*` is no model", "only the alias `*` leads to whatever is asked for"
+            )
         elif provider in self.accounts and not self.accounts[provider].takes(model):
             self.problem(
                 path,

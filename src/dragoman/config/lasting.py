@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from dragoman.config.about import about
 from dragoman.config.scalars import Duration, Size
@@ -81,6 +81,13 @@ class Sessions(Section, frozen=True):
     ttl: Annotated[
         Duration, about("How long a session is kept since its last turn. `0`: the header is refused.")
     ] = Duration(1800)
+    by: Annotated[
+        tuple[Literal["session_id", "user"], ...],
+        about(
+            "What else names a session, in this order: `session_id` or `user`, members of a request's body.",
+            default="only the header",
+        ),
+    ] = ()
     max_count: Annotated[
         int,
         about(

@@ -463,7 +463,11 @@ class Config(Section, frozen=True):
     providers: Annotated[Providers, about("Who answers.")] = Providers()
     models: Annotated[dict[str, Model], about("Models under names of your choice.")] = {}
     aliases: Annotated[
-        dict[str, Alias], about("Other names, with defaults; `name: target` is the short form.")
+        dict[str, Alias],
+        about(
+            "Other names, with defaults; `name: target` is the short form. `*` takes every name that nothing "
+            "else has; with the target `PROVIDER/*` the provider gets that very name."
+        ),
     ] = {}
     default_model: Annotated[
         str | None,

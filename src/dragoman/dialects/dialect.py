@@ -376,6 +376,8 @@ class Dialect(msgspec.Struct, frozen=True):
     known of the model and the vendor's quirks; None = nothing is ever stored there.
     portable: raises WireError for a request that only a server of the same protocol can be asked; None =
     every one may be translated.
+    parts: the questions of a request that asks several, of which a server of another protocol is asked one
+    at a time; empty where it asks one. None = no request does. Raises WireError for too many.
     operations: what it says beside chat. asked: what its providers are asked for by paths that are its
     chat's, or that none of its clients is served.
     """
@@ -417,6 +419,7 @@ class Dialect(msgspec.Struct, frozen=True):
     stateless: Callable[[Mapping[str, Any], Facts, Quirks], dict[str, Any]] | None = None
     portable: Callable[[WireRequest], None] | None = None
     widened: Callable[[WireRequest, frozenset[Wider]], WireRequest] | None = None
+    parts: Callable[[ir.Request], Sequence[ir.Request]] | None = None
     operations: Mapping[Operation, AnyCodec] = {}
     asked: Mapping[Operation, AnyAsking] = {}
 

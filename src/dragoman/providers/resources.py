@@ -22,6 +22,7 @@ _GET: Final = ("GET",)
 _POST: Final = ("POST",)
 _STORE: Final = "/vector_stores/{id}"
 _JOB: Final = "/fine_tuning/jobs/{id}"
+_PERMISSIONS: Final = "/fine_tuning/checkpoints/{id}/permissions"
 
 PATHS: Final[Mapping[Resource, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
     {
@@ -36,6 +37,9 @@ PATHS: Final[Mapping[Resource, Mapping[str, tuple[str, ...]]]] = MappingProxyTyp
             _JOB: _GET,
             **{f"{_JOB}/{step}": _POST for step in ("cancel", "pause", "resume")},
             **{f"{_JOB}/{what}": _GET for what in ("events", "checkpoints")},
+            **{f"/fine_tuning/alpha/graders/{what}": _POST for what in ("run", "validate")},
+            _PERMISSIONS: _LIST,
+            f"{_PERMISSIONS}/{{permission}}": ("DELETE",),
         },
         "vector_stores": {
             "/vector_stores": _LIST,

@@ -8,7 +8,7 @@ made while the gateway runs (`Table.also`):
     3. `provider/model`: what follows the first slash goes upstream as it is
     4. a provider that lists exactly this name, in configuration order
     5. a provider whose vendor names its models so (`gpt-*`, `claude-*`), in configuration order
-    6. the alias `*`
+    6. the alias `*`; where its target is `provider/*`, under the very name that was asked for
     7. 404 `model_not_found`, with the nearest known name, or with what would make its vendor a provider
 
 So a provider's name may shadow a model id that contains a slash, and a configured name always wins.
@@ -39,6 +39,8 @@ CREATED = 1_735_689_600
 """`created` of every listed model, 2025-01-01 UTC: no date is known, and replicas must say the same."""
 
 CATCH_ALL = "*"
+EVERY_MODEL = "/*"
+"""How a target ends that is all models of a provider: only the alias `*` may have one."""
 _LONGEST_NAME = 128
 _MOST_MET = 1024
 
@@ -235,7 +237,7 @@ class Table:
         self._aliases: dict[str, Route] = {}
         self._made: Mapping[str, Route] = {}
         self._met: dict[str, Route] = {}
-        self._fallback: Route | None = None
+        self._fallback: _CatchAll | None = None
         self._default: Route | None = None
         self._defaults: dict[str, Route] = {}
 
@@ -306,7 +308,7 @@ class Table:
             return default
         route = self.find(name)
         if route is None and self._fallback is not None:
-            route = msgspec.structs.replace(self._fallback, asked=name)
+            route = self._fallback.route(name)
         if route is None:
             raise RequestFailed(self._unknown(name))
         return route
@@ -319,19 +321,23 @@ class Table:
         """Whether this very name is that of a model or an alias, or was made."""
         return name in self._made or name in self._aliases or name in self._models
 
-    def entries(self, found: Mapping[str, Iterable[str]] | None = None) -> list[Entry]:
-        """The model list: aliases, configured models and `provider/model`, sorted by id, each id once.
+    def entries(
+        self, found: Mapping[str, Iterable[str]] | None = None, granted: Iterable[str] | None = None
+    ) -> list[Entry]:
+        """The model list: aliases, configured and default models and `provider/model`, sorted by id, each id
+        once.
 
-        found: what providers that serve any model were seen to offer, by provider name.
+        found: what providers that serve any model were seen to offer, by provider name. granted: the only
+        names that are listed, as far as they stand for something; None = all.
         """
-        names = {*self._names(), *_qualified(found or {})}
+        names = set(granted) if granted is not None else {*self._names(), *_qualified(found or {})}
         return [_entry(route) for name in sorted(names) if (route := self.find(name)) is not None]
 
     def entry(self, name: str) -> Entry:
         """One line of the model list, for any name that resolves without `*`. Raises RequestFailed (404)."""
         route = self.find(name)
         if route is None:
-            raise RequestFailed(self._unknown(name))
+            raise RequestFailed(self._unknown(name) if self._fallback is None else _caught(name))
         return _entry(route)
 
     def _add_aliases(self, aliases: Mapping[str, Alias], problems: list[Problem]) -> None:
@@ -340,8 +346,8 @@ class Table:
             if chain is None:
                 problems.append(Problem(f"aliases.{alias.name}", "the alias leads back to itself"))
                 continue
-            target = self._model(chain[-1].target)
-            if target is None:
+            target, caught = self._model(chain[-1].target), self._every(chain[-1].target)
+            if target is None or (caught is not None and alias.name != CATCH_ALL):
                 problems.append(
                     Problem(
                         f"aliases.{alias.name}", f"no model is called {chain[-1].target!r}", hint=_HINT_MODEL
@@ -360,8 +366,16 @@ class Table:
                     check_output=route.check_output if link.check_output is None else link.check_output,
                     api=link.api or route.api,
                 )
-            self._aliases[alias.name] = route
-        self._fallback = self._aliases.pop(CATCH_ALL, None)
+            if alias.name == CATCH_ALL:
+                self._fallback = _CatchAll(route, caught)
+            else:
+                self._aliases[alias.name] = route
+
+    def _every(self, target: str) -> Provider | None:
+        """The provider all of whose models a target is (`provider/*`); None = it is one model."""
+        if target in self._models or not target.endswith(EVERY_MODEL):
+            return None
+        return self._providers.get(target.removesuffix(EVERY_MODEL))
 
     def _model(self, name: str) -> Route | None:
         """Everything but aliases. Names that clients make up are remembered too, but not without bound."""
@@ -400,6 +414,7 @@ class Table:
         yield from self._made
         yield from self._aliases
         yield from self._models
+        yield from [route.asked for route in (self._default, *self._defaults.values()) if route is not None]
         for provider in self._providers.values():
             listed = [model for model in provider.models or () if model not in provider.unlisted]
             yield from _qualified({provider.name: listed})
@@ -414,6 +429,41 @@ class Table:
         if near := difflib.get_close_matches(name, self._names(), n=1):
             return f" Did you mean {near[0]!r}?"
         return f" {reason}." if (reason := self._reason(name)) else ""
+
+
+class _CatchAll:
+    """The alias `*`. provider: who gets the names themselves; None = all names stand for `route`."""
+
+    __slots__ = ("_met", "_provider", "_route")
+
+    def __init__(self, route: Route, provider: Provider | None) -> None:
+        self._route = route
+        self._provider = provider
+        self._met: dict[str, Route] = {}
+
+    def route(self, name: str) -> Route:
+        """What a name stands for. Some of them are remembered: facts are looked up for each."""
+        if self._provider is None:
+            return msgspec.structs.replace(self._route, asked=name)
+        if (route := self._met.get(name)) is None:
+            deployment = _deployment(self._provider, name).within(self._route.deployments[0].window)
+            route = msgspec.structs.replace(self._route, asked=name, deployments=(deployment,))
+            if len(name) <= _LONGEST_NAME:
+                if len(self._met) >= _MOST_MET:
+                    self._met.clear()
+                self._met[name] = route
+        return route
+
+
+def _caught(name: str) -> Fault:
+    """Why a name is not listed that requests may use."""
+    return Fault(
+        "model_not_found",
+        f"The model {name[:_LONGEST_NAME]!r} is not listed: no model or alias has this name, and what the "
+        "alias '*' takes is in no list. Requests may name it all the same.",
+        code="model_not_found",
+        param="model",
+    )
 
 
 _HINT_MODEL = "name a configured model, another alias or provider/model"

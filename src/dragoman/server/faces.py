@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from dragoman import ir
 from dragoman.accounts.keys import Caller
+from dragoman.dialects.anthropic import complete
 from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
@@ -34,6 +35,7 @@ from dragoman.server.operations import OperationsApi
 from dragoman.server.passthrough import PassThroughApi
 from dragoman.server.responses import ResponsesApi
 from dragoman.server.sessions import SessionsApi
+from dragoman.server.stored_chats import StoredChatsApi
 from dragoman.server.turns import turn_of
 from dragoman.version import __version__
 from dragoman.wire.json import encode
@@ -63,7 +65,8 @@ class PathTable:
 
     def _fill(self) -> None:
         models = {"GET": Handler(self._models)}
-        model = {"GET": Handler(self._model)}
+        passing = PassThroughApi(self._gateway)
+        model = {"GET": Handler(self._model), "DELETE": Handler(partial(self._delete_model, passing))}
         for path in ("/v1/chat/completions", "/chat/completions", "/chat"):
             self._add_face(path, self._default_face)
         completions = DIALECTS["openai_completions"]
@@ -85,7 +88,7 @@ class PathTable:
         self._add_ollama()
         for endpoint in NativeApi(self._gateway, self._inbound).paths():
             self._add_endpoint(endpoint)
-        for endpoint in PassThroughApi(self._gateway).paths():
+        for endpoint in passing.paths():
             self._add_endpoint(endpoint)
         for path in ("/v1/models", "/models"):
             self._add(path, models)
@@ -105,6 +108,11 @@ class PathTable:
         for below, methods in ResponsesApi(self._gateway, face).paths():
             for path in ("/v1" + below, below):
                 self._add_endpoint(Endpoint(path, face, methods))
+        for below, methods in StoredChatsApi(self._gateway).paths():
+            for path in ("/v1" + below, below):
+                asking = self._exact.get(path)
+                known = {} if asking is None else asking.methods
+                self._add_endpoint(Endpoint(path, self._default_face, {**known, **methods}))
         for path, methods in SessionsApi(self._gateway).paths():
             endpoint = Endpoint(path, self._default_face, methods, scope="admin")
             if (before := path.removesuffix("{id}")) == path:
@@ -126,6 +134,8 @@ class PathTable:
         api = self._messages
         for prefix in PREFIXES:
             self._add_face(f"{prefix}/messages", face)
+            completing = {"POST": Handler(partial(self._ask, complete.FACE), takes_body="json")}
+            self._add_endpoint(Endpoint(f"{prefix}/complete", face, completing))
             counting = {"POST": Handler(api.count_tokens, takes_body="json")}
             self._add_endpoint(Endpoint(f"{prefix}/messages/count_tokens", face, counting))
         path = f"{PREFIXES[1]}/models"
@@ -261,7 +271,7 @@ class PathTable:
             settings.max_depth,
             call.caller.models,
             settings.max_values,
-            turn=turn_of(gateway, face, call.caller, call.headers),
+            turn=turn_of(gateway, face, call.caller, call.headers, body=call.body),
             room=call.room,
         )
 
@@ -275,7 +285,7 @@ class PathTable:
         if _is_googles(call.headers):
             await self._generate_content.models(call, exchange, client)
             return
-        entries = [entry for entry in self._gateway.entries() if call.caller.may_use(entry.id)]
+        entries = self._gateway.entries(call.caller.models)
         await client.answer(
             200, (), encode({"object": "list", "data": [self._listed(entry) for entry in entries]})
         )
@@ -290,11 +300,7 @@ class PathTable:
         name = call.params["model"]
         exchange.asked = name
         if not call.caller.may_use(name):
-            raise RequestFailed(
-                ir.Fault(
-                    "model_not_found", f"The model {name[:128]!r} does not exist.", "model_not_found", "model"
-                )
-            )
+            raise RequestFailed(_no_model(name))
         entry = self._gateway.engine.table.entry(name)
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
@@ -313,6 +319,16 @@ class PathTable:
             for name, one in found.items()
             if one is not None
         }
+
+    async def _delete_model(
+        self, passing: PassThroughApi, call: Call, exchange: Exchange, client: AsgiClient
+    ) -> None:
+        if VERSION_HEADER in call.headers or _is_googles(call.headers):
+            text = "This protocol deletes no models."
+            raise RequestFailed(ir.Fault("method_not_allowed", text, code="method_not_allowed"))
+        if not call.caller.may_use(name := call.params["model"]):
+            raise RequestFailed(_no_model(name))
+        await passing.delete_model(call, exchange, client)
 
     def _listed(self, entry: Entry) -> dict[str, Any]:
         gateway = self._gateway
@@ -352,6 +368,11 @@ def _first(rest: str, raw: bytes) -> str:
     """
     key = unquote(raw.decode("latin-1").partition(_KEY)[2].partition("/")[0])
     return key if key and f"{rest}/".startswith(f"{key}/") else rest.partition("/")[0]
+
+
+def _no_model(name: str) -> ir.Fault:
+    text = f"The model {name[:128]!r} does not exist."
+    return ir.Fault("model_not_found", text, "model_not_found", "model")
 
 
 def _is_googles(headers: Mapping[str, str]) -> bool:

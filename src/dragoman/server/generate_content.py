@@ -96,7 +96,7 @@ class GenerateContentApi:
 
     async def models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """One page of the models that the caller may use."""
-        entries = [entry for entry in self._gateway.entries() if call.caller.may_use(entry.id)]
+        entries = self._gateway.entries(call.caller.models)
         size = _size(call.query.get("pageSize", call.query.get("page_size")))
         token = call.query.get("pageToken", call.query.get("page_token"))
         start = _start([entry.id for entry in entries], token) if token else 0

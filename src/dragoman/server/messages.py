@@ -52,7 +52,7 @@ class MessagesApi:
 
     async def models(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """One page of the models that the caller may use."""
-        entries = [entry for entry in self._gateway.entries() if call.caller.may_use(entry.id)]
+        entries = self._gateway.entries(call.caller.models)
         query = call.query
         limit = _limit(query.get("limit"))
         names = [entry.id for entry in entries]

@@ -10,10 +10,12 @@ one is asked: the only one, or the one that `X-Dragoman-Provider` names.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote, urlencode
+
+import msgspec
 
 from dragoman import ir
 from dragoman.dialects.table import DIALECTS
@@ -69,22 +71,44 @@ class PassThroughApi:
         self._gateway = gateway
 
     def paths(self) -> Iterator[Endpoint]:
-        """Every path. Which protocol the clients of files speak, their headers tell."""
+        """Every path. Which protocol the clients of `/v1/files` speak, their headers tell."""
         for resource, below in PATHS.items():
-            face = DIALECTS[ANTHROPIC if resource == "message_batches" else "openai_chat"]
-            prefixes = PREFIXES if resource == "message_batches" else ("/v1", "")
-            for path, methods in below.items():
-                run = partial(self._pass, resource, path)
-                handlers = {
-                    method: Handler(run, takes_body="parts" if method == "POST" else "") for method in methods
-                }
-                for prefix in prefixes:
-                    yield Endpoint(prefix + path, face, handlers)
+            if resource != "message_batches":
+                yield from self._endpoints(resource, below, ("/v1", ""), "openai_chat")
+        yield from self._endpoints("message_batches", PATHS["message_batches"], PREFIXES, ANTHROPIC)
+        yield from self._endpoints("files", PATHS["files"], PREFIXES[1:], ANTHROPIC)
+
+    def _endpoints(
+        self, resource: Resource, below: Mapping[str, Sequence[str]], prefixes: Sequence[str], face: str
+    ) -> Iterator[Endpoint]:
+        for path, methods in below.items():
+            run = partial(self._pass, resource=resource, path=path, face=face)
+            handlers = {
+                method: Handler(run, takes_body="parts" if method == "POST" else "") for method in methods
+            }
+            for prefix in prefixes:
+                yield Endpoint(prefix + path, DIALECTS[face], handlers)
+
+    async def delete_model(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Delete a fine-tuned model at its provider, the only kind of model that can be. Raises
+        RequestFailed: 403 for every other model, 404 for what is none, and as for all that passes.
+        """
+        name = call.params["model"]
+        exchange.asked = name
+        first, _, rest = name.partition("/")
+        model = rest if first in self._gateway.passages else name
+        if not _TUNED.match(model):
+            self._gateway.engine.table.entry(name)
+            raise RequestFailed(_undeletable(name))
+        headers = {**call.headers, CHOICE: first} if model != name else call.headers
+        call = msgspec.structs.replace(call, params={"model": model}, headers=headers)
+        path, face = "/models/{model}", "openai_chat"
+        await self._pass(call, exchange, client, resource="fine_tuning", path=path, face=face)
 
     async def _pass(
-        self, resource: Resource, path: str, call: Call, exchange: Exchange, client: AsgiClient
+        self, call: Call, exchange: Exchange, client: AsgiClient, *, resource: Resource, path: str, face: str
     ) -> None:
-        passage = self._passage(resource, call)
+        passage = self._passage(resource, call, anthropic=face == ANTHROPIC or VERSION_HEADER in call.headers)
         target = _target(path, call)
         now = self._gateway.seams.monotonic
         record = AttemptRecord(
@@ -121,11 +145,10 @@ class PassThroughApi:
             record.ended = now()
         exchange.phase = "done"
 
-    def _passage(self, resource: Resource, call: Call) -> Passage:
+    def _passage(self, resource: Resource, call: Call, *, anthropic: bool) -> Passage:
         """Who is asked. Raises RequestFailed: 403, 501, 400."""
         if call.caller.models is not None:
             raise RequestFailed(_LIMITED)
-        anthropic = resource == "message_batches" or VERSION_HEADER in call.headers
         able = {
             name: passage
             for name, passage in self._gateway.passages.items()
@@ -211,6 +234,19 @@ def _target(path: str, call: Call) -> str:
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
     pairs = [pair for pair in parse_qsl(call.search, keep_blank_values=True) if pair[0].lower() != "key"]
     return f"{path}?{urlencode(pairs)}" if pairs else path
+
+
+_TUNED: Final = re.compile(r"ft:|[^:]+:ft-")
+"""How providers name fine-tuned models, OpenAI's of old included (`davinci:ft-acme-2023-01-01`)."""
+
+
+def _undeletable(name: str) -> ir.Fault:
+    return ir.Fault(
+        "permission",
+        f"The model {name[:128]!r} cannot be deleted: only fine-tuned models can be.",
+        code="model_not_deletable",
+        param="model",
+    )
 
 
 _LIMITED: Final = ir.Fault(

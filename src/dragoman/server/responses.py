@@ -23,6 +23,7 @@ from dragoman.responses.keeping import conversation_missing, reachable, written
 from dragoman.responses.turn import ResponseTurn
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
+from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, number, page_of
 from dragoman.server.turns import turn_of
 from dragoman.state.store import Conversation, Item, Page, page
 from dragoman.wire.json import decode_head, decode_object, encode, encode_head
@@ -31,10 +32,8 @@ from dragoman.work import Headers, Inbound, Turn
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
 
-_MOST_LISTED: Final = 100
 _MOST_ITEMS: Final = 20
 """Items that one request may add to a conversation, as the API has it."""
-_MOST_METADATA: Final = 16
 
 
 class ResponsesApi:
@@ -125,7 +124,7 @@ class ResponsesApi:
             return
         if not record.background:
             raise RequestFailed(_NOT_STREAMED)
-        after = _number(call.query, "starting_after", -1, at_least=-1)
+        after = number(call.query, "starting_after", -1, at_least=-1)
         heartbeat = self._gateway.config.server.heartbeat or None
         client.streams_as(self._face.stream_type.encode(), self._face.ping, heartbeat)
         await self._follow(call, id_, after, exchange, client)
@@ -187,7 +186,7 @@ class ResponsesApi:
         """A conversation in short: the user's latest words, and a summary by the model that is asked."""
         gateway, body = self._gateway, self._object(call)
         if not isinstance(body.get("model"), str):
-            raise RequestFailed(_missing("model"))
+            raise RequestFailed(missing("model"))
         if "x-session-id" in call.headers:
             raise RequestFailed(_NO_SESSION)
         turn = ResponseTurn(gateway.keeping, call.caller.name)
@@ -228,7 +227,7 @@ class ResponsesApi:
             id=f"conv_{self._gateway.seams.random_id()}",
             tenant=call.caller.name,
             created=exchange.created,
-            metadata=encode(_metadata(body)),
+            metadata=encode(metadata_of(body)),
             expires=keeping.expires(),
         )
         items = await self._items(call, body)
@@ -250,8 +249,8 @@ class ResponsesApi:
         """Replace its metadata."""
         body, found = self._object(call), await self._conversation(call)
         if "metadata" not in body:
-            raise RequestFailed(_missing("metadata"))
-        metadata = encode(_metadata(body))
+            raise RequestFailed(missing("metadata"))
+        metadata = encode(metadata_of(body))
         conversations = self._gateway.keeping.store.conversations
         await reachable(conversations.update(found.tenant, found.id, metadata))
         await client.answer(200, (), _conversation(msgspec.structs.replace(found, metadata=metadata)))
@@ -266,13 +265,13 @@ class ResponsesApi:
 
     async def conversation_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Its items, a page at a time."""
-        limit, newest, after = _asked(call.query)
+        limit, newest, after = page_of(call.query)
         conversations, id_ = self._gateway.keeping.store.conversations, call.params["id"]
         asked = conversations.page(call.caller.name, id_, after=after, limit=limit, newest=newest)
         try:
             found = await reachable(asked)
         except KeyError:
-            raise RequestFailed(_NOT_LISTED) from None
+            raise RequestFailed(NOT_LISTED) from None
         if found is None:
             raise RequestFailed(conversation_missing(id_))
         await _tell(call, client, _listed(found))
@@ -282,7 +281,7 @@ class ResponsesApi:
         keeping, found = self._gateway.keeping, await self._conversation(call)
         items = await self._items(call, self._object(call))
         if not items:
-            raise RequestFailed(_missing("items"))
+            raise RequestFailed(missing("items"))
         append = keeping.store.conversations.append
         if not await reachable(append(found.tenant, found.id, items, expires=keeping.expires())):
             raise RequestFailed(conversation_missing(found.id, None))
@@ -311,7 +310,7 @@ class ResponsesApi:
         if given is None:
             return ()
         if not isinstance(given, list) or len(given) > _MOST_ITEMS:
-            raise RequestFailed(_invalid("items", f"a list of at most {_MOST_ITEMS} items"))
+            raise RequestFailed(invalid("items", f"a list of at most {_MOST_ITEMS} items"))
         try:
             self._face.check(WireRequest("chat", {"model": "", "input": given}))
         except WireError as error:
@@ -384,23 +383,11 @@ def _background(body: bytes) -> dict[str, msgspec.Raw] | None:
 
 def _page(items: Sequence[Item], query: Mapping[str, str]) -> bytes:
     """A page of a list. Raises RequestFailed for odd parameters."""
-    limit, newest, after = _asked(query)
+    limit, newest, after = page_of(query)
     ordered = reversed(items) if newest else iter(items)
     if after is not None and not any(item.id == after for item in ordered):  # the rest is behind it
-        raise RequestFailed(_NOT_LISTED)
+        raise RequestFailed(NOT_LISTED)
     return _listed(page(ordered, limit))
-
-
-def _asked(query: Mapping[str, str]) -> tuple[int, bool, str | None]:
-    """Which page of a list: items at most, whether the latest come first, behind which item.
-
-    Raises RequestFailed for odd parameters.
-    """
-    limit = _number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
-    order = query.get("order", "desc")
-    if order not in {"asc", "desc"}:
-        raise RequestFailed(_invalid("order", "'asc' or 'desc'"))
-    return limit, order == "desc", query.get("after")
 
 
 def _listed(found: Page) -> bytes:
@@ -427,35 +414,6 @@ def _conversation(conversation: Conversation) -> bytes:
     )
 
 
-def _metadata(body: Mapping[str, Any]) -> dict[str, str]:
-    stated = body.get("metadata")
-    if stated is None:
-        return {}
-    if not (
-        isinstance(stated, dict)
-        and len(stated) <= _MOST_METADATA
-        and all(
-            len(key) <= 64 and isinstance(value, str) and len(value) <= 512 for key, value in stated.items()
-        )
-    ):
-        raise RequestFailed(_invalid("metadata", "at most 16 strings of 512 characters, by keys of 64"))
-    return stated
-
-
-def _number(query: Mapping[str, str], name: str, default: int, *, at_least: int, at_most: int = 2**53) -> int:
-    stated = query.get(name)
-    if stated is None:
-        return default
-    try:
-        number = int(stated)
-    except ValueError:
-        number = at_least - 1
-    if not at_least <= number <= at_most:
-        most = f" to {at_most}" if at_most < 2**53 else " or more"
-        raise RequestFailed(_invalid(name, f"a whole number, {at_least}{most}"))
-    return number
-
-
 def _text(response: Mapping[str, Any]) -> str:
     return "".join(
         part.get("text", "")
@@ -469,20 +427,10 @@ def _framed(kind: str, event: bytes) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), event)
 
 
-def _invalid(param: str, expected: str) -> ir.Fault:
-    return ir.Fault("invalid_request", f"Invalid '{param}': expected {expected}.", "invalid_value", param)
-
-
-def _missing(param: str) -> ir.Fault:
-    text = f"Missing required parameter: '{param}'."
-    return ir.Fault("invalid_request", text, "missing_required_parameter", param)
-
-
 def _no_item(id_: str) -> ir.Fault:
     return ir.Fault("not_found", f"Item with id {id_[:128]!r} not found.", code="item_not_found")
 
 
-_NOT_LISTED: Final = _invalid("after", "the id of an item of this list")
 _NOT_STREAMED: Final = ir.Fault(
     "invalid_request",
     "Only answers that were asked for with 'background': true can be streamed again.",

@@ -1,4 +1,7 @@
-"""Sessions over HTTP: /admin/sessions, for keys of the scope `admin`, each of which sees its own sessions."""
+"""Sessions over HTTP: /admin/sessions, for keys of the scope `admin`, which see those of every client.
+
+The clients choose the ids, so two of them may have chosen the same one: `?client=NAME` says whose is meant.
+"""
 
 from __future__ import annotations
 
@@ -30,37 +33,44 @@ class SessionsApi:
         yield "/admin/sessions/{id}", {"GET": Handler(self.one), "DELETE": Handler(self.delete)}
 
     async def listed(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
-        """All sessions, the latest used first."""
+        """All sessions, or those of one client, the latest used first."""
         found = await self._sessions(call)
         await client.answer(200, (), encode({"object": "list", "data": [_shown(one) for one in found]}))
 
     async def _sessions(self, call: Call) -> list[Session]:
-        sessions = self._gateway.remembering.store.sessions
-        return list(await reachable(sessions.listed(call.caller.name)))
+        sessions, most = self._gateway.remembering.store.sessions, self._gateway.config.sessions.max_count
+        return list(await reachable(sessions.listed(call.query.get("client"), limit=most)))
+
+    async def _named(self, call: Call) -> Session:
+        """The session that a path names. Raises RequestFailed (400, 404)."""
+        id_ = call.params["id"]
+        found = [session for session in await self._sessions(call) if session.id == id_]
+        if not found:
+            raise RequestFailed(_missing(id_))
+        if len(found) > 1:
+            raise RequestFailed(_ambiguous(found))
+        return found[0]
 
     async def one(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """One session with its turns: the messages of each, in the field's common terms."""
-        id_ = call.params["id"]
-        for session in await self._sessions(call):
-            if session.id == id_:
-                turns = await self._gateway.remembering.turns(call.caller.name, id_)
-                await client.answer(200, (), encode({**_shown(session), "history": turns}))
-                return
-        raise RequestFailed(_missing(id_))
+        session = await self._named(call)
+        turns = await self._gateway.remembering.turns(session.tenant, session.id)
+        await client.answer(200, (), encode({**_shown(session), "history": turns}))
 
     async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Forget a session."""
-        id_ = call.params["id"]
+        session = await self._named(call)
         sessions = self._gateway.remembering.store.sessions
-        if not await reachable(sessions.delete(id_, call.caller.name)):
-            raise RequestFailed(_missing(id_))
-        await client.answer(200, (), encode({"id": id_, "object": "session", "deleted": True}))
+        if not await reachable(sessions.delete(session.id, session.tenant)):
+            raise RequestFailed(_missing(session.id))
+        await client.answer(200, (), encode({"id": session.id, "object": "session", "deleted": True}))
 
 
 def _shown(session: Session) -> dict[str, Any]:
     return {
         "id": session.id,
         "object": "session",
+        "client": session.tenant,
         "turns": session.turns,
         "bytes": session.size,
         "last_used_at": int(session.used),
@@ -70,3 +80,13 @@ def _shown(session: Session) -> dict[str, Any]:
 
 def _missing(id_: str) -> ir.Fault:
     return ir.Fault("not_found", f"There is no session {id_[:128]!r}.", code="session_not_found")
+
+
+def _ambiguous(found: list[Session]) -> ir.Fault:
+    named = ", ".join([repr(session.tenant) for session in found[:8]])
+    return ir.Fault(
+        "invalid_request",
+        f"Several clients have a session of this id: say whose is meant with '?client=' ({named}).",
+        code="missing_required_parameter",
+        param="client",
+    )

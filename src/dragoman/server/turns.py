@@ -1,4 +1,6 @@
-"""Which requests continue something, and what: answers of the Responses API, sessions by header."""
+"""Which requests continue something or have their answer kept: answers of the Responses API, sessions, chat
+completions that are stored.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from dragoman.accounts.keys import Caller
 from dragoman.dialects.dialect import Dialect
+from dragoman.responses import chats
+from dragoman.responses.chats import ChatTurn
 from dragoman.responses.turn import Connection, ResponseTurn
 from dragoman.sessions import SessionTurn, session_id
 from dragoman.work import Turn
@@ -28,14 +32,22 @@ def turn_of(
     caller: Caller,
     headers: Mapping[str, str],
     connection: Connection | None = None,
+    *,
+    body: bytes = b"",
 ) -> Turn | None:
     """What keeps this request's answer; None = it stands for itself. Raises RequestFailed for a bad header.
 
-    connection: the memory of the WebSocket that it came over.
+    connection: the memory of the WebSocket that it came over. body: the request's.
     """
-    turn = ResponseTurn(gateway.keeping, caller.name, connection) if face.name == STATEFUL else None
-    if (id_ := headers.get("x-session-id")) is not None and _AFFINITY not in headers:
-        if turn is not None:
-            turn.whole = False
-        return SessionTurn(gateway.remembering, caller.name, session_id(id_), turn)
-    return turn
+    turn: ResponseTurn | ChatTurn | None = None
+    if face.name == STATEFUL:
+        turn = ResponseTurn(gateway.keeping, caller.name, connection)
+    elif face.name == chats.NAME and chats.MARK in body:
+        turn = ChatTurn(gateway.keeping, caller.name)
+    id_ = headers.get("x-session-id") if _AFFINITY not in headers else None
+    if id_ is None and not (gateway.remembering.by and _AFFINITY not in headers):
+        return turn
+    if isinstance(turn, ResponseTurn):
+        turn.whole = False
+    named = None if id_ is None else session_id(id_)
+    return SessionTurn(gateway.remembering, caller.name, named, turn)

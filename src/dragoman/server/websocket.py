@@ -241,7 +241,14 @@ class _Socket:
             visitor.caller.models,
             settings.max_values,
             "ndjson",
-            turn_of(self._gateway, visitor.endpoint.face, visitor.caller, visitor.headers, self._connection),
+            turn_of(
+                self._gateway,
+                visitor.endpoint.face,
+                visitor.caller,
+                visitor.headers,
+                self._connection,
+                body=body,
+            ),
         )
         await self._gateway.engine.handle(exchange, inbound, client)
 

@@ -1,6 +1,6 @@
 """What lasts between requests, and where it is kept: answers, conversations, sessions, seals.
 
-Four small protocols, each for one kind, behind one `Store`. `stores.memory` keeps them in this process,
+Five small protocols, each for one kind, behind one `Store`. `stores.memory` keeps them in this process,
 `stores.sql` in a database that other processes share. Everything belongs to a tenant: who asks with another's
 id gets what a missing one gets. Bodies are JSON bytes that a store never reads. Times are Unix seconds; what
 has expired is as if it had been deleted.
@@ -270,6 +270,68 @@ class Sessions(Protocol):
         ...
 
 
+class StoredChat(msgspec.Struct, frozen=True, kw_only=True):
+    """A chat completion with its request's messages.
+
+    id: unique for its tenant. model: as the answer names it. body: the completion's JSON, without `metadata`;
+    messages: the request's, as a JSON array. expires: Unix seconds, None = never.
+    """
+
+    id: str
+    tenant: str
+    created: float
+    model: str
+    body: bytes
+    messages: bytes = b"[]"
+    metadata: Mapping[str, str] = {}
+    expires: float | None = None
+
+
+class ChatPage(msgspec.Struct, frozen=True):
+    """Some chat completions, in the order that was asked for. more: there are further ones."""
+
+    chats: Sequence[StoredChat]
+    more: bool = False
+
+
+class Chats(Protocol):
+    """Chat completions that their clients wanted to be kept, in the order in which they were finished."""
+
+    async def save(self, chat: StoredChat) -> None:
+        """Keep a new one, in the place of one with the same id. The tenant that takes most makes room.
+
+        Raises StoreFull when there is none.
+        """
+        ...
+
+    async def get(self, tenant: str, id_: str) -> StoredChat | None:
+        """One of them."""
+        ...
+
+    async def page(
+        self,
+        tenant: str,
+        *,
+        model: str | None,
+        metadata: Mapping[str, str],
+        after: str | None,
+        limit: int,
+        newest: bool,
+    ) -> ChatPage:
+        """Some of them, without their messages: those of this model that have all these pairs, behind the one
+        with the id `after`. newest: the latest come first. Raises KeyError where `after` is not there.
+        """
+        ...
+
+    async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
+        """Replace the metadata of one. False = there is none."""
+        ...
+
+    async def delete(self, tenant: str, id_: str) -> bool:
+        """Forget one. False = there was none."""
+        ...
+
+
 class Store(Protocol):
     """All that lasts.
 
@@ -280,6 +342,7 @@ class Store(Protocol):
     responses: Responses
     conversations: Conversations
     sessions: Sessions
+    chats: Chats
     seals: Vault | None
     shared: bool
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from dragoman.state.seals import Vault
 from dragoman.state.store import (
+    Chats,
     Conversations,
     HistoryTooLarge,
     Responses,
@@ -39,6 +40,7 @@ class LazyStore:
         self.responses = cast("Responses", _Part(self, "responses"))
         self.conversations = cast("Conversations", _Part(self, "conversations"))
         self.sessions = cast("Sessions", _Part(self, "sessions"))
+        self.chats = cast("Chats", _Part(self, "chats"))
         self.seals: Vault | None = LazyVault(self) if seals else None
         self._open = open_
         self._opening: asyncio.Task[Store | StoreFailed] | None = None
@@ -101,7 +103,7 @@ class LazyStore:
 
 
 class _Part:
-    """One of the store's four kinds: every method does what the open store's own does."""
+    """One of the store's kinds: every method does what the open store's own does."""
 
     def __init__(self, store: LazyStore, name: str) -> None:
         self._store = store

@@ -16,6 +16,7 @@ from dragoman.seams import SYSTEM, Seams
 from dragoman.state.seals import MemoryVault, Vault
 from dragoman.state.store import (
     UNSETTLED,
+    Chats,
     Conversation,
     Conversations,
     HistoryTooLarge,
@@ -30,6 +31,7 @@ from dragoman.state.store import (
     StoreFull,
     page,
 )
+from dragoman.stores.chats import MemoryChats
 from dragoman.stores.limits import STANDARD, Limits, later
 from dragoman.stores.room import Place, Room
 
@@ -55,11 +57,13 @@ class MemoryStore:
         responses = MemoryResponses(room, items, limits, seams.now)
         conversations = MemoryConversations(room, items, limits, seams.now)
         sessions = MemorySessions(room, limits, seams.now)
+        chats = MemoryChats(room, seams.now)
         self.responses: Responses = responses
         self.conversations: Conversations = conversations
         self.sessions: Sessions = sessions
+        self.chats: Chats = chats
         self.seals: Vault | None = _vault(limits, seams)
-        self._parts = (responses, conversations, sessions)
+        self._parts = (responses, conversations, sessions, chats)
 
     async def sweep(self, now: float) -> None:
         """Forget what has expired. What is too much has left already."""

@@ -77,6 +77,14 @@ SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config k
             "providers: {p: {catalog: opnai}}",
             "providers.p.catalog: the catalogue has no row opnai (did you mean openai?)",
         ),
+        (
+            "providers: {openai: {keys: k}}\naliases: {any: openai/*}",
+            "aliases.any.route: `openai/*` is no model (only the alias `*` leads to whatever is asked for)",
+        ),
+        (
+            "models: {any: openai/*}\n" + OPENAI,
+            "models.any.use: `openai/*` is no model (only the alias `*` leads to whatever is asked for)",
+        ),
         # Providers that are switched off, or limited.
         (
             "providers: {local: {enabled: false}}\naliases: {a: local/x}",

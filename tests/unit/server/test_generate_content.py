@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -23,8 +23,8 @@ ENTRIES = [Entry(name, "up") for name in ("a", "b/c:d", "é", "last")]
 class Listing:
     """A gateway that has models and nothing else."""
 
-    def entries(self) -> list[Entry]:
-        return ENTRIES
+    def entries(self, granted: Iterable[str] | None = None) -> list[Entry]:
+        return [entry for entry in ENTRIES if granted is None or entry.id in granted]
 
 
 class Heard:

@@ -92,7 +92,7 @@ def check(wire: WireRequest) -> None:
     try:
         request = msgspec.convert(body, _Request)
     except msgspec.ValidationError as error:
-        raise _explained(str(error)) from None
+        raise explained(str(error)) from None
     _check_messages(request.messages)
     if request.system is not None and not isinstance(request.system, str):
         for index, block in enumerate(request.system):
@@ -118,7 +118,7 @@ def check(wire: WireRequest) -> None:
         _check_format(request.output_format, "output_format")
 
 
-def _explained(text: str) -> WireError:
+def explained(text: str) -> WireError:
     """A complaint of msgspec as message, path and code."""
     # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
     what, placed, path = text.rpartition(" - at `$")

@@ -68,9 +68,8 @@ def check(request: WireRequest) -> None:
 
 def check_members(body: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
     """The same by the rules of a dialect of this family."""
-    for member in ("model", "input"):
-        if body.get(member) is None:
-            missing(member)
+    if body.get("input") is None:
+        missing("input")
     for key, value in body.items():
         if value is not None and (rule := rules.get(key)) is not None:
             rule(value, key)

@@ -8,9 +8,9 @@ Canonical form, up to which a body comes back as it was: a member that is null i
 `obfuscation` is not kept, and of an unknown member that changes only the last value is.
 
 What it cannot say: conversations, tools and media, which are refused; system text, which begins the prompt;
-reasoning, sources, calls and media of answers, which are losses. Several prompts and prompts of tokens go to
-servers of this protocol only. A prompt that is to be repeated (`echo`) the gateway repeats where the upstream
-cannot.
+reasoning, sources, calls and media of answers, which are losses. Prompts of tokens go to servers of this
+protocol only; of several prompts any other server is asked one at a time. A prompt that is to be repeated
+(`echo`) the gateway repeats where the upstream cannot.
 
 Files: terms (words) · check · request · response · logprobs, usage · decoder, encoder (streams) · relay ·
 places.
@@ -32,10 +32,11 @@ from dragoman.dialects.openai_completions.request import (
     brief,
     decode_request,
     encode_request,
+    parts,
     portable,
 )
 from dragoman.dialects.openai_completions.response import decode_response, encode_response
-from dragoman.dialects.openai_completions.terms import NAME, PATH
+from dragoman.dialects.openai_completions.terms import ID_PREFIX, NAME, PATH
 from dragoman.dialects.openai_completions.widened import widened
 
 DIALECT: Final = Dialect(
@@ -44,7 +45,7 @@ DIALECT: Final = Dialect(
     spec="https://platform.openai.com/docs/api-reference/completions",
     version="2.3.0",
     framing="sse",
-    id_prefix="cmpl-",
+    id_prefix=ID_PREFIX,
     stream_type=CHAT.stream_type,
     paths={"chat": PATH, "models": "/models"},
     check=check,
@@ -65,4 +66,5 @@ DIALECT: Final = Dialect(
     features=frozenset(),
     portable=portable,
     widened=widened,
+    parts=parts,
 )

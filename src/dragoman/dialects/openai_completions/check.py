@@ -24,9 +24,8 @@ from dragoman.errors import WireError
 def check(request: WireRequest) -> None:
     """Raise WireError, with the path and code that OpenAI's API uses, for the first mistake of a request."""
     body = request.body
-    for member in ("model", "prompt"):
-        if body.get(member) is None:
-            missing(member)
+    if body.get("prompt") is None:
+        missing("prompt")
     for key, value in body.items():
         if value is not None and (rule := _RULES.get(key)) is not None:
             rule(value, key)

@@ -18,7 +18,7 @@ from dragoman.dialects.openai_chat.errors import error_member
 from dragoman.dialects.openai_chat.response import created_of, shown_model
 from dragoman.dialects.openai_completions.logprobs import encode_logprobs
 from dragoman.dialects.openai_completions.request import echoed, prompt_of
-from dragoman.dialects.openai_completions.response import encode_stop, lose_beside
+from dragoman.dialects.openai_completions.response import answer_id, encode_stop, lose_beside
 from dragoman.dialects.openai_completions.terms import NAME, OBJECT, restore
 from dragoman.dialects.openai_completions.usage import encode_usage
 
@@ -30,13 +30,13 @@ _TAIL: Final = b',"logprobs":null,"finish_reason":null}]}\n\n'
 class Encoder:
     """The bytes of one stream."""
 
-    __slots__ = ("_begun", "_draft", "_echo", "_head", "_offsets", "_once", "_reply", "_usage")
+    __slots__ = ("_begun", "_draft", "_echoes", "_head", "_offsets", "_once", "_reply", "_usage")
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
         self._draft = Draft(reply.report, answer=True)
         self._head = b""
-        self._echo = ""
+        self._echoes = False
         self._begun: set[int] = set()
         self._offsets: dict[int, int] = {}  # where the next token of a candidate stands
         self._once: dict[str, Any] = {}  # leftovers that the last chunk takes along
@@ -56,10 +56,10 @@ class Encoder:
         reply, own = self._reply, event.dialect == NAME
         self._draft = Draft(reply.report, own=own, answer=True)
         self._usage = event.usage
-        self._echo = "" if own else echoed(reply.request)
+        self._echoes = not own
         restore(self._once, event.extra, reply.report, "")
         members: dict[str, Any] = {
-            "id": event.id if event.id is not None else reply.id,
+            "id": answer_id(event.id, reply, own=own),
             "object": self._once.pop("object", OBJECT),
             "created": created_of(event.created, reply, own=own),
             "model": shown_model(event.model, reply),
@@ -85,7 +85,7 @@ class Encoder:
         if index in self._begun:
             return b""
         self._begun.add(index)
-        return self._chunk(index, self._echo)
+        return self._chunk(index, echoed(self._reply.request, index) if self._echoes else "")
 
     # Content -------------------------------------------------------------------------------------
 
@@ -102,7 +102,7 @@ class Encoder:
             return self._chunk(event.candidate, event.text)
         start = self._offsets.get(event.candidate)
         if start is None:
-            start = len(prompt_of(self._reply.request))
+            start = len(prompt_of(self._reply.request, event.candidate))
         self._offsets[event.candidate] = start + sum(len(token.token) for token in tokens)
         return self._chunk(event.candidate, event.text, encode_logprobs(tokens, start))
 

@@ -56,6 +56,8 @@ _MAX_TOKENS: Final = 16
 _ENOUGH: Final = 4096
 """Asked for where another protocol's client set no bound: 16 tokens would cut its answer off."""
 _MAX_LOGPROBS: Final = 5
+_MOST_ANSWERS: Final = 16
+"""Each is a request of its own, and they are asked one after another."""
 
 
 # --- Decoding ----------------------------------------------------------------------------------
@@ -104,6 +106,37 @@ def portable(wire: WireRequest) -> None:
     raise WireError(f"{what} can only go to a completions API", "prompt", _UNSUPPORTED)
 
 
+def parts(request: ir.Request) -> Sequence[ir.Request]:
+    """A request for several texts as one for each, in the order of the choices that answer them: `n` for the
+    first prompt, `n` for the second, … Empty where there is one prompt. Raises WireError for too many.
+    """
+    prompts = _prompts(request)
+    times = request.sampling.n or 1
+    if len(prompts) * times > _MOST_ANSWERS:
+        what = f"at most {_MOST_ANSWERS} texts are continued in one request to a model of another API"
+        raise WireError(what, "prompt", _UNSUPPORTED)
+    once = msgspec.structs.replace(request.sampling, n=None)
+    asked: list[ir.Request] = []
+    for prompt in prompts:
+        blocks = tuple(
+            ir.Text(prompt) if _is_prompts(block) else block for block in request.messages[0].blocks
+        )
+        message = msgspec.structs.replace(request.messages[0], blocks=blocks)
+        messages = (message, *request.messages[1:])
+        asked += [msgspec.structs.replace(request, messages=messages, sampling=once)] * times
+    return asked
+
+
+def _is_prompts(block: ir.Block) -> bool:
+    return isinstance(block, ir.Native) and block.dialect == NAME and block.kind == PROMPTS
+
+
+def _prompts(request: ir.Request) -> Sequence[str]:
+    blocks = request.messages[0].blocks if request.messages else ()
+    found = next((block.value for block in blocks if isinstance(block, ir.Native) and _is_prompts(block)), ())
+    return found if found and type(found[0]) is str else ()
+
+
 def _decode_prompt(prompt: Any, suffix: str | None, forms: dict[str, str]) -> tuple[ir.Block, ...]:
     block: ir.Block
     if type(prompt) is not list:
@@ -132,16 +165,19 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
     )
 
 
-def prompt_of(request: ir.Request) -> str:
-    """The text of the prompt; empty where it is no text."""
+def prompt_of(request: ir.Request, candidate: int = 0) -> str:
+    """The text of the prompt that a choice continues; empty where it is no text."""
+    if prompts := _prompts(request):
+        place = candidate // (request.sampling.n or 1)
+        return prompts[place] if place < len(prompts) else ""
     blocks = request.messages[0].blocks if request.messages else ()
     return "".join([block.text for block in blocks if isinstance(block, ir.Text)])
 
 
-def echoed(request: ir.Request) -> str:
-    """The text that an answer begins with, when its upstream does not repeat the prompt itself."""
+def echoed(request: ir.Request, candidate: int = 0) -> str:
+    """The text that a choice begins with, when its upstream does not repeat the prompt itself."""
     wanted = request.dialect == NAME and (request.forms or {}).get("echo") == "true"
-    return prompt_of(request) if wanted else ""
+    return prompt_of(request, candidate) if wanted else ""
 
 
 # --- Encoding ----------------------------------------------------------------------------------

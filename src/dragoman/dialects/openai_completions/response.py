@@ -13,7 +13,7 @@ from dragoman.dialects.openai_chat.response import created_of, decode_stop, show
 from dragoman.dialects.openai_chat.response import encode_stop as chat_stop
 from dragoman.dialects.openai_completions.logprobs import decode_logprobs, encode_logprobs
 from dragoman.dialects.openai_completions.request import echoed, prompt_of
-from dragoman.dialects.openai_completions.terms import NAME, OBJECT, leftovers, restore
+from dragoman.dialects.openai_completions.terms import ID_PREFIX, NAME, OBJECT, leftovers, restore
 from dragoman.dialects.openai_completions.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.typed import Typed, an_object, numbered, required, sound, sound_tokens
@@ -84,7 +84,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     own = response.dialect == NAME
     draft = Draft(report, own=own, answer=True)
     out: dict[str, Any] = {
-        "id": response.id if response.id is not None else reply.id,
+        "id": answer_id(response.id, reply, own=own),
         "object": OBJECT,
         "created": created_of(response.created, reply, own=own),
         "model": shown_model(response.model, reply),
@@ -103,11 +103,11 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 def _choice(candidate: ir.Candidate, draft: Draft, reply: Reply) -> dict[str, Any]:
     where = f"candidates[{candidate.index}]"
-    before = "" if draft.own else echoed(reply.request)
+    before = "" if draft.own else echoed(reply.request, candidate.index)
     out: dict[str, Any] = {
         "text": before + _text(candidate.blocks, draft, where),
         "index": candidate.index,
-        "logprobs": _logprobs(candidate.blocks, reply),
+        "logprobs": _logprobs(candidate, reply),
         "finish_reason": encode_stop(candidate.stop, draft, where),
     }
     restore(out, candidate.extra, draft.report, where)
@@ -124,10 +124,21 @@ def _text(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
     return "".join(texts)
 
 
-def _logprobs(blocks: Sequence[ir.Block], reply: Reply) -> dict[str, Any] | None:
-    texts = [block for block in blocks if isinstance(block, ir.Text | ir.Refusal)]
+def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
+    """The id of an answer. Clients know completions by what their ids begin with."""
+    if stated is None:
+        return reply.id
+    if not own and reply.id.startswith(ID_PREFIX):
+        reply.report.change("id", "id", "the gateway's own, as ids of completions are written")
+        return reply.id
+    return stated
+
+
+def _logprobs(candidate: ir.Candidate, reply: Reply) -> dict[str, Any] | None:
+    texts = [block for block in candidate.blocks if isinstance(block, ir.Text | ir.Refusal)]
     tokens = [token for block in texts for token in block.logprobs or ()]
-    return encode_logprobs(tokens, len(prompt_of(reply.request))) if tokens else None
+    start = len(prompt_of(reply.request, candidate.index))
+    return encode_logprobs(tokens, start) if tokens else None
 
 
 def lose_beside(block: ir.Block, draft: Draft, where: str) -> None:

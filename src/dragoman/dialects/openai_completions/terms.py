@@ -12,6 +12,7 @@ leftovers: Final = _own.of
 restore: Final = _own.restore
 PATH: Final = "/completions"
 OBJECT: Final = "text_completion"
+ID_PREFIX: Final = "cmpl-"
 
 PROMPTS: Final = "prompts"
 """A Native of several prompts in one request."""

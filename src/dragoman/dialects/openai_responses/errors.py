@@ -47,6 +47,7 @@ def _fault(said: Body, status: int | None, wait: float | None) -> Fault:
 
 _WORDS: Final[Words] = {
     **WORDS,
+    "authentication": ("authentication_error", "invalid_api_key"),
     "not_found": ("not_found", "not_found"),
     "model_not_found": ("not_found", "model_not_found"),
     "rate_limit": ("too_many_requests", "rate_limit_exceeded"),

@@ -76,7 +76,7 @@ class Listing:
     async def tags(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """The models that the caller may use."""
         found = self._gateway.engine.table.find
-        names = [entry.id for entry in self._gateway.entries() if call.caller.may_use(entry.id)]
+        names = [entry.id for entry in self._gateway.entries(call.caller.models)]
         routes = [(name, route) for name in names if (route := found(name)) is not None]
         models = [await self._listed(name, route) for name, route in routes]
         await client.answer(200, (), encode({"models": models}))

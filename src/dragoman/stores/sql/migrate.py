@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Inspector, MetaData, Table, inspect, select
 
 from dragoman.stores.sql.database import Database
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration. Stated here so that a database that is up to date is opened without Alembic."""
 FOLDER = Path(__file__).parent / "migrations"
 

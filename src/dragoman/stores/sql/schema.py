@@ -111,6 +111,30 @@ SESSION_TURNS = Table(
     Column("body", LargeBinary, nullable=False),
     ForeignKeyConstraint(["id", "tenant"], ["sessions.id", "sessions.tenant"], ondelete="CASCADE"),
 )
+CHATS = Table(
+    "chats",
+    METADATA,
+    Column("number", _NUMBER, primary_key=True),
+    Column("id", String, nullable=False),
+    Column("tenant", String, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("model", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("messages", LargeBinary, nullable=False),
+    Column("expires", Double),
+    Column("used", Double, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Index("chats_by_id", "tenant", "id", unique=True),
+    Index("chats_by_use", "tenant", "used", "size"),
+    Index("chats_by_end", "expires"),
+)
+CHAT_METADATA = Table(
+    "chat_metadata",
+    METADATA,
+    Column("chat", ForeignKey("chats.number", ondelete="CASCADE"), primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
 SEALS = Table(
     "seals",
     METADATA,

@@ -11,15 +11,16 @@ from sqlalchemy import ColumnElement, and_, delete, not_, select, tuple_
 
 from dragoman.seams import Seams
 from dragoman.state.seals import Vault
-from dragoman.state.store import Conversations, Responses, Sessions
+from dragoman.state.store import Chats, Conversations, Responses, Sessions
 from dragoman.stores.limits import Limits
+from dragoman.stores.sql.chats import SqlChats
 from dragoman.stores.sql.conversations import SqlConversations
 from dragoman.stores.sql.database import Database, failed
 from dragoman.stores.sql.migrate import migrate
 from dragoman.stores.sql.responses import SqlResponses, running
 from dragoman.stores.sql.room import Kind, Room
 from dragoman.stores.sql.rows import SESSION_TURN
-from dragoman.stores.sql.schema import CONVERSATIONS, RESPONSES, SEALS, SESSIONS, SHARES
+from dragoman.stores.sql.schema import CHATS, CONVERSATIONS, RESPONSES, SEALS, SESSIONS, SHARES
 from dragoman.stores.sql.seals import SqlVault, secret
 from dragoman.stores.sql.sessions import SqlSessions
 from dragoman.stores.sql.sqlite import SqliteDatabase
@@ -38,6 +39,7 @@ _KEPT = (
     Kind(RESPONSES.c.id, RESPONSES.c.tenant, RESPONSES.c.used, RESPONSES.c.size, not_(running())),
     Kind(CONVERSATIONS.c.id, CONVERSATIONS.c.tenant, CONVERSATIONS.c.used, CONVERSATIONS.c.size),
     _OF_SESSIONS,
+    Kind(CHATS.c.number, CHATS.c.tenant, CHATS.c.used, CHATS.c.size),
 )
 """What `Limits.size` bounds."""
 _OF_SEALS = Kind(SEALS.c.number, SEALS.c.owner, SEALS.c.until, SEALS.c.size, named=bytes.fromhex)
@@ -59,6 +61,7 @@ class SqlStore:
         self.responses: Responses = SqlResponses(database, kept, limits, now)
         self.conversations: Conversations = SqlConversations(database, kept, limits, now)
         self.sessions: Sessions = SqlSessions(database, kept, count, limits, now)
+        self.chats: Chats = SqlChats(database, kept, limits, now)
         self.seals: Vault | None = SqlVault(database, seals, secret_, limits, now) if limits.seals else None
         self._database = database
         self._rooms = (kept, seals, count)
@@ -81,7 +84,8 @@ class SqlStore:
 
     async def sweep(self, now: float) -> None:
         """Forget what has expired, and what is too much; give back the space on the disk."""
-        for end in (RESPONSES.c.expires, CONVERSATIONS.c.expires, SESSIONS.c.expires, SEALS.c.until):
+        own = [table.c.expires for table in (RESPONSES, CONVERSATIONS, SESSIONS, CHATS)]
+        for end in (*own, SEALS.c.until):
             over = and_(end <= now, not_(running())) if end.table is RESPONSES else end <= now
             await self._remove(over, end.table)
         for room in self._rooms:

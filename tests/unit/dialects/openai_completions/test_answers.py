@@ -131,7 +131,7 @@ EVENTS: list[ir.Event] = [
     ir.Tally(ir.Usage(1, output=2)),
     ir.End(),
 ]
-_CHUNK = 'data: {"id":"x","object":"text_completion","created":7,"model":"m","choices":['
+_CHUNK = 'data: {"id":"cmpl-9","object":"text_completion","created":7,"model":"m","choices":['
 _OPEN = '"logprobs":null,"finish_reason":null}]}\n\n'
 
 

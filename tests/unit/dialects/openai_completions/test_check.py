@@ -16,7 +16,6 @@ GOOD: dict[str, Any] = {"model": "m", "prompt": "Hi"}
 @pytest.mark.parametrize(
     ("members", "path", "code"),
     [
-        ({"model": None}, "model", "missing_required_parameter"),
         ({"prompt": None}, "prompt", "missing_required_parameter"),
         ({"prompt": 5}, "prompt", "invalid_type"),
         ({"prompt": []}, "prompt", "empty_array"),

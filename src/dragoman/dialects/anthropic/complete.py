@@ -1,0 +1,244 @@
+r"""Anthropic's legacy text completions, POST /v1/complete, as a face of its own over Messages.
+
+    {model, prompt: "\n\nHuman: …\n\nAssistant:", max_tokens_to_sample}
+    → {type: "completion", id, completion, stop_reason, stop, model, log_id}
+
+https://platform.claude.com/docs/en/api/completions. The turns of the prompt are messages, the text before the
+first is the system prompt, and the text behind the last `Assistant:` begins the answer. No model is asked in
+this form any more, so every answer is translated; what is no text of it is a loss.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from dragoman import ir
+from dragoman.dialects.anthropic import DIALECT as MESSAGES
+from dragoman.dialects.anthropic.check import explained
+from dragoman.dialects.anthropic.errors import error_body
+from dragoman.dialects.anthropic.terms import NAME
+from dragoman.dialects.dialect import Reply, WireRequest
+from dragoman.dialects.loss import Report
+from dragoman.errors import RequestFailed, WireError
+
+_HUMAN: Final = "\n\nHuman:"
+_ASSISTANT: Final = "\n\nAssistant:"
+_TURN: Final = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
+_ROLES: Final = {"Human": "user", "Assistant": "assistant"}
+_ODD: Final = "invalid_value"
+_SHARED: Final = ("model", "stop_sequences", "temperature", "top_p", "top_k", "metadata", "stream")
+"""Members that Messages has, too."""
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class _Metadata(msgspec.Struct):
+    user_id: str | None = None
+
+
+class _Request(msgspec.Struct, forbid_unknown_fields=True):
+    prompt: Annotated[str, Meta(min_length=1)]
+    max_tokens_to_sample: Annotated[int, Meta(ge=1)]
+    model: str | None = None
+    stop_sequences: list[str] | None = None
+    temperature: Annotated[float, Meta(ge=0, le=1)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    top_k: Annotated[int, Meta(ge=0)] | None = None
+    metadata: _Metadata | None = None
+    stream: bool | None = None
+
+
+# --- Requests ----------------------------------------------------------------------------------
+
+
+def check(request: WireRequest) -> None:
+    """Raise WireError, with path and code, for the first mistake of a request."""
+    try:
+        prompt = msgspec.convert(request.body, _Request).prompt
+    except msgspec.ValidationError as error:
+        raise explained(str(error)) from None
+    turns = _turns(prompt)[1]
+    if not turns or turns[0][0] != "user":
+        raise WireError(
+            f'must start with a "{_shown(_HUMAN)}" turn after an optional system prompt', "prompt", _ODD
+        )
+    if turns[-1][0] != "assistant":
+        raise WireError(f'must end with an "{_shown(_ASSISTANT)}" turn', "prompt", _ODD)
+    try:
+        MESSAGES.check(WireRequest("chat", _asked(request.body)))
+    except WireError as error:
+        raise WireError(error.message, locate(error.path).removeprefix("$."), error.code) from None
+
+
+def _shown(turn: str) -> str:
+    return turn.replace("\n", "\\n")
+
+
+def decode_request(wire: WireRequest) -> ir.Request:
+    """A checked request."""
+    return MESSAGES.decode_request(WireRequest("chat", _asked(wire.body)))
+
+
+def brief(wire: WireRequest) -> ir.Request:
+    """What an answer's form depends on, without the prompt."""
+    return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
+
+
+def _asked(body: dict[str, Any]) -> dict[str, Any]:
+    """The same request to Messages."""
+    system, turns = _turns(body["prompt"])
+    messages: list[dict[str, str]] = []
+    for role, text in turns:
+        if messages and messages[-1]["role"] == role:
+            messages[-1]["content"] += "\n\n" + text
+        else:
+            messages.append({"role": role, "content": text})
+    if not messages[-1]["content"]:
+        messages.pop()  # nothing of the answer is given
+    asked = {key: body[key] for key in _SHARED if body.get(key) is not None}
+    if system:
+        asked["system"] = system
+    return {**asked, "max_tokens": body["max_tokens_to_sample"], "messages": messages}
+
+
+def _turns(prompt: str) -> tuple[str, list[tuple[str, str]]]:
+    """What stands before the first turn, and the role and the text of each."""
+    before, *found = _TURN.split(prompt)
+    return before.strip(), [
+        (_ROLES[found[place]], found[place + 1].strip()) for place in range(0, len(found), 2)
+    ]
+
+
+def locate(where: str) -> str:
+    """A place in IR terms, or in a request to Messages, as a JSON path of a request."""
+    if where.startswith(("messages", "system")):
+        return "$.prompt"
+    return "$.max_tokens_to_sample" if where in {"max_output", "max_tokens"} else MESSAGES.locate(where)
+
+
+# --- Answers -----------------------------------------------------------------------------------
+
+
+def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
+    """The answer. Its id is the gateway's own. Raises RequestFailed for an answer that failed."""
+    if response.error is not None:
+        raise RequestFailed(response.error)
+    first = response.candidates[0] if response.candidates else ir.Candidate(())
+    text = "".join([_text(block, reply.report, at) for at, block in enumerate(first.blocks)])
+    return _completion(text, first.stop, response.model, reply)
+
+
+def _completion(text: str, stop: ir.Stop | None, model: str | None, reply: Reply) -> dict[str, Any]:
+    """One answer, or a piece of one, which has no stop yet."""
+    ended = stop is not None
+    cut = stop is not None and stop.reason in {"length", "context"}
+    sequence = (stop.sequence if stop is not None else None) or _HUMAN
+    return {
+        "type": "completion",
+        "id": reply.id,
+        "completion": text,
+        "stop_reason": ("max_tokens" if cut else "stop_sequence") if ended else None,
+        "model": reply.model or model or reply.request.model or "",
+        "stop": sequence if ended and not cut else None,
+        "log_id": reply.id,
+    }
+
+
+def _text(block: ir.Block, report: Report, at: int) -> str:
+    """The text of a block; what is more than that, or something else, is named."""
+    where = f"candidates[0].blocks[{at}]"
+    if isinstance(block, ir.Text | ir.Refusal):
+        if isinstance(block, ir.Text) and block.citations:
+            report.lose(f"{where}.citations", "a completion names no sources", "quality")
+        return block.text
+    kind = block.kind if isinstance(block, ir.Media | ir.Native) else type(block).__name__
+    severity: Any = "hint" if isinstance(block, ir.Thinking) else "meaning"
+    report.lose(where, f"a completion is text and holds no {kind}", severity)
+    return ""
+
+
+class Encoder:
+    """The bytes of one stream: a `completion` event for each piece."""
+
+    __slots__ = ("_model", "_over", "_reply")
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._model: str | None = None
+        self._over = False
+
+    def feed(self, event: ir.Event) -> bytes:
+        """The bytes for one event."""
+        write = _WRITE.get(type(event))
+        return b"" if write is None or self._over else write(self, event)
+
+    def ping(self) -> bytes:
+        """What the client skips."""
+        return MESSAGES.ping
+
+    def _start(self, event: ir.Start) -> bytes:
+        self._model = event.model
+        return b""
+
+    def _open(self, event: ir.Open) -> bytes:
+        return self._say(_text(event.block, self._reply.report, event.index)) if event.candidate == 0 else b""
+
+    def _delta(self, event: ir.TextDelta | ir.RefusalDelta) -> bytes:
+        return self._say(event.text) if event.candidate == 0 else b""
+
+    def _say(self, text: str) -> bytes:
+        return self._event(_completion(text, None, self._model, self._reply)) if text else b""
+
+    def _finish(self, event: ir.Finish) -> bytes:
+        if event.candidate:
+            return b""
+        stop = event.stop or ir.Stop("end")
+        return self._event(_completion("", stop, self._model, self._reply))
+
+    def _end(self, event: ir.End) -> bytes:
+        return b"" if event.error is None else self._error(ir.Error(event.error))
+
+    def _error(self, event: ir.Error) -> bytes:
+        self._over = True
+        return self._event(error_body(event.fault))
+
+    def _ping(self, event: ir.Ping) -> bytes:
+        return self.ping()
+
+    def _event(self, body: dict[str, Any]) -> bytes:
+        return b"event: %b\ndata: %b\n\n" % (body["type"].encode(), _encode(body))
+
+
+_WRITE: Final[dict[type, Callable[[Encoder, Any], bytes]]] = {
+    ir.Start: Encoder._start,
+    ir.Open: Encoder._open,
+    ir.TextDelta: Encoder._delta,
+    ir.RefusalDelta: Encoder._delta,
+    ir.Finish: Encoder._finish,
+    ir.End: Encoder._end,
+    ir.Error: Encoder._error,
+    ir.Ping: Encoder._ping,
+}
+
+FACE: Final = msgspec.structs.replace(
+    MESSAGES,
+    title="Anthropic Text Completions",
+    spec="https://platform.claude.com/docs/en/api/completions",
+    id_prefix="compl_",
+    check=check,
+    decode_request=decode_request,
+    brief=brief,
+    encode_response=encode_response,
+    stream_encoder=Encoder,
+    locate=locate,
+    place=None,
+    maps=frozenset(_Request.__struct_fields__),
+    portable=None,
+    foreign=(),
+    operations={},
+)
+"""What the clients of the path speak."""

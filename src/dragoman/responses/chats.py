@@ -1,0 +1,203 @@
+"""Chat completions that their client wants to be kept (`store: true`), whatever model answers.
+
+https://platform.openai.com/docs/api-reference/chat/list. No provider is asked to store anything: `store` and
+`metadata` stay here, so what is deleted here is gone. A completion is kept before its client reads the last
+of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.dialect import Reply
+from dragoman.dialects.loss import Report
+from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.table import DIALECTS
+from dragoman.errors import DragomanError
+from dragoman.responses.keeping import Keeping
+from dragoman.state.store import StoredChat, StoreFailed, StoreFull
+from dragoman.wire.json import decode_head, encode, encode_head
+from dragoman.wire.ndjson import NDJSONSplitter
+from dragoman.wire.sse import SSESplitter
+from dragoman.work import Headers, Work
+
+log = logging.getLogger("dragoman.responses")
+
+NAME: Final = "openai_chat"
+MARK: Final = b'"store"'
+"""What stands in the body of each request whose answer is to be kept."""
+_OWN: Final = ("store", "metadata")
+"""Members that only the gateway reads."""
+_SHOWN: Final = (
+    *("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "tools", "tool_choice"),
+    *("response_format", "service_tier"),
+)
+"""Members of the request that a kept completion shows."""
+_NULL: Final = msgspec.Raw(b"null")
+
+
+class ChatTurn:
+    """Has one answer kept, if its request asks for that. Implements `work.Turn`. tenant: whose it is."""
+
+    hears = False
+
+    def __init__(self, keeping: Keeping, tenant: str) -> None:
+        self._keeping = keeping
+        self._tenant = tenant
+
+    async def expand(self, work: Work) -> None:
+        """Take out what is the gateway's alone."""
+        body = work.wire.body
+        if work.face.name != NAME or body.get("store") is not True or not self._keeping.retains:
+            return
+        work.client = _Keeper(self._keeping, self._tenant, work)
+        own = {key: value for key, value in body.items() if key not in _OWN}
+        work.wire = msgspec.structs.replace(work.wire, body=own)
+        work.head = {key: value for key, value in work.head.items() if key not in _OWN}
+
+    async def admitted(self, work: Work) -> bool:
+        """A model is to be asked."""
+        return True
+
+    async def heard(self, work: Work, response: ir.Response) -> None:
+        """Nothing is to be done: what is kept is what the client reads."""
+
+
+class _Keeper:
+    """The client of a request whose answer is kept before it has been read to its end.
+
+    work: as its client sent it.
+    """
+
+    def __init__(self, keeping: Keeping, tenant: str, work: Work) -> None:
+        self._client = work.client
+        self._keeping = keeping
+        self._tenant = tenant
+        self._work = work
+        self._asked = work.head
+        self._metadata: Mapping[str, str] = work.wire.body.get("metadata") or {}
+        self._gathered: _Gathered | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether headers have been sent."""
+        return self._client.begun
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """A whole answer."""
+        if status < 400:
+            await self._keep(decode_head(body))
+        await self._client.answer(status, headers, body)
+
+    def expect_stream(self) -> None:
+        """The answer will be a stream."""
+        self._client.expect_stream()
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """The headers of a stream."""
+        await self._client.begin(status, headers)
+
+    async def write(self, data: bytes) -> None:
+        """More of a stream."""
+        self._gather(data)
+        await self._client.write(data)
+
+    async def end(self, data: bytes = b"") -> None:
+        """The last of a stream."""
+        self._gather(data)
+        assert self._gathered is not None
+        work = self._work
+        reply = Reply(work.brief, Report(NAME, "response"), work.answer_id, int(work.exchange.created))
+        completion = self._gathered.completion(reply, work.exchange.usage)
+        if completion is not None:
+            await self._keep({key: msgspec.Raw(encode(value)) for key, value in completion.items()})
+        await self._client.end(data)
+
+    def _gather(self, data: bytes) -> None:
+        if self._gathered is None:
+            lines = self._work.inbound.framing == "ndjson"
+            self._gathered = _Gathered(self._keeping.largest, lines=lines)
+        self._gathered.feed(data)
+
+    async def _keep(self, answer: Mapping[str, msgspec.Raw]) -> None:
+        """Keep a completion. Where it cannot be kept, that is logged; its client reads it all the same."""
+        id_, model, created = (_value(answer.get(name)) for name in ("id", "model", "created"))
+        if not isinstance(id_, str) or not id_:
+            log.warning("a completion without an id cannot be kept")
+            return
+        shown = {name: self._asked.get(name, _NULL) for name in _SHOWN}
+        shown["input_user"] = self._asked.get("user", _NULL)
+        shown["request_id"] = msgspec.Raw(encode(self._work.exchange.request_id))
+        own = {key: value for key, value in answer.items() if key != "metadata"}
+        chat = StoredChat(
+            id=id_,
+            tenant=self._tenant,
+            created=float(created) if isinstance(created, int | float) else self._work.exchange.created,
+            model=model if isinstance(model, str) else "",
+            body=encode_head({**shown, **own}),
+            messages=bytes(self._asked["messages"]),
+            metadata=self._metadata,
+            expires=self._keeping.expires(),
+        )
+        try:
+            await self._keeping.store.chats.save(chat)
+        except StoreFull as full:
+            self._keeping.reached("responses_full", f"by {self._tenant}: {id_} is not kept: {full}")
+        except StoreFailed as error:
+            log.error("the completion %s could not be kept: %s", id_, error)  # noqa: TRY400 - as in `keeping`
+
+
+class _Gathered:
+    """A stream's chunks on their way to the client, as one completion. most: bytes of them."""
+
+    def __init__(self, most: int, *, lines: bool) -> None:
+        self._splitter: SSESplitter | NDJSONSplitter = NDJSONSplitter(most) if lines else SSESplitter(most)
+        self._decoder = DIALECTS[NAME].stream_decoder(STANDARD)
+        self._fold = ir.Fold()
+        self._left = most
+        self._whole = True
+
+    def feed(self, data: bytes) -> None:
+        """More of it. What is too large, has failed or is odd is not kept."""
+        self._left -= len(data)
+        self._whole = self._whole and self._left >= 0
+        if not self._whole:
+            self._fold = ir.Fold()
+            return
+        try:
+            for frame in self._splitter.feed(data):
+                self._add(self._decoder.feed(frame))
+        except DragomanError:
+            self._whole = False
+
+    def _add(self, events: Any) -> None:
+        for event in events:
+            self._whole = self._whole and not isinstance(event, ir.Error)
+            self._fold.add(event)
+
+    def completion(self, reply: Reply, usage: ir.Usage | None) -> dict[str, Any] | None:
+        """All of it as one completion; None where there is none. usage: what is known of it besides."""
+        try:
+            self._add(self._decoder.close())
+        except DragomanError:
+            return None
+        response = self._fold.response()
+        if not self._whole or not response.candidates:
+            return None
+        if response.usage is None:
+            response = msgspec.structs.replace(response, usage=usage)
+        return DIALECTS[NAME].encode_response(response, reply)
+
+
+def _value(raw: msgspec.Raw | None) -> Any:
+    return None if raw is None else msgspec.json.decode(raw)
+
+
+def written(chat: StoredChat) -> bytes:
+    """A kept completion as the API shows it. It is JSON already: however large it is, nothing is read."""
+    return b'%b,"metadata":%b}' % (chat.body[:-1], encode(dict(chat.metadata)))

@@ -1,0 +1,69 @@
+"""What the queries and bodies of requests for kept things state: pages, numbers, metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dragoman import ir
+from dragoman.errors import RequestFailed
+
+_MOST_LISTED: Final = 100
+_MOST_METADATA: Final = 16
+
+
+def page_of(query: Mapping[str, str], order: str = "desc") -> tuple[int, bool, str | None]:
+    """Which page of a list: items at most, whether the latest come first, behind which item.
+
+    order: where the query states none. Raises RequestFailed for odd parameters.
+    """
+    limit = number(query, "limit", 20, at_least=1, at_most=_MOST_LISTED)
+    order = query.get("order", order)
+    if order not in {"asc", "desc"}:
+        raise RequestFailed(invalid("order", "'asc' or 'desc'"))
+    return limit, order == "desc", query.get("after")
+
+
+def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, at_most: int = 2**53) -> int:
+    """A whole number of a query. Raises RequestFailed for what is none, or out of bounds."""
+    stated = query.get(name)
+    if stated is None:
+        return default
+    try:
+        value = int(stated)
+    except ValueError:
+        value = at_least - 1
+    if not at_least <= value <= at_most:
+        most = f" to {at_most}" if at_most < 2**53 else " or more"
+        raise RequestFailed(invalid(name, f"a whole number, {at_least}{most}"))
+    return value
+
+
+def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
+    """A body's metadata. Raises RequestFailed for what is none."""
+    stated = body.get("metadata")
+    if stated is None:
+        return {}
+    if not (
+        isinstance(stated, dict)
+        and len(stated) <= _MOST_METADATA
+        and all(
+            len(key) <= 64 and isinstance(value, str) and len(value) <= 512 for key, value in stated.items()
+        )
+    ):
+        raise RequestFailed(invalid("metadata", "at most 16 strings of 512 characters, by keys of 64"))
+    return stated
+
+
+def invalid(param: str, expected: str) -> ir.Fault:
+    """A parameter is not what it must be."""
+    return ir.Fault("invalid_request", f"Invalid '{param}': expected {expected}.", "invalid_value", param)
+
+
+def missing(param: str) -> ir.Fault:
+    """A parameter is not there."""
+    text = f"Missing required parameter: '{param}'."
+    return ir.Fault("invalid_request", text, "missing_required_parameter", param)
+
+
+NOT_LISTED: Final = invalid("after", "the id of an item of this list")

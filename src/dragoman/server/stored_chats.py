@@ -1,0 +1,165 @@
+"""Kept chat completions over HTTP: `GET /v1/chat/completions` and what lies below it.
+
+https://platform.openai.com/docs/api-reference/chat/list. Whoever asks sees only what its own key had kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.errors import RequestFailed, WireError
+from dragoman.exchange import Exchange
+from dragoman.responses.chats import written
+from dragoman.responses.keeping import reachable
+from dragoman.server.client import AsgiClient
+from dragoman.server.endpoint import Call, Handler
+from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, page_of
+from dragoman.state.store import PAGE_SIZE, StoredChat
+from dragoman.wire.json import decode_object, encode
+
+if TYPE_CHECKING:
+    from dragoman.gateway import Gateway
+
+_FILTER: Final = re.compile(r"metadata\[(.{1,64})\]")
+_MOST_FILTERS: Final = 16
+_decode: Final = msgspec.json.Decoder().decode
+
+
+class StoredChatsApi:
+    """The handlers of one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def paths(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
+        """Every path below /v1, `{id}` standing for one segment, with its methods."""
+        yield "/chat/completions", {"GET": Handler(self.listed)}
+        yield (
+            "/chat/completions/{id}",
+            {
+                "GET": Handler(self.retrieve),
+                "POST": Handler(self.update, takes_body="json"),
+                "DELETE": Handler(self.delete),
+            },
+        )
+        yield "/chat/completions/{id}/messages", {"GET": Handler(self.messages)}
+
+    async def listed(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """A page of them, the oldest first unless it is asked otherwise."""
+        limit, newest, after = page_of(call.query, "asc")
+        asked = self._gateway.keeping.store.chats.page(
+            call.caller.name,
+            model=call.query.get("model"),
+            metadata=_filters(call.query),
+            after=after,
+            limit=limit,
+            newest=newest,
+        )
+        try:
+            found = await reachable(asked)
+        except KeyError:
+            raise RequestFailed(NOT_LISTED) from None
+        chats = found.chats
+        await _tell(call, client, _list([(one.id, written(one)) for one in chats], more=found.more))
+
+    async def retrieve(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """One of them."""
+        await _tell(call, client, written(await self._chat(call)))
+
+    async def update(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Replace the metadata of one."""
+        try:
+            body = decode_object(call.body or b"{}", self._gateway.config.server.max_depth)
+        except WireError as error:
+            fault = ir.Fault("invalid_request", error.message, error.code, error.path or None)
+            raise RequestFailed(fault) from error
+        if "metadata" not in body:
+            raise RequestFailed(missing("metadata"))
+        metadata = metadata_of(body)
+        chat = await self._chat(call)
+        if not await reachable(self._gateway.keeping.store.chats.update(chat.tenant, chat.id, metadata)):
+            raise RequestFailed(_not_found(chat.id))
+        await _tell(call, client, written(msgspec.structs.replace(chat, metadata=metadata)))
+
+    async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """Forget one."""
+        id_ = call.params["id"]
+        if not await reachable(self._gateway.keeping.store.chats.delete(call.caller.name, id_)):
+            raise RequestFailed(_not_found(id_))
+        told = {"object": "chat.completion.deleted", "id": id_, "deleted": True}
+        await client.answer(200, (), encode(told))
+
+    async def messages(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """The messages of its request, a page at a time."""
+        wanted = page_of(call.query, "asc")
+        chat = await self._chat(call)
+        keeping, size = self._gateway.keeping, len(chat.messages)
+        call.room.take(size)
+        told = await keeping.run(size, chat.tenant, _messages, chat, wanted)
+        await _tell(call, client, told)
+
+    async def _chat(self, call: Call) -> StoredChat:
+        id_ = call.params["id"]
+        found = await reachable(self._gateway.keeping.store.chats.get(call.caller.name, id_))
+        if found is None:
+            raise RequestFailed(_not_found(id_))
+        return found
+
+
+async def _tell(call: Call, client: AsgiClient, kept: bytes) -> None:
+    """Answer with what was kept, which takes memory until the client has read it."""
+    call.room.take(len(kept))
+    await client.answer(200, (), kept)
+
+
+def _filters(query: Mapping[str, str]) -> dict[str, str]:
+    """The pairs that a completion must have. Raises RequestFailed for more than it can have."""
+    pairs = {found[1]: value for name, value in query.items() if (found := _FILTER.fullmatch(name))}
+    if len(pairs) > _MOST_FILTERS:
+        raise RequestFailed(invalid("metadata", f"at most {_MOST_FILTERS} pairs"))
+    return pairs
+
+
+def _messages(chat: StoredChat, wanted: tuple[int, bool, str | None]) -> bytes:
+    limit, newest, after = wanted
+    shown = [(f"{chat.id}-{place}", one) for place, one in enumerate(_decode(chat.messages))]
+    if newest:
+        shown.reverse()
+    if after is not None:
+        names = [id_ for id_, _ in shown]
+        if after not in names:
+            raise RequestFailed(NOT_LISTED)
+        shown = shown[names.index(after) + 1 :]
+    page: list[tuple[str, bytes]] = []
+    size = 0
+    for id_, message in shown[:limit]:
+        told = encode({**_parts(message), "id": id_})
+        size += len(told)
+        if page and size > PAGE_SIZE:
+            break
+        page.append((id_, told))
+    return _list(page, more=len(page) < len(shown))
+
+
+def _parts(message: dict[str, Any]) -> dict[str, Any]:
+    """A message with its content as a text, and its parts beside it."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return {"name": None, **message, "content": content, "content_parts": None}
+    texts = [part.get("text") or "" for part in content if part.get("type") == "text"]
+    return {"name": None, **message, "content": "".join(texts) or None, "content_parts": content}
+
+
+def _list(page: list[tuple[str, bytes]], *, more: bool) -> bytes:
+    first, last = (page[0][0], page[-1][0]) if page else (None, None)
+    ends = encode({"first_id": first, "last_id": last, "has_more": more})
+    return b'{"object":"list","data":[%b],%b' % (b",".join([told for _, told in page]), ends[1:])
+
+
+def _not_found(id_: str) -> ir.Fault:
+    return ir.Fault("not_found", f"Chat completion not found: {id_[:128]}", code="not_found")

@@ -1,0 +1,131 @@
+"""Chat completions in this process; see `state.store.Chats`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from dragoman.state.store import PAGE_SIZE, ChatPage, StoredChat
+from dragoman.stores.room import Place, Room
+
+_OBJECT = 1000
+"""Bytes of memory that a completion takes beside its content, roughly."""
+
+
+class _Kept(msgspec.Struct, eq=False):
+    chat: StoredChat
+    place: Place
+
+
+class MemoryChats:
+    """room: shared by all that is kept. now: Unix seconds."""
+
+    def __init__(self, room: Room, now: Callable[[], float]) -> None:
+        self._room = room
+        self._now = now
+        self._kept: dict[str, dict[str, _Kept]] = {}
+        """By tenant and id, oldest first."""
+
+    async def save(self, chat: StoredChat) -> None:
+        """Keep a new one, in the place of one with the same id."""
+        tenant, id_ = chat.tenant, chat.id
+        size = _weight(chat)
+        self._room.check(size)
+        self._room.make(tenant, size)
+        if id_ in self._kept.get(tenant, ()):
+            self._drop(tenant, id_)
+        place = Place(tenant, size, lambda: self._drop(tenant, id_))
+        self._kept.setdefault(tenant, {})[id_] = _Kept(chat, place)
+        self._room.take(place)
+
+    async def get(self, tenant: str, id_: str) -> StoredChat | None:
+        """One of them."""
+        kept = self._live(tenant, id_)
+        if kept is None:
+            return None
+        self._room.touch(kept.place)
+        return kept.chat
+
+    async def page(
+        self,
+        tenant: str,
+        *,
+        model: str | None,
+        metadata: Mapping[str, str],
+        after: str | None,
+        limit: int,
+        newest: bool,
+    ) -> ChatPage:
+        """Some of them, without their messages."""
+        now = self._now()
+        all_ = [one.chat for one in self._kept.get(tenant, {}).values() if not _is_over(one.chat, now)]
+        ordered = reversed(all_) if newest else iter(all_)
+        if after is not None and not any(chat.id == after for chat in ordered):  # the rest is behind it
+            raise KeyError(after)
+        return page((chat for chat in ordered if _fits(chat, model, metadata)), limit)
+
+    async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
+        """Replace the metadata of one."""
+        kept = self._live(tenant, id_)
+        if kept is None:
+            return False
+        changed = msgspec.structs.replace(kept.chat, metadata=dict(metadata))
+        size = _weight(changed)
+        self._room.make(tenant, max(0, size - kept.place.size), kept.place)
+        kept.chat = changed
+        self._room.resize(kept.place, size)
+        return True
+
+    async def delete(self, tenant: str, id_: str) -> bool:
+        """Forget one."""
+        if self._live(tenant, id_) is None:
+            return False
+        self._drop(tenant, id_)
+        return True
+
+    def sweep(self, now: float) -> None:
+        """Forget what has expired."""
+        over = [
+            (tenant, id_)
+            for tenant, kept in self._kept.items()
+            for id_, one in kept.items()
+            if _is_over(one.chat, now)
+        ]
+        for tenant, id_ in over:
+            self._drop(tenant, id_)
+
+    def _live(self, tenant: str, id_: str) -> _Kept | None:
+        kept = self._kept.get(tenant, {}).get(id_)
+        return None if kept is None or _is_over(kept.chat, self._now()) else kept
+
+    def _drop(self, tenant: str, id_: str) -> None:
+        kept = self._kept[tenant]
+        self._room.free(kept.pop(id_).place)
+        if not kept:
+            del self._kept[tenant]
+
+
+def page(chats: Iterator[StoredChat], limit: int) -> ChatPage:
+    """As many of the first completions as a page holds, without their messages."""
+    held: list[StoredChat] = []
+    size = 0
+    for chat in chats:
+        size += len(chat.body)
+        if len(held) == limit or (held and size > PAGE_SIZE):
+            return ChatPage(held, more=True)
+        held.append(msgspec.structs.replace(chat, messages=b"[]"))
+    return ChatPage(held)
+
+
+def _fits(chat: StoredChat, model: str | None, metadata: Mapping[str, str]) -> bool:
+    return (model is None or chat.model == model) and metadata.items() <= chat.metadata.items()
+
+
+def _is_over(chat: StoredChat, now: float) -> bool:
+    return chat.expires is not None and chat.expires <= now
+
+
+def _weight(chat: StoredChat) -> int:
+    pairs = sum([len(key) + len(value) for key, value in chat.metadata.items()])
+    return _OBJECT + len(chat.id) + len(chat.body) + len(chat.messages) + 2 * pairs

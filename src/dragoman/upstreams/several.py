@@ -1,0 +1,119 @@
+"""Several questions of one request, asked one after another, whose answers are the choices of one.
+
+For requests that only some protocols have (a list of prompts), at an upstream that takes one question at a
+time. The first failure ends all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.estimate import EstimateUsage
+from dragoman.upstreams.upstream import Batches, Call, Upstream
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One of them. call: with the question in the upstream's words, where it has any. estimate: what fills in
+    the usage of its answer, None = nobody wants it.
+    """
+
+    request: ir.Request
+    call: Call
+    estimate: EstimateUsage | None = None
+
+    def counted(self, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
+        """Events of its answer, with usage."""
+        feed = None if self.estimate is None else self.estimate.feed
+        return batch if feed is None else [told for event in batch for told in feed(event)]
+
+
+class Several:
+    """An upstream that is asked several questions. Implements `upstreams.upstream.Upstream`."""
+
+    def __init__(self, upstream: Upstream, questions: Sequence[Question]) -> None:
+        self.name = upstream.name
+        self._upstream = upstream
+        self._questions = questions
+
+    @asynccontextmanager
+    async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
+        """The answers as the events of one: the choice of each has its question's number."""
+        async with aclosing(self._batches()) as batches:
+            yield batches
+
+    async def _batches(self) -> AsyncGenerator[Sequence[ir.Event], None]:
+        usages: list[ir.Usage] = []
+        last = len(self._questions) - 1
+        for number, question in enumerate(self._questions):
+            one = _One(number, last=number == last)
+            async with self._upstream.chat(question.request, question.call) as batches:
+                async for batch in batches:
+                    events = one.feed(question.counted(batch))
+                    if events and type(events[-1]) is ir.Error:
+                        yield events
+                        return
+                    if events and type(events[-1]) is ir.End:
+                        usages += one.usages
+                        total = [ir.Tally(added(usages))] if usages else []
+                        yield [*events[:-1], *total, events[-1]]
+                    else:
+                        yield events
+            if number != last:
+                usages += one.usages
+
+
+class _One:
+    """The answer to one question as a part of all."""
+
+    def __init__(self, number: int, *, last: bool) -> None:
+        self._number = number
+        self._last = last
+        self._usage: ir.Usage | None = None
+
+    @property
+    def usages(self) -> list[ir.Usage]:
+        """What it cost, if anybody said."""
+        return [] if self._usage is None else [self._usage]
+
+    def feed(self, batch: Sequence[ir.Event]) -> list[ir.Event]:
+        """Its events with its number; what all answers have once comes from the first and the last."""
+        events: list[ir.Event] = []
+        for event in batch:
+            if isinstance(event, ir.Tally):
+                self._usage = event.usage
+            elif isinstance(event, ir.Start):
+                self._usage = event.usage or self._usage
+                if self._number == 0:
+                    events.append(msgspec.structs.replace(event, usage=None))
+            elif isinstance(event, ir.End):
+                if event.error is not None:
+                    events.append(ir.Error(event.error))
+                elif self._last:
+                    events.append(event)
+            elif isinstance(event, (ir.More, ir.Raw, ir.Ping, ir.Error)):
+                events.append(event)
+            elif event.candidate == 0:  # no more than one was asked for
+                events.append(msgspec.structs.replace(event, candidate=self._number))
+        return events
+
+
+_COUNTS: Final = (
+    *("input", "cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input"),
+    *("output", "reasoning"),
+)
+
+
+def added(usages: Sequence[ir.Usage]) -> ir.Usage:
+    """What all of them cost together."""
+    sums: dict[str, Any] = {}
+    for name in _COUNTS:
+        stated = [count for usage in usages if (count := getattr(usage, name)) is not None]
+        if stated:
+            sums[name] = sum(stated)
+    others = tuple(other for usage in usages for other in usage.others)
+    return ir.Usage(**sums, others=others, estimated=any(usage.estimated for usage in usages))
