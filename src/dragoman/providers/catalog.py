@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from dragoman.dialects.quirks import AUTHOR, COMPATIBLE, STANDARD, Quirks
+from dragoman.dialects.quirks import AUTHOR, COMPATIBLE, STANDARD, Quirks, Wider
 from dragoman.providers.auth import Scheme
 
 DialectName: TypeAlias = Literal[
@@ -102,6 +102,8 @@ class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _USUAL: Final = ApiRow()
+_UNLINKED: Final[tuple[Wider, ...]] = ("call_ids",)
+_ENDLESS: Final[tuple[Wider, ...]] = ("max_tokens",)
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
@@ -482,7 +484,7 @@ _CLOUD: Final = (
             max_tokens_field="max_tokens",
             developer_role=False,
             reasoning_request="none",
-            widens=COMPATIBLE | {"call_ids"},  # recorded: its own client sends none
+            widens=COMPATIBLE.union(_UNLINKED),  # recorded: its own client sends none
         ),
         also={"openai_completions": _USUAL},
         models=("palmyra-*",),
@@ -560,7 +562,7 @@ _OWN_MACHINE: Final = (
             max_tokens_field="max_tokens",
             developer_role=False,
             media_urls=False,
-            widens=COMPATIBLE | {"max_tokens"},  # -1: without end
+            widens=COMPATIBLE.union(_ENDLESS),  # -1: without end
         ),
         # Its own protocol lies beside those that it speaks for others' clients.
         also={
@@ -586,7 +588,7 @@ _OWN_MACHINE: Final = (
         quirks=Quirks(
             developer_role=False,
             extensions=frozenset({"min_p", "repeat_penalty", "top_k", "typical_p"}),
-            widens=COMPATIBLE | {"max_tokens"},  # -1: without end, as its `n_predict`
+            widens=COMPATIBLE.union(_ENDLESS),  # -1: without end, as its `n_predict`
         ),
         also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),
@@ -599,7 +601,7 @@ _OWN_MACHINE: Final = (
             max_tokens_field="max_tokens",
             developer_role=False,
             extensions=frozenset({"repeat_penalty", "top_k"}),
-            widens=COMPATIBLE | {"max_tokens"},  # -1 in the examples of its page
+            widens=COMPATIBLE.union(_ENDLESS),  # -1 in the examples of its page
         ),
         also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),
