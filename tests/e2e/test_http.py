@@ -78,7 +78,6 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"messages": None}, "messages"),
     ({"messages": [{"content": "Hi"}]}, "messages[0].role"),
     ({"messages": [{"role": "wizard", "content": "Hi"}]}, "messages[0].role"),
-    ({"messages": [{"role": "system", "content": "Hi"}]}, "messages"),
     ({"messages": [*HELLO, {"role": "tool", "content": "x"}]}, "messages[1].tool_call_id"),
     ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
     ({"messages": [{"role": "user", "content": 7}]}, "messages[0].content"),

@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from dragoman.dialects.quirks import AUTHOR, STANDARD, USUALLY_WIDER, Quirks
+from dragoman.dialects.quirks import AUTHOR, STANDARD, USUALLY_WIDER, Quirks, Wider
 from dragoman.providers.auth import Scheme
 
 DialectName: TypeAlias = Literal[
@@ -104,6 +104,8 @@ class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
 _USUAL: Final = ApiRow()
 COMPATIBLE: Final = Quirks(functions=False)
 """How a server deviates that speaks OpenAI's chat and that no row knows."""
+_UNLINKED: Final[tuple[Wider, ...]] = ("call_ids",)
+_ENDLESS: Final[tuple[Wider, ...]] = ("max_tokens",)
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
@@ -503,7 +505,7 @@ _CLOUD: Final = (
             max_tokens_field="max_tokens",
             developer_role=False,
             reasoning_request="none",
-            widens=USUALLY_WIDER | {"call_ids"},  # recorded: its own client sends none
+            widens=USUALLY_WIDER.union(_UNLINKED),  # recorded: its own client sends none
         ),
         also={"openai_completions": _USUAL},
         models=("palmyra-*",),
@@ -588,7 +590,7 @@ _OWN_MACHINE: Final = (
             max_tokens_field="max_tokens",
             developer_role=False,
             media_urls=False,
-            widens=USUALLY_WIDER | {"max_tokens"},  # -1: without end
+            widens=USUALLY_WIDER.union(_ENDLESS),  # -1: without end
         ),
         # Its own protocol lies beside those that it speaks for others' clients.
         also={
@@ -619,7 +621,7 @@ _OWN_MACHINE: Final = (
             functions=False,
             developer_role=False,
             extensions=frozenset({"min_p", "repeat_penalty", "top_k", "typical_p"}),
-            widens=USUALLY_WIDER | {"max_tokens"},  # -1: without end, as its `n_predict`
+            widens=USUALLY_WIDER.union(_ENDLESS),  # -1: without end, as its `n_predict`
         ),
         also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),
@@ -633,7 +635,7 @@ _OWN_MACHINE: Final = (
             max_tokens_field="max_tokens",
             developer_role=False,
             extensions=frozenset({"repeat_penalty", "top_k"}),
-            widens=USUALLY_WIDER | {"max_tokens"},  # -1 in the examples of its page
+            widens=USUALLY_WIDER.union(_ENDLESS),  # -1 in the examples of its page
         ),
         also={"openai_responses": _USUAL, "anthropic": _USUAL, "openai_completions": _USUAL},
     ),

@@ -337,3 +337,9 @@ def test_seals_and_marks_of_calls_are_lost() -> None:
 
 def test_empty_messages_of_a_user() -> None:
     assert messages_of(said())[0] == [{"role": "user", "content": ""}]
+
+
+def test_where_nothing_is_left_of_a_history_somebody_asks() -> None:
+    body, report = written(foreign(said("", role="assistant")))
+    assert [message["role"] for message in body["messages"]] == ["user"]
+    assert "messages[0]" in added(report)
