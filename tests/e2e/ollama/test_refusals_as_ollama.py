@@ -1,4 +1,4 @@
-"""What Ollama refuses is refused, too: to think where the model cannot, inputs that must not be cut (2.14)."""
+"""What Ollama refuses is refused, too: to think where a model cannot, inputs not to be cut (row 2.14)."""
 
 from __future__ import annotations
 
