@@ -14,7 +14,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.counting import count
-from dragoman.dialects.capabilities import refuse
+from dragoman.dialects.capabilities import DEMANDED, refuse
 from dragoman.dialects.defaults import opens_with_system, with_defaults
 from dragoman.dialects.dialect import PROMPTED, WireRequest
 from dragoman.dialects.forms import texts
@@ -176,7 +176,8 @@ class Engine:
     def _allow(self, work: Work) -> None:
         """Leave out the deployments that are known to be unable to do this; refuse when none is left."""
         deployments = work.route.deployments
-        if True not in [deployment.facts.restricts for deployment in deployments]:
+        thinks = (work.brief.forms or {}).get("reasoning") == DEMANDED
+        if not thinks and True not in [deployment.facts.restricts for deployment in deployments]:
             return
         refused = [refuse(work.request, deployment.facts) for deployment in deployments]
         able = tuple(d for d, fault in zip(deployments, refused, strict=True) if fault is None)

@@ -7,12 +7,14 @@ answer, the client's encoder. One task does both ways, so that the client's read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from dragoman import ir
 from dragoman.delivery import Delivery, Opening
+from dragoman.dialects.addressed import added, addressed
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.estimate import EstimateUsage
 from dragoman.dialects.identify import Identify
@@ -20,6 +22,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.pieces import Joined, joined
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.shorten import shortened
+from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.unknown import refuse_unknown
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
@@ -120,14 +123,30 @@ class Translating:
         window = work.deployment.window or work.deployment.facts.context
         if not (isinstance(upstream, WireUpstream) and upstream.dialect.name == request.dialect):
             refuse_unknown(request)
-        emulation = self._emulate(shortened(request, window, work.deployment.model, call.report))
+        request, told = self._addressed(shortened(request, window, work.deployment.model, call.report))
+        emulation = self._emulate(request)
         if isinstance(upstream, WireUpstream):
-            call = msgspec.structs.replace(call, encoded=upstream.encode(emulation.request, call))
+            encoded = upstream.encode(emulation.request, call)
+            if told:
+                encoded.body = added(encoded.body, told, upstream.dialect.maps)
+            call = msgspec.structs.replace(call, encoded=encoded)
         return emulation, call
 
     def _question(self, request: ir.Request) -> Question:
         emulation, call = self._written(request)
         return Question(emulation.request, call, next(iter(self._counted(emulation.request)), None))
+
+    def _addressed(self, request: ir.Request) -> tuple[ir.Request, Mapping[str, dict[str, Any]]]:
+        """The request without what is addressed to providers by their names, and what is for this one."""
+        if request.extra is None:
+            return request, {}
+        upstream = self._upstream
+        names = {self._work.deployment.provider}
+        if isinstance(upstream, WireUpstream):
+            names.add(upstream.dialect.name)
+        names -= self._work.face.maps
+        others = {*self._runtime.upstreams, *DIALECTS} - names - self._work.face.maps
+        return addressed(request, names, others, self._call.report)
 
     def _counted(self, request: ir.Request) -> Sequence[EstimateUsage]:
         """What fills in the usage of an answer that may come without it, where its client is to be told."""

@@ -13,6 +13,11 @@ from typing import Final
 from dragoman import ir
 from dragoman.dialects.facts import Facts
 
+DEMANDED: Final = "demanded"
+"""`Request.forms["reasoning"]` of a client whose protocol refuses thinking of a model that cannot, where the
+others go without.
+"""
+
 
 def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     """The fault of the first thing in a request that the model cannot do, None = nothing is known against it.
@@ -20,6 +25,8 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     param: in IR terms (`messages[2].blocks[1]`, `tools`, `output`). Codes: `unsupported_modality` for media
     in or out, `unsupported_value` for anything else.
     """
+    if facts.reasoning is False and (request.forms or {}).get("reasoning") == DEMANDED:
+        return _fault("unsupported_value", f'"{request.model}" does not support thinking', "reasoning")
     if facts.tools is False:
         if any(not is_drawing(tool, facts) for tool in request.tools or ()):
             return _fault("unsupported_value", "This model does not support tools.", "tools")

@@ -30,7 +30,8 @@ class EmbedRequest(Value, frozen=True):
     wants vectors written where its dialect has a choice, None = unstated. task: what they are for, in small
     letters ("retrieval_query", "retrieval_document", "semantic_similarity", "classification", "clustering",
     "question_answering", "fact_verification", "code_retrieval_query"). title: of the document. user: the end
-    user's id. form: which of the dialect's endpoints was asked. extra: keys that no field names, by dialect.
+    user's id. truncate: whether an input that is too long is cut; False = it is refused. form: which of the
+    dialect's endpoints was asked. extra: keys that no field names, by dialect.
     """
 
     dialect: str
@@ -41,6 +42,7 @@ class EmbedRequest(Value, frozen=True):
     task: str | None = None
     title: str | None = None
     user: str | None = None
+    truncate: bool | None = None
     form: str | None = None
     extra: Extra = None
 

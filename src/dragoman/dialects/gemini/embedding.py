@@ -162,6 +162,8 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
         options["outputDimensionality"] = request.dimensions
     if request.user is not None:
         target.report.lose("user", "Google is not told of end users", "hint")
+    if request.truncate is False:
+        target.report.lose("truncate", "this provider cuts an input that is too long", "quality")
     restore(options, request.extra, target.report, "")
     requests = [
         {

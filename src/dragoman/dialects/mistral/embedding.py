@@ -75,6 +75,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     if request.encoding is not None and request.dialect == NAME:
         body["encoding_format"] = request.encoding
     family.lose_purpose(request, report)
+    family.lose_cutting(request, report)
     if request.user is not None:
         report.lose("user", "Mistral is not told of end users", "hint")
     restore(body, request.extra, report, "")

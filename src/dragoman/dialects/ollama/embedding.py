@@ -33,7 +33,7 @@ OLD_PATH: Final = "/api/embeddings"
 _OLD: Final = "old"
 _MOST_INPUTS: Final = 2048
 """The server states no limit: that of OpenAI, whose clients write the longest lists."""
-_MAPS: Final = frozenset({"model", "input", "prompt", "dimensions"})
+_MAPS: Final = frozenset({"model", "input", "prompt", "dimensions", "truncate"})
 _UNMEASURED: Final = {"total_duration": 0, "load_duration": 0}
 """Nanoseconds that the server always states. Nobody told us, and some clients refuse an answer without."""
 _SLACK: Final = 1e-3
@@ -98,6 +98,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
         model_of(wire),
         (stated,) if one else tuple(stated),
         dimensions=body.get("dimensions") or None,
+        truncate=body.get("truncate"),
         form=_OLD if old else "one" if one else None,
         extra=leftovers(body, _MAPS),
     )
@@ -120,6 +121,8 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
         body["input"] = texts[0] if request.form == "one" else texts
         if request.dimensions is not None:
             body["dimensions"] = request.dimensions
+    if request.truncate is not None:
+        body["truncate"] = request.truncate
     if request.user is not None:
         target.report.lose("user", "this protocol has no end user", "hint")
     lose_purpose(request, target.report)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.capabilities import DEMANDED
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.efforts import effort_of
 from dragoman.dialects.ollama.history import decode_messages, encode_messages
@@ -53,6 +54,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
     if (think := get("think")) is not None and think != "":
         level = think if isinstance(think, str) else None
         fields["reasoning"] = ir.Reasoning(effort=level) if level else ir.Reasoning("on" if think else "off")
+        fields["forms"] = _forms(body)
     if (truncate := get("truncate")) is not None:
         fields["truncation"] = _TRUNCATIONS[truncate]
     if _streams(body):
@@ -63,7 +65,12 @@ def decode_request(wire: WireRequest) -> ir.Request:
 def brief(wire: WireRequest) -> ir.Request:
     """What an answer's form depends on, without the messages."""
     stream = _streams(wire.body)
-    return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=True if stream else None)
+    usage, forms = True if stream else None, _forms(wire.body)
+    return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=usage, forms=forms)
+
+
+def _forms(body: Mapping[str, Any]) -> dict[str, str] | None:
+    return {"reasoning": DEMANDED} if body.get("think") else None
 
 
 def _streams(body: Mapping[str, Any]) -> bool:

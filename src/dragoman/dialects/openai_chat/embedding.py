@@ -166,6 +166,7 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
     stated = (("dimensions", request.dimensions), ("encoding_format", encoding), ("user", request.user))
     body.update((key, value) for key, value in stated if value is not None)
     lose_purpose(request, target.report)
+    lose_cutting(request, target.report)
     restore(body, request.extra, target.report, "")
     return WireRequest("embed", body, path=PATH)
 
@@ -175,6 +176,12 @@ def passes(wire: WireRequest, _: Quirks, model: str) -> bool:
     inputs = wire.body["input"]
     is_text = isinstance(inputs, str) or isinstance(inputs[0], str)
     return is_text or reads_tokens(model, model_of(wire))
+
+
+def lose_cutting(request: ir.EmbedRequest, report: Report) -> None:
+    """Name as lost that inputs are to be cut: this family's servers refuse those that are too long."""
+    if request.truncate:
+        report.lose("truncate", "this provider refuses an input that is too long", "hint")
 
 
 def lose_purpose(request: ir.EmbedRequest, report: Report) -> None:

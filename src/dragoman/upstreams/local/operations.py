@@ -67,8 +67,12 @@ def _texts(request: ir.EmbedRequest, report: Report) -> Sequence[str]:
         raise refused(error.message, error.path) from error
 
 
-def vectors(answer: Embedded, model: str, report: Report) -> ir.EmbedResponse:
-    """The vectors. A text that is longer than the model reads is a loss."""
+def vectors(answer: Embedded, request: ir.EmbedRequest, model: str, report: Report) -> ir.EmbedResponse:
+    """The vectors. A text that is longer than the model reads is a loss, or refused where its client says so.
+    Raises RequestFailed.
+    """
+    if request.truncate is False and answer.cut:
+        raise refused("the input length exceeds the context length", f"inputs[{answer.cut[0]}]")
     for index in answer.cut:
         report.lose(f"inputs[{index}]", "the model reads its first 256 tokens")
     return ir.EmbedResponse(answer.vectors, model, ir.Usage(input=answer.tokens))

@@ -164,7 +164,7 @@ class LocalUpstream:
         model = self._model(call.model, "embed")
         order = operations.embed_order(request, model.options, model.keep_alive, call.report)
         answer = await self._one(order, Embedded, call, "inputs")
-        return operations.vectors(answer, call.model, call.report)
+        return operations.vectors(answer, request, call.model, call.report)
 
     async def speak(self, request: ir.SpeechRequest, call: Call) -> ir.SpeechResponse:
         """The sound of a text. Raises RequestFailed, with places in IR terms."""

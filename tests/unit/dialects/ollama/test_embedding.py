@@ -51,9 +51,10 @@ def test_requests_come_back_as_they_were(path: str, body: dict[str, Any]) -> Non
 
 
 def test_what_only_ollama_takes_is_kept_for_it() -> None:
-    request = read(input="Hi", truncate=True)
+    request = read(input="Hi", keep_alive="5m")
     assert request.inputs == ("Hi",)
-    assert request.extra == {"ollama": {"truncate": True}}
+    assert request.extra == {"ollama": {"keep_alive": "5m"}}
+    assert read(input="Hi", truncate=False).truncate is False
     assert read(OLD_PATH, prompt="Hi").form == "old"
     assert read(input=["a", "b"]).form is None
     assert read(input="Hi", dimensions=0).dimensions is None

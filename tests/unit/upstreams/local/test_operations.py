@@ -115,9 +115,21 @@ def test_what_no_model_is_told_is_lost_not_forgotten() -> None:
     assert sorted(lost(report)) == ["instructions", "seed", "task", "title", "user"]
 
 
+def test_what_must_not_be_cut_is_refused() -> None:
+    asked = ir.EmbedRequest("ollama", "m", ("a", "b"), truncate=False)
+    with pytest.raises(RequestFailed) as refused:
+        vectors(Embedded(1, (b"1234", b"5678"), 9, cut=(1,)), asked, "m", Report("local"))
+    fault = refused.value.fault
+    assert fault.param == "inputs[1]"
+    assert fault.message == "the input length exceeds the context length"
+    whole = vectors(Embedded(1, (b"1234",), 9, cut=()), asked, "m", Report("local"))
+    assert whole.vectors == (b"1234",)
+
+
 def test_answers_are_said_in_ir_terms() -> None:
     report = Report("local")
-    answer = vectors(Embedded(1, (b"1234", b"5678"), 9, cut=(1,)), "m", report)
+    asked = ir.EmbedRequest("ollama", "m", ("a", "b"))
+    answer = vectors(Embedded(1, (b"1234", b"5678"), 9, cut=(1,)), asked, "m", report)
     assert answer == ir.EmbedResponse((b"1234", b"5678"), "m", ir.Usage(input=9))
     assert lost(report) == ["inputs[1]"]
     spoken = sound(Spoken(1, b"data", 24_000), speak(output="pcm"), "m")

@@ -1,0 +1,75 @@
+"""Members of a request that are addressed to one provider: `{"mistral": {"safe_prompt": true}}`.
+
+A client of one protocol reaches so what only its target's protocol has. OpenAI's clients send them as
+`extra_body`. The name is that of a configured provider or of a protocol. They add to what is written, and
+never stand against it: what a client can say in its own words, the model above all, is said there. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.errors import WireError
+
+_NEVER: Final = frozenset({"model", "stream"})
+
+
+def addressed(
+    request: ir.Request, names: Collection[str], others: Collection[str], report: Report
+) -> tuple[ir.Request, Mapping[str, dict[str, Any]]]:
+    """The request without the members that are addressed to somebody, and those for one of `names`, by name.
+
+    others: names of those who are not asked; what is theirs is lost.
+    """
+    stated = (request.extra or {}).get(request.dialect)
+    if not stated or stated.keys().isdisjoint({*names, *others}):
+        return request, {}
+    told: dict[str, dict[str, Any]] = {}
+    rest: dict[str, Any] = {}
+    for key, value in stated.items():
+        if key in names and type(value) is dict:
+            told[key] = value
+            report.change(key, "", "its members are for this provider, in its own words")
+        elif key in others and type(value) is dict:
+            report.lose(key, "its members are for another provider", "hint")
+        else:
+            rest[key] = value
+    extra = {**(request.extra or {}), request.dialect: rest}
+    if not rest:
+        del extra[request.dialect]
+    return msgspec.structs.replace(request, extra=extra or None), told
+
+
+def added(body: dict[str, Any], told: Mapping[str, dict[str, Any]], maps: Collection[str]) -> dict[str, Any]:
+    """The body with these members. maps: top-level members of its protocol that every client's own words say.
+
+    Raises WireError for a member that is said already.
+    """
+    for name, members in told.items():
+        for key, value in members.items():
+            if key in _NEVER or (key in maps and type(value) is not dict):
+                _refuse(f"{name}.{key}")
+        body = _merged(body, members, name)
+    return body
+
+
+def _merged(body: dict[str, Any], members: dict[str, Any], where: str) -> dict[str, Any]:
+    out = dict(body)
+    for key, value in members.items():
+        place = f"{where}.{key}"
+        if key not in out:
+            out[key] = value
+        elif type(value) is dict and type(out[key]) is dict:
+            out[key] = _merged(out[key], value, place)
+        else:
+            _refuse(place)
+    return out
+
+
+def _refuse(where: str) -> None:
+    raise WireError("is said by the request's own members, not beside them", where, "invalid_value")

@@ -1,0 +1,90 @@
+"""Members that only the target has are sent by the provider's or the protocol's name (row 0.17)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from openai import AsyncOpenAI
+
+from dragoman.exchange import Exchange
+from dragoman.testing.provider import Whole
+from tests.e2e.conftest import Provide, Visit
+
+Wire = dict[str, Any]
+CHOICE = {"index": 0, "message": {"role": "assistant", "content": "Hi."}, "finish_reason": "stop"}
+CHAT: Wire = {"id": "c1", "object": "chat.completion", "created": 1, "model": "m", "choices": [CHOICE]}
+GEMINI: Wire = {
+    "candidates": [{"content": {"parts": [{"text": "Hi."}], "role": "model"}, "finishReason": "STOP"}],
+    "modelVersion": "m",
+}
+SAFETY = [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]
+HELLO: Any = [{"role": "user", "content": "Hello!"}]
+
+
+async def asked(
+    visit: Visit, provide: Provide, dialect: str, answer: Wire, extra: Wire
+) -> tuple[Wire, Exchange]:
+    """What the provider `up` gets of a chat client that sends these beside its own members."""
+    provider = await provide(Whole(answer))
+    up = {"dialect": dialect, "base_url": provider.url, "keys": ["k"]}
+    exchanges: list[Exchange] = []
+    site = await visit({"providers": {"up": up}}, observers=[exchanges.append])
+    async with AsyncOpenAI(base_url=f"{site.base}/v1", api_key="x", max_retries=0) as client:
+        told = await client.chat.completions.create(
+            model="up/m", messages=HELLO, temperature=0.5, extra_body=extra
+        )
+    assert told.choices[0].message.content == "Hi."
+    body: Wire = provider.last.body
+    return body, exchanges[-1]
+
+
+@pytest.mark.parametrize("name", ["up", "mistral"], ids=["provider", "protocol"])
+async def test_a_member_of_the_targets_own(visit: Visit, provide: Provide, name: str) -> None:
+    body, exchange = await asked(visit, provide, "mistral", CHAT, {name: {"safe_prompt": True}})
+    assert body["safe_prompt"] is True
+    assert name not in body
+    assert exchange.losses == ()
+    assert [change.path for change in exchange.changes if change.path == f"$.{name}"], "it is told"
+
+
+async def test_beside_what_is_written_already(visit: Visit, provide: Provide) -> None:
+    extra = {"gemini": {"safetySettings": SAFETY, "generationConfig": {"audioTimestamp": True}}}
+    body, exchange = await asked(visit, provide, "gemini", GEMINI, extra)
+    assert body["safetySettings"] == SAFETY
+    assert body["generationConfig"] == {"temperature": 0.5, "audioTimestamp": True}
+    assert exchange.losses == ()
+
+
+async def test_in_the_providers_own_protocol(visit: Visit, provide: Provide) -> None:
+    body, _ = await asked(visit, provide, "openai_chat", CHAT, {"up": {"unheard_of": [1]}})
+    assert body["unheard_of"] == [1]
+    assert "up" not in body
+
+
+async def test_what_is_for_another_is_lost(visit: Visit, provide: Provide) -> None:
+    body, exchange = await asked(visit, provide, "mistral", CHAT, {"gemini": {"safetySettings": SAFETY}})
+    assert "gemini" not in body
+    lost = [(loss.path, loss.reason, loss.severity) for loss in exchange.losses]
+    assert lost == [("$.gemini", "its members are for another provider", "hint")]
+
+
+@pytest.mark.parametrize(
+    ("members", "place"),
+    [
+        ({"model": "another"}, "up.model"),
+        ({"contents": []}, "up.contents"),
+        ({"generationConfig": {"temperature": 1}}, "up.generationConfig.temperature"),
+    ],
+)
+async def test_what_the_request_says_is_not_said_again(
+    visit: Visit, provide: Provide, members: Wire, place: str
+) -> None:
+    provider = await provide(Whole(GEMINI))
+    up = {"dialect": "gemini", "base_url": provider.url, "keys": ["k"]}
+    site = await visit({"providers": {"up": up}})
+    body = {"model": "up/m", "messages": HELLO, "temperature": 0.5, "up": members}
+    async with site.session.post(f"{site.base}/v1/chat/completions", json=body) as answer:
+        error = (await answer.json())["error"]
+        assert (answer.status, error["param"]) == (400, place)
+    assert provider.seen == []
