@@ -1,5 +1,8 @@
 """Sessions: the gateway remembers a conversation for a client that sends only what is new.
 
+A client that sends its whole history may have a session, too: it is found by the SHA-256 of the earlier
+messages, and what was kept of them, thoughts and seals included, stands in for the client's copy.
+
 A request with the header `X-Session-Id`, or that names a session in its body where the configuration lets it
 (`sessions.by`), gets the session's turns in front of its messages; once its answer is
 complete, both are a turn of the session. They are kept in IR terms, so a session may go on in another
@@ -12,8 +15,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -28,6 +31,8 @@ from dragoman.work import Turn as WorkTurn
 log = logging.getLogger("dragoman.sessions")
 
 HEADER: Final = "X-Session-Id"
+_GIVES_WAY: Final = frozenset({"user", "history"})
+"""What names a session only where the request continues nothing else."""
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _HISTORY: Final = frozenset({"system", "developer"})
 
@@ -66,6 +71,34 @@ class Remembering:
         return [_decode(turn) for turn in kept]
 
 
+def digest(messages: Sequence[ir.Message]) -> str:
+    """The id of the session that has said this: who said what, without thoughts, seals and ids of calls."""
+    said = [
+        [message.role, [told for block in message.blocks if (told := _said(block))]] for message in messages
+    ]
+    return f"history-{hashlib.sha256(_encode(said)).hexdigest()}"
+
+
+def _said(block: ir.Block) -> list[Any]:
+    """What of a block is the same whether its model has just said it or a client has brought it back."""
+    if isinstance(block, ir.Text | ir.Refusal):
+        return ["text", text] if (text := block.text.strip()) else []
+    if isinstance(block, ir.ToolCall):
+        return ["call", block.name, _written(block.arguments)]
+    if isinstance(block, ir.ToolResult):
+        return ["result", [told for inner in block.content if (told := _said(inner))]]
+    if isinstance(block, ir.Media):
+        return ["media", block.kind, block.data or block.url or block.file or block.text or ""]
+    return []
+
+
+def _written(arguments: str) -> Any:
+    try:
+        return msgspec.json.decode(arguments)
+    except (msgspec.DecodeError, RecursionError):
+        return arguments
+
+
 def session_id(stated: str, param: str = HEADER) -> str:
     """A session's id as a client states it. Raises RequestFailed for what is none."""
     if not _ID.match(stated):
@@ -90,11 +123,16 @@ class SessionTurn:
         self._id = id_ or ""
         self._param = HEADER
         self._asked: tuple[ir.Message, ...] = ()
+        self._earlier: tuple[ir.Message, ...] = ()
+        """What the client repeated, where a history names the session."""
 
     def _name(self, work: Work) -> None:
         """Find the session that the body names. Raises RequestFailed for an odd id."""
         body = work.wire.body
         for member in self._remembering.by:
+            if member == "history":
+                self._param, self.hears = member, True
+                return
             stated = body.get(member)
             if not isinstance(stated, str) or not stated:
                 continue
@@ -120,17 +158,20 @@ class SessionTurn:
         if self._inner is not None:
             await self._inner.expand(work)
         if self.hears and work.wire.continued[1]:
-            if self._param != "user":
+            if self._param not in _GIVES_WAY:
                 raise RequestFailed(_twice(self._param))
             self.hears = False  # what the request says of itself counts more
         if not self.hears:
             return
         request = work.request
-        kept = await self._remembering.turns(self._tenant, self._id)
         opening = 0
         while opening < len(request.messages) and request.messages[opening].role in _HISTORY:
             opening += 1
         self._asked = request.messages[opening:]
+        if self._param == "history":
+            await self._recognise(work, opening)
+            return
+        kept = await self._remembering.turns(self._tenant, self._id)
         messages = list(request.messages[:opening])
         sealed: list[Sealed] = []
         for turn in kept:
@@ -142,6 +183,31 @@ class SessionTurn:
             work.wire = msgspec.structs.replace(work.wire, continued=(opening, len(messages) - opening))
             work.request = msgspec.structs.replace(request, messages=(*messages, *self._asked))
             work.sealed = tuple(sealed)
+
+    async def _recognise(self, work: Work, opening: int) -> None:
+        """Find the session of what the client repeats, and put what was kept in its place."""
+        own = self._asked
+        answers = [place for place, message in enumerate(own) if message.role == "assistant"]
+        if not answers:
+            return
+        self._earlier, self._asked = own[: answers[-1] + 1], own[answers[-1] + 1 :]
+        id_ = digest(self._earlier)
+        kept = await self._remembering.turns(self._tenant, id_)
+        messages = [message for turn in kept for message in turn.messages]
+        if digest(messages) != id_:  # there is none, or its oldest turns have left
+            return
+        self._id = id_
+        if len(messages) != len(self._earlier):
+            return
+        sealed: list[Sealed] = []
+        start = opening
+        for turn in kept:
+            if turn.provider is not None:
+                sealed.append(Sealed(start, start + len(turn.messages), turn.provider))
+            start += len(turn.messages)
+        whole = (*work.request.messages[:opening], *messages, *self._asked)
+        work.request = msgspec.structs.replace(work.request, messages=whole)
+        work.sealed = tuple(sealed)
 
     async def admitted(self, work: Work) -> bool:
         """A model is to be asked, unless its own protocol says otherwise."""
@@ -155,13 +221,19 @@ class SessionTurn:
         if not blocks:
             return
         answer = ir.Message("assistant", blocks)
+        messages = (*self._asked, answer)
         provider = work.deployment.provider
         now = self._remembering.seams.now()
+        sessions = self._remembering.store.sessions
         try:
-            await self._remembering.store.sessions.append(
+            if self._param == "history":
+                before, self._id = self._id, digest((*self._earlier, *messages))
+                if not (before and await sessions.move(self._tenant, before, self._id)):
+                    messages = (*self._earlier, *messages)
+            await sessions.append(
                 self._tenant,
                 self._id,
-                _encode(Turn((*self._asked, answer), provider)),
+                _encode(Turn(messages, provider)),
                 now=now,
                 expires=now + self._remembering.ttl,
             )

@@ -82,9 +82,10 @@ class Sessions(Section, frozen=True):
         Duration, about("How long a session is kept since its last turn. `0`: the header is refused.")
     ] = Duration(1800)
     by: Annotated[
-        tuple[Literal["session_id", "user"], ...],
+        tuple[Literal["session_id", "user", "history"], ...],
         about(
-            "What else names a session, in this order: `session_id` or `user`, members of a request's body.",
+            "What else names a session, in this order: `session_id` or `user`, members of a request's body; "
+            "`history`, the earlier messages that a client sends again.",
             default="only the header",
         ),
     ] = ()

@@ -257,6 +257,10 @@ class Sessions(Protocol):
         """
         ...
 
+    async def move(self, tenant: str, id_: str, to: str) -> bool:
+        """Give a session another id, in the place of the one that has it. False = there is none to move."""
+        ...
+
     async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
         """Sessions, the latest used first; of one tenant, or of all."""
         ...

@@ -488,6 +488,18 @@ class MemorySessions:
                     self._drop((owner, id_))
                     return
 
+    async def move(self, tenant: str, id_: str, to: str) -> bool:
+        session = self._live(tenant, id_)
+        if session is None:
+            return False
+        if id_ != to and (tenant, to) in self._sessions:
+            self._drop((tenant, to))
+        del self._sessions[tenant, id_], self._owners[tenant][id_]
+        session.place.leave = lambda: self._drop((tenant, to))
+        self._sessions[tenant, to] = session
+        self._owners[tenant][to] = None
+        return True
+
     async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
         now = self._now()
         listed = [

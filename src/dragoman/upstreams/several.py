@@ -6,7 +6,7 @@ time. The first failure ends all of it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
@@ -41,7 +41,7 @@ class Several:
         self._questions = questions
 
     @asynccontextmanager
-    async def chat(self, request: ir.Request, call: Call) -> AsyncIterator[Batches]:
+    async def chat(self, request: ir.Request, call: Call) -> AsyncGenerator[Batches]:
         """The answers as the events of one: the choice of each has its question's number."""
         async with aclosing(self._batches()) as batches:
             yield batches

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Integer,
+    String,
     and_,
     bindparam,
     delete,
@@ -62,6 +63,14 @@ _LISTED = (
     .limit(_COUNT)
 )
 _DELETE = delete(SESSIONS).where(_S.id == ID, _S.expires > NOW, _ANYBODYS)
+_TO = bindparam("to_", type_=String)
+_COLUMNS = (_S.tenant, _S.next, _S.turns, _S.size, _S.used, _S.expires)
+_COPY = insert(SESSIONS).from_select(
+    ["id", *[column.name for column in _COLUMNS]], select(_TO, *_COLUMNS).where(_IS, _S.expires > NOW)
+)
+_REHOME = update(SESSION_TURNS).where(_OF_IT).values(id=_TO)
+_REPLACED = delete(SESSIONS).where(_S.id == _TO, _S.tenant == TENANT)
+_LEFT = delete(SESSIONS).where(_IS)
 _ALIVE = select(func.count()).select_from(SESSIONS).where(_S.expires > NOW)
 
 
@@ -105,6 +114,21 @@ class SqlSessions:
                 self._count.make(connection, tenant, 0, id_)
 
         await self._database.write(append, size)
+
+    async def move(self, tenant: str, id_: str, to: str) -> bool:
+        values = {"tenant_": tenant, "id_": id_, "to_": to, "now_": self._now()}
+
+        def move(connection: Connection) -> bool:
+            if not connection.execute(_TURNS, values).first():
+                return False
+            if id_ != to:
+                connection.execute(_REPLACED, values)
+                connection.execute(_COPY, values)
+                connection.execute(_REHOME, values)
+                connection.execute(_LEFT, values)
+            return True
+
+        return await self._database.write(move)
 
     async def listed(self, tenant: str | None = None, *, limit: int = 1000) -> Sequence[Session]:
         values = {"tenant_": tenant, "now_": self._now(), "count_": limit}
