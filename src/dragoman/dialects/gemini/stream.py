@@ -308,7 +308,7 @@ class StreamDecoder:
         candidates = value.get("candidates") or ()
         feedback = None if candidates else value.get("promptFeedback")
         stop = refused(feedback)
-        if isinstance(feedback, dict):  # it counts unless the prompt is answered after all
+        if feedback and isinstance(feedback, dict):  # it counts unless the prompt is answered after all
             self._refused = stop or self._refused or unanswered(value)
         extra = leftovers(value, KNOWN if stop is None else _LATE)
         if self._state == "new":

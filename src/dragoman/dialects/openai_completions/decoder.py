@@ -60,7 +60,7 @@ class Decoder(ChunkDecoder[Candidate]):
         wire, known = choice.get("logprobs"), _CHOICE
         logprobs = sound_tokens(decode_logprobs, wire) if wire else None
         if wire and logprobs is None:
-            candidate.keep("odd.logprobs", wire)  # where it hides none that can be read
+            known -= {"logprobs"}
         if text := choice.get("text"):
             required(choice, "text", str, "choices[]")
         if text or logprobs:
