@@ -190,7 +190,8 @@ def encode_items(
 ) -> list[_Wire]:
     """Blocks as items, in their order. Neighbouring parts with one `ir.Item` are one message.
 
-    where: the blocks in IR terms; None among them is left out. Raises WireError for a medium that no part can hold.
+    where: the blocks in IR terms; None among them is left out. Raises WireError for a medium that no part can
+    hold.
     """
     items: list[_Wire] = []
     open_message: _Wire | None = None
