@@ -310,7 +310,7 @@ class StreamDecoder:
         stop = refused(feedback)
         if feedback and isinstance(feedback, dict):  # it counts unless the prompt is answered after all
             self._refused = stop or self._refused or unanswered(value)
-        extra = leftovers(value, KNOWN if stop is None else _LATE)
+        extra = leftovers(value, _LATE if feedback and isinstance(feedback, dict) else KNOWN)
         if self._state == "new":
             self._state = "begun"
             start = _start(value, extra)
