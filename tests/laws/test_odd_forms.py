@@ -136,8 +136,11 @@ ANSWERS = {
 }
 
 
-EXCEPTED = {("content that is an object", "response.stream")}
-"""A stream can only carry its text."""
+EXCEPTED = {
+    ("content that is an object", "response.stream"),  # a stream can only carry its text
+    ("a prompt that was blocked without a reason", "response.stream"),  # a stream that says no more broke off
+    ("counts and no candidate", "response.stream"),
+}
 
 
 @pytest.mark.parametrize("form", ANSWERS)

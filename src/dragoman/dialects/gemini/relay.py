@@ -14,7 +14,7 @@ from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, error_body, fault_of
-from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED
+from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED, refused
 from dragoman.dialects.gemini.usage import decode_usage
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
@@ -191,7 +191,7 @@ class StreamRelay:
                 if word in BROKEN:
                     self._broken.add(number)
         if chunk.prompt_feedback is not None and not chunk.candidates:
-            self._refused = self._refused or bool(chunk.prompt_feedback)
+            self._refused = self._refused or refused(chunk.prompt_feedback) is not None
 
     def close(self) -> bytes:
         """The bytes have ended, which is all that ends a stream. Raises RequestFailed if one broke off.
