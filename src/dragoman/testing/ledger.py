@@ -29,7 +29,7 @@ from dragoman.testing.laws import LAWS, Broken, crash, hold, leftovers
 BOUND = 0.01
 """The share of a dialect's exchanges that may have an exception."""
 SAMPLE = 1
-ALL = 12
+ALL = 8
 """How many odd forms of each recorded body and stream are held to the laws: among the tests, and by hand."""
 
 

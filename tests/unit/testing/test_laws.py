@@ -202,6 +202,12 @@ def unsorted(response: ir.Response) -> ir.Response:
     return change(response, candidates=(ir.Candidate(index=1), *response.candidates))
 
 
+def odd(spoilt: Case) -> Case:
+    """The same with some odd forms of it."""
+    spoilt.mutants = 6
+    return spoilt
+
+
 SPOILT: list[tuple[str, Case, str]] = [
     ("request.check", case(change(CHAT, check=raising(WireError("no", "model")))), "WireError in fail"),
     ("request.identity", case(drop(CHAT, "temperature")), "temperature: 0.5 became nothing"),
@@ -255,6 +261,18 @@ SPOILT: list[tuple[str, Case, str]] = [
         "error.faces",
         case(other=after(OTHER, "decode_error", lambda f: change(f, message="?")), answer=REFUSED),
         "in anthropic: message: 'No key.' became '?'",
+    ),
+    ("request.mutants", odd(case(change(CHAT, decode_request=raising(KeyError("x"))))), "KeyError in fail"),
+    ("response.mutants", odd(case(drop_in_answer(CHAT, "usage"))), "lost in silence: usage"),
+    (
+        "stream.mutants",
+        odd(case(garbled(CHAT, lambda events: events[::-1]), answer=STREAM)),
+        "GrammarError",
+    ),
+    (
+        "error.mutants",
+        odd(case(change(CHAT, encode_error=raising(KeyError("x"))), answer=REFUSED)),
+        "KeyError in fail",
     ),
 ]  # fmt: skip
 

@@ -89,9 +89,10 @@ def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
     feedback = body.get(_FEEDBACK)
     if (stop := refused(feedback)) is not None:
         return stop
-    if isinstance(feedback, dict):  # nothing else is said of a prompt that was answered
+    if feedback and isinstance(feedback, dict):  # nothing else is said of a prompt that was answered
         return ir.Stop("filter", "", None, {_FEEDBACK: feedback})
-    return UNANSWERED if isinstance(body.get("usageMetadata"), dict) else None
+    counts = body.get("usageMetadata")
+    return UNANSWERED if counts and isinstance(counts, dict) else None
 
 
 def refused(feedback: Any) -> ir.Stop | None:

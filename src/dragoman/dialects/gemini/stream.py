@@ -24,7 +24,7 @@ from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
 from dragoman.dialects.gemini.parts import decode_part
 from dragoman.dialects.gemini.patches import Patches
 from dragoman.dialects.gemini.response import ANSWER, HEAD, KNOWN, calls_client, is_usable, remainder
-from dragoman.dialects.gemini.stops import UNFINISHED, broken_off, decode_stop, refused, unanswered
+from dragoman.dialects.gemini.stops import UNFINISHED, broken_off, decode_stop, refused
 from dragoman.dialects.gemini.terms import NAME, leftovers
 from dragoman.dialects.gemini.usage import decode_tier, decode_usage
 from dragoman.dialects.quirks import Quirks
@@ -308,8 +308,7 @@ class StreamDecoder:
         candidates = value.get("candidates") or ()
         feedback = None if candidates else value.get("promptFeedback")
         stop = refused(feedback)
-        if isinstance(feedback, dict):  # it counts unless the prompt is answered after all
-            self._refused = stop or self._refused or unanswered(value)
+        self._refused = stop or self._refused
         extra = leftovers(value, KNOWN if stop is None else _LATE)
         if self._state == "new":
             self._state = "begun"

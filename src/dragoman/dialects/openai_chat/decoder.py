@@ -240,7 +240,7 @@ class Decoder(ChunkDecoder[_Candidate]):
 
     def _content(self, candidate: _Candidate, content: Any, tokens: Any, events: list[ir.Event]) -> None:
         if type(content) is dict:
-            content = arguments_text(content)
+            content = [content] if content.get("type") == "text" else arguments_text(content)
         if type(content) is not str:
             self._parts(candidate, content, events)
             return

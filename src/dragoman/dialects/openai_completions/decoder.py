@@ -23,11 +23,12 @@ _CHOICE: Final = frozenset({"text", "index", "logprobs", "finish_reason"})
 class Decoder(ChunkDecoder[Candidate]):
     """Events of one stream."""
 
-    __slots__ = ("_quirks",)
+    __slots__ = ("_quirks", "_scored")
 
     def __init__(self, quirks: Quirks) -> None:
         super().__init__()
         self._quirks = quirks
+        self._scored: set[int] = set()  # candidates of whose tokens some have been told
 
     def _chunk(self, chunk: dict[str, Any]) -> list[ir.Event]:
         if (failed := failure(chunk)) is not None:
@@ -60,9 +61,11 @@ class Decoder(ChunkDecoder[Candidate]):
         wire, known = choice.get("logprobs"), _CHOICE
         logprobs = sound_tokens(decode_logprobs, wire) if wire else None
         if wire and logprobs is None:
-            candidate.keep("odd.logprobs", wire)  # where it hides none that can be read
+            known -= {"logprobs"}
         if text := choice.get("text"):
             required(choice, "text", str, "choices[]")
+        if logprobs:
+            self._scored.add(index)
         if text or logprobs:
             events.append(ir.TextDelta(0, text or "", index, logprobs))
         if word := choice.get("finish_reason"):
@@ -76,5 +79,7 @@ class Decoder(ChunkDecoder[Candidate]):
     def _finish(self, candidate: Candidate, events: list[ir.Event]) -> None:
         events.append(ir.Close(0, None, candidate.index))
         stop = decode_stop(candidate.word, called=False)
+        if candidate.index in self._scored and "logprobs" in candidate.extra:
+            candidate.extra["odd.logprobs"] = candidate.extra.pop("logprobs")  # where it hides none
         extra = {NAME: candidate.extra} if candidate.extra else None
         events.append(ir.Finish(stop, candidate.index, extra))

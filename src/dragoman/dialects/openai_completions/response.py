@@ -66,7 +66,7 @@ def _candidate(choice: Any, position: int) -> ir.Candidate:
         known -= {"logprobs"}
     text, index = choice.get("text"), choice.get("index")
     if type(text) is not str:
-        text = "" if text is None else required(choice, "text", str, where)
+        text = "" if text is None and "text" in choice else required(choice, "text", str, where)
     return ir.Candidate(
         (ir.Text(text, logprobs=logprobs),),
         decode_stop(choice.get("finish_reason"), called=False),

@@ -188,9 +188,10 @@ _READ: Final[dict[str, Callable[[_Wire], tuple[ir.Role, tuple[ir.Block, ...]] | 
 def encode_items(
     blocks: Sequence[ir.Block | None], draft: Draft, where: str = "blocks", role: ir.Role = "assistant"
 ) -> list[_Wire]:
-    """Blocks as items, in their order. Neighbouring parts with one `ir.Item` are one message; None is left out.
+    """Blocks as items, in their order. Neighbouring parts with one `ir.Item` are one message.
 
-    where: the blocks in IR terms. Raises WireError for a medium that no part can hold.
+    where: the blocks in IR terms; None among them is left out. Raises WireError for a medium that no part can
+    hold.
     """
     items: list[_Wire] = []
     open_message: _Wire | None = None

@@ -263,7 +263,7 @@ def leave_seal(draft: Draft, where: str) -> None:
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> _Wire | None:
     """One annotation, None where this protocol has no word for the source."""
     if citation.kind == "url" and draft.own:  # what its provider did not state is not added
-        told = {"url": citation.url, "title": citation.title}
+        told: dict[str, Any] = {"url": citation.url, "title": citation.title}
         told |= {"start_index": citation.start, "end_index": citation.end}
         stated = {member: value for member, value in told.items() if value is not None}
         restore(stated, citation.extra, draft.report, where)

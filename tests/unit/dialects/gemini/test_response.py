@@ -198,14 +198,11 @@ def test_an_error_with_a_good_status() -> None:
     [
         {},
         {"candidates": []},
-        {"candidates": [], "promptFeedback": {"safetyRatings": []}},
         {"usageMetadata": {}},
         {"candidates": "none"},
         {"candidates": [1]},
         {"candidates": [{"content": []}, {"content": [1]}]},
         {"candidates": [{"content": {"parts": ["x"]}}]},
-        {"candidates": [{"finishReason": []}]},
-        {"candidates": [{}], "usageMetadata": [1]},
     ],
 )
 def test_what_is_no_answer(value: dict[str, Any]) -> None:

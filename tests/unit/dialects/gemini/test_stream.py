@@ -440,7 +440,6 @@ def test_nothing_follows_the_end() -> None:
         b'{"candidates": [7]}',
         b'{"candidates": [{"content": 7}]}',
         b'{"candidates": [{"content": {"parts": [7]}}]}',
-        b'{"candidates": [{"finishReason": {}}]}',
         b"[7]",
         b"[" * 200_000,
     ],

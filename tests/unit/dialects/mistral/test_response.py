@@ -165,8 +165,6 @@ def test_log_probabilities_of_nothing(logprobs: Any, kept: bool) -> None:
         {"choices": ["x"]},
         answer({"content": 5}),
         answer({"content": [5]}),
-        answer({"content": [{"type": "text"}]}),
-        answer({"content": [{"type": "thinking", "thinking": 5}]}),
         answer({"content": "", "tool_calls": [{}]}),
     ],
 )

@@ -259,7 +259,7 @@ def test_what_is_no_answer_is_told(body: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "choice",
-    [5, {"message": 5}, {"message": {"tool_calls": [5]}}, {"message": {"content": 5}}, {"logprobs": 5}],
+    [5, {"message": 5}, {"message": {"tool_calls": [5]}}, {"message": {"content": 5}}],
 )
 def test_a_choice_of_another_shape_is_told(choice: Any) -> None:
     with pytest.raises(WireError):
