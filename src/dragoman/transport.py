@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import aiohttp
 import msgspec
+from aiohttp import http_exceptions
 from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 from yarl import URL
@@ -516,14 +517,14 @@ def _in_words(*errors: Any) -> str:
 
 
 _MEANINGS: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (aiohttp.http_exceptions.ContentEncodingError, "the answer is not packed as its headers state"),
+    (http_exceptions.ContentEncodingError, "the answer is not packed as its headers state"),
     (aiohttp.ServerDisconnectedError, "it was closed before an answer came"),
     (aiohttp.ClientPayloadError, "it ended in the middle of the answer"),
-    (aiohttp.http_exceptions.TransferEncodingError, "it ended in the middle of the answer"),
-    (aiohttp.http_exceptions.ContentLengthError, "it ended in the middle of the answer"),
+    (http_exceptions.TransferEncodingError, "it ended in the middle of the answer"),
+    (http_exceptions.ContentLengthError, "it ended in the middle of the answer"),
     (aiohttp.ClientHttpProxyError, "the proxy refused it"),
     (aiohttp.ClientResponseError, "the answer is no HTTP"),
-    (aiohttp.http_exceptions.HttpProcessingError, "the answer is no HTTP"),
+    (http_exceptions.HttpProcessingError, "the answer is no HTTP"),
     (EOFError, "it was closed before an answer came"),
     (ConnectionError, "it was cut"),
     (TimeoutError, "it took too long"),
