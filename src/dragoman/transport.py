@@ -12,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import msgspec
+from aiohttp import http_exceptions
 from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 from yarl import URL
@@ -490,4 +492,34 @@ def reason(error: Any) -> str:
     number = getattr(cause, "errno", None) or 0
     if number > 0 and not isinstance(cause, ssl.SSLError):  # whose numbers are no system's
         return os.strerror(number)  # asyncio's own text names the address
-    return str(getattr(cause, "strerror", None) or type(cause).__name__)
+    said = _OURS.sub("", str(getattr(cause, "strerror", None) or ""))
+    return said or _in_words(error, cause)
+
+
+_OURS: Final = re.compile(r"^\[[A-Z0-9: _]*\] | \(_ssl\.c:\d+\)$")
+"""What Python adds to the words of its TLS library."""
+
+
+def _in_words(*errors: Any) -> str:
+    """What our HTTP client's errors mean. Their names are its own, and nobody else's."""
+    for kind, words in _MEANINGS:
+        if any(isinstance(error, kind) for error in errors):
+            return words
+    return "it failed for no reason that is known here"
+
+
+_MEANINGS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (http_exceptions.ContentEncodingError, "the answer is not packed as its headers state"),
+    (aiohttp.ServerDisconnectedError, "it was closed before an answer came"),
+    (aiohttp.ClientPayloadError, "it ended in the middle of the answer"),
+    (http_exceptions.TransferEncodingError, "it ended in the middle of the answer"),
+    (http_exceptions.ContentLengthError, "it ended in the middle of the answer"),
+    (aiohttp.ClientHttpProxyError, "the proxy refused it"),
+    (aiohttp.ClientResponseError, "the answer is no HTTP"),
+    (http_exceptions.HttpProcessingError, "the answer is no HTTP"),
+    (EOFError, "it was closed before an answer came"),
+    (ConnectionError, "it was cut"),
+    (TimeoutError, "it took too long"),
+    (OSError, "none of its addresses can be reached"),
+)
+"""The first that fits counts."""

@@ -1,4 +1,4 @@
-"""What the members of a message on a Responses socket do: `generate`, `stream`, `background` and their like."""
+"""What the members of a message on a Responses socket do: `generate`, `stream`, `background` and the like."""
 
 from __future__ import annotations
 

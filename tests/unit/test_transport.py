@@ -121,7 +121,14 @@ async def test_leaving_early_closes_the_upstreams_connection(transport: Transpor
             ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('10.0.0.5', 9)"),
             "Connection refused",
         ),
-        (OSError("Multiple exceptions: [Errno 111] Connect call failed ('10.0.0.5', 9)"), "OSError"),
+        (
+            OSError("Multiple exceptions: [Errno 111] Connect call failed ('10.0.0.5', 9)"),
+            "none of its addresses can be reached",
+        ),
+        (
+            ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)"),
+            "wrong version number",
+        ),
         (socket.gaierror(-3, "Temporary failure in name resolution"), "Temporary failure in name resolution"),
         (ssl.SSLCertVerificationError(1, "certificate verify failed"), "certificate verify failed"),
     ],

@@ -176,7 +176,7 @@ def _cleaner() -> Callable[[str], str]:
         nonlocal left
         text = text[:left]
         left -= len(text)
-        return redact(text)
+        return untraced(redact(text))
 
     return clean
 
@@ -186,10 +186,53 @@ def _text(text: str, fallback: str, limit: int = _MAX_MESSAGE) -> str:
     if text.lstrip()[:1] == "<":
         text = _untagged(text)
         text = " ".join(text.split())
-    text = redact(text[: 4 * limit]).strip()
+    text = untraced(redact(text[: 4 * limit])).strip()
     if len(text) > limit:
         text = text[: limit - 2] + " …"
     return text or fallback
+
+
+_TRACE = re.compile(
+    r"""
+    Traceback\ \(most\ recent | \bFile\ "[^"\n]{1,300}",\ line\ \d                 # Python
+    | ^[\ \t]{1,16}at\ \S | \bat\ [\w.$<>]{1,120}\ ?\([^()\n]{1,300}:\d{1,7}\)       # JavaScript, Java, C#
+    | ^Caused\ by:\  | \bgoroutine\ \d{1,9}\ \[ | \bpanicked\ at\ | \bstack\ ?trace:  # Java, Go, Rust
+    """,
+    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
+)
+_PATH = re.compile(
+    r"""
+    (?<![\w:/.])/(?:usr|home|opt|app|var|root|srv|tmp|mnt|etc|workspace|private|Users|lib|build)/[\w./@+-]{1,300}
+    | \b[A-Z]:\\[\w.\\@+-]{1,300}
+    | (?<![\w./\\-])[\w./\\-]{1,300}\.(?:py|m?js|ts|go|rs|java|rb|php|cs|cc|cpp|kt)(?::\d{1,7}){1,2}
+    """,
+    re.VERBOSE,
+)
+_SENTENCE = re.compile(r"[^\n]*?[.!?](?=\s|$)|[^\n]+")
+_THREAD = re.compile(r"thread '[^'\n]{0,80}'\Z")
+_RAISED = re.compile(r"(?:[A-Za-z_$][\w$]{0,80}\.){0,12}[A-Z]\w{0,80}(?:Error|Exception)(?::\s*|$)")
+
+
+def untraced(text: str) -> str:
+    """The text; of one that holds a stack trace, or a path of the provider's machine, the first sentence.
+
+    A path within that is left out. Clients are owed what went wrong, and no more of how a server is built.
+    """
+    trace = _TRACE.search(text)
+    if trace is None and not _PATH.search(text):
+        return text
+    said = text.replace("\\n", "\n")  # a trace as a text within a text
+    if (trace := _TRACE.search(said)) is not None:
+        before = _THREAD.sub("", said[: trace.start()].strip(" \t\r\n:-("))
+        said = _RAISED.sub("", before or _last_words(said[trace.end() :]), count=1).strip()
+    found = _SENTENCE.search(said)
+    return _PATH.sub("[path]", found[0]).strip() if found else ""
+
+
+def _last_words(trace: str) -> str:
+    """What a trace that begins a text is about: Python says it last, in a line that is not indented."""
+    lines = [line for line in trace.splitlines()[1:] if line[:1].strip() and not _TRACE.search(line)]
+    return lines[-1] if lines else ""
 
 
 _CREDENTIAL = re.compile(

@@ -99,7 +99,7 @@ async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pac
 
 
 async def unpacked(
-    parts: AsyncIterator[bytes], applied: Sequence[str], limit: int, share: Share, run: Callable[..., Run]
+    parts: AsyncIterator[bytes], applied: Sequence[str], limit: int, share: Share, run: Callable[[int], Run]
 ) -> AsyncGenerator[bytes]:
     """A packed body out of its codings, piece by piece, at most `limit` bytes in all.
 
