@@ -33,6 +33,7 @@ from dragoman.verify.check import CheckOutput
 from dragoman.work import Work
 
 _STREAM = {"stream": True}
+_FOR_THE_RECORD = "asked for, for the gateway's own record; the client is not told"
 
 
 class Translating:
@@ -101,11 +102,9 @@ class Translating:
 
     def _counted(self, request: ir.Request) -> Sequence[Step]:
         """What fills in the usage of an answer that may come without it, where its client is to be told."""
-        work, upstream = self._work, self._upstream
-        if work.streams:
-            sure = isinstance(upstream, WireUpstream) and not upstream.dialect.relay.ask_usage(_STREAM)
-            if sure or not work.brief.stream_usage:
-                return ()
+        work = self._work
+        if work.streams and not work.brief.stream_usage:
+            return ()
         return (EstimateUsage(request, work.deployment.model),)
 
     def _account(self) -> None:
@@ -129,6 +128,12 @@ class Translating:
             return emulate(request, native(upstream), call.facts, STANDARD, call.report)
         if request.stream and not request.stream_usage and upstream.quirks.stream_options:
             # For the exchange's record; whether the client is told is decided where its answer is written.
+            if upstream.dialect.relay.ask_usage(_STREAM):
+                place = "stream_options.include_usage"
+                if request.stream_usage is False:
+                    call.report.change("stream_usage", place, _FOR_THE_RECORD)
+                else:
+                    call.report.add(place, _FOR_THE_RECORD)
             request = msgspec.structs.replace(request, stream_usage=True)
         return emulate(request, upstream.dialect, call.facts, upstream.quirks, call.report)
 
