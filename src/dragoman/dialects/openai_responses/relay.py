@@ -12,6 +12,7 @@ from dragoman.dialects.dialect import Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.errors import broken, error_event, failure_member, fault_of
 from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
+from dragoman.dialects.openai_responses.terms import reasoning_event
 from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode, encode_head
@@ -35,6 +36,8 @@ _SILENT: Final = frozenset({"response.created", "response.queued", "response.in_
 """Events that hold no content: until another comes, the answer may still be asked for elsewhere."""
 _DELTA: Final = b'{"type":"response.output_text.delta","'
 _DELTA_HEAD: Final = b"event: response.output_text.delta\ndata: "
+_REASONING: Final = frozenset({"response.reasoning", "response.reasoning_text"})
+_ENDS: Final = (".delta", ".done")
 _ID: Final = "resp_"
 _SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
 """What the gateway resolves: the client is shown what it asked for."""
@@ -116,7 +119,18 @@ class StreamRelay:
     """One stream: only events that hold the response object are edited, and numbered where they are not."""
 
     __slots__ = (
-        *("_edits", "_last", "_ndjson", "_reply", "_response", "content", "done", "estimate", "usage"),
+        *(
+            "_edits",
+            "_last",
+            "_ndjson",
+            "_renamed",
+            "_reply",
+            "_response",
+            "content",
+            "done",
+            "estimate",
+            "usage",
+        ),
     )
 
     def __init__(self, reply: Reply) -> None:
@@ -128,6 +142,8 @@ class StreamRelay:
         self._last = b""
         self._response: dict[str, Any] | None = None
         self._ndjson = reply.framing == "ndjson"
+        named = reasoning_event(reply.request)
+        self._renamed = {other + end: named + end for other in _REASONING - {named} for end in _ENDS}
         self._edits = _edits(reply)
 
     def feed(self, frame: bytes) -> bytes:
@@ -146,6 +162,9 @@ class StreamRelay:
             if frame.strip() == b"[DONE]":
                 return b""
             raise WireError(f"an event that cannot be read: {error}") from None
+        if kind in self._renamed:
+            kind = self._renamed[kind]
+            frame = encode_head({**decode_head(frame), "type": kind})
         self._last = frame  # the latest that could be read: a stream that fails is numbered behind it
         return self._framed(kind.encode(), self._look(kind, frame))
 

@@ -36,7 +36,7 @@ from dragoman.dialects.openai_responses.response import (
     shown,
     wordless,
 )
-from dragoman.dialects.openai_responses.terms import NAME
+from dragoman.dialects.openai_responses.terms import NAME, reasoning_event
 from dragoman.wire.json import encode
 
 _Wire = dict[str, Any]
@@ -96,6 +96,7 @@ class StreamEncoder:
         self._reply = reply
         self._report = reply.report
         self._ndjson = reply.framing == "ndjson"
+        self._reasoning = reasoning_event(reply.request)
         self._draft = Draft(reply.report, answer=True, mint=Mint(reply.id))
         self._fold = ir.Fold()
         self._sequence = 0
@@ -326,7 +327,7 @@ class StreamEncoder:
                 )
             out += begun
             state.place = place
-            self._frame(state, f"response.{kind}.delta", b"}")
+            self._frame(state, f"{self._reasoning if part is None else 'response.' + kind}.delta", b"}")
         state.words.append(text)
         return out + self._say(state, text)
 
@@ -338,7 +339,7 @@ class StreamEncoder:
         state.words = []
         if state.part is None:
             part = {"type": "reasoning_text", "text": text}
-            return self._event("response.reasoning_text.done", {**state.place, "text": text}) + self._event(
+            return self._event(f"{self._reasoning}.done", {**state.place, "text": text}) + self._event(
                 "response.content_part.done", {**state.place, "part": part}
             )
         part = {"type": "summary_text", "text": text}
