@@ -13,6 +13,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.delivery import Delivery, Opening
+from dragoman.dialects.dialect import StreamEncoder, TellsInPieces
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.estimate import EstimateUsage
 from dragoman.dialects.identify import Identify
@@ -26,7 +27,7 @@ from dragoman.runtime import Runtime
 from dragoman.sealing import Gathered, Keeper, Sealing
 from dragoman.state.recall import Scope
 from dragoman.steps import Step, through, whole
-from dragoman.upstreams.answers import DEFAULT_LIMITS
+from dragoman.upstreams.answers import DEFAULT_LIMITS, PART
 from dragoman.upstreams.upstream import Call, Upstream, collected, native
 from dragoman.upstreams.wire import WireUpstream
 from dragoman.verify.check import CheckOutput
@@ -160,7 +161,8 @@ class Translating:
     async def _stream(self, request: ir.Request, steps: Sequence[Step]) -> None:
         work, hooks, delivery, call = self._work, self._runtime.hooks, self._delivery, self._call
         reply = work.reply(Report(work.face.name, "response"))
-        feed = work.face.stream_encoder(reply).feed
+        encoder = work.face.stream_encoder(reply)
+        feed, pieces = encoder.feed, _pieces(encoder)
         work.ending = lambda fault: feed(ir.Error(fault))
         watched, keeper = hooks.need_events, self._keeper
         heard = Gathered() if work.turn is not None and work.turn.hears else None
@@ -179,6 +181,9 @@ class Translating:
                     await self._listen(heard, batch)
                 batch, speaks, fault = delivery.note(batch)
                 data = b"".join(map(feed, batch))
+                if pieces:
+                    data = await self._told(opening, data, pieces, speaks=speaks)
+                    speaks = True
                 if speaks and delivery.committed:
                     opening.silent_since = None
                 else:
@@ -200,11 +205,37 @@ class Translating:
             )
         await work.client.end()
 
+    async def _told(self, opening: Opening, data: bytes, pieces: list[bytes], *, speaks: bool) -> bytes:
+        """Send what an encoder tells in pieces, a part at a time, so that nothing is copied as a whole; the
+        bytes that are left to send.
+        """
+        if not self._delivery.committed:
+            data = await opening.add(data, content=speaks)
+            if not self._delivery.committed:  # the pieces are held as anything else is
+                data, pieces[:] = b"".join((data, *pieces)), ()
+                return data
+        client = self._work.client
+        if data:
+            await client.write(data)
+        for piece in pieces:
+            for start in range(0, len(piece), PART):
+                await client.write(piece[start : start + PART])
+        pieces.clear()
+        return b""
+
     async def _listen(self, heard: Gathered, batch: Sequence[ir.Event]) -> None:
         """Let the turn have the whole answer, before its client gets the last of it."""
         heard.add(batch)
         if (turn := self._work.turn) is not None and batch and isinstance(batch[-1], ir.End):
             await turn.heard(self._work, heard.response())
+
+
+def _pieces(encoder: StreamEncoder) -> list[bytes]:
+    """Where an encoder puts what it tells in pieces; stays empty for those that do not."""
+    pieces: list[bytes] = []
+    if isinstance(encoder, TellsInPieces):
+        encoder.pieces = pieces
+    return pieces
 
 
 async def fetch_media(work: Work, upstream: Upstream, fetcher: Fetcher) -> None:

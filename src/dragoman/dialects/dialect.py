@@ -163,6 +163,14 @@ class StreamRelay(Protocol):
 
 
 @runtime_checkable
+class TellsInPieces(Protocol):
+    """An encoder whose last events repeat what was said, which may be too long to be copied for each."""
+
+    pieces: list[bytes] | None
+    """A list that gets the ends of texts in pieces, behind the bytes of `feed`; None = `feed` has all."""
+
+
+@runtime_checkable
 class TellsFailure(Protocol):
     """A relay of a stream in which a failure is told otherwise than in one that says nothing else."""
 

@@ -36,6 +36,7 @@ from dragoman.dialects.openai_responses.response import (
     shown,
     wordless,
 )
+from dragoman.dialects.openai_responses.sharing import Shared
 from dragoman.dialects.openai_responses.terms import NAME, reasoning_event
 from dragoman.wire.json import encode
 
@@ -44,6 +45,8 @@ _Wire = dict[str, Any]
 _dumps = msgspec.json.Encoder().encode
 _PING: Final = b": ping\n\n"
 _DONE: Final = b"data: [DONE]\n\n"
+_ENDINGS: Final = frozenset({ir.Finish, ir.End})
+"""Events at which texts end, of which everything is told as whole events."""
 _EMPTY: Final[dict[type, _Wire]] = {
     ir.Text: {"type": "output_text", "text": "", "annotations": [], "logprobs": []},
     ir.Refusal: {"type": "refusal", "refusal": ""},
@@ -110,12 +113,20 @@ class StreamEncoder:
         self._last_item = True  # whether the item that is being ended is the last one
         self._announced: dict[str, int] = {}
         self._renumbered: dict[Any, int] = {}
+        self._shared = Shared()
+        self._ending = False  # whether what is being written may repeat a text
+        self.pieces: list[bytes] | None = None
 
     def feed(self, event: ir.Event) -> bytes:
         """The bytes for one event."""
         if self._state == "over":
             return b""
-        return _TAKE[type(event)](self, event)
+        self._ending = not self._ndjson and type(event) in _ENDINGS
+        out = _TAKE[type(event)](self, event)
+        if self.pieces and out:  # it comes after those
+            self.pieces.append(out)
+            return b""
+        return out
 
     def ping(self) -> bytes:
         """A heartbeat: a comment, which lines of JSON cannot have."""
@@ -123,8 +134,13 @@ class StreamEncoder:
 
     def _event(self, kind: str, members: _Wire) -> bytes:
         """One event with its number."""
-        body = encode({"type": kind, "sequence_number": self._sequence, **members})
+        whole = {"type": kind, "sequence_number": self._sequence, **members}
         self._sequence += 1
+        if self._ending and self.pieces is not None:
+            parts = self._shared.parts(whole)
+            self.pieces += [b"event: %b\ndata: " % kind.encode(), *parts, b"\n\n"]
+            return b""
+        body = encode(whole)
         return body + b"\n" if self._ndjson else b"event: %b\ndata: %b\n\n" % (kind.encode(), body)
 
     # --- The response ------------------------------------------------------------------------------
@@ -164,6 +180,9 @@ class StreamEncoder:
         self._state = "over"
         told = self._object([item for _, item in sorted(self._output.items())])
         out = self._event(f"response.{told['status']}", {"response": told})
+        if self._ending and self.pieces is not None:
+            self.pieces.append(_DONE)
+            return out
         return out if self._ndjson else out + _DONE
 
     def _ping(self, event: ir.Ping) -> bytes:
