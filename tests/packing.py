@@ -17,7 +17,7 @@ def packed(data: bytes, *applied: str, level: int | None = None) -> bytes:
         if name == "zstd":
             data = _zstd.compress(data, level=3 if level is None else level)
         elif name == "br":
-            data = brotli.compress(data, quality=5 if level is None else level)  # type: ignore[no-untyped-call]
+            data = brotli.compress(data, quality=5 if level is None else level)
         else:
             bits = {"gzip": 31, "x-gzip": 31, "deflate": 15, "raw": -15}[name]
             data = zlib.compress(data, 6 if level is None else level, bits)

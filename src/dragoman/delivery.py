@@ -15,7 +15,7 @@ from typing import Any
 from dragoman import ir
 from dragoman.deadlines import UNLIMITED, Deadline, Unlimited
 from dragoman.dialects.dialect import Payload, Reply
-from dragoman.dialects.loss import Report
+from dragoman.dialects.loss import Change, Report
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord
 from dragoman.routing.attempts import Attempts, FirstContent
@@ -28,6 +28,7 @@ from dragoman.wire.json import encode
 from dragoman.work import Headers, Work
 
 _CONTENT = FirstContent()
+_ESTIMATED = Change(None, "$.usage", "estimated by the gateway: the upstream stated none")
 _SAYS_MORE = frozenset({ir.TextDelta, ir.ThinkDelta, ir.ArgsDelta})
 """What nearly all events of a stream are."""
 _SAYS_NOTHING = frozenset({ir.Ping, ir.More, ir.Raw})
@@ -154,7 +155,7 @@ class Delivery:
         record.first = self.now()
         face, reply = self._work.face, self._work.reply(Report(self._work.face.name, "response"))
         body = await self._work.step_of(size, lambda: encode(face.encode_response(response, reply)))
-        self._exchange.usage = response.usage
+        self.counted(response.usage)
         self.lost(reply.report)
         await self.body(body, call, ())
 
@@ -171,6 +172,13 @@ class Delivery:
         await self.begin(call, record, ())
         await self._work.client.end(b"".join([encoder.feed(event) for event in events]))
 
+    def counted(self, usage: ir.Usage | None) -> None:
+        """Note what the answer cost, and whether that is an estimate."""
+        exchange = self._exchange
+        exchange.usage = usage
+        if usage is not None and usage.estimated and _ESTIMATED not in exchange.changes:
+            exchange.changes += (_ESTIMATED,)
+
     def note(self, batch: Sequence[ir.Event]) -> tuple[Sequence[ir.Event], bool, ir.Fault | None]:
         """Note what a batch tells: the events before an in-stream error, whether they hold something worth
         committing to, and the error.
@@ -183,7 +191,8 @@ class Delivery:
             elif isinstance(event, ir.Error):
                 return batch[:place], speaks, event.fault
             elif isinstance(event, (ir.Tally, ir.Start)):
-                self._exchange.usage = event.usage or self._exchange.usage
+                if event.usage is not None:
+                    self.counted(event.usage)
             elif kind not in _SAYS_NOTHING and not (
                 isinstance(event, ir.Open) and isinstance(event.block, ir.Text)
             ):

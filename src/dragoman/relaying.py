@@ -6,24 +6,40 @@ One task reads and writes, so that the client's reading pace reaches the upstrea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+import msgspec
 
 from dragoman import ir
 from dragoman.delivery import Delivery, Opening
-from dragoman.dialects.dialect import Reply, StreamRelay, TellsFailure
+from dragoman.dialects.dialect import Reply, StreamRelay, TellsFailure, WireRequest
+from dragoman.dialects.estimate import EstimateUsage, Overheard
+from dragoman.dialects.loss import Change
 from dragoman.dialects.pieces import joined
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
 from dragoman.heavy import MEDIUM
 from dragoman.sealing import Sealing
 from dragoman.state.recall import Scope
-from dragoman.steps import whole
+from dragoman.steps import Step, whole
 from dragoman.translating import client_steps
 from dragoman.transport import Answer
 from dragoman.upstreams.answers import PART, TOO_DEEP, AnswerLimits, Parts
 from dragoman.upstreams.upstream import Call
 from dragoman.upstreams.wire import SPLITTERS, WireUpstream, is_success, streams, unreadable
-from dragoman.work import Work
+from dragoman.wire.json import decode_both
+from dragoman.work import Inbound, Work
+
+_STREAM: Final = {"stream": True}
+_COUNTED_BYTES: Final = 1_000_000
+"""Bytes of a request that are kept until its stream ends, to count them where the provider does not."""
+_USAGE: Final = "stream_options.include_usage"
+_WHY: Final = "asked for, for the gateway's own record; the client is not told"
+_TOLD: Final = (Change(None, f"$.{_USAGE}", _WHY),)
+_TOLD_ANYWAY: Final = (Change(f"$.{_USAGE}", f"$.{_USAGE}", _WHY),)
 
 
 class Relaying:
@@ -70,8 +86,7 @@ class Relaying:
             if not streamed and streams(answer):
                 response = await upstream.collect(answer)
                 call.watch.stop()
-                steps = client_steps(work, self._now)
-                await self._delivery.response(whole(steps, response), call, record, 0)
+                await self._delivery.response(whole(self._steps(), response), call, record, 0)
                 return
             raw = await answer.read()
             call.watch.stop()
@@ -85,10 +100,11 @@ class Relaying:
                 raise unreadable(upstream.name, error) from error
             if streamed:
                 response = await work.step_of(len(data), upstream.decode, data)
-                steps = client_steps(work, self._now)
-                await self._delivery.streamed(response, steps, reply, call, record)
+                await self._delivery.streamed(response, self._steps(), reply, call, record)
                 return
-            work.exchange.usage = usage
+            if usage is None:
+                data, usage = await work.step_of(len(raw), self._filled, raw, data)
+            self._delivery.counted(usage)
             await self._delivery.body(data, call, face.passes(answer.headers))
         finally:
             answer.close()
@@ -97,8 +113,10 @@ class Relaying:
         """What the upstream is sent: the client's own words, with the named edits."""
         work, face, call = self._work, self._work.face, self._call
         edits = work.edits(call)
-        if work.streams:
-            edits = {**face.relay.ask_usage(work.wire.body), **edits}
+        if work.streams and (asking := face.relay.ask_usage(work.wire.body)):
+            edits = {**asking, **edits}
+            options = work.wire.body.get("stream_options") or {}
+            work.exchange.changes = _TOLD_ANYWAY if options.get("include_usage") is False else _TOLD
         if face.stateless is not None:
             edits |= face.stateless(work.wire.body, call.facts, self._upstream.quirks)
         return face.relay.request(work.head, edits)
@@ -117,6 +135,50 @@ class Relaying:
         self._upstream.limits.hold_relayed(raw)
         return self._work.face.relay.response(raw, reply)
 
+    def _filled(self, raw: bytes, data: bytes) -> tuple[bytes, ir.Usage | None]:
+        """A whole answer that states no usage, with the likely one. raw: as it came; data: as it is sent."""
+        work = self._work
+        response = EstimateUsage(work.request, work.deployment.model).whole(self._upstream.decode(raw))
+        if response.usage is None or not response.usage.estimated:
+            return data, response.usage
+        return work.face.relay.fill(data, response.usage), response.usage
+
+    def _steps(self) -> Sequence[Step]:
+        """What happens to an answer that came in another form than it was asked for."""
+        work = self._work
+        return [EstimateUsage(work.request, work.deployment.model), *client_steps(work, self._now)]
+
+    def _estimate(self, inbound: Inbound, heard: Overheard) -> ir.Usage:
+        """The likely usage of a stream that states none."""
+        upstream, face = self._upstream, self._work.face
+        request, size = None, self._work.weight
+        if size <= _COUNTED_BYTES:
+            body, _ = decode_both(inbound.body, inbound.max_depth)
+            request = face.decode_request(
+                WireRequest("chat", body, path=inbound.path, params=dict(inbound.params))
+            )
+
+        def events(data: bytes) -> Iterator[ir.Event]:
+            decoder = upstream.dialect.stream_decoder(upstream.quirks)
+            splitter = SPLITTERS[upstream.dialect.framing](upstream.limits.event)
+            with suppress(WireError, RequestFailed):
+                for frame in splitter.feed(data):
+                    yield from decoder.feed(frame)
+
+        return heard.usage(request, self._work.deployment.model, size, events)
+
+    def _overheard(self, relay: StreamRelay) -> Overheard | None:
+        """What listens to a stream whose client is to be told its usage, in case that nobody states it."""
+        work = self._work
+        if not work.brief.stream_usage and work.face.relay.ask_usage(_STREAM):
+            return None
+        inbound = work.inbound  # which the answer's beginning lets go of
+        if work.weight > _COUNTED_BYTES:
+            inbound = msgspec.structs.replace(inbound, body=b"")
+        heard = Overheard()
+        relay.estimate = partial(self._estimate, inbound, heard)
+        return heard
+
     async def _stream(self, answer: Answer, reply: Reply) -> None:
         work, delivery = self._work, self._delivery
         relay = work.face.relay.stream(reply)
@@ -125,11 +187,15 @@ class Relaying:
         limits = upstream.limits
         splitter = SPLITTERS[upstream.dialect.framing](limits.event)
         passed = work.face.passes(answer.headers)
+        heard = self._overheard(relay)
         parts = Parts()
         opening = Opening(delivery, self._call, self._record, passed, limits=limits, name=upstream.name)
         try:
             while True:
-                chunk = await (parts.next() if parts.more else answer.chunk())
+                more = parts.more
+                chunk = await (parts.next() if more else answer.chunk())
+                if heard is not None and not more:
+                    heard.hear(chunk)
                 if len(chunk) > PART:
                     chunk = parts.first(chunk)
                 data, broken = _passed(relay, splitter.feed(chunk) if chunk else splitter.close(), limits)
@@ -154,7 +220,7 @@ class Relaying:
         except WireError as error:
             raise unreadable(self._upstream.name, error) from error
         finally:
-            work.exchange.usage = relay.usage
+            delivery.counted(relay.usage)
         await client.end(data)
         await answer.finish()  # what may follow the protocol's own end is of no account
 

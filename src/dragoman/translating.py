@@ -15,6 +15,7 @@ import msgspec
 from dragoman import ir
 from dragoman.delivery import Delivery, Opening
 from dragoman.dialects.addressed import added, addressed
+from dragoman.dialects.dialect import StreamEncoder, TellsInPieces
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.estimate import EstimateUsage
 from dragoman.dialects.identify import Identify
@@ -31,7 +32,7 @@ from dragoman.runtime import Runtime
 from dragoman.sealing import Gathered, Keeper, Sealing
 from dragoman.state.recall import Scope
 from dragoman.steps import Step, through, whole
-from dragoman.upstreams.answers import DEFAULT_LIMITS
+from dragoman.upstreams.answers import DEFAULT_LIMITS, PART
 from dragoman.upstreams.several import Question, Several
 from dragoman.upstreams.upstream import Call, Upstream, collected, native
 from dragoman.upstreams.wire import WireUpstream
@@ -39,6 +40,7 @@ from dragoman.verify.check import CheckOutput
 from dragoman.work import Work
 
 _STREAM = {"stream": True}
+_FOR_THE_RECORD = "asked for, for the gateway's own record; the client is not told"
 
 
 class Translating:
@@ -150,11 +152,9 @@ class Translating:
 
     def _counted(self, request: ir.Request) -> Sequence[EstimateUsage]:
         """What fills in the usage of an answer that may come without it, where its client is to be told."""
-        work, upstream = self._work, self._upstream
-        if work.streams:
-            sure = isinstance(upstream, WireUpstream) and not upstream.dialect.relay.ask_usage(_STREAM)
-            if sure or not work.brief.stream_usage:
-                return ()
+        work = self._work
+        if work.streams and not work.brief.stream_usage:
+            return ()
         return (EstimateUsage(request, work.deployment.model),)
 
     def _account(self) -> None:
@@ -180,6 +180,12 @@ class Translating:
             return emulate(request, native(upstream), call.facts, STANDARD, call.report)
         if request.stream and not request.stream_usage and upstream.quirks.stream_options:
             # For the exchange's record; whether the client is told is decided where its answer is written.
+            if upstream.dialect.relay.ask_usage(_STREAM):
+                place = "stream_options.include_usage"
+                if request.stream_usage is False:
+                    call.report.change("stream_usage", place, _FOR_THE_RECORD)
+                else:
+                    call.report.add(place, _FOR_THE_RECORD)
             request = msgspec.structs.replace(request, stream_usage=True)
         return emulate(request, upstream.dialect, call.facts, upstream.quirks, call.report)
 
@@ -211,7 +217,8 @@ class Translating:
     async def _stream(self, request: ir.Request, steps: Sequence[Step]) -> None:
         work, hooks, delivery, call = self._work, self._runtime.hooks, self._delivery, self._call
         reply = work.reply(Report(work.face.name, "response"))
-        feed = work.face.stream_encoder(reply).feed
+        encoder = work.face.stream_encoder(reply)
+        feed, pieces = encoder.feed, _pieces(encoder) if request.store is False else []
         work.ending = lambda fault: feed(ir.Error(fault))
         watched, keeper = hooks.need_events, self._keeper
         heard = Gathered() if work.turn is not None and work.turn.hears else None
@@ -230,6 +237,9 @@ class Translating:
                     await self._listen(heard, batch)
                 batch, speaks, fault = delivery.note(batch)
                 data = b"".join(map(feed, batch))
+                if pieces:
+                    data = await self._told(opening, data, pieces, speaks=speaks)
+                    speaks = True
                 if speaks and delivery.committed:
                     opening.silent_since = None
                 else:
@@ -251,11 +261,37 @@ class Translating:
             )
         await work.client.end()
 
+    async def _told(self, opening: Opening, data: bytes, pieces: list[bytes], *, speaks: bool) -> bytes:
+        """Send what an encoder tells in pieces, a part at a time, so that nothing is copied as a whole; the
+        bytes that are left to send.
+        """
+        if not self._delivery.committed:
+            data = await opening.add(data, content=speaks)
+            if not self._delivery.committed:  # the pieces are held as anything else is
+                data, pieces[:] = b"".join((data, *pieces)), ()
+                return data
+        client = self._work.client
+        if data:
+            await client.write(data)
+        for piece in pieces:
+            for start in range(0, len(piece), PART):
+                await client.write(piece[start : start + PART])
+        pieces.clear()
+        return b""
+
     async def _listen(self, heard: Gathered, batch: Sequence[ir.Event]) -> None:
         """Let the turn have the whole answer, before its client gets the last of it."""
         heard.add(batch)
         if (turn := self._work.turn) is not None and batch and isinstance(batch[-1], ir.End):
             await turn.heard(self._work, heard.response())
+
+
+def _pieces(encoder: StreamEncoder) -> list[bytes]:
+    """Where an encoder puts what it tells in pieces; stays empty for those that do not."""
+    pieces: list[bytes] = []
+    if isinstance(encoder, TellsInPieces):
+        encoder.pieces = pieces
+    return pieces
 
 
 async def fetch_media(work: Work, upstream: Upstream, fetcher: Fetcher) -> None:

@@ -516,6 +516,8 @@ class Work:
         ]
         if len(exchange.attempts) > 1:
             headers.append((b"x-dragoman-attempts", b"%d" % len(exchange.attempts)))
+        if exchange.usage is not None and exchange.usage.estimated:
+            headers.append((b"x-dragoman-usage", b"estimated"))
         if self.inbound.headers.get("x-dragoman-report") == "1":
             headers.append((b"x-dragoman-report", _report(exchange)))
         return headers

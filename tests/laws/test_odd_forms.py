@@ -217,7 +217,11 @@ def test_a_response_that_is_created_twice_is_one() -> None:
         "response": {**head, "status": "in_progress"},
         "sequence_number": 0,
     }
-    done = {"type": "response.completed", "response": {**head, "status": "completed"}, "sequence_number": 3}
+    done: dict[str, Any] = {
+        "type": "response.completed",
+        "response": {**head, "status": "completed"},
+        "sequence_number": 3,
+    }
     item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
     part = {"type": "output_text", "text": "Hi", "annotations": []}
     told = {"type": "response.output_item.done", "output_index": 0, "item": {**item, "content": [part]}}

@@ -148,6 +148,8 @@ class StreamRelay(Protocol):
     """Whether content has gone by: the answer is then committed to this attempt."""
     done: bool
     """Whether the protocol's terminal event has gone by."""
+    estimate: Callable[[], ir.Usage] | None
+    """What tells the likely usage, where the client is to be told it and the upstream may not state it."""
 
     def feed(self, frame: bytes) -> bytes:
         """The bytes to send for one frame; empty when the frame is for us alone. Raises RequestFailed for
@@ -158,6 +160,14 @@ class StreamRelay(Protocol):
     def close(self) -> bytes:
         """What is still to be sent when the upstream's bytes have ended."""
         ...
+
+
+@runtime_checkable
+class TellsInPieces(Protocol):
+    """An encoder whose last events repeat what was said, which may be too long to be copied for each."""
+
+    pieces: list[bytes] | None
+    """A list that gets the ends of texts in pieces, behind the bytes of `feed`; None = `feed` has all."""
 
 
 @runtime_checkable
@@ -184,6 +194,10 @@ class Relay(Protocol):
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """The body to send to the client, and the usage that it states."""
+        ...
+
+    def fill(self, body: bytes, usage: ir.Usage) -> bytes:
+        """An answer's body that states no usage, with this one; one that states any stays as it is."""
         ...
 
     def stream(self, reply: Reply) -> StreamRelay:

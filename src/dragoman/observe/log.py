@@ -198,7 +198,8 @@ def _for_people(exchange: Exchange) -> bytes:
         parts.append(exchange.mode)
     parts.append(f"{total:,.0f} ms" if total >= 100 else f"{total:.3g} ms")
     if (usage := exchange.usage) is not None:
-        parts.append(f"{usage.input_total} in {usage.output_total} out")
+        about = "about " if usage.estimated else ""
+        parts.append(f"{about}{usage.input_total} in {usage.output_total} out")
     if exchange.losses:
         parts.append(_lost(exchange))
     if exchange.end != "done":

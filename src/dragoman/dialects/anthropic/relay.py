@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.anthropic.errors import ENDED, SECOND, SILENT, broken, fault_of
-from dragoman.dialects.anthropic.usage import decode_usage
+from dragoman.dialects.anthropic.usage import decode_usage, encode_usage
 from dragoman.dialects.bounds import MOST_LEFTOVERS, Kept, refuse_more
 from dragoman.dialects.dialect import Reply
+from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
 
@@ -69,6 +70,13 @@ class Relay:
             return _encode({**head, "model": reply.model}), usage
         return body, usage
 
+    def fill(self, body: bytes, usage: ir.Usage) -> bytes:
+        """The body with this usage, where it states none."""
+        head = _decode_head(body)
+        if "usage" in head and _decode(head["usage"]):
+            return body
+        return _encode({**head, "usage": encode_usage(usage, Report("anthropic"))})
+
     def stream(self, reply: Reply) -> StreamRelay:
         """A relay for one stream."""
         return StreamRelay(reply.model)
@@ -89,12 +97,24 @@ def _counted(usage: dict[str, Any], head: _Head) -> ir.Usage | None:
 class StreamRelay:
     """One stream: frames pass as they are, but for the model's name in `message_start`."""
 
-    __slots__ = ("_counts", "_id", "_kept", "_model", "_named", "_stopped", "content", "done", "usage")
+    __slots__ = (
+        "_counts",
+        "_id",
+        "_kept",
+        "_model",
+        "_named",
+        "_stopped",
+        "content",
+        "done",
+        "estimate",
+        "usage",
+    )
 
     def __init__(self, model: str | None) -> None:
         self.usage: ir.Usage | None = None
         self.content = False
         self.done = False
+        self.estimate: Callable[[], ir.Usage] | None = None
         self._model = model
         self._named: str | None = None
         self._id: msgspec.Raw | None = None
@@ -155,6 +175,9 @@ class StreamRelay:
         self._count(head)
         delta = _decode(head.get("delta", msgspec.Raw(b"{}")))
         self._stopped = self._stopped or delta.get("stop_reason") is not None
+        if self.usage is None and self.estimate is not None and self._stopped:
+            self.usage = usage = self.estimate()
+            return bytes(_encode({**head, "usage": encode_usage(usage, Report("anthropic"))}))
         return frame
 
     def _count(self, head: _Head) -> None:

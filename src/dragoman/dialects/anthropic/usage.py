@@ -12,6 +12,7 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import NAME, leftovers
+from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.typed import Typed
 
@@ -135,13 +136,19 @@ def encode_usage(usage: ir.Usage | None, report: Report) -> dict[str, Any]:
         _detail(out, usage.detail, report)
     if usage.others and NAME not in (usage.extra or {}):
         report.lose("usage.others", "other models' work is not counted here", "hint")
-    for dialect, keys in (usage.extra or {}).items():
+    _restore(out, usage.extra, report)
+    if usage.estimated:
+        out[ESTIMATED] = True
+    return out
+
+
+def _restore(out: dict[str, Any], extra: ir.Extra, report: Report) -> None:
+    for dialect, keys in (extra or {}).items():
         if dialect == NAME:
             out.update(keys)
         else:
             for key in keys:
                 report.lose(f"usage.{key}", "has no counterpart here", "hint")
-    return out
 
 
 def _detail(out: dict[str, Any], detail: dict[str, Any], report: Report) -> None:

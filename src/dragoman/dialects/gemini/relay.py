@@ -5,7 +5,7 @@ The model's name travels in the path of a request and in `modelVersion` of an an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,7 +15,8 @@ from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, error_body, fault_of
 from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED, refused
-from dragoman.dialects.gemini.usage import decode_usage
+from dragoman.dialects.gemini.usage import decode_usage, encode_usage
+from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.sse import ErrorFrame
 
@@ -79,6 +80,13 @@ class Relay:
             raise WireError(f"an answer that cannot be read: {error}") from None
         return _renamed(body, head, reply.model), usage
 
+    def fill(self, body: bytes, usage: ir.Usage) -> bytes:
+        """The body with this usage, where it states none."""
+        head = _decode_head(body)
+        if "usageMetadata" in head and _decode(head["usageMetadata"]):
+            return body
+        return bytes(_encode({**head, "usageMetadata": _counts(usage)}))
+
     def stream(self, reply: Reply) -> StreamRelay:
         """A relay for one stream."""
         return StreamRelay(reply)
@@ -93,6 +101,10 @@ def _has(head: _Head, member: str) -> bool:
     return member in head and bytes(head[member]) not in _NOTHING_IN_IT
 
 
+def _counts(usage: ir.Usage) -> dict[str, Any]:
+    return encode_usage(usage, None, Report("gemini"), own=False)
+
+
 def _renamed(body: bytes, head: _Head, model: str | None) -> bytes:
     if model is None or "modelVersion" not in head:
         return body
@@ -104,12 +116,14 @@ class StreamRelay:
 
     __slots__ = (
         *("_answered", "_array", "_broken", "_finished", "_name", "_open", "_refused"),
-        *("_renamed", "_separator", "_tail", "_usage", "content", "done"),
+        *("_estimated", "_renamed", "_separator", "_tail", "_usage", "content", "done", "estimate"),
     )
 
     def __init__(self, reply: Reply) -> None:
         self.content = False
         self.done = False
+        self.estimate: Callable[[], ir.Usage] | None = None
+        self._estimated: ir.Usage | None = None
         self._name = b"" if reply.model is None else _encode(reply.model)
         self._array = reply.framing == "json_array"
         self._tail = self._renamed = (
@@ -127,7 +141,7 @@ class StreamRelay:
     def usage(self) -> ir.Usage | None:
         """The latest usage that went by. It is read when it is asked for: every chunk states one."""
         stated = _decode(self._usage) if self._usage else None
-        return decode_usage(stated) if stated and type(stated) is dict else None
+        return decode_usage(stated) if stated and type(stated) is dict else self._estimated
 
     def feed(self, frame: bytes) -> bytes:
         """The bytes for one chunk. Raises RequestFailed for an error, WireError for what is no chunk."""
@@ -140,6 +154,9 @@ class StreamRelay:
         self._see(chunk)
         if self._name:
             frame = self._rename(frame, chunk.model_version)
+        return self._framed(frame)
+
+    def _framed(self, frame: bytes) -> bytes:
         if self._array:
             separator, self._separator = self._separator, b",\r\n"
             return separator + frame
@@ -201,7 +218,14 @@ class StreamRelay:
         if self._open - self._finished or not (self._open or self._refused):
             raise RequestFailed(broken(ENDED if self._open else SILENT))
         self.done = self._refused or bool(self._open - (self._broken - self._answered))
-        return b"]" if self._array else b""
+        return self._owed() + (b"]" if self._array else b"")
+
+    def _owed(self) -> bytes:
+        """A chunk of nothing but usage, where no chunk stated any."""
+        if self.estimate is None or not self.done or self.usage is not None:
+            return b""
+        self._estimated = usage = self.estimate()
+        return self._framed(_encode({"usageMetadata": _counts(usage)}))
 
     def fail(self, fault: ir.Fault) -> bytes:
         """The last chunk of a stream that broke off."""

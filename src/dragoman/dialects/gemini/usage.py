@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dragoman import ir
+from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.gemini.terms import NAME, restore
 from dragoman.dialects.loss import Report
 
@@ -132,6 +133,8 @@ def encode_usage(usage: ir.Usage | None, tier: str | None, report: Report, *, ow
             report.lose("tier", f"there is no service tier {tier} here", "hint")
     if usage.extra is not None:
         restore(out, usage.extra, report, "usage")
+    if usage.estimated:
+        out[ESTIMATED] = True
     return out
 
 

@@ -42,7 +42,7 @@ from dragoman.dialects.mistral.response import decode_response, encode_response
 from dragoman.dialects.mistral.speech import SPEECH
 from dragoman.dialects.mistral.terms import NAME, PATH
 from dragoman.dialects.mistral.transcription import TRANSCRIPTION
-from dragoman.dialects.mistral.usage import decode_usage
+from dragoman.dialects.mistral.usage import decode_usage, estimated
 from dragoman.dialects.openai_chat.relay import ChatRelay, Words
 
 _RATES: Final = frozenset(
@@ -72,7 +72,7 @@ DIALECT: Final = Dialect(
     encode_error=encode_error,
     locate=locate,
     # Mistral tells the usage of every stream without being asked.
-    relay=ChatRelay(Words(decode_usage, fault_of, PADDING, asks=False)),
+    relay=ChatRelay(Words(decode_usage, fault_of, PADDING, asks=False, counts=estimated)),
     brief=brief,
     response_headers=frozenset({"retry-after", "retry-after-ms", "mistral-correlation-id"}) | _RATES,
     maps=MAPS,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.mistral.terms import NAME, restore
 from dragoman.dialects.openai_chat.usage import rest_of, total_up
@@ -64,7 +65,14 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
         _lose(usage, report)
     if usage.extra is not None:
         restore(out, usage.extra, report, "usage")
+    if usage.estimated:
+        out[ESTIMATED] = True
     return out
+
+
+def estimated(usage: ir.Usage) -> dict[str, Any]:
+    """The counts of an estimate, which loses nothing."""
+    return encode_usage(usage, Report(NAME), own=False)
 
 
 def _encode(usage: ir.Usage, words: list[str]) -> dict[str, Any]:

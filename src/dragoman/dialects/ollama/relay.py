@@ -6,13 +6,14 @@ searched for cannot stand inside of a JSON string, where quotes are escaped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
+from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.response import decode_usage
 from dragoman.dialects.openai_chat.chunks import BROKEN
@@ -58,9 +59,18 @@ class Relay:
             raise WireError(f"an answer that cannot be read: {error}") from None
         return _renamed(body, reply.model), usage
 
+    def fill(self, body: bytes, usage: ir.Usage) -> bytes:
+        """The body with this usage, where it states none."""
+        return encode_head({**decode_head(body), **_counts(usage)})
+
     def stream(self, reply: Reply) -> StreamRelay:
         """A relay for one stream."""
         return StreamRelay(reply)
+
+
+def _counts(usage: ir.Usage) -> dict[str, Any]:
+    counts = {"prompt_eval_count": usage.input_total, "eval_count": usage.output_total}
+    return {**counts, ESTIMATED: True} if usage.estimated else counts
 
 
 def _renamed(body: bytes, model: str | None) -> bytes:
@@ -70,12 +80,13 @@ def _renamed(body: bytes, model: str | None) -> bytes:
 class StreamRelay:
     """One stream: lines pass as they are, but for the model's name."""
 
-    __slots__ = ("_before", "_head", "_model", "content", "done", "usage")
+    __slots__ = ("_before", "_head", "_model", "content", "done", "estimate", "usage")
 
     def __init__(self, reply: Reply) -> None:
         self.content = False
         self.done = False
         self.usage: ir.Usage | None = None
+        self.estimate: Callable[[], ir.Usage] | None = None
         self._model = reply.model
         self._before = b""  # how the stream's lines begin, its name included
         self._head = b""  # how they begin for the client
@@ -84,6 +95,9 @@ class StreamRelay:
         """The bytes for one line. Raises RequestFailed for an error, WireError for what is no line."""
         if not (self.content and frame.endswith(_NOT_DONE) and _ERROR not in frame):
             self._see(frame)
+            if self.done and self.usage is None and self.estimate is not None:
+                self.usage = usage = self.estimate()
+                frame = encode_head({**decode_head(frame), **_counts(usage)})
         if self._model is None:
             return line(frame)
         if self._before and frame.startswith(self._before):

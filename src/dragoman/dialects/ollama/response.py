@@ -9,6 +9,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
+from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama.errors import fault_of
 from dragoman.dialects.ollama.saying import Saying, decode_saying
@@ -215,6 +216,8 @@ def encode_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any]:
         _lose_counts(usage, draft.report)
     if usage.extra is not None:
         restore(out, usage.extra, draft.report, "usage")
+    if usage.estimated:
+        out[ESTIMATED] = True
     return out
 
 

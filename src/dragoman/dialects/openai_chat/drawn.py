@@ -23,7 +23,13 @@ from dragoman.wire.json import decode_object, encode
 
 Reply = OperationReply[ir.ImageRequest]
 
-_TOLD: Final = ("size", "quality", "background", "output_format")
+_TOLD: Final[Mapping[str, frozenset[str]]] = {
+    "size": frozenset({"1024x1024", "1024x1536", "1536x1024"}),
+    "quality": frozenset({"low", "medium", "high"}),
+    "background": frozenset({"transparent", "opaque"}),
+    "output_format": frozenset({"png", "webp", "jpeg"}),
+}
+"""What an answer says of its pictures, with the words that its type knows; clients decode no others."""
 _KNOWN: Final = frozenset({"created", "data", "usage", "model", *_TOLD})
 _IN: Final[Mapping[str, str]] = {"text_tokens": "input_text", "image_tokens": "input_image"}
 _OUT: Final[Mapping[str, str]] = {"text_tokens": "output_text", "image_tokens": "output_image"}
@@ -113,13 +119,29 @@ def encode_response(response: ir.ImageResponse, reply: Reply) -> Payload:
     body: dict[str, Any] = {
         "created": response.created or reply.created,
         "data": [_shown(picture, index, reply) for index, picture in enumerate(response.pictures)],
-        **(response.told or {}),
+        **_described(response, reply),
     }
     restore(body, response.extra, reply.report, "")
     if (usage := encode_usage(response.usage, reply.request)) is not None:
         body["usage"] = usage
     _lose(response, reply)
     return Payload(encode(body))
+
+
+def _described(response: ir.ImageResponse, reply: Reply) -> dict[str, Any]:
+    """What the provider says of the pictures, as far as the type has words for it."""
+    known: dict[str, Any] = {}
+    for member, value in (response.told or {}).items():
+        if isinstance(value, str) and value in _TOLD.get(member, ()):
+            known[member] = value
+        else:
+            reply.report.lose(member, f"an answer cannot say {str(value)[:64]!r} here", "hint")
+    return known
+
+
+def _asked(member: str, wish: str | None) -> str:
+    """What was asked for, where an event has a word for it."""
+    return wish if wish is not None and wish in _TOLD[member] else "auto"
 
 
 def _shown(picture: ir.Picture, index: int, reply: Reply) -> dict[str, Any]:
@@ -197,7 +219,7 @@ def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
     """A whole answer as the events of one: each picture is complete; what all of them cost stands in the
     last.
     """
-    request, told = reply.request, response.told or {}
+    request, known = reply.request, _described(response, reply)
     kind = "image_generation.completed" if request.action == "generate" else "image_edit.completed"
     usage = encode_usage(response.usage, request) or _FREE
     last = len(response.pictures) - 1
@@ -212,10 +234,10 @@ def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
             "type": kind,
             **shown,
             "created_at": response.created or reply.created,
-            "size": told.get("size") or request.size or "auto",
-            "quality": told.get("quality") or request.quality or "auto",
-            "background": told.get("background") or request.background or "auto",
-            "output_format": told.get("output_format") or _kind(picture).partition("/")[2],
+            "size": known.get("size") or _asked("size", request.size),
+            "quality": known.get("quality") or _asked("quality", request.quality),
+            "background": known.get("background") or _asked("background", request.background),
+            "output_format": known.get("output_format") or _kind(picture).partition("/")[2],
             "usage": usage if index == last else _FREE,
         }
         events.append(b"event: " + kind.encode() + b"\ndata: " + encode(event) + b"\n\n")

@@ -16,11 +16,12 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
 from dragoman.dialects.dialect import Reply
+from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.chunks import BROKEN, error_body
 from dragoman.dialects.openai_chat.decoder import vendor_usage
 from dragoman.dialects.openai_chat.errors import failure, fault_of
 from dragoman.dialects.openai_chat.template import Template
-from dragoman.dialects.openai_chat.usage import decode_usage
+from dragoman.dialects.openai_chat.usage import decode_usage, encode_usage
 from dragoman.dialects.quirks import STANDARD
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode_head
@@ -29,23 +30,32 @@ from dragoman.wire.sse import ErrorFrame, data
 _DONE: Final = b"[DONE]"
 _CHOICES: Final = re.compile(rb"\[\s*[{\]]")
 """How an array of objects begins."""
+_HEAD: Final = ("id", "object", "created", "model", "system_fingerprint")
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 class Words(NamedTuple):
     """What a dialect of chat's family says in its own way.
 
     usage: reads the counts of an answer. fault: reads an error. padding: the random member of a chunk.
-    asks: whether a stream tells its usage only when it is asked to.
+    asks: whether a stream tells its usage only when it is asked to. counts: writes an estimate.
     """
 
     usage: Callable[[dict[str, Any]], ir.Usage]
     fault: Callable[[dict[str, Any]], ir.Fault]
     padding: str
     asks: bool
+    counts: Callable[[ir.Usage], dict[str, Any]]
 
 
-CHAT: Final = Words(partial(decode_usage, quirks=STANDARD), fault_of, "obfuscation", asks=True)
+def _counts(usage: ir.Usage) -> dict[str, Any]:
+    return encode_usage(usage, Report("openai_chat"), own=False)
+
+
+CHAT: Final = Words(
+    partial(decode_usage, quirks=STANDARD), fault_of, "obfuscation", asks=True, counts=_counts
+)
 
 
 class ChatRelay:
@@ -85,6 +95,13 @@ class ChatRelay:
             body = encode_head({**head, "model": reply.model})
         return body, usage
 
+    def fill(self, body: bytes, usage: ir.Usage) -> bytes:
+        """The body with this usage, where it states none."""
+        head = decode_head(body)
+        if "usage" in head and _decode(head["usage"]):
+            return body
+        return encode_head({**head, "usage": self._words.counts(usage)})
+
     def stream(self, reply: Reply) -> ChatStreamRelay:
         """A relay for one stream."""
         return ChatStreamRelay(reply, self._words)
@@ -101,12 +118,12 @@ class ChatRelay:
 class ChatStreamRelay:
     """Passes the frames of one stream.
 
-    Usage that the client did not ask for is taken out where a chunk holds nothing else.
+    Usage that the client did not ask for is taken out, with the whole chunk where it holds nothing else.
     """
 
     __slots__ = (
-        *("_asked", "_finished", "_framed", "_lines", "_model", "_open", "_template", "_words"),
-        *("content", "done", "usage"),
+        *("_asked", "_finished", "_framed", "_last", "_lines", "_model", "_open", "_template", "_words"),
+        *("content", "done", "estimate", "usage"),
     )
 
     def __init__(self, reply: Reply, words: Words = CHAT) -> None:
@@ -114,7 +131,9 @@ class ChatStreamRelay:
         self.usage: ir.Usage | None = None
         self.content = False
         self.done = False
-        self._asked = bool(reply.request.stream_usage)
+        self.estimate: Callable[[], ir.Usage] | None = None
+        self._asked = bool(reply.request.stream_usage) or not words.asks
+        self._last: dict[str, Any] = {}  # what its last chunk says beside the choices
         self._model = reply.model
         self._lines = reply.framing == "ndjson"
         self._framed = _line if self._lines else data
@@ -136,7 +155,7 @@ class ChatStreamRelay:
             raise RequestFailed(self._words.fault(error_body(frame)))
         if frame.strip() == _DONE:
             self.done = True
-            return b"" if self._lines else data(frame)
+            return self._owed() + (b"" if self._lines else data(frame))
         try:
             chunk = _decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -146,6 +165,8 @@ class ChatStreamRelay:
         try:
             if not self._see(chunk):
                 return b""
+            if chunk.get("usage") and not self._asked:
+                return self._framed(encode_head({**_untold(frame), **self._name(chunk)}))
             sent = self._framed(frame if self._model is None else self._renamed(frame, chunk))
             self._template.learn(frame, chunk, sent)
         except (AttributeError, KeyError, TypeError) as error:
@@ -164,12 +185,24 @@ class ChatStreamRelay:
                 self._open.add(index)
             if choice.get("finish_reason"):
                 self._finished.add(index)
+                self._last = {key: chunk[key] for key in _HEAD if key in chunk}
             self.content = self.content or says_something(choice.get("delta") or {})
         usage = chunk.get("usage") or vendor_usage(chunk)
         if not usage:
             return True
         self.usage = self._words.usage(usage)
         return bool(choices) or self._asked
+
+    def _name(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        return {} if self._model is None or "model" not in chunk else {"model": self._model}
+
+    def _owed(self) -> bytes:
+        """The chunk of usage that the client asked for and the upstream left out."""
+        if self.estimate is None or self.usage is not None or not self._finished:
+            return b""
+        self.usage = usage = self.estimate()
+        chunk = {**self._last, **self._name(self._last), "choices": [], "usage": self._words.counts(usage)}
+        return self._framed(_encode(chunk))
 
     def _renamed(self, frame: bytes, chunk: dict[str, Any]) -> bytes:
         """The frame under the name that the client knows."""
@@ -186,7 +219,14 @@ class ChatStreamRelay:
         if not self._open or self._open - self._finished:
             raise RequestFailed(BROKEN)
         self.done = True
-        return b"" if self._lines else data(_DONE)
+        return self._owed() + (b"" if self._lines else data(_DONE))
+
+
+def _untold(frame: bytes) -> dict[str, msgspec.Raw]:
+    """The frame without its usage."""
+    head = decode_head(frame)
+    del head["usage"]
+    return head
 
 
 def _line(payload: bytes) -> bytes:

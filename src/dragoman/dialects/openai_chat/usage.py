@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.terms import NAME, restore
 from dragoman.dialects.quirks import Quirks
@@ -179,6 +180,8 @@ def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any
         _lose(usage, report)
     if usage.extra is not None:
         restore(out, usage.extra, report, "usage")
+    if usage.estimated:
+        out[ESTIMATED] = True
     return out
 
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from dragoman import ir
 from dragoman.dialects.dialect import Reply
+from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat.errors import fault_of
 from dragoman.dialects.openai_chat.relay import ChatRelay, ChatStreamRelay, Words
-from dragoman.dialects.openai_completions.usage import decode_usage
+from dragoman.dialects.openai_completions.usage import decode_usage, encode_usage
 
-_WORDS: Final = Words(decode_usage, fault_of, "obfuscation", asks=True)
+
+def _counts(usage: ir.Usage) -> dict[str, Any]:
+    return encode_usage(usage, Report("openai_completions"), own=False)
+
+
+_WORDS: Final = Words(decode_usage, fault_of, "obfuscation", asks=True, counts=_counts)
 
 
 class CompletionsRelay(ChatRelay):

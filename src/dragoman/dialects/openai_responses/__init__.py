@@ -46,7 +46,7 @@ from dragoman.dialects.openai_responses.request import (
 from dragoman.dialects.openai_responses.response import decode_response, encode_response
 from dragoman.dialects.openai_responses.stream import StreamDecoder
 from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
-from dragoman.dialects.openai_responses.terms import NAME, PATH
+from dragoman.dialects.openai_responses.terms import NAME, OPEN_RESPONSES, PATH
 from dragoman.dialects.openai_responses.widened import widened
 
 DIALECT: Final = Dialect(
@@ -70,7 +70,7 @@ DIALECT: Final = Dialect(
     relay=Relay(),
     brief=brief,
     id_prefix="resp_",
-    request_headers=frozenset({"openai-beta", "x-client-request-id"}),
+    request_headers=frozenset({"openai-beta", "x-client-request-id", OPEN_RESPONSES}),
     response_headers=frozenset(
         {
             *("openai-processing-ms", "openai-version", "retry-after", "retry-after-ms", "x-should-retry"),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply
+from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.errors import broken, error_event, failure_member, fault_of
 from dragoman.dialects.openai_responses.stream_encoder import StreamEncoder
-from dragoman.dialects.openai_responses.usage import decode_usage
+from dragoman.dialects.openai_responses.terms import reasoning_event
+from dragoman.dialects.openai_responses.usage import decode_usage, encode_usage
 from dragoman.errors import RequestFailed, WireError
 from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.wire.sse import ErrorFrame
@@ -34,6 +36,8 @@ _SILENT: Final = frozenset({"response.created", "response.queued", "response.in_
 """Events that hold no content: until another comes, the answer may still be asked for elsewhere."""
 _DELTA: Final = b'{"type":"response.output_text.delta","'
 _DELTA_HEAD: Final = b"event: response.output_text.delta\ndata: "
+_REASONING: Final = frozenset({"response.reasoning", "response.reasoning_text"})
+_ENDS: Final = (".delta", ".done")
 _ID: Final = "resp_"
 _SHOWN: Final = ("previous_response_id", "store", "background", "conversation")
 """What the gateway resolves: the client is shown what it asked for."""
@@ -66,6 +70,13 @@ class Relay:
         edits = _fitting(_edits(reply), head)
         return encode_head({**head, **edits}) if edits else body, _usage(head)
 
+    def fill(self, body: bytes, usage: ir.Usage) -> bytes:
+        """The body with this usage, where it states none."""
+        head = decode_head(body)
+        if "usage" in head and _decode(head["usage"]):
+            return body
+        return encode_head({**head, "usage": _counts(usage)})
+
     def stream(self, reply: Reply) -> StreamRelay:
         """A relay for one stream."""
         return StreamRelay(reply)
@@ -95,6 +106,10 @@ def _usage(head: _Head) -> ir.Usage | None:
         return None
 
 
+def _counts(usage: ir.Usage) -> dict[str, Any] | None:
+    return encode_usage(usage, Report("openai_responses"), own=False)
+
+
 def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
     """The edits of what this response object states."""
     return {key: value for key, value in edits.items() if key in response or key in _ADDED}
@@ -103,16 +118,32 @@ def _fitting(edits: Mapping[str, Any], response: _Head) -> dict[str, Any]:
 class StreamRelay:
     """One stream: only events that hold the response object are edited, and numbered where they are not."""
 
-    __slots__ = ("_edits", "_last", "_ndjson", "_reply", "_response", "content", "done", "usage")
+    __slots__ = (
+        *(
+            "_edits",
+            "_last",
+            "_ndjson",
+            "_renamed",
+            "_reply",
+            "_response",
+            "content",
+            "done",
+            "estimate",
+            "usage",
+        ),
+    )
 
     def __init__(self, reply: Reply) -> None:
         self.usage: ir.Usage | None = None
         self.content = False
         self.done = False
+        self.estimate: Callable[[], ir.Usage] | None = None
         self._reply = reply
         self._last = b""
         self._response: dict[str, Any] | None = None
         self._ndjson = reply.framing == "ndjson"
+        named = reasoning_event(reply.request)
+        self._renamed = {other + end: named + end for other in _REASONING - {named} for end in _ENDS}
         self._edits = _edits(reply)
 
     def feed(self, frame: bytes) -> bytes:
@@ -131,6 +162,9 @@ class StreamRelay:
             if frame.strip() == b"[DONE]":
                 return b""
             raise WireError(f"an event that cannot be read: {error}") from None
+        if kind in self._renamed:
+            kind = self._renamed[kind]
+            frame = encode_head({**decode_head(frame), "type": kind})
         self._last = frame  # the latest that could be read: a stream that fails is numbered behind it
         return self._framed(kind.encode(), self._look(kind, frame))
 
@@ -150,6 +184,9 @@ class StreamRelay:
             raise RequestFailed(fault_of({"error": _decode(response.get("error", msgspec.Raw(b"{}"))) or {}}))
         self.done = kind in _TERMINAL
         edits = _fitting(self._edits, response)
+        if self.done and self.usage is None and self.estimate is not None:
+            self.usage = usage = self.estimate()
+            edits["usage"] = _counts(usage)
         self._response = response = {**response, **edits}
         return encode_head({**head, "response": response}) if edits else frame
 

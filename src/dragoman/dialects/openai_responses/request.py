@@ -17,7 +17,15 @@ from dragoman.dialects.openai_responses.history import decode_input, encode_hist
 from dragoman.dialects.openai_responses.include import included
 from dragoman.dialects.openai_responses.output import decode_output, encode_output
 from dragoman.dialects.openai_responses.reasoning import decode_reasoning, encode_reasoning
-from dragoman.dialects.openai_responses.terms import ENCRYPTED, LOGPROBS, NAME, PATH, leftovers, restore
+from dragoman.dialects.openai_responses.terms import (
+    ENCRYPTED,
+    LOGPROBS,
+    NAME,
+    OPEN_RESPONSES,
+    PATH,
+    leftovers,
+    restore,
+)
 from dragoman.dialects.openai_responses.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.severity import of_refused
 from dragoman.errors import WireError
@@ -70,7 +78,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
     """A checked request. Raises WireError where the input has no known form."""
     body = wire.body
     get = body.get
-    forms: dict[str, str] = {}
+    forms = _event_names(wire)
     stream = get("stream") is True
     if get("stream") is False:
         forms["stream"] = "false"
@@ -120,7 +128,18 @@ def portable(wire: WireRequest) -> None:
 def brief(wire: WireRequest) -> ir.Request:
     """What an answer's form depends on, without the input. Usage is told in every stream."""
     stream = wire.body.get("stream") is True
-    return ir.Request(NAME, wire.body.get("model"), stream=stream, stream_usage=True if stream else None)
+    return ir.Request(
+        NAME,
+        wire.body.get("model"),
+        stream=stream,
+        stream_usage=True if stream else None,
+        forms=_event_names(wire) or None,
+    )
+
+
+def _event_names(wire: WireRequest) -> dict[str, str]:
+    """Whose names of events the client reads."""
+    return {"events": "open"} if OPEN_RESPONSES in wire.headers else {}
 
 
 def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs: bool) -> ir.Sampling:

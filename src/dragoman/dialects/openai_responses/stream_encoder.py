@@ -36,7 +36,8 @@ from dragoman.dialects.openai_responses.response import (
     shown,
     wordless,
 )
-from dragoman.dialects.openai_responses.terms import NAME
+from dragoman.dialects.openai_responses.sharing import Shared
+from dragoman.dialects.openai_responses.terms import NAME, reasoning_event
 from dragoman.wire.json import encode
 
 _Wire = dict[str, Any]
@@ -44,6 +45,8 @@ _Wire = dict[str, Any]
 _dumps = msgspec.json.Encoder().encode
 _PING: Final = b": ping\n\n"
 _DONE: Final = b"data: [DONE]\n\n"
+_ENDINGS: Final = frozenset({ir.Finish, ir.End})
+"""Events at which texts end, of which everything is told as whole events."""
 _EMPTY: Final[dict[type, _Wire]] = {
     ir.Text: {"type": "output_text", "text": "", "annotations": [], "logprobs": []},
     ir.Refusal: {"type": "refusal", "refusal": ""},
@@ -96,6 +99,7 @@ class StreamEncoder:
         self._reply = reply
         self._report = reply.report
         self._ndjson = reply.framing == "ndjson"
+        self._reasoning = reasoning_event(reply.request)
         self._draft = Draft(reply.report, answer=True, mint=Mint(reply.id))
         self._fold = ir.Fold()
         self._sequence = 0
@@ -109,12 +113,20 @@ class StreamEncoder:
         self._last_item = True  # whether the item that is being ended is the last one
         self._announced: dict[str, int] = {}
         self._renumbered: dict[Any, int] = {}
+        self._shared = Shared()
+        self._ending = False  # whether what is being written may repeat a text
+        self.pieces: list[bytes] | None = None
 
     def feed(self, event: ir.Event) -> bytes:
         """The bytes for one event."""
         if self._state == "over":
             return b""
-        return _TAKE[type(event)](self, event)
+        self._ending = not self._ndjson and type(event) in _ENDINGS
+        out = _TAKE[type(event)](self, event)
+        if self.pieces and out:  # it comes after those
+            self.pieces.append(out)
+            return b""
+        return out
 
     def ping(self) -> bytes:
         """A heartbeat: a comment, which lines of JSON cannot have."""
@@ -122,8 +134,13 @@ class StreamEncoder:
 
     def _event(self, kind: str, members: _Wire) -> bytes:
         """One event with its number."""
-        body = encode({"type": kind, "sequence_number": self._sequence, **members})
+        whole = {"type": kind, "sequence_number": self._sequence, **members}
         self._sequence += 1
+        if self._ending and self.pieces is not None:
+            parts = self._shared.parts(whole)
+            self.pieces += [b"event: %b\ndata: " % kind.encode(), *parts, b"\n\n"]
+            return b""
+        body = encode(whole)
         return body + b"\n" if self._ndjson else b"event: %b\ndata: %b\n\n" % (kind.encode(), body)
 
     # --- The response ------------------------------------------------------------------------------
@@ -163,6 +180,9 @@ class StreamEncoder:
         self._state = "over"
         told = self._object([item for _, item in sorted(self._output.items())])
         out = self._event(f"response.{told['status']}", {"response": told})
+        if self._ending and self.pieces is not None:
+            self.pieces.append(_DONE)
+            return out
         return out if self._ndjson else out + _DONE
 
     def _ping(self, event: ir.Ping) -> bytes:
@@ -329,7 +349,7 @@ class StreamEncoder:
                 )
             out += begun
             state.place = place
-            self._frame(state, f"response.{kind}.delta", b"}")
+            self._frame(state, f"{self._reasoning if part is None else 'response.' + kind}.delta", b"}")
         state.words.append(text)
         return out + self._say(state, text)
 
@@ -341,7 +361,7 @@ class StreamEncoder:
         state.words = []
         if state.part is None:
             part = {"type": "reasoning_text", "text": text}
-            return self._event("response.reasoning_text.done", {**state.place, "text": text}) + self._event(
+            return self._event(f"{self._reasoning}.done", {**state.place, "text": text}) + self._event(
                 "response.content_part.done", {**state.place, "part": part}
             )
         part = {"type": "summary_text", "text": text}

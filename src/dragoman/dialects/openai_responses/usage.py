@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from dragoman import ir
+from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.terms import NAME
 from dragoman.dialects.typed import Typed
@@ -82,6 +83,8 @@ def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[s
                 out[key] = {**out[key], **value}
             else:
                 out[key] = value
+    if usage.estimated:
+        out[ESTIMATED] = True
     return out
 
 

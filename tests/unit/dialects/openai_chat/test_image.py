@@ -242,6 +242,30 @@ def test_what_an_answer_lacks() -> None:
     ]
 
 
+TYPES = ("size", "quality", "background", "output_format")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_says_only_what_its_type_knows(stream: bool) -> None:
+    """Clients with closed types (Swift, Rust, Kotlin) cannot decode a size that the API does not have."""
+    told = {"size": "256x256", "quality": "hd", "background": "opaque", "output_format": "png", "odd": {}}
+    report = Report("openai_chat", "response")
+    reply = OperationReply(msgspec.structs.replace(ASKED, size="256x256", stream=stream), report)
+    response = ir.ImageResponse((ir.Picture("QQ=="),), told=told)
+    if stream:
+        assert IMAGE.encode_stream is not None
+        (frame,) = SSESplitter().feed(IMAGE.encode_stream(response, reply))
+        said = json.loads(frame)
+        assert [said[name] for name in TYPES] == ["auto", "auto", "opaque", "png"]
+    else:
+        said = json.loads(IMAGE.encode_response(response, reply).data)
+        assert {name: said[name] for name in TYPES if name in said} == {
+            "background": "opaque",
+            "output_format": "png",
+        }
+    assert {(loss.path, loss.severity) for loss in report.losses} >= {("size", "hint"), ("quality", "hint")}
+
+
 def test_whole_answers_as_events() -> None:
     """What all of them cost stands once, so that adding it up is right."""
     assert IMAGE.encode_stream is not None
@@ -263,7 +287,7 @@ def test_whole_answers_as_events() -> None:
     }
     assert {key: last[key] for key in ("created_at", "size", "quality", "background", "output_format")} == {
         "created_at": 9,
-        "size": "64x64",
+        "size": "auto",
         "quality": "auto",
         "background": "auto",
         "output_format": "png",

@@ -121,11 +121,12 @@ def test_usage_that_was_not_asked_for_is_kept_back() -> None:
     assert relayed(TEXT, STOP, used, DONE, usage=True)[0] == data(TEXT) + data(STOP) + data(used) + data(DONE)
 
 
-def test_usage_in_a_chunk_with_content_passes() -> None:
+def test_usage_in_a_chunk_with_content_reaches_who_asked() -> None:
     """DeepSeek and others tell it with the finish reason, asked or not."""
     last = chunk({}, "stop", usage=USED)
+    assert relayed(TEXT, last, DONE, usage=True)[0] == data(TEXT) + data(last) + data(DONE)
     stream, relay = relayed(TEXT, last, DONE)
-    assert stream == data(TEXT) + data(last) + data(DONE)
+    assert stream == data(TEXT) + data(chunk({}, "stop")) + data(DONE)
     assert relay.usage == ir.Usage(3, output=1)
 
 
