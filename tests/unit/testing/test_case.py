@@ -6,7 +6,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
-from dragoman.dialects.quirks import AUTHOR, USUALLY_WIDER, STANDARD
+from dragoman.dialects.quirks import AUTHOR, STANDARD, USUALLY_WIDER
 from dragoman.dialects.table import DIALECTS
 from dragoman.testing.case import APIS, Case, check_grammar, cuts, dialect_of, split
 from dragoman.testing.corpus import Exchange, Request, Response
