@@ -162,7 +162,7 @@ class Translating:
         work, hooks, delivery, call = self._work, self._runtime.hooks, self._delivery, self._call
         reply = work.reply(Report(work.face.name, "response"))
         encoder = work.face.stream_encoder(reply)
-        kept = work.turn is not None and work.wire.body.get("store") is not False
+        kept = work.turn is not None  # and reads the last bytes
         feed, pieces = encoder.feed, [] if kept else _pieces(encoder)
         work.ending = lambda fault: feed(ir.Error(fault))
         watched, keeper = hooks.need_events, self._keeper
