@@ -218,7 +218,8 @@ class Translating:
         work, hooks, delivery, call = self._work, self._runtime.hooks, self._delivery, self._call
         reply = work.reply(Report(work.face.name, "response"))
         encoder = work.face.stream_encoder(reply)
-        feed, pieces = encoder.feed, _pieces(encoder) if request.store is False else []
+        kept = work.turn is not None  # and reads the last bytes
+        feed, pieces = encoder.feed, [] if kept else _pieces(encoder)
         work.ending = lambda fault: feed(ir.Error(fault))
         watched, keeper = hooks.need_events, self._keeper
         heard = Gathered() if work.turn is not None and work.turn.hears else None
