@@ -136,9 +136,15 @@ class Relaying:
         return self._work.face.relay.response(raw, reply)
 
     def _filled(self, raw: bytes, data: bytes) -> tuple[bytes, ir.Usage | None]:
-        """A whole answer that states no usage, with the likely one. raw: as it came; data: as it is sent."""
+        """A whole answer that states no usage, with the likely one; as it is where it cannot be read, which
+        is for its client to judge. raw: as it came; data: as it is sent.
+        """
         work = self._work
-        response = EstimateUsage(work.request, work.deployment.model).whole(self._upstream.decode(raw))
+        try:
+            decoded = self._upstream.decode(raw)
+        except RequestFailed:
+            return data, None
+        response = EstimateUsage(work.request, work.deployment.model).whole(decoded)
         if response.usage is None or not response.usage.estimated:
             return data, response.usage
         return work.face.relay.fill(data, response.usage), response.usage

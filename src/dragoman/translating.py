@@ -24,7 +24,7 @@ from dragoman.dialects.pieces import Joined, joined
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.shorten import shortened
 from dragoman.dialects.table import DIALECTS
-from dragoman.dialects.unknown import refuse_unknown
+from dragoman.dialects.unknown import in_words
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import AttemptRecord
 from dragoman.fetch import Claim, Fetcher
@@ -124,7 +124,7 @@ class Translating:
         work, upstream, call = self._work, self._upstream, self._call
         window = work.deployment.window or work.deployment.facts.context
         if not (isinstance(upstream, WireUpstream) and upstream.dialect.name == request.dialect):
-            refuse_unknown(request)
+            request = in_words(request)
         request, told = self._addressed(shortened(request, window, work.deployment.model, call.report))
         emulation = self._emulate(request)
         if isinstance(upstream, WireUpstream):

@@ -28,7 +28,7 @@ class Own:
 
     async def embed(self, request: ir.EmbedRequest, call: Call) -> ir.EmbedResponse:
         if request.user is not None:
-            call.report.lose("user", "it asks nobody else")
+            call.report.lose("user", "it asks nobody else", "meaning")
         call.ready()
         self.worked += 1
         if request.inputs[0] == "long":

@@ -104,7 +104,7 @@ async def test_the_older_word_for_the_bound_is_renamed(visit: Visit, provide: Pr
     assert await ask(site, "/v1/chat/completions", {"model": f"up/{model}", **HELLO, "max_tokens": 9}) == "0"
     assert provider.last.body["max_completion_tokens"] == 9
     assert "max_tokens" not in provider.last.body
-    assert [change.path for change in exchanges[-1].changes] == ["$.max_tokens"]
+    assert [change.path for change in exchanges[-1].changes if change.path] == ["$.max_tokens"]
     before = {"model": f"up/{model}", **HELLO, "max_completion_tokens": 9}
     await ask(site, "/v1/chat/completions", before)
     assert exchanges[-1].mode == "relay"

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, get_type_hints
 
 from dragoman.dialects.quirks import STANDARD, Quirks
 
-_GROUP: Final = re.compile(r"# --- (.+?) -+$")
+_GROUP: Final = re.compile(r"^# --- ([^-]+) -+$")
 
 
 class Deviation(NamedTuple):
@@ -49,4 +49,4 @@ def _text(node: ast.stmt) -> str:
 
 def _group(before: list[str]) -> str:
     """What the last of the comments that divide the class says."""
-    return next((found[1] for line in reversed(before) if (found := _GROUP.search(line))), "")
+    return next((found[1] for line in reversed(before) if (found := _GROUP.search(line.strip()))), "")

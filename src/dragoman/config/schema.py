@@ -329,7 +329,8 @@ def _stated(value: Any) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple | dict | frozenset):
-        return " ".join(f"`{member}`" for member in value) or "none"
+        members = sorted(value) if isinstance(value, frozenset) else value
+        return " ".join(f"`{member}`" for member in members) or "none"
     return f"`{value}`" if str(value) else '`""`'
 
 

@@ -13,7 +13,7 @@ from dragoman.dialects.loss import Change, Loss, Report
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.dialects.shorten import shortened
 from dragoman.dialects.table import READINGS
-from dragoman.dialects.unknown import refuse_unknown
+from dragoman.dialects.unknown import in_words
 from dragoman.errors import WireError
 
 
@@ -70,7 +70,7 @@ def translated(
     report = Report(target.name)
     asked = source.decode_request(wire)
     if target.name != asked.dialect:
-        refuse_unknown(asked)
+        asked = in_words(asked)
     request = shortened(asked, facts.context, model or "", report)
     emulation = emulate(request, target, facts, applied, report)
     written = target.encode_request(emulation.request, Target(report, model or request.model, applied, facts))

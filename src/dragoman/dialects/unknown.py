@@ -1,12 +1,15 @@
 """Content of a kind that nobody here knows: its own protocol's servers decide about it.
 
 A model that is asked without it would answer half a question, so it is refused before anything is sent. What
-an earlier answer holds of that kind is a loss instead, or no conversation could change its provider. Pure.
+an earlier answer holds of that kind is a loss instead, or no conversation could change its provider. What
+only one protocol has a word for, and plain words can say (a reference to a found tool), is said. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+import msgspec
 
 from dragoman import ir
 from dragoman.errors import WireError
@@ -18,17 +21,27 @@ _ITEMS = "openai_responses"
 """It has items beside messages, each a message of its own in the IR; they are no parts."""
 
 
-def refuse_unknown(request: ir.Request) -> None:
-    """Raise WireError, with a place in IR terms, for the first part of the question of an unknown kind.
+def in_words(request: ir.Request) -> ir.Request:
+    """The question for another protocol than its own: what has plain words is in them.
 
-    For requests that are asked in another protocol than their own.
+    Raises WireError, with a place in IR terms, for the first part of the question of an unknown kind.
     """
     if request.dialect == _PROMPTS:
-        return
+        return request
     _look(request.system, request.dialect, "system")
+    worded = False
     for index, message in enumerate(request.messages):
         if message.role in _ASKED and not _is_item(message, request.dialect):
-            _look(message.blocks, request.dialect, f"messages[{index}].blocks")
+            worded = _look(message.blocks, request.dialect, f"messages[{index}].blocks") or worded
+    if not worded:
+        return request
+    messages = [
+        msgspec.structs.replace(message, blocks=tuple(map(_worded, message.blocks)))
+        if message.role in _ASKED
+        else message
+        for message in request.messages
+    ]
+    return msgspec.structs.replace(request, messages=tuple(messages))
 
 
 def _is_item(message: ir.Message, dialect: str) -> bool:
@@ -39,15 +52,27 @@ def _is_native(message: ir.Message) -> bool:
     return type(message.blocks[0]) is ir.Native
 
 
-def _look(blocks: Sequence[ir.Block], dialect: str, where: str) -> None:
+def _look(blocks: Sequence[ir.Block], dialect: str, where: str) -> bool:
+    """Whether something has plain words for what only its dialect says. Raises WireError."""
+    worded = False
     for index, block in enumerate(blocks):
         if type(block) is ir.Text:
             continue
         if isinstance(block, ir.Native):
+            worded = worded or isinstance(block.stands_for, ir.Text)
             if block.dialect == dialect and block.stands_for is None:
                 text = (
                     f"content of the kind '{block.kind}' is unknown here and cannot be put into other words"
                 )
                 raise WireError(text, f"{where}[{index}]", "unsupported_value")
         elif isinstance(block, ir.ToolResult) and block.by == "client":
-            _look(block.content, dialect, f"{where}[{index}].content")
+            worded = _look(block.content, dialect, f"{where}[{index}].content") or worded
+    return worded
+
+
+def _worded(block: ir.Block) -> ir.Block:
+    if isinstance(block, ir.Native) and isinstance(block.stands_for, ir.Text):
+        return block.stands_for
+    if isinstance(block, ir.ToolResult) and any(isinstance(part, ir.Native) for part in block.content):
+        return msgspec.structs.replace(block, content=tuple(map(_worded, block.content)))
+    return block

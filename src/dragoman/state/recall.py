@@ -510,7 +510,9 @@ def recall(
 
 
 def _said_before(messages: Sequence[ir.Message], index: int, memory: _Memory) -> Sequence[int]:
-    """Where the words stand that an answer began with, if its client has a message of its own for them."""
+    """Where the words and thoughts stand that an answer began with, if its client has messages of their own
+    for them, as items are.
+    """
     first = index
     while first and messages[first - 1].role == "assistant" and memory.says(messages[first - 1].blocks):
         first -= 1
@@ -540,8 +542,14 @@ class _Memory:
         return any(piece.matters and place not in self.used for place, piece in enumerate(self.kept.pieces))
 
     def says(self, blocks: Sequence[ir.Block]) -> bool:
-        """Whether these are words of the answer, and nothing else."""
-        return all(isinstance(block, ir.Text) for block in blocks) and bool(self._matched(blocks)[0])
+        """Whether these are words or thoughts of the answer, and nothing else."""
+        if not all(isinstance(block, ir.Text | ir.Thinking) for block in blocks):
+            return False
+        if self._matched(blocks)[0]:
+            return True
+        unsigned = [block for block in blocks if isinstance(block, ir.Thinking) and block.sealed is None]
+        kept = any(piece.thinking is not None for piece in self.kept.pieces)
+        return kept and bool(blocks) and len(unsigned) == len(blocks)
 
     def put_back(self, blocks: Sequence[ir.Block]) -> tuple[ir.Block, ...]:
         """A message's blocks in the order of the answer, with its thinking and seals; as they are where calls

@@ -239,6 +239,12 @@ def _server_call(value: _Wire) -> ir.Block:
     )
 
 
+def _reference(value: _Wire) -> ir.Block:
+    """A tool that a search for tools found: from now on it is defined."""
+    words = ir.Text(f"The tool {_string(value, 'tool_name')} can be called now.")
+    return ir.Native(NAME, "tool_reference", value, stands_for=words)
+
+
 def _result(value: _Wire) -> ir.Block:
     content = value.get("content")
     return ir.ToolResult(
@@ -286,4 +292,5 @@ _DECODE: dict[Any, Callable[[_Wire], ir.Block]] = {
     "server_tool_use": _server_call,
     "mcp_tool_use": _server_call,
     "tool_result": _result,
+    "tool_reference": _reference,
 }

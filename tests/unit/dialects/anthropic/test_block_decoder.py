@@ -148,7 +148,12 @@ BLOCKS: list[tuple[dict[str, Any], ir.Block]] = [
             "t",
             (
                 ir.Text("Hi"),
-                ir.Native("anthropic", "tool_reference", {"type": "tool_reference", "tool_name": "g"}),
+                ir.Native(
+                    "anthropic",
+                    "tool_reference",
+                    {"type": "tool_reference", "tool_name": "g"},
+                    stands_for=ir.Text("The tool g can be called now."),
+                ),
             ),
         ),
     ),
