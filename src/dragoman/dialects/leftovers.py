@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
+from dragoman.dialects.counterparts import why_lost
 from dragoman.dialects.loss import MOST, Report
 from dragoman.dialects.severity import of_member
 from dragoman.ir import Extra
@@ -58,8 +59,16 @@ class Leftovers:
 
 
 def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:
-    """Name another dialect's leftovers as lost. A null says nothing and is not missed."""
+    """Name another dialect's leftovers as lost. A null says nothing and is not missed.
+
+    Nobody chose the members of an answer, so that those are hints.
+    """
+    asked = report.direction == "request"
     for key, value in islice(members.items(), 2 * MOST):  # a report lists no more
         if value is not None:
             place = f"{where}.{key}" if where else key
-            report.lose(place, f"only {dialect} has this", of_member(dialect, key))
+            if asked:
+                reason = why_lost(dialect, key, report.dialect, top=not where)
+                report.lose(place, reason, of_member(dialect, key))
+            else:
+                report.lose(place, f"this member of {dialect}'s answers is not translated", "hint")

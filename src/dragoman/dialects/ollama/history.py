@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.ollama import pictures
 from dragoman.dialects.ollama.saying import (
     SENT,
@@ -220,7 +221,7 @@ class _History:
             elif isinstance(block, ir.Media):
                 texts.append(_document(block, draft, place))
             elif isinstance(block, ir.Native):
-                draft.report.lose(place, f"only {block.dialect} knows a {block.kind}")
+                draft.report.lose(place, no_form(block.dialect, block.kind))
             else:
                 draft.report.lose(place, f"a {type(block).__name__} block cannot stand in this message")
         out: dict[str, Any] = {"role": role, "content": "\n".join(texts)}
