@@ -51,11 +51,20 @@ class Leftovers:
             for key, value in members.items():
                 holder, dot, member = key.partition(".")
                 if dot and isinstance(inner := out.get(holder), dict):
-                    inner[member] = value
+                    _put(inner, member, value, report, f"{where}.{key}" if where else key)
                 elif dot and self._whole:
                     out[holder] = {member: value}
                 else:
-                    out[key] = value
+                    _put(out, key, value, report, f"{where}.{key}" if where else key)
+
+
+def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) -> None:
+    """Put one back. What was of another type than it should be never stands in the place of what is not."""
+    written = out.get(key)
+    if written is None or type(written) is type(value):
+        out[key] = value
+    else:
+        report.lose(place, "its value is of another type than it should be", "hint")
 
 
 def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:

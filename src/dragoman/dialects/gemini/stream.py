@@ -263,6 +263,8 @@ class StreamDecoder:
         if usage is None:
             return []
         value = _decode(usage) if isinstance(usage, msgspec.Raw) else usage
+        if type(value) is not dict:
+            return [ir.More({NAME: {"usageMetadata": value}})]
         events: _Events = []
         if (tier := decode_tier(value)) is not None and tier != self._tier:
             events.append(ir.More(tier=tier))

@@ -58,8 +58,12 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         else:
             entered = max(prompt - (cached or 0) - (written or 0), 0)
     if completion is not None and reasoning:
-        if _outside(prompt, completion, reasoning, get("total_tokens"), quirks):
+        total = get("total_tokens")
+        if prompt is not None and total == prompt + completion + reasoning:
             words.append("reasoning_outside")
+        elif _outside(prompt, completion, total, quirks):
+            # Nothing in these counts says so: they are told as everybody reads them.
+            stated = {key: value for key, value in stated.items() if key not in _INCLUSIVE}
         else:
             reasoning = min(reasoning, completion)
             answered = completion - reasoning
@@ -117,6 +121,7 @@ def _add_up(wire: Mapping[str, Any]) -> bool:
 
 
 _SUMS: Final = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+_INCLUSIVE: Final = frozenset({"completion_tokens", "total_tokens"})
 _PLAIN: Final = _SUMS | {"prompt_tokens_details", "completion_tokens_details"}
 _PLAIN_INPUT: Final = frozenset({"cached_tokens", "cache_write_tokens", *_INPUT})
 _PLAIN_OUTPUT: Final = frozenset({"reasoning_tokens", *_OUTPUT})
@@ -143,14 +148,10 @@ def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]
     return cached
 
 
-def _outside(prompt: int | None, completion: int, reasoning: int, total: int | None, quirks: Quirks) -> bool:
-    """Whether the completion's count leaves out the reasoning."""
-    if total is not None and prompt is not None:
-        if total == prompt + completion + reasoning:
-            return True
-        if total == prompt + completion:
-            return False
-    return quirks.reasoning_tokens == "outside"
+def _outside(prompt: int | None, completion: int, total: int | None, quirks: Quirks) -> bool:
+    """Whether the completion's count leaves out the reasoning although no total tells it."""
+    agreed = prompt is not None and total == prompt + completion
+    return not agreed and quirks.reasoning_tokens == "outside"
 
 
 def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -256,6 +256,9 @@ def _tools(value: Any, path: str) -> None:
                 an_object(form, f"{place}.format")
         elif kind == "namespace":
             require(tool, "tools", objects, place)
+            for member in ("name", "description"):
+                if (said := tool.get(member)) is not None:
+                    a_string(said, f"{place}.{member}")
             _tools(tool["tools"], f"{place}.tools")
         else:
             for member in ("name", "server_label"):
