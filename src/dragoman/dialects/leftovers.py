@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from dragoman.dialects.counterparts import why_lost
 from dragoman.dialects.loss import MOST, Report
@@ -61,10 +61,14 @@ class Leftovers:
 def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) -> None:
     """Put one back. What was of another type than it should be never stands in the place of what is not."""
     written = out.get(key)
-    if written is None or type(written) is type(value):
+    kinds = {type(written), type(value)}
+    if written is None or written == "" or len(kinds) == 1 or kinds == _NUMBERS:
         out[key] = value
     else:
         report.lose(place, "its value is of another type than it should be", "hint")
+
+
+_NUMBERS: Final = {int, float}
 
 
 def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:

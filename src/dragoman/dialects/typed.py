@@ -160,7 +160,7 @@ def sound_tokens(
 
 
 def numbered(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The candidates of an answer in order, each under a number of its own: some vendors give all the same."""
+    """The candidates of an answer in order, each under a number of its own; some vendors give one to all."""
     indices = [candidate.index for candidate in candidates]
     if indices == list(range(len(candidates))):
         return tuple(candidates)

@@ -89,8 +89,13 @@ def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
 
 def decode_usage(body: Mapping[str, Any]) -> ir.Usage | None:
     """The counts of an answer; a prompt that was in the cache may not be counted."""
-    asked, answered = body.get("prompt_eval_count"), body.get("eval_count")
+    asked, answered = _count(body, "prompt_eval_count"), _count(body, "eval_count")
     return None if asked is None and answered is None else ir.Usage(asked, output=answered)
+
+
+def _count(body: Mapping[str, Any], member: str) -> int | None:
+    count = body.get(member)
+    return count if type(count) is int and count >= 0 else None
 
 
 def _take_logprobs(tokens: Sequence[dict[str, Any]], blocks: list[ir.Block]) -> bool:

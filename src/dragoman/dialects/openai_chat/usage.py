@@ -87,7 +87,7 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         return usage  # OpenAI's own form, the usual one: nothing can be left over
     if type(stated.get("total_tokens")) in _ODD_TOTAL:  # the sum takes its place
         stated = {key: value for key, value in stated.items() if key != "total_tokens"}
-    rest = rest_of(stated, _encode(usage, usage.form or ""))
+    rest = rest_of(stated, _encode(usage, usage.form or "", own=True))
     if rest:
         return ir.Usage(
             entered,
@@ -174,7 +174,7 @@ def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
     """The counts with their totals. own: they came in this dialect."""
-    out = _encode(usage, (usage.form or "") if own else "")
+    out = _encode(usage, (usage.form or "") if own else "", own=own)
     if not own:
         if "total_tokens" not in out:
             total_up(out, usage, report)
@@ -194,12 +194,12 @@ def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
     out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"]
 
 
-def _encode(usage: ir.Usage, form: str) -> dict[str, Any]:
+def _encode(usage: ir.Usage, form: str, *, own: bool) -> dict[str, Any]:
     words = form.split("+") if form else ()
     out: dict[str, Any] = {}
     if not (usage.input is usage.cache_read is usage.cache_write is usage.tool_input is None):
         out["prompt_tokens"] = (usage.input or 0) if "cache_outside" in words else usage.input_total
-    if usage.output is not None or usage.reasoning is not None:
+    if usage.output is not None or (usage.reasoning is not None and not own):
         out["completion_tokens"] = (usage.output or 0) if "reasoning_outside" in words else usage.output_total
     if len(out) == 2:
         outside = (usage.reasoning or 0) if "reasoning_outside" in words else 0

@@ -181,6 +181,15 @@ def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra
     return tokens, ({NAME: {"logprobs": values}} if tokens is None else None)
 
 
+def without_logprobs(extra: ir.Extra) -> ir.Extra:
+    """Leftovers of a text without log probabilities of another shape, where the text has others."""
+    own = (extra or {}).get(NAME)
+    if not own or "logprobs" not in own:
+        return extra
+    rest = {key: value for key, value in own.items() if key != "logprobs"}
+    return {NAME: rest} if rest else None
+
+
 def _logprobs(values: Sequence[_Wire]) -> tuple[ir.Logprob, ...]:
     return tuple(_logprob(value) for value in values)
 
@@ -253,6 +262,7 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
             wire
             for index, citation in enumerate(block.citations)
             if (wire := encode_citation(citation, block.text, draft, f"{where}.citations[{index}]"))
+            is not None
         ]
         if block.logprobs is not None or draft.answer:
             out["logprobs"] = encode_logprobs(block.logprobs, draft, f"{where}.logprobs")

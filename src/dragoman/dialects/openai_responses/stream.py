@@ -20,7 +20,12 @@ from dragoman import ir
 from dragoman.dialects.bounds import MOST_OPEN, Kept, refuse_index, refuse_more
 from dragoman.dialects.openai_responses.errors import broken, fault_of
 from dragoman.dialects.openai_responses.items import decode_item
-from dragoman.dialects.openai_responses.parts import decode_citation, decode_part, sound_logprobs
+from dragoman.dialects.openai_responses.parts import (
+    decode_citation,
+    decode_part,
+    sound_logprobs,
+    without_logprobs,
+)
 from dragoman.dialects.openai_responses.response import (
     HEAD,
     decode_echo,
@@ -237,7 +242,9 @@ class StreamDecoder:
             self._said.append(state.block)
             return [ir.Close(state.index)]
         if isinstance(final, ir.Text) and state.logprobs:
-            final = msgspec.structs.replace(final, logprobs=tuple(state.logprobs))
+            final = msgspec.structs.replace(
+                final, logprobs=tuple(state.logprobs), extra=without_logprobs(final.extra)
+            )
         self._said.append(final)
         return [*_OWED.get(type(final), _nothing)(state, final), ir.Close(state.index, final)]
 
