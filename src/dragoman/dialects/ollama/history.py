@@ -176,7 +176,7 @@ class _History:
 
     def _answer(self, block: ir.ToolResult, where: str) -> None:
         draft = self.draft
-        call_id = answered(self.open, block, str, draft.report, where)
+        call_id = answered(self.open, block, str, draft.report, where, needed=False)
         out: dict[str, Any] = {"role": "tool", "content": self._result(block, where)}
         name = block.name or self.names.get(call_id)
         if name is not None:
