@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
+from dragoman.dialects.counterparts import why_lost
 from dragoman.dialects.loss import MOST, Report
 from dragoman.dialects.severity import of_member
 from dragoman.ir import Extra
@@ -50,16 +51,37 @@ class Leftovers:
             for key, value in members.items():
                 holder, dot, member = key.partition(".")
                 if dot and isinstance(inner := out.get(holder), dict):
-                    inner[member] = value
+                    _put(inner, member, value, report, f"{where}.{key}" if where else key)
                 elif dot and self._whole:
                     out[holder] = {member: value}
                 else:
-                    out[key] = value
+                    _put(out, key, value, report, f"{where}.{key}" if where else key)
+
+
+def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) -> None:
+    """Put one back. What was of another type than it should be never stands in the place of what is not."""
+    written = out.get(key)
+    kinds = {type(written), type(value)}
+    if written is None or written == "" or len(kinds) == 1 or kinds == _NUMBERS:
+        out[key] = value
+    else:
+        report.lose(place, "its value is of another type than it should be", "hint")
+
+
+_NUMBERS: Final = {int, float}
 
 
 def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:
-    """Name another dialect's leftovers as lost. A null says nothing and is not missed."""
+    """Name another dialect's leftovers as lost. A null says nothing and is not missed.
+
+    Nobody chose the members of an answer, so that those are hints.
+    """
+    asked = report.direction == "request"
     for key, value in islice(members.items(), 2 * MOST):  # a report lists no more
         if value is not None:
             place = f"{where}.{key}" if where else key
-            report.lose(place, f"only {dialect} has this", of_member(dialect, key))
+            if asked:
+                reason = why_lost(dialect, key, report.dialect, top=not where)
+                report.lose(place, reason, of_member(dialect, key))
+            else:
+                report.lose(place, f"this member of {dialect}'s answers is not translated", "hint")

@@ -58,17 +58,21 @@ FIELDS: Final[Mapping[str, Severity]] = {
 }
 """Of the fields of `ir.Request`, by their place. A field that is not listed is "meaning"."""
 
-_MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
+MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
     "anthropic": {
         "container": "meaning",  # the files that earlier turns left there
         "mcp_servers": "meaning",
         "context_management": "meaning",
         "task_budget": "meaning",
         "inference_geo": "meaning",
+        "fallbacks": "hint",
+        "speed": "hint",
+        "user_profile_id": "hint",
     },
     "gemini": {
         "cachedContent": "meaning",
         "safetySettings": "meaning",
+        "labels": "hint",
         "modelArmorConfig": "meaning",
         "videoMetadata": "meaning",  # which part of a video is meant
         "toolConfig.retrievalConfig": "meaning",  # where the one who asks is
@@ -82,6 +86,9 @@ _MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
         "prompt": "meaning",
         "max_tool_calls": "meaning",
         "context_management": "meaning",
+        "include": "hint",
+        "client_metadata": "hint",
+        "stream_options": "hint",
     },
     "openai_chat": {
         "documents": "meaning",  # texts that the answer is to be made of: Cohere, Cerebras, AI21
@@ -109,8 +116,21 @@ _MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
         "min_tokens": "quality",
         "chat_template_kwargs": "quality",
         "disable_reasoning": "quality",
+        "reasoning_format": "hint",
+        "clear_thinking": "hint",
+        "provider": "hint",
+        "models": "hint",
+        "route": "hint",
     },
-    "mistral": {"safe_prompt": "meaning", "guardrails": "meaning", "documents": "meaning"},
+    "openai_completions": {"best_of": "hint"},
+    "mistral": {
+        "safe_prompt": "meaning",
+        "guardrails": "meaning",
+        "documents": "meaning",
+        "min_tokens": "hint",
+        "prompt_logprobs": "hint",
+        "top_prompt_logprobs": "hint",
+    },
     "ollama": {
         "template": "meaning",
         "context": "meaning",
@@ -119,8 +139,19 @@ _MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
         "system": "meaning",
         "prompt": "meaning",
         "images": "meaning",
+        "keep_alive": "hint",
+        "shift": "hint",
+        "options.num_ctx": "hint",
+        "options.num_keep": "hint",
+        "options.repeat_last_n": "hint",
+        "options.typical_p": "hint",
+        "options.mirostat": "hint",
+        "options.use_mmap": "hint",
     },
 }
+"""Of the members of each protocol's request that no field of the IR carries, by their place in it. It is also
+what is known of who has which of them.
+"""
 
 
 def of_field(place: str) -> Severity:
@@ -135,5 +166,5 @@ def of_refused(dialect: str, place: str) -> Severity:
 
 def of_member(dialect: str, member: str) -> Severity:
     """Of a member that only one dialect has; a hint where nothing is known of it."""
-    own = _MEMBERS.get(dialect)
+    own = MEMBERS.get(dialect)
     return "hint" if own is None else own.get(member, "hint")

@@ -22,19 +22,24 @@ _T = TypeVar("_T")
 NUMBER: Final = (int, float)
 
 
+class Count:
+    """The type of a number of something: an integer that is not below 0."""
+
+
 class Typed:
     """The types of some members of one kind of wire object. null is of every type, a boolean is no number.
 
     within: the name of the member that holds the object, where what is left over of it has a dotted name.
     """
 
-    __slots__ = ("_before", "_dialect", "_types")
+    __slots__ = ("_before", "_counts", "_dialect", "_types")
 
     def __init__(self, dialect: str, within: str = "", /, **types: Types) -> None:
         self._dialect = dialect
         self._before = within + "." if within else ""
+        self._counts = tuple(member for member, kinds in types.items() if kinds is Count)
         self._types = [
-            (member, frozenset(kinds if isinstance(kinds, tuple) else (kinds,)))
+            (member, frozenset(kinds if isinstance(kinds, tuple) else (int if kinds is Count else kinds,)))
             for member, kinds in types.items()
         ]
 
@@ -45,13 +50,17 @@ class Typed:
             value = get(member)
             if value is not None and type(value) not in kinds:
                 return self._sorted(wire)
+        for member in self._counts:
+            if (get(member) or 0) < 0:
+                return self._sorted(wire)
         return wire, None
 
     def _sorted(self, wire: Mapping[str, Any]) -> tuple[dict[str, Any], Extra]:
         odd = {
             member: wire[member]
             for member, kinds in self._types
-            if wire.get(member) is not None and type(wire[member]) not in kinds
+            if (value := wire.get(member)) is not None
+            and (type(value) not in kinds or (member in self._counts and value < 0))
         }
         plain = {member: value for member, value in wire.items() if member not in odd}
         return plain, {self._dialect: {self._before + member: value for member, value in odd.items()}}
@@ -99,30 +108,34 @@ def read_block(
 def counted(wire: dict[str, Any], *, details: bool = True) -> dict[str, Any]:
     """Token counts without the members that are none; a whole float is the count it is.
 
-    details: objects among them are parts of the counts.
+    details: objects among them, by their name, are parts of the counts.
     """
     if _are_counts(wire, details=details):
         return wire
     out: dict[str, Any] = {}
     for member, value in wire.items():
         if type(value) is dict:
-            if details:
+            if details and member.endswith(_DETAILS):
                 out[member] = counted(value, details=False)
-        elif type(value) is float and value.is_integer():
+        elif type(value) is float and value.is_integer() and value >= 0:
             out[member] = int(value)
-        elif value is None or type(value) is int:
+        elif value is None or (type(value) is int and value >= 0):
             out[member] = value
     return out
 
 
 def _are_counts(wire: Mapping[str, Any], *, details: bool) -> bool:
-    for value in wire.values():
-        if type(value) is dict and details:
+    for member, value in wire.items():
+        if type(value) is dict and details and member.endswith(_DETAILS):
             if not _are_counts(value, details=False):
                 return False
-        elif type(value) is not int and value is not None:
+        elif value is not None and (type(value) is not int or value < 0):
             return False
     return True
+
+
+_DETAILS: Final = "_details"
+"""How the names of members end that are objects of counts."""
 
 
 def sound(response: Response) -> Response:
@@ -147,7 +160,10 @@ def sound_tokens(
 
 
 def numbered(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The candidates of an answer, each under a number of its own: some vendors give all of them the same."""
-    if {candidate.index for candidate in candidates} == set(range(len(candidates))):
+    """The candidates of an answer in order, each under a number of its own; some vendors give one to all."""
+    indices = [candidate.index for candidate in candidates]
+    if indices == list(range(len(candidates))):
         return tuple(candidates)
+    if sorted(indices) == list(range(len(candidates))):
+        return tuple(sorted(candidates, key=lambda candidate: candidate.index))
     return tuple([msgspec.structs.replace(one, index=place) for place, one in enumerate(candidates)])

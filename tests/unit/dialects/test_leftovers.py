@@ -54,7 +54,11 @@ def test_what_belongs_to_another_dialect_is_lost_by_name() -> None:
     out, report = restored({"other": {"b": 2, "c": None}}, {})
     assert out == {}
     [loss] = report.losses
-    assert (loss.path, loss.reason, loss.severity) == ("messages[0].b", "only other has this", "hint")
+    assert (loss.path, loss.reason, loss.severity) == (
+        "messages[0].b",
+        "this member of other's requests is not translated",
+        "hint",
+    )
     top = Report("own")
     OWN.restore({}, {"other": {"b": 2}}, top, "")
     assert [loss.path for loss in top.losses] == ["b"]

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
 
 GROUNDING = "groundingMetadata"
@@ -148,9 +149,8 @@ class Sources:
         if quote is not None and citation.kind == "url":
             self._report.lose(where, "the quoted words of a web page have no place here", "hint")
             quote = None
-        for key, members in (citation.extra or {}).items():
-            for member in members:
-                self._report.lose(f"{where}.{member}", f"only {key} has this", "hint")
+        for dialect, members in (citation.extra or {}).items():
+            lose_members(members, self._report, where, dialect)
         source = ("url" if citation.kind == "url" else "document", url, title, quote)
         number = self._chunks.setdefault(source, len(self._chunks))
         first = 0 if citation.start is None else citation.start

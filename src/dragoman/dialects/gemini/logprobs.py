@@ -7,7 +7,7 @@ Specification: https://ai.google.dev/api/generate-content#LogprobsResult
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -15,6 +15,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.gemini.terms import NAME, leftovers
+from dragoman.dialects.loss import Report
 
 RESULT = "logprobsResult"
 AVERAGE = "avgLogprobs"
@@ -81,6 +82,15 @@ def encode_logprobs(tokens: Sequence[ir.Logprob]) -> dict[str, Any]:
     if any(token.top is not None for token in tokens):
         out["topCandidates"] = [{"candidates": [_encode(one) for one in token.top or ()]} for token in tokens]
     return out
+
+
+def without_tokens(extra: ir.Extra, out: Mapping[str, Any], report: Report, where: str) -> ir.Extra:
+    """Leftovers of a candidate without log probabilities of an unknown shape, where `out` has others."""
+    own = (extra or {}).get(NAME)
+    if RESULT not in out or not own or RESULT not in own:
+        return extra
+    report.lose(f"{where}.{RESULT}", "those of a part of the answer are of an unknown shape", "quality")
+    return {**(extra or {}), NAME: {key: value for key, value in own.items() if key != RESULT}}
 
 
 def encode_all(blocks: Iterable[ir.Block], *, own: bool) -> dict[str, Any]:

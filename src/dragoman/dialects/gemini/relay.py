@@ -14,7 +14,7 @@ from dragoman import ir
 from dragoman.dialects.bounds import MOST_CANDIDATES, refuse_more
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.gemini.errors import ENDED, SILENT, broken, error_body, fault_of
-from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED, refused
+from dragoman.dialects.gemini.stops import BROKEN, UNFINISHED
 from dragoman.dialects.gemini.usage import decode_usage, encode_usage
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
@@ -115,7 +115,7 @@ class StreamRelay:
     """One stream: chunks pass as they are, but for the model's name."""
 
     __slots__ = (
-        *("_answered", "_array", "_broken", "_finished", "_name", "_open", "_refused"),
+        *("_answered", "_array", "_broken", "_finished", "_name", "_open", "_unanswered"),
         *("_estimated", "_renamed", "_separator", "_tail", "_usage", "content", "done", "estimate"),
     )
 
@@ -135,13 +135,17 @@ class StreamRelay:
         self._finished: set[int] = set()
         self._broken: set[int] = set()
         self._answered: set[int] = set()
-        self._refused = False
+        self._unanswered = False
 
     @property
     def usage(self) -> ir.Usage | None:
         """The latest usage that went by. It is read when it is asked for: every chunk states one."""
+        stated = self._counted()
+        return decode_usage(stated) if stated else self._estimated
+
+    def _counted(self) -> dict[str, Any] | None:
         stated = _decode(self._usage) if self._usage else None
-        return decode_usage(stated) if stated and type(stated) is dict else self._estimated
+        return stated if type(stated) is dict else None
 
     def feed(self, frame: bytes) -> bytes:
         """The bytes for one chunk. Raises RequestFailed for an error, WireError for what is no chunk."""
@@ -208,16 +212,17 @@ class StreamRelay:
                 if word in BROKEN:
                     self._broken.add(number)
         if chunk.prompt_feedback is not None and not chunk.candidates:
-            self._refused = self._refused or refused(chunk.prompt_feedback) is not None
+            self._unanswered = self._unanswered or bool(chunk.prompt_feedback)
 
     def close(self) -> bytes:
         """The bytes have ended, which is all that ends a stream. Raises RequestFailed if one broke off.
 
         What the model broke is no end either, but Google's clients know its reasons: they get it as it came.
         """
-        if self._open - self._finished or not (self._open or self._refused):
+        unanswered = not self._open and (self._unanswered or bool(self._counted()))
+        if self._open - self._finished or not (self._open or unanswered):
             raise RequestFailed(broken(ENDED if self._open else SILENT))
-        self.done = self._refused or bool(self._open - (self._broken - self._answered))
+        self.done = unanswered or bool(self._open - (self._broken - self._answered))
         return self._owed() + (b"]" if self._array else b"")
 
     def _owed(self) -> bytes:

@@ -13,7 +13,13 @@ from dragoman import ir
 from dragoman.dialects.dialect import Reply
 from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.grounding import CITATIONS, GROUNDING, Sources, decode_citations
-from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, encode_all, with_logprobs
+from dragoman.dialects.gemini.logprobs import (
+    RESULT,
+    decode_logprobs,
+    encode_all,
+    with_logprobs,
+    without_tokens,
+)
 from dragoman.dialects.gemini.parts import Draft, bare_text, decode_part, encode_part
 from dragoman.dialects.gemini.stops import (
     UNANSWERED,
@@ -213,7 +219,7 @@ def _encode_candidate(candidate: ir.Candidate, draft: Draft) -> dict[str, Any]:
     if grounding := sources.metadata():
         out[GROUNDING] = grounding
     if candidate.extra is not None:
-        restore(out, candidate.extra, report, where)
+        restore(out, without_tokens(candidate.extra, out, report, where), report, where)
     return out
 
 

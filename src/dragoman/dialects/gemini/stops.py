@@ -85,7 +85,7 @@ UNANSWERED = ir.Stop("other", "")
 
 
 def unanswered(body: Mapping[str, Any]) -> ir.Stop | None:
-    """The stop of a whole answer without candidates; None for what is no answer."""
+    """The stop of an answer, or of a chunk, without candidates; None for what is no answer."""
     feedback = body.get(_FEEDBACK)
     if (stop := refused(feedback)) is not None:
         return stop
@@ -99,6 +99,13 @@ def refused(feedback: Any) -> ir.Stop | None:
     """The stop of a prompt that was refused, None where it was not."""
     reason = feedback.get("blockReason") if isinstance(feedback, dict) else None
     return None if reason is None else ir.Stop("filter", str(reason), None, {_FEEDBACK: feedback})
+
+
+def weightier(stop: ir.Stop | None, other: ir.Stop | None) -> ir.Stop | None:
+    """Of two stops of an answer without candidates the one that says more; the first where both do alike."""
+    return max(
+        stop, other, key=lambda one: 0 if one is None else 1 + (one.detail is not None) + bool(one.raw)
+    )
 
 
 def feedback_of(stop: ir.Stop | None) -> dict[str, Any] | None:

@@ -24,7 +24,14 @@ from dragoman.dialects.gemini.logprobs import RESULT, decode_logprobs, rest_of
 from dragoman.dialects.gemini.parts import decode_part
 from dragoman.dialects.gemini.patches import Patches
 from dragoman.dialects.gemini.response import ANSWER, HEAD, KNOWN, calls_client, is_usable, remainder
-from dragoman.dialects.gemini.stops import UNFINISHED, broken_off, decode_stop, refused
+from dragoman.dialects.gemini.stops import (
+    UNFINISHED,
+    broken_off,
+    decode_stop,
+    feedback_of,
+    unanswered,
+    weightier,
+)
 from dragoman.dialects.gemini.terms import NAME, leftovers
 from dragoman.dialects.gemini.usage import decode_tier, decode_usage
 from dragoman.dialects.quirks import Quirks
@@ -203,7 +210,7 @@ class StreamDecoder:
         self._answers: dict[int, _Answer] = {}
         self._kept = Kept()
         self._usage: msgspec.Raw | _Wire | None = None
-        self._refused: ir.Stop | None = None
+        self._unanswered: ir.Stop | None = None
         self._tier: str | None = None
         self._state = "new"
 
@@ -237,14 +244,18 @@ class StreamDecoder:
         answers = list(self._answers.values())
         events = [event for answer in answers for event in answer.close()]
         stops = {answer.number: answer.stop() for answer in answers}
-        if not answers and self._refused is not None:
-            stops = {0: self._refused}
+        if not answers and self._unanswered is not None:
+            stops = {0: self._unanswered}
         if not stops or None in stops.values():
             return events + self._fail(broken(ENDED if answers else SILENT))
         faults = [None if answer.usable else broken_off(stops[answer.number]) for answer in answers]
         if answers and None not in faults:
             return events + self._fail(next(fault for fault in faults if fault is not None))
         self._state = "over"
+        if answers and (feedback := feedback_of(self._unanswered)) is not None:
+            events.append(
+                ir.More({NAME: {"promptFeedback": feedback}})
+            )  # a prompt that was answered after all
         for answer in answers:
             events += answer.sources()
         for number, stop in stops.items():
@@ -263,6 +274,8 @@ class StreamDecoder:
         if usage is None:
             return []
         value = _decode(usage) if isinstance(usage, msgspec.Raw) else usage
+        if type(value) is not dict:
+            return [ir.More({NAME: {"usageMetadata": value}})]
         events: _Events = []
         if (tier := decode_tier(value)) is not None and tier != self._tier:
             events.append(ir.More(tier=tier))
@@ -306,9 +319,8 @@ class StreamDecoder:
     def _parts_of(self, value: _Wire) -> _Events:
         events: _Events = []
         candidates = value.get("candidates") or ()
-        feedback = None if candidates else value.get("promptFeedback")
-        stop = refused(feedback)
-        self._refused = stop or self._refused
+        stop = None if candidates else unanswered(value)
+        self._unanswered = weightier(self._unanswered, stop)
         extra = leftovers(value, KNOWN if stop is None else _LATE)
         if self._state == "new":
             self._state = "begun"

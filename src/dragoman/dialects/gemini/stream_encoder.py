@@ -23,7 +23,7 @@ from dragoman.dialects.gemini.logprobs import RESULT, encode_logprobs
 from dragoman.dialects.gemini.parts import Draft, encode_part
 from dragoman.dialects.gemini.response import are_derived, identity
 from dragoman.dialects.gemini.signatures import write_signature
-from dragoman.dialects.gemini.stops import encode_stop, feedback_of
+from dragoman.dialects.gemini.stops import UNANSWERED, encode_stop, feedback_of
 from dragoman.dialects.gemini.terms import NAME, restore
 from dragoman.dialects.gemini.usage import encode_usage
 
@@ -180,7 +180,7 @@ class StreamEncoder:
         feedback = feedback_of(first.stop) if own and first is not None else None
         if feedback is not None:
             last["promptFeedback"] = feedback
-        elif self._finished:
+        elif self._finished and not (own and first == ir.Finish(UNANSWERED)):
             last["candidates"] = [self._ended(finish) for _, finish in sorted(self._finished.items())]
         usage = encode_usage(self._usage, self._tier, self._report, own=own)
         if usage:

@@ -51,7 +51,7 @@ def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
     detail, rest = _detail(value)
     counts = [value.get(key) for key in _COUNTS]
     for place, count in enumerate(counts):
-        if type(count) is not int and count is not None:
+        if count is not None and (type(count) is not int or count < 0):
             rest[_COUNTS[place]], counts[place] = count, None
     prompt, cached, used, answered, thoughts, total = counts
     entered, asked, form = prompt, prompt or 0, None

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.parts import from_url
@@ -201,7 +202,7 @@ def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> list[dict[s
 def _write_native(block: ir.Native, draft: Draft, where: str) -> list[dict[str, Any]]:
     if block.dialect == NAME:
         return [block.value]
-    draft.report.lose(where, f"only {block.dialect} knows a {block.kind}")
+    draft.report.lose(where, no_form(block.dialect, block.kind))
     return []
 
 

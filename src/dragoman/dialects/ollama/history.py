@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.ollama import pictures
 from dragoman.dialects.ollama.saying import (
     SENT,
@@ -175,7 +176,7 @@ class _History:
 
     def _answer(self, block: ir.ToolResult, where: str) -> None:
         draft = self.draft
-        call_id = answered(self.open, block, str, draft.report, where)
+        call_id = answered(self.open, block, str, draft.report, where, needed=False)
         out: dict[str, Any] = {"role": "tool", "content": self._result(block, where)}
         name = block.name or self.names.get(call_id)
         if name is not None:
@@ -220,7 +221,7 @@ class _History:
             elif isinstance(block, ir.Media):
                 texts.append(_document(block, draft, place))
             elif isinstance(block, ir.Native):
-                draft.report.lose(place, f"only {block.dialect} knows a {block.kind}")
+                draft.report.lose(place, no_form(block.dialect, block.kind))
             else:
                 draft.report.lose(place, f"a {type(block).__name__} block cannot stand in this message")
         out: dict[str, Any] = {"role": role, "content": "\n".join(texts)}

@@ -25,7 +25,7 @@ from dragoman.dialects.ollama.terms import (
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.response import lose_stop, shown_model
 from dragoman.dialects.quirks import Quirks
-from dragoman.dialects.typed import Typed, an_object, sound, sound_tokens
+from dragoman.dialects.typed import Count, Typed, an_object, sound, sound_tokens
 from dragoman.errors import RequestFailed, WireError
 
 ANSWER: Final = frozenset({"model", "created_at", "message", "done", "done_reason", "logprobs"})
@@ -33,7 +33,7 @@ COUNTS: Final = frozenset({"prompt_eval_count", "eval_count"})
 _KNOWN: Final = ANSWER | COUNTS
 MESSAGE: Final = frozenset({"role", "content", "thinking", "images", "tool_calls"})
 HEAD: Final = Typed(
-    NAME, model=str, created_at=(int, float, str), done_reason=str, prompt_eval_count=int, eval_count=int
+    NAME, model=str, created_at=(int, float, str), done_reason=str, prompt_eval_count=Count, eval_count=Count
 )
 SAID: Final = Typed(NAME, "message", thinking=str, images=list, tool_calls=list)
 _TOKEN: Final = frozenset({"token", "logprob", "bytes", "top_logprobs"})
@@ -89,8 +89,13 @@ def decode_stop(body: Mapping[str, Any], *, called: bool) -> ir.Stop | None:
 
 def decode_usage(body: Mapping[str, Any]) -> ir.Usage | None:
     """The counts of an answer; a prompt that was in the cache may not be counted."""
-    asked, answered = body.get("prompt_eval_count"), body.get("eval_count")
+    asked, answered = _count(body, "prompt_eval_count"), _count(body, "eval_count")
     return None if asked is None and answered is None else ir.Usage(asked, output=answered)
+
+
+def _count(body: Mapping[str, Any], member: str) -> int | None:
+    count = body.get(member)
+    return count if type(count) is int and count >= 0 else None
 
 
 def _take_logprobs(tokens: Sequence[dict[str, Any]], blocks: list[ir.Block]) -> bool:

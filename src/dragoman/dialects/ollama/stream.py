@@ -27,13 +27,13 @@ from dragoman.dialects.ollama.saying import decode_call, decode_images
 from dragoman.dialects.ollama.terms import NAME, leftovers
 from dragoman.dialects.openai_chat.chunks import BROKEN
 from dragoman.dialects.quirks import Quirks
-from dragoman.dialects.typed import Typed, an_object, required, sound_tokens
+from dragoman.dialects.typed import Count, Typed, an_object, required, sound_tokens
 from dragoman.errors import WireError
 from dragoman.ir.fold import unfold_block
 from dragoman.wire.sse import ErrorFrame
 
 _Wire = dict[str, Any]
-_LATER: Final = Typed(NAME, done_reason=str, prompt_eval_count=int, eval_count=int)
+_LATER: Final = Typed(NAME, done_reason=str, prompt_eval_count=Count, eval_count=Count)
 """The first line has told the model and the date."""
 _LINE: Final = ANSWER | COUNTS
 _ANY: Final = msgspec.Raw(b"")

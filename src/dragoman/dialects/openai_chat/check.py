@@ -430,7 +430,7 @@ def _assistant(message: dict[str, Any], path: str) -> None:
 def _tool_message(message: dict[str, Any], path: str) -> None:
     if type(message.get("tool_call_id")) is not str:
         require(message, "tool_call_id", a_string, path)
-    check_content(message, path)
+    _speaker(message, path)
 
 
 def _function_message(message: dict[str, Any], path: str) -> None:

@@ -408,7 +408,7 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
     def _raw(self, event: ir.Raw) -> bytes:
         if event.dialect == self.dialect:
             return self._field + _encode(event.value) + self._end_line
-        self._draft.report.lose("events", f"only {event.dialect} knows such progress", "hint")
+        self._draft.report.lose("events", f"such progress of {event.dialect} has no form here", "hint")
         return b""
 
     def _end(self, event: ir.End) -> bytes:

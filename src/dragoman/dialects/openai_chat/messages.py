@@ -356,20 +356,32 @@ def answered(
     fit: Callable[[str], str],
     report: Report,
     where: str,
+    *,
+    needed: bool = True,
 ) -> str:
-    """The id of the call that a result answers; by name and order where it names none.
+    """The id of the call that a result answers; by name, or else by order, where it names none.
 
     waiting: the ids of the calls that have no result yet; this one is taken out. fit: an id as the target
-    takes it.
+    takes it. needed: the target takes no result without its call. Raises WireError for such a one: its client
+    may count on a call that only its own protocol's provider keeps.
     """
-    if block.id is not None:
-        call_id = fit(block.id)
-        waiting.take(call_id)
-        return call_id
-    if (first := waiting.take(None, block.name)) is not None:
-        return first
-    report.lose(where, "the result answers no call")
-    return fit(block.name or "call")
+    call_id = None if block.id is None else fit(block.id)
+    found = waiting.take(call_id, block.name)
+    if found is None and call_id is None:
+        found = waiting.take(None)
+    if found is not None:
+        return found
+    if needed:
+        which = "" if block.id is None else f" with the id {block.id[:_MAX_ID]!r}"
+        raise WireError(
+            f"This is the result of a tool call{which} that does not stand before it in the request, where "
+            f"the protocol of the model's provider ({report.dialect}) needs it.",
+            where,
+            "invalid_value",
+        )
+    if call_id is None:
+        report.lose(where, "the result answers no call")
+    return call_id or fit(block.name or "call")
 
 
 def short_id(call_id: str) -> str:

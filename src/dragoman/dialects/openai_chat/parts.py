@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.terms import (
     AUDIO_FORMATS,
@@ -247,7 +248,7 @@ def _write_json(block: ir.Json, draft: Draft, where: str) -> dict[str, Any]:
 def _write_native(block: ir.Native, draft: Draft, where: str) -> dict[str, Any] | None:
     if block.dialect == NAME:
         return dict(block.value)
-    draft.report.lose(where, f"only {block.dialect} knows a {block.kind}")
+    draft.report.lose(where, no_form(block.dialect, block.kind))
     return None
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.openai_chat import sound
 from dragoman.dialects.openai_chat.answer import seal_members, spoken_text
 from dragoman.dialects.openai_chat.draft import Draft
@@ -357,7 +358,7 @@ def lose_unsaid(block: ir.Block, draft: Draft, where: str) -> None:
     elif isinstance(block, ir.ToolResult):
         draft.report.lose(where, "a result of the provider's own tool is not shown", "hint")
     elif isinstance(block, ir.Native):
-        draft.report.lose(where, f"only {block.dialect} knows a {block.kind}", "quality")
+        draft.report.lose(where, no_form(block.dialect, block.kind), "quality")
     else:
         kind = block.kind if isinstance(block, ir.Media) else type(block).__name__
         draft.report.lose(where, f"an answer cannot hold a {kind}")

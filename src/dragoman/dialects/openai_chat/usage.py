@@ -58,8 +58,12 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         else:
             entered = max(prompt - (cached or 0) - (written or 0), 0)
     if completion is not None and reasoning:
-        if _outside(prompt, completion, reasoning, get("total_tokens"), quirks):
+        total = get("total_tokens")
+        if prompt is not None and total == prompt + completion + reasoning:
             words.append("reasoning_outside")
+        elif _outside(prompt, completion, total, quirks):
+            # Nothing in these counts says so: they are told as everybody reads them.
+            stated = {key: value for key, value in stated.items() if key not in _INCLUSIVE}
         else:
             reasoning = min(reasoning, completion)
             answered = completion - reasoning
@@ -83,7 +87,7 @@ def decode_usage(wire: dict[str, Any], quirks: Quirks) -> ir.Usage:
         return usage  # OpenAI's own form, the usual one: nothing can be left over
     if type(stated.get("total_tokens")) in _ODD_TOTAL:  # the sum takes its place
         stated = {key: value for key, value in stated.items() if key != "total_tokens"}
-    rest = rest_of(stated, _encode(usage, usage.form or ""))
+    rest = rest_of(stated, _encode(usage, usage.form or "", own=True))
     if rest:
         return ir.Usage(
             entered,
@@ -117,6 +121,7 @@ def _add_up(wire: Mapping[str, Any]) -> bool:
 
 
 _SUMS: Final = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+_INCLUSIVE: Final = frozenset({"completion_tokens", "total_tokens"})
 _PLAIN: Final = _SUMS | {"prompt_tokens_details", "completion_tokens_details"}
 _PLAIN_INPUT: Final = frozenset({"cached_tokens", "cache_write_tokens", *_INPUT})
 _PLAIN_OUTPUT: Final = frozenset({"reasoning_tokens", *_OUTPUT})
@@ -143,14 +148,10 @@ def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]
     return cached
 
 
-def _outside(prompt: int | None, completion: int, reasoning: int, total: int | None, quirks: Quirks) -> bool:
-    """Whether the completion's count leaves out the reasoning."""
-    if total is not None and prompt is not None:
-        if total == prompt + completion + reasoning:
-            return True
-        if total == prompt + completion:
-            return False
-    return quirks.reasoning_tokens == "outside"
+def _outside(prompt: int | None, completion: int, total: int | None, quirks: Quirks) -> bool:
+    """Whether the completion's count leaves out the reasoning although no total tells it."""
+    agreed = prompt is not None and total == prompt + completion
+    return not agreed and quirks.reasoning_tokens == "outside"
 
 
 def _detail(wire: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -173,7 +174,7 @@ def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "
 
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
     """The counts with their totals. own: they came in this dialect."""
-    out = _encode(usage, (usage.form or "") if own else "")
+    out = _encode(usage, (usage.form or "") if own else "", own=own)
     if not own:
         if "total_tokens" not in out:
             total_up(out, usage, report)
@@ -193,12 +194,12 @@ def total_up(out: dict[str, Any], usage: ir.Usage, report: Report) -> None:
     out["total_tokens"] = out["prompt_tokens"] + out["completion_tokens"]
 
 
-def _encode(usage: ir.Usage, form: str) -> dict[str, Any]:
+def _encode(usage: ir.Usage, form: str, *, own: bool) -> dict[str, Any]:
     words = form.split("+") if form else ()
     out: dict[str, Any] = {}
     if not (usage.input is usage.cache_read is usage.cache_write is usage.tool_input is None):
         out["prompt_tokens"] = (usage.input or 0) if "cache_outside" in words else usage.input_total
-    if usage.output is not None or usage.reasoning is not None:
+    if usage.output is not None or (usage.reasoning is not None and not own):
         out["completion_tokens"] = (usage.output or 0) if "reasoning_outside" in words else usage.output_total
     if len(out) == 2:
         outside = (usage.reasoning or 0) if "reasoning_outside" in words else 0

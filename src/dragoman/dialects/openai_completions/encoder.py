@@ -148,7 +148,7 @@ class Encoder:
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        self._draft.report.lose("events", f"only {event.dialect} knows such progress", "hint")
+        self._draft.report.lose("events", f"such progress of {event.dialect} has no form here", "hint")
         return b""
 
     def _end(self, event: ir.End) -> bytes:

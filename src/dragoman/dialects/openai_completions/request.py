@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.openai_chat.draft import Draft
@@ -285,7 +286,7 @@ def _finish_text(block: ir.Text, draft: Draft, where: str) -> None:
 
 def _encode_native(body: dict[str, Any], block: ir.Native, draft: Draft, where: str) -> None:
     if block.dialect != NAME:
-        draft.report.lose(where, f"only {block.dialect} knows a {block.kind}")
+        draft.report.lose(where, no_form(block.dialect, block.kind))
     elif block.kind == SUFFIX:
         body["suffix"] = block.value
     else:

@@ -255,14 +255,21 @@ def _tools(value: Any, path: str) -> None:
             if (form := tool.get("format")) is not None:
                 an_object(form, f"{place}.format")
         elif kind == "namespace":
-            require(tool, "tools", objects, place)
-            _tools(tool["tools"], f"{place}.tools")
+            _namespace(tool, place)
         else:
             for member in ("name", "server_label"):
                 if (name := tool.get(member)) is not None:
                     a_string(name, f"{place}.{member}")
             if (rule := _BUILTINS.get(str(kind))) is not None:
                 rule(tool, place)
+
+
+def _namespace(tool: _Wire, path: str) -> None:
+    require(tool, "tools", objects, path)
+    for member in ("name", "description"):
+        if (said := tool.get(member)) is not None:
+            a_string(said, f"{path}.{member}")
+    _tools(tool["tools"], f"{path}.tools")
 
 
 def _named(tool: _Wire, path: str) -> None:

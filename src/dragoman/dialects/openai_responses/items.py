@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses import builtins
 from dragoman.dialects.openai_responses.draft import Draft
@@ -368,7 +369,7 @@ def _write_picture(block: ir.Media, draft: Draft, where: str) -> _Wire | None:
 def _write_native(block: ir.Native, draft: Draft, where: str) -> _Wire | None:
     if block.dialect == NAME:
         return dict(block.value)
-    draft.report.lose(where, f"only {block.dialect} has {block.kind}", "meaning")
+    draft.report.lose(where, no_form(block.dialect, block.kind), "meaning")
     return None
 
 

@@ -15,7 +15,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.terms import NAME, leftovers, restore
-from dragoman.dialects.typed import OF_ANOTHER_SHAPE
+from dragoman.dialects.typed import OF_ANOTHER_SHAPE, sound_tokens
 from dragoman.errors import WireError
 from dragoman.wire.dataurl import is_data_url
 from dragoman.wire.dataurl import read as read_data_url
@@ -65,13 +65,14 @@ def decode_part(part: _Wire, *, said: bool = False, item: ir.Item | None = None)
 
 def _read_text(part: _Wire, item: ir.Item | None, usual: str) -> ir.Text:
     kind = part["type"]
+    logprobs, odd = sound_logprobs(part)
     return ir.Text(
         _string(part, "text"),
         tuple(decode_citation(value) for value in part.get("annotations") or ()),
-        decode_logprobs(part.get("logprobs")),
+        logprobs,
         item=item,
         cache=_decode_mark(part),
-        extra=leftovers(part, _TEXT),
+        extra=ir.merge(leftovers(part, _TEXT), odd),
         form=None if kind == usual else kind,
     )
 
@@ -156,7 +157,7 @@ def decode_citation(value: _Wire) -> ir.Citation:
     """One annotation; those that name no address are kept as they are."""
     if value.get("type") != "url_citation":
         return ir.Citation(str(value.get("type")), title=value.get("filename"), extra={NAME: value})
-    return ir.Citation(
+    citation = ir.Citation(
         "url",
         value.get("url"),
         value.get("title"),
@@ -164,11 +165,33 @@ def decode_citation(value: _Wire) -> ir.Citation:
         end=value.get("end_index"),
         extra=leftovers(value, _CITATION),
     )
+    return citation if ir.is_sound(citation) else ir.Citation(_ODD, extra={NAME: value})
 
 
-def decode_logprobs(values: Sequence[_Wire] | None) -> tuple[ir.Logprob, ...] | None:
-    """Log probabilities; an empty list says nothing."""
-    return tuple(_logprob(value) for value in values) if values else None
+_ODD: Final = "url_citation"
+"""What a citation is whose members are of other types; it is kept as it is."""
+
+
+def sound_logprobs(wire: _Wire) -> tuple[tuple[ir.Logprob, ...] | None, ir.Extra]:
+    """Log probabilities, an empty list of which says nothing; those of another shape as leftovers."""
+    values = wire.get("logprobs")
+    if not values:
+        return None, None
+    tokens = sound_tokens(_logprobs, values)
+    return tokens, ({NAME: {"logprobs": values}} if tokens is None else None)
+
+
+def without_logprobs(extra: ir.Extra) -> ir.Extra:
+    """Leftovers of a text without log probabilities of another shape, where the text has others."""
+    own = (extra or {}).get(NAME)
+    if not own or "logprobs" not in own:
+        return extra
+    rest = {key: value for key, value in own.items() if key != "logprobs"}
+    return {NAME: rest} if rest else None
+
+
+def _logprobs(values: Sequence[_Wire]) -> tuple[ir.Logprob, ...]:
+    return tuple(_logprob(value) for value in values)
 
 
 def _logprob(value: _Wire) -> ir.Logprob:
@@ -239,6 +262,7 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
             wire
             for index, citation in enumerate(block.citations)
             if (wire := encode_citation(citation, block.text, draft, f"{where}.citations[{index}]"))
+            is not None
         ]
         if block.logprobs is not None or draft.answer:
             out["logprobs"] = encode_logprobs(block.logprobs, draft, f"{where}.logprobs")

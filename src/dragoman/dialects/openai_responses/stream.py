@@ -20,7 +20,12 @@ from dragoman import ir
 from dragoman.dialects.bounds import MOST_OPEN, Kept, refuse_index, refuse_more
 from dragoman.dialects.openai_responses.errors import broken, fault_of
 from dragoman.dialects.openai_responses.items import decode_item
-from dragoman.dialects.openai_responses.parts import decode_citation, decode_logprobs, decode_part
+from dragoman.dialects.openai_responses.parts import (
+    decode_citation,
+    decode_part,
+    sound_logprobs,
+    without_logprobs,
+)
 from dragoman.dialects.openai_responses.response import (
     HEAD,
     decode_echo,
@@ -97,7 +102,7 @@ class StreamDecoder:
             return []
         kind = value.get("type")
         take = _TAKE.get(kind) if type(kind) is str else None
-        if self._state == "new" and kind not in _EARLY:
+        if self._state == "new" and not (type(kind) is str and kind in _EARLY):
             if "error" in value and take is None:
                 return self._fail(fault_of(value))
             raise WireError(f"a stream must begin with response.created, not with {kind}")
@@ -237,7 +242,9 @@ class StreamDecoder:
             self._said.append(state.block)
             return [ir.Close(state.index)]
         if isinstance(final, ir.Text) and state.logprobs:
-            final = msgspec.structs.replace(final, logprobs=tuple(state.logprobs))
+            final = msgspec.structs.replace(
+                final, logprobs=tuple(state.logprobs), extra=without_logprobs(final.extra)
+            )
         self._said.append(final)
         return [*_OWED.get(type(final), _nothing)(state, final), ir.Close(state.index, final)]
 
@@ -284,7 +291,9 @@ class StreamDecoder:
 
     def _text(self, value: _Value) -> _Events:
         events, state = self._at(value, ir.Text, _PARTS)
-        logprobs = decode_logprobs(value.get("logprobs"))
+        logprobs, odd = sound_logprobs(value)
+        if odd is not None:
+            events.append(ir.More(odd))
         state.logprobs += logprobs or ()
         words = _words(value)
         state.words.append(words)

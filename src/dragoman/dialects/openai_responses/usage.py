@@ -13,10 +13,10 @@ from dragoman import ir
 from dragoman.dialects.estimate import ESTIMATED
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.terms import NAME
-from dragoman.dialects.typed import Typed
+from dragoman.dialects.typed import Count, Typed
 
 _TOTALS = frozenset({"input_tokens", "output_tokens", "total_tokens"})
-_COUNTS = Typed(NAME, input_tokens=int, output_tokens=int, total_tokens=int)
+_COUNTS = Typed(NAME, input_tokens=Count, output_tokens=Count, total_tokens=Count)
 _READ, _WRITTEN, _REASONED = "cached_tokens", "cache_write_tokens", "reasoning_tokens"
 
 

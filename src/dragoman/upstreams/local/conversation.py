@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.leftovers import lose_members
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
@@ -184,7 +185,7 @@ def _block(block: ir.Block, where: str, report: Report) -> str:
         case ir.Thinking():
             report.lose(where, "thinking is not sent back", "quality")
         case ir.Native():
-            report.lose(where, f"only {block.dialect} knows a {block.kind}")
+            report.lose(where, no_form(block.dialect, block.kind))
         case _:
             report.lose(where, "what a provider's own tool did is not told", "quality")
     return ""

@@ -380,7 +380,9 @@ def test_usage_is_told_before_the_error() -> None:
     ("chunks", "message"),
     [
         ([], "ended without an answer"),
-        ([{"usageMetadata": {"promptTokenCount": 3}}], "ended without an answer"),
+        ([{"usageMetadata": {}}], "ended without an answer"),
+        ([{"promptFeedback": {}, "modelVersion": "m"}], "ended without an answer"),
+        ([{"usageMetadata": {"promptTokenCount": 3}}, body(candidate("a", stop=None))], "ended before its"),
         ([body(candidate("a", stop=None))], "ended before its answer was complete"),
         ([body(candidate("a"), candidate("x", stop=None, index=1))], "ended before its answer was complete"),
     ],

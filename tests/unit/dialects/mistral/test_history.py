@@ -128,9 +128,10 @@ def test_results_without_ids_belong_to_calls_by_name_and_order() -> None:
     assert report.losses == []
 
 
-def test_a_result_of_no_call_is_told() -> None:
-    _, report = messages_of(said("Go."), result("blue", id=None, name="look"))
-    assert lost(report) == {"messages[1].blocks[0]": "meaning"}
+def test_a_result_of_no_call_is_refused() -> None:
+    with pytest.raises(WireError) as refused:
+        messages_of(said("Go."), result("blue", id=None, name="look"))
+    assert refused.value.path == "messages[1].blocks[0]"
 
 
 @pytest.mark.parametrize("role", ["user", "system", "developer"])

@@ -209,9 +209,10 @@ def test_results_without_ids_answer_calls_by_name_and_order() -> None:
     assert [message["tool_call_id"] for message in body["messages"][1:]] == [ids[1], ids[0], ids[2]]
 
 
-def test_a_result_of_no_call_is_named() -> None:
-    _, report = written(foreign(user(result(ir.Text("?"), id=None, name="look"))))
-    assert lost(report) == {"messages[0].blocks[0]": "meaning"}
+def test_a_result_of_no_call_is_refused() -> None:
+    with pytest.raises(WireError) as refused:
+        written(foreign(user(result(ir.Text("?"), id=None, name="look"))))
+    assert refused.value.path == "messages[0].blocks[0]"
 
 
 def test_long_ids_are_shortened_alike_in_call_and_result() -> None:

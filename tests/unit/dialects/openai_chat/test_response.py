@@ -166,12 +166,12 @@ def test_our_own_date_stays_as_it_was_written() -> None:
     assert DIALECT.encode_response(ir.Response("openai_chat", created="5"), reply())["created"] == "5"
 
 
-def test_several_candidates_keep_their_numbers() -> None:
+def test_several_candidates_keep_their_numbers_and_come_in_order() -> None:
     body = answer(TEXT)
     body["choices"].insert(0, {**body["choices"][0], "index": 1})
     response = DIALECT.decode_response(body, STANDARD)
-    assert [candidate.index for candidate in response.candidates] == [1, 0]
-    assert [choice["index"] for choice in DIALECT.encode_response(response, reply())["choices"]] == [1, 0]
+    assert [candidate.index for candidate in response.candidates] == [0, 1]
+    assert [choice["index"] for choice in DIALECT.encode_response(response, reply())["choices"]] == [0, 1]
 
 
 def test_a_choice_without_a_message_is_an_empty_answer() -> None:
