@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
+from dragoman.dialects.dialect import Ending, Reply
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.responses.compaction import TAG, opened
@@ -110,6 +110,8 @@ class ResponseTurn:
         self._background = background
         self._pieces: Sequence[Piece] = ()
         self._generates = True
+        self.over = False
+        """Whether the answer has been kept, as far as it is."""
         self.whole = True
         """Whether nothing but this turn puts anything before the input."""
         self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
@@ -269,6 +271,24 @@ class ResponseTurn:
 
     # --- After -------------------------------------------------------------------------------------
 
+    async def kept(self, work: Work, ending: Ending) -> bool:
+        """Keep a long answer. False = it was to be stored, and could not be; what is too large for that is
+        not even written. Raises RequestFailed where it cannot be added to its conversation.
+        """
+        if not self._keeps:
+            return True
+        keeping, response = self.keeping, ending.response
+        if response["status"] == "failed":
+            self.failed()
+        elif self.conversation is not None and ending.size > min(keeping.largest, keeping.most):
+            raise RequestFailed(_CONVERSATION_FULL)
+        self.over = True
+        if ending.size > keeping.most and self._connection is None:
+            if self.stores:
+                keeping.too_large(self.tenant, response["id"], ending.size)
+            return not self.stores
+        return await self.keep(response, work.exchange.answered)
+
     async def keep(self, response: dict[str, Any], deployment: str | None) -> bool:
         """Keep a finished answer. False = it was to be stored, and could not be.
 
@@ -358,8 +378,8 @@ class Keeper:
         await self._client.write(data)
 
     async def end(self, data: bytes = b"") -> None:
-        """The last of a stream, which holds its last event."""
-        if (last := _last(data)) is not None:
+        """The last of a stream, which holds its last event, unless that repeats a long text."""
+        if not self._turn.over and (last := _last(data)) is not None:
             event = decode(last)
             if event["response"].get("status") == "failed":
                 self._turn.failed()
