@@ -390,7 +390,7 @@ class Keeper:
 
     async def _told(self, response: dict[str, msgspec.Raw]) -> dict[str, Any] | None:
         """Keep an answer. What its client is told instead, where it was to be stored, and could not be."""
-        shown = {name: decode(response[name]) for name in _READ if name in response}
+        shown: dict[str, Any] = {name: decode(response[name]) for name in _READ if name in response}
         if shown.get("status") == "failed":
             self._turn.failed()
         output = _decode_list(response["output"]) if "output" in response else ()
