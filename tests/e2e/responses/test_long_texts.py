@@ -13,6 +13,13 @@ from tests.e2e.conftest import Provide, up
 from tests.e2e.responses.conftest import Gate, Opened
 from tests.e2e.responses.speaking import MODELS
 
+USAGE = {
+    "input_tokens": 1,
+    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+    "output_tokens": 1,
+    "output_tokens_details": {"reasoning_tokens": 0},
+    "total_tokens": 2,
+}
 LONG = f"long é {'x' * 70_000}"
 
 
@@ -55,8 +62,8 @@ async def test_a_long_whole_answer_to_who_asked_for_a_stream(
         part = {"type": "output_text", "text": LONG, "annotations": [], "logprobs": []}
         item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed"}
         head = {"id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": "m"}
-        none = {"error": None, "incomplete_details": None, "usage": None, "service_tier": "default"}
-        return Whole({**DEFAULTS, **head, **none, "output": [{**item, "content": [part]}]})
+        none = {"error": None, "incomplete_details": None, "service_tier": "default"}
+        return Whole({**DEFAULTS, **head, **none, "usage": USAGE, "output": [{**item, "content": [part]}]})
 
     provider = await provide(answer)
     gate = await served(up(provider.url, "openai_responses"))
