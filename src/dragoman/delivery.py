@@ -14,13 +14,13 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.deadlines import UNLIMITED, Deadline, Unlimited
-from dragoman.dialects.dialect import Payload, Reply
+from dragoman.dialects.dialect import Payload, Reply, StreamEncoder, TellsInPieces
 from dragoman.dialects.loss import Change, Report
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord
 from dragoman.routing.attempts import Attempts, FirstContent
 from dragoman.steps import Step, whole
-from dragoman.upstreams.answers import AnswerLimits, silent, without_content
+from dragoman.upstreams.answers import PART, AnswerLimits, silent, without_content
 from dragoman.upstreams.upstream import Call
 from dragoman.wire.header import header_value
 from dragoman.wire.inert import inert_headers
@@ -88,6 +88,51 @@ class Opening:
             self.silent_since = now
         elif most is not None and now - self.silent_since > most:
             raise RequestFailed(silent(self._name, most))
+
+
+class Ends:
+    """The events of one stream that repeat its long texts, told so that nothing is copied as a whole: what
+    an encoder tells in pieces. Most streams have none.
+    """
+
+    __slots__ = ("_encoder", "_lines", "_work", "pieces")
+
+    def __init__(self, work: Work, encoder: StreamEncoder) -> None:
+        self._work = work
+        self._lines = work.inbound.framing == "ndjson"
+        self._encoder = encoder if isinstance(encoder, TellsInPieces) else None
+        self.pieces: list[list[bytes]] = []
+        """What is to be written, behind the bytes of `encoder.feed`."""
+        if self._encoder is not None:
+            self._encoder.pieces = self.pieces
+
+    async def write(self, data: bytes) -> None:
+        """Send these bytes and the pieces: lines whole, all else a part at a time."""
+        client = self._work.client
+        if data:
+            await client.write(data)
+        for event in self.pieces:
+            if self._lines:
+                await client.write(b"".join(event))
+                continue
+            for piece in event:
+                for start in range(0, len(piece), PART):
+                    await client.write(piece[start : start + PART])
+        self.pieces.clear()
+
+    async def last(self, data: bytes) -> bytes:
+        """What is left to be sent when the stream ends: an answer with a long text is kept before its last
+        event is written. data: bytes that have not been sent.
+        """
+        encoder, turn = self._encoder, self._work.turn
+        if encoder is None or encoder.ending is None:
+            return data
+        await self.write(data)
+        encoder.end(stored=turn is None or await turn.kept(self._work, encoder.ending))
+        if self._lines:
+            return b"".join([piece for event in self.pieces for piece in event])
+        await self.write(b"")
+        return b""
 
 
 class Delivery:
@@ -167,10 +212,15 @@ class Delivery:
         """
         encoder = self._work.face.stream_encoder(reply)
         self._work.ending = lambda fault: encoder.feed(ir.Error(fault))
+        ends = Ends(self._work, encoder)
         events = list(ir.unfold(whole(steps, response)))
         self.note(events)
         await self.begin(call, record, ())
-        await self._work.client.end(b"".join([encoder.feed(event) for event in events]))
+        data = b"".join([encoder.feed(event) for event in events])
+        if ends.pieces:
+            await ends.write(data)
+            data = b""
+        await self._work.client.end(await ends.last(data))
 
     def counted(self, usage: ir.Usage | None) -> None:
         """Note what the answer cost, and whether that is an estimate."""

@@ -22,6 +22,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.config.lasting import Sessions as Settings
+from dragoman.dialects.dialect import Ending
 from dragoman.errors import RequestFailed
 from dragoman.seams import Seams
 from dragoman.state.store import Store, StoreFailed, StoreFull
@@ -212,6 +213,10 @@ class SessionTurn:
     async def admitted(self, work: Work) -> bool:
         """A model is to be asked, unless its own protocol says otherwise."""
         return self._inner is None or await self._inner.admitted(work)
+
+    async def kept(self, work: Work, ending: Ending) -> bool:
+        """Its own protocol may keep the answer, too."""
+        return self._inner is None or await self._inner.kept(work, ending)
 
     async def heard(self, work: Work, response: ir.Response) -> None:
         """Keep the turn. An answer that failed, or a store that does, keeps nothing."""

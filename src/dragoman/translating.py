@@ -13,9 +13,8 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
-from dragoman.delivery import Delivery, Opening
+from dragoman.delivery import Delivery, Ends, Opening
 from dragoman.dialects.addressed import added, addressed
-from dragoman.dialects.dialect import StreamEncoder, TellsInPieces
 from dragoman.dialects.emulate import Emulation, emulate
 from dragoman.dialects.estimate import EstimateUsage
 from dragoman.dialects.identify import Identify
@@ -32,7 +31,7 @@ from dragoman.runtime import Runtime
 from dragoman.sealing import Gathered, Keeper, Sealing
 from dragoman.state.recall import Scope
 from dragoman.steps import Step, through, whole
-from dragoman.upstreams.answers import DEFAULT_LIMITS, PART
+from dragoman.upstreams.answers import DEFAULT_LIMITS
 from dragoman.upstreams.several import Question, Several
 from dragoman.upstreams.upstream import Call, Upstream, collected, native
 from dragoman.upstreams.wire import WireUpstream
@@ -218,8 +217,8 @@ class Translating:
         work, hooks, delivery, call = self._work, self._runtime.hooks, self._delivery, self._call
         reply = work.reply(Report(work.face.name, "response"))
         encoder = work.face.stream_encoder(reply)
-        kept = work.turn is not None  # and reads the last bytes
-        feed, pieces = encoder.feed, [] if kept else _pieces(encoder)
+        ends = Ends(work, encoder)
+        feed, pieces = encoder.feed, ends.pieces
         work.ending = lambda fault: feed(ir.Error(fault))
         watched, keeper = hooks.need_events, self._keeper
         heard = Gathered() if work.turn is not None and work.turn.hears else None
@@ -239,8 +238,8 @@ class Translating:
                 batch, speaks, fault = delivery.note(batch)
                 data = b"".join(map(feed, batch))
                 if pieces:
-                    data = await self._told(opening, data, pieces, speaks=speaks)
-                    speaks = True
+                    await ends.write(await opening.add(data, content=True))
+                    data, speaks = b"", True
                 if speaks and delivery.committed:
                     opening.silent_since = None
                 else:
@@ -251,7 +250,7 @@ class Translating:
                     raise RequestFailed(fault)
                 if delivery.committed and batch and isinstance(batch[-1], ir.End):
                     delivery.lost(reply.report)
-                    await work.client.end(data)  # what may follow the end is of no account
+                    await work.client.end(await ends.last(data))  # what may follow the end is of no account
                     return
                 if data:
                     await work.client.write(data)
@@ -262,37 +261,11 @@ class Translating:
             )
         await work.client.end()
 
-    async def _told(self, opening: Opening, data: bytes, pieces: list[bytes], *, speaks: bool) -> bytes:
-        """Send what an encoder tells in pieces, a part at a time, so that nothing is copied as a whole; the
-        bytes that are left to send.
-        """
-        if not self._delivery.committed:
-            data = await opening.add(data, content=speaks)
-            if not self._delivery.committed:  # the pieces are held as anything else is
-                data, pieces[:] = b"".join((data, *pieces)), ()
-                return data
-        client = self._work.client
-        if data:
-            await client.write(data)
-        for piece in pieces:
-            for start in range(0, len(piece), PART):
-                await client.write(piece[start : start + PART])
-        pieces.clear()
-        return b""
-
     async def _listen(self, heard: Gathered, batch: Sequence[ir.Event]) -> None:
         """Let the turn have the whole answer, before its client gets the last of it."""
         heard.add(batch)
         if (turn := self._work.turn) is not None and batch and isinstance(batch[-1], ir.End):
             await turn.heard(self._work, heard.response())
-
-
-def _pieces(encoder: StreamEncoder) -> list[bytes]:
-    """Where an encoder puts what it tells in pieces; stays empty for those that do not."""
-    pieces: list[bytes] = []
-    if isinstance(encoder, TellsInPieces):
-        encoder.pieces = pieces
-    return pieces
 
 
 async def fetch_media(work: Work, upstream: Upstream, fetcher: Fetcher) -> None:

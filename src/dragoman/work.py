@@ -18,6 +18,7 @@ from dragoman.dialects.dialect import (
     PROMPTED,
     AnyCodec,
     Dialect,
+    Ending,
     Framing,
     Operation,
     Reply,
@@ -89,6 +90,12 @@ class Turn(Protocol):
 
     async def heard(self, work: Work, response: ir.Response) -> None:
         """The whole answer, before its last bytes go out."""
+        ...
+
+    async def kept(self, work: Work, ending: Ending) -> bool:
+        """Keep the answer of a stream whose last event is not written yet, because it is long; all others are
+        found in the bytes. False = it was to be kept, and could not be.
+        """
         ...
 
 

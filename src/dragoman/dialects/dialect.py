@@ -162,12 +162,29 @@ class StreamRelay(Protocol):
         ...
 
 
+class Ending(msgspec.Struct, frozen=True):
+    """The answer as the last event of its stream repeats it, before that is written. size: bytes of its
+    output, as JSON.
+    """
+
+    response: dict[str, Any]
+    size: int
+
+
 @runtime_checkable
 class TellsInPieces(Protocol):
     """An encoder whose last events repeat what was said, which may be too long to be copied for each."""
 
-    pieces: list[bytes] | None
-    """A list that gets the ends of texts in pieces, behind the bytes of `feed`; None = `feed` has all."""
+    pieces: list[list[bytes]] | None
+    """A list that gets events which repeat a long text, each in pieces, in the place of the bytes of `feed`;
+    None = `feed` has all.
+    """
+    ending: Ending | None
+    """What the last event is going to tell, which waits for `end`; None = `feed` has it, or it is not due."""
+
+    def end(self, *, stored: bool) -> None:
+        """Tell the last event. stored: False = the answer was to be kept, and could not be."""
+        ...
 
 
 @runtime_checkable

@@ -87,10 +87,13 @@ class _Growing:
 
     def done(self) -> Block:
         """The block with all its deltas in it."""
-        block, changes = self.block, {}
+        block = self.block
+        changes: dict[str, Any] = {}
         if self.pieces:
             field = "arguments" if isinstance(block, ToolCall) else "text"
-            changes[field] = getattr(block, field) + "".join(self.pieces)
+            text = getattr(block, field) + "".join(self.pieces)
+            self.block = block = msgspec.structs.replace(block, **{field: text})
+            self.pieces = []  # what has been joined is held once, however often it is asked for
         if self.summary and isinstance(block, Thinking):
             parts = list(block.summary)
             for part, texts in sorted(self.summary.items()):

@@ -23,7 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
+from dragoman.dialects.dialect import Ending, Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses.response import response_object
 from dragoman.errors import RequestFailed
@@ -108,6 +108,10 @@ class BackgroundTurn(ResponseTurn):
     async def admitted(self, work: Work) -> bool:
         """The answer exists from now on. Raises RequestFailed (503) when it cannot be kept."""
         await self._writer.accept(self, work)
+        return True
+
+    async def kept(self, work: Work, ending: Ending) -> bool:
+        """Its writer keeps it with its last event."""
         return True
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
+from dragoman.dialects.dialect import Ending, Reply
 from dragoman.dialects.loss import Report
 from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.table import DIALECTS
@@ -66,6 +66,10 @@ class ChatTurn:
 
     async def heard(self, work: Work, response: ir.Response) -> None:
         """Nothing is to be done: what is kept is what the client reads."""
+
+    async def kept(self, work: Work, ending: Ending) -> bool:
+        """Nothing is to be done, either."""
+        return True
 
 
 class _Keeper:

@@ -91,14 +91,29 @@ def _parts(message: Mapping[str, Any]) -> list[Any]:
     return [{**_PARTS.get(part.get("type"), {}), **part} for part in content or ()]
 
 
-def kept(items: Iterable[Wire], mint: Callable[[], str]) -> tuple[Item, ...]:
-    """Items as they are kept, each with an id. mint: makes the random part of one."""
+class _Named(msgspec.Struct, omit_defaults=True):
+    """What says which item it is."""
+
+    id: Any = None
+    type: Any = None
+    role: Any = None
+
+
+_decode_named: Final = msgspec.json.Decoder(_Named).decode
+
+
+def kept(items: Iterable[Wire | msgspec.Raw], mint: Callable[[], str]) -> tuple[Item, ...]:
+    """Items as they are kept, each with an id; JSON stays as it is. mint: makes the random part of an id."""
     made = []
     for item in items:
-        stated = item.get("id")
+        if isinstance(item, msgspec.Raw):
+            body, named = bytes(item), msgspec.to_builtins(_decode_named(item))
+        else:
+            body, named = encode(item), item
+        stated = named.get("id")
         if not (isinstance(stated, str) and stated):
-            stated = f"{_PREFIXES.get(kind(item), 'item')}_{mint()}"
-        made.append(Item(stated, encode(item)))
+            stated = f"{_PREFIXES.get(kind(named), 'item')}_{mint()}"
+        made.append(Item(stated, body))
     return tuple(made)
 
 

@@ -65,6 +65,8 @@ class Keeping:
         self.store = store
         self.seams = seams
         self.largest = largest
+        self.most = int(settings.max_size)
+        """Bytes beyond which nothing is kept, be it alone."""
         self.reached = reached
         self.retains = settings.retain
         self._heavy = heavy or HeavySteps()
@@ -81,6 +83,11 @@ class Keeping:
     def expires(self) -> float | None:
         """Until when what is kept now lasts."""
         return self.seams.now() + self._ttl if self._ttl else None
+
+    def too_large(self, tenant: str, id_: str, size: int) -> None:
+        """Note that an answer is not kept, because its output alone is larger than all that may be."""
+        why = f"{size} bytes are more than the {self.most} that may be kept"
+        self.reached("responses_full", f"by {tenant}: {id_} is not kept: {why}")
 
     async def save(self, response: StoredResponse) -> bool:
         """Keep an answer; False = it could not be, which is logged."""

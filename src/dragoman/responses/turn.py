@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
+from dragoman.dialects.dialect import Ending, Reply
 from dragoman.dialects.loss import Report
 from dragoman.errors import RequestFailed, WireError
 from dragoman.responses.compaction import TAG, opened
@@ -110,6 +110,8 @@ class ResponseTurn:
         self._background = background
         self._pieces: Sequence[Piece] = ()
         self._generates = True
+        self.over = False
+        """Whether the answer has been kept, as far as it is."""
         self.whole = True
         """Whether nothing but this turn puts anything before the input."""
         self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
@@ -269,10 +271,29 @@ class ResponseTurn:
 
     # --- After -------------------------------------------------------------------------------------
 
+    async def kept(self, work: Work, ending: Ending) -> bool:
+        """Keep a long answer. False = it was to be stored, and could not be; what is too large for that is
+        not even written. Raises RequestFailed where it cannot be added to its conversation.
+        """
+        if not self._keeps:
+            return True
+        keeping, response = self.keeping, ending.response
+        if response["status"] == "failed":
+            self.failed()
+        elif self.conversation is not None and ending.size > min(keeping.largest, keeping.most):
+            raise RequestFailed(_CONVERSATION_FULL)
+        self.over = True
+        if ending.size > keeping.most and self._connection is None:
+            if self.stores:
+                keeping.too_large(self.tenant, response["id"], ending.size)
+            return not self.stores
+        return await self.keep(response, work.exchange.answered)
+
     async def keep(self, response: dict[str, Any], deployment: str | None) -> bool:
         """Keep a finished answer. False = it was to be stored, and could not be.
 
-        response: the object as the client gets it. deployment: who gave it.
+        response: the object as the client gets it; what is not read of it may be JSON. deployment: who gave
+        it.
         """
         output = kept(response.get("output") or (), self.keeping.seams.random_id)
         status: Status = response.get("status") or "completed"
@@ -342,7 +363,8 @@ class Keeper:
         if status >= 400:
             self._turn.failed()
         else:
-            body = await self._kept(decode(body), body)
+            response = await self._told(_decode_head(body))
+            body = body if response is None else encode(response)
         await self._client.answer(status, headers, body)
 
     def expect_stream(self) -> None:
@@ -358,20 +380,24 @@ class Keeper:
         await self._client.write(data)
 
     async def end(self, data: bytes = b"") -> None:
-        """The last of a stream, which holds its last event."""
-        if (last := _last(data)) is not None:
-            event = decode(last)
-            if event["response"].get("status") == "failed":
-                self._turn.failed()
-            if response := await self._kept(event["response"], b""):
-                data = data.replace(last, encode({**event, "response": msgspec.Raw(response)}))
+        """The last of a stream, which holds its last event, unless that repeats a long text."""
+        if not self._turn.over and (found := _last(data)) is not None:
+            start, stop = found
+            event = _decode_head(memoryview(data)[start:stop])
+            if (response := await self._told(_decode_head(event["response"]))) is not None:
+                data = data[:start] + encode({**event, "response": response}) + data[stop:]
         await self._client.end(data)
 
-    async def _kept(self, response: dict[str, Any], told: bytes) -> bytes:
-        """What the client is told of an answer: that it is not stored, where it could not be."""
-        if await self._turn.keep(response, self._work.exchange.answered):
-            return told
-        return encode({**response, "store": False})
+    async def _told(self, response: dict[str, msgspec.Raw]) -> dict[str, Any] | None:
+        """Keep an answer. What its client is told instead, where it was to be stored, and could not be."""
+        shown: dict[str, Any] = {name: decode(response[name]) for name in _READ if name in response}
+        if shown.get("status") == "failed":
+            self._turn.failed()
+        output = _decode_list(response["output"]) if "output" in response else ()
+        whole: dict[str, Any] = {**response, **shown, "output": output or ()}
+        if await self._turn.keep(whole, self._work.exchange.answered):
+            return None
+        return {**response, "store": False}
 
 
 def _raw(item: Item) -> msgspec.Raw:
@@ -380,12 +406,15 @@ def _raw(item: Item) -> msgspec.Raw:
     return msgspec.Raw(item.body if message is None else encode(message))
 
 
-def _last(data: bytes) -> bytes | None:
-    """The JSON of the event that ends a stream, among its last bytes."""
-    for line in reversed(data.splitlines()):
-        payload = line.removeprefix(b"data: ")
-        if payload.startswith(b"{") and decode_kind(payload).type in _ENDS:
-            return payload
+def _last(data: bytes) -> tuple[int, int] | None:
+    """Where the JSON of the event that ends a stream begins and ends, among its last bytes."""
+    stop = len(data)
+    while stop:
+        start = data.rfind(b"\n", 0, stop) + 1
+        place = start + len(_DATA) if data.startswith(_DATA, start) else start
+        if data.startswith(b"{", place) and decode_kind(memoryview(data)[place:stop]).type in _ENDS:
+            return place, stop
+        stop = max(start - 1, 0)
     return None
 
 
@@ -393,6 +422,11 @@ class _Kind(msgspec.Struct):
     type: str = ""
 
 
+_DATA: Final = b"data: "
+_READ: Final = ("id", "status", "created_at")
+"""Members of an answer that are read to keep it."""
+_decode_head: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
 decode_kind = msgspec.json.Decoder(_Kind).decode
 
 

@@ -6,6 +6,7 @@ events holds all of it, so that an answer of 100 MB would be 400 MB at its end, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -19,37 +20,70 @@ _MARK: Final = b"\x01"
 
 
 class Shared:
-    """The long texts of one stream, each encoded once."""
+    """The long texts of one stream, each encoded once. Events are written with marks, and cut there."""
 
-    __slots__ = ("_encoded",)
+    __slots__ = ("_encoded", "_found")
 
     def __init__(self) -> None:
         self._encoded: dict[str, bytes] = {}
+        self._found: list[bytes] = []
+        """What the marks that have been written stand for."""
 
-    def parts(self, value: Any) -> list[bytes]:
-        """The JSON of a value in pieces, every second of which is a long text; one piece without any."""
-        found: list[bytes] = []
-        marked = self._marked(value, found)
-        body = encode(marked)
-        if not found:
-            return [body]
-        parts: list[bytes] = []
-        for around, text in zip(body.split(_MARK), [*found, b""], strict=True):
-            parts += [around, text]
-        return parts[:-1]
+    def json(self, value: Any) -> bytes:
+        """The JSON of a value with a mark for each long text. What is written first is to be cut first."""
+        return encode(self._marked(value))
 
-    def _marked(self, value: Any, found: list[bytes]) -> Any:
-        """The value with a mark for each long text, which are added to `found` in the order of the JSON."""
+    @property
+    def marked(self) -> bool:
+        """Whether something has been written that is to be cut."""
+        return bool(self._found)
+
+    def size(self, value: Any) -> int:
+        """Bytes of a value's JSON."""
+        return sum(map(len, self.cut(self.json(value))))
+
+    def cut(self, written: bytes) -> list[bytes]:
+        """What has been written, in pieces, every second of which is a long text; one piece without any."""
+        if not self._found:
+            return [written]
+        found, self._found = self._found, []
+        pieces: list[bytes] = []
+        for around, text in zip(written.split(_MARK), [*found, b""], strict=True):
+            pieces += [around, text]
+        return pieces[:-1]
+
+    def events(self, written: bytes, end: bytes) -> list[list[bytes]]:
+        """Events that have been written, each in pieces. end: what each ends with."""
+        events: list[list[bytes]] = []
+        event: list[bytes] = []
+        for place, piece in enumerate(self.cut(written)):
+            if place % 2:
+                event.append(piece)
+                continue
+            *ended, begun = piece.split(end)
+            for rest in ended:
+                events.append([*event, rest + end])
+                event = []
+            if begun:
+                event.append(begun)
+        return events
+
+    def _marked(self, value: Any) -> Any:
         if type(value) is str:
             if len(value) < LONG:
                 return value
             encoded = self._encoded.get(value)
             if encoded is None:
                 encoded = self._encoded[value] = encode(value)
-            found.append(encoded)
+            self._found.append(encoded)
             return msgspec.Raw(_MARK)
         if type(value) is dict:
-            return {key: self._marked(one, found) for key, one in value.items()}
+            return {key: self._marked(one) for key, one in value.items()}
         if type(value) is list:
-            return [self._marked(one, found) for one in value]
+            return [self._marked(one) for one in value]
         return value
+
+
+def any_long(values: Iterable[Any]) -> bool:
+    """Whether a long text is among these values."""
+    return any(type(one) is str and len(one) >= LONG for one in values)

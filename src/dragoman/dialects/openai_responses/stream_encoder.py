@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.dialects.dialect import Reply
+from dragoman.dialects.dialect import Ending, Reply
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.errors import error_event
 from dragoman.dialects.openai_responses.items import encode_head, encode_item, is_part, item_of_block
@@ -36,7 +36,7 @@ from dragoman.dialects.openai_responses.response import (
     shown,
     wordless,
 )
-from dragoman.dialects.openai_responses.sharing import Shared
+from dragoman.dialects.openai_responses.sharing import Shared, any_long
 from dragoman.dialects.openai_responses.terms import NAME, reasoning_event
 from dragoman.wire.json import encode
 
@@ -45,8 +45,6 @@ _Wire = dict[str, Any]
 _dumps = msgspec.json.Encoder().encode
 _PING: Final = b": ping\n\n"
 _DONE: Final = b"data: [DONE]\n\n"
-_ENDINGS: Final = frozenset({ir.Finish, ir.End})
-"""Events at which texts end, of which everything is told as whole events."""
 _EMPTY: Final[dict[type, _Wire]] = {
     ir.Text: {"type": "output_text", "text": "", "annotations": [], "logprobs": []},
     ir.Refusal: {"type": "refusal", "refusal": ""},
@@ -113,20 +111,36 @@ class StreamEncoder:
         self._last_item = True  # whether the item that is being ended is the last one
         self._announced: dict[str, int] = {}
         self._renumbered: dict[Any, int] = {}
-        self._shared = Shared()
-        self._ending = False  # whether what is being written may repeat a text
-        self.pieces: list[bytes] | None = None
+        self._shared: Shared | None = None  # as soon as a long text is to be repeated
+        self.pieces: list[list[bytes]] | None = None
+        self.ending: Ending | None = None
 
     def feed(self, event: ir.Event) -> bytes:
         """The bytes for one event."""
         if self._state == "over":
             return b""
-        self._ending = not self._ndjson and type(event) in _ENDINGS
         out = _TAKE[type(event)](self, event)
-        if self.pieces and out:  # it comes after those
-            self.pieces.append(out)
-            return b""
-        return out
+        return out if self._shared is None else self._cut(out, self._shared)
+
+    def end(self, *, stored: bool) -> None:
+        """Tell the terminal event of an answer with a long text. stored: False = it could not be kept."""
+        assert self.ending is not None
+        assert self._shared is not None
+        told = self.ending.response
+        self._cut(self._over(told if stored else {**told, "store": False}), self._shared)
+        self.ending = None
+
+    def _cut(self, out: bytes, shared: Shared) -> bytes:
+        """Put events that repeat a long text into `pieces`, and what comes behind them; the others' bytes."""
+        if self.pieces is None or not (shared.marked or self.pieces):
+            return out
+        self.pieces += shared.events(out, b"\n" if self._ndjson else b"\n\n")
+        return b""
+
+    def _share(self, *told: Any) -> None:
+        """These values are told, and will be repeated."""
+        if self._shared is None and self.pieces is not None and any_long(told):
+            self._shared = Shared()
 
     def ping(self) -> bytes:
         """A heartbeat: a comment, which lines of JSON cannot have."""
@@ -136,11 +150,7 @@ class StreamEncoder:
         """One event with its number."""
         whole = {"type": kind, "sequence_number": self._sequence, **members}
         self._sequence += 1
-        if self._ending and self.pieces is not None:
-            parts = self._shared.parts(whole)
-            self.pieces += [b"event: %b\ndata: " % kind.encode(), *parts, b"\n\n"]
-            return b""
-        body = encode(whole)
+        body = encode(whole) if self._shared is None else self._shared.json(whole)
         return body + b"\n" if self._ndjson else b"event: %b\ndata: %b\n\n" % (kind.encode(), body)
 
     # --- The response ------------------------------------------------------------------------------
@@ -173,16 +183,21 @@ class StreamEncoder:
 
     def _error(self, event: ir.Error) -> bytes:
         self._fold.add(event)
+        self._shared = self.ending = None  # a failure is told at once
         return self._event("error", error_event(event.fault)) + self._last()
 
     def _last(self) -> bytes:
+        """The terminal event. One that repeats a long text waits for `end`."""
+        told = self._object([item for _, item in sorted(self._output.items())])
+        if self._shared is not None:
+            self.ending = Ending(told, self._shared.size(told["output"]))
+            return b""
+        return self._over(told)
+
+    def _over(self, told: _Wire) -> bytes:
         """The terminal event, which is named after the answer's status."""
         self._state = "over"
-        told = self._object([item for _, item in sorted(self._output.items())])
         out = self._event(f"response.{told['status']}", {"response": told})
-        if self._ending and self.pieces is not None:
-            self.pieces.append(_DONE)
-            return out
         return out if self._ndjson else out + _DONE
 
     def _ping(self, event: ir.Ping) -> bytes:
@@ -288,6 +303,17 @@ class StreamEncoder:
         self._sequence = number + 1
         return b'%b%d,"delta":%b%b' % (state.head, number, _dumps(text), state.tail)
 
+    def _say_all(self, state: _Block, text: str) -> bytes:
+        """All words of a block at once, which its end repeats."""
+        if state.said or not text:
+            return b""
+        if self._shared is None:
+            return self._say(state, text)
+        state.said = True
+        self._sequence += 1
+        told = self._shared.json(text)
+        return b'%b%d,"delta":%b%b' % (state.head, self._sequence - 1, told, state.tail)
+
     # --- Deltas ------------------------------------------------------------------------------------
 
     def _text(self, event: ir.TextDelta | ir.RefusalDelta) -> bytes:
@@ -359,6 +385,7 @@ class StreamEncoder:
             return b""
         text = "".join(state.words)
         state.words = []
+        self._share(text)
         if state.part is None:
             part = {"type": "reasoning_text", "text": text}
             return self._event(f"{self._reasoning}.done", {**state.place, "text": text}) + self._event(
@@ -425,6 +452,7 @@ class StreamEncoder:
         self._last_item = last
         state, where = self._blocks.pop(index), f"candidates[0].blocks[{index}]"
         final = self._fold.block(index)
+        self._share(*msgspec.structs.astuple(final))
         if state.item is None and isinstance(state.block, ir.Text):
             return self._leave(final, where)
         if state.item is None:
@@ -441,7 +469,7 @@ class StreamEncoder:
 
     def _end_text(self, state: _Block, final: Any, where: str) -> bytes:
         assert state.item is not None
-        out = self._say(state, final.text) if not state.said and final.text else b""
+        out = self._say_all(state, final.text)
         part = encode_part(final, self._draft, where, said=True) or {}
         for number, annotation in enumerate(part.get("annotations", ())):
             members = {**state.place, "annotation_index": number, "annotation": annotation}
@@ -462,7 +490,7 @@ class StreamEncoder:
     def _end_call(self, state: _Block, final: Any, where: str) -> bytes:
         wire = self._final(state, final, where)
         word, member = _ARGUMENTS[wire["type"]]
-        out = self._say(state, wire[member]) if not state.said and wire[member] else b""
+        out = self._say_all(state, wire[member])
         out += self._event(f"response.{word}.done", {**state.place, **_names(wire), member: wire[member]})
         assert state.item is not None
         return out + self._item_done(state.item.number, wire)
@@ -497,6 +525,7 @@ class StreamEncoder:
             if item is None:
                 return b""
             wire = item
+        self._share(*wire.values())
         number = self._announced.pop(str(wire.get("id")), None)
         out = b""
         if number is None:
