@@ -116,7 +116,7 @@ def test_usage_is_told_only_where_it_was_asked_for() -> None:
 
 
 def test_what_is_learned_late_comes_in_chunks_that_are_due() -> None:
-    """Clients read `choices[0]` of every chunk (openai 0.28's own examples do), and no JSON has a member twice."""
+    """Programs read `choices[0]` of every chunk, and no JSON has a member twice."""
     late = ir.More({DIALECT.name: {"citations": ["https://a.example"]}}, tier="default")
     began = ir.Start(DIALECT.name, "id", "m", tier="auto")
     told: list[ir.Event] = [began, *text("Hi"), late, ir.Tally(ir.Usage(1, output=1)), *END]
