@@ -1,4 +1,4 @@
-"""Base URLs as people write them: with a slash at the end, or with the root that their client adds by itself."""
+"""Base URLs as people write them: with a slash at the end, or with the root that their client adds."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _ROOT: Final = r"/+(?:v1(?:alpha|beta)?|api)(?=/)"
 _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
-"""How a path begins whose base URL had the root already that the client adds by itself; the last one counts."""
+"""How a path begins whose base URL had the root already that its client adds; the last one counts."""
 _SLASHES: Final = re.compile("//+")
 
 
