@@ -183,6 +183,7 @@ async def test_an_open_gateway_answers_to_this_machines_names_only(
     assert answer.status == status
     if status == 403:
         assert answer.error["code"] == "foreign_host"
+        assert "auth.keys" in answer.error["message"]
     guarded_ = await visit(guarded("right-key"))
     told = {"host": host, "authorization": "Bearer right-key"}
     assert (await guarded_.ask("m", headers=told)).status == 200

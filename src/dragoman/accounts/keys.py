@@ -172,6 +172,7 @@ _BARRED: Final[dict[Scope, ir.Fault]] = {
 }
 _FOREIGN_HOST = ir.Fault(
     "permission",
-    "The Host header names another machine. An open gateway answers to localhost and IP addresses only.",
+    "The Host header names another machine. An open gateway answers to localhost and IP addresses only:"
+    " behind a proxy or another name it needs client keys (auth.keys), or the operator's word (auth.open).",
     code="foreign_host",
 )

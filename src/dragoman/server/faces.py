@@ -44,6 +44,11 @@ from dragoman.work import Inbound
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
 
+_ROOT: Final = r"/+(?:v1(?:alpha|beta)?|api)(?=/)"
+_ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
+"""How a path begins whose base URL had the root already that its client adds; the last one counts."""
+_SLASHES: Final = re.compile("//+")
+
 
 class PathTable:
     """All paths of one gateway."""
@@ -201,9 +206,13 @@ class PathTable:
         if not path.startswith(self._base):
             return None, {}
         path = path[len(self._base) :]
-        path = path.rstrip("/") or "/"
+        return self._found(path.rstrip("/") or "/")
+
+    def _found(self, path: str) -> tuple[Endpoint | None, dict[str, str]]:
         if (endpoint := self._exact.get(path)) is not None:
             return endpoint, {}
+        if (roots := _ROOTS.match(path)) is not None:
+            return self._found(roots[1] + roots[2] + path[roots.end() :])
         for prefix, suffix, what, endpoint in self._prefixes:
             name = path.removeprefix(prefix).removesuffix(suffix)
             if name and path == prefix + name + suffix:
@@ -211,6 +220,8 @@ class PathTable:
         for pattern, endpoint in self._patterns:
             if (found := pattern.fullmatch(path)) is not None:
                 return endpoint, found.groupdict()
+        if "//" in path:  # its base URL ended in a slash
+            return self._found(_SLASHES.sub("/", path))
         if path.startswith(generate_content.VERSIONS):
             return Endpoint(path, self._gemini, {}, key_in_query=True), {}
         if path.startswith(OLLAMAS):

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.gemini.enums import MODES, in_words
 from dragoman.dialects.gemini.openapi import read_openapi
 from dragoman.dialects.gemini.terms import listed, spelled
 from dragoman.dialects.schema import mistake
@@ -50,7 +51,7 @@ class _Config(msgspec.Struct, rename="camel"):
     response_mime_type: str | None = None
     response_schema: _Wire | None = None
     response_json_schema: _Wire | None = None
-    response_modalities: list[str] | None = None
+    response_modalities: list[str | int] | None = None
     speech_config: _Wire | None = None
     thinking_config: _Thinking | None = None
 
@@ -307,7 +308,7 @@ def _check_choice(value: Any, names: set[str]) -> None:
         return
     where = "toolConfig.functionCallingConfig"
     choice = _object(value, where)
-    _typed(choice.get("mode"), str, f"{where}.mode")
+    _typed(in_words(choice.get("mode"), MODES), str, f"{where}.mode")
     allowed = choice.get("allowedFunctionNames")
     _typed(allowed, list, f"{where}.allowedFunctionNames")
     for index, name in enumerate(allowed or ()):
@@ -384,5 +385,7 @@ def _check_safety(values: Any) -> None:
     for index, value in enumerate(listed(values)):
         where = f"safetySettings[{index}]"
         setting = _object(value, where)
-        _required(setting, "category", str, where)
-        _required(setting, "threshold", str, where)
+        for key in ("category", "threshold"):
+            stated = _required(setting, key, object, where)
+            if type(stated) is not int:  # a word's number
+                _typed(stated, str, f"{where}.{key}")

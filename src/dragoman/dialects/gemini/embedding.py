@@ -16,6 +16,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.batching import batches, joined, lose_length, one_each
 from dragoman.dialects.dialect import Codec, OperationReply, Outgoing, Payload, Target, WireRequest
+from dragoman.dialects.gemini.enums import TASKS, in_words
 from dragoman.dialects.gemini.errors import fault_of
 from dragoman.dialects.gemini.terms import NAME, camel, leftovers, listed, restore, spelled
 from dragoman.dialects.inputs import text_of
@@ -94,7 +95,9 @@ def _check(written: dict[str, Any], within: str) -> None:
 
 
 def _check_options(options: Mapping[str, Any], within: str) -> None:
-    for key, rule in (("taskType", a_string), ("title", a_string), ("outputDimensionality", integer(1))):
+    if (task := options.get("taskType")) is not None:
+        a_string(in_words(task, TASKS), within + "taskType")
+    for key, rule in (("title", a_string), ("outputDimensionality", integer(1))):
         if (value := options.get(key)) is not None:
             rule(value, within + key)
 
@@ -114,7 +117,7 @@ def decode_request(wire: WireRequest) -> ir.EmbedRequest:
             message = "Only Gemini itself takes a batch whose requests have different options."
             raise WireError(message, f"requests[{index}]", "unsupported_value")
     stated = options[0]
-    task = stated.get("taskType")
+    task = in_words(stated.get("taskType"), TASKS)
     return ir.EmbedRequest(
         NAME,
         model_of(wire),

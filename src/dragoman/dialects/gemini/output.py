@@ -11,6 +11,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Target
+from dragoman.dialects.gemini.enums import MODALITIES, in_words
 from dragoman.dialects.gemini.openapi import UPPER, read_openapi, write_openapi
 from dragoman.dialects.gemini.schema import clean_schema
 from dragoman.dialects.gemini.terms import NAME, restore, spelled
@@ -60,7 +61,7 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
     elif mime == JSON:
         fields["kind"] = "json"
     if (modalities := config.get("responseModalities")) is not None:
-        fields["modalities"] = tuple(word.lower() for word in modalities)
+        fields["modalities"] = tuple(str(in_words(one, MODALITIES)).lower() for one in modalities)
     if (speech := config.get("speechConfig")) is not None:
         voice = _voice(speech)
         if voice is None:

@@ -17,6 +17,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.arguments import parse_arguments
 from dragoman.dialects.facts import UNKNOWN, Facts
+from dragoman.dialects.gemini.enums import OUTCOMES, in_words
 from dragoman.dialects.gemini.signatures import read_signature, write_signature
 from dragoman.dialects.gemini.terms import NAME, leftovers, restore, spelled
 from dragoman.dialects.loss import Report
@@ -244,7 +245,7 @@ def _code_result(part: _Wire) -> ir.Block:
         result.get("id"),
         (ir.Json({key: kept for key, kept in result.items() if key != "id"}),),
         CODE_EXECUTION,
-        result.get("outcome", "OUTCOME_OK") != "OUTCOME_OK",
+        in_words(result.get("outcome", "OUTCOME_OK"), OUTCOMES) != "OUTCOME_OK",
         "codeExecutionResult",
         "provider",
         extra=leftovers(part, _CODE_RESULT),

@@ -10,6 +10,7 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.capabilities import is_drawing
 from dragoman.dialects.dialect import Target
+from dragoman.dialects.gemini.enums import MODES, in_words
 from dragoman.dialects.gemini.openapi import read_openapi, write_openapi
 from dragoman.dialects.gemini.schema import clean_schema, is_plain
 from dragoman.dialects.gemini.terms import NAME, leftovers, listed, restore, spelled
@@ -90,14 +91,14 @@ def _function(declared: Any) -> ir.Function:
 def decode_choice(value: Any) -> ir.ToolChoice:
     """`functionCallingConfig`. A mode that only this API has is kept beside the nearest one."""
     config = spelled(value)
-    word = config.get("mode")
+    stated = in_words(config.get("mode"), MODES)
     names = tuple(config.get("allowedFunctionNames") or ())
     extra = leftovers(config, _CHOICE)
-    mode = _MODES.get(str(word))
+    mode = _MODES.get(str(stated))
     if mode is None:
-        if word is not None:
-            extra = ir.merge(extra, {NAME: {"mode": word}})
-        return ir.ToolChoice("auto", names, form="bare" if word is None else None, extra=extra)
+        if stated is not None:
+            extra = ir.merge(extra, {NAME: {"mode": stated}})
+        return ir.ToolChoice("auto", names, form="bare" if stated is None else None, extra=extra)
     if mode == "any" and len(names) == 1:
         return ir.ToolChoice("tool", names, extra=extra)
     if mode == "any":

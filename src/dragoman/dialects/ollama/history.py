@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.counterparts import no_form
+from dragoman.dialects.linking import linked
 from dragoman.dialects.ollama import pictures
 from dragoman.dialects.ollama.saying import (
     SENT,
@@ -40,7 +41,7 @@ _TOOL: Final = _PLAIN | {"tool_name", "tool_call_id"}
 
 def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
     """The whole history, one Message for each of the wire's."""
-    return tuple([_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
+    return linked([_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
 
 
 def _message(message: Any, where: str) -> ir.Message:

@@ -256,8 +256,8 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
     """
 
     __slots__ = (
-        *("_choice", "_choices", "_done", "_draft", "_end_line", "_field", "_head", "_once", "_out", "_own"),
-        *("_reply", "_tail", "_usage", "_write"),
+        *("_choice", "_choices", "_done", "_draft", "_end_line", "_field", "_head", "_members", "_once"),
+        *("_out", "_own", "_reply", "_tail", "_usage", "_write"),
     )
     dialect: ClassVar[str]
     """Whose chunks these are."""
@@ -283,6 +283,7 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
         self._choices: dict[int, ChoiceT] = {}
         lines = reply.framing == "ndjson"
         self._field, self._end_line, self._done = (b"", b"\n", b"") if lines else (b"data: ", b"\n\n", _DONE)
+        self._members: dict[str, Any] = {}  # those of every chunk
         self._head = b""
         self._tail = b"]}" + self._end_line
         self._once: dict[str, Any] = {}  # leftovers that the next chunk takes along
@@ -309,14 +310,20 @@ class ChunkEncoder(ABC, Generic[ChoiceT, OutT]):
         if event.status is not None:
             self._reply.report.lose("status", "an answer has no status here", "hint")
         members.update(self._constant(event.tier))
-        self._head = self._field + _encode(members)[:-1] + b',"choices":['
+        self._set_head(members)
         return b""
+
+    def _set_head(self, members: dict[str, Any]) -> None:
+        """Let every chunk from here hold these members as well."""
+        self._members.update(members)
+        self._head = self._field + _encode(self._members)[:-1] + b',"choices":['
 
     def _chunk(self, choice: bytes, **members: Any) -> bytes:
         """One chunk. members: what it holds beside the usual."""
-        if members:
-            return self._head + choice + b"]," + _encode(members)[1:] + self._end_line
-        return self._head + choice + self._tail
+        if not members:
+            return self._head + choice + self._tail
+        tail = b"}" + self._end_line if "usage" in members else self._tail[1:]
+        return self._head + choice + b"]," + _encode(members)[1:-1] + tail
 
     def _delta(self, index: int, delta: Mapping[str, Any], **members: Any) -> bytes:
         return self._chunk(_encode({"index": index, "delta": delta, **members, "finish_reason": None}))

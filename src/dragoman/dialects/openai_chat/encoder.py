@@ -350,27 +350,22 @@ class Encoder(ChunkEncoder[_Choice, _Out]):
 
     def _conclude(self, choice: _Choice, last: bytes) -> bytes:
         sound = b"" if choice.spoken is None else self._sound(choice, choice.spoken.end())
-        return sound + self._chunk(last)
+        once, self._once = self._once, {}
+        return sound + self._chunk(last, **once)
 
     def _more(self, event: ir.More) -> bytes:
-        members: dict[str, Any] = {}
-        if event.tier is not None:
-            members["service_tier"] = event.tier
-        self._restore(members, event.extra, "")
-        if not members:
-            return b""
-        if not self._choices:
-            self._once.update(members)
-            return b""
-        return self._chunk(b"", **members)
+        """What is learned late waits for a chunk that is due: many clients read `choices[0]` of every one."""
+        self._restore(self._once, event.extra, "")
+        self._set_head(self._constant(event.tier))
+        return b""
 
     def _last(self) -> bytes:
-        last = self._chunk(b"", **self._once) if self._once else b""
+        members = self._once
         if self._usage is not None:
             usage = encode_usage(self._usage, self._draft.report, own=self._own)
             if self._reply.request.stream_usage:
-                last += self._chunk(b"", usage=usage)
-        return last
+                members["usage"] = usage
+        return self._chunk(b"", **members) if members else b""
 
     def _failure(self, fault: ir.Fault) -> dict[str, Any]:
         return {"error": error_member(fault)}

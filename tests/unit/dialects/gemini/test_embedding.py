@@ -93,7 +93,7 @@ def test_a_content_of_several_texts_is_one_input() -> None:
         (one(content={"parts": [{"text": 5}]}), "content.parts[0].text", "invalid_type"),
         (one(content=HI, outputDimensionality=0), "outputDimensionality", "integer_below_min_value"),
         (
-            one(content=HI, embedContentConfig={"taskType": 5}),
+            one(content=HI, embedContentConfig={"taskType": 99}),
             "embedContentConfig.taskType",
             "invalid_type",
         ),

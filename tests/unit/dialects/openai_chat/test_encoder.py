@@ -115,6 +115,21 @@ def test_usage_is_told_only_where_it_was_asked_for() -> None:
     assert asked[-1] == DONE
 
 
+def test_what_is_learned_late_comes_in_chunks_that_are_due() -> None:
+    """Programs read `choices[0]` of every chunk, and no JSON has a member twice."""
+    late = ir.More({DIALECT.name: {"citations": ["https://a.example"]}}, tier="default")
+    began = ir.Start(DIALECT.name, "id", "m", tier="auto")
+    told: list[ir.Event] = [began, *text("Hi"), late, ir.Tally(ir.Usage(1, output=1)), *END]
+    raw = streamed(told)
+    assert raw.count(b"service_tier") == raw.count(b"data: {")
+    chunks = chunks_of(raw)[:-1]
+    assert all(chunk["choices"] for chunk in chunks)
+    assert [chunk["service_tier"] for chunk in chunks] == ["auto", "auto", "default"]
+    assert chunks[-1]["citations"] == ["https://a.example"]
+    asked = chunks_of(streamed(told, usage=True))[:-1]
+    assert [chunk["usage"] is None for chunk in asked] == [True, True, True, False]
+
+
 def test_the_role_comes_first_even_when_nothing_follows() -> None:
     chunks = chunks_of(streamed([START, *END]))
     assert [choice["delta"] for chunk in chunks[:-1] for choice in chunk["choices"]] == [ROLE, {}]

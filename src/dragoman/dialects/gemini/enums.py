@@ -1,0 +1,23 @@
+"""Words that may come as their numbers, as JSON of protocol buffers allows.
+
+Google's older clients write all of them so (`$alt=json;enum-encoding=int`): google-generativeai over REST and
+the Go client before `google.golang.org/genai`.
+https://protobuf.dev/programming-guides/json/ · https://github.com/googleapis/googleapis/tree/master/google/ai
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+MODES: Final = ("MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED")
+MODALITIES: Final = ("MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "AUDIO")
+OUTCOMES: Final = ("OUTCOME_UNSPECIFIED", "OUTCOME_OK", "OUTCOME_FAILED", "OUTCOME_DEADLINE_EXCEEDED")
+TASKS: Final = (
+    *("TASK_TYPE_UNSPECIFIED", "RETRIEVAL_QUERY", "RETRIEVAL_DOCUMENT", "SEMANTIC_SIMILARITY"),
+    *("CLASSIFICATION", "CLUSTERING", "QUESTION_ANSWERING", "FACT_VERIFICATION", "CODE_RETRIEVAL_QUERY"),
+)
+
+
+def in_words(value: Any, words: tuple[str, ...]) -> Any:
+    """The word of a number; any other value as it is."""
+    return words[value] if type(value) is int and 0 <= value < len(words) else value
