@@ -62,13 +62,17 @@ def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) 
     """Put one back. What was of another type than it should be never stands in the place of what is not."""
     written = out.get(key)
     kinds = {type(written), type(value)}
-    if written is None or written == "" or len(kinds) == 1 or kinds == _NUMBERS:
+    if written is None or written == "" or len(kinds) == 1 or kinds == _NUMBERS or key in _FILLED:
         out[key] = value
     else:
         report.lose(place, "its value is of another type than it should be", "hint")
 
 
 _NUMBERS: Final = {int, float}
+_FILLED: Final = frozenset(
+    {"id", "model", "created", "created_at", "responseId", "modelVersion", "createTime"}
+)
+"""Members of an answer that are filled in where nothing right was stated."""
 
 
 def lose_members(members: Mapping[str, Any], report: Report, where: str, dialect: str) -> None:

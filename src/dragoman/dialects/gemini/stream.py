@@ -252,10 +252,6 @@ class StreamDecoder:
         if answers and None not in faults:
             return events + self._fail(next(fault for fault in faults if fault is not None))
         self._state = "over"
-        if answers and (feedback := feedback_of(self._unanswered)) is not None:
-            events.append(
-                ir.More({NAME: {"promptFeedback": feedback}})
-            )  # a prompt that was answered after all
         for answer in answers:
             events += answer.sources()
         for number, stop in stops.items():
@@ -264,10 +260,15 @@ class StreamDecoder:
         return [*events, *self._tally(), ir.End()]
 
     def _fail(self, fault: ir.Fault) -> _Events:
-        events: _Events = self._tally() if self._state == "begun" else []
+        events: _Events = [*self._feedback(), *self._tally()] if self._state == "begun" else []
         self._state = "over"
         self._answers = {}
         return [*events, ir.Error(fault)]
+
+    def _feedback(self) -> _Events:
+        """What was said of the prompt by chunks without an answer, where no stop will tell it."""
+        feedback, self._unanswered = feedback_of(self._unanswered), None
+        return [] if feedback is None else [ir.More({NAME: {"promptFeedback": feedback}})]
 
     def _tally(self) -> _Events:
         usage = self._usage
@@ -331,6 +332,8 @@ class StreamDecoder:
             events.append(ir.More(extra))
         if (usage := value.get("usageMetadata")) and type(usage) is dict:
             self._usage = usage
+        if candidates:  # the prompt is answered after all
+            events += self._feedback()
         for place, stated in enumerate(candidates):
             candidate, odd = ANSWER.sort(an_object(stated, f"candidates[{place}]"))
             number = candidate.get("index", place)

@@ -369,6 +369,10 @@ def answered(
     found = waiting.take(call_id, block.name)
     if found is None and call_id is None:
         found = waiting.take(None)
+        if found is not None:
+            report.lose(
+                where, "no call has the name of this result; it answers the first that waits", "quality"
+            )
     if found is not None:
         return found
     if needed:
