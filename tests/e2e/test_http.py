@@ -181,7 +181,7 @@ async def test_other_content_types_are_a_415(site: Site, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/nope", "/nope", "/v1/chat", "/v1/models/", "/v1//chat/completions", "/%00"]
+    "path", ["/v1/nope", "/nope", "/v1/chat", "/v1/models/", "/v1//nope", "/v1/v1/nope", "/%00"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH"])
 async def test_unknown_paths_are_json_404s(site: Site, method: str, path: str) -> None:

@@ -390,11 +390,11 @@ def test_our_own_leftovers_are_streamed_once_in_their_places() -> None:
     ]
     chunks = [chunk for chunk in chunks_of(streamed(told)) if chunk != DONE]
     assert all(chunk["system_fingerprint"] == "fp" for chunk in chunks)
-    assert [chunk.get("provider") for chunk in chunks] == ["x", None, None, None, None]
+    assert [chunk.get("provider") for chunk in chunks] == ["x", None, None, None]
     assert (chunks[2]["moderation"], chunks[2]["service_tier"]) == ({}, "priority")
-    assert chunks[3]["choices"][0]["native"] == "end_turn"
-    assert chunks[3]["choices"][0]["delta"] == {"token_id": 5}
-    assert chunks[4]["last"] == 1
+    assert chunks[2]["choices"][0]["native"] == "end_turn"
+    assert chunks[2]["choices"][0]["delta"] == {"token_id": 5}
+    assert chunks[3]["last"] == 1
 
 
 def test_our_own_progress_passes() -> None:
