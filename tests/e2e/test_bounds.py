@@ -104,7 +104,7 @@ class House:
     async def line(self) -> Line:
         parts = urlsplit(self.base)
         line = Line(*await asyncio.open_connection(parts.hostname, parts.port))
-        self._stack.callback(line.writer.close)
+        self._stack.callback(line.writer.transport.abort)
         return line
 
     async def healthy(self) -> float:
