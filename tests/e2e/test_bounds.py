@@ -57,6 +57,11 @@ class Line:
         except OSError:
             pass
 
+    def end(self) -> None:
+        """Leave, with what has not been sent: nobody reads it, and the test's loop does not wait for it."""
+        self.writer.close()
+        self.writer.transport.abort()
+
     async def flood(self, piece: bytes, total: int) -> None:
         """Send pieces until so many bytes were sent or an answer has come."""
         while self.sent < total and not self.reader.at_eof() and not self.reader._buffer:  # type: ignore[attr-defined]
@@ -104,7 +109,7 @@ class House:
     async def line(self) -> Line:
         parts = urlsplit(self.base)
         line = Line(*await asyncio.open_connection(parts.hostname, parts.port))
-        self._stack.callback(line.writer.transport.abort)
+        self._stack.callback(line.end)
         return line
 
     async def healthy(self) -> float:

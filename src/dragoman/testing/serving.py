@@ -53,4 +53,7 @@ async def _stop(server: uvicorn.Server) -> None:
             task.cancel()
         if late:
             await asyncio.wait(late)
+    for connection in list(server.server_state.connections):  # whose client does not read its last answer
+        connection.transport.abort()
+    await asyncio.sleep(0)
     await server.lifespan.shutdown()
