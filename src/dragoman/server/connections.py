@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from dragoman import ir
 from dragoman.config.serving import Server
 from dragoman.seams import SYSTEM
 from dragoman.server.faults import CROWDED
@@ -51,6 +52,15 @@ class Served(Protocol):
 
     def abandon(self) -> None:
         """Ends the connection at once, as a newcomer needs its place."""
+
+
+class Upgraded(Served, Protocol):
+    """The protocol that a connection had before it became a WebSocket."""
+
+    all_connections: Connections
+
+    def refuse(self, fault: ir.Fault) -> None:
+        """Answers over HTTP, and reads nothing more."""
 
 
 class Peer:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from asyncio.transports import BaseTransport
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
@@ -27,11 +27,9 @@ from websockets.protocol import State
 from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.seams import SYSTEM
+from dragoman.server.connections import Upgraded
 from dragoman.server.link import EXTENSION, Link
 from dragoman.wire.json import extra_memory
-
-if TYPE_CHECKING:
-    from dragoman.server.http import HttpProtocol
 
 _PIECE = 16 * 1024
 """Bytes that are read together. They hold few thousand messages, and what follows waits in one piece."""
@@ -46,7 +44,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     _link: Link | None = None
 
-    def __init__(self, before: HttpProtocol, **options: Any) -> None:
+    def __init__(self, before: Upgraded, **options: Any) -> None:
         super().__init__(**options)
         self.peer = before.peer
         self._before = before

@@ -20,7 +20,6 @@ recording that is wrong is an exception, by name.
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -604,9 +603,3 @@ def _has(body: Any, path: str) -> bool:
         else:
             return False
     return True
-
-
-if __name__ == "__main__":
-    from dragoman.testing.ledger import main
-
-    sys.exit(main(sys.argv[1:]))

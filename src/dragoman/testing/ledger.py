@@ -236,3 +236,7 @@ def _histogram(ledger: Ledger) -> Iterator[str]:
 
 def _say(*lines: str) -> None:
     sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
