@@ -171,11 +171,24 @@ async def test_a_body_that_is_too_large_is_a_413(site: Site, chunked: bool) -> N
     assert body["error"]["message"]
 
 
+NO_CHOICE = ["", "text/plain", "application/x-www-form-urlencoded; charset=utf-8"]
+
+
+@pytest.mark.parametrize("kind", NO_CHOICE)
+async def test_json_of_a_type_that_nobody_chose_is_read(site: Site, kind: str) -> None:
+    """`curl -d` states a form; without an Origin it comes from no page."""
+    data = json.dumps({"model": "up/gpt-4o", "messages": HELLO}).encode()
+    status, body, _ = await site.call("POST", CHAT, data=data, headers={"content-type": kind})
+    assert (status, body["object"]) == (200, "chat.completion")
+
+
 @pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x"]
+    ("kind", "origin"),
+    [("multipart/form-data", None), ("x", None), *((kind, "http://localhost:3000") for kind in NO_CHOICE)],
 )
-async def test_other_content_types_are_a_415(site: Site, kind: str) -> None:
-    status, body, _ = await site.call("POST", CHAT, data=b"{}", headers={"content-type": kind})
+async def test_other_content_types_are_a_415(site: Site, kind: str, origin: str | None) -> None:
+    headers = {"content-type": kind} | ({"origin": origin} if origin else {})
+    status, body, _ = await site.call("POST", CHAT, data=b"{}", headers=headers)
     assert status == 415
     assert "content-type: application/json" in body["error"]["message"]
 

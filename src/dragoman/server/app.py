@@ -410,8 +410,9 @@ class _Arrival(msgspec.Struct, frozen=True):
 def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
     """Whether the body is a form, else it is JSON. Raises RequestFailed (415) for what is not taken.
 
-    What browsers may send to other origins unasked (forms, plain text) is no JSON, or any web page could use
-    an open gateway on this machine.
+    A browser may send some content types to other origins without asking first. With an Origin they are
+    no JSON, or any web page could use an open gateway on this machine; without one they come from no page
+    (decision 5), and `curl -d` states such a type where nobody stated another.
     """
     stated = headers.get("content-type")
     kind = stated.partition(";")[0].strip().lower() if stated else ""
@@ -419,7 +420,7 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
     json = takes != "form" and (
         kind == "application/json"
         or kind.endswith("+json")
-        or (not kind and "origin" not in headers)
+        or (kind in _TYPES_OF_NO_CHOICE and "origin" not in headers)
         or (takes == "any" and origins.admits(headers.get("origin")))  # no page sends it, or one that may
     )
     if form or json:
@@ -429,6 +430,8 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
     raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))
 
 
+_TYPES_OF_NO_CHOICE: Final = frozenset({"", "application/x-www-form-urlencoded", "text/plain"})
+"""What HTTP clients state by themselves for a body whose type nobody stated."""
 _WANTED: Final[Mapping[Bodies, str]] = {
     "json": "'content-type: application/json'",
     "any": "'content-type: application/json'",
