@@ -1,9 +1,10 @@
 """The whole gateway as one object: what a server serves and what a library embeds.
 
-    gateway = Gateway()                     # providers from a default configuration
+    gateway = Gateway()                     # what `dragoman serve` would read here
     app.mount("/ai", gateway.asgi())        # in any ASGI application; starts with its first request
 
-Several gateways may live in one process; nothing here is global.
+`Gateway("dragoman.yaml")` reads that file, `Gateway({"providers": …})` takes settings as a file states them,
+and `Gateway.from_env()` looks for no file. Several gateways may live in one process; nothing here is global.
 """
 
 from __future__ import annotations
@@ -61,6 +62,10 @@ _STORE_WAIT = 0.5
 _CLOSED = ir.Fault("unavailable", "The gateway is closed.", code="gateway_closed", blame="gateway")
 
 
+def _load(config: str | Path | Mapping[str, Any] | None, environ: Mapping[str, str]) -> Loaded:
+    return load(Path(config) if isinstance(config, str) else config, environ)
+
+
 class ProviderHealth:
     """How a provider's latest attempt ended. healthy: None = not tried yet."""
 
@@ -74,22 +79,24 @@ class ProviderHealth:
 class Gateway:
     """One gateway: a configuration, its providers and its engine.
 
-    loaded: what `dragoman.config.load` gave, None = the defaults, which offer the embedded model and the
-    simulator. upstreams: your own providers by name, beside those of the configuration. hooks: see
+    config: a configuration file, or settings as such a file states them, or what `dragoman.load` gave.
+    None = what `dragoman serve` would read: `dragoman.yaml` of the working directory or of Dragoman's own
+    folder, if there is one. Environment variables count as they do there, unless `dragoman.load` was given
+    others. upstreams: your own providers by name, beside those of the configuration. hooks: see
     `dragoman.hooks`. observers: called with each finished exchange; they must not block, and what they
-    raise is logged.
+    raise is logged. Raises ConfigError with everything that is wrong in the configuration.
     """
 
     def __init__(
         self,
-        loaded: Loaded | None = None,
+        config: Loaded | str | Path | Mapping[str, Any] | None = None,
         *,
         upstreams: Mapping[str, Upstream] | None = None,
         hooks: Iterable[Any] = (),
         observers: Iterable[Observer] = (),
         seams: Seams = SYSTEM,
     ) -> None:
-        self._loaded = loaded or load(None, {}, cwd=Path(os.devnull))
+        self._loaded = config if isinstance(config, Loaded) else _load(config, os.environ)
         self.config = self._loaded.config
         self.seams = seams
         self._stopping: float | None = None
@@ -122,6 +129,16 @@ class Gateway:
         self._keeping: Keeping | None = None
         self._remembering: Remembering | None = None
         self._background: Background | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Gateway:
+        """A gateway that environment variables alone configure: no file is looked for, but one that
+        DRAGOMAN_CONFIG names is read.
+
+        environ: None = the process's own. options: as the constructor takes them. Raises ConfigError.
+        """
+        found = os.environ if environ is None else environ
+        return cls(load(None, {"DRAGOMAN_CONFIG": "", **found}), **options)
 
     def register(
         self,

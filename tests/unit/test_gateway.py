@@ -12,7 +12,7 @@ import pytest
 from dragoman import ir
 from dragoman.config.load import load
 from dragoman.dialects.table import DIALECTS
-from dragoman.errors import RequestFailed
+from dragoman.errors import ConfigError, RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.gateway import Gateway
 from dragoman.state.store import StoreFailed
@@ -55,6 +55,21 @@ async def test_what_is_closed_stays_closed_and_says_so() -> None:
         _ = gateway.engine
     with pytest.raises(RequestFailed):
         gateway.entries()
+
+
+def test_it_takes_what_the_server_would_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DRAGOMAN_PORT", "9001")
+    (tmp_path / "dragoman.yaml").write_text("server: {heartbeat: 3s}")
+    (tmp_path / "other.yaml").write_text("server: {heartbeat: 4s}")
+    found = [Gateway(), Gateway("other.yaml"), Gateway(tmp_path / "other.yaml"), Gateway.from_env()]
+    found += [Gateway({"server": {"heartbeat": "5s"}}), Gateway(load(None, {}, cwd=tmp_path))]
+    assert [float(one.config.server.heartbeat) for one in found] == [3, 4, 4, 15, 5, 3]
+    assert [one.config.server.port for one in found] == [9001, 9001, 9001, 9001, 9001, 8080]
+    assert Gateway.from_env({}).config.server.port == 8080
+    with pytest.raises(ConfigError, match=r"server\.prot: unknown setting"):
+        Gateway({"server": {"prot": 1}})
 
 
 def test_what_was_never_started_is_the_callers_mistake() -> None:

@@ -19,6 +19,7 @@ from dragoman.config import environment, tree
 from dragoman.config.check import check
 from dragoman.config.decode import Decoder, suggest
 from dragoman.config.locate import FILE_NAME, find, home
+from dragoman.config.mapping_reader import read_settings
 from dragoman.config.presets import PRESETS
 from dragoman.config.settings import Config
 from dragoman.config.tree import Node, Source, Table
@@ -54,7 +55,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(
-    path: Path | None,
+    path: Path | Mapping[str, Any] | None,
     environ: Mapping[str, str],
     overrides: Mapping[str, Any] = MappingProxyType({}),
     *,
@@ -62,12 +63,17 @@ def load(
 ) -> Loaded:
     """The configuration in force.
 
-    path: the file to read, None = look for one (`locate.find`). environ: environment variables.
-    overrides: settings from the command line, by path ("server.port": 9000). Raises ConfigError with every
-    problem found, in the order of the file.
+    path: the file to read, or the settings themselves as a file would state them, None = look for a file
+    (`locate.find`). environ: environment variables. overrides: settings from the command line, by path
+    ("server.port": 9000). Raises ConfigError with every problem found, in the order of the file.
     """
-    file = path if path is not None else find(environ, cwd)
-    written, problems = _read(file, environ) if file is not None else (Table({}, Source("no file")), [])
+    file: Path | None = None
+    if isinstance(path, Mapping):
+        written, problems = read_settings(path, environ)
+    elif (file := path if path is not None else find(environ, cwd)) is not None:
+        written, problems = _read(file, environ)
+    else:
+        written, problems = Table({}, Source("no file")), []
     above, warnings = environment.own(environ)
     layers: Node = tree.merge(written, above)
     for name, value in overrides.items():

@@ -3,7 +3,7 @@
 The tree is built from the parser's events and not by PyYAML's composer, which recurses in C without a
 bound and keeps the last of two equal keys in silence. Plain values follow the core schema of YAML 1.2
 (https://yaml.org/spec/1.2.2/#103-core-schema): `no` is a text and 1e3 a number. `${VARIABLE}` is filled
-in here. Reads nothing but its arguments.
+in here (`variables`). Reads nothing but its arguments.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 import yaml
 
 from dragoman.config.tree import Items, Node, Scalar, Source, Table, join
+from dragoman.config.variables import Filled, fill, has_variables
 from dragoman.errors import Problem
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -27,7 +28,6 @@ _BOOL: Final = {
 }
 _INT: Final = re.compile(r"[-+]?[0-9]{1,300}\Z")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
-_VARIABLE: Final = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", re.ASCII)
 
 MAX_DEPTH: Final = 50
 MAX_NODES: Final = 100_000
@@ -157,7 +157,12 @@ class _Reader:
 
     def scalar(self, event: Any, path: str) -> Scalar:
         line = _line(event)
-        text = self.fill(event.value, path, line) if "${" in event.value else event.value
+        filled = Filled(event.value, (), ())
+        if has_variables(event.value):
+            filled = fill(event.value, self.environ)
+            for trouble in filled.troubles:
+                self.problem(path, trouble.message, line, trouble.hint)
+        text = filled.text
         value: bool | float | str | None = text
         if event.tag is None and event.implicit[0]:
             value = _plain(text)
@@ -166,36 +171,13 @@ class _Reader:
             self.problem(
                 path, "tags are not supported", line, "a text that begins with ! needs quotation marks"
             )
-        names = tuple(found[1] for found in _VARIABLE.finditer(event.value) if found[1])
-        filled = "${" in event.value
-        return Scalar(value, text, Source(self.origin, line), filled=filled, variables=names)
-
-    def fill(self, text: str, path: str, line: int) -> str:
-        """`${NAME}` and `${NAME:-default}` from the environment; `$${` is a plain `${`."""
-
-        def value(match: re.Match[str]) -> str:
-            whole, name, default = match[0], match[1], match[2]
-            if whole == "$${":
-                return "${"
-            if name is None:
-                self.problem(
-                    path,
-                    "`${` begins no variable",
-                    line,
-                    "write ${NAME}, ${NAME:-default}, or $${ for itself",
-                )
-                return ""
-            found = self.environ.get(name)
-            if found is None and default is None:
-                self.problem(
-                    path,
-                    f"the environment variable {name} is not set",
-                    line,
-                    f"${{{name}:-default}} gives one",
-                )
-            return found or default or ""
-
-        return _VARIABLE.sub(value, text)
+        return Scalar(
+            value,
+            text,
+            Source(self.origin, line),
+            filled=has_variables(event.value),
+            variables=filled.variables,
+        )
 
     def problem(self, path: str, message: str, line: int | None, hint: str | None = None) -> None:
         self.problems.append(Problem(path, message, self.origin, line, hint))

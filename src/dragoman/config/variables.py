@@ -1,0 +1,54 @@
+"""Environment variables in a setting's text: `${NAME}`, `${NAME:-default}`, and `$${` for a plain `${`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+_VARIABLE: Final = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", re.ASCII)
+
+
+class Trouble(NamedTuple):
+    """Why a text cannot be filled in, and what would mend it."""
+
+    message: str
+    hint: str
+
+
+class Filled(NamedTuple):
+    """A text with its variables filled in. variables: their names. troubles: those that could not be."""
+
+    text: str
+    variables: tuple[str, ...]
+    troubles: tuple[Trouble, ...]
+
+
+def has_variables(text: str) -> bool:
+    """Whether there is anything to fill in."""
+    return "${" in text
+
+
+def fill(text: str, environ: Mapping[str, str]) -> Filled:
+    """The text with the values of its variables. An empty one takes the default, as in a shell."""
+    names: list[str] = []
+    troubles: list[Trouble] = []
+
+    def value(match: re.Match[str]) -> str:
+        whole, name, default = match[0], match[1], match[2]
+        if whole == "$${":
+            return "${"
+        if name is None:
+            troubles.append(
+                Trouble("`${` begins no variable", "write ${NAME}, ${NAME:-default}, or $${ for itself")
+            )
+            return ""
+        names.append(name)
+        found = environ.get(name)
+        if found is None and default is None:
+            troubles.append(
+                Trouble(f"the environment variable {name} is not set", f"${{{name}:-default}} gives one")
+            )
+        return found or default or ""
+
+    return Filled(_VARIABLE.sub(value, text), tuple(names), tuple(troubles))
