@@ -16,8 +16,9 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -25,6 +26,9 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 _MOST_INTERIM = 32
 """Interim answers (100, 102, 103) before the real one. Servers send one or two."""
+
+CONNECTED: Final[ContextVar[Callable[[], None]]] = ContextVar("connected")
+"""Called when the request of this task has a connection, a new one or a kept one."""
 
 Surprised = Callable[[], None]
 """Told of each connection that brought what nobody asked for."""
@@ -53,6 +57,12 @@ class Connection(ResponseHandler):
         """The provider is reached."""
         super().connection_made(transport)
         self._unread = _watching(transport.get_extra_info("socket").fileno())
+
+    def set_response_params(self, **options: Any) -> None:
+        """The next request has this connection."""
+        if (connected := CONNECTED.get(None)) is not None:
+            connected()
+        super().set_response_params(**options)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         """Take the head of an answer. A second one to the same request ends the connection and is dropped."""

@@ -16,8 +16,15 @@ from dragoman.dialects.severity import Severity
 
 Mode: TypeAlias = Literal["relay", "translate"]
 Phase: TypeAlias = Literal[
-    "head", "auth", "decode", "route", "encode", "connect", "first_byte", "stream", "done"
+    "head", "auth", "url", "body", "decode", "route", "encode", "connect", "first_byte", "stream", "done"
 ]
+"""What an exchange does: it reads the head of the request (`head`), finds out who calls (`auth`) and what
+for (`url`: path, method, content type), reads the body (`body`), checks it in the client's protocol
+(`decode`), chooses a deployment or waits before the next attempt (`route`), writes the request for it
+(`encode`), waits for a connection (`connect`), has sent the request and nothing of the answer yet
+(`first_byte`), sends a stream to the client (`stream`), is over (`done`). Requests that ask no model go from
+`url` or `body` to `done`.
+"""
 
 _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
@@ -44,12 +51,16 @@ class AttemptRecord:
 class Exchange:
     """Ids, decisions, attempts, usage, losses, timings, and how it ended.
 
-    operation: what was asked for. asked: the model name that the client sent; answered: the deployment that
-    served it. waited: seconds spent waiting for upstreams, so that everything else is our own time. end: who
-    ended it in which phase with which code ("done", "client/stream", "upstream/first_byte/timeout").
+    client: the name of the key that called. address: the other side of the connection. forwarded: for whom a
+    proxy says that it asks, in its words. agent: what the client calls itself. operation: what was asked for.
+    asked: the model name that the client sent; answered: the deployment that served it. waited: seconds spent
+    waiting for upstreams, so that everything else is our own time. end: who ended it in which phase with
+    which code ("done", "client/stream", "upstream/first_byte/server_error").
     """
 
     __slots__ = (
+        "address",
+        "agent",
         "answered",
         "asked",
         "attempts",
@@ -62,6 +73,7 @@ class Exchange:
         "face",
         "fault",
         "first",
+        "forwarded",
         "id",
         "losses",
         "method",
@@ -87,12 +99,15 @@ class Exchange:
         self.began = began
         self.created = created
         self.client: str | None = None
+        self.address: str | None = None
+        self.forwarded: str | None = None
+        self.agent: str | None = None
         self.operation: Operation = "chat"
         self.asked: str | None = None
         self.answered: str | None = None
         self.mode: Mode | None = None
         self.streamed = False
-        self.phase: Phase = "auth"
+        self.phase: Phase = "head"
         self.attempts: list[AttemptRecord] = []
         self.losses: tuple[Loss, ...] = ()
         self.changes: tuple[Change, ...] = ()
@@ -103,6 +118,10 @@ class Exchange:
         self.first: float | None = None
         self.ended: float | None = None
         self.end: str | None = None
+
+    def connected(self) -> None:
+        """A connection to the upstream is there, and gets the request."""
+        self.phase = "first_byte"
 
     def overhead(self, now: float) -> float:
         """Seconds of our own so far: everything but the waiting for upstreams."""

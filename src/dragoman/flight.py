@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir, sealing
+from dragoman.connector import CONNECTED
 from dragoman.delivery import Delivery
 from dragoman.dialects.loss import Report
 from dragoman.dialects.pieces import joined
@@ -37,6 +38,8 @@ from dragoman.work import Work
 log = logging.getLogger("dragoman.flight")
 
 _BEGIN = machine.Begin()
+_SUCCESS = 200
+"""The status of an attempt whose answer a codec has read: it reads no other."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -68,6 +71,7 @@ class Flight:
     async def run(self) -> None:
         """Carry out the machine's commands until an answer is delivered. Raises RequestFailed at the end."""
         round_ = self._round
+        CONNECTED.set(self._exchange.connected)
         try:
             commands = round_.on(_BEGIN, self._now())
             while commands:
@@ -84,8 +88,9 @@ class Flight:
                     self._exchange.waited += pause
                     commands = round_.on(machine.Timer(), self._now())
                 else:
-                    fault = for_client(command.fault, named_by_client=self._work.names_deployment)
-                    raise RequestFailed(fault)
+                    provider = (self._exchange.answered or "").partition("/")[0]
+                    named = self._work.names_deployment
+                    raise RequestFailed(for_client(command.fault, provider, named_by_client=named))
         finally:
             if self._work.fetched is not None:
                 self._work.fetched.close()
@@ -234,6 +239,8 @@ class Flight:
         finally:
             exchange.waited += watch.take()
             record.ended = self._now()
+        if record.status is None and isinstance(upstream, WireUpstream):
+            record.status = _SUCCESS
         return None
 
     def _may_leave_behind(self) -> bool:

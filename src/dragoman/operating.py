@@ -303,6 +303,7 @@ class Operating:
         if perform is None:
             raise RequestFailed(lacking(work.operation))
         call.watch.start()
+        work.exchange.connected()
         job = await work.step(self._job)
         response = await perform(job, msgspec.structs.replace(call, ready=self._account))
         call.watch.stop()

@@ -84,6 +84,7 @@ class Translating:
         work.exchange.phase = "connect"
         if not isinstance(upstream, WireUpstream):
             self._call.watch.start()
+            work.exchange.connected()
         translate = self._stream if work.streams else self._whole
         counted = () if isinstance(self._upstream, Several) else self._counted(emulation.request)
         steps = [*counted, *client_steps(work, self._now, emulation)]

@@ -549,12 +549,25 @@ def _unsealed(request: ir.Request, sealed: Sealed, report: Report) -> ir.Request
 
 _REFUSED = "the provider refused what is sealed here"
 _LONGEST_REPORT = 4000
+_REPORTED_ATTEMPTS = 10
+"""The latest attempts, each of some hundred bytes."""
 
 
 def _report(exchange: Exchange) -> bytes:
-    """Losses and changes as JSON that fits into a header: ASCII, and only as many as clients take."""
+    """Attempts, losses and changes as JSON that fits into a header: ASCII, and only as many entries as
+    clients take.
+    """
     entries = [("losses", loss) for loss in exchange.losses] + [("changes", c) for c in exchange.changes]
-    report: dict[str, Any] = {"losses": [], "changes": []}
+    attempts = [
+        {
+            "deployment": attempt.deployment,
+            "mode": attempt.mode,
+            "status": attempt.status,
+            "error": None if attempt.fault is None else attempt.fault.code or attempt.fault.kind,
+        }
+        for attempt in exchange.attempts[-_REPORTED_ATTEMPTS:]
+    ]
+    report: dict[str, Any] = {"attempts": attempts, "losses": [], "changes": []}
     size = 0
     for place, (kind, entry) in enumerate(entries):
         written = msgspec.to_builtins(entry)

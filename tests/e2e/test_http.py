@@ -171,7 +171,7 @@ async def test_a_body_that_is_too_large_is_a_413(site: Site, chunked: bool) -> N
     assert body["error"]["message"]
 
 
-NO_CHOICE = ["", "text/plain", "application/x-www-form-urlencoded; charset=utf-8"]
+NO_CHOICE = ["", "text/plain", "application/octet-stream", "application/x-www-form-urlencoded; charset=utf-8"]
 
 
 @pytest.mark.parametrize("kind", NO_CHOICE)

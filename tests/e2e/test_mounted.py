@@ -135,7 +135,7 @@ async def test_a_socket_of_a_mounted_gateway(tmp_path: Any, provide: Provide, ho
             await site.session.ws_connect(f"{site.base}/ai/v1/nope")
         assert refused.value.status == 404
         await asyncio.sleep(0.02)
-    assert [exchange.end for exchange in exchanges[:2]] == ["done", "client/connect"]
+    assert [exchange.end for exchange in exchanges[:2]] == ["done", "client/first_byte"]
 
 
 async def test_two_gateways_share_a_process_and_nothing_else(tmp_path: Any, provide: Provide) -> None:
@@ -218,7 +218,7 @@ async def test_a_client_that_leaves_is_noticed_without_our_protocol(
             asking.cancel()
         await cut_within_a_second(provider)
         await asyncio.sleep(0.02)
-    assert exchanges[0].end == ("client/stream" if stage == "stream" else "client/connect")
+    assert exchanges[0].end == ("client/stream" if stage == "stream" else "client/first_byte")
 
 
 async def test_answers_that_were_read_end_well_without_our_protocol(tmp_path: Any, provide: Provide) -> None:

@@ -407,7 +407,7 @@ async def test_a_client_that_leaves_ends_the_call(visit: Visit, halting: Halting
     await asyncio.wait_for(halting.half.wait(), PATIENCE)
     asked.cancel()
     await asyncio.wait_for(halting.cut.wait(), PATIENCE)
-    assert (await asyncio.wait_for(ended, PATIENCE)).end == "client/connect"
+    assert (await asyncio.wait_for(ended, PATIENCE)).end == "client/first_byte"
 
 
 async def test_an_answer_that_breaks_off_stays_incomplete(visit: Visit, halting: Halting) -> None:

@@ -67,7 +67,7 @@ async def test_whoever_leaves_cancels_all_that_was_asked_on_the_connection(
         writer.close()
         await until(lambda: provider.cut)
         await until(lambda: exchanges)
-    assert [exchange.end for exchange in exchanges] == ["client/connect"]
+    assert [exchange.end for exchange in exchanges] == ["client/first_byte"]
     assert caplog.records == []
 
 
@@ -119,5 +119,5 @@ async def test_a_stop_that_cannot_wait_any_longer_tells_the_client(provide: Prov
     writer.close()
     assert answer.startswith(b"HTTP/1.1 503")
     assert b'"gateway_stopping"' in answer
-    assert [exchange.end for exchange in exchanges] == ["gateway/connect/gateway_stopping"]
+    assert [exchange.end for exchange in exchanges] == ["gateway/first_byte/gateway_stopping"]
     await until(lambda: provider.cut)

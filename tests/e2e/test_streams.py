@@ -575,7 +575,7 @@ async def test_a_client_that_leaves_before_the_first_byte_ends_the_call(
     asking.cancel()
     await eventually(lambda: provider.cut and not provider.open)
     await eventually(lambda: exchanges)
-    assert exchanges[0].end == "client/connect"
+    assert exchanges[0].end == "client/first_byte"
 
 
 async def test_a_client_that_leaves_during_a_retrys_wait_ends_the_exchange(

@@ -559,4 +559,4 @@ async def test_an_answer_that_takes_too_long_for_a_stop_is_told_so(provide: Prov
             await heard(socket)
         await stopping
         assert socket.close_code == 1001
-    assert [exchange.end for exchange in exchanges] == ["gateway/connect/gateway_stopping"]
+    assert [exchange.end for exchange in exchanges] == ["gateway/first_byte/gateway_stopping"]

@@ -87,7 +87,7 @@ async def test_requests_that_run_when_it_is_closed_get_a_503() -> None:
     assert visit.task.done()
     await visit.task
     assert (visit.status, visit.error["type"]) == (503, "service_unavailable_error")
-    assert exchanges[0].end == "gateway/connect/gateway_stopping"
+    assert exchanges[0].end == "gateway/first_byte/gateway_stopping"
     assert gateway.requests == set()
 
 

@@ -2,22 +2,24 @@
 
 To a terminal a line for people, elsewhere one JSON object a line. A request only leaves its line: a thread
 writes, several lines together, so that no request waits for a terminal or a pipe that nobody reads. What
-does not fit into the queue is dropped by whole lines, and the log says how many. Bodies, keys and texts of
-clients or upstreams are never logged; control characters cannot occur in what is, nor endless names.
+does not fit into the queue is dropped by whole lines, and the log says how many. Bodies and keys are never
+logged, nor texts of clients; of upstreams only what they say of a failure. Control characters cannot occur in
+what is logged, nor endless names. `docs/logs.md` lists the fields.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from threading import Event, Thread
 from typing import Any, BinaryIO
 
 import msgspec
 
-from dragoman.exchange import Exchange
+from dragoman.exchange import AttemptRecord, Exchange
 
 _COLLECT_SECONDS = 0.2
 _RETRY_SECONDS = 0.05
@@ -27,6 +29,7 @@ _TEXT_CHARACTERS = 256
 _PIPE_BYTES = 4096
 """What Linux writes to a pipe as a whole (PIPE_BUF); POSIX asks for 512, https://man7.org/linux/man-pages/man7/pipe.7.html"""
 _NAMED_LOSSES = 10
+_NAMED_ATTEMPTS = 8
 _PLACE_CHARACTERS = 80
 """Clients choose the names of members. With these bounds a line still fits into a pipe's piece."""
 _encode = msgspec.json.Encoder().encode
@@ -143,12 +146,13 @@ def _pieces(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
 def _missed(count: int, at: float, *, people: bool) -> bytes:
     if people:
         return f"{_clock(at)} {count} lines dropped: the log was not read in time\n".encode()
-    return bytes(_encode({"at": at, "event": "log_dropped", "lines": count})) + b"\n"
+    return bytes(_encode({"time": _utc(at), "at": at, "event": "log_dropped", "lines": count})) + b"\n"
 
 
 def _for_machines(exchange: Exchange) -> bytes:
     began = exchange.began
     record: dict[str, Any] = {
+        "time": _utc(exchange.created),
         "at": exchange.created,
         "event": "exchange",
         "id": exchange.id,
@@ -158,6 +162,9 @@ def _for_machines(exchange: Exchange) -> bytes:
         "status": exchange.status,
         "end": exchange.end and _cut(exchange.end),
         "client": exchange.client,
+        "address": exchange.address,
+        "forwarded_for": exchange.forwarded and _cut(exchange.forwarded),
+        "user_agent": exchange.agent and _cut(exchange.agent),
         "total_us": _us((exchange.ended or began) - began),
     }
     if exchange.asked is not None:
@@ -166,6 +173,7 @@ def _for_machines(exchange: Exchange) -> bytes:
         record["mode"] = exchange.mode
         record["stream"] = exchange.streamed
         record["attempts"] = len(exchange.attempts)
+        record["tried"] = [_tried(attempt) for attempt in exchange.attempts[-_NAMED_ATTEMPTS:]]
         record["losses"] = len(exchange.losses)
         if exchange.losses:
             foremost = exchange.foremost_losses(_NAMED_LOSSES)
@@ -184,7 +192,25 @@ def _for_machines(exchange: Exchange) -> bytes:
         }
     if exchange.fault is not None:
         record["error"] = _cut(exchange.fault.code or exchange.fault.kind)
+        if exchange.fault.param is not None:
+            record["param"] = _cut(exchange.fault.param)
     return bytes(_encode(record)) + b"\n"
+
+
+def _tried(attempt: AttemptRecord) -> dict[str, Any]:
+    """One attempt. What a provider says of its failure is told, without the keys that it may repeat."""
+    record: dict[str, Any] = {
+        "deployment": _cut(attempt.deployment),
+        "key": attempt.key_tail,
+        "mode": attempt.mode,
+        "status": attempt.status,
+        "us": None if attempt.ended is None else _us(attempt.ended - attempt.started),
+    }
+    if (fault := attempt.fault) is not None:
+        record["error"] = _cut(fault.code or fault.kind)
+        if fault.blame == "upstream":
+            record["message"] = _cut(fault.message)
+    return record
 
 
 def _for_people(exchange: Exchange) -> bytes:
@@ -192,8 +218,7 @@ def _for_people(exchange: Exchange) -> bytes:
     parts = [_clock(exchange.created), str(exchange.status or "---"), exchange.method, _cut(exchange.path)]
     if exchange.asked:
         parts.append(_cut(exchange.asked))
-        if exchange.answered is not None:
-            parts.append(f"→ {_cut(exchange.answered)}")
+        parts.extend(_way(exchange))
     if exchange.mode:
         parts.append(exchange.mode)
     parts.append(f"{total:,.0f} ms" if total >= 100 else f"{total:.3g} ms")
@@ -204,8 +229,29 @@ def _for_people(exchange: Exchange) -> bytes:
         parts.append(_lost(exchange))
     if exchange.end != "done":
         parts.append(_cut(str(exchange.end)))
+    who = (exchange.client, exchange.address, exchange.agent, exchange.request_id)
+    parts.append(f"[{' '.join(_cut(one) for one in who if one)}]")
     line = " ".join(parts)
     return "".join(c if c.isprintable() else "?" for c in line).encode() + b"\n"
+
+
+def _way(exchange: Exchange) -> Iterator[str]:
+    """Who was asked: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`; how it ended where more than one
+    was, or it failed. The end of the key tells two keys of one deployment apart.
+    """
+    attempts = exchange.attempts[-_NAMED_ATTEMPTS:]
+    if exchange.answered is not None and (not attempts or (len(attempts) == 1 and not attempts[0].fault)):
+        yield f"→ {_cut(exchange.answered)}"
+        return
+    named = Counter(attempt.deployment for attempt in attempts)
+    for attempt in attempts:
+        yield f"→ {_cut(attempt.deployment)}"
+        if attempt.key_tail and named[attempt.deployment] > 1:
+            yield f"…{attempt.key_tail}"
+        if (fault := attempt.fault) is not None:
+            yield str(attempt.status or _cut(fault.code or fault.kind))
+        elif attempt.status is not None:
+            yield str(attempt.status)
 
 
 def _lost(exchange: Exchange) -> str:
@@ -220,7 +266,13 @@ def _place(path: str) -> str:
 
 
 def _clock(seconds: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(seconds))
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _utc(seconds: float) -> str:
+    """https://www.rfc-editor.org/rfc/rfc3339, in milliseconds."""
+    whole = math.floor(seconds)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((seconds - whole) * 1000):03d}Z"
 
 
 def _cut(text: str) -> str:

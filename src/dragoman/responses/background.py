@@ -354,7 +354,8 @@ class Background:
             began=seams.monotonic(),
             created=seams.now(),
         )
-        exchange.client = asked.client
+        exchange.client, exchange.address = asked.client, asked.address
+        exchange.forwarded, exchange.agent = asked.forwarded, asked.agent
         writer = Writer(self, exchange)
         turn = BackgroundTurn(self._keeping, tenant, writer)
         flight = self._flight(exchange, msgspec.structs.replace(inbound, turn=turn), writer)

@@ -81,18 +81,19 @@ def is_absent(fault: ir.Fault) -> bool:
     return fault.kind in _ABSENT
 
 
-def for_client(fault: ir.Fault, *, named_by_client: bool = False) -> ir.Fault:
-    """The same fault as the client may see it.
+def for_client(fault: ir.Fault, provider: str = "", *, named_by_client: bool = False) -> ir.Fault:
+    """The same fault as the client may see it. provider: whose it is, as `x-dragoman-deployment` tells, too.
 
     A refused credential or a misconfigured deployment is the gateway's, not the client's: it becomes a
     502 in our words, because the upstream's text may name accounts. A model that the client named
     itself (`provider/model`) and that the provider does not know is the client's 404, and so is whatever
     else the request refers to and nobody knows. The rest passes.
     """
+    who = f"The provider {provider!r}" if provider else "The provider"
     if fault.kind in {"authentication", "permission"} and fault.blame != "client":
         return ir.Fault(
             "upstream",
-            "The provider refused the gateway's own credential for this model.",
+            f"{who} refused the gateway's own credential for this model.",
             code="upstream_credential_refused",
             status=fault.status,
             blame="gateway",
@@ -104,7 +105,7 @@ def for_client(fault: ir.Fault, *, named_by_client: bool = False) -> ir.Fault:
             return ir.Fault("model_not_found", fault.message, "model_not_found", "model", status=fault.status)
         return ir.Fault(
             "upstream",
-            f"The provider does not serve this model as configured: {fault.message}",
+            f"{who} does not serve this model as configured: {fault.message}",
             code="upstream_model_not_found",
             status=fault.status,
             blame="gateway",

@@ -43,6 +43,7 @@ from dragoman.server.forms import NO_ROOM_BESIDE_OTHERS, Upload
 from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Message, Receive, Scope, Send
 from dragoman.server.origins import Origins
+from dragoman.server.visitor import note_visitor
 from dragoman.server.websocket import Sockets
 from dragoman.space import Share, Space
 from dragoman.upstreams import hops
@@ -140,9 +141,11 @@ class App:
             return
         share = Share(self._bodies)
         try:
-            await self._gateway.start()
             query = _query(arrival.scope)
+            exchange.phase = "auth"
+            await self._gateway.start()
             caller = self._admit(arrival, query, exchange)
+            exchange.phase = "url"
             handler = self._paths.handler(endpoint, exchange.method, exchange.path)
             body, parts = b"", None
             if handler.takes_body == "parts":
@@ -154,6 +157,7 @@ class App:
                     call = Call(b"", headers, arrival.params, caller, query)
                     await self._serve_form(arrival, handler, call, exchange, client, share=share)
                     return
+                exchange.phase = "body"
                 body = await self._body(arrival, exchange, share)
             search = arrival.scope.get("query_string", b"").decode("latin-1")
             call = Call(body, headers, arrival.params, caller, query, search=search, parts=parts, room=share)
@@ -189,6 +193,7 @@ class App:
         packed = self._packed(arrival)
         if packed or (stated is not None and stated > limit):
             stated = None  # it becomes larger, or is refused when its body is read
+        exchange.phase = "body"
         with Upload(headers["content-type"], self._space, stated) as upload:
             since = self._seams.monotonic()
             try:
@@ -307,7 +312,7 @@ class App:
         scope["method"] = method
         arrival = _Arrival(scope, _nothing, Headers(headers), endpoint, params, link, path, key)
         exchange = self._exchange(arrival)
-        exchange.phase, exchange.fault = "head", fault
+        exchange.fault = fault
         status, named, body = _told(fault, endpoint, exchange)
         exchange.status = status
         exchange.close(self._seams.monotonic())
@@ -355,7 +360,7 @@ class App:
         scope, endpoint = arrival.scope, arrival.endpoint
         id_ = self._seams.random_id()
         stated = arrival.headers.get("x-request-id")
-        return Exchange(
+        exchange = Exchange(
             f"ex_{id_}",
             stated if stated is not None and _REQUEST_ID.match(stated) else f"req_{id_}",
             self._paths.face(endpoint, arrival.headers).name,
@@ -364,6 +369,8 @@ class App:
             began=arrival.link.began if self._stamped else self._seams.monotonic(),
             created=self._seams.now(),
         )
+        note_visitor(exchange, scope.get("client"), arrival.headers)
+        return exchange
 
 
 Answer: TypeAlias = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
@@ -430,7 +437,9 @@ def _sends_form(headers: Headers, takes: Bodies, origins: Origins) -> bool:
     raise RequestFailed(ir.Fault("media_type", message, code="unsupported_media_type"))
 
 
-_TYPES_OF_NO_CHOICE: Final = frozenset({"", "application/x-www-form-urlencoded", "text/plain"})
+_TYPES_OF_NO_CHOICE: Final = frozenset(
+    {"", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"}
+)
 """What HTTP clients state by themselves for a body whose type nobody stated."""
 _WANTED: Final[Mapping[Bodies, str]] = {
     "json": "'content-type: application/json'",

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 import msgspec
 
 from dragoman import ir
+from dragoman.connector import CONNECTED
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord, Exchange
@@ -116,6 +117,7 @@ class PassThroughApi:
         )
         exchange.attempts.append(record)
         exchange.phase, exchange.mode, exchange.answered = "connect", "relay", record.deployment
+        CONNECTED.set(exchange.connected)
         body = _Body(call)
         try:
             answer = await passage.send(exchange.method, target, _sent(call.headers), body.flow)

@@ -15,7 +15,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dragoman import ir
 from dragoman.accounts.keys import Caller
@@ -32,6 +33,7 @@ from dragoman.server.origins import Origins
 from dragoman.server.socket_client import SocketClient, say_by
 from dragoman.server.socket_messages import LANGUAGES, Asked, Language
 from dragoman.server.turns import turn_of
+from dragoman.server.visitor import note_visitor
 from dragoman.tasks import spawn
 from dragoman.wire.header import header_value
 from dragoman.work import Inbound
@@ -58,6 +60,8 @@ class _Visitor(NamedTuple):
     language: Language
     headers: Headers
     caller: Caller
+    peer: Sequence[Any] | None
+    """Address and port, None for a local socket."""
 
 
 class Sockets:
@@ -101,7 +105,9 @@ class Sockets:
         endpoint, _ = self._paths.find(path, root)
         path = self._paths.named(endpoint, path)
         exchange = _exchange(gateway, self._paths.face(endpoint, headers).name, path)
+        note_visitor(exchange, scope.get("client"), headers)
         try:
+            exchange.phase = "auth"
             if gateway.draining:
                 raise RequestFailed(STOPPING)
             await gateway.start()
@@ -113,11 +119,12 @@ class Sockets:
                 raise RequestFailed(barred)
             if not self._origins.admits(headers.get("origin")):
                 raise RequestFailed(_FOREIGN_ORIGIN)
+            exchange.phase = "url"
             language = None if endpoint is None else LANGUAGES.get(endpoint.template.removeprefix("/v1"))
             if endpoint is None or language is None:
                 self._paths.handler(endpoint, _METHOD, path)  # which there is none for
             elif gateway.config.server.websocket:
-                return _Visitor(endpoint, language, headers, caller)
+                return _Visitor(endpoint, language, headers, caller, scope.get("client"))
             raise RequestFailed(_SWITCHED_OFF)
         except RequestFailed as failed:
             fault = failed.fault
@@ -268,6 +275,7 @@ class _Socket:
     def _exchange(self) -> Exchange:
         endpoint = self._visitor.endpoint
         exchange = _exchange(self._gateway, endpoint.face.name, endpoint.template)
+        note_visitor(exchange, self._visitor.peer, self._visitor.headers)
         exchange.client = self._visitor.caller.name
         return exchange
 

@@ -15,7 +15,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.loss import Loss
-from dragoman.exchange import Exchange
+from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.observe.log import AccessLog
 
 BOTH = pytest.mark.parametrize("people", [False, True], ids=["machines", "people"])
@@ -50,17 +50,33 @@ def written(one: Exchange, *, people: bool = False) -> str:
 def answered() -> Exchange:
     one = exchange()
     one.asked, one.answered, one.mode, one.client = "fast", "p/m", "translate", "ann"
+    one.address, one.agent, one.forwarded = "10.0.0.7", "OpenAI/Python 2.8.0", "203.0.113.9"
+    one.attempts.append(attempt("p/m", status=200))
     one.first, one.waited = 5.125, 0.0625
     one.usage = ir.Usage(input=3, output=4, cache_read=2)
     return one
 
 
+def attempt(deployment: str, key: str | None = None, **outcome: Any) -> AttemptRecord:
+    record = AttemptRecord("ex_1-1", deployment, key, "translate", 5.0)
+    record.status, record.fault, record.ended = outcome.get("status"), outcome.get("fault"), 5.2
+    return record
+
+
+OVERLOADED = ir.Fault("overloaded", "All servers are busy.", code="busy", status=503, blame="upstream")
+
+
 def test_programs_get_one_object() -> None:
     record = json.loads(written(answered()))
     assert record == {
-        "at": 1_700_000_000.0, "event": "exchange", "id": "ex_1", "request_id": "req_1", "method": "POST",
+        "time": "2023-11-14T22:13:20.000Z", "at": 1_700_000_000.0, "event": "exchange", "id": "ex_1",
+        "request_id": "req_1", "method": "POST",
         "path": "/v1/chat/completions", "status": 200, "end": "done", "client": "ann", "total_us": 250_000,
-        "model": "fast", "deployment": "p/m", "mode": "translate", "stream": False, "attempts": 0,
+        "address": "10.0.0.7", "forwarded_for": "203.0.113.9", "user_agent": "OpenAI/Python 2.8.0",
+        "model": "fast", "deployment": "p/m", "mode": "translate", "stream": False, "attempts": 1,
+        "tried": [
+            {"deployment": "p/m", "key": None, "mode": "translate", "status": 200, "us": 200_000},
+        ],
         "losses": 0, "upstream_us": 62_500, "first_us": 125_000,
         "tokens": {
             "in": 5, "cached": 2, "cache_write": None, "out": 4, "reasoning": None, "estimated": False,
@@ -69,9 +85,49 @@ def test_programs_get_one_object() -> None:
 
 
 def test_people_get_one_line() -> None:
-    clock, _, rest = written(answered(), people=True).partition(" ")
-    assert time.strptime(clock, "%H:%M:%S")
-    assert rest == "200 POST /v1/chat/completions fast → p/m translate 250 ms 5 in 4 out"
+    date, clock, rest = written(answered(), people=True).split(" ", 2)
+    assert time.strptime(f"{date} {clock}", "%Y-%m-%d %H:%M:%S")
+    assert rest == (
+        "200 POST /v1/chat/completions fast → p/m translate 250 ms 5 in 4 out"
+        " [ann 10.0.0.7 OpenAI/Python 2.8.0 req_1]"
+    )
+
+
+def test_each_attempt_is_told() -> None:
+    """Where the request went, and why it failed there."""
+    one = answered()
+    one.attempts[:] = [
+        attempt("openai/gpt-5", "aaaa", fault=OVERLOADED, status=503),
+        attempt(
+            "openai/gpt-5", "bbbb", fault=ir.Fault("timeout", "It took long.", code="first_byte_timeout")
+        ),
+        attempt("p/m", status=200),
+    ]
+    assert "fast → openai/gpt-5 …aaaa 503 → openai/gpt-5 …bbbb first_byte_timeout → p/m 200 " in written(
+        one, people=True
+    )
+    tried = json.loads(written(one))["tried"]
+    assert [one.get("error") for one in tried] == ["busy", "first_byte_timeout", None]
+    assert tried[0] == {
+        "deployment": "openai/gpt-5", "key": "aaaa", "mode": "translate", "status": 503, "us": 200_000,
+        "error": "busy", "message": "All servers are busy.",
+    }  # fmt: skip
+
+
+def test_the_one_attempt_of_a_failure_is_told() -> None:
+    one = answered()
+    one.attempts[:] = [attempt("p/m", fault=OVERLOADED, status=503)]
+    one.fault = OVERLOADED
+    one.close(6.0)
+    assert "fast → p/m 503 translate" in written(one, people=True)
+
+
+def test_many_attempts_do_not_fill_the_log() -> None:
+    one = answered()
+    one.attempts[:] = [attempt(f"p/{n}", fault=OVERLOADED) for n in range(100)]
+    record = json.loads(written(one))
+    assert (record["attempts"], len(record["tried"])) == (100, 8)
+    assert written(one, people=True).count("→") == 8
 
 
 def test_a_failure_is_named() -> None:
@@ -79,7 +135,7 @@ def test_a_failure_is_named() -> None:
     one.fault = ir.Fault("rate_limit", "The key's text sk-1 stays out.", code="slow_down", blame="upstream")
     one.close(6.0)
     assert json.loads(written(one))["error"] == "slow_down"
-    assert written(one, people=True).endswith(" 1,000 ms upstream/auth/slow_down")
+    assert written(one, people=True).endswith(" 1,000 ms upstream/head/slow_down [req_1]")
     assert "sk-1" not in written(one) + written(one, people=True)
 
 
@@ -96,7 +152,9 @@ def test_what_was_lost_is_named_by_place_and_severity() -> None:
         {"path": "$.logit_bias", "severity": "meaning"},
         {"path": "$.seed", "severity": "hint"},
     ]
-    assert written(one, people=True).endswith("2 lost: $.logit_bias (meaning), $.seed (hint)")
+    assert written(one, people=True).endswith(
+        "2 lost: $.logit_bias (meaning), $.seed (hint) [ann 10.0.0.7 OpenAI/Python 2.8.0 req_1]"
+    )
 
 
 def test_nothing_lost_takes_no_room() -> None:
@@ -196,7 +254,7 @@ def test_a_reader_that_stalls_stops_no_request_and_misses_whole_lines(people: bo
     reading.join()
     whole = [line for line in got if path.encode() in line]
     (told,) = [line for line in got if path.encode() not in line]
-    missed = int(told.split()[1]) if people else json.loads(told)["lines"]
+    missed = int(told.split()[2]) if people else json.loads(told)["lines"]
     assert missed > 0
     assert len(whole) + missed == 4_000
     assert all(line.endswith(b"\n") for line in got)

@@ -119,7 +119,7 @@ async def test_a_stop_before_the_answer_is_a_503() -> None:
     with pytest.raises(asyncio.CancelledError):
         await visit.task
     assert (visit.status, visit.error["code"]) == (503, "gateway_stopping")
-    assert exchanges[0].end == "gateway/connect/gateway_stopping"
+    assert exchanges[0].end == "gateway/first_byte/gateway_stopping"
     await gateway.close()
 
 

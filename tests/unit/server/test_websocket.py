@@ -185,7 +185,7 @@ async def test_a_client_that_leaves_ends_what_runs() -> None:
     await own.called.wait()
     await socket.leave()
     assert (own.asked, own.cut) == (1, 1)
-    assert [exchange.end for exchange in exchanges] == ["client/connect"]
+    assert [exchange.end for exchange in exchanges] == ["client/first_byte"]
     assert [message["type"] for message in socket.sent] == ["websocket.accept"]
     assert gateway.requests == set()
     await settled()
@@ -239,7 +239,7 @@ async def test_closing_the_gateway_tells_what_runs_and_goes() -> None:
     assert json.loads(busy.texts[0])["error"]["code"] == "gateway_stopping"
     assert json.loads(busy.texts[0])["status"] == 503
     assert (busy.closed, idle.closed, idle.texts) == (1001, 1001, [])
-    assert [exchange.end for exchange in exchanges] == ["gateway/connect/gateway_stopping"]
+    assert [exchange.end for exchange in exchanges] == ["gateway/first_byte/gateway_stopping"]
     late = Socket(gateway.asgi())
     await late.task
     assert late.sent[0]["status"] == 503
