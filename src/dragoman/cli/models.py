@@ -14,6 +14,7 @@ from dragoman.cli.options import config_option, loaded
 from dragoman.cli.progress import Progress
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, Failure, Terminal, clean
 from dragoman.errors import DragomanError
+from dragoman.extras import command as added_by
 
 if TYPE_CHECKING:
     from dragoman.upstreams.local.weights import Weights
@@ -106,7 +107,7 @@ def _list_embedded(terminal: Terminal) -> None:
         ],
     )
     if extras := sorted({row.extra for row, _, lacking in rows if lacking}):
-        terminal.say(f"pip install 'dragoman[{','.join(extras)}]' brings the missing engines")
+        terminal.say(f"{added_by(*extras)} brings the missing engines")
 
 
 @command.command(
@@ -195,7 +196,7 @@ def _tell(terminal: Terminal, row: Weights, path: Path, state: str) -> None:
     terminal.say(f"{terminal.err.mark('ok')} {row.id} is {state}: sha256 {row.sha256[:12]}…")
     if local.lacks(row):
         warn = terminal.err.mark("warn")
-        terminal.say(f"{warn} {row.id} cannot run yet: pip install 'dragoman[{row.extra}]' brings its engine")
+        terminal.say(f"{warn} {row.id} cannot run yet: {added_by(row.extra)} brings its engine")
     terminal.result(
         {"id": row.id, "path": str(path), "sha256": row.sha256} if terminal.as_json else str(path)
     )

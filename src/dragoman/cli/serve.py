@@ -20,6 +20,7 @@ from dragoman.cli.command import Command
 from dragoman.cli.options import config_option, loaded
 from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure, Terminal
 from dragoman.errors import ConfigError
+from dragoman.extras import command as added_by
 from dragoman.seams import SYSTEM
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ def _with_store(found: Loaded) -> Loaded:
         return found
     if not (has_extra := installed()) or not writable(found.home):
         if config.server.workers > 1:
-            hint = "give DRAGOMAN_HOME a folder to write to" if has_extra else "pip install 'dragoman[sql]'"
+            hint = "give DRAGOMAN_HOME a folder to write to" if has_extra else added_by("sql")
             raise Failure(
                 CONFIGURATION,
                 "server.workers: several workers share what lasts through a database",

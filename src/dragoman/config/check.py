@@ -21,6 +21,7 @@ from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import Source, join
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import Problem
+from dragoman.extras import command as added_by
 from dragoman.providers import address
 from dragoman.providers.auth import CREDENTIAL_HEADERS
 from dragoman.providers.catalog import CATALOG, CHAT_PATHS, STREAM_PATHS, unconfigured
@@ -505,7 +506,7 @@ class _Checker:
         ]
         for path, wanted in asked:
             if wanted and not available():
-                self.problem(path, "answers cannot be checked here", "pip install 'dragoman[schema]'")
+                self.problem(path, "answers cannot be checked here", added_by("schema"))
 
     def problem(self, path: str, message: str, hint: str | None = None) -> None:
         self.problems.append(self.note(path, message, hint))

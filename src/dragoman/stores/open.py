@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dragoman.errors import ConfigError, Problem
+from dragoman.extras import command as added_by
 from dragoman.seams import SYSTEM, Seams
 from dragoman.state.store import Store
 from dragoman.stores.lazy import LazyStore
@@ -63,6 +64,6 @@ def located(where: str | None, home: Path) -> Path | None:
         )
     if not installed():
         raise ConfigError(
-            Problem("stores.sql", "needs the extra sql", hint="pip install 'dragoman[sql]', or say memory")
+            Problem("stores.sql", "needs the extra sql", hint=f"{added_by('sql')} brings it, or say memory")
         )
     return file

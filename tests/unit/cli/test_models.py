@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dragoman import extras
 from dragoman.cli import progress as told
 from dragoman.errors import DragomanError
 from dragoman.upstreams.local import weights
@@ -73,7 +74,7 @@ def test_what_can_be_embedded_is_listed_with_purpose_size_and_licence(
     assert [line[0] for line in lines[1:]] == [row.id for row in weights.WEIGHTS]
     minilm = next(line for line in lines if line[0] == "all-minilm:l6-v2")
     assert minilm[2:] == ["83 MB", "262 MB", "Apache-2.0", "no", "missing"]
-    assert err == "pip install 'dragoman[embeddings]' brings the missing engines\n"
+    assert err == f"{extras.command('embeddings')} brings the missing engines\n"
     store.path = Path("there")
     entries = json.loads(run("models", "list", "--embedded", "--json").out)
     whisper = next(entry for entry in entries if entry["id"] == "whisper-tiny.en")
@@ -93,7 +94,7 @@ def test_weights_without_their_engine_say_which_extra_brings_it(
     monkeypatch.setattr(weights, "lacks", lambda row: row.modules)
     code, _, err = run("models", "install", "--yes", "whisper")
     assert code == 0
-    assert "whisper-tiny.en cannot run yet: pip install 'dragoman[speech]' brings its engine" in err
+    assert f"whisper-tiny.en cannot run yet: {extras.command('speech')} brings its engine" in err
 
 
 def test_installing_needs_a_yes_where_nobody_can_be_asked(run: Run, store: Store) -> None:

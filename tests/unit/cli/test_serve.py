@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dragoman import extras
 from dragoman.cli import serve
 from dragoman.cli.discovery import Server
 from dragoman.config.load import Loaded
@@ -149,7 +150,7 @@ def test_several_workers_need_a_database(run: Run, monkeypatch: pytest.MonkeyPat
     assert (code, out) == (3, "")
     assert err.splitlines() == [
         "error: server.workers: several workers share what lasts through a database",
-        " hint: pip install 'dragoman[sql]', or run one worker",
+        f" hint: {extras.command('sql')}, or run one worker",
     ]
 
 

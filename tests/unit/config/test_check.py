@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
+from dragoman import extras
 from dragoman.config.load import Loaded
 
 Load: TypeAlias = Callable[..., Loaded]
@@ -476,9 +477,7 @@ def test_checking_answers_needs_its_extra(
     loaded(text)
     monkeypatch.setattr("dragoman.config.check.available", lambda: False)
     (found,) = mistakes(text)
-    assert found == (
-        f"dragoman.yaml:1: {path}: answers cannot be checked here (pip install 'dragoman[schema]')"
-    )
+    assert found == (f"dragoman.yaml:1: {path}: answers cannot be checked here ({extras.command('schema')})")
     loaded(text.replace("true", "false"))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from dragoman.errors import DragomanError
+from dragoman.extras import make_target
 from dragoman.upstreams.local.protocol import (
     Draw,
     Embed,
@@ -35,9 +36,8 @@ class EngineRefused(DragomanError):
 
 def missing_engine(extra: str, error: ImportError) -> EngineRefused:
     """The refusal of a model whose engine is not installed."""
-    return EngineRefused(
-        "model", f"the engine of this model is missing: pip install 'dragoman[{extra}]' ({error})"
-    )
+    how = make_target(extra) or f"an installation with the extra {extra}"
+    return EngineRefused("model", f"the engine of this model is missing, which {how} brings ({error})")
 
 
 class Token:

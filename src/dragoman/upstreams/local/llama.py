@@ -21,7 +21,7 @@ from dragoman.errors import WireError
 from dragoman.seams import SYSTEM
 from dragoman.upstreams.local import gguf
 from dragoman.upstreams.local.cores import usable_cores
-from dragoman.upstreams.local.engine import EngineRefused, Token
+from dragoman.upstreams.local.engine import EngineRefused, Token, missing_engine
 from dragoman.upstreams.local.protocol import DEFAULT_CONTEXT, Draw, Options, TokenProb
 
 _RANDOM_SEED = 0xFFFFFFFF  # llama.h, LLAMA_DEFAULT_SEED
@@ -58,9 +58,7 @@ class Llama:
             # The one module that is needed; `import cyllama` would load its agents and servers too.
             self._native = importlib.import_module("cyllama.llama.llama_cpp")
         except ImportError as error:
-            raise EngineRefused(
-                "model", f"the engine of embedded models is missing: pip install 'dragoman[local]' ({error})"
-            ) from error
+            raise missing_engine("local", error) from error
         if not verbose:
             self._native.disable_logging()
         self._native.ggml_backend_load_all()

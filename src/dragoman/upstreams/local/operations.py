@@ -104,9 +104,7 @@ def _format(wished: str | None, report: Report, *, encodes: bool) -> str:
     if wished not in KINDS:
         raise refused(f"There is no format {wished[:64]!r}; there are {_listed(KINDS)}.", "output")
     if wished not in PLAIN and not encodes:
-        message = (
-            f"{wished} needs an encoder, which `pip install 'dragoman[speech]'` brings; wav and pcm do not."
-        )
+        message = f"{wished} needs an encoder, which the extra `speech` brings; wav and pcm do not."
         raise refused(message, "output")
     return wished
 

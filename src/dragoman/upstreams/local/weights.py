@@ -24,6 +24,7 @@ import msgspec
 
 from dragoman.dialects.dialect import Operation
 from dragoman.errors import DragomanError
+from dragoman.extras import make_target
 from dragoman.upstreams.local.protocol import Draw, EngineName
 
 MIB = 1024 * 1024
@@ -203,9 +204,10 @@ def lacks(weights: Weights) -> tuple[str, ...]:
 
 
 def remedy(weights: Weights) -> str:
-    """The command that makes a model usable here."""
+    """What makes a model usable here. It holds no path: clients read it, too."""
     if lacks(weights):
-        return f"`pip install 'dragoman[{weights.extra}]'`, then `dragoman models install {weights.id}`,"
+        engine = f"`{target}`" if (target := make_target(weights.extra)) else f"the extra `{weights.extra}`"
+        return f"{engine}, then `dragoman models install {weights.id}`,"
     return f"`dragoman models install {weights.id}`"
 
 

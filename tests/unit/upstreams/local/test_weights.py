@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from dragoman.errors import DragomanError
+from dragoman.extras import make_target
 from dragoman.upstreams.local import weights
 from dragoman.upstreams.local.weights import Progress, Weights
 
@@ -95,7 +96,8 @@ def test_models_for_other_work_are_not_chosen_for_a_chat(name: str, expected: bo
 def test_a_model_without_its_engine_says_which_extra_brings_it() -> None:
     row = msgspec.structs.replace(SMOLLM2, modules=("json", "a_module_that_is_not_there"), extra="speech")
     assert weights.lacks(row) == ("a_module_that_is_not_there",)
-    assert weights.remedy(row).startswith("`pip install 'dragoman[speech]'`, then `dragoman models install")
+    engine = f"`{target}`" if (target := make_target("speech")) else "the extra `speech`"
+    assert weights.remedy(row).startswith(f"{engine}, then `dragoman models install")
     assert weights.remedy(msgspec.structs.replace(row, modules=("json",))) == (
         "`dragoman models install smollm2:135m`"
     )
