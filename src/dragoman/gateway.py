@@ -14,7 +14,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -57,6 +57,9 @@ Observer = Callable[[Exchange], None]
 
 _FAREWELL = 1.0
 """Seconds that requests have for their last words when the gateway is closed."""
+DRAIN_DELAY: Final = 5.0
+"""Seconds for which the port stays open for those who ask for readiness, usually every few seconds."""
+_PROBED_LATELY = 60.0
 _STORE_WAIT = 0.5
 """Seconds that a store has to say how many sessions it holds."""
 _CLOSED = ir.Fault("unavailable", "The gateway is closed.", code="gateway_closed", blame="gateway")
@@ -100,6 +103,7 @@ class Gateway:
         self.config = self._loaded.config
         self.seams = seams
         self._stopping: float | None = None
+        self._probed: float | None = None
         self.worker = self.workers = 1
         """Which process this is, and of how many that share the work."""
         self.connections: Callable[[], Mapping[str, int]] | None = None
@@ -221,6 +225,20 @@ class Gateway:
         """Begin to drain. Everything that runs shares the time from the first call on."""
         if self._stopping is None:
             self._stopping = self.seams.monotonic()
+
+    def probed(self) -> None:
+        """Somebody has asked whether the gateway is ready."""
+        self._probed = self.seams.monotonic()
+
+    @property
+    def drain_delay(self) -> float:
+        """Seconds for which the port stays open when a stop is asked for: as configured, else long enough for
+        whoever keeps asking for readiness to notice.
+        """
+        if (stated := self.config.server.drain_delay) is not None:
+            return float(stated)
+        asked = self._probed is not None and self.seams.monotonic() - self._probed < _PROBED_LATELY
+        return DRAIN_DELAY if asked else 0.0
 
     async def drain(self) -> None:
         """Let what runs in the background end, for as long as the configuration says and is left of it."""

@@ -26,7 +26,7 @@ from typing import Final, NoReturn
 
 from dragoman.errors import DragomanError
 from dragoman.seams import SYSTEM
-from dragoman.server.serve import DRAIN, END
+from dragoman.server.serve import CLOSE, DRAIN, END
 
 log = logging.getLogger("dragoman.supervisor")
 
@@ -47,7 +47,7 @@ class NotStarted(DragomanError):
 class Worker:
     """What a worker knows of its parent. number: 1 … count; a replacement takes over its predecessor's.
 
-    orders: a socket that gives DRAIN or END (`server.serve`), and ends when the parent has gone.
+    orders: a socket that gives DRAIN, CLOSE or END (`server.serve`), and ends when the parent has gone.
     """
 
     def __init__(self, number: int, count: int, orders: socket.socket) -> None:
@@ -110,10 +110,11 @@ def supervise(
 ) -> None:
     """Run `count` workers until a signal says stop and all of them have ended.
 
-    SIGINT or SIGTERM once lets them finish what runs, for `drain` seconds at most; twice ends them at once.
-    SIGHUP is ignored. listener: what they accept from; it is closed at the first of these signals. work: a
-    worker's whole life, called in its own process, where `supervise` never returns. announce: called once,
-    with the first worker's message, when all of them answer.
+    SIGTERM or SIGINT once lets them finish what runs, for `drain` seconds at most, of which SIGTERM leaves
+    the port open for some (`Gateway.drain_delay`); twice ends them at once. SIGHUP is ignored. listener: what
+    they accept from; it is closed here at the first of these signals, and by each worker when that closes the
+    port. work: a worker's whole life, called in its own process, where `supervise` never returns. announce:
+    called once, with the first worker's message, when all of them answer.
 
     Only for the main thread of a process that has no other. Raises NotStarted, and KeyboardInterrupt when it
     was told to stop before all answered.
@@ -171,7 +172,7 @@ class _Parent:
             if line is noted:
                 for number in noted.recv(4096):
                     if number in _STOPS:
-                        self._stop()
+                        self._stop(CLOSE if number == signal.SIGINT else DRAIN)
             else:
                 starting[line].hear(line)
 
@@ -251,7 +252,7 @@ class _Parent:
             return
         if code > 0 and not answered and not self._announced:
             self._failure = NotStarted(f"worker {place.number} could not start")
-            self._stop()
+            self._stop(CLOSE)
             return
         self._rest(place, f"worker {place.number} (process {pid}) has ended {_how(code)}")
 
@@ -263,14 +264,14 @@ class _Parent:
         place.due = now + place.pause
         _say(logging.WARNING, f"{why}; another one starts in {place.pause:g} s")
 
-    def _stop(self) -> None:
-        """Stop all: the first time when they are done with what runs, the second time at once."""
+    def _stop(self, order: bytes) -> None:
+        """Stop all: the first time by this order, the second time at once."""
         patience = _GRACE if self._stopping else self._drain + _GRACE
         for place in self._places:
-            place.order(END if self._stopping else DRAIN)
+            place.order(END if self._stopping else order)
         self._kill_at = SYSTEM.monotonic() + patience
         self._stopping = True
-        self._listener.close()  # whoever comes now is refused, not left waiting
+        self._listener.close()  # when the last worker closes its own, newcomers are refused, not left waiting
 
     def _kill(self) -> None:
         """End those that did not obey in time."""

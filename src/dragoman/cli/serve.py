@@ -160,9 +160,13 @@ def _answer(
         answered = True
         announce(_Offer(gateway.describe(), len(gateway.entries()), gateway.example_model()))
 
-    def draining(running: int) -> None:
-        if terminal.for_people:
-            terminal.say(f"finishing {running} request{'s' * (running != 1)}; Ctrl-C again stops now")
+    def draining(running: int, delay: float) -> None:
+        if not terminal.for_people:
+            return
+        doing = [f"finishing {running} request{'s' * (running != 1)}"] if running else []
+        if delay:
+            doing.append(f"the port closes in {delay:g} s")
+        terminal.say(f"{', '.join(doing)}; Ctrl-C {'again ' * (not delay)}stops now")
 
     try:
         orders = worker.orders if worker is not None else None
@@ -179,6 +183,7 @@ def _answer_by_many(
     terminal: Terminal, found: Loaded, listener: socket.socket, announce: Callable[[_Offer], None]
 ) -> None:
     """Serve in several workers until told to stop."""
+    from dragoman.gateway import DRAIN_DELAY
     from dragoman.supervisor import NotStarted, supervise
 
     for module in _SHARED:
@@ -194,7 +199,7 @@ def _answer_by_many(
             server.workers,
             work,
             lambda message: announce(msgspec.json.decode(message, type=_Offer)),
-            drain=server.drain,
+            drain=server.drain + (DRAIN_DELAY if server.drain_delay is None else server.drain_delay),
         )
     except NotStarted as error:
         raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error

@@ -223,6 +223,15 @@ class Server(Section, frozen=True):
         Duration,
         about("How long running requests may go on after a stop is asked for.", env="DRAGOMAN_DRAIN"),
     ] = Duration(600)
+    drain_delay: Annotated[
+        Duration | None,
+        about(
+            "How long the port stays open after SIGTERM while `/health/ready` answers 503, so that load "
+            "balancers notice and send no more requests. Ctrl-C, and a second signal, do not wait.",
+            default="5s if somebody asked `/health/ready` within the last minute, else 0",
+            env="DRAGOMAN_DRAIN_DELAY",
+        ),
+    ] = None
     access_log: Annotated[bool, about("Log one line for each request.", env="DRAGOMAN_ACCESS_LOG")] = True
     workers: Annotated[
         int,

@@ -361,6 +361,7 @@ class PathTable:
             await self._live(call, exchange, client)
 
     async def _ready(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        self._gateway.probed()
         ready = not self._gateway.draining
         await client.answer(200 if ready else 503, (), encode({"status": "ready" if ready else "draining"}))
 

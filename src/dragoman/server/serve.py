@@ -1,8 +1,8 @@
 """Runs the application under uvicorn: one process, one event loop, a drain at the end.
 
-The first signal to stop lets what runs finish, up to the configured time, while readiness says no; the
-second ends it at once. One of several workers is told so by its parent instead, and drains as well when the
-parent has gone.
+The first signal to stop lets what runs finish, up to the configured time, while readiness says no; SIGTERM
+leaves the port open for a while, so that load balancers notice. The second signal ends all at once. One of
+several workers is told so by its parent instead, and drains as well when the parent has gone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 _BACKLOG = 2048
 
 DRAIN: Final = b"d"
-"""A parent's order: finish what runs, and end."""
+"""A parent's order: leave the port open until load balancers have noticed, finish what runs, and end."""
+CLOSE: Final = b"c"
+"""A parent's order: close the port, finish what runs, and end."""
 END: Final = b"e"
 """A parent's order: end at once."""
 
@@ -61,7 +63,7 @@ class _Server(uvicorn.Server):
         gateway: Gateway,
         ready: Callable[[], None],
         orders: socket.socket | None,
-        draining: Callable[[int], None],
+        draining: Callable[[int, float], None],
     ) -> None:
         super().__init__(config)
         self._gateway = gateway
@@ -85,15 +87,31 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._orders is not None and sig == signal.SIGINT:
             return  # Ctrl-C reaches the parent as well, which decides what it means
-        self.force_exit |= self.should_exit  # whichever signal: uvicorn takes a second SIGTERM for the first
+        self.force_exit |= self._gateway.draining  # whichever signal it is
         self._gateway.stopping()
-        super().handle_exit(sig, frame)
-        if self._loop is not None:  # not here: a signal interrupts whatever writes just now
-            self._loop.call_soon_threadsafe(self._gateway.hurry if self.force_exit else self._told)
+        self._captured_signals.append(sig)  # uvicorn's, which raises them again at the end
+        if self._loop is None:
+            self.should_exit = True
+        else:  # not here: a signal interrupts whatever writes just now
+            delay = self._gateway.drain_delay if sig == signal.SIGTERM else 0.0
+            self._loop.call_soon_threadsafe(self._leave, delay)
 
-    def _told(self) -> None:
-        if running := len(self._gateway.requests):
-            self._draining(running)
+    def _leave(self, delay: float) -> None:
+        """Close the port after so many seconds, and end when what runs has finished."""
+        if self.force_exit:
+            self._gateway.hurry()
+            self._close()
+            return
+        running = len(self._gateway.requests)
+        if running or delay:
+            self._draining(running, delay)
+        if delay:
+            asyncio.get_running_loop().call_later(delay, self._close)
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        self.should_exit = True
 
     def _obey(self, orders: socket.socket) -> None:
         """Do what the parent says, or drain without it."""
@@ -101,10 +119,8 @@ class _Server(uvicorn.Server):
         if not said:
             asyncio.get_running_loop().remove_reader(orders)
         self._gateway.stopping()
-        self.should_exit = True
         self.force_exit |= END in said
-        if self.force_exit:
-            self._gateway.hurry()
+        self._leave(self._gateway.drain_delay if DRAIN in said else 0.0)
 
 
 def serve(
@@ -113,13 +129,14 @@ def serve(
     ready: Callable[[], None],
     *,
     orders: socket.socket | None = None,
-    draining: Callable[[int], None] = lambda _running: None,
+    draining: Callable[[int, float], None] = lambda _running, _delay: None,
 ) -> None:
     """Serve until a signal says stop. ready: called once, when requests are answered.
 
-    draining: called with how many requests a signal leaves to be finished, where there are any.
+    draining: called with how many requests a signal leaves to be finished, and for how many seconds the port
+    stays open, where there is any of both.
 
-    orders: of a worker's parent: DRAIN or END; when it ends, the parent has gone, which means DRAIN.
+    orders: of a worker's parent: DRAIN, CLOSE or END; when it ends, the parent has gone, which means CLOSE.
     """
     app = App(gateway)
     config = uvicorn.Config(
