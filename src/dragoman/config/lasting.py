@@ -18,8 +18,8 @@ class Seals(Section, frozen=True):
     max_size: Annotated[
         Size,
         about(
-            "Room for all entries. When it is full, the client that takes most loses its least recently used. `0`: "
-            "nothing is kept."
+            "Room for all entries. When it is full, the client that takes most loses its least recently "
+            "used. `0`: nothing is kept."
         ),
     ] = Size(64_000_000)
 
