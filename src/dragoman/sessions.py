@@ -235,6 +235,7 @@ class SessionTurn:
                 before, self._id = self._id, digest((*self._earlier, *messages))
                 if not (before and await sessions.move(self._tenant, before, self._id)):
                     messages = (*self._earlier, *messages)
+                    await sessions.delete(self._id, self._tenant)  # it holds the same words, said before
             await sessions.append(
                 self._tenant,
                 self._id,

@@ -73,6 +73,7 @@ async def test_what_is_for_another_is_lost(visit: Visit, provide: Provide) -> No
     ("members", "place"),
     [
         ({"model": "another"}, "up.model"),
+        ({"stream": True}, "up.stream"),
         ({"contents": []}, "up.contents"),
         ({"generationConfig": {"temperature": 1}}, "up.generationConfig.temperature"),
     ],

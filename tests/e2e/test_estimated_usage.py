@@ -242,6 +242,19 @@ async def test_a_translated_answer_says_that_its_usage_is_estimated(
         assert headers["x-dragoman-usage"] == "estimated"
 
 
+async def test_what_the_gateway_cannot_read_is_for_its_client_to_judge(
+    visit: Visit, provide: Provide
+) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": 7, "arguments": "{}"}}
+    choice = {"index": 0, "message": {"role": "assistant", "tool_calls": [call]}, "finish_reason": "stop"}
+    odd = {**WHOLE["openai_chat"], "choices": [choice]}
+    provider = await provide(Whole(odd))
+    usage, headers, text = await ask(await visit(up(provider.url)), "openai_chat", stream=False)
+    assert usage is None
+    assert json.loads(text)["choices"] == [choice]
+    assert "x-dragoman-usage" not in headers
+
+
 async def test_what_an_upstream_states_is_not_touched(visit: Visit, provide: Provide) -> None:
     stated = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
     frames = [*STREAMS["openai_chat"][:2], {**CHUNK, "choices": [], "usage": stated}, "data: [DONE]\n\n"]

@@ -71,7 +71,7 @@ async def ask(site: Site, asked: Asked, goes: str, key: str = KEY) -> int:
 
 
 def speaking(dialect: str) -> Script:
-    """A provider of a dialect that answers and gives vectors."""
+    """A provider of a dialect that answers and gives embeddings."""
 
     def answer(seen: Seen) -> Answer:
         script = VECTORS[dialect] if "embed" in seen.path.lower() else stubs.DIALECTS[dialect](Said())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from openai import APIError, AsyncOpenAI, BadRequestError
 
-from dragoman.testing.provider import Whole
+from dragoman.testing.provider import Streamed, Whole
 from tests.e2e import stubs
 from tests.e2e.conftest import Converse, Provide, Serve
 from tests.e2e.stubs import Said
@@ -84,6 +84,20 @@ async def test_one_that_fails_ends_all(converse: Converse, stream: bool) -> None
 
     with pytest.raises(APIError, match="No\\."):
         await read()
+
+
+async def test_one_that_breaks_off_ends_all(converse: Converse) -> None:
+    """The next is not asked any more."""
+    broken = Streamed([*stubs.frames("openai_chat", "First.")[:2], {"error": {"message": "No."}}])
+    talk = await converse("openai_chat", broken, stubs.openai_chat(Said("Second.")))
+
+    async def read() -> None:
+        async for _ in await talk.client.completions.create(model=talk.model, prompt=["a", "b"], stream=True):
+            pass
+
+    with pytest.raises(APIError, match="No\\."):
+        await read()
+    assert len(talk.provider.seen) == 1
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -13,14 +13,17 @@ class Answers(Section, frozen=True):
     """What a provider's answer may be at most. Beyond it the attempt fails: the next candidate is asked."""
 
     max_size: Annotated[
-        Size, about("An answer that is read whole, decompressed; a part that flows through has no bound.")
+        Size,
+        about(
+            "The largest answer that is read whole, decompressed. What is streamed through has no such bound."
+        ),
     ] = Size(128_000_000)
     max_values: Annotated[
         int,
         about(
-            "How many values the JSON of a whole answer may hold; an eighth of them outside of log "
-            "probabilities, a quarter in one event of a stream, and two and a half times as many where it is "
-            "relayed. A token with twenty alternatives has 170 values.",
+            "How many values the JSON of a whole answer may hold. Outside of log probabilities the bound "
+            "is an eighth of this, in one event of a stream a quarter, and in a relayed answer two and a "
+            "half times as many. A token with twenty alternatives has 170 values.",
             unit="values",
             ge=1000,
         ),
@@ -33,24 +36,25 @@ class Answers(Section, frozen=True):
             ge=1000,
         ),
     ] = 8_000_000
-    max_event: Annotated[Size, about("One event of a stream. Pictures come as one event, in base64.")] = Size(
-        64 * 1024 * 1024
+    max_event: Annotated[Size, about("One event of a stream. An image comes as one event, in base64.")] = (
+        Size(64 * 1024 * 1024)
     )
     max_opening: Annotated[
         Size,
         about(
-            "What a stream may send before its first content, which is held until then; Responses repeat "
-            "instructions and tools there."
+            "What a stream may send before its first content. It is held until then; Responses streams "
+            "repeat instructions and tools there."
         ),
     ] = Size(16_000_000)
     max_stream: Annotated[
-        Size, about("A whole stream, where it is translated. One that is relayed is kept nowhere.")
+        Size,
+        about("A whole stream, if it is translated. A relayed stream is not held, so it has no such bound."),
     ] = Size(256 * 1024 * 1024)
     max_blocks: Annotated[
         int,
         about(
-            "How many blocks (texts, thoughts, calls, pictures), citations and candidates an answer may "
-            "have, where it is translated.",
+            "How many blocks (texts, reasoning, calls, images), citations and candidates a translated "
+            "answer may have.",
             unit="blocks",
             ge=100,
         ),
@@ -58,9 +62,8 @@ class Answers(Section, frozen=True):
     max_silence: Annotated[
         Duration | None,
         about(
-            "How long a provider may send pings, comments and other bytes that say nothing: until the first "
-            "content of a stream or the end of a whole answer, and between two events of a stream. 0 = no "
-            "limit.",
+            "How long a provider may send only pings, comments and the like: until the first content of a "
+            "stream or the end of a whole answer, and between two events of a stream. 0 = no limit.",
             default="three times `timeouts.first_byte`",
         ),
     ] = None

@@ -173,7 +173,8 @@ class _Checker:
             if not client.scopes:
                 self.problem(f"{path}.scopes", "a key without any scope opens nothing")
             if any("*" in name for name in client.models or ()):
-                self.warn(f"{path}.models", "names are meant word by word, also `*`; unsaid, all are allowed")
+                exact = "each entry is one exact name, also `*`; without `models` all are allowed"
+                self.warn(f"{path}.models", exact)
             self.key(client.key.reveal(), path, [other.key.reveal() for other in auth.keys[:index]])
             if len(client.key.reveal()) < _SHORTEST_KEY:
                 # Whoever calls on this machine alone needs no key at all, so a short one harms nobody there.

@@ -15,48 +15,49 @@ class Egress(Section, frozen=True):
     allow: Annotated[
         tuple[str, ...],
         about(
-            "Hosts, addresses and networks (`10.0.0.0/8`) that a request may name although they are not "
-            "public, for images to fetch. Providers of the configuration are always allowed."
+            "Hosts, addresses and networks (`10.0.0.0/8`) from which the gateway may fetch files that "
+            "requests name, although they are not public. Providers of the configuration are always "
+            "allowed."
         ),
     ] = ()
     max_addresses: Annotated[
         int,
-        about("Addresses of one request that are read; with more 400.", unit="addresses", ge=1, le=1000),
+        about("How many URLs of one request are fetched; with more 400.", unit="addresses", ge=1, le=1000),
     ] = 20
-    max_size: Annotated[
-        Size, about("The largest file that is read at an address, decompressed; above it 400.")
-    ] = Size(20 * 1024 * 1024)
-    max_total: Annotated[Size, about("The same for all addresses of one request together.")] = Size(
+    max_size: Annotated[Size, about("The largest file that is fetched, decompressed; above it 400.")] = Size(
+        20 * 1024 * 1024
+    )
+    max_total: Annotated[Size, about("The same for all files of one request together.")] = Size(
         64 * 1024 * 1024
     )
     read_timeout: Annotated[
-        Duration, about("How long all addresses of one request may take; then 400. 0 = no limit.")
+        Duration, about("How long all fetches of one request may take; then 400. 0 = no limit.")
     ] = Duration(30)
     max_reads: Annotated[
         int,
         about(
-            "Addresses of all requests that are read at the same time, in each worker. One client has a "
-            "quarter of them; others of its requests wait.",
+            "How many URLs are fetched at the same time, for all requests, in each worker. One client has "
+            "at most a quarter of them; its other fetches wait.",
             unit="addresses",
             ge=1,
         ),
     ] = 64
     wait: Annotated[
-        Duration, about("How long one waits for that; then 503 (`fetch_busy`). 0 = no limit.")
+        Duration, about("How long a fetch waits for its turn; then 503 (`fetch_busy`). 0 = no limit.")
     ] = Duration(10)
     space: Annotated[
         Size,
         about(
-            "What was read for all requests and is held until they have ended, in each worker; what goes "
-            "beyond it is refused with 503 (`fetch_busy`). One client has half of it, and one request alone "
-            "always has its room. In memory it takes up to three times as much."
+            "Room for the fetched files of all running requests, in each worker; beyond it 503 "
+            "(`fetch_busy`). One client has at most half of it; a single request is never refused for "
+            "this. In memory the files take up to three times as much."
         ),
     ] = Size(256_000_000)
     max_lookups: Annotated[
         int,
         about(
-            "Names in requests that are looked up at the same time, in each worker. One client has a quarter "
-            "of them; others of its requests wait.",
+            "How many host names of requests are looked up at the same time, in each worker. One client "
+            "has at most a quarter of them; its other look-ups wait.",
             unit="names",
             ge=1,
             le=1000,
@@ -65,7 +66,7 @@ class Egress(Section, frozen=True):
     lookup_timeout: Annotated[
         Duration,
         about(
-            "How long a look-up may take, the wait for its turn included; then 400 "
-            "(`name_resolution_timeout`), or 503 (`fetch_busy`) without a turn. 0 = no limit."
+            "How long a look-up may take, including the wait for its turn; then 400 "
+            "(`name_resolution_timeout`), or 503 (`fetch_busy`) if its turn did not come. 0 = no limit."
         ),
     ] = Duration(5)

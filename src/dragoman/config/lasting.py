@@ -12,11 +12,15 @@ from dragoman.config.section import Section
 class Seals(Section, frozen=True):
     """What answers hold that clients cannot bring back: signatures, and reasoning that vendors want back."""
 
-    ttl: Annotated[Duration, about("How long it is kept since it was last used. `0`: nothing is kept.")] = (
+    ttl: Annotated[Duration, about("How long an entry is kept after its last use. `0`: nothing is kept.")] = (
         Duration(86400)
     )
     max_size: Annotated[
-        Size, about("Room for all of it; the client that takes most makes room. `0`: nothing is kept.")
+        Size,
+        about(
+            "Room for all entries. When it is full, the client that takes most loses its least recently "
+            "used. `0`: nothing is kept."
+        ),
     ] = Size(64_000_000)
 
 
@@ -26,8 +30,9 @@ class Stores(Section, frozen=True):
     sql: Annotated[
         str | None,
         about(
-            "`memory`: in this process, gone with it. `sqlite`: a file in Dragoman's own folder. Or a URL: "
-            "`sqlite:////var/lib/dragoman/state.db`. Everything but `memory` needs the extra `sql`.",
+            "`memory`: in this process, lost when it ends. `sqlite`: a file in Dragoman's own folder. Or "
+            "a URL: `sqlite:////var/lib/dragoman/state.db`. Everything but `memory` needs the extra "
+            "`sql`.",
             env="DRAGOMAN_SQL",
             default="`dragoman serve`: `sqlite` where the extra is installed; else `memory`",
         ),
@@ -40,8 +45,9 @@ class Responses(Section, frozen=True):
     retain: Annotated[
         bool,
         about(
-            "Whether answers may be kept at all. `false`: `store` is false whatever a client asks, and "
-            "answers in the background are refused.",
+            "Whether answers may be kept at all. `false`: in Responses `store` is false whatever a client "
+            "asks, and background answers are refused; `store` and `metadata` of chat completions go to "
+            "the provider.",
             env="DRAGOMAN_RESPONSES_RETAIN",
         ),
     ] = True
@@ -51,9 +57,10 @@ class Responses(Section, frozen=True):
     max_size: Annotated[
         Size,
         about(
-            "Room for all answers, conversations and sessions; the client that takes most makes room, the "
-            "least recently used first. What alone is larger is not kept. On the disk the file stays below "
-            "twice the sum of this and `seals.max_size`, and its log usually below 32 MB."
+            "Room for all answers, conversations and sessions. When it is full, the client that takes "
+            "most loses its least recently used. A single one that is larger is not kept. On the disk the "
+            "file stays below twice the sum of this and `seals.max_size`, and its log usually below 32 "
+            "MB."
         ),
     ] = Size(500_000_000)
     max_background: Annotated[
@@ -79,13 +86,13 @@ class Sessions(Section, frozen=True):
     """Conversations that the gateway remembers for clients that send `X-Session-Id` and only what is new."""
 
     ttl: Annotated[
-        Duration, about("How long a session is kept since its last turn. `0`: the header is refused.")
+        Duration, about("How long a session is kept after its last turn. `0`: the header is refused.")
     ] = Duration(1800)
     by: Annotated[
         tuple[Literal["session_id", "user", "history"], ...],
         about(
-            "What else names a session, in this order: `session_id` or `user`, members of a request's body; "
-            "`history`, the earlier messages that a client sends again.",
+            "What else names a session, in order of preference: `session_id` or `user`, members of a "
+            "request's body; `history`, the earlier messages that a client repeats.",
             default="only the header",
         ),
     ] = ()
@@ -97,4 +104,6 @@ class Sessions(Section, frozen=True):
             ge=1,
         ),
     ] = 10_000
-    max_size: Annotated[Size, about("Room for one session; beyond it old turns leave.")] = Size(4_000_000)
+    max_size: Annotated[
+        Size, about("Room for one session. When it is full, the oldest turns are dropped.")
+    ] = Size(4_000_000)

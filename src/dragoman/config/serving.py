@@ -33,7 +33,7 @@ class Server(Section, frozen=True):
         int, about("The port to listen on; 0 takes a free one.", env="DRAGOMAN_PORT", ge=0, le=65535)
     ] = 8080
     base_path: Annotated[
-        PathPrefix, about("A path that all of ours lie below.", env="DRAGOMAN_BASE_PATH")
+        PathPrefix, about("A path below which all paths of the gateway lie.", env="DRAGOMAN_BASE_PATH")
     ] = PathPrefix("")
     cors_origins: Annotated[
         tuple[str, ...] | None,
@@ -56,34 +56,34 @@ class Server(Section, frozen=True):
     body_space: Annotated[
         Size,
         about(
-            "What the bodies of all running requests together may take in memory, in each worker; what goes "
-            "beyond it is refused with 503 and `Retry-After`. One body alone always has its room.",
+            "Memory for the bodies of all running requests together, in each worker; beyond it 503 and "
+            "`Retry-After`. A single body is never refused for this.",
             env="DRAGOMAN_BODY_SPACE",
         ),
     ] = Size(500_000_000)
     answer_space: Annotated[
         Size,
         about(
-            "What the answers of providers that are read whole may take in memory together, in each worker; "
-            "what goes beyond is refused with 503 and `Retry-After`. One answer alone always has its room.",
+            "Memory for all providers' answers that are read whole, together, in each worker; beyond it "
+            "503 and `Retry-After`. A single answer is never refused for this.",
             env="DRAGOMAN_ANSWER_SPACE",
         ),
     ] = Size(1_000_000_000)
     max_upload: Annotated[
         Size,
         about(
-            "The largest form with files, and body that is passed through; above it 413. Providers take "
-            "sound of up to 25 MB (OpenAI) or 100 MB (Groq), and pictures of up to 50 MB each. A form's "
-            "files above 1 MiB lie in the system's folder for temporary files (`TMPDIR`) until their request "
-            "ends.",
+            "The largest form with files, and the largest body that is passed through; above it 413. "
+            "Providers take audio of up to 25 MB (OpenAI) or 100 MB (Groq), and images of up to 50 MB "
+            "each. A form's files above 1 MiB are stored in the system's folder for temporary files "
+            "(`TMPDIR`) until their request ends.",
             env="DRAGOMAN_MAX_UPLOAD",
         ),
     ] = Size(128_000_000)
     upload_space: Annotated[
         Size,
         about(
-            "What the files of all forms together may take on disk, in each worker; what goes beyond it is "
-            "refused with 503 and `Retry-After`. One form alone always has its room.",
+            "Disk space for the files of all forms together, in each worker; beyond it 503 and "
+            "`Retry-After`. A single form is never refused for this.",
             env="DRAGOMAN_UPLOAD_SPACE",
         ),
     ] = Size(2_000_000_000)
@@ -118,9 +118,9 @@ class Server(Section, frozen=True):
     head_space: Annotated[
         Size,
         about(
-            "What all requests that have not begun may take in memory together, in each worker: heads that "
-            "are not complete, and requests ahead of their answers. Beyond it connections that wait for "
-            "their clients are closed, the longest waiting first.",
+            "Memory for all requests that have not begun, together, in each worker: incomplete heads, and "
+            "requests that were sent before the answer to the one before them. Beyond it the connections "
+            "that have waited longest for their client are closed.",
             env="DRAGOMAN_HEAD_SPACE",
             ge=64_000,
         ),
@@ -254,7 +254,9 @@ class Server(Section, frozen=True):
     ] = ()
     keyless_models: Annotated[
         tuple[str, ...] | None,
-        about("The only models and aliases that they may use.", default="all", env="DRAGOMAN_KEYLESS_MODELS"),
+        about(
+            "The models and aliases that these clients may use.", default="all", env="DRAGOMAN_KEYLESS_MODELS"
+        ),
     ] = None
     websocket: Annotated[
         bool,

@@ -37,20 +37,21 @@ class ClientKey(Section, frozen=True):
     name: Annotated[
         str | None,
         about(
-            "What logs and usage call its owner, to whom answers, conversations and sessions belong: a new "
-            "key under the old name finds them.",
+            "The name of the client in logs. Answers, conversations and sessions belong to it: a new key "
+            "with the old name finds them.",
             default="key and eight digits that it gives",
         ),
     ] = None
     models: Annotated[
-        tuple[str, ...] | None, about("The only models and aliases that it may use.", default="all")
+        tuple[str, ...] | None,
+        about("The models and aliases that it may use. Each is one name, not a pattern.", default="all"),
     ] = None
     scopes: Annotated[
         tuple[Literal["inference", "admin"], ...],
         about(
-            "What it may call: `inference` (models, and what belongs to their answers), `admin` "
-            "(`/admin/…`), or both. Without any keys, whoever calls on this machine may do both; where "
-            "`auth.open` lets everybody in, only inference."
+            "What it may call: `inference` (models and their stored answers), `admin` (`/admin/…`), or "
+            "both. Without any keys, callers on this machine may do both; where `auth.open` lets "
+            "everybody in, only inference."
         ),
     ] = ("inference",)
 
@@ -77,7 +78,8 @@ class Auth(Section, frozen=True):
     open: Annotated[
         bool,
         about(
-            "Answer everybody, on a public host too. Only behind something else that asks.",
+            "Answer everybody, on a public host too. Use it only behind something else that authenticates "
+            "clients.",
             env="DRAGOMAN_AUTH_OPEN",
         ),
     ] = False
@@ -176,8 +178,9 @@ class Provider(Section, frozen=True):
     apis: Annotated[
         tuple[Api, ...] | None,
         about(
-            "What it speaks beside that, best first: the name of a protocol, or `{dialect, path, auth, "
-            "quirks}`. A client's own protocol is relayed where the provider has it. `[]` for none.",
+            "Further protocols that it speaks, best first: the name of a protocol, or `{dialect, path, "
+            "auth, quirks}`. If one of them is the client's own, the request is relayed in it. `[]` for "
+            "none.",
             default="the catalogue row's",
         ),
     ] = None
@@ -213,10 +216,11 @@ class Provider(Section, frozen=True):
     passthrough: Annotated[
         tuple[Resource, ...],
         about(
-            "What its account keeps and runs that clients may use through the gateway, which passes it as it "
-            "is: `files`, `uploads`, `batches`, `fine_tuning`, `vector_stores`; of Anthropic's `files` and "
-            "`message_batches`. It spends this provider's first key, so only clients whose key is not "
-            "limited to some models may. Several providers: `X-Dragoman-Provider` names one.",
+            "Resources of this account that clients may use through the gateway, passed through "
+            "unchanged: `files`, `uploads`, `batches`, `fine_tuning`, `vector_stores`; for Anthropic "
+            "`files` and `message_batches`. They use this provider's first key, so clients whose key is "
+            "limited to some models are refused. Where several providers have a resource, the header "
+            "`X-Dragoman-Provider` chooses one.",
             default="none: 501",
         ),
     ] = ()
@@ -234,7 +238,7 @@ class Provider(Section, frozen=True):
         ),
     ] = {}
     timeouts: Annotated[Timeouts, about("How long to wait.")] = Timeouts()
-    answers: Annotated[Answers, about("What its answers may be at most.")] = Answers()
+    answers: Annotated[Answers, about("Bounds on its answers.")] = Answers()
     pool: Annotated[Pool, about("Its connections.")] = Pool()
     proxy: Annotated[
         Secret | None,
@@ -263,7 +267,8 @@ class Local(Section, frozen=True):
     queue: Annotated[
         int,
         about(
-            "Requests that may wait for the one that runs; beyond it 503, to the client with most of them.",
+            "How many requests may wait for the one that runs. When there are more, the client that has "
+            "most of them gets 503.",
             unit="requests",
             ge=0,
         ),
@@ -372,7 +377,7 @@ class Model(Section, frozen=True):
     max_output: Annotated[
         int | None,
         about(
-            "The longest answer; sent where a protocol insists on a bound.",
+            "The longest answer. Sent as the bound where a protocol requires one.",
             unit="tokens",
             default="not known",
             ge=1,

@@ -72,4 +72,4 @@ def _merged(body: dict[str, Any], members: dict[str, Any], where: str) -> dict[s
 
 
 def _refuse(where: str) -> None:
-    raise WireError("is said by the request's own members, not beside them", where, "invalid_value")
+    raise WireError(f"'{where}' is set by the request's own members", where, "invalid_value")

@@ -43,7 +43,7 @@ def one_each(response: ir.EmbedResponse, request: ir.EmbedRequest) -> ir.EmbedRe
     """The answer, if it has a vector for each input. Raises WireError."""
     vectors, inputs = len(response.vectors), len(request.inputs)
     if vectors != inputs:
-        raise WireError(f"expected {inputs} vectors, got {vectors}")
+        raise WireError(f"expected {inputs} embeddings, got {vectors}")
     return response
 
 
@@ -52,7 +52,7 @@ def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedReques
     wished = reply.request.dimensions
     length = len(response.vectors[0]) // WIDTH if response.vectors else 0
     if wished is not None and length not in {0, wished}:
-        reply.report.lose("dimensions", f"the model's vectors have {length} numbers")
+        reply.report.lose("dimensions", f"the model's embeddings have {length} numbers")
 
 
 def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:

@@ -368,7 +368,7 @@ def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) ->
         ),
         (
             "auth: {keys: [{key: a-key-of-sixteen, models: ['*']}]}",
-            "auth.keys[0].models: names are meant word by word, also `*`; unsaid, all are allowed",
+            "auth.keys[0].models: each entry is one exact name, also `*`; without `models` all are allowed",
         ),
         (
             "aliases: {'gpt-*': simulate/a, '*': simulate/b}",

@@ -235,6 +235,7 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(loade
         "max_values": "default",
         "heartbeat": "default",
         "drain": "the command line",
+        "drain_delay": "default",
         "access_log": "the command line",
         "workers": "default",
         "keyless_faces": "default",

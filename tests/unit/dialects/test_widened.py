@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -157,7 +158,7 @@ def test_it_is_refused_without_the_word_and_taken_with_it(
     dialect: str, word: Wider, members: Members, path: str, code: str | None
 ) -> None:
     face = DIALECTS[dialect]
-    wire = WireRequest("chat", {**BODIES[dialect], **members})
+    wire = WireRequest("chat", deepcopy({**BODIES[dialect], **members}))
     for widens in (frozenset[Wider](), EVERYTHING - {word}):
         with pytest.raises(WireError) as caught:
             face.check_widely(wire, widens)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -269,14 +269,19 @@ async def test_a_turn_that_is_too_large_for_its_session_is_counted(tmp_path: Pat
 
 async def test_of_large_things_one_is_worked_on_at_a_time_beside_the_loop() -> None:
     keeping, seen = Keeping(MemoryStore(), Responses(), SYSTEM), list[str]()
+    begun, go = threading.Event(), threading.Event()
 
     def work() -> None:
         seen.append("begins")
-        time.sleep(0.01)
+        begun.set()
+        assert go.wait(5)
         seen.append("ends")
 
     large = asyncio.gather(*(keeping.run(10_000_000, "a", work) for _ in range(3)))
-    await asyncio.sleep(0.005)
+    await asyncio.sleep(0)
+    while not begun.is_set():  # noqa: ASYNC110 - a thread's event
+        await asyncio.sleep(0.001)
     assert seen == ["begins"]
+    go.set()
     await large
     assert seen == ["begins", "ends"] * 3

@@ -78,6 +78,15 @@ async def test_another_history_is_another_session(asker: Asker) -> None:
     assert await sessions(asker) == [("ann", 1), ("ann", 1), ("ann", 2)]
 
 
+async def test_the_same_words_again_are_not_added_to_what_they_said_before(asker: Asker) -> None:
+    """One session has one conversation, and it is still found."""
+    await say(asker, U1)
+    await say(asker, U1)
+    assert await sessions(asker) == [("ann", 1)]
+    await say(asker, U1, A1, U2)
+    assert await sessions(asker) == [("ann", 2)]
+
+
 async def test_what_was_kept_stands_in_for_the_clients_copy(asker: Asker) -> None:
     """White space at the ends of a text is what clients lose on the way."""
     await say(asker, U1)

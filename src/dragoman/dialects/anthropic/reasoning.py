@@ -164,10 +164,10 @@ class _Fitting:
         """A wish about how thoughts are shown, where none are asked for."""
         if self.wish.visible or self.wish.summary is not None:
             self.report.lose(
-                "reasoning", "how thoughts are shown is said only where some are asked for", "hint"
+                "reasoning", "how reasoning is shown can be said only if reasoning is requested", "hint"
             )
         elif self.wish.visible is False:
-            self.report.change("reasoning.visible", "", "no thoughts are asked for, so none are shown")
+            self.report.change("reasoning.visible", "", "no reasoning is requested, so none is shown")
 
     def _takes(self, mode: str, *, unknown: bool) -> bool:
         return unknown if self.modes is None else mode in self.modes

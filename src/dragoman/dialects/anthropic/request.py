@@ -232,8 +232,8 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
     stated, most = request.max_output, target.facts.max_output
     if stated is None:
         body["max_tokens"] = most or MAX_TOKENS
-        which = "a usual one" if most is None else "the most that the model can give"
-        target.report.add("max_tokens", f"this protocol demands a bound: {which}")
+        which = "the gateway's default" if most is None else "the model's maximum"
+        target.report.add("max_tokens", f"this protocol requires max_tokens: {which}")
     elif most is not None and stated > most:
         body["max_tokens"] = most
         target.report.change(

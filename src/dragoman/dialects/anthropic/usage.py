@@ -115,7 +115,7 @@ def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], .
 def encode_usage(usage: ir.Usage | None, report: Report) -> dict[str, Any]:
     """A `usage` object; clients demand its two integers."""
     if usage is None:
-        report.change("usage", "usage", "the upstream stated none; this protocol demands numbers")
+        report.change("usage", "usage", "the upstream stated none, and this protocol requires numbers")
         return {"input_tokens": 0, "output_tokens": 0}
     out: dict[str, Any] = {"input_tokens": (usage.input or 0) + (usage.tool_input or 0)}
     if usage.cache_write is not None:

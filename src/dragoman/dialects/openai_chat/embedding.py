@@ -187,7 +187,7 @@ def lose_cutting(request: ir.EmbedRequest, report: Report) -> None:
 def lose_purpose(request: ir.EmbedRequest, report: Report) -> None:
     """Name what vectors are for as lost: this family's models are not told."""
     if request.task is not None:
-        report.lose("task", "this provider's models are not told what vectors are for", "quality")
+        report.lose("task", "this provider's models are not told what embeddings are for", "quality")
     if request.title is not None:
         report.lose("title", "this provider's models are not told of titles", "quality")
 

@@ -199,10 +199,10 @@ _WAYS: Final[dict[str, Callable[[dict[str, Any], ir.Reasoning, Draft], None]]] =
 def lose_visibility(reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
     """Name as lost what a request says of how thoughts are shown. shown: they always are, as they are."""
     if shown and reasoning.summary == "auto":
-        draft.report.change("reasoning.summary", "", "the thoughts themselves are shown")
+        draft.report.change("reasoning.summary", "", "the reasoning itself is shown")
     elif reasoning.summary is not None:
         draft.report.lose("reasoning.summary", "summaries cannot be asked for", "hint")
     if shown and reasoning.visible:
-        draft.report.change("reasoning.visible", "", "thoughts are always shown")
+        draft.report.change("reasoning.visible", "", "reasoning is always shown")
     elif reasoning.visible is not None:
-        draft.report.lose("reasoning.visible", "whether thoughts are shown cannot be chosen", "hint")
+        draft.report.lose("reasoning.visible", "whether reasoning is shown cannot be chosen", "hint")

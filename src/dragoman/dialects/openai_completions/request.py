@@ -328,7 +328,7 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 _FOREIGN: Final[tuple[tuple[str, str], ...]] = (
-    ("reasoning", "a completion is not thought about"),
+    ("reasoning", "completions have no reasoning"),
     ("safety_identifier", "this protocol has no such member"),
     ("metadata", "this protocol has no metadata"),
     ("tier", "this protocol has no tiers"),

@@ -101,7 +101,7 @@ def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, 
     parted = False
     for where, item in placed:
         if is_open_thought(item):
-            draft.report.lose(where, "a thought without its seal is not taken back", "quality")
+            draft.report.lose(where, "reasoning without its encrypted content is not taken back", "quality")
             parted = True
             continue
         if has_strange_id(item) or (parted and _is_output(item)):

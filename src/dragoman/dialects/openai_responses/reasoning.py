@@ -33,9 +33,9 @@ def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> 
         out["summary"] = wish.summary
     elif wish.visible:
         out["summary"] = "auto"
-        draft.report.change("reasoning.visible", "reasoning.summary", "thoughts are shown as a summary")
+        draft.report.change("reasoning.visible", "reasoning.summary", "reasoning is shown as a summary")
     elif wish.visible is False:
-        draft.report.change("reasoning.visible", "", "no summary is asked for, so no thoughts are shown")
+        draft.report.change("reasoning.visible", "", "no summary is requested, so no reasoning is shown")
     if wish.extra is not None:
         restore(out, wish.extra, draft.report, "reasoning")
     if out or draft.own:

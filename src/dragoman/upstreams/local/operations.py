@@ -53,7 +53,7 @@ def embed_order(request: ir.EmbedRequest, options: Options, keep_alive: float, r
     """A request for vectors."""
     wished = request.dimensions
     if wished is not None and not 1 <= wished <= WIDTH:
-        raise refused(f"This model's vectors have {WIDTH} numbers: 1 to {WIDTH} can be had.", "dimensions")
+        raise refused(f"This model's embeddings have {WIDTH} numbers: 1 to {WIDTH} can be had.", "dimensions")
     if len(request.inputs) > MOST_TEXTS:
         raise above("inputs", f"{MOST_TEXTS} inputs", "array_above_max_length")
     _lose(report, request, {"task": "it knows no tasks", "title": "it knows no titles", "user": _NOBODY})

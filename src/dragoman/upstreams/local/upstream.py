@@ -109,7 +109,7 @@ _Answer = TypeVar("_Answer", Embedded, Spoken, Transcribed)
 
 _DOES: dict[Operation, str] = {
     "chat": "chats",
-    "embed": "gives vectors",
+    "embed": "gives embeddings",
     "speech": "speaks",
     "transcription": "writes down what is said",
 }

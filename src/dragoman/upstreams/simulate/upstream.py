@@ -130,7 +130,7 @@ class SimulateUpstream:
             raise RequestFailed(
                 ir.Fault(
                     "invalid_request",
-                    f"{self.name} has vectors of at most {MOST} numbers.",
+                    f"{self.name} has embeddings of at most {MOST} numbers.",
                     code="integer_above_max_value",
                     param="dimensions",
                 )

@@ -427,7 +427,7 @@ REASONING = (
         {"include_reasoning": True},
         HINT,
         to(_level(None)),
-        nothing("thoughts are always shown"),
+        nothing("reasoning is always shown"),
         QUALITY,
         label="true",
     ),

@@ -105,7 +105,7 @@ def test_no_list_of_vectors_is_no_answer() -> None:
 
 @pytest.mark.parametrize("vectors", [0, 2])
 def test_each_input_has_one_vector(vectors: int) -> None:
-    with pytest.raises(WireError, match=f"expected 1 vectors, got {vectors}"):
+    with pytest.raises(WireError, match=f"expected 1 embeddings, got {vectors}"):
         EMBEDDING.decode_response(Payload(encode({"data": [{"embedding": [1.0]}] * vectors})), ONE)
 
 
