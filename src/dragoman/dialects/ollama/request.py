@@ -31,6 +31,7 @@ LEVELS: Final = ("low", "medium", "high", "max")
 """The words of `think`."""
 _LEVELS: Final = {"minimal": "low", "xhigh": "max"}
 _TOKENS: Final = ("logprobs", "top_logprobs")
+_ABSENT: Final = (None, "")
 _TRUNCATIONS: Final = {True: "auto", False: "disabled"}
 
 
@@ -45,17 +46,17 @@ def decode_request(wire: WireRequest) -> ir.Request:
     extra = leftovers(body, MAPS)
     if options := get("options"):
         extra = ir.merge(extra, decode_options(options, fields))
-    if told := {member: get(member) for member in _TOKENS if get(member) is not None}:
+    if told := {member: get(member) for member in _TOKENS if get(member) not in _ABSENT}:
         fields["sampling"] = msgspec.structs.replace(fields.get("sampling", ir.Sampling()), **told)
     if tools := get("tools"):
         fields["tools"] = decode_tools(tools)
     if wish := get("format"):
         fields["output"] = ir.Output("json") if wish == "json" else ir.Output("schema", wish, strict=True)
-    if (think := get("think")) is not None and think != "":
+    if (think := get("think")) not in _ABSENT:
         level = think if isinstance(think, str) else None
         fields["reasoning"] = ir.Reasoning(effort=level) if level else ir.Reasoning("on" if think else "off")
         fields["forms"] = _forms(body)
-    if (truncate := get("truncate")) is not None:
+    if (truncate := get("truncate")) not in _ABSENT:
         fields["truncation"] = _TRUNCATIONS[truncate]
     if _streams(body):
         fields["stream"] = fields["stream_usage"] = True

@@ -113,8 +113,14 @@ def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) 
         return None if word is None else ir.Stop("tool" if called else "end", raw=word)
     if sequence is not None:
         return ir.Stop("sequence", raw=word, sequence=sequence)
-    stop = STOPS.get(word) or ir.Stop("other", raw=word)
+    stop = STOPS.get(word) or _in_lower_case(word)
     return ir.Stop("tool", raw=word) if called and stop.reason == "end" else stop
+
+
+def _in_lower_case(word: str) -> ir.Stop:
+    """The stop of a word that is no finish reason as it is; some gateways write them in capitals."""
+    known = STOPS.get(word.lower())
+    return ir.Stop("other" if known is None else known.reason, raw=word)
 
 
 def sources_of(body: Mapping[str, Any]) -> tuple[ir.Citation, ...]:
