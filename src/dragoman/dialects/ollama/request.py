@@ -11,6 +11,7 @@ from dragoman import ir
 from dragoman.dialects.capabilities import DEMANDED
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.efforts import effort_of
+from dragoman.dialects.fields import ANSWERS_ONLY, lose_fields
 from dragoman.dialects.ollama.history import decode_messages, encode_messages
 from dragoman.dialects.ollama.options import decode_options, encode_options
 from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
@@ -190,24 +191,13 @@ def _level(effort: str, draft: Draft) -> str:
     return level
 
 
-_FOREIGN: Final[tuple[tuple[str, str], ...]] = (
-    ("previous", "this protocol keeps no earlier answers"),
-    ("conversation", "this protocol keeps no conversations"),
-    ("background", "this protocol has no background mode"),
-    ("store", "answers are not stored here"),
-    ("moderation", "nothing is moderated as OpenAI does"),
-    ("user", "this protocol has no end user"),
-    ("safety_identifier", "this protocol has no end user"),
-    ("prediction", "an answer cannot be predicted here"),
-)
+_FOREIGN: Final = {**ANSWERS_ONLY, "prediction": "an answer cannot be predicted here"}
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
     """What other dialects' requests say and this one cannot."""
     report = draft.report
-    for field, reason in _FOREIGN:
-        if getattr(request, field):
-            report.lose(field, reason)
+    lose_fields(request, _FOREIGN, report)
     for key in request.metadata or ():
         report.lose(f"metadata.{key}", "a request has no metadata here", "hint")
     if request.tier not in {None, "auto", "default"}:
