@@ -236,3 +236,93 @@ def test_an_empty_text_states_nothing_to_ollama(member: str) -> None:
     DIALECTS["ollama"].check(wire)
     read = DIALECTS["ollama"].decode_request(wire)
     assert (read.truncation, read.sampling, read.reasoning) == (None, ir.Sampling(), None)
+
+
+# --- Log probabilities ---------------------------------------------------------------------------
+
+LISTS = {
+    "tokens": ["Hi", "!"],
+    "token_logprobs": [-0.5, -0.25],
+    "top_logprobs": [{"Hi": -0.5, "Ho": -2.0}, {}],
+    "text_offset": [0, 2],
+    "token_ids": [1, 2],
+}
+
+
+def scored(response: ir.Response) -> list[tuple[str, float]]:
+    texts = [block for block in response.candidates[0].blocks if isinstance(block, ir.Text)]
+    return [(token.token, token.logprob) for text in texts for token in text.logprobs or ()]
+
+
+def test_fireworks_writes_the_lists_of_completions() -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hi!"}, "logprobs": LISTS}
+    told = whole("openai_chat", {"id": "c", "choices": [choice]})
+    again = streamed("openai_chat", chunk({"content": "Hi!"}, logprobs=LISTS), chunk({}, "stop"))
+    assert scored(told) == scored(again) == [("Hi", -0.5), ("!", -0.25)]
+
+
+def test_llama_cpp_writes_completions_as_chat() -> None:
+    logprobs = {"content": [{"id": 1, "token": "Hi", "bytes": [72, 105], "logprob": -0.5}]}
+    choice = {"index": 0, "text": "Hi", "logprobs": logprobs, "finish_reason": "stop"}
+    body = {"id": "c", "object": "text_completion", "choices": [choice]}
+    assert scored(whole("openai_completions", body)) == [("Hi", -0.5)]
+    assert scored(streamed("openai_completions", body)) == [("Hi", -0.5)]
+
+
+def token(text: str) -> dict[str, Any]:
+    return {"content": [{"token": text, "logprob": -0.5, "bytes": None, "top_logprobs": []}]}
+
+
+def test_tokens_of_thinking_do_not_cut_it_into_pieces() -> None:
+    told = streamed(
+        "openai_chat",
+        chunk({"reasoning_content": "H"}, logprobs=token("H")),
+        chunk({"reasoning_content": "m"}, logprobs=token("m")),
+        chunk({"content": "Hi"}, logprobs=token("Hi")),
+        chunk({}, "stop"),
+    )
+    assert [type(block) for block in told.candidates[0].blocks] == [ir.Thinking, ir.Text]
+    assert scored(told) == [("H", -0.5), ("m", -0.5), ("Hi", -0.5)]
+
+
+def test_tokens_of_thinking_without_an_answer_are_kept() -> None:
+    told = streamed("openai_chat", chunk({"reasoning": "H"}, logprobs=token("H")), chunk({}, "length"))
+    assert told.candidates[0].extra == {"openai_chat": {"message.logprobs": token("H")}}
+
+
+def test_tokens_beside_an_empty_delta() -> None:
+    told = streamed("openai_chat", chunk({"content": "Hi"}), chunk({}, logprobs=token("")), chunk({}, "stop"))
+    assert scored(told) == [("", -0.5)]
+
+
+def test_log_probabilities_of_an_unknown_form_are_kept() -> None:
+    told = streamed("openai_chat", chunk({"content": "Hi"}, logprobs={"odd": [1]}), chunk({}, "stop"))
+    assert told.candidates[0].extra == {"openai_chat": {"message.logprobs.odd": [1]}}
+
+
+# --- What chat and completions both have ---------------------------------------------------------
+
+FILTERED = {"hate": {"filtered": False, "severity": "safe"}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("source", ["openai_chat", "openai_completions"])
+def test_fingerprints_and_filter_results_are_told_by_both(source: str, stream: bool) -> None:
+    said = {"text": "Hi"} if source == "openai_completions" else {"message": {"content": "Hi"}}
+    choice: dict[str, Any] = {**said, "finish_reason": "stop", "content_filter_results": FILTERED, "odd": 1}
+    body: dict[str, Any] = {"id": "c", "model": "m", "system_fingerprint": "fp", "choices": [choice]}
+    target = "openai_chat" if source == "openai_completions" else "openai_completions"
+    response, report = whole(source, body), Report(target, "response")
+    reply = Reply(ir.Request(target, "m", stream=stream), report, id="r", created=1)
+    if stream:
+        encoder = DIALECTS[target].stream_encoder(reply)
+        frames = b"".join([encoder.feed(event) for event in ir.unfold(response)]).split(b"\n\n")
+        assert b'"choices":[]' not in b"".join(frames)
+        chunks = [json.loads(frame[6:]) for frame in frames if frame[6:7] == b"{"]
+        body = {key: value for one in chunks for key, value in one.items() if key != "choices"}
+        choice = dict(pair for one in chunks for inner in one["choices"] for pair in inner.items())
+    else:
+        body = DIALECTS[target].encode_response(response, reply)
+        [choice] = body["choices"]
+    assert (body["system_fingerprint"], choice["content_filter_results"]) == ("fp", FILTERED)
+    assert [loss.path for loss in report.losses] == ["candidates[0].odd"]

@@ -30,7 +30,7 @@ from dragoman.dialects.openai_chat.answer import (
 )
 from dragoman.dialects.openai_chat.chunks import Candidate, ChunkDecoder, Delta
 from dragoman.dialects.openai_chat.errors import failure, fault_of
-from dragoman.dialects.openai_chat.response import HEAD, decode_stop, read_logprobs, sources_of
+from dragoman.dialects.openai_chat.response import HEAD, decode_stop, in_objects, read_logprobs, sources_of
 from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.dialects.openai_chat.usage import decode_usage
 from dragoman.dialects.quirks import Quirks
@@ -49,6 +49,7 @@ _DELTA: Final = frozenset(
         *("reasoning", "reasoning_content", "reasoning_details"),
     }
 )
+_SCORED: Final = frozenset({"content", "refusal"})
 _EMPTY: Final[tuple[Any, ...]] = ("", [], {})
 
 
@@ -67,6 +68,7 @@ class _Candidate(Candidate):
         "prose_kind",
         "sequence",
         "texts",
+        "tokens",
         "waiting",
     )
 
@@ -82,6 +84,7 @@ class _Candidate(Candidate):
         self.images = 0  # so far
         self.texts: list[tuple[int, int]] = []  # (characters before it, its block)
         self.length = 0
+        self.tokens: list[Any] = []  # log probabilities of thinking, which belong to the text after it
         self.notes: list[ir.Citation] = []  # citations that came before any text
         self.sequence: str | None = None
 
@@ -165,19 +168,18 @@ class Decoder(ChunkDecoder[_Candidate]):
 
     def _choice(self, choice: dict[str, Any], events: list[ir.Event]) -> None:
         candidate = self._candidate(choice, _Candidate)
-        if delta := choice.get("delta"):
-            logprobs = choice.get("logprobs")
+        delta, logprobs = choice.get("delta") or {}, choice.get("logprobs")
+        if delta or logprobs:
             if logprobs is None and delta.keys() <= _PLAIN:
                 content = delta.get("content")
                 if content:
                     self._content(candidate, content, None, events)
             else:
-                if logprobs is not None and type(logprobs) is not dict:
-                    candidate.keep("message.logprobs", logprobs)
-                    logprobs = None
-                self._say(candidate, delta, logprobs or {}, events)
+                if not delta and not candidate.blocks:
+                    delta = choice.get("message") or {}
+                self._say(candidate, delta, _tokens(candidate, logprobs), events)
         elif not candidate.blocks and (message := choice.get("message")):
-            self._say(candidate, message, choice.get("logprobs") or {}, events)
+            self._say(candidate, message, {}, events)
         if word := choice.get("finish_reason"):
             candidate.end(word)
             if isinstance(sequence := choice.get("stop_reason"), str):
@@ -197,8 +199,14 @@ class Decoder(ChunkDecoder[_Candidate]):
         details, plain, content = get("reasoning_details"), get("reasoning"), get("reasoning_content")
         if details or plain or content:
             self._think(candidate, details or (), plain, content, events)
-        if (text := get("content")) or logprobs.get("content"):
-            self._content(candidate, text or "", logprobs.get("content"), events)
+        text, tokens = get("content"), logprobs.get("content")
+        if tokens and not text and candidate.prose_kind not in {None, "text"} and type(tokens) is list:
+            self._kept.add(tokens)
+            candidate.tokens.extend(tokens)  # of thinking; a whole answer has them beside its text
+        elif text or tokens:
+            if candidate.tokens:
+                tokens, candidate.tokens = [*candidate.tokens, *(tokens or ())], []
+            self._content(candidate, text or "", tokens, events)
         refusal, refused = get("refusal"), logprobs.get("refusal")
         if refusal or (refused and type(refused) is list):
             self._refusal(candidate, refusal or "", refused, events)
@@ -408,6 +416,8 @@ class Decoder(ChunkDecoder[_Candidate]):
     def _finish(self, candidate: _Candidate, events: list[ir.Event]) -> None:
         for call in candidate.waiting:
             self._open_call(candidate, call, ir.ToolCall(call.id, ""), events)
+        if candidate.tokens:
+            candidate.keep("message.logprobs", {"content": candidate.tokens})
         if candidate.notes and not candidate.texts:
             self._content(candidate, "", None, events)
         if candidate.texts:
@@ -455,6 +465,18 @@ def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logpr
     if (decoded := read_logprobs(tokens)) is None:
         candidate.keep("message.logprobs", {member: tokens})  # where it hides none that can be read
     return decoded
+
+
+def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
+    """The lists of tokens of one chunk; what is no such list is a leftover of the candidate."""
+    if logprobs is None:
+        return {}
+    logprobs = in_objects(logprobs)
+    if type(logprobs) is not dict:
+        candidate.keep("message.logprobs", logprobs)
+        return {}
+    candidate.note(logprobs, _SCORED, "message.logprobs.")
+    return logprobs
 
 
 def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
