@@ -326,3 +326,22 @@ def test_fingerprints_and_filter_results_are_told_by_both(source: str, stream: b
         [choice] = body["choices"]
     assert (body["system_fingerprint"], choice["content_filter_results"]) == ("fp", FILTERED)
     assert [loss.path for loss in report.losses] == ["candidates[0].odd"]
+
+
+# --- Errors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "kind"),
+    [
+        (429, {"type": "engine_overloaded_error", "message": "The engine is overloaded."}, "overloaded"),
+        (429, {"type": "exceeded_current_quota_error", "message": "Your account is suspended."}, "quota"),
+        (429, {"type": "rate_limit_reached_error", "message": "Your account reached max RPM."}, "rate_limit"),
+        (429, {"code": "1113", "message": "余额不足或无可用资源包,请充值。"}, "quota"),
+        (429, {"code": "1113", "message": "Insufficient balance or no resource package."}, "quota"),
+        (429, {"code": "1302", "message": "Rate limit reached for requests"}, "rate_limit"),
+    ],
+)
+def test_errors_of_moonshot_and_zai(status: int, error: dict[str, Any], kind: str) -> None:
+    body = json.dumps({"error": error}).encode()
+    assert DIALECTS["openai_chat"].decode_error(status, {}, body).kind == kind
