@@ -50,6 +50,10 @@ def test_moonshot_tells_its_usage_in_the_last_choice() -> None:
     told = streamed("openai_chat", chunk({"content": "Hi"}), chunk({}, "stop", usage=COUNTS))
     assert told.usage == ir.Usage(3, output=2)
     assert told.candidates[0].extra is None
+    reply = Reply(ir.Request("openai_chat", "m"), Report("openai_chat", "response"), id="r", created=1)
+    relay = DIALECTS["openai_chat"].relay.stream(reply)
+    relay.feed(json.dumps(chunk({}, "stop", usage=COUNTS)).encode())
+    assert relay.usage == ir.Usage(3, output=2)
 
 
 def test_a_stream_that_is_one_whole_message() -> None:
