@@ -1,4 +1,4 @@
-"""The arguments of a call, which are text in the IR, for protocols that have an object in their place."""
+"""The arguments of a call, which are text in the IR, and an object in some protocols."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ import msgspec
 from dragoman.wire.json import count_values
 
 _decode: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.Encoder().encode
 _MOST_VALUES: Final = 50_000
 """Values of one call's arguments. They stand in a text, where no bound on a body's values counts them."""
+
+
+def arguments_text(stated: Any) -> str:
+    """Arguments as text: the empty one for none, JSON for what is no text."""
+    if type(stated) is str:
+        return stated
+    return "" if stated is None else _encode(stated).decode()
 
 
 def parse_arguments(text: str) -> dict[str, Any] | None:

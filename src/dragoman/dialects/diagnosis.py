@@ -33,12 +33,15 @@ CODES: Final[dict[str, Kind]] = {
     "image_content_policy_violation": "content_policy",
     "invalid_api_key": "authentication",
     "invalidapikey": "authentication",
+    "invalid_authentication_error": "authentication",
+    "incorrect_api_key_error": "authentication",
     "authentication_error": "authentication",
     "insufficient_permissions": "permission",
     "permission_error": "permission",
     "unsupported_country_region_territory": "permission",
     "data_residency_mismatch": "permission",
     "insufficient_quota": "quota",
+    "exceeded_current_quota_error": "quota",
     "credit_balance_exhausted": "quota",
     "billing_hard_limit_reached": "quota",
     "arrearage": "quota",
@@ -52,6 +55,7 @@ CODES: Final[dict[str, Kind]] = {
     "unsupported_media_type": "media_type",
     "rate_limit_exceeded": "rate_limit",
     "rate_limit_error": "rate_limit",
+    "rate_limit_reached_error": "rate_limit",
     "too_many_requests_error": "rate_limit",
     "ratelimitreached": "rate_limit",
     "too_many_requests": "rate_limit",
@@ -60,6 +64,7 @@ CODES: Final[dict[str, Kind]] = {
     "dynamic_token_limited": "overloaded",
     "server_is_overloaded": "overloaded",
     "overloaded_error": "overloaded",
+    "engine_overloaded_error": "overloaded",
     "provider_overloaded": "overloaded",
     "capacity_exceeded": "overloaded",
     "service_unavailable_error": "overloaded",
@@ -127,7 +132,10 @@ _TEXTS: Final[tuple[tuple[str, Kind], ...]] = (
     ("exceeded your current quota", "quota"),
 )
 """Fragments of messages, lower case, for the statuses in `_VAGUE`."""
-_SPENT: Final = ("used all available credits", "monthly spending limit", "exceeded your current quota")
+_SPENT: Final = (
+    *("used all available credits", "monthly spending limit", "exceeded your current quota"),
+    *("insufficient balance", "余额不足"),
+)
 """Fragments that tell a spent quota, which waiting does not mend, from a rate limit."""
 _VAGUE: Final = frozenset({400, 413, 422})
 _GENERAL: Final = frozenset({"invalid_request", "upstream"})

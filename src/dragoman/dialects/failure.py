@@ -113,6 +113,19 @@ def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave n
     )
 
 
+_STATUS = re.compile("[45][0-9]{2}")
+
+
+def stated_status(said: Body) -> int | None:
+    """The status that an error inside an answer states for itself, wherever a vendor puts it."""
+    rest, outer = said.rest.get, said.outer.get
+    stated = (
+        *(said.code, rest("status_code"), rest("status"), rest("http_status_code")),
+        *(outer("status_code"), outer("status"), outer("StatusCode")),
+    )
+    return next((int(text) for value in stated if _STATUS.fullmatch(text := str(value)[:4])), None)
+
+
 def _without(value: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {key: kept for key, kept in value.items() if key not in keys}
 

@@ -1,4 +1,6 @@
-"""Members that no field carries: kept under their dialect's name, put back by it alone, lost elsewhere."""
+"""Members that no field carries: kept under their dialect's name, put back by it or by one that has them too,
+lost elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,10 @@ class Leftovers:
         """Put our own back in their places; name those of other dialects as lost. where: `out`, in the IR."""
         for dialect, members in (extra or {}).items():
             if dialect != self._dialect:
-                lose_members(members, report, where, dialect)
+                same = self._same(dialect, members) if ".blocks[" not in where else {}
+                out.update(same)
+                rest = {key: value for key, value in members.items() if key not in same} if same else members
+                lose_members(rest, report, where, dialect)
                 continue
             for key, value in members.items():
                 holder, dot, member = key.partition(".")
@@ -56,6 +61,18 @@ class Leftovers:
                     out[holder] = {member: value}
                 else:
                     _put(out, key, value, report, f"{where}.{key}" if where else key)
+
+    def _same(self, dialect: str, members: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of another dialect's members that this one has, too."""
+        if KIN.get(self._dialect) != dialect:
+            return {}
+        return {key: value for key, value in members.items() if key in SHARED}
+
+
+KIN: Final = {"openai_chat": "openai_completions", "openai_completions": "openai_chat"}
+"""Dialects that have members of their answers in common."""
+SHARED: Final = frozenset({"system_fingerprint", "prompt_filter_results", "content_filter_results"})
+"""These members: OpenAI's, and Azure's."""
 
 
 def _put(out: dict[str, Any], key: str, value: Any, report: Report, place: str) -> None:

@@ -18,8 +18,9 @@ _Place = tuple[int, int]
 
 
 def linked(messages: Sequence[ir.Message]) -> tuple[ir.Message, ...]:
-    """The history with an id for each call that a result answers by an id which no call has: by name and
-    order, within a turn.
+    """The history, in which calls without an id get the id that their result states.
+
+    A result whose id no call has answers the first open call of its name, within one turn.
     """
     calls = [block for message in messages for block in message.blocks if type(block) is ir.ToolCall]
     if all(call.id for call in calls):

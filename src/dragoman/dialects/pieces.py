@@ -22,8 +22,10 @@ _NOTHING_MORE = {"citations": (), "logprobs": None, "cache": None, "item": None,
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """A request with its answers whole. starts: for each message the first one that it was made of, by its
-    index in the client's request; empty = every message is the client's own.
+    """A request whose answers are whole.
+
+    starts: the index in the client's request of the first message that each one was made of, and at the end
+    how many messages the client sent; empty = every message is the client's own.
     """
 
     request: ir.Request
@@ -36,10 +38,9 @@ class Joined(msgspec.Struct, frozen=True):
 
         def inside(where: str) -> str:
             found = _PLACE.match(where)
-            if found is None or (index := int(found[1])) >= len(self.starts):
+            if found is None or (index := int(found[1])) >= len(self.starts) - 1:
                 return locate(where)
-            start = self.starts[index]
-            end = self.starts[index + 1] if index + 1 < len(self.starts) else start + 1
+            start, end = self.starts[index], self.starts[index + 1]
             rest = (found[2] or "") if end == start + 1 else ""
             return locate(f"messages[{start}]{rest}")
 
@@ -63,7 +64,7 @@ def joined(request: ir.Request) -> Joined:
         index = end
     if messages == list(request.messages):
         return Joined(request)
-    return Joined(msgspec.structs.replace(request, messages=tuple(messages)), starts)
+    return Joined(msgspec.structs.replace(request, messages=tuple(messages)), (*starts, count))
 
 
 def _is_plain(message: ir.Message) -> bool:

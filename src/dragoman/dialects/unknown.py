@@ -22,7 +22,8 @@ _ITEMS = "openai_responses"
 
 
 def in_words(request: ir.Request) -> ir.Request:
-    """The question for another protocol than its own: what has plain words is in them.
+    """The request for another protocol than its own. A block that only its own protocol has becomes the plain
+    text that says the same, where there is one.
 
     Raises WireError, with a place in IR terms, for the first part of the question of an unknown kind.
     """
@@ -53,7 +54,7 @@ def _is_native(message: ir.Message) -> bool:
 
 
 def _look(blocks: Sequence[ir.Block], dialect: str, where: str) -> bool:
-    """Whether something has plain words for what only its dialect says. Raises WireError."""
+    """Whether one of the blocks is to become plain text. Raises WireError for one of an unknown kind."""
     worded = False
     for index, block in enumerate(blocks):
         if type(block) is ir.Text:

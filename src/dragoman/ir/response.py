@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from dragoman.ir.blocks import Block, Extra, Value
 from dragoman.ir.fault import Fault
 from dragoman.ir.usage import Usage
+
+Reason: TypeAlias = Literal[
+    "end",
+    "tool",
+    "length",
+    "context",
+    "sequence",
+    "filter",
+    "pause",
+    "compaction",
+    "broken",
+    "error",
+    "other",
+]
 
 
 class Stop(Value, frozen=True):
@@ -18,19 +32,7 @@ class Stop(Value, frozen=True):
     detail: what else the dialect says (refusal category and explanation).
     """
 
-    reason: Literal[
-        "end",
-        "tool",
-        "length",
-        "context",
-        "sequence",
-        "filter",
-        "pause",
-        "compaction",
-        "broken",
-        "error",
-        "other",
-    ]
+    reason: Reason
     raw: str | None = None
     sequence: str | None = None
     detail: dict[str, object] | None = None

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.leftovers import KIN, SHARED
 from dragoman.dialects.loss import Report
 
 _SCALARS = (
@@ -358,7 +359,8 @@ def _of_extra(path: str, extra: ir.Extra) -> Iterator[Fact]:
         for key, value in members.items():
             if value is not None:
                 place = f"{path}.{key}" if path else key
-                yield Fact(place, "extra", (dialect, key, _comparable(value)))
+                whose = "both" if dialect in KIN and key in SHARED and ".blocks[" not in path else dialect
+                yield Fact(place, "extra", (whose, key, _comparable(value)))
 
 
 def _at(value: Any, path: str) -> Any:

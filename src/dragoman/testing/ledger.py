@@ -184,7 +184,12 @@ def main(arguments: Sequence[str], folders: Sequence[Path] = (), exceptions: Pat
     parser.add_argument("folder", nargs="*", type=Path, help="folders of recorded exchanges")
     parser.add_argument("--api", action="append", default=[], help="only this API, or a pattern (*.chat)")
     parser.add_argument("--id", action="append", default=[], help="only this exchange")
-    parser.add_argument("--law", action="append", default=[], help="only this law, or a subject (stream)")
+    parser.add_argument(
+        "--law",
+        action="append",
+        default=[],
+        help="only this law, or all of a subject (stream) or kind (mutants)",
+    )
     parser.add_argument("--exceptions", type=Path, default=exceptions, help="TOML file of known breaches")
     parser.add_argument(
         "--mutants", type=int, default=ALL, help=f"odd forms of each body and stream (default: {ALL})"
@@ -196,7 +201,9 @@ def main(arguments: Sequence[str], folders: Sequence[Path] = (), exceptions: Pat
         DIALECTS,
     )  # late: a ledger of somebody's own dialects needs none of ours
 
-    laws = [law for law in LAWS if not options.law or law in options.law or law.split(".")[0] in options.law]
+    laws = [law for law in LAWS if not options.law or {law, *law.split(".")} & set(options.law)]
+    if not laws:
+        parser.error(f"no law is called {' or '.join(options.law)}; there are {', '.join(LAWS)}")
     ledger = Ledger(DIALECTS, Exceptions.load(options.exceptions), options.mutants)
     apis = options.api or [api for apis in APIS.values() for api in apis]
     for folder in options.folder or folders:

@@ -141,3 +141,20 @@ def test_the_command_shows_every_way_when_asked(folder: Path, capsys: pytest.Cap
         "a" * 200,
         "and 1 more (-v shows them)",
     ]
+
+
+def test_a_law_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--law", "nonsense"])
+    assert "no law is called nonsense" in capsys.readouterr().err
+
+
+def test_the_laws_of_odd_forms_are_chosen_by_their_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+    exchange = {"id": "one", "api": "openai.chat", "request": {"body": body}}
+    (tmp_path / "openai.chat.jsonl").write_text(json.dumps(exchange) + "\n")
+    main(["--law", "mutants", "--mutants", "3", str(tmp_path)])
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("openai.chat")]
+    assert line.split()[6] == "3"

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import msgspec
-
 from dragoman import ir
 from dragoman.dialects.anthropic.terms import CITATIONS, NAME, leftovers
+from dragoman.dialects.arguments import arguments_text
 from dragoman.dialects.seals import read_seal
 from dragoman.dialects.typed import read_block
 from dragoman.errors import WireError
 
 _Wire = dict[str, Any]
 
-_encode_json = msgspec.json.Encoder().encode
 
 _TEXT = frozenset({"type", "text", "citations", "cache_control"})
 _IMAGE = frozenset({"type", "source", "cache_control"})
@@ -208,18 +206,13 @@ def _redacted(value: _Wire) -> ir.Block:
     )
 
 
-def _arguments(value: _Wire) -> str:
-    stated = value["input"]
-    return "" if stated is None else _encode_json(stated).decode()
-
-
 def _call(value: _Wire) -> ir.Block:
-    if len(value) == 4:
-        return ir.ToolCall(value["id"], value["name"], _arguments(value))
+    if len(value) == 4 and "id" in value and "input" in value:
+        return ir.ToolCall(value["id"], value["name"], arguments_text(value.get("input")))
     return ir.ToolCall(
-        value["id"],
+        value.get("id"),
         value["name"],
-        _arguments(value),
+        arguments_text(value.get("input")),
         cache=decode_mark(value),
         extra=leftovers(value, _CALL),
     )
@@ -230,7 +223,7 @@ def _server_call(value: _Wire) -> ir.Block:
     return ir.ToolCall(
         value["id"],
         value["name"],
-        _arguments(value),
+        arguments_text(value.get("input")),
         "builtin",
         "provider",
         namespace=value["server_name"] if mcp else None,

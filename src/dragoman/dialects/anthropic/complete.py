@@ -24,6 +24,7 @@ from dragoman.dialects.anthropic.errors import error_body
 from dragoman.dialects.anthropic.terms import NAME
 from dragoman.dialects.dialect import Reply, WireRequest
 from dragoman.dialects.loss import Report
+from dragoman.dialects.plain import lose_citations, plain_text
 from dragoman.errors import RequestFailed, WireError
 
 _HUMAN: Final = "\n\nHuman:"
@@ -33,6 +34,10 @@ _ROLES: Final = {"Human": "user", "Assistant": "assistant"}
 _ODD: Final = "invalid_value"
 _SHARED: Final = ("model", "stop_sequences", "temperature", "top_p", "top_k", "metadata", "stream")
 """Members that Messages has, too."""
+_WHERE: Final = "candidates[0]"
+"""The one answer that is told."""
+_TOLD: Final = frozenset({"end", "sequence", "length", "context"})
+"""Why an answer may end that `stop_reason` tells."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -128,7 +133,9 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     if response.error is not None:
         raise RequestFailed(response.error)
     first = response.candidates[0] if response.candidates else ir.Candidate(())
-    text = "".join([_text(block, reply.report, at) for at, block in enumerate(first.blocks)])
+    blocks = enumerate(first.blocks)
+    text = "".join([plain_text(block, reply.report, f"{_WHERE}.blocks[{at}]") for at, block in blocks])
+    _lose_stop(first.stop, reply.report)
     return _completion(text, first.stop, response.model, reply)
 
 
@@ -148,17 +155,14 @@ def _completion(text: str, stop: ir.Stop | None, model: str | None, reply: Reply
     }
 
 
-def _text(block: ir.Block, report: Report, at: int) -> str:
-    """The text of a block; what is more than that, or something else, is named."""
-    where = f"candidates[0].blocks[{at}]"
-    if isinstance(block, ir.Text | ir.Refusal):
-        if isinstance(block, ir.Text) and block.citations:
-            report.lose(f"{where}.citations", "a completion names no sources", "quality")
-        return block.text
-    kind = block.kind if isinstance(block, ir.Media | ir.Native) else type(block).__name__
-    severity: Any = "hint" if isinstance(block, ir.Thinking) else "meaning"
-    report.lose(where, f"a completion is text and holds no {kind}", severity)
-    return ""
+def _lose_stop(stop: ir.Stop | None, report: Report) -> None:
+    """Name why an answer ended, where `stop_reason` has no word for it."""
+    if stop is None:
+        return
+    if stop.reason not in _TOLD:
+        report.lose(f"{_WHERE}.stop.reason", f"`stop_reason` has no word for {stop.reason!r}", "quality")
+    if stop.detail is not None:
+        report.lose(f"{_WHERE}.stop.detail", "has no counterpart here", "hint")
 
 
 class Encoder:
@@ -185,10 +189,17 @@ class Encoder:
         return b""
 
     def _open(self, event: ir.Open) -> bytes:
-        return self._say(_text(event.block, self._reply.report, event.index)) if event.candidate == 0 else b""
+        if event.candidate:
+            return b""
+        return self._say(plain_text(event.block, self._reply.report, f"{_WHERE}.blocks[{event.index}]"))
 
     def _delta(self, event: ir.TextDelta | ir.RefusalDelta) -> bytes:
         return self._say(event.text) if event.candidate == 0 else b""
+
+    def _cite(self, event: ir.Cite) -> bytes:
+        if event.candidate == 0:
+            lose_citations(self._reply.report, f"{_WHERE}.blocks[{event.index}]")
+        return b""
 
     def _say(self, text: str) -> bytes:
         return self._event(_completion(text, None, self._model, self._reply)) if text else b""
@@ -197,6 +208,7 @@ class Encoder:
         if event.candidate:
             return b""
         stop = event.stop or ir.Stop("end")
+        _lose_stop(stop, self._reply.report)
         return self._event(_completion("", stop, self._model, self._reply))
 
     def _end(self, event: ir.End) -> bytes:
@@ -218,6 +230,7 @@ _WRITE: Final[dict[type, Callable[[Encoder, Any], bytes]]] = {
     ir.Open: Encoder._open,
     ir.TextDelta: Encoder._delta,
     ir.RefusalDelta: Encoder._delta,
+    ir.Cite: Encoder._cite,
     ir.Finish: Encoder._finish,
     ir.End: Encoder._end,
     ir.Error: Encoder._error,

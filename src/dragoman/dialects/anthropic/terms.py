@@ -36,6 +36,17 @@ STOPS: dict[str, Stop] = {
 STOP_WORDS: dict[str, str] = {stop.reason: word for word, stop in STOPS.items()}
 """The reasons "broken", "error" and "other" have no word."""
 
+STOPS.update(
+    {
+        "stop": Stop("end", raw="stop"),
+        "tool_calls": Stop("tool", raw="tool_calls"),
+        "length": Stop("length", raw="length"),
+        "content_filter": Stop("filter", raw="content_filter"),
+        "sensitive": Stop("filter", raw="sensitive"),
+    }
+)
+"""What compatible servers write: OpenAI's words, and Z.ai's for a filter."""
+
 TIERS = {"auto": "auto", "standard_only": "default"}
 TIER_WORDS = {"auto": "auto", "default": "standard_only", "priority": "auto", "fast": "auto"}
 ANSWER_TIERS = {"standard": "default"}

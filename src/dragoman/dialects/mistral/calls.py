@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.arguments import arguments_text as arguments_as_text
 from dragoman.dialects.mistral.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.restore import INPUT
@@ -46,10 +47,8 @@ def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
 
 
 def arguments_text(arguments: Any) -> str:
-    """Arguments as text; `null` is none."""
-    if arguments is None or arguments == NO_ID:
-        return ""
-    return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+    """Arguments as text; "null" is none."""
+    return "" if arguments == NO_ID else arguments_as_text(arguments)
 
 
 def encode_call(block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:

@@ -162,13 +162,7 @@ class Decoder(ChunkDecoder[_Candidate]):
         function = wire.get("function") or {}
         if wire.get("id") == NO_ID:
             wire = {key: value for key, value in wire.items() if key != "id"}
-        if function.get("name") and not wire.get("id"):  # it begins a call, though another may have its index
-            index = wire.get("index")
-            if (before := candidate.calls.pop(index, None)) is not None:
-                candidate.calls[index, before.block] = before
-            call = candidate.calls[index] = Call(wire)
-        else:
-            call = call_of(candidate.calls, wire, function)
+        call = call_of(candidate.calls, wire, function)
         if call.block < 0:
             self._close(candidate, events)
             call.block = candidate.blocks

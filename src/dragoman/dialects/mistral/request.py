@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.fields import ANSWERS_ONLY, lose_fields
 from dragoman.dialects.mistral.history import decode_messages, encode_messages
 from dragoman.dialects.mistral.parts import lose_mark
 from dragoman.dialects.mistral.terms import (
@@ -174,7 +175,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     if request.stream or "stream" in forms:
         body["stream"] = request.stream
     if not draft.own:
-        _lose_foreign(request, draft)
+        lose_fields(request, ANSWERS_ONLY, draft.report)
     if request.extra is not None:
         restore(body, request.extra, draft.report, "")
     return WireRequest("chat", body, path=PATH)
@@ -302,21 +303,3 @@ def _encode_tier(body: dict[str, Any], tier: str, draft: Draft) -> None:
     body["service_tier"] = word
     if tier not in TIERS.values():
         draft.report.change("tier", "service_tier", f"{tier} cannot be insisted on")
-
-
-_FOREIGN: Final[tuple[tuple[str, str], ...]] = (
-    ("previous", "this protocol keeps no earlier answers"),
-    ("conversation", "this protocol keeps no conversations"),
-    ("background", "this protocol has no background mode"),
-    ("store", "answers are not stored here"),
-    ("moderation", "nothing is moderated as OpenAI does"),
-    ("user", "this protocol has no end user"),
-    ("safety_identifier", "this protocol has no end user"),
-)
-
-
-def _lose_foreign(request: ir.Request, draft: Draft) -> None:
-    """What other dialects' requests say and this one cannot."""
-    for field, reason in _FOREIGN:
-        if getattr(request, field):
-            draft.report.lose(field, reason)

@@ -14,7 +14,15 @@ from typing import Any, Final, get_args
 import msgspec
 
 from dragoman.dialects.diagnosis import kind_of
-from dragoman.dialects.failure import Body, blame_of, read_body, redact, retry_after, retry_headers
+from dragoman.dialects.failure import (
+    Body,
+    blame_of,
+    read_body,
+    redact,
+    retry_after,
+    retry_headers,
+    stated_status,
+)
 from dragoman.ir import STATUS, Fault, Kind
 
 _KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind)}
@@ -36,8 +44,9 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def fault_of(frame: dict[str, Any] | bytes) -> Fault:
-    """The fault of an error inside an answer or a stream, which has no status."""
-    return _fault(read_body(frame), None, None)
+    """The fault of an error inside an answer or a stream."""
+    said = read_body(frame)
+    return _fault(said, stated_status(said), None)
 
 
 def _fault(said: Body, status: int | None, wait: float | None) -> Fault:

@@ -11,6 +11,7 @@ from dragoman import ir
 from dragoman.dialects.capabilities import DEMANDED
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.efforts import effort_of
+from dragoman.dialects.fields import ANSWERS_ONLY, lose_fields
 from dragoman.dialects.ollama.history import decode_messages, encode_messages
 from dragoman.dialects.ollama.options import decode_options, encode_options
 from dragoman.dialects.ollama.terms import NAME, PATH, leftovers, restore
@@ -31,6 +32,7 @@ LEVELS: Final = ("low", "medium", "high", "max")
 """The words of `think`."""
 _LEVELS: Final = {"minimal": "low", "xhigh": "max"}
 _TOKENS: Final = ("logprobs", "top_logprobs")
+_ABSENT: Final = (None, "")
 _TRUNCATIONS: Final = {True: "auto", False: "disabled"}
 
 
@@ -45,17 +47,17 @@ def decode_request(wire: WireRequest) -> ir.Request:
     extra = leftovers(body, MAPS)
     if options := get("options"):
         extra = ir.merge(extra, decode_options(options, fields))
-    if told := {member: get(member) for member in _TOKENS if get(member) is not None}:
+    if told := {member: get(member) for member in _TOKENS if get(member) not in _ABSENT}:
         fields["sampling"] = msgspec.structs.replace(fields.get("sampling", ir.Sampling()), **told)
     if tools := get("tools"):
         fields["tools"] = decode_tools(tools)
     if wish := get("format"):
         fields["output"] = ir.Output("json") if wish == "json" else ir.Output("schema", wish, strict=True)
-    if (think := get("think")) is not None and think != "":
+    if (think := get("think")) not in _ABSENT:
         level = think if isinstance(think, str) else None
         fields["reasoning"] = ir.Reasoning(effort=level) if level else ir.Reasoning("on" if think else "off")
         fields["forms"] = _forms(body)
-    if (truncate := get("truncate")) is not None:
+    if (truncate := get("truncate")) not in _ABSENT:
         fields["truncation"] = _TRUNCATIONS[truncate]
     if _streams(body):
         fields["stream"] = fields["stream_usage"] = True
@@ -189,24 +191,13 @@ def _level(effort: str, draft: Draft) -> str:
     return level
 
 
-_FOREIGN: Final[tuple[tuple[str, str], ...]] = (
-    ("previous", "this protocol keeps no earlier answers"),
-    ("conversation", "this protocol keeps no conversations"),
-    ("background", "this protocol has no background mode"),
-    ("store", "answers are not stored here"),
-    ("moderation", "nothing is moderated as OpenAI does"),
-    ("user", "this protocol has no end user"),
-    ("safety_identifier", "this protocol has no end user"),
-    ("prediction", "an answer cannot be predicted here"),
-)
+_FOREIGN: Final = {**ANSWERS_ONLY, "prediction": "an answer cannot be predicted here"}
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
     """What other dialects' requests say and this one cannot."""
     report = draft.report
-    for field, reason in _FOREIGN:
-        if getattr(request, field):
-            report.lose(field, reason)
+    lose_fields(request, _FOREIGN, report)
     for key in request.metadata or ():
         report.lose(f"metadata.{key}", "a request has no metadata here", "hint")
     if request.tier not in {None, "auto", "default"}:

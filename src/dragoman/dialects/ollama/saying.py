@@ -11,10 +11,8 @@ import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from dragoman import ir
-from dragoman.dialects.arguments import parse_arguments
+from dragoman.dialects.arguments import arguments_text, parse_arguments
 from dragoman.dialects.ollama.pictures import markdown
 from dragoman.dialects.ollama.terms import NAME, leftovers, restore
 from dragoman.dialects.openai_chat.draft import Draft
@@ -81,7 +79,7 @@ def decode_call(call: Any, position: int) -> ir.ToolCall:
     if type(name) is not str:
         name = "" if name is None else required(function, "name", str, where)
     arguments = function.get("arguments")
-    text = "{}" if arguments is None else msgspec.json.encode(arguments).decode()
+    text = "{}" if arguments is None else arguments_text(arguments)
     return ir.ToolCall(call.get("id") or None, name, text, extra=extra)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.arguments import arguments_text
 from dragoman.dialects.openai_chat.parts import decode_parts, from_url
 from dragoman.dialects.openai_chat.terms import NAME, SEALS, leftovers
 from dragoman.dialects.typed import Typed, an_object, required
@@ -220,13 +221,6 @@ def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]"
         known |= {"extra_content"}
     extra = ir.merge(ir.merge(leftovers(call, known), leftovers(function, _CALLED, "function")), odd)
     return ir.ToolCall(call.get("id"), name, arguments, sealed=sealed, extra=extra)
-
-
-def arguments_text(stated: Any) -> str:
-    """Arguments as text: the empty one for none, JSON for what is no text."""
-    if type(stated) is str:
-        return stated
-    return "" if stated is None else msgspec.json.encode(stated).decode()
 
 
 def _seal(content: Any) -> ir.Sealed | None:

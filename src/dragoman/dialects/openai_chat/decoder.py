@@ -4,8 +4,8 @@ A chunk does not say where a block ends. Prose (text, thinking, refusal) ends wh
 and the candidate itself end with the stream, because some vendors write more calls, or a second finish
 reason, after the first. A stream without `[DONE]` is complete when every candidate has a finish reason.
 
-Of members that the IR does not name, the last value is kept. `obfuscation` is padding, and a `message`
-beside `delta` repeats what the deltas add up to: neither is kept.
+Of members that the IR does not name, the last value is kept. `obfuscation` is padding and not kept. A
+`message` repeats what the deltas add up to; where there were none, it is the answer.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.arguments import arguments_text
 from dragoman.dialects.bounds import MOST_CALLS, refuse_more
 from dragoman.dialects.openai_chat.answer import (
     TYPED,
     TYPED_AUDIO,
     TYPED_CALL,
-    arguments_text,
     decode_annotations,
     decode_call,
     decode_detail,
@@ -30,7 +30,7 @@ from dragoman.dialects.openai_chat.answer import (
 )
 from dragoman.dialects.openai_chat.chunks import Candidate, ChunkDecoder, Delta
 from dragoman.dialects.openai_chat.errors import failure, fault_of
-from dragoman.dialects.openai_chat.response import HEAD, decode_stop, read_logprobs, sources_of
+from dragoman.dialects.openai_chat.response import HEAD, decode_stop, in_objects, read_logprobs, sources_of
 from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.dialects.openai_chat.usage import decode_usage
 from dragoman.dialects.quirks import Quirks
@@ -40,7 +40,7 @@ from dragoman.errors import WireError
 _CHUNK: Final = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "service_tier", "obfuscation"}
 )
-_CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs", "stop_reason", "message"})
+_CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs", "stop_reason", "message", "usage"})
 _PLAIN: Final = frozenset({"role", "content"})
 _RARE: Final = frozenset({"function_call", "audio", "images", "annotations"})
 _DELTA: Final = frozenset(
@@ -49,6 +49,7 @@ _DELTA: Final = frozenset(
         *("reasoning", "reasoning_content", "reasoning_details"),
     }
 )
+_SCORED: Final = frozenset({"content", "refusal"})
 _EMPTY: Final[tuple[Any, ...]] = ("", [], {})
 
 
@@ -67,6 +68,7 @@ class _Candidate(Candidate):
         "prose_kind",
         "sequence",
         "texts",
+        "tokens",
         "waiting",
     )
 
@@ -82,6 +84,7 @@ class _Candidate(Candidate):
         self.images = 0  # so far
         self.texts: list[tuple[int, int]] = []  # (characters before it, its block)
         self.length = 0
+        self.tokens: list[Any] = []  # log probabilities of thinking, which belong to the text after it
         self.notes: list[ir.Citation] = []  # citations that came before any text
         self.sequence: str | None = None
 
@@ -92,15 +95,24 @@ class _Candidate(Candidate):
 
 
 class Call:
-    """One call: its id, its block (-1 until it is opened), and fragments that came before its name."""
+    """One call: its id, its name, its block (-1 until it is opened), and fragments from before its name."""
 
-    __slots__ = ("block", "first", "id", "pieces")
+    __slots__ = ("block", "first", "id", "name", "pieces")
 
-    def __init__(self, first: dict[str, Any]) -> None:
-        self.id = first.get("id")
+    def __init__(self, first: dict[str, Any], name: str | None = None) -> None:
+        self.id: str | None = first.get("id") or None
+        self.name = name
         self.first = first
         self.block = -1
         self.pieces: list[str] = []
+
+    def begins_anew(self, call_id: str | None, name: str | None) -> bool:
+        """Whether a fragment at this call's position, with this id and this name, is of another call."""
+        if name is None:
+            return False
+        if call_id is not None and self.id is not None:
+            return call_id != self.id
+        return self.name is not None and (name != self.name or call_id is self.id)
 
 
 class Decoder(ChunkDecoder[_Candidate]):
@@ -156,17 +168,18 @@ class Decoder(ChunkDecoder[_Candidate]):
 
     def _choice(self, choice: dict[str, Any], events: list[ir.Event]) -> None:
         candidate = self._candidate(choice, _Candidate)
-        if delta := choice.get("delta"):
-            logprobs = choice.get("logprobs")
+        delta, logprobs = choice.get("delta") or {}, choice.get("logprobs")
+        if delta or logprobs:
             if logprobs is None and delta.keys() <= _PLAIN:
                 content = delta.get("content")
                 if content:
                     self._content(candidate, content, None, events)
             else:
-                if logprobs is not None and type(logprobs) is not dict:
-                    candidate.keep("message.logprobs", logprobs)
-                    logprobs = None
-                self._say(candidate, delta, logprobs or {}, events)
+                if not delta and not candidate.blocks:
+                    delta = choice.get("message") or {}
+                self._say(candidate, delta, _tokens(candidate, logprobs), events)
+        elif not candidate.blocks and (message := choice.get("message")):
+            self._say(candidate, message, {}, events)
         if word := choice.get("finish_reason"):
             candidate.end(word)
             if isinstance(sequence := choice.get("stop_reason"), str):
@@ -186,8 +199,14 @@ class Decoder(ChunkDecoder[_Candidate]):
         details, plain, content = get("reasoning_details"), get("reasoning"), get("reasoning_content")
         if details or plain or content:
             self._think(candidate, details or (), plain, content, events)
-        if (text := get("content")) or logprobs.get("content"):
-            self._content(candidate, text or "", logprobs.get("content"), events)
+        text, tokens = get("content"), logprobs.get("content")
+        if tokens and not text and candidate.prose_kind not in {None, "text"} and type(tokens) is list:
+            self._kept.add(tokens)
+            candidate.tokens.extend(tokens)  # of thinking; a whole answer has them beside its text
+        elif text or tokens:
+            if candidate.tokens:
+                tokens, candidate.tokens = [*candidate.tokens, *(tokens or ())], []
+            self._content(candidate, text or "", tokens, events)
         refusal, refused = get("refusal"), logprobs.get("refusal")
         if refusal or (refused and type(refused) is list):
             self._refusal(candidate, refusal or "", refused, events)
@@ -397,6 +416,8 @@ class Decoder(ChunkDecoder[_Candidate]):
     def _finish(self, candidate: _Candidate, events: list[ir.Event]) -> None:
         for call in candidate.waiting:
             self._open_call(candidate, call, ir.ToolCall(call.id, ""), events)
+        if candidate.tokens:
+            candidate.keep("message.logprobs", {"content": candidate.tokens})
         if candidate.notes and not candidate.texts:
             self._content(candidate, "", None, events)
         if candidate.texts:
@@ -414,23 +435,26 @@ class Decoder(ChunkDecoder[_Candidate]):
 def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any]) -> Call:
     """The call that a fragment belongs to; a new one is added to `calls`.
 
-    Its position tells it, but some vendors leave that out, or give every call the position 0: a new id with
-    a name makes a new call.
+    Its position tells it, but some vendors leave that out, or give every call the position 0. So a fragment
+    with a name begins a new call where its id or its name is another one, or where neither of them has an id.
+    What follows at one position belongs to the call that came there last.
     """
-    call_id = wire.get("id")
+    call_id, name = wire.get("id") or None, inner.get("name") or None
     key = wire.get("index", call_id)
     if type(key) is not int and type(key) is not str:
         key = None
     call = calls.get(key)
     if call is None and key is None and calls:
-        call = list(calls.values())[-1]
-    if call is not None and not (call_id and call.id and call_id != call.id and inner.get("name")):
+        call = next(reversed(calls.values()))
+    if call is not None and call_id is not None and call.id != call_id:
+        call = calls.get(call_id, call)
+    if call is not None and not call.begins_anew(call_id, name):
+        call.name = call.name or name
         return call
-    if call is not None and call_id in calls:
-        return calls[call_id]
     refuse_more(len(calls), MOST_CALLS, "calls")
-    made = Call(wire)
-    calls[key if call is None else call_id] = made
+    if call is not None and calls.get(key) is call:
+        calls[call.id or object()] = calls.pop(key)  # its own fragments still find it by its id
+    made = calls[object() if key is None else key] = Call(wire, name)
     return made
 
 
@@ -443,9 +467,23 @@ def _logprobs(candidate: _Candidate, member: str, tokens: Any) -> tuple[ir.Logpr
     return decoded
 
 
+def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
+    """The lists of tokens of one chunk; what is no such list is a leftover of the candidate."""
+    if logprobs is None:
+        return {}
+    logprobs = in_objects(logprobs)
+    if type(logprobs) is not dict:
+        candidate.keep("message.logprobs", logprobs)
+        return {}
+    candidate.note(logprobs, _SCORED, "message.logprobs.")
+    return logprobs
+
+
 def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
-    """Usage that Groq puts beside the chunk's own, whether or not it was asked for."""
+    """Usage where a vendor puts it unasked: Groq beside the chunk's own, Moonshot in the last choice."""
     holder = chunk.get("x_groq")
+    if holder is None and (choices := chunk.get("choices")):
+        holder = choices[0]
     usage = holder.get("usage") if isinstance(holder, dict) else None
     return usage if isinstance(usage, dict) else None
 

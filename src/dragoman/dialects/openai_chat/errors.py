@@ -5,18 +5,33 @@ https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dragoman.dialects.failure import Body, read_body, retry_after
+from dragoman.dialects.failure import Body, read_body, retry_after, stated_status
 from dragoman.dialects.openai_chat.terms import NAME
 from dragoman.dialects.openai_errors import WORDS, decode_fault, encode_answer, encode_fault
 from dragoman.ir import Fault
 
-_STATUS: Final = re.compile("[45][0-9]{2}")
 _SHOWN: Final = frozenset({"innererror", "failed_generation"})
 """Members beside the usual four that clients read: Azure's filter results, Groq's failed output."""
+_MINIMAX: Final = {
+    1001: "timeout",
+    1002: "rate_limit_exceeded",
+    1004: "invalid_api_key",
+    1008: "insufficient_quota",
+    1026: "content_filter",
+    1027: "content_filter",
+    1039: "rate_limit_exceeded",
+    1041: "rate_limit_exceeded",
+    2013: "invalid_request_error",
+    2045: "rate_limit_exceeded",
+    2049: "invalid_api_key",
+    2056: "rate_limit_exceeded",
+}
+"""MiniMax's codes, which come with status 200, in OpenAI's words.
+https://platform.minimax.io/docs/api-reference/errorcode
+"""
 
 
 # --- Upstream errors ---------------------------------------------------------------------------
@@ -32,7 +47,8 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 def failure(body: dict[str, Any]) -> dict[str, Any] | None:
     """The error body inside an answer or a chunk, in any vendor's form; None where it tells no failure.
 
-    An `error` member, `object: "error"`, an error in a choice, or an error's members and no answer.
+    An `error` member, `object: "error"`, an error in a choice, MiniMax's `base_resp`, or an error's members
+    and no answer.
     """
     if body.get("error") or body.get("object") == "error":
         return body
@@ -40,17 +56,24 @@ def failure(body: dict[str, Any]) -> dict[str, Any] | None:
     if choices:
         error = choices[0].get("error")
         return {"error": error} if error else None
+    if choices is None and (failed := _minimax(body.get("base_resp"))) is not None:
+        return failed
     told = choices is None and "usage" not in body and (body.get("message") or body.get("detail"))
     return body if told else None
 
 
+def _minimax(status: Any) -> dict[str, Any] | None:
+    """The error body for the `base_resp` of an answer without choices; its code 0 is a success."""
+    number = status.get("status_code") if type(status) is dict else None
+    if not number:
+        return None
+    return {"error": {"message": status.get("status_msg"), "code": _MINIMAX.get(number), "base_resp": status}}
+
+
 def fault_of(frame: dict[str, Any]) -> Fault:
-    """The fault of an error inside an answer or a stream; a number in `code` is its status."""
+    """The fault of an error inside an answer or a stream."""
     said = read_body(frame)
-    stated = (said.code, said.rest.get("status_code"), said.rest.get("status"), said.outer.get("status_code"))
-    numbers = (int(text) for value in stated if _STATUS.fullmatch(text := str(value)[:4]))
-    status = next(numbers, None)
-    return _fault(said, status, None)
+    return _fault(said, stated_status(said), None)
 
 
 def _fault(said: Body, status: int | None, wait: float | None) -> Fault:

@@ -19,13 +19,13 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.dialect import Reply, WireRequest
-from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_chat import DIALECT as CHAT
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.request import decode_request as decode_chat
 from dragoman.dialects.openai_chat.response import encode_stop, shown_model
 from dragoman.dialects.openai_chat.saying import encode_image
 from dragoman.dialects.openai_chat.terms import NAME
+from dragoman.dialects.plain import plain_text
 from dragoman.dialects.rules import Rule, a_string, integer, missing, number
 from dragoman.errors import RequestFailed, WireError
 
@@ -97,7 +97,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
             if (image := encode_image(block, draft, inside)) is not None:
                 images.append(image)
         else:
-            content += _text(block, report, inside)
+            content += plain_text(block, report, inside)
     stop = encode_stop(first.stop, draft, where, called=False, legacy=False)
     now = reply.created if reply.now is None else reply.now()
     out: dict[str, Any] = {
@@ -114,18 +114,6 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     if images:
         out["images"] = images
     return out
-
-
-def _text(block: ir.Block, report: Report, where: str) -> str:
-    """The text of a block; what is more than that, or something else, is named."""
-    if isinstance(block, ir.Text | ir.Refusal):
-        if isinstance(block, ir.Text) and block.citations:
-            report.lose(f"{where}.citations", "a text names no sources", "quality")
-        return block.text
-    kind = block.kind if isinstance(block, ir.Media | ir.Native) else type(block).__name__
-    severity: Any = "hint" if isinstance(block, ir.Thinking) else "meaning"
-    report.lose(where, f"an answer is a text here and holds no {kind}", severity)
-    return ""
 
 
 def _usage(usage: ir.Usage | None) -> dict[str, int] | None:

@@ -86,9 +86,9 @@ class ChatRelay:
         head = decode_head(body)
         if "error" in head and _decode(head["error"]):
             raise RequestFailed(self._words.fault(_decode(body)))
-        if "choices" not in head and (failed := failure(_decode(body))) is not None:
-            raise RequestFailed(self._words.fault(failed))
-        if "choices" not in head or _CHOICES.match(head["choices"]) is None:
+        if _CHOICES.match(head.get("choices", b"null")) is None:
+            if not _decode(head.get("choices", b"null")) and (failed := failure(_decode(body))) is not None:
+                raise RequestFailed(self._words.fault(failed))
             raise WireError("expected an array of objects", "choices")
         usage = self._usage(head["usage"]) if "usage" in head else None
         if reply.model is not None and "model" in head:
@@ -186,7 +186,7 @@ class ChatStreamRelay:
             if choice.get("finish_reason"):
                 self._finished.add(index)
                 self._last = {key: chunk[key] for key in _HEAD if key in chunk}
-            self.content = self.content or says_something(choice.get("delta") or {})
+            self.content = self.content or says_something(choice.get("delta") or choice.get("message") or {})
         usage = chunk.get("usage") or vendor_usage(chunk)
         if not usage:
             return True

@@ -13,6 +13,7 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import SAMPLING
+from dragoman.dialects.fields import STATE, lose_fields
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_chat.functions import as_tools
 from dragoman.dialects.openai_chat.messages import decode_messages, encode_messages
@@ -429,12 +430,7 @@ def _lose_state(body: dict[str, Any], request: ir.Request, draft: Draft) -> None
     if request.tier is not None and request.tier not in TIERS:
         report.lose("tier", f"there is no tier {request.tier}")
         del body["service_tier"]
-    if request.previous is not None:
-        report.lose("previous", "this protocol keeps no earlier answers")
-    if request.conversation is not None:
-        report.lose("conversation", "this protocol keeps no conversations")
-    if request.background:
-        report.lose("background", "this protocol has no background mode")
+    lose_fields(request, STATE, report)
 
 
 def _leave_out(body: dict[str, Any], draft: Draft) -> None:

@@ -89,7 +89,7 @@ def _candidate(choice: Any, position: int, sources: tuple[ir.Citation, ...]) -> 
     message = choice.get("message") or {}
     blocks, rest = decode_answer(an_object(message, where + ".message"), where + ".message")
     known = _CHOICE
-    if (logprobs := choice.get("logprobs")) is not None and not _take_logprobs(logprobs, blocks):
+    if (logprobs := in_objects(choice.get("logprobs"))) is not None and not _take_logprobs(logprobs, blocks):
         known -= {"logprobs"}
     if sources:
         _cite(sources, blocks)
@@ -113,8 +113,14 @@ def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) 
         return None if word is None else ir.Stop("tool" if called else "end", raw=word)
     if sequence is not None:
         return ir.Stop("sequence", raw=word, sequence=sequence)
-    stop = STOPS.get(word) or ir.Stop("other", raw=word)
+    stop = STOPS.get(word) or _in_lower_case(word)
     return ir.Stop("tool", raw=word) if called and stop.reason == "end" else stop
+
+
+def _in_lower_case(word: str) -> ir.Stop:
+    """The stop of a word that is no finish reason as it is; some gateways write them in capitals."""
+    known = STOPS.get(word.lower())
+    return ir.Stop("other" if known is None else known.reason, raw=word)
 
 
 def sources_of(body: Mapping[str, Any]) -> tuple[ir.Citation, ...]:
@@ -150,6 +156,25 @@ def _take_logprobs(logprobs: Any, blocks: list[ir.Block]) -> bool:
             return False
         blocks[place] = msgspec.structs.replace(blocks[place], logprobs=decoded)
     return True
+
+
+def in_objects(logprobs: Any) -> Any:
+    """Log probabilities as chat has them. Fireworks and Together write the lists that completions have."""
+    tokens = logprobs.get("tokens") if type(logprobs) is dict else None
+    if type(tokens) is not list:
+        return logprobs
+    values, tops = logprobs.get("token_logprobs"), logprobs.get("top_logprobs") or [None] * len(tokens)
+    if type(values) is not list or type(tops) is not list or not len(tokens) == len(values) == len(tops):
+        return logprobs
+    told = zip(tokens, values, tops, strict=True)
+    return {"content": [_in_object(token, value, top) for token, value, top in told]}
+
+
+def _in_object(token: Any, value: Any, top: Any) -> dict[str, Any]:
+    told: dict[str, Any] = {"token": token, "logprob": value}
+    if type(top) is dict:
+        told["top_logprobs"] = [{"token": other, "logprob": number} for other, number in top.items()]
+    return told
 
 
 def read_logprobs(tokens: Any) -> tuple[ir.Logprob, ...] | None:

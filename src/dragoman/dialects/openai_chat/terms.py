@@ -8,6 +8,7 @@ import msgspec
 
 from dragoman.dialects.leftovers import Leftovers
 from dragoman.ir import Stop
+from dragoman.ir.response import Reason
 
 NAME: Final = "openai_chat"
 _own: Final = Leftovers(NAME)
@@ -21,12 +22,23 @@ STOPS: Final[dict[str, Stop]] = {
     "tool_calls": Stop("tool"),
     "content_filter": Stop("filter"),
     "function_call": Stop("tool", raw="function_call"),
-    # Vendors' own words: Together, DeepSeek, OpenRouter and Mistral.
-    "eos": Stop("end", raw="eos"),
-    "insufficient_system_resource": Stop("error", raw="insufficient_system_resource"),
-    "error": Stop("error", raw="error"),
-    "model_length": Stop("context", raw="model_length"),
 }
+_OF_VENDORS: Final[dict[Reason, tuple[str, ...]]] = {
+    "end": ("eos", "eos_token", "end_turn", "stop_token"),
+    "sequence": ("stop_sequence",),
+    "tool": ("tool_use", "tool_call"),
+    "length": ("max_tokens", "max_output_tokens", "time_limit"),
+    "context": ("model_length", "model_context_window_exceeded"),
+    "filter": ("sensitive", "safety", "recitation"),
+    "broken": ("repetition",),
+    "error": ("error", "abort", "cancelled", "network_error", "insufficient_system_resource"),
+}
+"""Finish reasons of vendors: Together (eos), TGI (eos_token, stop_sequence), xAI and gateways before Claude
+(end_turn, tool_use, max_tokens), watsonx (time_limit, cancelled), Mistral (model_length), Z.ai (sensitive,
+network_error, model_context_window_exceeded), vLLM (abort, repetition), OpenRouter (error), DeepSeek
+(insufficient_system_resource), gateways before Gemini (safety, recitation).
+"""
+STOPS.update({word: Stop(reason, raw=word) for reason, words in _OF_VENDORS.items() for word in words})
 STOP_WORDS: Final[dict[str, str]] = {
     "end": "stop",
     "tool": "tool_calls",

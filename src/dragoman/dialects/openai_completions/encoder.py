@@ -24,6 +24,8 @@ from dragoman.dialects.openai_completions.usage import encode_usage
 
 _json = msgspec.json.Encoder().encode
 _DONE: Final = b"data: [DONE]\n\n"
+_EVERY: Final = "system_fingerprint"
+"""What every chunk tells of the leftovers; others stand in one."""
 _TAIL: Final = b',"logprobs":null,"finish_reason":null}]}\n\n'
 
 
@@ -39,7 +41,7 @@ class Encoder:
         self._echoes = False
         self._begun: set[int] = set()
         self._offsets: dict[int, int] = {}  # where the next token of a candidate stands
-        self._once: dict[str, Any] = {}  # leftovers that the last chunk takes along
+        self._once: dict[str, Any] = {}  # leftovers that the next end of a candidate takes along
         self._usage: ir.Usage | None = None
 
     def feed(self, event: ir.Event) -> bytes:
@@ -64,6 +66,8 @@ class Encoder:
             "created": created_of(event.created, reply, own=own),
             "model": shown_model(event.model, reply),
         }
+        if _EVERY in self._once:
+            members[_EVERY] = self._once.pop(_EVERY)
         for field in ("status", "tier"):
             self._lose(field, getattr(event, field))
         self._head = b"data: " + _json(members)[:-1] + b',"choices":['
@@ -136,7 +140,9 @@ class Encoder:
             "finish_reason": word,
         }
         restore(out, event.extra, self._draft.report, where)
-        return self._begin(event.candidate) + self._head + _json(out) + b"]}\n\n"
+        begun, once, self._once = self._begin(event.candidate), self._once, {}
+        rest = b"," + _json(once)[1:] if once else b"}"  # many clients read `choices[0]` of every chunk
+        return begun + self._head + _json(out) + b"]" + rest + b"\n\n"
 
     def _tally(self, event: ir.Tally) -> bytes:
         self._usage = event.usage

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dragoman import ir
+from dragoman.dialects.openai_chat.response import decode_logprobs as decode_objects
 from dragoman.dialects.openai_completions.terms import NAME
 
 _LISTS: Final = frozenset({"tokens", "token_logprobs", "top_logprobs", "text_offset"})
@@ -16,7 +17,12 @@ _OFFSET: Final = "text_offset"
 
 
 def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
-    """The tokens; None where the lists do not fit together, or the first token of a prompt has no value."""
+    """The tokens; None where the lists do not fit together, or the first token of a prompt has no value.
+
+    llama.cpp writes them as chat does.
+    """
+    if type(wire.get("content")) is list:
+        return decode_objects(wire["content"])
     tokens, values = wire.get("tokens"), wire.get("token_logprobs")
     if not wire.keys() <= _LISTS or not tokens or not values or None in values:
         return None

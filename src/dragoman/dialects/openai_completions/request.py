@@ -19,6 +19,7 @@ from dragoman import ir
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.dialect import Target, WireRequest
 from dragoman.dialects.facts import Facts
+from dragoman.dialects.fields import STATE, lose_fields
 from dragoman.dialects.openai_chat.draft import Draft
 from dragoman.dialects.openai_completions.terms import (
     NAME,
@@ -327,28 +328,23 @@ def _encode_stream(body: dict[str, Any], request: ir.Request, forms: Mapping[str
         body["stream"] = False
 
 
-_FOREIGN: Final[tuple[tuple[str, str], ...]] = (
-    ("reasoning", "completions have no reasoning"),
-    ("safety_identifier", "this protocol has no such member"),
-    ("metadata", "this protocol has no metadata"),
-    ("tier", "this protocol has no tiers"),
-    ("store", "completions are not stored"),
-    ("prediction", "this protocol has no predictions"),
-    ("moderation", "nothing is moderated here"),
-    ("previous", "this protocol keeps no earlier answers"),
-    ("conversation", "this protocol keeps no conversations"),
-    ("background", "this protocol has no background mode"),
-)
+_FOREIGN: Final = {
+    "reasoning": "completions have no reasoning",
+    "safety_identifier": "this protocol has no such member",
+    "metadata": "this protocol has no metadata",
+    "tier": "this protocol has no tiers",
+    "store": "completions are not stored",
+    "prediction": "this protocol has no predictions",
+    "moderation": "nothing is moderated here",
+    **STATE,
+}
 
 
 def _lose_foreign(request: ir.Request, draft: Draft) -> None:
     """What other dialects' requests say and this one cannot."""
     if request.tools:
         raise WireError("a completion calls no tools", "tools", _UNSUPPORTED)
-    for field, reason in _FOREIGN:
-        value = getattr(request, field)
-        if value is not None and value is not False:
-            draft.report.lose(field, reason)
+    lose_fields(request, _FOREIGN, draft.report)
     if request.tool_choice is not None:
         draft.report.lose("tool_choice", "there are no tools to choose from", "hint")
     if request.parallel:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dragoman.dialects.diagnosis import CODES
-from dragoman.dialects.failure import Body, read_body, retry_after
+from dragoman.dialects.failure import Body, read_body, retry_after, stated_status
 from dragoman.dialects.openai_errors import WORDS, Words, decode_fault, encode_answer, encode_fault
 from dragoman.dialects.openai_responses.terms import NAME
 from dragoman.ir import STATUS, Fault
@@ -30,8 +30,7 @@ def fault_of(value: dict[str, Any] | bytes) -> Fault:
     if isinstance(value, dict) and value.get("type") == "error":
         value = {key: kept for key, kept in value.items() if key not in {"type", "sequence_number"}}
     said = read_body(value)
-    stated = said.outer.get("status")
-    return _fault(said, stated if type(stated) is int and 400 <= stated <= 599 else None, None)
+    return _fault(said, stated_status(said), None)
 
 
 def broken(message: str) -> Fault:

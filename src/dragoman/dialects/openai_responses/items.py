@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.arguments import arguments_text
 from dragoman.dialects.counterparts import no_form
 from dragoman.dialects.loss import Report
 from dragoman.dialects.openai_responses import builtins
@@ -103,9 +104,7 @@ def _read_message(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]] | None:
 
 
 def _read_call(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
-    arguments = value["arguments"]
-    if type(arguments) is not str:
-        raise TypeError("arguments")
+    arguments = arguments_text(value["arguments"])
     return "assistant", (
         ir.ToolCall(
             value.get("call_id"),

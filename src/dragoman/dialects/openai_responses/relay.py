@@ -161,6 +161,8 @@ class StreamRelay:
         except _UNREADABLE as error:
             if frame.strip() == b"[DONE]":
                 return b""
+            if (told := _bare_error(frame)) is not None:
+                raise RequestFailed(fault_of(told)) from None
             raise WireError(f"an event that cannot be read: {error}") from None
         if kind in self._renamed:
             kind = self._renamed[kind]
@@ -212,6 +214,15 @@ class StreamRelay:
         self.done = True
         over = {"type": "response.failed", "sequence_number": number + 1, "response": response}
         return self._framed(b"error", encode(told)) + self._framed(b"response.failed", encode(over))
+
+
+def _bare_error(frame: bytes) -> dict[str, Any] | None:
+    """An error that is no event: some servers send one without a type."""
+    try:
+        told = _decode(frame)
+    except _UNREADABLE:
+        return None
+    return told if type(told) is dict and told.get("error") else None
 
 
 def _number(frame: bytes) -> int:

@@ -107,6 +107,8 @@ class StreamDecoder:
                 return self._fail(fault_of(value))
             raise WireError(f"a stream must begin with response.created, not with {kind}")
         if take is None:
+            if kind is None and value.get("error"):
+                return self._fail(fault_of(value))
             return [ir.Raw(NAME, value)]
         try:
             return take(self, value)

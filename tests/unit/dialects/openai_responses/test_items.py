@@ -117,7 +117,7 @@ def test_items_become_blocks_and_items_again(
         ({"type": "item_reference", "id": "x_1"}, "user"),
         ({"id": "x_1"}, "user"),
         ({"type": "additional_tools", "role": "developer", "tools": []}, "developer"),
-        ({"type": "function_call", "call_id": "c1", "name": "f", "arguments": {"not": "text"}}, "assistant"),
+        ({"type": "function_call", "call_id": "c1", "name": 7, "arguments": "{}"}, "assistant"),
         ({"type": "message", "role": "assistant", "content": []}, "assistant"),
         ({"type": "something_new", "value": [1]}, "assistant"),
     ],

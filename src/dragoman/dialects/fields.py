@@ -1,0 +1,31 @@
+"""Fields of a request for which a target's protocol has no member."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+
+STATE: Final[Mapping[str, str]] = {
+    "previous": "this protocol keeps no earlier answers",
+    "conversation": "this protocol keeps no conversations",
+    "background": "this protocol has no background mode",
+}
+"""What refers to a server's state, with the reason why a protocol without state is not told it."""
+ANSWERS_ONLY: Final[Mapping[str, str]] = {
+    **STATE,
+    "store": "answers are not stored here",
+    "moderation": "nothing is moderated as OpenAI does",
+    "user": "this protocol has no end user",
+    "safety_identifier": "this protocol has no end user",
+}
+"""The same, and what else a protocol lacks that knows nothing but a question and its answer."""
+
+
+def lose_fields(request: ir.Request, reasons: Mapping[str, str], report: Report) -> None:
+    """Name as lost what a request states in these fields. reasons: why, by the name of the field."""
+    for field, reason in reasons.items():
+        if getattr(request, field):
+            report.lose(field, reason)

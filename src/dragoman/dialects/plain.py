@@ -1,0 +1,25 @@
+"""Answers of protocols that hold one text and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dragoman import ir
+from dragoman.dialects.loss import Report
+
+
+def plain_text(block: ir.Block, report: Report, where: str) -> str:
+    """The text of a block. Citations, and any block that is no text, are named as lost."""
+    if isinstance(block, ir.Text | ir.Refusal):
+        if isinstance(block, ir.Text) and block.citations:
+            lose_citations(report, where)
+        return block.text
+    kind = block.kind if isinstance(block, ir.Media | ir.Native) else type(block).__name__
+    severity: Any = "hint" if isinstance(block, ir.Thinking) else "meaning"
+    report.lose(where, f"an answer is a text here and holds no {kind}", severity)
+    return ""
+
+
+def lose_citations(report: Report, where: str) -> None:
+    """Name the citations of a block as lost. where: the block in IR terms."""
+    report.lose(f"{where}.citations", "an answer names no sources here", "quality")
