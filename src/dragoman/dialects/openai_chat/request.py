@@ -21,7 +21,7 @@ from dragoman.dialects.openai_chat.reasoning import MEMBERS as REASONING
 from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.openai_chat.sound import speak
 from dragoman.dialects.openai_chat.strictness import strictness
-from dragoman.dialects.openai_chat.terms import NAME, PATH, REFUSED, TIERS, leftovers, restore
+from dragoman.dialects.openai_chat.terms import NAME, PATH, REFUSED, SCHEMA_BESIDE, TIERS, leftovers, restore
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.severity import of_refused
 from dragoman.dialects.turns import CHUNKED
@@ -195,9 +195,12 @@ def _decode_output(body: Mapping[str, Any]) -> ir.Output | None:
     if kind == "json_schema" and isinstance(inner := wire.get("json_schema"), dict):
         extra = ir.merge(leftovers(wire, _FORMAT), leftovers(inner, _SCHEMA, "json_schema"))
         return _schema_output(inner, extra, None, rest)
-    if kind in {"json_schema", "json_object"} and isinstance(wire.get("schema"), dict):
-        # llama.cpp's and Together's spelling: the schema lies beside the type.
-        return _schema_output(wire, leftovers(wire, _SCHEMA | {"type"}), str(kind), rest)
+    if kind in {"json_schema", "json_object"}:
+        for member in SCHEMA_BESIDE:
+            if isinstance(schema := wire.get(member), dict):
+                known = (_SCHEMA - {"schema"}) | {"type", member}
+                form = kind if member == "schema" else f"{kind}.{member}"
+                return _schema_output({**wire, "schema": schema}, leftovers(wire, known), form, rest)
     if kind == "json_object":
         return ir.Output("json", extra=leftovers(wire, _FORMAT), form="response_format", **rest)
     if kind == "text":
@@ -372,7 +375,10 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft) -> dict[st
     }
     inner = {key: value for key, value in members.items() if value is not None}
     if form is not None:
-        return {"type": form, **inner}
+        kind, _, member = form.partition(".")
+        if member:
+            inner[member] = inner.pop("schema")
+        return {"type": kind, **inner}
     if not draft.quirks.json_schema:
         draft.report.lose("output.schema", "the vendor knows JSON, but no schema", "quality")
         return {"type": "json_object"}

@@ -15,6 +15,10 @@ leftovers: Final = _own.of
 restore: Final = _own.restore
 PATH: Final = "/chat/completions"
 
+SCHEMA_BESIDE: Final = ("schema", "value")
+"""Where vendors have a schema beside the type of `response_format`: llama.cpp, Together and Fireworks; TGI,
+whose clients (`huggingface_hub`) rewrite OpenAI's form to it.
+"""
 STOPS: Final[dict[str, Stop]] = {
     "stop": Stop("end"),
     "length": Stop("length"),

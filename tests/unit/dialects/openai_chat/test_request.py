@@ -91,6 +91,14 @@ MEMBERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"output": ir.Output("schema", SCHEMA, form="json_object")},
     ),
     (
+        {"response_format": {"type": "json_object", "value": SCHEMA}},
+        {"output": ir.Output("schema", SCHEMA, form="json_object.value")},
+    ),
+    (
+        {"response_format": {"type": "json_schema", "value": SCHEMA, "odd": 1}},
+        {"output": ir.Output("schema", SCHEMA, extra={"openai_chat": {"odd": 1}}, form="json_schema.value")},
+    ),
+    (
         {"response_format": {"type": "json_schema", "json_schema": {**NAMED, "odd": 1}, "more": 2}},
         {
             "output": ir.Output(
