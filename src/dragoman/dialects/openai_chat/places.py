@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat.answer import thinking_members
-from dragoman.dialects.openai_chat.terms import SCHEMA_BESIDE
+from dragoman.dialects.openai_chat.terms import GUIDED, SCHEMA_BESIDE
 
 _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "system": ("messages[0]",),
@@ -28,6 +28,7 @@ _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "output.schema": (
         "response_format.json_schema.schema",
         *(f"response_format.{member}" for member in SCHEMA_BESIDE),
+        *GUIDED.values(),
     ),
     "output.modalities": ("modalities",),
     "output.audio": ("audio",),

@@ -76,6 +76,8 @@ WITH: list[tuple[dict[str, Any], str, str]] = [
     ({"reasoning": {"odd": 1}}, "reasoning.reasoning.odd", "$.reasoning.odd"),
     ({"response_format": {"type": "json_object", "schema": {}}}, "output.schema", "$.response_format.schema"),
     ({"response_format": {"type": "json_object", "value": {}}}, "output.schema", "$.response_format.value"),
+    ({"structured_outputs": {"json": {}}}, "output.schema", "$.structured_outputs.json"),
+    ({"guided_json": {"items": {}}}, "output.schema.items", "$.guided_json.items"),
     ({"response_format": {"type": "text", "odd": 1}}, "output.odd", "$.response_format.odd"),
     ({"prompt_cache_options": {"odd": 1}}, "cache.odd", "$.prompt_cache_options.odd"),
     ({"response_format": {"schema": {}}}, "output.schema.items.type", "$.response_format.schema.items.type"),
