@@ -125,3 +125,12 @@ async def test_the_model_may_stand_in_the_path(behind: Behind) -> None:
         await talk.client.post(f"/engines/{MODEL}/completions", cast_to=dict[str, Any], body={})
     with pytest.raises(NotFoundError):
         await talk.client.post("/engines/completions", cast_to=dict[str, Any], body={"prompt": "Run"})
+
+
+async def test_chats_of_the_oldest_clients_are_no_completions(behind: Behind) -> None:
+    """`ChatCompletion.create(engine=…)` of `openai` 0.27 asks at /v1/engines/{model}/chat/completions."""
+    talk = await behind(Whole(ANSWER))
+    asked = {"messages": [{"role": "user", "content": "Run"}], "max_tokens": 2}
+    told = await talk.client.post(f"/engines/{MODEL}/chat/completions", cast_to=dict[str, Any], body=asked)
+    assert told["choices"][0]["message"]["content"] == " down."
+    assert talk.provider.last.body == {"model": "instruct", "prompt": "Run", "max_tokens": 2}

@@ -36,6 +36,11 @@ MISTAKES = [
     ("//api/chat", CHAT),
     ("/api/api/chat", CHAT),
     ("/v1/api/chat", CHAT),
+    ("/openai/v1/chat/completions", CHAT),  # Groq's client adds the root to any base URL
+    ("/v1/openai/v1/chat/completions", CHAT),
+    ("/inference/v1/completions", {"prompt": "One two."}),  # and so does Fireworks'
+    ("/v1beta/openai/chat/completions", CHAT),  # Google's for OpenAI's clients
+    ("//compatibility/v1/responses/", {"input": "One two."}),
 ]
 
 
@@ -54,7 +59,18 @@ async def test_what_is_repeated_is_read_once(visit: Visit, path: str, body: dict
     assert exchanges[-1].path == exchanges[-1].path.replace("//", "/").rstrip("/")
 
 
-@pytest.mark.parametrize("path", ["/v1/v1", "//", "/v1/v1/nothing", "//v1/v1/v1/nothing/", "/api/v1/api"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/v1",
+        "//",
+        "/openai/v1",
+        "/openai/v1/nothing",
+        "/v1/v1/nothing",
+        "//v1/v1/v1/nothing/",
+        "/api/v1/api",
+    ],
+)
 async def test_elsewhere_there_is_still_nothing(visit: Visit, path: str) -> None:
     site = await visit({})
     answered = await asked(site, path, {})

@@ -390,3 +390,31 @@ async def test_a_check_that_cannot_be_made_is_refused(
     assert "dragoman[schema]" in refused.error["message"]
     assert provider.seen == []
     assert (await ask(site)).status == 200
+
+
+ONE_NUMBER = {
+    "type": "object",
+    "properties": {"a": {"type": "integer"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+SPELLINGS = [
+    {"response_format": {"type": "json_object", "value": ONE_NUMBER}},  # huggingface_hub
+    {"response_format": {"type": "json_object", "schema": ONE_NUMBER}},  # Together, Fireworks
+    {"guided_json": ONE_NUMBER},  # vLLM, its older clients
+    {"structured_outputs": {"json": ONE_NUMBER}},  # and the newer
+]
+
+
+@pytest.mark.parametrize("spelt", SPELLINGS, ids=[str(spelt)[:40] for spelt in SPELLINGS])
+@pytest.mark.parametrize("dialect", ["anthropic", "gemini", "mistral"])
+async def test_schemas_in_the_words_of_servers_reach_other_providers(
+    provide: Provide, visit: Visit, dialect: str, spelt: dict[str, Any]
+) -> None:
+    provider = await provide(held(dialect, stubs.DIALECTS[dialect](stubs.Said('{"a": 1}'))))
+    site = await visit(up(provider.url, dialect))
+    answered = await site.ask(MODELS[dialect], **spelt)
+    assert json.loads(answered.text) == {"a": 1}
+    assert answered.headers["x-dragoman-losses"] == "0"
+    sent = json.dumps(provider.last.body)
+    assert '"required": ["a"]' in sent

@@ -20,6 +20,7 @@ from dragoman.dialects.dialect import Dialect
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
+from dragoman.providers.catalog import CATALOG
 from dragoman.providers.resources import PATHS
 from dragoman.routing.route import Entry
 from dragoman.server import generate_content
@@ -47,6 +48,13 @@ if TYPE_CHECKING:
 _ROOT: Final = r"/+(?:v1(?:alpha|beta)?|api)(?=/)"
 _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
 """How a path begins whose base URL had the root already that its client adds; the last one counts."""
+_VENDORS: Final = "|".join(
+    sorted({re.escape(row.path[1:]) for row in CATALOG.values() if row.path.endswith("/v1")} - {"v1"})
+)
+_VENDORED: Final = re.compile(rf"(?:{_ROOT})*/+(?:{_VENDORS}|v1beta/openai)(?=/)")
+"""What vendors have instead of `/v1`, by the catalogue: their own clients (Groq's, Fireworks') add it to
+whatever base URL they are given.
+"""
 _SLASHES: Final = re.compile("//+")
 
 
@@ -77,15 +85,10 @@ class PathTable:
         completions = DIALECTS["openai_completions"]
         for path in ("/v1/completions", "/completions"):
             self._add_face(path, completions)
-        engine = {"POST": Handler(partial(self._engine, completions), takes_body="json")}
-        self._prefixes.append(
-            (
-                "/v1/engines/",
-                "/completions",
-                "model",
-                Endpoint("/v1/engines/{model}/completions", completions, engine),
-            )
-        )
+        for after, face in (("/chat/completions", self._default_face), ("/completions", completions)):
+            engine = {"POST": Handler(partial(self._engine, face), takes_body="json")}
+            named = Endpoint(f"/v1/engines/{{model}}{after}", face, engine)
+            self._prefixes.append(("/v1/engines/", after, "model", named))
         self._add_operations()
         self._add_stateful()
         self._add_messages()
@@ -213,6 +216,8 @@ class PathTable:
             return endpoint, {}
         if (roots := _ROOTS.match(path)) is not None:
             return self._found(roots[1] + roots[2] + path[roots.end() :])
+        if (vendored := _VENDORED.match(path)) is not None:
+            return self._found("/v1" + path[vendored.end() :])
         for prefix, suffix, what, endpoint in self._prefixes:
             name = path.removeprefix(prefix).removesuffix(suffix)
             if name and path == prefix + name + suffix:

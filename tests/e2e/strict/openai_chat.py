@@ -56,7 +56,8 @@ def judge(seen: Seen) -> None:
 def _specified(body: dict[str, Any]) -> dict[str, Any]:
     """A body without what is taken beyond the types.
 
-    Nulls, OpenRouter's images, and what an answer has in the client's hands: annotations, parsed values.
+    Nulls, OpenRouter's images, the name of a tool beside its result (recorded: taken with 200), and what an
+    answer has in the client's hands: annotations, parsed values.
     """
     body = {key: value for key, value in body.items() if value is not None}
     tolerated = {"annotations", "parsed"}
@@ -67,7 +68,7 @@ def _specified(body: dict[str, Any]) -> dict[str, Any]:
         {
             key: [_unparsed(call) for call in value] if key == "tool_calls" else value
             for key, value in message.items()
-            if key not in tolerated
+            if key not in tolerated and (key, message.get("role")) != ("name", "tool")
         }
         for message in body.get("messages", ())
     ]

@@ -17,6 +17,7 @@ from dragoman.dialects.openai_chat.check_parts import (
     check_details,
     check_images,
 )
+from dragoman.dialects.openai_chat.terms import SCHEMA_BESIDE
 from dragoman.dialects.rules import (
     Rule,
     a_boolean,
@@ -142,7 +143,7 @@ def check_response_format(value: Any, path: str) -> None:
         not_one_of(f"{path}.type", value["type"], FORMS)
     inner = value.get("json_schema")
     if value["type"] != "json_schema" or inner is None:
-        if value["type"] == "json_schema" and "schema" not in value:
+        if value["type"] == "json_schema" and not any(member in value for member in SCHEMA_BESIDE):
             missing(f"{path}.json_schema")
         return
     path += ".json_schema"

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from dragoman.dialects.dialect import WireRequest
 from dragoman.dialects.openai_chat.answer import thinking_members
+from dragoman.dialects.openai_chat.terms import GUIDED, SCHEMA_BESIDE
 
 _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "system": ("messages[0]",),
@@ -22,8 +23,13 @@ _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     "output.kind": ("response_format.type",),
     **{
         f"output.{field}": (f"response_format.json_schema.{field}", f"response_format.{field}")
-        for field in ("schema", "name", "description", "strict")
+        for field in ("name", "description", "strict")
     },
+    "output.schema": (
+        "response_format.json_schema.schema",
+        *(f"response_format.{member}" for member in SCHEMA_BESIDE),
+        *GUIDED.values(),
+    ),
     "output.modalities": ("modalities",),
     "output.audio": ("audio",),
     "output.verbosity": ("verbosity",),
@@ -63,6 +69,8 @@ _PREDICTED: Final = re.compile(r"prediction\[(\d+)\](.*)")
 _TOOL: Final = re.compile(r"tools\[(\d+)\](?:\.(.*))?")
 _SCHEMA: Final = re.compile(r"output\.schema([.\[].*)")
 _LEFTOVERS: Final = ("output", "reasoning", "cache")
+_HOLDERS: Final = {"output": "response_format", "cache": "prompt_cache_options"}
+"""Which member of the body the leftovers of a wish stand in, if they do not stand in the body itself."""
 _STEP: Final = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
@@ -106,7 +114,12 @@ def place(request: WireRequest, where: str) -> str:
     if (tool := _TOOL.fullmatch(where)) is not None:
         return "$." + _tool(body, int(tool[1]), tool[2] or "")
     plain = _plain(where)
-    return "$." + (plain if has(body, plain) else _field(body, "", where, where))
+    if has(body, plain):
+        return "$." + plain
+    head, _, rest = where.partition(".")
+    if rest and has(body, held := f"{_HOLDERS.get(head, head)}.{rest}"):
+        return "$." + held
+    return "$." + _field(body, "", where, where)
 
 
 def _block(body: dict[str, Any], index: int, position: int, rest: str) -> str:

@@ -22,7 +22,16 @@ from dragoman.dialects.openai_chat.reasoning import MEMBERS as REASONING
 from dragoman.dialects.openai_chat.reasoning import decode_reasoning, encode_reasoning
 from dragoman.dialects.openai_chat.sound import speak
 from dragoman.dialects.openai_chat.strictness import strictness
-from dragoman.dialects.openai_chat.terms import NAME, PATH, REFUSED, TIERS, leftovers, restore
+from dragoman.dialects.openai_chat.terms import (
+    GUIDED,
+    NAME,
+    PATH,
+    REFUSED,
+    SCHEMA_BESIDE,
+    TIERS,
+    leftovers,
+    restore,
+)
 from dragoman.dialects.openai_chat.tools import decode_choice, decode_tools, encode_tools
 from dragoman.dialects.severity import of_refused
 from dragoman.dialects.turns import CHUNKED
@@ -125,13 +134,14 @@ def _decode_wishes(body: Mapping[str, Any], forms: dict[str, str]) -> dict[str, 
     """The fields that most requests do not have, by name."""
     get, keys = body.get, body.keys()
     fields: dict[str, Any] = {field: body[member] for member, field in _ALIKE.items() if member in body}
-    if not keys.isdisjoint(_OUTPUT):
-        fields["output"] = _decode_output(body)
+    guided = None if keys.isdisjoint(GUIDED) else _guided(body)
+    if guided is not None or not keys.isdisjoint(_OUTPUT):
+        fields["output"] = _decode_output(body, guided)
     if not keys.isdisjoint(REASONING):
         fields["reasoning"] = decode_reasoning(body, forms)
     if not keys.isdisjoint(_CACHE):
         fields["cache"] = _decode_cache(body)
-    extra = leftovers(body, MAPS)
+    extra = leftovers(body, MAPS if guided is None else MAPS | {guided[0]})
     if (predicted := get("prediction")) is not None:
         fields["prediction"] = _decode_prediction(predicted.get("content") or "", forms)
         extra = ir.merge(extra, leftovers(predicted, _PREDICTION, "prediction"))
@@ -181,7 +191,21 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str]) -> ir.Sampl
     )
 
 
-def _decode_output(body: Mapping[str, Any]) -> ir.Output | None:
+def _guided(body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """The member of vLLM's that holds a schema, and the schema; None where another form stands beside."""
+    if body.get("response_format") is not None:
+        return None
+    if isinstance(schema := body.get("guided_json"), dict):
+        return "guided_json", schema
+    held = body.get("structured_outputs")
+    if isinstance(held, dict) and held.keys() == {"json"} and isinstance(held["json"], dict):
+        return "structured_outputs", held["json"]
+    return None
+
+
+def _decode_output(
+    body: Mapping[str, Any], guided: tuple[str, dict[str, Any]] | None = None
+) -> ir.Output | None:
     get = body.get
     modalities = get("modalities")
     rest: dict[str, Any] = {
@@ -189,6 +213,8 @@ def _decode_output(body: Mapping[str, Any]) -> ir.Output | None:
         "audio": get("audio"),
         "verbosity": get("verbosity"),
     }
+    if guided is not None:
+        return ir.Output("schema", guided[1], form=guided[0], **rest)
     wire = get("response_format")
     if wire is None:
         return ir.Output(**rest) if any(value is not None for value in rest.values()) else None
@@ -196,9 +222,12 @@ def _decode_output(body: Mapping[str, Any]) -> ir.Output | None:
     if kind == "json_schema" and isinstance(inner := wire.get("json_schema"), dict):
         extra = ir.merge(leftovers(wire, _FORMAT), leftovers(inner, _SCHEMA, "json_schema"))
         return _schema_output(inner, extra, None, rest)
-    if kind in {"json_schema", "json_object"} and isinstance(wire.get("schema"), dict):
-        # llama.cpp's and Together's spelling: the schema lies beside the type.
-        return _schema_output(wire, leftovers(wire, _SCHEMA | {"type"}), str(kind), rest)
+    if kind in {"json_schema", "json_object"}:
+        for member in SCHEMA_BESIDE:
+            if isinstance(schema := wire.get(member), dict):
+                known = (_SCHEMA - {"schema"}) | {"type", member}
+                form = kind if member == "schema" else f"{kind}.{member}"
+                return _schema_output({**wire, "schema": schema}, leftovers(wire, known), form, rest)
     if kind == "json_object":
         return ir.Output("json", extra=leftovers(wire, _FORMAT), form="response_format", **rest)
     if kind == "text":
@@ -344,6 +373,8 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
     wire: dict[str, Any] | None = None
     if form == "native":
         wire = {}
+    elif form in GUIDED:
+        body[form] = output.schema if form == GUIDED[form] else {"json": output.schema}
     elif output.kind == "schema":
         wire = _encode_schema(output, form, draft)
     elif output.kind == "json":
@@ -373,7 +404,10 @@ def _encode_schema(output: ir.Output, form: str | None, draft: Draft) -> dict[st
     }
     inner = {key: value for key, value in members.items() if value is not None}
     if form is not None:
-        return {"type": form, **inner}
+        kind, _, member = form.partition(".")
+        if member:
+            inner[member] = inner.pop("schema")
+        return {"type": kind, **inner}
     if not draft.quirks.json_schema:
         draft.report.lose("output.schema", "the vendor knows JSON, but no schema", "quality")
         return {"type": "json_object"}

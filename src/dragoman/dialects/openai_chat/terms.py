@@ -16,6 +16,14 @@ leftovers: Final = _own.of
 restore: Final = _own.restore
 PATH: Final = "/chat/completions"
 
+SCHEMA_BESIDE: Final = ("schema", "value")
+"""Where vendors have a schema beside the type of `response_format`: llama.cpp, Together and Fireworks; TGI,
+whose clients (`huggingface_hub`) rewrite OpenAI's form to it.
+"""
+GUIDED: Final = {"guided_json": "guided_json", "structured_outputs": "structured_outputs.json"}
+"""Members of vLLM's that hold a schema, each with the place of the schema.
+https://docs.vllm.ai/en/latest/features/structured_outputs.html
+"""
 STOPS: Final[dict[str, Stop]] = {
     "stop": Stop("end"),
     "length": Stop("length"),

@@ -90,6 +90,30 @@ MEMBERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"response_format": {"type": "json_object", "schema": SCHEMA}},
         {"output": ir.Output("schema", SCHEMA, form="json_object")},
     ),
+    ({"guided_json": SCHEMA}, {"output": ir.Output("schema", SCHEMA, form="guided_json")}),
+    (
+        {"structured_outputs": {"json": SCHEMA}, "verbosity": "low"},
+        {"output": ir.Output("schema", SCHEMA, verbosity="low", form="structured_outputs")},
+    ),
+    (  # nothing else has a regular expression's form
+        {"structured_outputs": {"json": SCHEMA, "regex": "a+"}},
+        {"extra": {"openai_chat": {"structured_outputs": {"json": SCHEMA, "regex": "a+"}}}},
+    ),
+    (
+        {"response_format": {"type": "text"}, "guided_json": SCHEMA},
+        {
+            "output": ir.Output("text", form="response_format"),
+            "extra": {"openai_chat": {"guided_json": SCHEMA}},
+        },
+    ),
+    (
+        {"response_format": {"type": "json_object", "value": SCHEMA}},
+        {"output": ir.Output("schema", SCHEMA, form="json_object.value")},
+    ),
+    (
+        {"response_format": {"type": "json_schema", "value": SCHEMA, "odd": 1}},
+        {"output": ir.Output("schema", SCHEMA, extra={"openai_chat": {"odd": 1}}, form="json_schema.value")},
+    ),
     (
         {"response_format": {"type": "json_schema", "json_schema": {**NAMED, "odd": 1}, "more": 2}},
         {
