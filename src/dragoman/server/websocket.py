@@ -68,9 +68,10 @@ def _language(endpoint: Endpoint | None) -> Language | None:
 
 def without_upgrade(endpoint: Endpoint | None, headers: Headers) -> ir.Fault | None:
     """The fault of a GET that is a WebSocket handshake without its `Upgrade` header; None = anything else."""
-    if "sec-websocket-key" not in headers or "upgrade" in headers or _language(endpoint) is None:
+    if "sec-websocket-key" not in headers or _language(endpoint) is None:
         return None
-    return UPGRADE_MISSING
+    # Of a handshake that is read as a plain GET, our own parser takes `Upgrade` alone; a proxy takes both.
+    return None if "upgrade" in headers.get("connection", "").lower() else UPGRADE_MISSING
 
 
 def _offered_key(subprotocols: Iterable[str]) -> str | None:
