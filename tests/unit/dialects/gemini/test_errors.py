@@ -175,8 +175,10 @@ def encoded(fault: ir.Fault, request_id: str | None = None) -> tuple[int, dict[s
     raised = official.APIError(status, value)
     assert (raised.code, raised.status) == (status, value["error"]["status"])
     # What most clients show of an error: the field that it is about belongs to it.
-    assert raised.message.endswith(fault.message)
-    assert (fault.param or "") in raised.message
+    shown: str = value["error"]["message"]
+    assert raised.message == shown
+    assert shown.endswith(fault.message)
+    assert (fault.param or "") in shown
     return status, headers, value
 
 
