@@ -73,11 +73,12 @@ async def test_with_keys_others_are_refused(visit: Visit, stream: bool) -> None:
         {"Authorization": "Bearer  right-key "},
         {"x-api-key": "right-key"},
         {"X-API-Key": "right-key"},
+        {"api-key": "right-key"},
     ],
     ids=str,
 )
 async def test_every_way_a_key_travels(visit: Visit, headers: dict[str, str]) -> None:
-    """2.21: as OpenAI's clients send it, and as Anthropic's."""
+    """2.21: as OpenAI's clients send it, as Anthropic's, and as Azure's."""
     site = await visit(guarded("wrong-key", "right-key"))
     assert (await site.ask("m", headers=headers)).status == 200
     assert (await site.get("/v1/models", **headers)).status == 200
@@ -224,12 +225,13 @@ async def test_the_clients_key_never_reaches_the_provider(
     """0.2, 2.21: whichever header it came in, nor its absence another one."""
     provider = await provide(stubs.DIALECTS[dialect](Said()))
     site = await visit({**up(provider.url, dialect), "auth": {"keys": [CLIENT_KEY]}})
-    for headers in ({"authorization": f"Bearer {CLIENT_KEY}"}, {"x-api-key": CLIENT_KEY}):
+    ways = ({"authorization": f"Bearer {CLIENT_KEY}"}, {"x-api-key": CLIENT_KEY}, {"api-key": CLIENT_KEY})
+    for headers in ways:
         assert (await site.ask(MODELS[dialect], stream=stream, headers=headers)).status == 200
     keyless = await visit({**up(provider.url, dialect, keys=[]), "auth": {"keys": [CLIENT_KEY]}})
     headers = {"authorization": f"Bearer {CLIENT_KEY}"}
     assert (await keyless.ask(MODELS[dialect], stream=stream, headers=headers)).status == 200
-    assert len(provider.seen) == 3
+    assert len(provider.seen) == len(ways) + 1
     for seen in provider.seen:
         assert CLIENT_KEY not in json.dumps(dict(seen.headers))
         assert CLIENT_KEY not in seen.raw.decode()

@@ -72,7 +72,9 @@ class Line:
         async with asyncio.timeout(10):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             status, *lines = head.split("\r\n")
-            headers = dict(line.lower().split(": ", 1) for line in lines if line)
+            named = [line.lower().split(": ", 1) for line in lines if line]
+            headers = dict(named)
+            assert len(headers) == len(named), "a header stands there twice"
             if "content-length" in headers:
                 body = await self.reader.readexactly(int(headers["content-length"]))
             else:

@@ -296,6 +296,48 @@ async def test_pages_of_this_machine_may(serve: Serve, origin: str) -> None:
         assert (await heard(socket))["object"] == "chat.completion"
 
 
+OFFERED = "openai-insecure-api-key."
+"""How OpenAI's client in a browser names its key: a page can set no headers of a WebSocket."""
+
+
+@pytest.mark.parametrize("offered", [["realtime", f"{OFFERED}the-key"], [f"{OFFERED}the-key"]], ids=len)
+async def test_a_page_offers_its_key_as_a_subprotocol(serve: Serve, offered: list[str]) -> None:
+    base = await serve(json.dumps({"auth": {"keys": ["the-key"]}}))
+    page = {"origin": "https://app.example"}
+    async with connect(at(base), subprotocols=offered, additional_headers=page) as socket:  # type: ignore[arg-type]
+        assert socket.subprotocol == offered[0]  # a browser ends a socket for which none is chosen
+        await socket.send(chat())
+        assert (await heard(socket))["object"] == "chat.completion"
+    for wrong in ([f"{OFFERED}other"], ["the-key"]):
+        with pytest.raises(InvalidStatus) as caught:
+            async with connect(at(base), subprotocols=wrong, additional_headers=page):  # type: ignore[arg-type]
+                pass
+        assert caught.value.response.status_code == 401
+
+
+async def test_the_key_is_not_the_protocol_that_is_chosen(serve: Serve) -> None:
+    base = await serve(json.dumps({"auth": {"keys": ["the-key"]}}))
+    offered: list[Any] = [f"{OFFERED}the-key", "realtime"]
+    async with connect(at(base), subprotocols=offered) as socket:
+        assert socket.subprotocol == "realtime"
+
+
+async def test_a_socket_whose_upgrade_a_proxy_dropped_is_told_so(serve: Serve) -> None:
+    """Unless it is told to, nginx passes on all of a handshake but `Upgrade` and `Connection`."""
+    base = await serve()
+    left = {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version": "13"}
+    async with aiohttp.ClientSession() as session:
+        async with session.get(base + RESPONSES, headers=left) as response:
+            error = (await response.json())["error"]
+        assert (response.status, error["code"]) == (426, "upgrade_missing")
+        assert response.headers["upgrade"] == "websocket"
+        assert "proxy" in error["message"]
+        async with session.get(base + "/v1/models", headers=left) as response:
+            assert response.status == 200  # no path for sockets
+        async with session.get(base + RESPONSES) as response:
+            assert response.status == 405
+
+
 async def test_origins_are_the_configured_ones(serve: Serve) -> None:
     base = await serve(json.dumps({"server": {"cors_origins": ["https://app.example"]}}))
     assert (await refused(base, origin="http://localhost"))[0] == 403

@@ -127,12 +127,12 @@ def unnamed(key: str) -> str:
 
 
 def presented(headers: Mapping[str, str]) -> str | None:
-    """The key that a request's headers carry: `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`."""
+    """The key in the headers: `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or Azure's `api-key`."""
     authorization = headers.get("authorization")
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
         return token.strip() if scheme.lower() == "bearer" else None
-    return headers.get("x-api-key") or headers.get("x-goog-api-key")
+    return headers.get("x-api-key") or headers.get("x-goog-api-key") or headers.get("api-key")
 
 
 def is_loopback(host: str) -> bool:

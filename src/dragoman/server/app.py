@@ -44,7 +44,7 @@ from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Message, Receive, Scope, Send
 from dragoman.server.origins import Origins
 from dragoman.server.visitor import note_visitor
-from dragoman.server.websocket import Sockets
+from dragoman.server.websocket import Sockets, without_upgrade
 from dragoman.space import Share, Space
 from dragoman.upstreams import hops
 from dragoman.wire.header import header_value
@@ -146,6 +146,8 @@ class App:
             await self._gateway.start()
             caller = self._admit(arrival, query, exchange)
             exchange.phase = "url"
+            if exchange.method == "GET" and (fault := without_upgrade(endpoint, headers)) is not None:
+                raise RequestFailed(fault)
             handler = self._paths.handler(endpoint, exchange.method, exchange.path)
             body, parts = b"", None
             if handler.takes_body == "parts":
@@ -317,7 +319,9 @@ class App:
         exchange.status = status
         exchange.close(self._seams.monotonic())
         self._gateway.observe(exchange)
-        return status, (*named, (b"x-request-id", exchange.request_id.encode("latin-1"))), body
+        if not any(name == b"x-request-id" for name, _ in named):  # the form of some errors has it
+            named = [*named, (b"x-request-id", exchange.request_id.encode("latin-1"))]
+        return status, named, body
 
     def full(self) -> Answer:
         """The answer to a connection for which there is no room."""
@@ -393,7 +397,7 @@ def _told(fault: ir.Fault, endpoint: Endpoint | None, exchange: Exchange) -> Ans
     return status, [*named, *standing(fault, endpoint)], body
 
 
-_OF_HTTP: Final = frozenset({408, 414, 431})
+_OF_HTTP: Final = frozenset({408, 414, 426, 431})
 """Statuses of HTTP itself, for which no protocol has a form."""
 
 

@@ -31,6 +31,14 @@ FULL: Final = ir.Fault(
     blame="gateway",
 )
 
+UPGRADE_MISSING: Final = ir.Fault(
+    "invalid_request",
+    "This WebSocket handshake came without its 'Upgrade: websocket' header. A proxy on the way dropped it;"
+    " nginx passes it on with proxy_http_version 1.1 and proxy_set_header for Upgrade and Connection.",
+    code="upgrade_missing",
+    status=426,
+)
+
 
 def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:
     """Headers that HTTP itself asks for with some errors (RFC 9110)."""
@@ -38,6 +46,8 @@ def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, by
         return [(b"www-authenticate", b'Bearer realm="dragoman"')]
     if fault.kind == "method_not_allowed" and endpoint is not None:
         return [(b"allow", ", ".join(endpoint.methods).encode())]
+    if fault is UPGRADE_MISSING:
+        return [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
     if fault.code == UNKNOWN:
         return [(b"accept-encoding", ", ".join(TAKEN).encode())]
     return []

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dragoman import ir
@@ -26,7 +26,7 @@ from dragoman.exchange import Exchange
 from dragoman.responses.turn import Connection
 from dragoman.server.endpoint import Endpoint
 from dragoman.server.faces import PathTable
-from dragoman.server.faults import INTERNAL, STOPPING, standing
+from dragoman.server.faults import INTERNAL, STOPPING, UPGRADE_MISSING, standing
 from dragoman.server.headers import Headers
 from dragoman.server.link import EXTENSION, Link, Receive, Scope, Send
 from dragoman.server.origins import Origins
@@ -62,6 +62,24 @@ class _Visitor(NamedTuple):
     caller: Caller
     peer: Sequence[Any] | None
     """Address and port, None for a local socket."""
+
+
+def _language(endpoint: Endpoint | None) -> Language | None:
+    """What is spoken on a WebSocket at this path; None = the path has none."""
+    return None if endpoint is None else LANGUAGES.get(endpoint.template.removeprefix("/v1"))
+
+
+def without_upgrade(endpoint: Endpoint | None, headers: Headers) -> ir.Fault | None:
+    """The fault of a GET that is a WebSocket handshake without its `Upgrade` header; None = anything else."""
+    if "sec-websocket-key" not in headers or _language(endpoint) is None:
+        return None
+    # Of a handshake that is read as a plain GET, our own parser takes `Upgrade` alone; a proxy takes both.
+    return None if "upgrade" in headers.get("connection", "").lower() else UPGRADE_MISSING
+
+
+def _offered_key(subprotocols: Iterable[str]) -> str | None:
+    """The key that a page offers as a subprotocol, since it can set no headers; as OpenAI's clients do."""
+    return next((name.removeprefix(_KEY) for name in subprotocols if name.startswith(_KEY)), None)
 
 
 class Sockets:
@@ -111,7 +129,9 @@ class Sockets:
             if gateway.draining:
                 raise RequestFailed(STOPPING)
             await gateway.start()
-            caller = gateway.client_keys.authenticate(headers, first=key)
+            caller = gateway.client_keys.authenticate(
+                headers, _offered_key(scope.get("subprotocols") or ()), first=key
+            )
             if isinstance(caller, ir.Fault):
                 raise RequestFailed(caller)
             exchange.client = caller.name
@@ -120,7 +140,7 @@ class Sockets:
             if not self._origins.admits(headers.get("origin")):
                 raise RequestFailed(_FOREIGN_ORIGIN)
             exchange.phase = "url"
-            language = None if endpoint is None else LANGUAGES.get(endpoint.template.removeprefix("/v1"))
+            language = _language(endpoint)
             if endpoint is None or language is None:
                 self._paths.handler(endpoint, _METHOD, path)  # which there is none for
             elif gateway.config.server.websocket:
@@ -170,8 +190,9 @@ class _Socket:
 
     async def run(self, receive: Receive, subprotocols: list[str] | tuple[()]) -> None:
         """Answer messages until the socket ends."""
-        # Clients that offer protocols fail when none is chosen, whichever they are.
-        await self._send({"type": "websocket.accept", "subprotocol": next(iter(subprotocols), None)})
+        # Clients that offer protocols fail when none is chosen, whichever they are. A key is the last choice.
+        chosen = min(subprotocols, key=lambda name: name.startswith(_KEY), default=None)
+        await self._send({"type": "websocket.accept", "subprotocol": chosen})
         limit = asyncio.get_running_loop().call_later(LONGEST, self._expire)
         reader = spawn(self._read(receive), "socket")
         self._link.drain = self._inbox.end
@@ -333,6 +354,8 @@ def _exchange(gateway: Gateway, face: str, path: str) -> Exchange:
     )
 
 
+_KEY: Final = "openai-insecure-api-key."
+"""What a subprotocol that is a key begins with: `OpenAIRealtimeWebSocket` of the npm package `openai`."""
 _BINARY: Final = ir.Fault("invalid_request", "Messages must be text.", code="invalid_message")
 _FOREIGN_ORIGIN: Final = ir.Fault(
     "permission", "Pages of this origin may not open a WebSocket here.", code="foreign_origin"

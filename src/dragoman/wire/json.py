@@ -43,6 +43,14 @@ TOO_LARGE = "request_too_large"
 """The code that OpenAI's API uses for a body that is too large."""
 
 _BOM = b"\xef\xbb\xbf"
+_FORM = re.compile(rb"[A-Za-z_][\w.\[\]-]*=")
+_URL_ENCODED = re.compile(rb"(?:%EF%BB%BF)?%7B", re.IGNORECASE)
+_QUOTED = (
+    "the text begins with a single quote: Windows' cmd.exe hands '…' on as it stands;"
+    ' write "…" around it and \\" inside'
+)
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+"""How compressed data begins: RFC 1952, RFC 8878."""
 _BY_BYTE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
 _NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(-?\d[\d.eE+-]*+)')
 _FLOAT = re.compile(rb"[.eE]")
@@ -288,6 +296,8 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
     """The same failure in plain words, with a place that a person can find."""
     if isinstance(error, RecursionError):
         return _too_deep(max_depth)
+    if (other := _other_form(body)) is not None:
+        return WireError(other)
     try:
         body.decode()
     except UnicodeDecodeError as invalid:
@@ -313,6 +323,23 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
     if what == "invalid character":
         what = f"unexpected {body[position : position + 4].decode(errors='replace')[0]!r}"
     return _at(body, position, what)
+
+
+def _other_form(body: bytes) -> str | None:
+    """What a text that is no JSON from its first byte on seems to be; None = nothing that is known.
+
+    Command lines and shells make these of good JSON, and the place of the first byte would help nobody.
+    """
+    for start, coding in _PACKED.items():
+        if body.startswith(start):
+            return f"the text is compressed with {coding}, which no content-encoding header says"
+    if body.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in body[:4]:
+        return "the text is UTF-16 or UTF-32; send it as UTF-8"
+    if body.startswith(b"'"):
+        return _QUOTED
+    if _URL_ENCODED.match(body):
+        return "the text is URL-encoded, not JSON"
+    return "the text is a form (NAME=VALUE), not JSON" if _FORM.match(body) else None
 
 
 def _at(body: bytes, position: int, what: str) -> WireError:

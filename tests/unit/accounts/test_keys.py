@@ -73,7 +73,7 @@ def test_an_authorization_header_counts_before_the_other() -> None:
     assert presented({"authorization": "Bearer one", "x-api-key": "two"}) == "one"
 
 
-@pytest.mark.parametrize("header", ["x-api-key", "x-goog-api-key"])
+@pytest.mark.parametrize("header", ["x-api-key", "x-goog-api-key", "api-key"])
 def test_a_header_is_believed_before_the_address(header: str) -> None:
     assert KEYS.authenticate({}, "key-a") == Caller("ann")
     assert KEYS.authenticate({header: "key-b"}, "key-a") == Caller("bob", frozenset({"m"}))

@@ -27,6 +27,10 @@ from dragoman.wire.json import (
     refuse_many_values,
 )
 
+QUOTED = (
+    "the text begins with a single quote: Windows' cmd.exe hands '…' on as it stands;"
+    ' write "…" around it and \\" inside'
+)
 EITHER = pytest.mark.parametrize("decode", [decode_object, decode_head], ids=["object", "head"])
 
 
@@ -56,7 +60,16 @@ EITHER = pytest.mark.parametrize("decode", [decode_object, decode_head], ids=["o
         (b'{"a": "\xff"}', "line 1, column 8: not valid UTF-8"),
         (b'{"a": {"b": "\xed\xa0\x80"}}', "line 1, column 14: not valid UTF-8"),
         (b'{"\xff": 1}', "line 1, column 3: not valid UTF-8"),
-        ('{"a": 1}'.encode("utf-16"), "line 1, column 1: not valid UTF-8"),
+        ('{"a": 1}'.encode("utf-16"), "the text is UTF-16 or UTF-32; send it as UTF-8"),
+        ('{"a": 1}'.encode("utf-16-le"), "the text is UTF-16 or UTF-32; send it as UTF-8"),
+        ('{"a": 1}'.encode("utf-16-be"), "the text is UTF-16 or UTF-32; send it as UTF-8"),
+        ('{"a": 1}'.encode("utf-32"), "the text is UTF-16 or UTF-32; send it as UTF-8"),
+        (b"model=m&prompt=Hi", "the text is a form (NAME=VALUE), not JSON"),
+        (b"%7B%22a%22%3A1%7D", "the text is URL-encoded, not JSON"),
+        (b"'{a:", QUOTED),
+        (b"\x1f\x8b\x08\x00", "the text is compressed with gzip, which no content-encoding header says"),
+        (b"(\xb5/\xfd\x00", "the text is compressed with zstd, which no content-encoding header says"),
+        (b"model", "line 1, column 1: unexpected 'm'"),
         (b'{"a": "\\ud800"}', "line 1, column 8: half of a surrogate pair, which is no character"),
         (b'{"a": "\\\\\\ude00x"}', "line 1, column 10: half of a surrogate pair, which is no character"),
         (

@@ -122,11 +122,12 @@ def _fault(body: Body, status: int | None, wait: float | None) -> Fault:
         kind = cast("Kind", told["kind"])
     code = _text(told.get("code")) if ours else _CODES.get(kind) or _reason(info)
     shown = [one for one in details if str(one.get("@type")) in _SHOWN]
+    param = _param(details)
     return Fault(
         kind,
-        body.message,
+        body.message.removeprefix(f"{param}: ") if ours else body.message,
         code=code,
-        param=_param(details),
+        param=param,
         type=word,
         status=status,
         retry_after=wait if wait is not None else _wait(body, details),
@@ -252,11 +253,18 @@ def error_body(fault: Fault, request_id: str | None = None) -> dict[str, Any]:
     return {
         "error": {
             "code": status,
-            "message": fault.message,
+            "message": _message(fault),
             "status": word,
             "details": list(_stated(fault, request_id)),
         }
     }
+
+
+def _message(fault: Fault) -> str:
+    """The sentence, with the field that it is about: most clients show nothing else of an error."""
+    if fault.param is None or fault.param in fault.message:
+        return fault.message
+    return f"{fault.param}: {fault.message}"
 
 
 def _stated(fault: Fault, request_id: str | None) -> Iterator[dict[str, Any]]:

@@ -173,7 +173,12 @@ def encoded(fault: ir.Fault, request_id: str | None = None) -> tuple[int, dict[s
     status, headers, body = encode_error(fault, request_id)
     value = json.loads(body)
     raised = official.APIError(status, value)
-    assert (raised.code, raised.message, raised.status) == (status, fault.message, value["error"]["status"])
+    assert (raised.code, raised.status) == (status, value["error"]["status"])
+    # What most clients show of an error: the field that it is about belongs to it.
+    shown: str = value["error"]["message"]
+    assert raised.message == shown
+    assert shown.endswith(fault.message)
+    assert (fault.param or "") in shown
     return status, headers, value
 
 
@@ -229,7 +234,7 @@ def test_the_whole_error() -> None:
         {
             "error": {
                 "code": 400,
-                "message": "must be a string",
+                "message": "contents[0].parts[0].text: must be a string",
                 "status": "INVALID_ARGUMENT",
                 "details": [
                     {
@@ -249,6 +254,12 @@ def test_the_whole_error() -> None:
             }
         },
     )
+
+
+def test_a_message_that_names_its_field_names_it_once() -> None:
+    fault = ir.Fault("invalid_request", "'contents' is required.", param="contents")
+    _, _, body = encoded(fault)
+    assert body["error"]["message"] == "'contents' is required."
 
 
 def test_no_code_is_no_code() -> None:
