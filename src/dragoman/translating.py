@@ -129,7 +129,9 @@ class Translating:
         if isinstance(upstream, WireUpstream):
             encoded = upstream.encode(emulation.request, call)
             if told:
-                encoded.body = added(encoded.body, told, upstream.dialect.maps)
+                encoded.body = added(
+                    encoded.body, told, upstream.dialect.maps, client=work.face.maps, configured=call.body
+                )
             call = msgspec.structs.replace(call, encoded=encoded)
         return emulation, call
 
