@@ -117,8 +117,8 @@ def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) ->
 
 
 def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
-    """Whether the model, or the protocol's author, answers an error to a wish that reaches it. What the author's
-    own servers do not know is what is not written for clients of other protocols.
+    """Whether the model, or the protocol's author, answers an error to a wish that reaches it. What the
+    author's own servers do not know is what is not written for clients of other protocols.
     """
     request = _request(face.name, wish)
     if refuse(request, facts) is not None or (wish == "reasoning" and facts.reasoning is False):

@@ -58,7 +58,7 @@ def test_what_is_known_of_the_model_and_its_vendor_counts() -> None:
 
 
 def test_what_is_relayed_is_told_as_requests_meet_it() -> None:
-    """2.6, 2.9: what is dropped where it is relayed, too, is a loss; what only the provider refuses is refused."""
+    """2.6, 2.9: what is dropped in a relay, too, is a loss; what only the provider refuses is refused."""
     thinks = msgspec.structs.replace(UNKNOWN, sampling=False)
     found = relayed("openai_chat", AUTHOR, thinks)
     lost = {wish: loss.severity for wish, loss in found.losses}
