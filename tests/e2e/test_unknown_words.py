@@ -83,3 +83,19 @@ async def test_a_context_is_a_list(visit: Visit, provide: Provide) -> None:
         assert answer.status == 400
         assert "context" in (await answer.json())["error"]
     assert provider.seen == []
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "mistral", "gemini"])
+@pytest.mark.parametrize("address", ["not a url", "ftp://example.com/a.png", "//example.com/a.png"])
+async def test_what_is_no_address_is_not_sent_as_one(
+    visit: Visit, provide: Provide, dialect: str, address: str
+) -> None:
+    provider = await provide(Whole({}))
+    site = await visit(up(provider.url, dialect))
+    picture = {"type": "image_url", "image_url": {"url": address}}
+    body = {"model": "up/m", "messages": [{"role": "user", "content": [picture]}]}
+    async with site.session.post(site.base + "/v1/chat/completions", json=body) as answer:
+        error = (await answer.json())["error"]
+    assert (answer.status, error["param"]) == (400, "messages[0].content[0]")
+    assert error["code"] == "invalid_image_url"
+    assert provider.seen == []

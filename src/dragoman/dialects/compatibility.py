@@ -96,10 +96,12 @@ def _sorted(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibil
     refused: list[str] = []
     for wish in wishes(face):
         request = _request(face, wish)
-        if dialect == face and _passes(request, DIALECTS[face], quirks, facts):
-            found = None if _is_refused(wish, DIALECTS[face], quirks, facts) else ()
-        else:
+        if dialect != face or not _passes(request, DIALECTS[face], quirks, facts):
             found = _losses(request, DIALECTS[dialect], quirks, facts)
+        elif _is_refused(wish, DIALECTS[face], quirks, facts):
+            found = None
+        else:
+            found = ()
         if found is None:
             refused.append(wish)
         elif found:
