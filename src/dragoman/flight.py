@@ -19,6 +19,7 @@ from dragoman.connector import CONNECTED
 from dragoman.delivery import Delivery
 from dragoman.dialects.loss import Report
 from dragoman.dialects.pieces import joined
+from dragoman.dialects.table import DIALECTS
 from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import AttemptRecord
 from dragoman.hooks import EndedByHook
@@ -149,7 +150,9 @@ class Flight:
         if isinstance(upstream, WireUpstream):
             facts = upstream.facts(deployment.model, facts)
         asked = (upstream, deployment.model, facts)
-        relayed = work.can_relay(*asked) if work.light else await work.step(work.can_relay, *asked)
+        relayed = not self._addresses_somebody() and (
+            work.can_relay(*asked) if work.light else await work.step(work.can_relay, *asked)
+        )
         record = AttemptRecord(
             f"{exchange.id}-{len(exchange.attempts) + 1}",
             deployment.name,
@@ -242,6 +245,19 @@ class Flight:
         if record.status is None and isinstance(upstream, WireUpstream):
             record.status = _SUCCESS
         return None
+
+    def _addresses_somebody(self) -> bool:
+        """Whether a chat has members that are for one provider, which no provider may get as they are."""
+        work, upstreams = self._work, self._runtime.upstreams
+        body = work.wire.body
+        if work.operation != "chat" or (
+            body.keys().isdisjoint(upstreams) and body.keys().isdisjoint(DIALECTS)
+        ):
+            return False
+        return any(
+            type(value) is dict and (key in upstreams or key in DIALECTS) and key not in work.face.maps
+            for key, value in body.items()
+        )
 
     def _may_leave_behind(self) -> bool:
         """Whether the vault may hold what belongs to earlier answers of a conversation that is relayed."""

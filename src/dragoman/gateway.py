@@ -377,7 +377,7 @@ class Gateway:
             return None
         facts = upstream.facts(first.model, first.facts)
         if upstream.dialect is face and upstream.quirks.relays({}):
-            return compatibility.relayed(face.name, facts)
+            return compatibility.relayed(face.name, upstream.quirks, facts)
         return compatibility.translated(face.name, upstream.dialect.name, upstream.quirks, facts)
 
     def _first(self, model: str, face: Dialect) -> tuple[Deployment, Upstream]:

@@ -130,7 +130,13 @@ class Translating:
         if isinstance(upstream, WireUpstream):
             encoded = upstream.encode(emulation.request, call)
             if told:
-                encoded.body = added(encoded.body, told, upstream.dialect.maps)
+                encoded.body = added(
+                    encoded.body,
+                    told,
+                    upstream.dialect.maps,
+                    client=work.face.maps,
+                    configured=call.body or {},
+                )
             call = msgspec.structs.replace(call, encoded=encoded)
         return emulation, call
 
@@ -275,11 +281,18 @@ async def fetch_media(work: Work, upstream: Upstream, fetcher: Fetcher) -> None:
         return
     reads = upstream.dialect.reads
     if reads is None and upstream.quirks.media_urls:
-        return
+        if upstream.dialect is work.face:
+            return
+        reads = _is_address
     try:
         work.request = await fetcher.inline(work.request, reads, claim_of(work, fetcher))
     except RequestFailed as failed:
         raise RequestFailed(work.located(failed.fault)) from failed
+
+
+def _is_address(media: ir.Media) -> bool:
+    """Whether some server may read a medium at its address; the fetcher says what is wrong with another."""
+    return media.url is None or media.url.startswith(("http://", "https://", "data:"))
 
 
 def claim_of(work: Work, fetcher: Fetcher) -> Claim:

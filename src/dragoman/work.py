@@ -418,7 +418,6 @@ class Work:
     def _can_relay_chat(self, upstream: WireUpstream, facts: Facts) -> bool:
         return (
             upstream.quirks.relays(self.wire.body)
-            and not (upstream.name in self.wire.body and upstream.name not in self.face.maps)
             and facts.takes(self.wire.body)
             and (facts.structured is not False or self.request.output is None)
             and (not self.sealed or all(sealed.provider == upstream.name for sealed in self.sealed))

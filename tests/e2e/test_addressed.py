@@ -89,3 +89,43 @@ async def test_what_the_request_says_is_not_said_again(
         error = (await answer.json())["error"]
         assert (answer.status, error["param"]) == (400, place)
     assert provider.seen == []
+
+
+@pytest.mark.parametrize("name", ["gemini", "other"], ids=["protocol", "provider"])
+async def test_what_is_for_another_is_not_relayed(visit: Visit, provide: Provide, name: str) -> None:
+    """A request that several deployments may answer has members for each; OpenAI refuses unknown ones."""
+    provider = await provide(Whole(CHAT))
+    up = {"dialect": "openai_chat", "base_url": provider.url, "keys": ["k"]}
+    exchanges: list[Exchange] = []
+    site = await visit({"providers": {"up": up, "other": up}}, observers=[exchanges.append])
+    body = {"model": "up/m", "messages": HELLO, "seed": 7, name: {"safetySettings": SAFETY}}
+    async with site.session.post(f"{site.base}/v1/chat/completions", json=body) as answer:
+        assert answer.status == 200
+    assert provider.last.body == {"model": "m", "messages": HELLO, "seed": 7}
+    lost = [(loss.path, loss.reason, loss.severity) for loss in exchanges[-1].losses]
+    assert lost == [(f"$.{name}", "its members are for another provider", "hint")]
+
+
+async def test_what_the_clients_protocol_has_no_word_for(visit: Visit, provide: Provide) -> None:
+    """Responses knows no `top_k`, which Anthropic does."""
+    answer = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": []}
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    provider = await provide(Whole({**answer, "stop_reason": "end_turn", "usage": usage}))
+    up = {"dialect": "anthropic", "base_url": provider.url, "keys": ["k"]}
+    site = await visit({"providers": {"up": up}})
+    body = {"model": "up/m", "input": "Hello!", "up": {"top_k": 5}}
+    async with site.session.post(f"{site.base}/v1/responses", json=body) as told:
+        assert told.status == 200, await told.text()
+    assert provider.last.body["top_k"] == 5
+
+
+async def test_what_the_configuration_sets_is_named_so(visit: Visit, provide: Provide) -> None:
+    provider = await provide(Whole(GEMINI))
+    up = {"dialect": "gemini", "base_url": provider.url, "keys": ["k"], "body": {"safetySettings": SAFETY}}
+    site = await visit({"providers": {"up": up}})
+    body = {"model": "up/m", "messages": HELLO, "up": {"safetySettings": []}}
+    async with site.session.post(f"{site.base}/v1/chat/completions", json=body) as answer:
+        error = (await answer.json())["error"]
+    assert (answer.status, error["param"]) == (400, "up.safetySettings")
+    assert "configuration" in error["message"]
+    assert provider.seen == []

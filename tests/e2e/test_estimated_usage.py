@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from anthropic import AsyncAnthropic
 
 from dragoman.exchange import Exchange
 from dragoman.testing.provider import Answer, Seen, Streamed, Whole
@@ -319,3 +320,29 @@ async def test_that_usage_is_asked_for_all_the_same_is_named_as_a_change(
     told = [change for change in exchanges[-1].changes if change.to == place]
     assert [change.path for change in told] == [place if wish else None]
     assert exchanges[-1].losses == ()
+
+
+@pytest.mark.parametrize("stated", [{"prompt_tokens": None, "completion_tokens": None}, {"total_tokens": 9}])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_members_without_counts_are_no_usage(
+    visit: Visit, provide: Provide, stream: bool, stated: dict[str, Any]
+) -> None:
+    """They were told as 0 to clients of other protocols."""
+    frames = [*STREAMS["openai_chat"][:2], {**CHUNK, "choices": [], "usage": stated}, "data: [DONE]\n\n"]
+    provider = await provide(Streamed(frames) if stream else Whole({**WHOLE["openai_chat"], "usage": stated}))
+    site = await visit(up(provider.url))
+    usage, _, _ = await ask(site, "anthropic", stream=stream)
+    assert usage is not None
+    assert usage["output_tokens"] >= 24
+    assert usage["estimated"] is True
+
+
+async def test_a_relayed_message_begins_with_counts(visit: Visit, provide: Provide) -> None:
+    """Anthropic's clients add what the end of a stream counts to what its beginning does."""
+    provider = await provide(silent("anthropic"))
+    site = await visit(up(provider.url, "anthropic"))
+    async with AsyncAnthropic(base_url=site.base, api_key="x", max_retries=0) as client:
+        asking: Any = {"model": "up/m", "max_tokens": 99, "messages": SAID}
+        async with client.messages.stream(**asking) as stream:
+            message = await stream.get_final_message()
+    assert message.usage.output_tokens >= 24

@@ -16,7 +16,10 @@ from dragoman import ir
 from dragoman.dialects.loss import Report
 from dragoman.errors import WireError
 
-_NEVER: Final = frozenset({"model", "stream"})
+_NEVER: Final = frozenset({"model", "stream", "stream_options", "store", "background"})
+"""What is the gateway's to decide, whichever protocol has a word for it."""
+_SAID: Final = "is said by the request's own members, not beside them"
+_CONFIGURED: Final = "is set for all requests by the gateway's configuration"
 
 
 def addressed(
@@ -45,31 +48,37 @@ def addressed(
     return msgspec.structs.replace(request, extra=extra or None), told
 
 
-def added(body: dict[str, Any], told: Mapping[str, dict[str, Any]], maps: Collection[str]) -> dict[str, Any]:
-    """The body with these members. maps: top-level members of its protocol that every client's own words say.
+def added(
+    body: dict[str, Any],
+    told: Mapping[str, dict[str, Any]],
+    maps: Collection[str],
+    *,
+    client: Collection[str],
+    configured: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The body with these members. maps: top-level members of its protocol that stand for something in every
+    one; client: those of the client's. configured: what every body gets here, which is in this one.
 
-    Raises WireError for a member that is said already.
+    Raises WireError for a member that is said already, or has its own word with the client.
     """
     for name, members in told.items():
         for key, value in members.items():
-            if key in _NEVER or (key in maps and type(value) is not dict):
-                _refuse(f"{name}.{key}")
-        body = _merged(body, members, name)
+            if key in _NEVER or (key in maps and key in client and type(value) is not dict):
+                raise WireError(_SAID, f"{name}.{key}", "invalid_value")
+        body = _merged(body, members, name, configured)
     return body
 
 
-def _merged(body: dict[str, Any], members: dict[str, Any], where: str) -> dict[str, Any]:
+def _merged(
+    body: dict[str, Any], members: dict[str, Any], where: str, configured: Mapping[str, Any]
+) -> dict[str, Any]:
     out = dict(body)
     for key, value in members.items():
-        place = f"{where}.{key}"
+        place, here = f"{where}.{key}", configured.get(key)
         if key not in out:
             out[key] = value
         elif type(value) is dict and type(out[key]) is dict:
-            out[key] = _merged(out[key], value, place)
+            out[key] = _merged(out[key], value, place, here if isinstance(here, dict) else {})
         else:
-            _refuse(place)
+            raise WireError(_SAID if here is None else _CONFIGURED, place, "invalid_value")
     return out
-
-
-def _refuse(where: str) -> None:
-    raise WireError(f"'{where}' is set by the request's own members", where, "invalid_value")

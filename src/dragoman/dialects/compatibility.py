@@ -19,7 +19,7 @@ from dragoman.dialects.dialect import Dialect, Target
 from dragoman.dialects.emulate import emulate
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.loss import Loss, Report
-from dragoman.dialects.quirks import Quirks
+from dragoman.dialects.quirks import AUTHOR, Quirks
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import WireError
 
@@ -79,21 +79,29 @@ class Compatibility(msgspec.Struct, frozen=True):
 
 
 @lru_cache(maxsize=2048)
-def relayed(face: str, facts: Facts) -> Compatibility:
-    """Where the client's own protocol is spoken: what it can say and the model is not known to lack."""
-    said = wishes(face)
-    refused = tuple(wish for wish in said if refuse(_request(face, wish), facts) is not None)
-    return Compatibility(tuple(wish for wish in said if wish not in refused), (), refused)
+def relayed(face: str, quirks: Quirks, facts: Facts) -> Compatibility:
+    """Where the client's own protocol is spoken: what passes as it is, and what becomes of the rest."""
+    return _sorted(face, face, quirks, facts)
 
 
 @lru_cache(maxsize=2048)
 def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibility:
     """Where another protocol is spoken, or a vendor's deviations need its codec."""
+    return _sorted(face, dialect, quirks, facts)
+
+
+def _sorted(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compatibility:
     features: list[str] = []
     losses: list[tuple[str, Loss]] = []
     refused: list[str] = []
     for wish in wishes(face):
-        found = _losses(_request(face, wish), DIALECTS[dialect], quirks, facts)
+        request = _request(face, wish)
+        if dialect != face or not _passes(request, DIALECTS[face], quirks, facts):
+            found = _losses(request, DIALECTS[dialect], quirks, facts)
+        elif _is_refused(wish, DIALECTS[face], quirks, facts):
+            found = None
+        else:
+            found = ()
         if found is None:
             refused.append(wish)
         elif found:
@@ -101,6 +109,26 @@ def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compati
         else:
             features.append(wish)
     return Compatibility(tuple(features), tuple(losses), tuple(refused))
+
+
+def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
+    """Whether a client's own words reach the model as they are."""
+    body = face.encode_request(request, Target(Report(face.name), "m")).body
+    formed = request.output is not None and facts.structured is False
+    return not formed and quirks.relays(body) and facts.takes(body)
+
+
+def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
+    """Whether the model, or the protocol's author, answers an error to a wish that reaches it. What the
+    author's own servers do not know is what is not written for clients of other protocols.
+    """
+    request = _request(face.name, wish)
+    if refuse(request, facts) is not None or (wish == "reasoning" and facts.reasoning is False):
+        return True
+    if quirks.widens != AUTHOR.widens:
+        return False
+    foreign = _losses(msgspec.structs.replace(request, dialect=""), face, quirks, facts)
+    return foreign is None or bool(foreign)
 
 
 @lru_cache(maxsize=64)

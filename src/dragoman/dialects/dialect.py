@@ -21,7 +21,7 @@ import msgspec
 
 from dragoman import ir
 from dragoman.dialects.facts import UNKNOWN, Facts
-from dragoman.dialects.loss import Report
+from dragoman.dialects.loss import Change, Report
 from dragoman.dialects.quirks import STANDARD, Quirks, Wider
 from dragoman.wire.multipart import Form
 
@@ -403,8 +403,8 @@ class Dialect(msgspec.Struct, frozen=True):
     of its clients that brings back reasoning of another origin, which its own servers refuse.
     native: a block of its answers as it stands in one of its requests, for what no other protocol can say
     (what the provider's own tools did); None = its requests hold nothing of that kind.
-    stateless: the edits of a relayed request by which its provider stores nothing, from its body, what is
-    known of the model and the vendor's quirks; None = nothing is ever stored there.
+    stateless: the edits of a relayed request by which its provider stores nothing, and what they change, from
+    its body, what is known of the model and the vendor's quirks; None = nothing is ever stored there.
     portable: raises WireError for a request that only a server of the same protocol can be asked; None =
     every one may be translated.
     parts: the questions of a request that asks several, of which a server of another protocol is asked one
@@ -447,7 +447,9 @@ class Dialect(msgspec.Struct, frozen=True):
     seals: bool = False
     foreign: tuple[bytes, ...] = ()
     native: Callable[[ir.Block], ir.Native] | None = None
-    stateless: Callable[[Mapping[str, Any], Facts, Quirks], dict[str, Any]] | None = None
+    stateless: (
+        Callable[[Mapping[str, Any], Facts, Quirks], tuple[dict[str, Any], tuple[Change, ...]]] | None
+    ) = None
     portable: Callable[[WireRequest], None] | None = None
     widened: Callable[[WireRequest, frozenset[Wider]], WireRequest] | None = None
     parts: Callable[[ir.Request], Sequence[ir.Request]] | None = None

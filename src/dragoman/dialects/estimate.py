@@ -79,7 +79,7 @@ class EstimateUsage:
             said, thought = self._weighed((event.block,))
             self._held = self._held[0] + said, self._held[1] + thought
         elif isinstance(event, (ir.Tally, ir.Start)):
-            self._stated = event.usage is not None
+            self._stated = event.usage is not None and event.usage.stated
         elif isinstance(event, ir.End):
             return ir.Tally(self.said()), event
         return (event,)
@@ -92,7 +92,7 @@ class EstimateUsage:
 
     def whole(self, response: ir.Response) -> ir.Response:
         """The answer with usage; the same value where there was some."""
-        if response.usage is not None:
+        if response.usage is not None and response.usage.stated:
             return response
         said, thought = self._weighed([block for one in response.candidates for block in one.blocks])
         return msgspec.structs.replace(response, usage=self._usage(said, thought))

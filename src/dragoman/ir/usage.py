@@ -50,6 +50,11 @@ class Usage(Value, frozen=True):
         return True
 
     @property
+    def stated(self) -> bool:
+        """Whether any tokens were counted; members that are null, or a total alone, count none."""
+        return self.input is not None or self.output is not None or self.reasoning is not None
+
+    @property
     def input_total(self) -> int:
         """Every input token, cached or not."""
         return (self.input or 0) + (self.cache_read or 0) + (self.cache_write or 0) + (self.tool_input or 0)

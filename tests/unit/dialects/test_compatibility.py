@@ -7,7 +7,7 @@ import pytest
 
 from dragoman.dialects.compatibility import WISHES, relayed, translated, wishes
 from dragoman.dialects.facts import UNKNOWN
-from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.quirks import AUTHOR, STANDARD
 from dragoman.dialects.table import DIALECTS
 
 
@@ -50,8 +50,22 @@ def test_losses_are_the_encoders_own() -> None:
 
 def test_what_is_known_of_the_model_and_its_vendor_counts() -> None:
     facts = msgspec.structs.replace(UNKNOWN, tools=False, images=False)
-    assert {"tools", "forced_tool", "images"} <= set(relayed("openai_chat", facts).refused)
+    assert {"tools", "forced_tool", "images"} <= set(relayed("openai_chat", STANDARD, facts).refused)
     assert {"tools", "images"} <= set(translated("anthropic", "openai_chat", STANDARD, facts).refused)
     quirks = msgspec.structs.replace(STANDARD, refuses=frozenset({"seed"}))
     found = translated("gemini", "openai_chat", quirks, UNKNOWN)
     assert ("seed", "hint") in [(wish, loss.severity) for wish, loss in found.losses]
+
+
+def test_what_is_relayed_is_told_as_requests_meet_it() -> None:
+    """2.6, 2.9: what is dropped in a relay, too, is a loss; what only the provider refuses is refused."""
+    thinks = msgspec.structs.replace(UNKNOWN, sampling=False)
+    found = relayed("openai_chat", AUTHOR, thinks)
+    lost = {wish: loss.severity for wish, loss in found.losses}
+    assert lost == {"temperature": "quality", "top_p": "quality", "top_k": "quality"}
+    assert {"seed", "tools", "reasoning", "prediction"} <= set(found.features)
+    plain = relayed("openai_chat", AUTHOR, msgspec.structs.replace(UNKNOWN, reasoning=False))
+    assert {"reasoning", "top_k", "min_p"} <= set(plain.refused)
+    assert {"temperature", "prediction", "metadata", "cache_key"} <= set(plain.features)
+    assert "top_k" in relayed("openai_chat", STANDARD, UNKNOWN).features
+    assert "top_k" in relayed("anthropic", AUTHOR, UNKNOWN).features

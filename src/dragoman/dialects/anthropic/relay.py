@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -94,6 +94,9 @@ def _counted(usage: dict[str, Any], head: _Head) -> ir.Usage | None:
     return decode_usage(usage, _decode(head["model"]) if "model" in head else None) if usage else None
 
 
+_NOTHING_YET: Final = {"input_tokens": 0, "output_tokens": 0}
+
+
 class StreamRelay:
     """One stream: frames pass as they are, but for the model's name in `message_start`."""
 
@@ -166,9 +169,12 @@ class StreamRelay:
         self._count(message)
         self.content = self.content or bool(_decode_content(head.get("message", msgspec.Raw(b"{}"))).content)
         self._stopped = _decode(message.get("stop_reason", msgspec.Raw(b"null"))) is not None
-        if self._model is None or "model" not in message:
-            return frame
-        return _encode({**head, "message": {**message, "model": self._model}})
+        edits: dict[str, Any] = {}
+        if self._model is not None and "model" in message:
+            edits["model"] = self._model
+        if "usage" not in message:  # clients add the later counts to these
+            edits["usage"] = _NOTHING_YET
+        return _encode({**head, "message": {**message, **edits}}) if edits else frame
 
     def _message_delta(self, frame: bytes) -> bytes:
         head = _decode_head(frame)

@@ -58,6 +58,10 @@ _HEADERS = frozenset({VERSION_HEADER, BETA_HEADER})
 _MESSAGE = frozenset({"role", "content"})
 _SAMPLING = ("temperature", "top_p", "top_k")
 _ROLES = frozenset({"user", "assistant", "system"})
+_THINKING = (
+    ("thinking", "type", ("adaptive", "disabled", "enabled")),
+    ("output_config", "effort", ("none", "minimal", "low", "medium", "high", "xhigh", "max")),
+)
 _PROMISES = ("context-1m-", "output-128k-", "interleaved-thinking-", "fast-mode-")
 """Betas that change answers without any member of the body."""
 _SYSTEM_ROLES = frozenset({"system", "developer"})
@@ -126,11 +130,16 @@ def _decode_rare(body: dict[str, Any], fields: dict[str, Any]) -> None:
 
 
 def portable(wire: WireRequest) -> None:
-    """Refuse what only Anthropic's own servers hold: a thread. Clients that are told so go on without one,
-    and send the whole conversation. Raises WireError.
+    """Refuse what only Anthropic's own servers hold, a thread, or may know, new words about thinking. Clients
+    that are told of threads go on without one, and send the whole conversation. Raises WireError.
     """
     if wire.body.get("thread") is not None:
         raise WireError("a thread is held by Anthropic's own servers only", "thread", THREADS)
+    for member, key, words in _THINKING:
+        said = (wire.body.get(member) or {}).get(key)
+        if said is not None and said not in words:
+            text = f"{said!r} is none of the words that are known here: {', '.join(words)}"
+            raise WireError(text, f"{member}.{key}", "invalid_value")
 
 
 def brief(wire: WireRequest) -> ir.Request:

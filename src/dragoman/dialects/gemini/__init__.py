@@ -33,7 +33,7 @@ with patches, stream_encoder · errors · relay · locate · count.
 from __future__ import annotations
 
 from dragoman.dialects.dialect import Dialect
-from dragoman.dialects.gemini.check import check
+from dragoman.dialects.gemini.check import check, portable
 from dragoman.dialects.gemini.count import COUNT
 from dragoman.dialects.gemini.embedding import EMBEDDING
 from dragoman.dialects.gemini.errors import decode_error, encode_error
@@ -68,6 +68,7 @@ DIALECT = Dialect(
     paths={"chat": PATH, "models": "/models"},
     stream_paths={"chat": STREAM_PATH},
     check=check,
+    portable=portable,
     decode_request=decode_request,
     encode_request=encode_request,
     decode_response=decode_response,

@@ -56,6 +56,8 @@ class _Config(msgspec.Struct, rename="camel"):
     thinking_config: _Thinking | None = None
 
 
+_LEVELS: Final = ("THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH")
+_FORMS: Final = ("text/plain", "application/json", "application/xml", "application/yaml", "text/x.enum")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 _ROLES: Final = frozenset({None, "user", "model", "function", "tool"})
 _KINDS: Final = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
@@ -99,6 +101,22 @@ def check(wire: WireRequest) -> None:
         _check_place(config.get("retrievalConfig"))
     if body.get("safetySettings") is not None:
         _check_safety(body["safetySettings"])
+
+
+def portable(wire: WireRequest) -> None:
+    """Refuse words that say how the model is asked and that only Google may know. Raises WireError."""
+    body = spelled(wire.body)
+    config = spelled(body.get("generationConfig") or {})
+    _known(config.get("responseMimeType"), _FORMS, "generationConfig.responseMimeType")
+    thinking = spelled(config.get("thinkingConfig") or {})
+    _known(thinking.get("thinkingLevel"), _LEVELS, "generationConfig.thinkingConfig.thinkingLevel")
+    choice = spelled(spelled(body.get("toolConfig") or {}).get("functionCallingConfig") or {})
+    _known(in_words(choice.get("mode"), MODES), MODES, "toolConfig.functionCallingConfig.mode")
+
+
+def _known(value: str | None, words: tuple[str, ...], where: str) -> None:
+    if value and value.upper() not in words and value.lower() not in words:
+        raise WireError(f"must be one of {', '.join(words)}", where, "invalid_value")
 
 
 def _check_system(system: Any) -> None:
@@ -354,6 +372,8 @@ def _check_config(value: _Wire) -> None:
         _check_openapi(read.response_schema, f"{where}.responseSchema", "invalid_value")
     if read.response_json_schema is not None:
         _check_schema(read.response_json_schema, f"{where}.responseJsonSchema", "invalid_value")
+    if read.top_k is not None and not read.top_k.is_integer():
+        raise WireError("must be a whole number", f"{where}.topK", "invalid_type")
     thinking = read.thinking_config
     if thinking is not None and thinking.thinking_budget is not None and thinking.thinking_level is not None:
         raise WireError(

@@ -87,9 +87,16 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
     return status, headers, msgspec.json.encode(error_members(fault, status))
 
 
+def _placed(fault: Fault) -> str:
+    """The message, with the place of a wrong value where it does not name it: the envelope has no other."""
+    if fault.code != "invalid_value" or not fault.param or fault.param.rpartition(".")[2] in fault.message:
+        return fault.message
+    return f"{fault.param}: {fault.message}"
+
+
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
     """The members of an error. status: as which it is answered, None = inside of a stream."""
-    out: dict[str, Any] = {"error": redact(fault.message)}
+    out: dict[str, Any] = {"error": redact(_placed(fault))}
     if _kind(read_body(out), status) != fault.kind:
         out["code"] = fault.kind
     return out

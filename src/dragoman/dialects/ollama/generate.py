@@ -44,6 +44,7 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     for member in _TEXTS:
         _demand(body, member, str, "a string")
     _demand(body, "images", list, "an array")
+    _demand(body, "context", list, "an array")
     _demand(body, "raw", bool, "a boolean")
     if body.get("raw"):
         if body.get("template") or body.get("system") or body.get("context"):

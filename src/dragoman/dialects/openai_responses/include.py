@@ -8,13 +8,18 @@ supported with this model"). https://platform.openai.com/docs/guides/reasoning#e
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from dragoman.dialects.facts import Facts
+from dragoman.dialects.loss import Change
 from dragoman.dialects.openai_responses.terms import ENCRYPTED
 from dragoman.dialects.quirks import Quirks
+
+_WHY_STORE: Final = "answers are kept by the gateway alone"
+_WHY_SEALED: Final = "what the provider does not keep must come back sealed"
+_WHY_NOT: Final = "its provider refuses this for a model that does not reason"
 
 
 def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
@@ -25,11 +30,31 @@ def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
     return [ENCRYPTED, *others] if sealed else others
 
 
-def stateless(body: Mapping[str, Any], facts: Facts, quirks: Quirks) -> dict[str, Any]:
-    """The edits by which a relayed request is stored nowhere but here: `store`, and `include` with it.
+def stateless(
+    body: Mapping[str, Any], facts: Facts, quirks: Quirks
+) -> tuple[dict[str, Any], tuple[Change, ...]]:
+    """The edits by which a relayed request is stored nowhere but here: `store`, and `include` with it; and
+    those of them that its client did not ask for.
 
     body: the request as its client wrote it. A member that the vendor refuses is removed.
     """
-    words = included(body.get("include") or (), facts, stored=False)
+    asked: list[str] = body.get("include") or []
+    words = included(asked, facts, stored=False)
     edits = {"store": False, "include": words or msgspec.UNSET}
-    return {key: msgspec.UNSET if key in quirks.refuses else value for key, value in edits.items()}
+    edits |= dict.fromkeys(edits.keys() & quirks.refuses, msgspec.UNSET)
+    changes: list[Change] = []
+    if body.get("store") is not False:
+        _name(changes, "store", body, edits, _WHY_STORE)
+    if sorted(words) != sorted(asked):
+        _name(changes, "include", body, edits, _WHY_SEALED if ENCRYPTED in words else _WHY_NOT)
+    return edits, tuple(changes)
+
+
+def _name(
+    changes: list[Change], member: str, body: Mapping[str, Any], edits: Mapping[str, Any], why: str
+) -> None:
+    """Name the edit of this member, if there is something to it."""
+    place = f"$.{member}"
+    path, to = place if body.get(member) else None, "" if edits[member] is msgspec.UNSET else place
+    if path is not None or to:
+        changes.append(Change(path, to, why))

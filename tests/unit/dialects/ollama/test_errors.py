@@ -59,3 +59,11 @@ def test_the_text_is_all_where_it_tells_enough() -> None:
     assert json.loads(encode_error(Fault("authentication", "No."), None)[2]) == {"error": "No."}
     assert error_members(Fault("upstream", "It broke.")) == {"error": "It broke."}
     assert error_members(Fault("rate_limit", "Slow.")) == {"error": "Slow.", "code": "rate_limit"}
+
+
+def test_a_wrong_value_is_named_by_its_place() -> None:
+    """The envelope is one text, so that it has to say where."""
+    fault = Fault("invalid_request", "Invalid value: 'x'.", "invalid_value", "messages[0].role")
+    assert error_members(fault)["error"] == "messages[0].role: Invalid value: 'x'."
+    named = Fault("invalid_request", 'The "role" is wrong.', "invalid_value", "messages[0].role")
+    assert error_members(named)["error"] == 'The "role" is wrong.'

@@ -50,12 +50,15 @@ def test_a_relayed_request_is_stored_nowhere_but_here(
 ) -> None:
     assert DIALECT.stateless is not None
     body = {"model": "m", "input": "Hi", **members}
-    edits = DIALECT.stateless(body, facts, STANDARD)
+    edits, _ = DIALECT.stateless(body, facts, STANDARD)
     relayed = DIALECT.relay.request(json.decode_head(json.encode(body)), edits)
     assert json.decode_object(relayed) == {"model": "m", "input": "Hi", **sent}
 
 
 def test_what_a_vendor_refuses_is_not_sent() -> None:
     assert DIALECT.stateless is not None
-    edits = DIALECT.stateless({"include": [LOGPROBS]}, UNKNOWN, Quirks(refuses=frozenset({"include"})))
+    vendor = Quirks(refuses=frozenset({"include"}))
+    edits, changes = DIALECT.stateless({"include": [LOGPROBS], "store": False}, UNKNOWN, vendor)
     assert edits == {"store": False, "include": UNSET}
+    assert [(change.path, change.to) for change in changes] == [("$.include", "")]
+    assert DIALECT.stateless({"store": False}, UNKNOWN, vendor)[1] == ()
