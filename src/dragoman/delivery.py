@@ -14,12 +14,11 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.deadlines import UNLIMITED, Deadline, Unlimited
-from dragoman.dialects.dialect import Payload, Reply, StreamEncoder, TellsInPieces
+from dragoman.dialects.dialect import Payload, StreamEncoder, TellsInPieces
 from dragoman.dialects.loss import Change, Report
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord
 from dragoman.routing.attempts import Attempts, FirstContent
-from dragoman.steps import Step, whole
 from dragoman.upstreams.answers import PART, AnswerLimits, silent, without_content
 from dragoman.upstreams.upstream import Call
 from dragoman.wire.header import header_value
@@ -204,23 +203,22 @@ class Delivery:
         self.lost(reply.report)
         await self.body(body, call, ())
 
-    async def streamed(
-        self, response: ir.Response, steps: Sequence[Step], reply: Reply, call: Call, record: AttemptRecord
-    ) -> None:
-        """A whole answer in IR terms to a client that asked for a stream. Raises RequestFailed: a step
-        refuses it.
-        """
-        encoder = self._work.face.stream_encoder(reply)
-        self._work.ending = lambda fault: encoder.feed(ir.Error(fault))
-        ends = Ends(self._work, encoder)
-        events = list(ir.unfold(whole(steps, response)))
+    async def streamed(self, response: ir.Response, call: Call, record: AttemptRecord) -> None:
+        """A whole answer in IR terms to a client that asked for a stream."""
+        work = self._work
+        reply = work.reply(Report(work.face.name, "response"), relayed=True)
+        encoder = work.face.stream_encoder(reply)
+        work.ending = lambda fault: encoder.feed(ir.Error(fault))
+        ends = Ends(work, encoder)
+        events = list(ir.unfold(response))
         self.note(events)
         await self.begin(call, record, ())
         data = b"".join([encoder.feed(event) for event in events])
         if ends.pieces:
             await ends.write(data)
             data = b""
-        await self._work.client.end(await ends.last(data))
+        self.lost(reply.report)
+        await work.client.end(await ends.last(data))
 
     def counted(self, usage: ir.Usage | None) -> None:
         """Note what the answer cost, and whether that is an estimate."""
