@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
@@ -62,32 +63,8 @@ class _Coding(Protocol):
         ...
 
 
-class _Gzip:
-    """Members one after another."""
-
-    window = 32 * 1024
-    error: type[Exception] = zlib.error
-
-    def __init__(self) -> None:
-        self.hungry = True
-        self.whole = False
-        self._rest = b""
-        self._member = zlib.decompressobj(wbits=31)
-        self._members = 1
-
-    def unpack(self, data: bytes, most: int) -> bytes:
-        data = self._rest + data
-        if self.whole and data:
-            self._member, self._members = zlib.decompressobj(wbits=31), _counted(self._members)
-        unpacked = self._member.decompress(data, most)
-        self.whole = self._member.eof
-        self._rest = self._member.unused_data if self.whole else self._member.unconsumed_tail
-        self.hungry = not self._rest and (self.whole or len(unpacked) < most)
-        return unpacked
-
-
-class _Deflate:
-    """One stream, with zlib's head or without."""
+class _Zlib(ABC):
+    """What zlib unpacks: one stream at a time. `_open` says which."""
 
     window = 32 * 1024
     error: type[Exception] = zlib.error
@@ -100,19 +77,44 @@ class _Deflate:
 
     def unpack(self, data: bytes, most: int) -> bytes:
         data = self._rest + data
+        if self._stream is None or (self.whole and data):
+            self._stream = self._open(data)
         if self._stream is None:
-            if len(data) < 2:
-                self._rest = data
-                return b""
-            headed = data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2]) % 31 == 0
-            self._stream = zlib.decompressobj(zlib.MAX_WBITS if headed else -zlib.MAX_WBITS)
-        elif self.whole and data:
-            raise WireError("something follows its end")
+            self._rest = data
+            return b""
         unpacked = self._stream.decompress(data, most)
         self.whole = self._stream.eof
         self._rest = self._stream.unused_data if self.whole else self._stream.unconsumed_tail
         self.hungry = not self._rest and (self.whole or len(unpacked) < most)
         return unpacked
+
+    @abstractmethod
+    def _open(self, data: bytes) -> zlib._Decompress | None:
+        """What unpacks the next stream, which begins with `data`; None = there is too little to tell."""
+
+
+class _Gzip(_Zlib):
+    """Members one after another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._members = 0
+
+    def _open(self, data: bytes) -> zlib._Decompress | None:
+        self._members = _counted(self._members)
+        return zlib.decompressobj(wbits=31)
+
+
+class _Deflate(_Zlib):
+    """One stream, with zlib's head or without."""
+
+    def _open(self, data: bytes) -> zlib._Decompress | None:
+        if self.whole:
+            raise WireError("something follows its end")
+        if len(data) < 2:
+            return None
+        headed = data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2]) % 31 == 0
+        return zlib.decompressobj(zlib.MAX_WBITS if headed else -zlib.MAX_WBITS)
 
 
 class _Zstd:
