@@ -24,7 +24,7 @@ from dragoman.state.store import StoredChat, StoreFailed, StoreFull
 from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
-from dragoman.work import Headers, Work
+from dragoman.work import ForwardingClient, Headers, Work
 
 log = logging.getLogger("dragoman.responses")
 
@@ -72,14 +72,14 @@ class ChatTurn:
         return True
 
 
-class _Keeper:
+class _Keeper(ForwardingClient):
     """The client of a request whose answer is kept before it has been read to its end.
 
     work: as its client sent it.
     """
 
     def __init__(self, keeping: Keeping, tenant: str, work: Work) -> None:
-        self._client = work.client
+        super().__init__(work.client)
         self._keeping = keeping
         self._tenant = tenant
         self._work = work
@@ -87,24 +87,11 @@ class _Keeper:
         self._metadata: Mapping[str, str] = work.wire.body.get("metadata") or {}
         self._gathered: _Gathered | None = None
 
-    @property
-    def begun(self) -> bool:
-        """Whether headers have been sent."""
-        return self._client.begun
-
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer."""
         if status < 400:
             await self._keep(decode_head(body))
         await self._client.answer(status, headers, body)
-
-    def expect_stream(self) -> None:
-        """The answer will be a stream."""
-        self._client.expect_stream()
-
-    async def begin(self, status: int, headers: Headers) -> None:
-        """The headers of a stream."""
-        await self._client.begin(status, headers)
 
     async def write(self, data: bytes) -> None:
         """More of a stream."""

@@ -19,7 +19,7 @@ from dragoman.responses.keeping import reachable
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
 from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, page_of
-from dragoman.state.store import PAGE_SIZE, StoredChat
+from dragoman.state.store import PAGE_SIZE, ChatQuery, StoredChat
 from dragoman.wire.json import decode_object, encode
 
 if TYPE_CHECKING:
@@ -52,16 +52,15 @@ class StoredChatsApi:
     async def listed(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """A page of them, the oldest first unless it is asked otherwise."""
         limit, newest, after = page_of(call.query, "asc")
-        asked = self._gateway.keeping.store.chats.page(
-            call.caller.name,
+        query = ChatQuery(
+            limit=limit,
             model=call.query.get("model"),
             metadata=_filters(call.query),
             after=after,
-            limit=limit,
             newest=newest,
         )
         try:
-            found = await reachable(asked)
+            found = await reachable(self._gateway.keeping.store.chats.page(call.caller.name, query))
         except KeyError:
             raise RequestFailed(NOT_LISTED) from None
         chats = found.chats
