@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 
@@ -104,9 +104,10 @@ class _Keeper(ForwardingClient):
         assert self._gathered is not None
         work = self._work
         reply = Reply(work.brief, Report(NAME, "response"), work.answer_id, int(work.exchange.created))
-        completion = self._gathered.completion(reply, work.exchange.usage)
+        gathered = self._gathered
+        completion = await work.step_of(gathered.size, gathered.completion, reply, work.exchange.usage)
         if completion is not None:
-            await self._keep({key: msgspec.Raw(encode(value)) for key, value in completion.items()})
+            await self._keep(completion)
         await self._client.end(data)
 
     def _gather(self, data: bytes) -> None:
@@ -128,7 +129,7 @@ class _Keeper(ForwardingClient):
         chat = StoredChat(
             id=id_,
             tenant=self._tenant,
-            created=float(created) if isinstance(created, int | float) else self._work.exchange.created,
+            created=created if _is_time(created) else self._work.exchange.created,
             model=model if isinstance(model, str) else "",
             body=encode_head({**shown, **own}),
             messages=bytes(self._asked["messages"]),
@@ -150,13 +151,15 @@ class _Gathered:
         self._splitter: SSESplitter | NDJSONSplitter = NDJSONSplitter(most) if lines else SSESplitter(most)
         self._decoder = DIALECTS[NAME].stream_decoder(STANDARD)
         self._fold = ir.Fold()
-        self._left = most
+        self._most = most
+        self.size = 0
+        """Bytes of the stream so far."""
         self._whole = True
 
     def feed(self, data: bytes) -> None:
         """More of it. What is too large, has failed or is odd is not kept."""
-        self._left -= len(data)
-        self._whole = self._whole and self._left >= 0
+        self.size += len(data)
+        self._whole = self._whole and self.size <= self._most
         if not self._whole:
             self._fold = ir.Fold()
             return
@@ -171,8 +174,10 @@ class _Gathered:
             self._whole = self._whole and not isinstance(event, ir.Error)
             self._fold.add(event)
 
-    def completion(self, reply: Reply, usage: ir.Usage | None) -> dict[str, Any] | None:
-        """All of it as one completion; None where there is none. usage: what is known of it besides."""
+    def completion(self, reply: Reply, usage: ir.Usage | None) -> dict[str, msgspec.Raw] | None:
+        """The members of all of it as one completion; None where there is none. usage: what is known of it
+        besides.
+        """
         try:
             self._add(self._decoder.close())
         except DragomanError:
@@ -182,11 +187,21 @@ class _Gathered:
             return None
         if response.usage is None:
             response = msgspec.structs.replace(response, usage=usage)
-        return DIALECTS[NAME].encode_response(response, reply)
+        whole = DIALECTS[NAME].encode_response(response, reply)
+        return {key: msgspec.Raw(encode(value)) for key, value in whole.items()}
 
 
 def _value(raw: msgspec.Raw | None) -> Any:
-    return None if raw is None else msgspec.json.decode(raw)
+    """A member, read; None where there is none, or a number that is too large for any machine."""
+    try:
+        return None if raw is None else msgspec.json.decode(raw)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _is_time(value: Any) -> TypeGuard[float]:
+    """Whether these may be Unix seconds. The member is a provider's, so it may be anything."""
+    return isinstance(value, int | float) and 0 <= value < 2**53
 
 
 def written(chat: StoredChat) -> bytes:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.errors import RequestFailed, WireError
+from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.responses.chats import written
 from dragoman.responses.keeping import reachable
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
-from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, page_of
+from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, object_of, page_of
 from dragoman.state.store import PAGE_SIZE, ChatQuery, StoredChat
-from dragoman.wire.json import decode_object, encode
+from dragoman.wire.json import encode
 
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
@@ -72,11 +72,7 @@ class StoredChatsApi:
 
     async def update(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Replace the metadata of one."""
-        try:
-            body = decode_object(call.body or b"{}", self._gateway.config.server.max_depth)
-        except WireError as error:
-            fault = ir.Fault("invalid_request", error.message, error.code, error.path or None)
-            raise RequestFailed(fault) from error
+        body = await object_of(self._gateway, call)
         if "metadata" not in body:
             raise RequestFailed(missing("metadata"))
         metadata = metadata_of(body)
