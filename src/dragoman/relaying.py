@@ -118,7 +118,7 @@ class Relaying:
         if work.streams and (asking := face.relay.ask_usage(work.wire.body)):
             edits = {**asking, **edits}
             options = work.wire.body.get("stream_options") or {}
-            work.exchange.changes = _TOLD_ANYWAY if options.get("include_usage") is False else _TOLD
+            work.exchange.changes += _TOLD_ANYWAY if options.get("include_usage") is False else _TOLD
         if face.stateless is not None:
             edits |= face.stateless(work.wire.body, call.facts, self._upstream.quirks)
         return face.relay.request(work.head, edits)

@@ -61,6 +61,7 @@ class Translating:
         self._work = work
         self._delivery = delivery
         self._upstream = upstream
+        self._limits = upstream.limits if isinstance(upstream, WireUpstream) else DEFAULT_LIMITS
         self._call = call
         self._record = record
         self._seals = seals
@@ -225,8 +226,7 @@ class Translating:
         watched, keeper = hooks.need_events, self._keeper
         heard = Gathered() if work.turn is not None and work.turn.hears else None
         upstream = self._upstream
-        limits = upstream.limits if isinstance(upstream, WireUpstream) else DEFAULT_LIMITS
-        opening = Opening(delivery, call, self._record, (), limits=limits, name=upstream.name)
+        opening = Opening(delivery, call, self._record, (), limits=self._limits, name=upstream.name)
         counts = bool(steps) and not work.light  # at the end, where nobody stated what it cost
         async with upstream.chat(request, call) as batches:
             self._account()
