@@ -90,8 +90,8 @@ class Opening:
 
 
 class Ends:
-    """The events of one stream that repeat its long texts, told so that nothing is copied as a whole: what
-    an encoder tells in pieces. Most streams have none.
+    """Writes the last events of a stream, which repeat its long texts. The encoder gives such an event as a
+    list of pieces, so that no long text is copied. Most streams have no such event.
     """
 
     __slots__ = ("_encoder", "_lines", "_work", "pieces")
@@ -120,8 +120,8 @@ class Ends:
         self.pieces.clear()
 
     async def last(self, data: bytes) -> bytes:
-        """What is left to be sent when the stream ends: an answer with a long text is kept before its last
-        event is written. data: bytes that have not been sent.
+        """The bytes that are left to be sent at the end of the stream. An answer with a long text is kept
+        before its last event is written. data: bytes that have not been sent.
         """
         encoder, turn = self._encoder, self._work.turn
         if encoder is None or encoder.ending is None:
@@ -195,7 +195,7 @@ class Delivery:
         await self._work.client.answer(200, [kind, *self._work.headers(), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, call: Call, record: AttemptRecord, size: int) -> None:
-        """A whole answer in IR terms, in the client's. size: bytes that it came in, 0 = not known."""
+        """Send a whole answer in the client's protocol. size: bytes that it came in, 0 = not known."""
         record.first = self.now()
         face, reply = self._work.face, self._work.reply(Report(self._work.face.name, "response"))
         body = await self._work.step_of(size, lambda: encode(face.encode_response(response, reply)))
@@ -204,7 +204,7 @@ class Delivery:
         await self.body(body, call, ())
 
     async def streamed(self, response: ir.Response, call: Call, record: AttemptRecord) -> None:
-        """A whole answer in IR terms to a client that asked for a stream."""
+        """Send a whole answer as a stream, because the client asked for one."""
         work = self._work
         reply = work.reply(Report(work.face.name, "response"), relayed=True)
         encoder = work.face.stream_encoder(reply)

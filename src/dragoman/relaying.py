@@ -138,8 +138,8 @@ class Relaying:
         return self._work.face.relay.response(raw, reply)
 
     def _filled(self, raw: bytes, data: bytes) -> tuple[bytes, ir.Usage | None]:
-        """A whole answer that states no usage, with the likely one; as it is where it cannot be read, which
-        is for its client to judge. raw: as it came; data: as it is sent.
+        """Put an estimate into a whole answer that states no usage. An answer that cannot be read stays as it
+        is: its client judges it. raw: as it came; data: as it is sent.
         """
         work = self._work
         try:
@@ -177,7 +177,7 @@ class Relaying:
         return heard.usage(request, self._work.deployment.model, size, events)
 
     def _overheard(self, relay: StreamRelay) -> Overheard | None:
-        """What listens to a stream whose client is to be told its usage, in case that nobody states it."""
+        """What listens to a stream, to estimate its usage; None where its client is told none."""
         work = self._work
         if not work.brief.stream_usage and work.face.relay.ask_usage(_STREAM):
             return None

@@ -35,7 +35,7 @@ log = logging.getLogger("dragoman.sessions")
 
 HEADER: Final = "X-Session-Id"
 _GIVES_WAY: Final = frozenset({"user", "history"})
-"""What names a session only where the request continues nothing else."""
+"""These name a session only where the request continues nothing else."""
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _HISTORY: Final = frozenset({"system", "developer"})
 
@@ -99,7 +99,7 @@ def digest(messages: Sequence[ir.Message]) -> str:
 
 
 def _said(block: ir.Block) -> list[Any]:
-    """What of a block is the same whether its model has just said it or a client has brought it back."""
+    """The part of a block that is the same in an answer and in a history that brings it back."""
     if isinstance(block, ir.Text | ir.Refusal):
         return ["text", text] if (text := block.text.strip()) else []
     if isinstance(block, ir.ToolCall):
@@ -143,7 +143,7 @@ class SessionTurn:
         self._param = HEADER
         self._asked: tuple[ir.Message, ...] = ()
         self._earlier: tuple[ir.Message, ...] = ()
-        """What the client repeated, where a history names the session."""
+        """The messages that the client sent again, where a history names the session."""
 
     def _name(self, work: Work) -> None:
         """Find the session that the body names. Raises RequestFailed for an odd id."""
@@ -202,7 +202,7 @@ class SessionTurn:
         work.request = msgspec.structs.replace(request, messages=whole)
 
     async def _recognise(self, work: Work, opening: int) -> None:
-        """Find the session of what the client repeats, and put what was kept in its place."""
+        """Find the session of messages that the client sent again, and replace them with the kept ones."""
         own = self._asked
         answers = [place for place, message in enumerate(own) if message.role == "assistant"]
         if not answers:

@@ -75,9 +75,7 @@ class Client(Protocol):
 
 
 class ForwardingClient:
-    """Hands an answer on to another client. Whoever looks at answers on their way has `answer` and `end`, and
-    `write` where it looks at streams, too.
-    """
+    """Hands an answer on to another client. A subclass that looks at the answer adds `answer` and `end`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -51,7 +51,7 @@ class ChatTurn:
         self._tenant = tenant
 
     async def expand(self, work: Work) -> None:
-        """Take out what is the gateway's alone."""
+        """Take `store` and `metadata` out of the request, and let the keeper see the answer."""
         body = work.wire.body
         if work.face.name != NAME or body.get("store") is not True or not self._keeping.retains:
             return
@@ -65,10 +65,10 @@ class ChatTurn:
         return True
 
     async def heard(self, work: Work, response: ir.Response) -> None:
-        """Nothing is to be done: what is kept is what the client reads."""
+        """Do nothing: the keeper sees the answer as the client reads it."""
 
     async def kept(self, work: Work, ending: Ending) -> bool:
-        """Nothing is to be done, either."""
+        """Do nothing, for the same reason."""
         return True
 
 
@@ -145,7 +145,7 @@ class _Keeper(ForwardingClient):
 
 
 class _Gathered:
-    """A stream's chunks on their way to the client, as one completion. most: bytes of them."""
+    """Folds the chunks that a client gets into one completion. most: bytes that may be folded."""
 
     def __init__(self, most: int, *, lines: bool) -> None:
         self._splitter: SSESplitter | NDJSONSplitter = NDJSONSplitter(most) if lines else SSESplitter(most)
@@ -175,8 +175,8 @@ class _Gathered:
             self._fold.add(event)
 
     def completion(self, reply: Reply, usage: ir.Usage | None) -> dict[str, msgspec.Raw] | None:
-        """The members of all of it as one completion; None where there is none. usage: what is known of it
-        besides.
+        """The members of the completion; None where the stream gave no whole one. usage: what the gateway
+        knows, for a stream that states none.
         """
         try:
             self._add(self._decoder.close())

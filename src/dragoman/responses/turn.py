@@ -372,7 +372,7 @@ class Keeper(ForwardingClient):
         await self._client.end(data)
 
     async def _told(self, response: dict[str, msgspec.Raw]) -> dict[str, Any] | None:
-        """Keep an answer. What its client is told instead, where it was to be stored, and could not be."""
+        """Keep an answer. Returns what the client gets instead where the store failed, else None."""
         shown: dict[str, Any] = {name: decode(response[name]) for name in _READ if name in response}
         if shown.get("status") == "failed":
             self._turn.failed()

@@ -128,7 +128,7 @@ async def unpacked(
 _PIECE: Final = 64 * 1024
 """Bytes that are unpacked at once on the loop: a third of a millisecond."""
 _LARGE_PIECE: Final = 512 * 1024
-"""The same beside it: a few milliseconds, of which the way there and back takes little."""
+"""Bytes that are unpacked at once in the thread: a few milliseconds, so that its switch costs little."""
 
 
 def stated_codings(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:

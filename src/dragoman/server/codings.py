@@ -31,9 +31,9 @@ BROKEN: Final = "invalid_content_encoding"
 """The code of errors about bytes that are not what the codings say."""
 
 MAX_RATIO: Final = 100
-"""Bytes that a byte of a body may become. Chats become 3 to 30, where much is said twice."""
+"""The largest ratio of unpacked to packed bytes. Chats reach 3 to 30, as they repeat much."""
 FREE: Final = 4 * 1024 * 1024
-"""Bytes that a body may become, however few it has: short ones of little but blanks."""
+"""Unpacked bytes that are allowed at any ratio: a short body of blanks has a high one."""
 _MAX_CODINGS: Final = 3
 _MAX_MEMBERS: Final = 4096
 """Members of a gzip body, frames of a zstd body. Each costs more than its bytes."""
@@ -56,7 +56,7 @@ class _Coding(Protocol):
     error: type[Exception]
 
     def unpack(self, data: bytes, most: int) -> bytes:
-        """What `data`, and what was given before, becomes: about `most` bytes, the rest in later calls.
+        """Unpack `data` and what is left of earlier data: about `most` bytes; later calls give the rest.
 
         Raises `error` and WireError.
         """
@@ -118,7 +118,7 @@ class _Deflate(_Zlib):
 
 
 class _Zstd:
-    """Frames one after another, those to be skipped among them."""
+    """Frames one after another, skippable ones included."""
 
     window = 1 << _WINDOW_LOG
 
@@ -217,7 +217,7 @@ class Unpacker:
         self._given, self._place = data, 0
 
     def next(self, most: int) -> bytes | None:
-        """The next bytes, about `most` or fewer, none at all included; None = all that was fed is unpacked.
+        """The next bytes: about `most` at most, perhaps none. None = all that was fed is unpacked.
 
         Raises WireError: BROKEN, TOO_LARGE.
         """
@@ -230,7 +230,7 @@ class Unpacker:
                 raise _broken(name, "it ends before its end")
 
     def _pull(self, place: int, most: int) -> bytes | None:
-        """The next piece out of one coding, of which each one before it does at most a piece."""
+        """The next piece out of one coding. For it, each coding before unpacks one piece at most."""
         stage, name = self._stages[place], self._names[place]
         data: bytes | None = b""
         if stage.hungry:

@@ -45,8 +45,8 @@ def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, 
 
 
 async def object_of(gateway: Gateway, call: Call) -> dict[str, Any]:
-    """A body that asks no model, as an object; no body at all is an empty one. It is in the same bounds as
-    one that asks a model. Raises RequestFailed (400, 413).
+    """The body of a request that asks no model; {} where there is none. It has the same bounds as one that
+    asks a model. Raises RequestFailed (400, 413).
     """
     settings = gateway.config.server
 
@@ -62,7 +62,7 @@ async def object_of(gateway: Gateway, call: Call) -> dict[str, Any]:
 
 
 def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """A body's metadata. Raises RequestFailed for what is none."""
+    """A body's metadata. Raises RequestFailed for metadata of another form."""
     stated = body.get("metadata")
     if stated is None:
         return {}
