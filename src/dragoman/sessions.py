@@ -190,16 +190,20 @@ class SessionTurn:
         if self._param == "history":
             await self._recognise(work, opening)
             return
-        kept = await self._remembering.turns(self._tenant, self._id)
+        kept = await self._kept(work, self._id)
         if not kept:
             return
-        size = sum(map(len, kept))
-        work.inbound.room.take(size)
-        work.grow(size)
+        work.grow(sum(map(len, kept)))
         messages, work.sealed = await work.step(_joined, kept, opening)
         work.wire = msgspec.structs.replace(work.wire, continued=(opening, len(messages)))
         whole = (*request.messages[:opening], *messages, *self._asked)
         work.request = msgspec.structs.replace(request, messages=whole)
+
+    async def _kept(self, work: Work, id_: str) -> Sequence[bytes]:
+        """The kept turns of a session. They count as memory of the request. Raises RequestFailed (503)."""
+        kept = await self._remembering.turns(self._tenant, id_)
+        work.inbound.room.take(sum(map(len, kept)))
+        return kept
 
     async def _recognise(self, work: Work, opening: int) -> None:
         """Find the session of messages that the client sent again, and replace them with the kept ones."""
@@ -209,7 +213,7 @@ class SessionTurn:
             return
         self._earlier, self._asked = own[: answers[-1] + 1], own[answers[-1] + 1 :]
         id_ = await work.step(digest, self._earlier)
-        kept = await self._remembering.turns(self._tenant, id_)
+        kept = await self._kept(work, id_)
         messages, sealed = await work.step(_joined, kept, opening)
         if await work.step(digest, messages) != id_:  # there is none, or its oldest turns have left
             return

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _ROOT: Final = r"/+(?:v1(?:alpha|beta)?|api)(?=/)"
 _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
-"""The beginning of a path with two roots: one of the base URL, and one that its client added, which counts."""
+"""The beginning of a path with two roots: the base URL had one, the client added one. The last counts."""
 _SLASHES: Final = re.compile("//+")
 
 
