@@ -48,8 +48,9 @@ class Connection(ResponseHandler):
         super().__init__(loop)
         self._surprised = surprised
         self._answered: object = None
-        """The parser that the head of an answer has come from; each request has one of its own. None as long
-        as there was neither."""
+        """The parser that has read the head of the latest answer, None before the first. Each request has a
+        parser of its own, so the running request has been answered if this is its parser.
+        """
         self._interim = 0  # answers of the latest request that were not the final one
         self._unread: Callable[[], object] = _nothing
 

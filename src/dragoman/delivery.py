@@ -14,12 +14,11 @@ from typing import Any
 
 from dragoman import ir
 from dragoman.deadlines import UNLIMITED, Deadline, Unlimited
-from dragoman.dialects.dialect import Payload, Reply, StreamEncoder, TellsInPieces
+from dragoman.dialects.dialect import Payload, StreamEncoder, TellsInPieces
 from dragoman.dialects.loss import Change, Report
 from dragoman.errors import RequestFailed
 from dragoman.exchange import AttemptRecord
 from dragoman.routing.attempts import Attempts, FirstContent
-from dragoman.steps import Step, whole
 from dragoman.upstreams.answers import PART, AnswerLimits, silent, without_content
 from dragoman.upstreams.upstream import Call
 from dragoman.wire.header import header_value
@@ -91,8 +90,8 @@ class Opening:
 
 
 class Ends:
-    """The events of one stream that repeat its long texts, told so that nothing is copied as a whole: what
-    an encoder tells in pieces. Most streams have none.
+    """Writes the last events of a stream, which repeat its long texts. The encoder gives such an event as a
+    list of pieces, so that no long text is copied. Most streams have no such event.
     """
 
     __slots__ = ("_encoder", "_lines", "_work", "pieces")
@@ -121,8 +120,8 @@ class Ends:
         self.pieces.clear()
 
     async def last(self, data: bytes) -> bytes:
-        """What is left to be sent when the stream ends: an answer with a long text is kept before its last
-        event is written. data: bytes that have not been sent.
+        """The bytes that are left to be sent at the end of the stream. An answer with a long text is kept
+        before its last event is written. data: bytes that have not been sent.
         """
         encoder, turn = self._encoder, self._work.turn
         if encoder is None or encoder.ending is None:
@@ -196,7 +195,7 @@ class Delivery:
         await self._work.client.answer(200, [kind, *self._work.headers(), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, call: Call, record: AttemptRecord, size: int) -> None:
-        """A whole answer in IR terms, in the client's. size: bytes that it came in, 0 = not known."""
+        """Send a whole answer in the client's protocol. size: bytes that it came in, 0 = not known."""
         record.first = self.now()
         face, reply = self._work.face, self._work.reply(Report(self._work.face.name, "response"))
         body = await self._work.step_of(size, lambda: encode(face.encode_response(response, reply)))
@@ -204,23 +203,22 @@ class Delivery:
         self.lost(reply.report)
         await self.body(body, call, ())
 
-    async def streamed(
-        self, response: ir.Response, steps: Sequence[Step], reply: Reply, call: Call, record: AttemptRecord
-    ) -> None:
-        """A whole answer in IR terms to a client that asked for a stream. Raises RequestFailed: a step
-        refuses it.
-        """
-        encoder = self._work.face.stream_encoder(reply)
-        self._work.ending = lambda fault: encoder.feed(ir.Error(fault))
-        ends = Ends(self._work, encoder)
-        events = list(ir.unfold(whole(steps, response)))
+    async def streamed(self, response: ir.Response, call: Call, record: AttemptRecord) -> None:
+        """Send a whole answer as a stream, because the client asked for one."""
+        work = self._work
+        reply = work.reply(Report(work.face.name, "response"), relayed=True)
+        encoder = work.face.stream_encoder(reply)
+        work.ending = lambda fault: encoder.feed(ir.Error(fault))
+        ends = Ends(work, encoder)
+        events = list(ir.unfold(response))
         self.note(events)
         await self.begin(call, record, ())
         data = b"".join([encoder.feed(event) for event in events])
         if ends.pieces:
             await ends.write(data)
             data = b""
-        await self._work.client.end(await ends.last(data))
+        self.lost(reply.report)
+        await work.client.end(await ends.last(data))
 
     def counted(self, usage: ir.Usage | None) -> None:
         """Note what the answer cost, and whether that is an estimate."""

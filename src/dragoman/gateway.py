@@ -369,8 +369,8 @@ class Gateway:
         return "relay" if upstream.dialect is face and upstream.quirks.relays({}) else "translate"
 
     def compatibility(self, model: str, face: Dialect) -> Compatibility | None:
-        """What a face's clients can have of whoever answers first for a model, and what they lose; None for
-        upstreams of no protocol, which know it only once they are asked.
+        """What a face's clients can use of a model's first deployment, and what they lose. None for an
+        upstream without a protocol: it knows only when it is asked.
         """
         first, upstream = self._first(model, face)
         if not isinstance(upstream, WireUpstream):
@@ -381,7 +381,7 @@ class Gateway:
         return compatibility.translated(face.name, upstream.dialect.name, upstream.quirks, facts)
 
     def _first(self, model: str, face: Dialect) -> tuple[Deployment, Upstream]:
-        """Who answers first for a model, in the protocol that suits a plain request of a face."""
+        """A model's first deployment, and its upstream in the protocol for a plain request of a face."""
         route = self._running.names.table.resolve(model)
         first = route.deployments[0]
         upstream = self._running.upstreams[first.provider]

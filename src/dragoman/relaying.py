@@ -6,7 +6,7 @@ One task reads and writes, so that the client's reading pace reaches the upstrea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -24,7 +24,7 @@ from dragoman.exchange import AttemptRecord
 from dragoman.heavy import MEDIUM
 from dragoman.sealing import Sealing
 from dragoman.state.recall import Scope
-from dragoman.steps import Step, whole
+from dragoman.steps import whole
 from dragoman.translating import client_steps
 from dragoman.transport import Answer
 from dragoman.upstreams.answers import PART, TOO_DEEP, AnswerLimits, Parts
@@ -86,7 +86,8 @@ class Relaying:
             if not streamed and streams(answer):
                 response = await upstream.collect(answer)
                 call.watch.stop()
-                await self._delivery.response(whole(self._steps(), response), call, record, 0)
+                response = await work.step(self._finished, response)
+                await self._delivery.response(response, call, record, 0)
                 return
             raw = await answer.read()
             call.watch.stop()
@@ -99,11 +100,12 @@ class Relaying:
             except WireError as error:
                 raise unreadable(upstream.name, error) from error
             if streamed:
-                response = await work.step_of(len(data), upstream.decode, data)
-                await self._delivery.streamed(response, self._steps(), reply, call, record)
+                size = max(work.weight, len(data))
+                response = await work.step_of(size, lambda: self._finished(upstream.decode(data)))
+                await self._delivery.streamed(response, call, record)
                 return
-            if usage is None:
-                data, usage = await work.step_of(len(raw), self._filled, raw, data)
+            if usage is None:  # then the request is counted, too
+                data, usage = await work.step_of(max(work.weight, len(raw)), self._filled, raw, data)
             self._delivery.counted(usage)
             await self._delivery.body(data, call, face.passes(answer.headers))
         finally:
@@ -139,8 +141,8 @@ class Relaying:
         return self._work.face.relay.response(raw, reply)
 
     def _filled(self, raw: bytes, data: bytes) -> tuple[bytes, ir.Usage | None]:
-        """A whole answer that states no usage, with the likely one; as it is where it cannot be read, which
-        is for its client to judge. raw: as it came; data: as it is sent.
+        """Put an estimate into a whole answer that states no usage. An answer that cannot be read stays as it
+        is: its client judges it. raw: as it came; data: as it is sent.
         """
         work = self._work
         try:
@@ -152,10 +154,11 @@ class Relaying:
             return data, response.usage
         return work.face.relay.fill(data, response.usage), response.usage
 
-    def _steps(self) -> Sequence[Step]:
-        """What happens to an answer that came in another form than it was asked for."""
+    def _finished(self, response: ir.Response) -> ir.Response:
+        """An answer that came in another form than it was asked for, as its client gets it."""
         work = self._work
-        return [EstimateUsage(work.request, work.deployment.model), *client_steps(work, self._now)]
+        steps = [EstimateUsage(work.request, work.deployment.model), *client_steps(work, self._now)]
+        return whole(steps, response)
 
     def _estimate(self, inbound: Inbound, heard: Overheard) -> ir.Usage:
         """The likely usage of a stream that states none."""
@@ -177,7 +180,7 @@ class Relaying:
         return heard.usage(request, self._work.deployment.model, size, events)
 
     def _overheard(self, relay: StreamRelay) -> Overheard | None:
-        """What listens to a stream whose client is to be told its usage, in case that nobody states it."""
+        """What listens to a stream, to estimate its usage; None where its client is told none."""
         work = self._work
         if not work.brief.stream_usage and work.face.relay.ask_usage(_STREAM):
             return None

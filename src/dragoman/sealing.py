@@ -27,7 +27,7 @@ _BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 
 class Kept:
-    """Whose answers this process has kept something of: tenants, by the protocol of their client.
+    """The clients of whose answers this process has kept something: tenants and their protocols.
 
     A relay carries its client's own words, so all but these may go out unlooked at.
     """
@@ -121,7 +121,7 @@ class Sealing:
         return recalled.request
 
     async def left_behind(self, request: ir.Request, scope: Scope, report: Report) -> None:
-        """Name what its client does not hold and a request that is relayed as it is does not bring."""
+        """Report what the vault holds of earlier answers and a relayed request leaves behind."""
         recalled = await self._recalled(request, scope)
         if recalled is None:
             return

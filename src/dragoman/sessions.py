@@ -1,13 +1,15 @@
 """Sessions: the gateway remembers a conversation for a client that sends only what is new.
 
-A client that sends its whole history may have a session, too: it is found by the SHA-256 of the earlier
-messages, and what was kept of them, thoughts and seals included, stands in for the client's copy.
+A request names its session by the header `X-Session-Id`, or by a member of its body where the configuration
+allows that (`sessions.by`). The session's turns go before its messages. When the answer is complete, the
+request's messages and the answer become the next turn. Turns are kept in IR terms, so a session may go on in
+another protocol and at another provider; a seal stays with the provider that made it. A turn that failed is
+not kept. Turns that run at the same time begin from the same history and are kept in the order in which they
+end.
 
-A request with the header `X-Session-Id`, or that names a session in its body where the configuration lets it
-(`sessions.by`), gets the session's turns in front of its messages; once its answer is
-complete, both are a turn of the session. They are kept in IR terms, so a session may go on in another
-protocol and at another provider; what is sealed in an answer stays with it. A turn that failed is not kept.
-Turns that run at the same time begin from the same history and are kept in the order in which they end.
+A client that sends its whole history may have a session, too (`sessions.by: history`). The session is found
+by the SHA-256 of the earlier messages, and its turns, with their thoughts and seals, replace the client's
+copy of them.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ log = logging.getLogger("dragoman.sessions")
 
 HEADER: Final = "X-Session-Id"
 _GIVES_WAY: Final = frozenset({"user", "history"})
-"""What names a session only where the request continues nothing else."""
+"""These name a session only where the request continues nothing else."""
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _HISTORY: Final = frozenset({"system", "developer"})
 
@@ -62,14 +64,30 @@ class Remembering:
         self.by = settings.by
         """The members of a body that name a session."""
 
-    async def turns(self, tenant: str, id_: str) -> list[Turn]:
-        """The kept turns of a session. Raises RequestFailed (503)."""
+    async def turns(self, tenant: str, id_: str) -> Sequence[bytes]:
+        """The kept turns of a session, for `read`. Raises RequestFailed (503)."""
         try:
-            kept = await self.store.sessions.turns(tenant, id_)
+            return await self.store.sessions.turns(tenant, id_)
         except StoreFailed as error:
             log.exception("the session store failed")
             raise RequestFailed(_UNREACHABLE) from error
-        return [_decode(turn) for turn in kept]
+
+
+def read(kept: Sequence[bytes]) -> list[Turn]:
+    """Turns as they were before they were kept."""
+    return [_decode(turn) for turn in kept]
+
+
+def _joined(kept: Sequence[bytes], start: int) -> tuple[list[ir.Message], tuple[Sealed, ...]]:
+    """The messages of all turns, and who made the seals in them. start: the place of the first message."""
+    messages: list[ir.Message] = []
+    sealed: list[Sealed] = []
+    for turn in read(kept):
+        first = start + len(messages)
+        messages += turn.messages
+        if turn.provider is not None:
+            sealed.append(Sealed(first, start + len(messages), turn.provider))
+    return messages, tuple(sealed)
 
 
 def digest(messages: Sequence[ir.Message]) -> str:
@@ -81,7 +99,7 @@ def digest(messages: Sequence[ir.Message]) -> str:
 
 
 def _said(block: ir.Block) -> list[Any]:
-    """What of a block is the same whether its model has just said it or a client has brought it back."""
+    """The part of a block that is the same in an answer and in a history that brings it back."""
     if isinstance(block, ir.Text | ir.Refusal):
         return ["text", text] if (text := block.text.strip()) else []
     if isinstance(block, ir.ToolCall):
@@ -125,7 +143,7 @@ class SessionTurn:
         self._param = HEADER
         self._asked: tuple[ir.Message, ...] = ()
         self._earlier: tuple[ir.Message, ...] = ()
-        """What the client repeated, where a history names the session."""
+        """The messages that the client sent again, where a history names the session."""
 
     def _name(self, work: Work) -> None:
         """Find the session that the body names. Raises RequestFailed for an odd id."""
@@ -164,7 +182,7 @@ class SessionTurn:
             self.hears = False  # what the request says of itself counts more
         if not self.hears:
             return
-        request = work.request
+        request = work.request if work.light else await work.step(work.decoded)
         opening = 0
         while opening < len(request.messages) and request.messages[opening].role in _HISTORY:
             opening += 1
@@ -172,43 +190,39 @@ class SessionTurn:
         if self._param == "history":
             await self._recognise(work, opening)
             return
-        kept = await self._remembering.turns(self._tenant, self._id)
-        messages = list(request.messages[:opening])
-        sealed: list[Sealed] = []
-        for turn in kept:
-            start = len(messages)
-            messages += turn.messages
-            if turn.provider is not None:
-                sealed.append(Sealed(start, len(messages), turn.provider))
-        if len(messages) > opening:
-            work.wire = msgspec.structs.replace(work.wire, continued=(opening, len(messages) - opening))
-            work.request = msgspec.structs.replace(request, messages=(*messages, *self._asked))
-            work.sealed = tuple(sealed)
+        kept = await self._kept(work, self._id)
+        if not kept:
+            return
+        work.grow(sum(map(len, kept)))
+        messages, work.sealed = await work.step(_joined, kept, opening)
+        work.wire = msgspec.structs.replace(work.wire, continued=(opening, len(messages)))
+        whole = (*request.messages[:opening], *messages, *self._asked)
+        work.request = msgspec.structs.replace(request, messages=whole)
+
+    async def _kept(self, work: Work, id_: str) -> Sequence[bytes]:
+        """The kept turns of a session. They count as memory of the request. Raises RequestFailed (503)."""
+        kept = await self._remembering.turns(self._tenant, id_)
+        work.inbound.room.take(sum(map(len, kept)))
+        return kept
 
     async def _recognise(self, work: Work, opening: int) -> None:
-        """Find the session of what the client repeats, and put what was kept in its place."""
+        """Find the session of messages that the client sent again, and replace them with the kept ones."""
         own = self._asked
         answers = [place for place, message in enumerate(own) if message.role == "assistant"]
         if not answers:
             return
         self._earlier, self._asked = own[: answers[-1] + 1], own[answers[-1] + 1 :]
-        id_ = digest(self._earlier)
-        kept = await self._remembering.turns(self._tenant, id_)
-        messages = [message for turn in kept for message in turn.messages]
-        if digest(messages) != id_:  # there is none, or its oldest turns have left
+        id_ = await work.step(digest, self._earlier)
+        kept = await self._kept(work, id_)
+        messages, sealed = await work.step(_joined, kept, opening)
+        if await work.step(digest, messages) != id_:  # there is none, or its oldest turns have left
             return
         self._id = id_
         if len(messages) != len(self._earlier):
             return
-        sealed: list[Sealed] = []
-        start = opening
-        for turn in kept:
-            if turn.provider is not None:
-                sealed.append(Sealed(start, start + len(turn.messages), turn.provider))
-            start += len(turn.messages)
         whole = (*work.request.messages[:opening], *messages, *self._asked)
         work.request = msgspec.structs.replace(work.request, messages=whole)
-        work.sealed = tuple(sealed)
+        work.sealed = sealed
 
     async def admitted(self, work: Work) -> bool:
         """A model is to be asked, unless its own protocol says otherwise."""
@@ -232,17 +246,13 @@ class SessionTurn:
         sessions = self._remembering.store.sessions
         try:
             if self._param == "history":
-                before, self._id = self._id, digest((*self._earlier, *messages))
+                before = self._id
+                self._id = await work.step(digest, (*self._earlier, *messages))
                 if not (before and await sessions.move(self._tenant, before, self._id)):
                     messages = (*self._earlier, *messages)
                     await sessions.delete(self._id, self._tenant)  # it holds the same words, said before
-            await sessions.append(
-                self._tenant,
-                self._id,
-                _encode(Turn(messages, provider)),
-                now=now,
-                expires=now + self._remembering.ttl,
-            )
+            turn = await work.step(_encode, Turn(messages, provider))
+            await sessions.append(self._tenant, self._id, turn, now=now, expires=now + self._remembering.ttl)
         except StoreFull as full:
             self._remembering.reached("session_turn_too_large", f"by {self._tenant}: it is not kept: {full}")
         except (StoreFailed, ValueError):  # halves of surrogate pairs cannot be written

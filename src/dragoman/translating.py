@@ -61,6 +61,7 @@ class Translating:
         self._work = work
         self._delivery = delivery
         self._upstream = upstream
+        self._limits = upstream.limits if isinstance(upstream, WireUpstream) else DEFAULT_LIMITS
         self._call = call
         self._record = record
         self._seals = seals
@@ -211,7 +212,9 @@ class Translating:
         call.watch.stop()
         if response.error is not None and not response.candidates:
             raise RequestFailed(response.error)
-        response, hooks = whole(steps, response), self._runtime.hooks
+        # Where nobody stated what it cost, the request is counted, however short the answer is.
+        response = await work.step_of(max(work.weight, size), whole, steps, response)
+        hooks = self._runtime.hooks
         if hooks.need_events:
             response = await hooks.after(work.exchange, response)
         if self._keeper is not None:
@@ -230,12 +233,16 @@ class Translating:
         watched, keeper = hooks.need_events, self._keeper
         heard = Gathered() if work.turn is not None and work.turn.hears else None
         upstream = self._upstream
-        limits = upstream.limits if isinstance(upstream, WireUpstream) else DEFAULT_LIMITS
-        opening = Opening(delivery, call, self._record, (), limits=limits, name=upstream.name)
+        opening = Opening(delivery, call, self._record, (), limits=self._limits, name=upstream.name)
+        counts = bool(steps) and not work.light  # at the end, where nobody stated what it cost
         async with upstream.chat(request, call) as batches:
             self._account()
             async for arrived in batches:
-                batch = through(steps, arrived) if steps else arrived
+                batch = (
+                    await work.step(through, steps, arrived)
+                    if counts and arrived and type(arrived[-1]) is ir.End
+                    else through(steps, arrived)
+                )
                 if watched:
                     batch = await hooks.events(work.exchange, batch)
                 if keeper is not None and keeper.watch(batch):

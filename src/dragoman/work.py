@@ -74,6 +74,30 @@ class Client(Protocol):
         ...
 
 
+class ForwardingClient:
+    """Hands an answer on to another client. A subclass that looks at the answer adds `answer` and `end`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def begun(self) -> bool:
+        """Whether headers have been sent."""
+        return self._client.begun
+
+    def expect_stream(self) -> None:
+        """The answer will be a stream."""
+        self._client.expect_stream()
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """The headers of a stream."""
+        await self._client.begin(status, headers)
+
+    async def write(self, data: bytes) -> None:
+        """More of a stream."""
+        await self._client.write(data)
+
+
 class Turn(Protocol):
     """What a request continues, and what keeps its answer for the next one."""
 

@@ -192,6 +192,14 @@ async def test_comments_do_not_keep_a_stream_alive(pool: Start, path: str) -> No
     assert codes(exchanges[-1]) == ["answer_without_content"]
 
 
+async def test_comments_do_not_keep_the_answer_to_several_prompts_alive(pool: Start) -> None:
+    site, exchanges = await pool(drips(STREAM + SAYS, b":\n\n"), streams=True, max_silence="300ms")
+    asked = {"model": "m", "prompt": ["One:", "Two:"], "stream": True}
+    answer = await post(site, "/v1/completions", asked)
+    assert "error" in answer.text
+    assert codes(exchanges[-1]) == ["answer_without_content"]
+
+
 async def test_a_slow_stream_that_speaks_goes_on(pool: Start) -> None:
     site, exchanges = await pool(drips(STREAM, SAYS, 0.8), streams=True, max_silence="300ms")
     answer = await post(site, "/v1/messages", {**ASK, "model": "m", "stream": True})

@@ -130,6 +130,22 @@ async def test_a_stream_is_kept_as_the_answer_that_it_was(start: Start, dialect:
     assert kept.usage.completion_tokens > 0
 
 
+@pytest.mark.parametrize("created", ["1" + "0" * 400, "1e400", "-1", '"now"', "true"])
+async def test_an_odd_time_spoils_no_good_answer(start: Start, created: str) -> None:
+    answer = (
+        '{"id": "chatcmpl-1", "object": "chat.completion", "model": "m", "created": %s, '
+        '"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi."}, '
+        '"finish_reason": "stop"}]}'
+    )
+    talk = await start("openai_chat", Whole(answer % created))
+    told = await talk.ann.chat.completions.with_raw_response.create(
+        model=talk.model, messages=HELLO, store=True
+    )
+    assert json.loads(told.text, parse_int=str, parse_float=str)["choices"][0]["message"]["content"] == "Hi."
+    kept = await talk.ann.chat.completions.with_raw_response.retrieve("chatcmpl-1")
+    assert b'"created":%b' % created.encode() in kept.content.replace(b": ", b":")
+
+
 async def test_pages_and_filters(start: Start) -> None:
     numbers = itertools.count()
 

@@ -41,12 +41,12 @@ def deviations() -> tuple[Deviation, ...]:
 
 
 def _text(node: ast.stmt) -> str:
-    """A text that stands for itself, on one line; nothing where another statement follows."""
+    """The description of a field on one line; empty where the next statement is no text."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return " ".join(str(node.value.value).split())
     return ""
 
 
 def _group(before: list[str]) -> str:
-    """What the last of the comments that divide the class says."""
+    """The heading of a field's group: what the last comment of the form `# --- … ---` says."""
     return next((found[1] for line in reversed(before) if (found := _GROUP.search(line.strip()))), "")

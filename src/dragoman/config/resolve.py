@@ -112,7 +112,7 @@ def quirks_of(settings: Settings, vendor: Vendor | None) -> Quirks:
 
 
 def unknown_quirks(dialect: DialectName) -> Quirks:
-    """How a server deviates of which nothing but its protocol is known."""
+    """The quirks of a server of which only the protocol is known."""
     return COMPATIBLE if dialect == "openai_chat" else STANDARD
 
 

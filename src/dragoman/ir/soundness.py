@@ -1,4 +1,7 @@
-"""Whether an IR value holds what its annotations say: its class takes whatever a decoder hands over."""
+"""Checks that the fields of an IR value are of their annotated types.
+
+msgspec does not look at that when a value is made, so it may hold whatever a decoder has read.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,15 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_typ
 import msgspec
 
 _Types: TypeAlias = frozenset[type] | None
-"""What a field may be of, None = anything."""
+"""The types that a field may have, None = any."""
 
 
 class _Shape:
-    """What is known of one class.
+    """The fields of one class.
 
-    read: all its fields at once. kinds: their types. deep: those that hold values, and of which types.
-    seen: the combinations of types that were found to be right, so that most values cost one look-up.
+    read: gives all of them at once. kinds: their types. deep: the places of those that hold other values, and
+    the types of these values. seen: combinations of types that were right, so that most values cost one
+    look-up.
     """
 
     __slots__ = ("deep", "kinds", "read", "seen")
@@ -33,7 +37,7 @@ class _Shape:
         self.seen: set[tuple[type, ...]] = set()
 
     def fits(self, kinds: tuple[type, ...]) -> bool:
-        """Whether these are types that the fields may be of."""
+        """Whether the fields may have these types."""
         if kinds in self.seen:
             return True
         if any(
@@ -48,7 +52,7 @@ _shape = cache(_Shape)
 
 
 def is_sound(value: msgspec.Struct) -> bool:
-    """Whether every field of the value, and of those inside of it, is of its type. What is `Any` is sound."""
+    """Whether every field of the value, and of the values inside of it, is of its type, or is `Any`."""
     shape = _shape(type(value))
     values = shape.read(value)
     if not shape.fits(tuple(map(type, values))):
@@ -68,7 +72,7 @@ def _is_sound_inside(inner: Any) -> bool:
 
 
 def _kinds(hint: Any) -> tuple[_Types, frozenset[type]]:
-    """The types that an annotation allows, and those of what values of them hold."""
+    """The types that an annotation allows, and the types of the values inside of them."""
     if hint is Any or hint is object:
         return None, frozenset()
     origin, parts = get_origin(hint), get_args(hint)

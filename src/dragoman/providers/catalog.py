@@ -103,7 +103,7 @@ class ApiRow(msgspec.Struct, frozen=True, kw_only=True):
 
 _USUAL: Final = ApiRow()
 COMPATIBLE: Final = Quirks(functions=False)
-"""How a server deviates that speaks OpenAI's chat and that no row knows."""
+"""The quirks of a server that speaks OpenAI's chat and has no row here."""
 _UNLINKED: Final[tuple[Wider, ...]] = ("call_ids",)
 _ENDLESS: Final[tuple[Wider, ...]] = ("max_tokens",)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 
@@ -24,7 +24,7 @@ from dragoman.state.store import StoredChat, StoreFailed, StoreFull
 from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
-from dragoman.work import Headers, Work
+from dragoman.work import ForwardingClient, Headers, Work
 
 log = logging.getLogger("dragoman.responses")
 
@@ -51,7 +51,7 @@ class ChatTurn:
         self._tenant = tenant
 
     async def expand(self, work: Work) -> None:
-        """Take out what is the gateway's alone."""
+        """Take `store` and `metadata` out of the request, and let the keeper see the answer."""
         body = work.wire.body
         if work.face.name != NAME or body.get("store") is not True or not self._keeping.retains:
             return
@@ -65,21 +65,21 @@ class ChatTurn:
         return True
 
     async def heard(self, work: Work, response: ir.Response) -> None:
-        """Nothing is to be done: what is kept is what the client reads."""
+        """Do nothing: the keeper sees the answer as the client reads it."""
 
     async def kept(self, work: Work, ending: Ending) -> bool:
-        """Nothing is to be done, either."""
+        """Do nothing, for the same reason."""
         return True
 
 
-class _Keeper:
+class _Keeper(ForwardingClient):
     """The client of a request whose answer is kept before it has been read to its end.
 
     work: as its client sent it.
     """
 
     def __init__(self, keeping: Keeping, tenant: str, work: Work) -> None:
-        self._client = work.client
+        super().__init__(work.client)
         self._keeping = keeping
         self._tenant = tenant
         self._work = work
@@ -87,24 +87,11 @@ class _Keeper:
         self._metadata: Mapping[str, str] = work.wire.body.get("metadata") or {}
         self._gathered: _Gathered | None = None
 
-    @property
-    def begun(self) -> bool:
-        """Whether headers have been sent."""
-        return self._client.begun
-
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer."""
         if status < 400:
             await self._keep(decode_head(body))
         await self._client.answer(status, headers, body)
-
-    def expect_stream(self) -> None:
-        """The answer will be a stream."""
-        self._client.expect_stream()
-
-    async def begin(self, status: int, headers: Headers) -> None:
-        """The headers of a stream."""
-        await self._client.begin(status, headers)
 
     async def write(self, data: bytes) -> None:
         """More of a stream."""
@@ -117,9 +104,10 @@ class _Keeper:
         assert self._gathered is not None
         work = self._work
         reply = Reply(work.brief, Report(NAME, "response"), work.answer_id, int(work.exchange.created))
-        completion = self._gathered.completion(reply, work.exchange.usage)
+        gathered = self._gathered
+        completion = await work.step_of(gathered.size, gathered.completion, reply, work.exchange.usage)
         if completion is not None:
-            await self._keep({key: msgspec.Raw(encode(value)) for key, value in completion.items()})
+            await self._keep(completion)
         await self._client.end(data)
 
     def _gather(self, data: bytes) -> None:
@@ -141,7 +129,7 @@ class _Keeper:
         chat = StoredChat(
             id=id_,
             tenant=self._tenant,
-            created=float(created) if isinstance(created, int | float) else self._work.exchange.created,
+            created=created if _is_time(created) else self._work.exchange.created,
             model=model if isinstance(model, str) else "",
             body=encode_head({**shown, **own}),
             messages=bytes(self._asked["messages"]),
@@ -157,19 +145,21 @@ class _Keeper:
 
 
 class _Gathered:
-    """A stream's chunks on their way to the client, as one completion. most: bytes of them."""
+    """Folds the chunks that a client gets into one completion. most: bytes that may be folded."""
 
     def __init__(self, most: int, *, lines: bool) -> None:
         self._splitter: SSESplitter | NDJSONSplitter = NDJSONSplitter(most) if lines else SSESplitter(most)
         self._decoder = DIALECTS[NAME].stream_decoder(STANDARD)
         self._fold = ir.Fold()
-        self._left = most
+        self._most = most
+        self.size = 0
+        """Bytes of the stream so far."""
         self._whole = True
 
     def feed(self, data: bytes) -> None:
         """More of it. What is too large, has failed or is odd is not kept."""
-        self._left -= len(data)
-        self._whole = self._whole and self._left >= 0
+        self.size += len(data)
+        self._whole = self._whole and self.size <= self._most
         if not self._whole:
             self._fold = ir.Fold()
             return
@@ -184,8 +174,10 @@ class _Gathered:
             self._whole = self._whole and not isinstance(event, ir.Error)
             self._fold.add(event)
 
-    def completion(self, reply: Reply, usage: ir.Usage | None) -> dict[str, Any] | None:
-        """All of it as one completion; None where there is none. usage: what is known of it besides."""
+    def completion(self, reply: Reply, usage: ir.Usage | None) -> dict[str, msgspec.Raw] | None:
+        """The members of the completion; None where the stream gave no whole one. usage: what the gateway
+        knows, for a stream that states none.
+        """
         try:
             self._add(self._decoder.close())
         except DragomanError:
@@ -195,11 +187,21 @@ class _Gathered:
             return None
         if response.usage is None:
             response = msgspec.structs.replace(response, usage=usage)
-        return DIALECTS[NAME].encode_response(response, reply)
+        whole = DIALECTS[NAME].encode_response(response, reply)
+        return {key: msgspec.Raw(encode(value)) for key, value in whole.items()}
 
 
 def _value(raw: msgspec.Raw | None) -> Any:
-    return None if raw is None else msgspec.json.decode(raw)
+    """A member, read; None where there is none, or a number that is too large for any machine."""
+    try:
+        return None if raw is None else msgspec.json.decode(raw)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _is_time(value: Any) -> TypeGuard[float]:
+    """Whether these may be Unix seconds. The member is a provider's, so it may be anything."""
+    return isinstance(value, int | float) and 0 <= value < 2**53
 
 
 def written(chat: StoredChat) -> bytes:

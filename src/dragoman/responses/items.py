@@ -92,7 +92,7 @@ def _parts(message: Mapping[str, Any]) -> list[Any]:
 
 
 class _Named(msgspec.Struct, omit_defaults=True):
-    """What says which item it is."""
+    """The members that tell one item from another."""
 
     id: Any = None
     type: Any = None

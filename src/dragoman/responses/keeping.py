@@ -66,7 +66,7 @@ class Keeping:
         self.seams = seams
         self.largest = largest
         self.most = int(settings.max_size)
-        """Bytes beyond which nothing is kept, be it alone."""
+        """The largest answer that is kept, in bytes, even where nothing else is kept."""
         self.reached = reached
         self.retains = settings.retain
         self._heavy = heavy or HeavySteps()
@@ -77,7 +77,7 @@ class Keeping:
     async def run(
         self, size: int, tenant: str, step: Callable[_P, _T], *args: _P.args, **named: _P.kwargs
     ) -> _T:
-        """Run what works on so many bytes of what is kept, when its turn has come."""
+        """Run a step that works on so many bytes of kept content, when its turn has come."""
         return await self._heavy.run(size, tenant, step, *args, **named)
 
     def expires(self) -> float | None:
@@ -85,7 +85,7 @@ class Keeping:
         return self.seams.now() + self._ttl if self._ttl else None
 
     def too_large(self, tenant: str, id_: str, size: int) -> None:
-        """Note that an answer is not kept, because its output alone is larger than all that may be."""
+        """Note that an answer is not kept because its output alone is too large."""
         why = f"{size} bytes are more than the {self.most} that may be kept"
         self.reached("responses_full", f"by {tenant}: {id_} is not kept: {why}")
 

@@ -22,7 +22,7 @@ from dragoman.responses.items import Wire, decode, items_of, kept, kind, unanswe
 from dragoman.responses.keeping import TOO_LARGE, UNREACHABLE, Keeping, Piece, previous_missing
 from dragoman.state.store import Item, Status, StoredResponse, StoreFailed, StoreFull
 from dragoman.wire.json import encode, refuse_many_values
-from dragoman.work import Client, Headers, Sealed, Work
+from dragoman.work import Client, ForwardingClient, Headers, Sealed, Work
 
 _STATE: Final = ("previous_response_id", "conversation", "background", "generate")
 """Members that only the gateway reads."""
@@ -345,18 +345,13 @@ class ResponseTurn:
             self._connection.forget(self.previous)
 
 
-class Keeper:
+class Keeper(ForwardingClient):
     """The client of a request whose answer is kept before it has been read to its end."""
 
     def __init__(self, client: Client, turn: ResponseTurn, work: Work) -> None:
-        self._client = client
+        super().__init__(client)
         self._turn = turn
         self._work = work
-
-    @property
-    def begun(self) -> bool:
-        """Whether headers have been sent."""
-        return self._client.begun
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer."""
@@ -366,18 +361,6 @@ class Keeper:
             response = await self._told(_decode_head(body))
             body = body if response is None else encode(response)
         await self._client.answer(status, headers, body)
-
-    def expect_stream(self) -> None:
-        """The answer will be a stream."""
-        self._client.expect_stream()
-
-    async def begin(self, status: int, headers: Headers) -> None:
-        """The headers of a stream."""
-        await self._client.begin(status, headers)
-
-    async def write(self, data: bytes) -> None:
-        """More of a stream."""
-        await self._client.write(data)
 
     async def end(self, data: bytes = b"") -> None:
         """The last of a stream, which holds its last event, unless that repeats a long text."""
@@ -389,7 +372,7 @@ class Keeper:
         await self._client.end(data)
 
     async def _told(self, response: dict[str, msgspec.Raw]) -> dict[str, Any] | None:
-        """Keep an answer. What its client is told instead, where it was to be stored, and could not be."""
+        """Keep an answer. Returns what the client gets instead where the store failed, else None."""
         shown: dict[str, Any] = {name: decode(response[name]) for name in _READ if name in response}
         if shown.get("status") == "failed":
             self._turn.failed()

@@ -40,7 +40,7 @@ CREATED = 1_735_689_600
 
 CATCH_ALL = "*"
 EVERY_MODEL = "/*"
-"""How a target ends that is all models of a provider: only the alias `*` may have one."""
+"""The end of a target that stands for all models of a provider. Only the alias `*` may have one."""
 _LONGEST_NAME = 128
 _MOST_MET = 1024
 
@@ -372,7 +372,7 @@ class Table:
                 self._aliases[alias.name] = route
 
     def _every(self, target: str) -> Provider | None:
-        """The provider all of whose models a target is (`provider/*`); None = it is one model."""
+        """The provider that `provider/*` names; None = the target is one model."""
         if target in self._models or not target.endswith(EVERY_MODEL):
             return None
         return self._providers.get(target.removesuffix(EVERY_MODEL))
@@ -456,7 +456,7 @@ class _CatchAll:
 
 
 def _caught(name: str) -> Fault:
-    """Why a name is not listed that requests may use."""
+    """Why a name that requests may use is in no list."""
     return Fault(
         "model_not_found",
         f"The model {name[:_LONGEST_NAME]!r} is not listed: no model or alias has this name, and what the "

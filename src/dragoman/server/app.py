@@ -27,8 +27,8 @@ from dragoman.exchange import Exchange
 from dragoman.seams import SYSTEM
 from dragoman.server.bodies import (
     Pace,
+    arrived_body,
     body_parts,
-    read_body,
     stated_codings,
     stated_size,
     take_body,
@@ -232,7 +232,7 @@ class App:
                     share.take(len(piece))
                     parts.append(piece)
         elif arrival.link.complete:  # the usual small body has come with its head: nothing to wait for
-            body = await read_body(arrival.receive, None, self._settings.max_body, None)
+            body = await arrived_body(arrival.receive, self._settings.max_body)
             if len(body) <= _SMALL:
                 return body
             share.take(len(body))

@@ -43,15 +43,11 @@ class Pace(msgspec.Struct, frozen=True):
         return min(self.patience, left - waited + size / self.rate)
 
 
-async def read_body(receive: Receive, length: str | None, limit: int, pace: Pace | None) -> bytes:
-    """A request's body of at most `limit` bytes.
+async def arrived_body(receive: Receive, limit: int) -> bytes:
+    """A body that has come in whole, of at most `limit` bytes. Nothing is waited for.
 
-    length: the header content-length. pace: None = the body has come in whole, so nothing is waited for.
-    Raises RequestFailed (413, 408) and ClientGone.
+    Raises RequestFailed (413) and ClientGone.
     """
-    if pace is not None:
-        return b"".join([part async for part in body_parts(receive, length, limit, pace)])
-    _refuse_stated(length, limit)
     body, more = _part(await receive())
     while more and len(body) <= limit:
         part, more = _part(await receive())
@@ -64,7 +60,7 @@ async def read_body(receive: Receive, length: str | None, limit: int, pace: Pace
 async def take_body(
     receive: Receive, length: str | None, limit: int, pace: Pace, take: Callable[[bytes], None]
 ) -> None:
-    """Hand on a request's body of at most `limit` bytes as it comes in. Raises as `read_body` does."""
+    """Hand on a request's body of at most `limit` bytes as it comes in. Raises as `body_parts` does."""
     async for part in body_parts(receive, length, limit, pace):
         take(part)
 
@@ -72,7 +68,7 @@ async def take_body(
 async def body_parts(receive: Receive, length: str | None, limit: int, pace: Pace) -> AsyncIterator[bytes]:
     """A request's body of at most `limit` bytes piece by piece, read as fast as the pieces are taken.
 
-    Time that passes between two pieces outside of here is not the client's.
+    length: the header content-length. The time in which the caller works on a piece is not the client's.
     Raises RequestFailed (413, 408) and ClientGone.
     """
     _refuse_stated(length, limit)
@@ -132,7 +128,7 @@ async def unpacked(
 _PIECE: Final = 64 * 1024
 """Bytes that are unpacked at once on the loop: a third of a millisecond."""
 _LARGE_PIECE: Final = 512 * 1024
-"""The same beside it: a few milliseconds, of which the way there and back takes little."""
+"""Bytes that are unpacked at once in the thread: a few milliseconds, so that its switch costs little."""
 
 
 def stated_codings(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:

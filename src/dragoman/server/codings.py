@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
@@ -30,9 +31,9 @@ BROKEN: Final = "invalid_content_encoding"
 """The code of errors about bytes that are not what the codings say."""
 
 MAX_RATIO: Final = 100
-"""Bytes that a byte of a body may become. Chats become 3 to 30, where much is said twice."""
+"""The largest ratio of unpacked to packed bytes. Chats reach 3 to 30, as they repeat much."""
 FREE: Final = 4 * 1024 * 1024
-"""Bytes that a body may become, however few it has: short ones of little but blanks."""
+"""Unpacked bytes that are allowed at any ratio: a short body of blanks has a high one."""
 _MAX_CODINGS: Final = 3
 _MAX_MEMBERS: Final = 4096
 """Members of a gzip body, frames of a zstd body. Each costs more than its bytes."""
@@ -55,39 +56,15 @@ class _Coding(Protocol):
     error: type[Exception]
 
     def unpack(self, data: bytes, most: int) -> bytes:
-        """What `data`, and what was given before, becomes: about `most` bytes, the rest in later calls.
+        """Unpack `data` and what is left of earlier data: about `most` bytes; later calls give the rest.
 
         Raises `error` and WireError.
         """
         ...
 
 
-class _Gzip:
-    """Members one after another."""
-
-    window = 32 * 1024
-    error: type[Exception] = zlib.error
-
-    def __init__(self) -> None:
-        self.hungry = True
-        self.whole = False
-        self._rest = b""
-        self._member = zlib.decompressobj(wbits=31)
-        self._members = 1
-
-    def unpack(self, data: bytes, most: int) -> bytes:
-        data = self._rest + data
-        if self.whole and data:
-            self._member, self._members = zlib.decompressobj(wbits=31), _counted(self._members)
-        unpacked = self._member.decompress(data, most)
-        self.whole = self._member.eof
-        self._rest = self._member.unused_data if self.whole else self._member.unconsumed_tail
-        self.hungry = not self._rest and (self.whole or len(unpacked) < most)
-        return unpacked
-
-
-class _Deflate:
-    """One stream, with zlib's head or without."""
+class _Zlib(ABC):
+    """What zlib unpacks: one stream at a time. `_open` says which."""
 
     window = 32 * 1024
     error: type[Exception] = zlib.error
@@ -100,23 +77,48 @@ class _Deflate:
 
     def unpack(self, data: bytes, most: int) -> bytes:
         data = self._rest + data
+        if self._stream is None or (self.whole and data):
+            self._stream = self._open(data)
         if self._stream is None:
-            if len(data) < 2:
-                self._rest = data
-                return b""
-            headed = data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2]) % 31 == 0
-            self._stream = zlib.decompressobj(zlib.MAX_WBITS if headed else -zlib.MAX_WBITS)
-        elif self.whole and data:
-            raise WireError("something follows its end")
+            self._rest = data
+            return b""
         unpacked = self._stream.decompress(data, most)
         self.whole = self._stream.eof
         self._rest = self._stream.unused_data if self.whole else self._stream.unconsumed_tail
         self.hungry = not self._rest and (self.whole or len(unpacked) < most)
         return unpacked
 
+    @abstractmethod
+    def _open(self, data: bytes) -> zlib._Decompress | None:
+        """What unpacks the next stream, which begins with `data`; None = there is too little to tell."""
+
+
+class _Gzip(_Zlib):
+    """Members one after another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._members = 0
+
+    def _open(self, data: bytes) -> zlib._Decompress | None:
+        self._members = _counted(self._members)
+        return zlib.decompressobj(wbits=31)
+
+
+class _Deflate(_Zlib):
+    """One stream, with zlib's head or without."""
+
+    def _open(self, data: bytes) -> zlib._Decompress | None:
+        if self.whole:
+            raise WireError("something follows its end")
+        if len(data) < 2:
+            return None
+        headed = data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2]) % 31 == 0
+        return zlib.decompressobj(zlib.MAX_WBITS if headed else -zlib.MAX_WBITS)
+
 
 class _Zstd:
-    """Frames one after another, those to be skipped among them."""
+    """Frames one after another, skippable ones included."""
 
     window = 1 << _WINDOW_LOG
 
@@ -215,7 +217,7 @@ class Unpacker:
         self._given, self._place = data, 0
 
     def next(self, most: int) -> bytes | None:
-        """The next bytes, about `most` or fewer, none at all included; None = all that was fed is unpacked.
+        """The next bytes: about `most` at most, perhaps none. None = all that was fed is unpacked.
 
         Raises WireError: BROKEN, TOO_LARGE.
         """
@@ -228,7 +230,7 @@ class Unpacker:
                 raise _broken(name, "it ends before its end")
 
     def _pull(self, place: int, most: int) -> bytes | None:
-        """The next piece out of one coding, of which each one before it does at most a piece."""
+        """The next piece out of one coding. For it, each coding before unpacks one piece at most."""
         stage, name = self._stages[place], self._names[place]
         data: bytes | None = b""
         if stage.hungry:

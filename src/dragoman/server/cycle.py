@@ -18,7 +18,7 @@ _WITHOUT_BODY: Final = frozenset({204, 304})
 _MOST_NAMES: Final = 512
 
 _names: dict[bytes, bytes] = {}
-"""Names of headers to the beginnings of their lines."""
+"""Header names that were fine, with the beginning of their line (`name: `)."""
 
 
 class Cycle(RequestResponseCycle):

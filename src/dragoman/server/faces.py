@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 _ROOT: Final = r"/+(?:v1(?:alpha|beta)?|api)(?=/)"
 _ROOTS: Final = re.compile(rf"((?:/anthropic)?)(?:{_ROOT})+({_ROOT})")
-"""How a path begins whose base URL had the root already that its client adds; the last one counts."""
+"""The beginning of a path with two roots: the base URL had one, the client added one. The last counts."""
 _VENDORS: Final = "|".join(
     sorted({re.escape(row.path[1:]) for row in CATALOG.values() if row.path.endswith("/v1")} - {"v1"})
 )
@@ -321,7 +321,7 @@ class PathTable:
         await client.answer(200, (), encode({**self._listed(entry), "compatibility": self._had(name)}))
 
     def _had(self, model: str) -> dict[str, Any]:
-        """What the clients of each face can have of a model; too much for a list of all of them."""
+        """What the clients of each face can use of a model. It is too long for the list of all models."""
         found = {name: self._gateway.compatibility(model, face) for name, face in self._faces.items()}
         return {
             name: {

@@ -72,7 +72,7 @@ class PassThroughApi:
         self._gateway = gateway
 
     def paths(self) -> Iterator[Endpoint]:
-        """Every path. Which protocol the clients of `/v1/files` speak, their headers tell."""
+        """Every path. Headers tell which protocol a client of `/v1/files` speaks."""
         for resource, below in PATHS.items():
             if resource != "message_batches":
                 yield from self._endpoints(resource, below, ("/v1", ""), "openai_chat")

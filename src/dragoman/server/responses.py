@@ -23,10 +23,10 @@ from dragoman.responses.keeping import conversation_missing, reachable, written
 from dragoman.responses.turn import ResponseTurn
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
-from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, number, page_of
+from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, number, object_of, page_of
 from dragoman.server.turns import turn_of
 from dragoman.state.store import Conversation, Item, Page, page
-from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+from dragoman.wire.json import decode_head, encode, encode_head
 from dragoman.work import Headers, Inbound, Turn
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class ResponsesApi:
     async def input_tokens(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """How many tokens a request's input is."""
         turn = turn_of(self._gateway, self._face, call.caller, call.headers)
-        inbound = self._asking(call, self._object(call), turn)
+        inbound = self._asking(call, await object_of(self._gateway, call), turn)
         counting = msgspec.structs.replace(inbound, operation="count")
         await self._gateway.engine.handle(exchange, counting, client)
 
@@ -184,7 +184,7 @@ class ResponsesApi:
 
     async def compact(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """A conversation in short: the user's latest words, and a summary by the model that is asked."""
-        gateway, body = self._gateway, self._object(call)
+        gateway, body = self._gateway, await object_of(self._gateway, call)
         if not isinstance(body.get("model"), str):
             raise RequestFailed(missing("model"))
         if "x-session-id" in call.headers:
@@ -208,19 +208,11 @@ class ResponsesApi:
         }
         await client.answer(200, answered.headers, encode(told))
 
-    def _object(self, call: Call) -> dict[str, Any]:
-        """A body as an object. Raises RequestFailed for what is none."""
-        try:
-            return decode_object(call.body or b"{}", self._gateway.config.server.max_depth)
-        except WireError as error:
-            fault = ir.Fault("invalid_request", error.message, error.code, error.path or None)
-            raise RequestFailed(fault) from error
-
     # --- Conversations -----------------------------------------------------------------------------
 
     async def create_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """A new conversation, perhaps with its first items."""
-        keeping, body = self._gateway.keeping, self._object(call)
+        keeping, body = self._gateway.keeping, await object_of(self._gateway, call)
         if not keeping.retains:
             raise RequestFailed(_NOTHING_RETAINED)
         made = Conversation(
@@ -247,7 +239,7 @@ class ResponsesApi:
 
     async def update_conversation(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Replace its metadata."""
-        body, found = self._object(call), await self._conversation(call)
+        body, found = await object_of(self._gateway, call), await self._conversation(call)
         if "metadata" not in body:
             raise RequestFailed(missing("metadata"))
         metadata = encode(metadata_of(body))
@@ -279,7 +271,7 @@ class ResponsesApi:
     async def add_items(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Add items at its end."""
         keeping, found = self._gateway.keeping, await self._conversation(call)
-        items = await self._items(call, self._object(call))
+        items = await self._items(call, await object_of(self._gateway, call))
         if not items:
             raise RequestFailed(missing("items"))
         append = keeping.store.conversations.append

@@ -14,6 +14,7 @@ from dragoman.exchange import Exchange
 from dragoman.responses.keeping import reachable
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
+from dragoman.sessions import read
 from dragoman.state.store import Session
 from dragoman.wire.json import encode
 
@@ -54,7 +55,7 @@ class SessionsApi:
     async def one(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """One session with its turns: the messages of each, in the field's common terms."""
         session = await self._named(call)
-        turns = await self._gateway.remembering.turns(session.tenant, session.id)
+        turns = read(await self._gateway.remembering.turns(session.tenant, session.id))
         await client.answer(200, (), encode({**_shown(session), "history": turns}))
 
     async def delete(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:

@@ -1,12 +1,17 @@
-"""What the queries and bodies of requests for kept things state: pages, numbers, metadata."""
+"""What requests for kept things state in their queries and bodies: pages, numbers, metadata."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dragoman import ir
-from dragoman.errors import RequestFailed
+from dragoman.errors import RequestFailed, WireError
+from dragoman.server.endpoint import Call
+from dragoman.wire.json import TOO_LARGE, decode_object, refuse_many_values
+
+if TYPE_CHECKING:
+    from dragoman.gateway import Gateway
 
 _MOST_LISTED: Final = 100
 _MOST_METADATA: Final = 16
@@ -39,8 +44,25 @@ def number(query: Mapping[str, str], name: str, default: int, *, at_least: int, 
     return value
 
 
+async def object_of(gateway: Gateway, call: Call) -> dict[str, Any]:
+    """The body of a request that asks no model; {} where there is none. It has the same bounds as one that
+    asks a model. Raises RequestFailed (400, 413).
+    """
+    settings = gateway.config.server
+
+    def read() -> dict[str, Any]:
+        refuse_many_values(call.body, settings.max_values)
+        return decode_object(call.body or b"{}", settings.max_depth)
+
+    try:
+        return await gateway.heavy.run(len(call.body), call.caller.name, read)
+    except WireError as error:
+        of: ir.Kind = "too_large" if error.code == TOO_LARGE else "invalid_request"
+        raise RequestFailed(ir.Fault(of, error.message, error.code, error.path or None)) from error
+
+
 def metadata_of(body: Mapping[str, Any]) -> dict[str, str]:
-    """A body's metadata. Raises RequestFailed for what is none."""
+    """A body's metadata. Raises RequestFailed for metadata of another form."""
     stated = body.get("metadata")
     if stated is None:
         return {}

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.errors import RequestFailed, WireError
+from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
 from dragoman.responses.chats import written
 from dragoman.responses.keeping import reachable
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Handler
-from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, page_of
-from dragoman.state.store import PAGE_SIZE, StoredChat
-from dragoman.wire.json import decode_object, encode
+from dragoman.server.stated import NOT_LISTED, invalid, metadata_of, missing, object_of, page_of
+from dragoman.state.store import PAGE_SIZE, ChatQuery, StoredChat
+from dragoman.wire.json import encode
 
 if TYPE_CHECKING:
     from dragoman.gateway import Gateway
@@ -52,16 +52,15 @@ class StoredChatsApi:
     async def listed(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """A page of them, the oldest first unless it is asked otherwise."""
         limit, newest, after = page_of(call.query, "asc")
-        asked = self._gateway.keeping.store.chats.page(
-            call.caller.name,
+        query = ChatQuery(
+            limit=limit,
             model=call.query.get("model"),
             metadata=_filters(call.query),
             after=after,
-            limit=limit,
             newest=newest,
         )
         try:
-            found = await reachable(asked)
+            found = await reachable(self._gateway.keeping.store.chats.page(call.caller.name, query))
         except KeyError:
             raise RequestFailed(NOT_LISTED) from None
         chats = found.chats
@@ -73,11 +72,7 @@ class StoredChatsApi:
 
     async def update(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """Replace the metadata of one."""
-        try:
-            body = decode_object(call.body or b"{}", self._gateway.config.server.max_depth)
-        except WireError as error:
-            fault = ir.Fault("invalid_request", error.message, error.code, error.path or None)
-            raise RequestFailed(fault) from error
+        body = await object_of(self._gateway, call)
         if "metadata" not in body:
             raise RequestFailed(missing("metadata"))
         metadata = metadata_of(body)

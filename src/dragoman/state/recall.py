@@ -134,7 +134,7 @@ class Marks:
         return Said(self.saying(before)).key(text)
 
     def saying(self, before: bytes) -> Any:
-        """What the key of an answer without calls begins with."""
+        """The hash with which the key of an answer without calls begins."""
         digest = self._seed.copy()
         digest.update(b"said " + before)
         return digest
@@ -510,8 +510,8 @@ def recall(
 
 
 def _said_before(messages: Sequence[ir.Message], index: int, memory: _Memory) -> Sequence[int]:
-    """Where the words and thoughts stand that an answer began with, if its client has messages of their own
-    for them, as items are.
+    """The places of the messages before this one that belong to the same answer. Protocols of items have a
+    message for each text and each thought.
     """
     first = index
     while first and messages[first - 1].role == "assistant" and memory.says(messages[first - 1].blocks):

@@ -11,7 +11,7 @@ A store that fails raises `StoreFailed`; what that means to a request is decided
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -68,6 +68,9 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     background: bool = False
     expires: float | None = None
     lease: float | None = None
+
+
+_Entry = TypeVar("_Entry", Item, "StoredChat")
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -175,14 +178,19 @@ class Page(msgspec.Struct, frozen=True):
 
 def page(items: Iterable[Item], limit: int) -> Page:
     """As many of the first items as a page holds. items: one more than that is asked for at most."""
-    held: list[Item] = []
+    return Page(*first_of(items, limit))
+
+
+def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]:
+    """As many of the first entries as a page holds, and whether there are more."""
+    held: list[_Entry] = []
     size = 0
-    for item in items:
-        size += len(item.body)
+    for entry in entries:
+        size += len(entry.body)
         if len(held) == limit or (held and size > PAGE_SIZE):
-            return Page(held, more=True)
-        held.append(item)
-    return Page(held)
+            return held, True
+        held.append(entry)
+    return held, False
 
 
 class Conversations(Protocol):
@@ -291,6 +299,20 @@ class StoredChat(msgspec.Struct, frozen=True, kw_only=True):
     expires: float | None = None
 
 
+class ChatQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which chat completions are asked for.
+
+    model: only those that name it, None = all. metadata: only those that have all these pairs. after: only
+    those behind the one with this id. limit: at most so many. newest: the latest come first.
+    """
+
+    limit: int
+    model: str | None = None
+    metadata: Mapping[str, str] = {}
+    after: str | None = None
+    newest: bool = False
+
+
 class ChatPage(msgspec.Struct, frozen=True):
     """Some chat completions, in the order that was asked for. more: there are further ones."""
 
@@ -312,19 +334,8 @@ class Chats(Protocol):
         """One of them."""
         ...
 
-    async def page(
-        self,
-        tenant: str,
-        *,
-        model: str | None,
-        metadata: Mapping[str, str],
-        after: str | None,
-        limit: int,
-        newest: bool,
-    ) -> ChatPage:
-        """Some of them, without their messages: those of this model that have all these pairs, behind the one
-        with the id `after`. newest: the latest come first. Raises KeyError where `after` is not there.
-        """
+    async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
+        """Some of them, without their messages. Raises KeyError where `query.after` is not there."""
         ...
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:

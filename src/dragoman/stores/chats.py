@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from dragoman.state.store import PAGE_SIZE, ChatPage, StoredChat
+from dragoman.state.store import ChatPage, ChatQuery, StoredChat, first_of
 from dragoman.stores.room import Place, Room
 
 _OBJECT = 1000
@@ -47,23 +47,15 @@ class MemoryChats:
         self._room.touch(kept.place)
         return kept.chat
 
-    async def page(
-        self,
-        tenant: str,
-        *,
-        model: str | None,
-        metadata: Mapping[str, str],
-        after: str | None,
-        limit: int,
-        newest: bool,
-    ) -> ChatPage:
+    async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
         """Some of them, without their messages."""
         now = self._now()
         all_ = [one.chat for one in self._kept.get(tenant, {}).values() if not _is_over(one.chat, now)]
-        ordered = reversed(all_) if newest else iter(all_)
+        ordered, after = reversed(all_) if query.newest else iter(all_), query.after
         if after is not None and not any(chat.id == after for chat in ordered):  # the rest is behind it
             raise KeyError(after)
-        return page((chat for chat in ordered if _fits(chat, model, metadata)), limit)
+        held, more = first_of((chat for chat in ordered if _fits(chat, query)), query.limit)
+        return ChatPage([msgspec.structs.replace(chat, messages=b"[]") for chat in held], more)
 
     async def update(self, tenant: str, id_: str, metadata: Mapping[str, str]) -> bool:
         """Replace the metadata of one."""
@@ -106,20 +98,8 @@ class MemoryChats:
             del self._kept[tenant]
 
 
-def page(chats: Iterator[StoredChat], limit: int) -> ChatPage:
-    """As many of the first completions as a page holds, without their messages."""
-    held: list[StoredChat] = []
-    size = 0
-    for chat in chats:
-        size += len(chat.body)
-        if len(held) == limit or (held and size > PAGE_SIZE):
-            return ChatPage(held, more=True)
-        held.append(msgspec.structs.replace(chat, messages=b"[]"))
-    return ChatPage(held)
-
-
-def _fits(chat: StoredChat, model: str | None, metadata: Mapping[str, str]) -> bool:
-    return (model is None or chat.model == model) and metadata.items() <= chat.metadata.items()
+def _fits(chat: StoredChat, query: ChatQuery) -> bool:
+    return query.model in {None, chat.model} and query.metadata.items() <= chat.metadata.items()
 
 
 def _is_over(chat: StoredChat, now: float) -> bool:

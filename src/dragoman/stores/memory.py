@@ -36,7 +36,7 @@ from dragoman.stores.limits import STANDARD, Limits, later
 from dragoman.stores.room import Place, Room
 
 replace = msgspec.structs.replace
-_OBJECT = 700
+_OBJECT = 800
 """Bytes of memory that an answer, a conversation or a session takes beside its content, roughly."""
 _ITEM = 500
 """Bytes of memory that an item takes beside its content."""
@@ -102,10 +102,11 @@ def _check_count(count: int, most: int) -> None:
 
 
 class _Answer(msgspec.Struct, eq=False):
-    """events: number and JSON, in order. events_size: what they take."""
+    """events: number and JSON, in order. events_size: what they take. bodies: of its items, by their ids."""
 
     response: StoredResponse
     place: Place
+    bodies: dict[str, bytes] = msgspec.field(default_factory=dict)
     events: list[tuple[int, bytes]] = msgspec.field(default_factory=list)
     events_size: int = 0
 
@@ -120,12 +121,13 @@ class _Answer(msgspec.Struct, eq=False):
 
 
 class _Thread(msgspec.Struct, eq=False):
-    """items: by their place in the order in which they were added."""
+    """items: by their place in the order in which they were added. bodies: of the items, by their ids."""
 
     conversation: Conversation
     place: Place
     items: dict[int, Item]
     next: int = 0
+    bodies: dict[str, bytes] = msgspec.field(default_factory=dict)
 
     def is_over(self, now: float) -> bool:
         """Whether it has expired."""
@@ -133,28 +135,59 @@ class _Thread(msgspec.Struct, eq=False):
 
 
 class _Items:
-    """Finds items by their id, wherever they are. most: bytes that are found at once."""
+    """Finds items by their id, in answers and conversations. most: bytes that are found at once.
+
+    An answer may have 60,000 items, and the loop stands still while they are added. So they are added
+    together, and only an id that several have costs more.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._holders: dict[tuple[str, str], dict[_Answer | _Thread, bytes]] = {}
+        self._latest: dict[str, dict[str, _Answer | _Thread]] = {}
+        """By tenant and id: who got an item of this id last."""
+        self._earlier: dict[str, dict[str, list[_Answer | _Thread]]] = {}
+        """The same for those who got one of this id before."""
 
-    def add(self, tenant: str, holder: _Answer | _Thread, items: Sequence[Item]) -> None:
-        for item in items:
-            self._holders.setdefault((tenant, item.id), {})[holder] = item.body
+    def add(self, tenant: str, holder: _Answer | _Thread, items: Collection[Item]) -> None:
+        bodies = {item.id: item.body for item in items}
+        latest = self._latest.setdefault(tenant, {})
+        for id_ in latest.keys() & bodies.keys():
+            if latest[id_] is not holder:
+                self._earlier.setdefault(tenant, {}).setdefault(id_, []).append(latest[id_])
+        latest.update(dict.fromkeys(bodies, holder))
+        holder.bodies.update(bodies)
 
     def drop(self, tenant: str, holder: _Answer | _Thread, items: Collection[Item]) -> None:
+        latest, earlier = self._latest.get(tenant, {}), self._earlier.get(tenant, {})
         for item in items:
-            holders = self._holders.get((tenant, item.id))
-            if holders is not None and holders.pop(holder, None) is not None and not holders:
-                del self._holders[tenant, item.id]
+            id_ = item.id
+            if holder.bodies.pop(id_, None) is None:
+                continue
+            if id_ in earlier:
+                self._leave(tenant, holder, id_)
+            else:
+                del latest[id_]
+        if not latest:
+            self._latest.pop(tenant, None)
+
+    def _leave(self, tenant: str, holder: _Answer | _Thread, id_: str) -> None:
+        """Forget one of several that have an item of this id."""
+        latest, earlier = self._latest[tenant], self._earlier[tenant]
+        left = [one for one in (*earlier.pop(id_), latest.pop(id_)) if one is not holder]
+        if left:
+            latest[id_] = left.pop()
+        if left:
+            earlier[id_] = left
+        elif not earlier:
+            del self._earlier[tenant]
 
     def find(self, tenant: str, ids: Collection[str], now: float) -> Mapping[str, bytes]:
         found: dict[str, bytes] = {}
+        latest, earlier = self._latest.get(tenant, {}), self._earlier.get(tenant, {})
         for id_ in ids:
-            for holder, body in self._holders.get((tenant, id_), {}).items():
-                if not holder.is_over(now):
-                    found[id_] = body
+            for holder in (*earlier.get(id_, ()), latest.get(id_)):
+                if holder is not None and not holder.is_over(now):
+                    found[id_] = holder.bodies[id_]
         _check_read(sum(map(len, found.values())), self._most)
         return found
 

@@ -10,7 +10,7 @@ import pytest
 
 from dragoman.deadlines import Deadlines
 from dragoman.errors import RequestFailed
-from dragoman.server.bodies import Pace, body_parts, read_body, stated_size
+from dragoman.server.bodies import Pace, arrived_body, body_parts, stated_size
 from dragoman.server.client import ClientGone
 
 
@@ -26,22 +26,27 @@ def receiving(steps: Iterable[tuple[float, bytes, bool]]) -> Any:
     return receive
 
 
+async def joined(receive: Any, length: str | None, limit: int, pace: Pace) -> bytes:
+    return b"".join([part async for part in body_parts(receive, length, limit, pace)])
+
+
 def pace(patience: float | None, rate: int = 1000) -> Pace:
     return Pace(Deadlines(asyncio.get_running_loop()), patience, rate)
 
 
 async def test_a_body_is_joined() -> None:
     steps = [(0, b"one", True), (0, b"", True), (0, b"two", False)]
-    for chosen in (None, pace(1), pace(None)):
-        assert await read_body(receiving(steps), None, 6, chosen) == b"onetwo"
+    for chosen in (pace(1), pace(None)):
+        assert await joined(receiving(steps), None, 6, chosen) == b"onetwo"
+    assert await arrived_body(receiving(steps), 6) == b"onetwo"
 
 
 @pytest.mark.parametrize("length", ["7", None])
 async def test_what_is_too_large_is_refused(length: str | None) -> None:
     steps = [(0, b"onetwo", True), (0, b"3", False)]
-    for chosen in (None, pace(1)):
+    for reading in (joined(receiving(steps), length, 6, pace(1)), arrived_body(receiving(steps), 6)):
         with pytest.raises(RequestFailed) as refused:
-            await read_body(receiving(steps), length, 6, chosen)
+            await reading
         assert refused.value.fault.code == "request_too_large"
 
 
@@ -49,27 +54,27 @@ async def test_who_leaves_is_gone() -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 
-    for chosen in (None, pace(1)):
+    for reading in (joined(receive, None, 6, pace(1)), arrived_body(receive, 6)):
         with pytest.raises(ClientGone):
-            await read_body(receive, None, 6, chosen)
+            await reading
 
 
 @pytest.mark.parametrize("drip", [[(60, b"x", True)], [(0.04, b"x", True)] * 200], ids=["stops", "drips"])
 async def test_a_body_that_stands_still_ends(drip: list[tuple[float, bytes, bool]]) -> None:
     async with asyncio.timeout(5):
         with pytest.raises(RequestFailed) as refused:
-            await read_body(receiving(drip), None, 1000, pace(0.2))
+            await joined(receiving(drip), None, 1000, pace(0.2))
     assert refused.value.fault.code == "request_timeout"
 
 
 async def test_a_body_that_flows_may_take_its_time() -> None:
     flow = [(0.03, b"x" * 100, True)] * 20 + [(0.0, b"", False)]
-    assert len(await read_body(receiving(flow), None, 10_000, pace(0.2))) == 2000
+    assert len(await joined(receiving(flow), None, 10_000, pace(0.2))) == 2000
 
 
 async def test_any_byte_will_do_without_a_rate() -> None:
     drip = [(0.05, b"x", True)] * 10 + [(0.0, b"", False)]
-    assert len(await read_body(receiving(drip), None, 100, pace(0.2, rate=0))) == 10
+    assert len(await joined(receiving(drip), None, 100, pace(0.2, rate=0))) == 10
 
 
 async def test_the_readers_own_time_is_not_the_clients() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 
+from dragoman.heavy import LARGE
+from dragoman.server import stated
 from dragoman.state.store import StoreFailed
+from dragoman.wire.json import MAX_VALUES, decode_object
 from tests.unit.responses.asking import Asker, Paced
 
 
@@ -109,6 +113,28 @@ async def test_what_no_conversation_can_be_made_of_is_refused(
     asker = Asker(Paced())
     refused = await asker.ask("POST", "/v1/conversations", body)
     assert (refused.status, refused.error["param"]) == (status, param)
+    await asker.close()
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/conversations", "/v1/chat/completions/chatcmpl-1", "/v1/responses/input_tokens"]
+)
+async def test_bodies_that_ask_no_model_have_the_same_bounds(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many values as fit into a body would take gigabytes, and the loop would stand still meanwhile."""
+    threads: list[bool] = []
+
+    def reading(body: bytes, most: int) -> dict[str, Any]:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return decode_object(body, most)
+
+    monkeypatch.setattr(stated, "decode_object", reading)
+    asker = Asker(Paced())
+    refused = await asker.ask("POST", path, {"metadata": {}, "odd": [0] * MAX_VALUES})
+    assert (refused.status, refused.error["code"]) == (413, "request_too_large")
+    await asker.ask("POST", path, {"metadata": {"long": "x" * LARGE}})
+    assert threads == [False]
     await asker.close()
 
 

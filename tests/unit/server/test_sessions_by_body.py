@@ -99,3 +99,23 @@ async def test_a_gateway_without_sessions_says_so(tmp_path: Path) -> None:
     assert (refused.status, refused.error["param"]) == (400, "session_id")
     assert (await say(asking, "a")).status == 200
     await asking.close()
+
+
+async def test_what_a_session_adds_takes_memory_too(tmp_path: Path) -> None:
+    """Many small requests that continue long sessions fill it as well as many large ones."""
+    file = {"sessions": {"by": ["session_id"]}, "server": {"body_space": "100kB"}}
+    upstream = Paced("Hi.", "end")
+    asking = Asker(upstream, tmp_path, encode(file).decode())
+
+    def body(text: str) -> dict[str, Any]:
+        return {"model": "own/m", "session_id": "s", "messages": [{"role": "user", "content": text}]}
+
+    assert (await asking.ask("POST", "/chat", body("x" * 80_000))).status == 200
+    upstream.begun.clear()
+    first = asking.talk("POST", "/chat", body("And now?"))
+    await upstream.begun.wait()
+    refused = await asking.ask("POST", "/chat", body("And now?"))
+    assert (refused.status, refused.error["code"]) == (503, "bodies_too_large_together")
+    upstream.words.put_nowait("end")
+    assert (await first.answer()).status == 200
+    await asking.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.state.store import PAGE_SIZE, Store, StoredChat, StoreFull
+from dragoman.state.store import PAGE_SIZE, ChatQuery, Store, StoredChat, StoreFull
 from tests.unit.stores.conftest import NOW, Clock, Make
 
 
@@ -16,8 +16,7 @@ def chat(id_: str, tenant: str = "t", **fields: Any) -> StoredChat:
 
 
 async def ids(store: Store, tenant: str = "t", **wanted: Any) -> tuple[list[str], bool]:
-    asked = {"model": None, "metadata": {}, "after": None, "limit": 10, "newest": False, **wanted}
-    page = await store.chats.page(tenant, **asked)
+    page = await store.chats.page(tenant, ChatQuery(**{"limit": 10, **wanted}))
     return [one.id for one in page.chats], page.more
 
 
@@ -43,7 +42,7 @@ async def test_pages_are_in_order_and_go_on_where_one_ended(store: Store) -> Non
     assert await ids(store, newest=True, after="c") == (["b", "a"], False)
     with pytest.raises(KeyError):
         await ids(store, after="z")
-    page = await store.chats.page("t", model=None, metadata={}, after=None, limit=1, newest=False)
+    page = await store.chats.page("t", ChatQuery(limit=1))
     assert page.chats[0].messages == b"[]"
 
 

@@ -166,6 +166,20 @@ async def test_items_are_found_wherever_they_are(store: Store, clock: Clock) -> 
     assert await store.responses.items("t", names) == {}
 
 
+async def test_an_item_of_several_answers_is_there_until_the_last_of_them_is_gone(store: Store) -> None:
+    """Clients bring back the items of earlier answers, ids included."""
+    for name in "abc":
+        await store.responses.save(answer(name, input=items("shared"), output=items(f"own_{name}")))
+    for name in "bca":
+        found = await store.responses.items("t", ["shared", f"own_{name}"])
+        assert set(found) == {"shared", f"own_{name}"}
+        await store.responses.delete("t", name)
+        assert f"own_{name}" not in await store.responses.items("t", [f"own_{name}"])
+    assert await store.responses.items("t", ["shared"]) == {}
+    await store.responses.save(answer("a", input=items("shared")))
+    assert set(await store.responses.items("t", ["shared"])) == {"shared"}
+
+
 async def test_deleting_takes_items_and_events_along(store: Store) -> None:
     await store.responses.save(RUNNING)
     await store.responses.append("resp_1", 0, [b"e"])

@@ -41,6 +41,18 @@ async def test_the_limit_is_about_the_memory_that_is_taken(items: int, length: i
     assert await store.responses.get("t", f"resp_{number:040}") is not None
 
 
+async def test_an_answer_of_many_items_makes_no_object_for_each() -> None:
+    """The loop stands still while they are added, and whatever the collector must look at makes it slower."""
+    store = MemoryStore()
+    given = tuple(Item(f"item_{n}", b"{}") for n in range(10_000))
+    many = StoredResponse(id="r", tenant="t", created=1.0, status="completed", body=b"", output=given)
+    gc.collect()
+    before = len(gc.get_objects())
+    await store.responses.save(many)
+    assert len(gc.get_objects()) - before < 100
+    assert await store.responses.items("t", ["item_9999"]) == {"item_9999": b"{}"}
+
+
 async def test_sessions_take_room_too() -> None:
     store = MemoryStore(Limits(size=20_000))
     await store.responses.save(StoredResponse(id="r", tenant="q", created=1, status="completed", body=b""))

@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Connection, Integer, and_, bindparam, delete, insert, select, update
 
-from dragoman.state.store import ChatPage, StoredChat
-from dragoman.stores.chats import page
+from dragoman.state.store import ChatPage, ChatQuery, StoredChat, first_of
 from dragoman.stores.limits import Limits
 from dragoman.stores.sql.database import Database
 from dragoman.stores.sql.room import Room
@@ -89,22 +88,14 @@ class SqlChats:
             await self._database.write(lambda connection: connection.execute(_TOUCH, values))
         return found
 
-    async def page(
-        self,
-        tenant: str,
-        *,
-        model: str | None,
-        metadata: Mapping[str, str],
-        after: str | None,
-        limit: int,
-        newest: bool,
-    ) -> ChatPage:
+    async def page(self, tenant: str, query: ChatQuery) -> ChatPage:
         """Some of them, without their messages."""
-        values = {"tenant_": tenant, "now_": self._now(), "most_": limit + 1}
+        values = {"tenant_": tenant, "now_": self._now(), "most_": query.limit + 1}
+        newest, after = query.newest, query.after
         wanted = _LISTED.order_by(_C.number.desc() if newest else _C.number)
-        if model is not None:
-            wanted = wanted.where(_C.model == model)
-        for key, value in metadata.items():
+        if query.model is not None:
+            wanted = wanted.where(_C.model == query.model)
+        for key, value in query.metadata.items():
             pairs = select(_M.chat).where(_M.chat == _C.number, _M.key == key, _M.value == value)
             wanted = wanted.where(pairs.exists())
 
@@ -123,13 +114,12 @@ class SqlChats:
                         numbers[row.id] = row.number
                         yield _chat(row, {})
 
-                found = page(met(), limit)
+                found, more = first_of(met(), query.limit)
             known = _metadata(connection, numbers.values())
             chats = [
-                msgspec.structs.replace(chat, metadata=known.get(numbers[chat.id], {}))
-                for chat in found.chats
+                msgspec.structs.replace(chat, metadata=known.get(numbers[chat.id], {})) for chat in found
             ]
-            return ChatPage(chats, found.more)
+            return ChatPage(chats, more)
 
         return await self._database.read(read)
 
