@@ -19,7 +19,7 @@ from dragoman.dialects.openai_responses import builtins
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.parts import decode_parts, encode_part, leave_seal
 from dragoman.dialects.openai_responses.terms import NAME, leftovers
-from dragoman.dialects.seals import read_seal, tag_seal
+from dragoman.dialects.seals import is_withheld, read_seal, tag_seal
 from dragoman.dialects.typed import OF_ANOTHER_SHAPE, Typed
 from dragoman.errors import WireError
 
@@ -159,6 +159,7 @@ def _read_reasoning(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
             "".join(part.get("text") or "" for part in content),
             tuple(part.get("text") or "" for part in summary),
             None if sealed is None else read_seal(sealed, NAME),
+            redacted=sealed is not None and is_withheld(sealed),
             item=_head(value, _REASONING),
             extra={NAME: kept} if kept else None,
         ),
@@ -348,7 +349,7 @@ def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> _Wire | Non
     if block.text and summary is block.summary:
         out["content"] = [{"type": "reasoning_text", "text": block.text}]
     if sealed is not None:
-        out["encrypted_content"] = tag_seal(sealed) if foreign else sealed.data
+        out["encrypted_content"] = tag_seal(sealed, withheld=block.redacted) if foreign else sealed.data
     return draft.finish(out, block.cache, block.extra, where)
 
 
