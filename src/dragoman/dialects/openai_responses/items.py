@@ -188,12 +188,17 @@ _READ: Final[dict[str, Callable[[_Wire], tuple[ir.Role, tuple[ir.Block, ...]] | 
 
 
 def encode_items(
-    blocks: Sequence[ir.Block | None], draft: Draft, where: str = "blocks", role: ir.Role = "assistant"
+    blocks: Sequence[ir.Block | None],
+    draft: Draft,
+    where: str = "blocks",
+    role: ir.Role = "assistant",
+    *,
+    parts: bool = False,
 ) -> list[_Wire]:
     """Blocks as items, in their order. Neighbouring parts with one `ir.Item` are one message.
 
-    where: the blocks in IR terms; None among them is left out. Raises WireError for a medium that no part can
-    hold.
+    where: the blocks in IR terms; None among them is left out. parts: none of them is an item of its own, of
+    whatever kind it is. Raises WireError for a medium that no part can hold.
     """
     items: list[_Wire] = []
     open_message: _Wire | None = None
@@ -202,7 +207,7 @@ def encode_items(
         if block is None:
             continue
         place = f"{where}[{index}]"
-        if not is_part(block, role):
+        if not parts and not is_part(block, role):
             open_message = None
             if (item := encode_item(block, draft, place)) is not None:
                 items.append(item)
