@@ -156,6 +156,7 @@ class SessionTurn:
             self._name(work)
         if self.hears and not self._remembering.ttl:
             raise RequestFailed(_off(self._param))
+        work.preceded = self.hears and self._param != "history"
         if self._inner is not None:
             await self._inner.expand(work)
         if self.hears and work.wire.continued[1]:

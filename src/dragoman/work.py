@@ -197,6 +197,7 @@ class Work:
         "light",
         "now",
         "operation",
+        "preceded",
         "route",
         "sealed",
         "strict",
@@ -242,6 +243,8 @@ class Work:
         self.beyond: WireError | None = None
         """What the author of the client's protocol refuses in the request; other servers may take it."""
         self.changed = False
+        self.preceded = False
+        """Whether a session's turns go before what its client sends."""
         self.echo: Mapping[str, Any] = {}
         """The request's members as its client wrote them, where the answer repeats them."""
         self.sealed: tuple[Sealed, ...] = ()
