@@ -118,6 +118,7 @@ class SessionTurn:
         self, remembering: Remembering, tenant: str, id_: str | None, inner: WorkTurn | None = None
     ) -> None:
         self.hears = id_ is not None
+        self.precedes = True
         self._inner = inner
         self._remembering = remembering
         self._tenant = tenant

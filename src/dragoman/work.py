@@ -79,6 +79,8 @@ class Turn(Protocol):
 
     hears: bool
     """Whether it must be told the answer in IR terms. Nothing is relayed then."""
+    precedes: bool
+    """Whether what it puts in front of the request may hold the calls that the request's results answer."""
 
     async def expand(self, work: Work) -> None:
         """Put what was said before in front of the request. Its body has been checked, nothing else."""

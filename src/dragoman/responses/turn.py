@@ -96,6 +96,7 @@ class ResponseTurn:
     """
 
     hears = False
+    precedes = False
 
     def __init__(
         self, keeping: Keeping, tenant: str, connection: Connection | None = None, *, background: bool = False
