@@ -265,6 +265,7 @@ def _read(work: Work) -> tuple[str | None, bool]:
         params=dict(inbound.params),
         headers=work.passed_headers,
         fields=inbound.fields,
+        preceded=work.turn is not None and work.turn.precedes,
     )
     try:
         codec.check(work.wire)

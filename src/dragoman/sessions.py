@@ -136,6 +136,7 @@ class SessionTurn:
         self, remembering: Remembering, tenant: str, id_: str | None, inner: WorkTurn | None = None
     ) -> None:
         self.hears = id_ is not None
+        self.precedes = True
         self._inner = inner
         self._remembering = remembering
         self._tenant = tenant
@@ -174,6 +175,7 @@ class SessionTurn:
             self._name(work)
         if self.hears and not self._remembering.ttl:
             raise RequestFailed(_off(self._param))
+        work.preceded = self.hears and self._param != "history"
         if self._inner is not None:
             await self._inner.expand(work)
         if self.hears and work.wire.continued[1]:

@@ -103,6 +103,8 @@ class Turn(Protocol):
 
     hears: bool
     """Whether it must be told the answer in IR terms. Nothing is relayed then."""
+    precedes: bool
+    """Whether what it puts in front of the request may hold the calls that the request's results answer."""
 
     async def expand(self, work: Work) -> None:
         """Put what was said before in front of the request. Its body has been checked, nothing else."""
@@ -221,6 +223,7 @@ class Work:
         "light",
         "now",
         "operation",
+        "preceded",
         "route",
         "sealed",
         "strict",
@@ -266,6 +269,8 @@ class Work:
         self.beyond: WireError | None = None
         """What the author of the client's protocol refuses in the request; other servers may take it."""
         self.changed = False
+        self.preceded = False
+        """Whether a session's turns go before what its client sends."""
         self.echo: Mapping[str, Any] = {}
         """The request's members as its client wrote them, where the answer repeats them."""
         self.sealed: tuple[Sealed, ...] = ()

@@ -102,3 +102,17 @@ def test_a_result_of_another_name_answers_the_call_that_waits(target: str) -> No
     assert messages[2]["tool_call_id"] == made["id"]
     assert "Ruby" in str(messages[2]["content"])
     assert len(messages) == 3
+
+
+@pytest.mark.parametrize("stored", STORED)
+async def test_its_own_protocols_provider_decides(visit: Visit, provide: Provide, stored: str) -> None:
+    """OpenAI answers it: the call belongs to what the item stands for."""
+    refused = {"error": {"message": "Who?", "type": "invalid_request_error", "param": None, "code": None}}
+    provider = await provide(Whole(refused, 400))
+    up = {"dialect": "openai_responses", "base_url": provider.url, "keys": ["k"]}
+    site = await visit({"providers": {"up": up}})
+    body = {"model": "up/m", "input": STORED[stored], "store": False}
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(f"{site.base}/v1/responses", json=body)
+    assert answer.json()["error"]["message"] == "Who?"
+    assert provider.last.body["input"] == STORED[stored]

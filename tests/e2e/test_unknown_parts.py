@@ -45,6 +45,11 @@ ASKED: dict[str, tuple[str, Wire, str]] = {
         {"input": [{"role": "user", "content": [{"type": "input_text", "text": "?"}, PART]}]},
         "input[0].content[1]",
     ),
+    "responses, lone": (
+        RESPONSES,
+        {"input": [{"type": "message", "role": "user", "content": [PART]}]},
+        "input[0].content[0]",
+    ),
     "messages": (
         MESSAGES,
         {"max_tokens": 99, "messages": [{"role": "user", "content": [SAID, PART]}]},

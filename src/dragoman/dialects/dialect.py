@@ -60,7 +60,8 @@ class WireRequest(msgspec.Struct):
     of a form its texts: a string for each name, or a list of them where the name ends in `[]` or repeats.
     fields: the form itself, where the body is one.
     continued: the place and the number of the messages that its client did not write, because it continues
-    something; written: the body then as the client wrote it.
+    something; written: the body then as the client wrote it. preceded: a session may go before it, and
+    hold the calls that its results answer.
     """
 
     operation: Operation
@@ -73,6 +74,7 @@ class WireRequest(msgspec.Struct):
     continued: tuple[int, int] = (0, 0)
     written: dict[str, Any] | None = None
     fields: Form = ()
+    preceded: bool = False
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -148,6 +148,7 @@ MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
         "options.mirostat": "hint",
         "options.use_mmap": "hint",
     },
+    "ollama_generate": {"context": "meaning"},  # what was said before
 }
 """Of the members of each protocol's request that no field of the IR carries, by their place in it. It is also
 what is known of who has which of them.

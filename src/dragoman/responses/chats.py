@@ -45,6 +45,7 @@ class ChatTurn:
     """Has one answer kept, if its request asks for that. Implements `work.Turn`. tenant: whose it is."""
 
     hears = False
+    precedes = False
 
     def __init__(self, keeping: Keeping, tenant: str) -> None:
         self._keeping = keeping

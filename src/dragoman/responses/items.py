@@ -132,19 +132,20 @@ def wanted(items: Sequence[Wire]) -> list[str]:
 
 _CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 _OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
+_HIDING: Final = frozenset({"compaction", "compaction_summary", "tool_search_call", "tool_search_output"})
 
 
 def unanswerable(items: Sequence[Wire]) -> tuple[int, str] | None:
     """The place and the call id of the first output whose call nobody made; None where all fit.
 
-    A compaction of a provider's own hides which calls there were, so nothing is said of what follows it.
+    A provider's own compaction or search hides which calls there were: nothing is said of what follows it.
     """
     calls: set[Any] = set()
     for place, item in enumerate(items):
         sort = item.get("type")
         if sort in _CALLS:
             calls.add(item.get("call_id"))
-        elif sort in {"compaction", "compaction_summary"}:
+        elif sort in _HIDING:
             return None
         elif sort in _OUTPUTS and item.get("call_id") not in calls:
             return place, str(item.get("call_id"))

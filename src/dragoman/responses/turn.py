@@ -96,6 +96,7 @@ class ResponseTurn:
     """
 
     hears = False
+    precedes = False
 
     def __init__(
         self, keeping: Keeping, tenant: str, connection: Connection | None = None, *, background: bool = False
@@ -112,8 +113,6 @@ class ResponseTurn:
         self._generates = True
         self.over = False
         """Whether the answer has been kept, as far as it is."""
-        self.whole = True
-        """Whether nothing but this turn puts anything before the input."""
         self.asks: Callable[[Sequence[Any]], list[Any]] | None = None
         """What is asked about the whole input, in the place of the input itself."""
         self.everything: list[Wire] = []
@@ -168,7 +167,7 @@ class ResponseTurn:
             sent = changes["input"] = msgspec.Raw(encode(changes["input"]))
             self._check(bytes(sent), work.inbound.max_values)
             decoded = {**changes, "input": decode(sent)}
-        if self.whole and (orphan := unanswerable(decoded.get("input", own))) is not None:
+        if not work.preceded and (orphan := unanswerable(decoded.get("input", own))) is not None:
             place, call = orphan
             raise RequestFailed(_no_call(call, place - len(history)))
         work.wire = msgspec.structs.replace(

@@ -47,7 +47,5 @@ def turn_of(
     id_ = headers.get("x-session-id") if _AFFINITY not in headers else None
     if id_ is None and not (gateway.remembering.by and _AFFINITY not in headers):
         return turn
-    if isinstance(turn, ResponseTurn):
-        turn.whole = False
     named = None if id_ is None else session_id(id_)
     return SessionTurn(gateway.remembering, caller.name, named, turn)

@@ -498,9 +498,11 @@ def recall(
             losses.append((where, f"its reasoning and signatures belong to {memory.kept.scope}"))
             memory.used.update(range(len(memory.kept.pieces)))
         elif entry is not None:
-            for index in (*_said_before(messages, question.index, memory), question.index):
+            places = (*_said_before(messages, question.index, memory), question.index)
+            for index in places:
                 told = _told(messages[index].blocks)
-                if (blocks := memory.put_back(told)) != told:
+                later = _seals(messages[place] for place in places if place > index)
+                if (blocks := memory.put_back(told, later)) != told:
                     messages[index] = replace(messages[index], blocks=blocks)
                     restored.add(index)
     losses += [(memory.where, _CHANGED) for memory in memories.values() if memory.lacks]
@@ -517,6 +519,16 @@ def _said_before(messages: Sequence[ir.Message], index: int, memory: _Memory) ->
     while first and messages[first - 1].role == "assistant" and memory.says(messages[first - 1].blocks):
         first -= 1
     return range(first, index)
+
+
+def _seals(messages: Iterable[ir.Message]) -> frozenset[ir.Sealed]:
+    """The seals of the thoughts that some messages hold."""
+    return frozenset(
+        block.sealed
+        for message in messages
+        for block in message.blocks
+        if isinstance(block, ir.Thinking) and block.sealed is not None
+    )
 
 
 class _Memory:
@@ -551,9 +563,11 @@ class _Memory:
         kept = any(piece.thinking is not None for piece in self.kept.pieces)
         return kept and bool(blocks) and len(unsigned) == len(blocks)
 
-    def put_back(self, blocks: Sequence[ir.Block]) -> tuple[ir.Block, ...]:
+    def put_back(self, blocks: Sequence[ir.Block], later: frozenset[ir.Sealed]) -> tuple[ir.Block, ...]:
         """A message's blocks in the order of the answer, with its thinking and seals; as they are where calls
         without ids would change places, because their results are told by their order.
+
+        later: the seals of thoughts that the client has in later messages of the answer.
         """
         used, said = set(self.used), tuple(blocks)
         blocks = self._without_copies(blocks)
@@ -568,6 +582,8 @@ class _Memory:
                 out.extend(words)  # the client's own wording stands where the answer's stood
                 words = []
             block = placed.get(place, piece.whole)
+            if place not in placed and piece.thinking is not None and piece.thinking.sealed in later:
+                continue
             if block is None and piece.kind == "text" and piece.size == 0:
                 block = ir.Text("", sealed=piece.sealed)
             if block is not None:

@@ -7,13 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman import ir
-from dragoman.dialects.seals import read_seal, tag_seal
+from dragoman.dialects.seals import is_withheld, read_seal, tag_seal
 
 
-@given(st.text(), st.text())
-def test_a_tagged_seal_comes_back(origin: str, data: str) -> None:
+@given(st.text(), st.text(), st.booleans())
+def test_a_tagged_seal_comes_back(origin: str, data: str, withheld: bool) -> None:
     sealed = ir.Sealed(origin, data)
-    assert read_seal(tag_seal(sealed), "another") == sealed
+    tagged = tag_seal(sealed, withheld=withheld)
+    assert read_seal(tagged, "another") == sealed
+    assert is_withheld(tagged) is withheld
 
 
 def test_the_tag_is_what_clients_have_kept_since_the_first_release() -> None:

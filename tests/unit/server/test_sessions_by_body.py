@@ -119,3 +119,17 @@ async def test_what_a_session_adds_takes_memory_too(tmp_path: Path) -> None:
     upstream.words.put_nowait("end")
     assert (await first.answer()).status == 200
     await asking.close()
+
+
+async def test_a_result_without_its_call_is_refused_where_no_session_goes_before_it(tmp_path: Path) -> None:
+    """The setting alone does not mean that there is a session; one that is named may hold the call."""
+    asking = asker(tmp_path, ["session_id", "user", "history"], Paced(*["Hi.", "end"] * 3))
+    result = {"type": "function_call_output", "call_id": "call_1", "output": "Sunny."}
+    asked = {"model": "own/m", "input": [result]}
+    ann = {"authorization": f"Bearer {ANN}"}
+    refused = await asking.ask("POST", "/v1/responses", asked, **ann)
+    assert (refused.status, refused.body["error"]["param"]) == (400, "input[0].call_id")
+    for name in ({"session_id": "s"}, {"user": "ann"}):
+        assert (await asking.ask("POST", "/v1/responses", {**asked, **name}, **ann)).status == 200
+    assert (await asking.ask("POST", "/v1/responses", asked, x_session_id="s2", **ann)).status == 200
+    await asking.close()

@@ -1,8 +1,9 @@
 """The older endpoint, POST /api/generate, in terms of /api/chat: one question, one answer.
 
 A prompt is a user's message, `system` the system's before it; an answer's text
-lies at the top instead of in a message. `context`, the tokens of an earlier answer, is left out in both
-directions: only the server that made them can read them. What has no form in a conversation is refused.
+lies at the top instead of in a message. `context`, the tokens of an earlier answer, is in no answer, and a
+loss where a client has it from another server: nobody else can read it. What has no form in a conversation
+is refused.
 
 Specification: https://docs.ollama.com/api/generate
 """
@@ -29,6 +30,8 @@ PATH: Final = "/api/generate"
 _OWN: Final = frozenset({"prompt", "system", "images", "context", "raw", "suffix", "template"})
 MAPS: Final = CHAT_MAPS - {"messages", "tools"} | _OWN
 _TEXTS: Final = ("prompt", "system", "suffix", "template")
+_OPERATION: Final = "ollama_generate"
+"""Whose member `context` is: not even Ollama's own conversations take it."""
 _MESSAGE: Final = b'"message"'
 _IN_MESSAGE: Final = re.compile(r"(\$\.|)messages\[(\d+)\]\.?(.*)")
 _decode = msgspec.json.Decoder().decode
@@ -124,7 +127,12 @@ def check(request: WireRequest) -> None:
 
 def decode_request(wire: WireRequest) -> ir.Request:
     """A checked request."""
-    return decode_chat(_as_chat(wire))
+    request = decode_chat(_as_chat(wire))
+    context = wire.body.get("context")
+    if not context:
+        return request
+    extra = ir.merge(request.extra, {_OPERATION: {"context": context}})
+    return msgspec.structs.replace(request, extra=extra)
 
 
 def located(request: WireRequest, where: str) -> str:

@@ -67,7 +67,7 @@ def check(wire: WireRequest) -> None:
     elif type(value) is list:
         if not value and asks:
             empty_array("input")
-        _check_input(value, continued=continued)
+        _check_input(value, continued=continued or wire.preceded)
     if (choice := body.get("tool_choice")) is not None:
         _check_choice(choice, body.get("tools") or ())
 

@@ -1,8 +1,9 @@
 """`input` and `instructions`: one input item is one message of the IR, both directions.
 
-`Message.form` says how a message item was written: "text" with its content as a string, "bare" without its
-type, "bare text" both. Another dialect's history keeps none of this protocol's rules: calls get ids, every
-call gets an output and every output has a call, or the API would refuse the request.
+`Message.form` says how a message item was written, in words: "text" with its content as a string, "bare"
+without its type, "parts" with a part of an unknown kind, which is no item of its own. Another dialect's
+history keeps none of this protocol's rules: calls get ids, every call gets an output and every output has a
+call, or the API would refuse the request.
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ def _message(item: Any, where: str) -> ir.Message:
         words.append("bare")
     if kind in {None, "message"} and type(item.get("content")) is str:
         words.append("text")
+    if kind in {None, "message"} and any(
+        isinstance(block, ir.Native) and block.value is not item and not is_part(block) for block in blocks
+    ):
+        words.append("parts")
     tools = decode_tools(tools_of(item)) if kind in TELLING else ()
     return ir.Message(role, blocks, form=" ".join(words) or None, tools=tools)
 
@@ -138,8 +143,8 @@ def _instructions(system: tuple[ir.Block, ...], draft: Draft) -> str:
 
 
 def _own(message: ir.Message, draft: Draft, where: str) -> list[_Wire]:
-    items = encode_items(message.blocks, draft, f"{where}.blocks", message.role)
     words = () if message.form is None else message.form.split()
+    items = encode_items(message.blocks, draft, f"{where}.blocks", message.role, parts="parts" in words)
     if words and len(items) == 1 and items[0].get("type") == "message":
         item = items[0]
         lone = message.blocks[0]

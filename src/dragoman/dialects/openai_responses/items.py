@@ -20,7 +20,7 @@ from dragoman.dialects.openai_responses import builtins
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.parts import decode_parts, encode_part, leave_seal
 from dragoman.dialects.openai_responses.terms import NAME, leftovers
-from dragoman.dialects.seals import read_seal, tag_seal
+from dragoman.dialects.seals import is_withheld, read_seal, tag_seal
 from dragoman.dialects.typed import OF_ANOTHER_SHAPE, Typed
 from dragoman.errors import WireError
 
@@ -158,6 +158,7 @@ def _read_reasoning(value: _Wire) -> tuple[ir.Role, tuple[ir.Block, ...]]:
             "".join(part.get("text") or "" for part in content),
             tuple(part.get("text") or "" for part in summary),
             None if sealed is None else read_seal(sealed, NAME),
+            redacted=sealed is not None and is_withheld(sealed),
             item=_head(value, _REASONING),
             extra={NAME: kept} if kept else None,
         ),
@@ -186,12 +187,17 @@ _READ: Final[dict[str, Callable[[_Wire], tuple[ir.Role, tuple[ir.Block, ...]] | 
 
 
 def encode_items(
-    blocks: Sequence[ir.Block | None], draft: Draft, where: str = "blocks", role: ir.Role = "assistant"
+    blocks: Sequence[ir.Block | None],
+    draft: Draft,
+    where: str = "blocks",
+    role: ir.Role = "assistant",
+    *,
+    parts: bool = False,
 ) -> list[_Wire]:
     """Blocks as items, in their order. Neighbouring parts with one `ir.Item` are one message.
 
-    where: the blocks in IR terms; None among them is left out. Raises WireError for a medium that no part can
-    hold.
+    where: the blocks in IR terms; None among them is left out. parts: none of them is an item of its own, of
+    whatever kind it is. Raises WireError for a medium that no part can hold.
     """
     items: list[_Wire] = []
     open_message: _Wire | None = None
@@ -200,7 +206,7 @@ def encode_items(
         if block is None:
             continue
         place = f"{where}[{index}]"
-        if not is_part(block, role):
+        if not parts and not is_part(block, role):
             open_message = None
             if (item := encode_item(block, draft, place)) is not None:
                 items.append(item)
@@ -347,7 +353,7 @@ def _write_thinking(block: ir.Thinking, draft: Draft, where: str) -> _Wire | Non
     if block.text and summary is block.summary:
         out["content"] = [{"type": "reasoning_text", "text": block.text}]
     if sealed is not None:
-        out["encrypted_content"] = tag_seal(sealed) if foreign else sealed.data
+        out["encrypted_content"] = tag_seal(sealed, withheld=block.redacted) if foreign else sealed.data
     return draft.finish(out, block.cache, block.extra, where)
 
 

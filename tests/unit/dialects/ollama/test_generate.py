@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dragoman import ir
-from dragoman.dialects.dialect import WireRequest
+from dragoman.dialects.dialect import Target, WireRequest
+from dragoman.dialects.loss import Report
 from dragoman.dialects.ollama import DIALECT, GENERATE
 from dragoman.dialects.ollama.check import check
 from dragoman.dialects.ollama.generate import chat_body, generated, generated_lines, place
@@ -131,10 +132,21 @@ def test_a_prompt_is_read_as_a_conversation() -> None:
     assert GENERATE.brief(asked()).stream is True
 
 
+@pytest.mark.parametrize("dialect", ["ollama", "openai_chat", "anthropic"])
+def test_what_an_earlier_answer_left_is_missed(dialect: str) -> None:
+    """Nobody takes it in a conversation, Ollama neither."""
+    report = Report(dialect)
+    request = GENERATE.decode_request(asked(context=[1, 2]))
+    sent = DIALECTS[dialect].encode_request(request, Target(report, "m"))
+    assert "context" not in sent.body
+    assert ("context", "meaning") in [(loss.path, loss.severity) for loss in report.losses]
+
+
 @pytest.mark.parametrize(
     ("members", "where"),
     [
         ({"prompt": 7}, "prompt"),
+        ({"context": "1, 2"}, "context"),
         ({"images": ["no base64!"]}, "images[0]"),
         ({"options": {"seed": "x"}}, "options.seed"),
         ({"raw": True}, "raw"),
