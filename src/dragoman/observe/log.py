@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from threading import Event, Thread
 from typing import Any, BinaryIO
 
@@ -272,7 +273,13 @@ def _clock(seconds: float) -> str:
 def _utc(seconds: float) -> str:
     """https://www.rfc-editor.org/rfc/rfc3339, in milliseconds."""
     whole = math.floor(seconds)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((seconds - whole) * 1000):03d}Z"
+    return f"{_date(whole)}.{int((seconds - whole) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _date(seconds: int) -> str:
+    """Most lines are of the second of the line before."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _cut(text: str) -> str:
