@@ -4,7 +4,7 @@ To a terminal a line for people, elsewhere one JSON object a line. A request onl
 writes, several lines together, so that no request waits for a terminal or a pipe that nobody reads. What
 does not fit into the queue is dropped by whole lines, and the log says how many. Bodies and keys are never
 logged, nor texts of clients; of upstreams only what they say of a failure. Control characters cannot occur in
-what is logged, nor endless names. `docs/logs.md` lists the fields.
+what is logged, nor endless names. `docs/operations.md` lists the fields.
 """
 
 from __future__ import annotations
