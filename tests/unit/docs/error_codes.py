@@ -1,8 +1,8 @@
 """Every error code that the gateway makes itself, read from its source.
 
-A code is a text that ends up as the `code` of an `ir.Fault` or a `WireError`. The walk follows constants, both
-sides of a condition, f-strings whose parts are known, and functions that take a `code` and pass it on. What
-it cannot follow is reported, so that a new way of making a code does not hide one.
+A code is a text that ends up as the `code` of an `ir.Fault` or a `WireError`. The walk follows constants,
+both sides of a condition, f-strings whose parts are known, and functions that take a `code` and pass it on.
+What it cannot follow is reported, so that a new way of making a code does not hide one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SOURCE: Final = Path(__file__).parents[3] / "src" / "dragoman"
 _PLACES: Final = {"Fault": 2, "WireError": 2}
 """Where `code` stands among the positional arguments of the classes that carry one."""
 _IMPORTED: Final = {"failed": 2, "above": 2, "unsupported": 2}
-"""Functions with a `code` that other modules call: of `transport`, `upstreams.counts` and `upstreams.local`."""
+"""Functions with a `code` that other modules call: of `transport`, `upstreams.counts`, `upstreams.local`."""
 _NO_ANSWERS: Final = ("testing/", "cli/")
 """What answers no client: the fake providers, and the command."""
 _BY_HAND: Final[dict[str, tuple[str, ...]]] = {
@@ -52,7 +52,7 @@ _PASSED_ON: Final = frozenset({"error.code", "error.code if error.code in LIMITE
 
 
 class Code(NamedTuple):
-    """One place where a code is made. code: None = the walk cannot tell. kind: the fault's, where it is stated."""
+    """One place where a code is made. code: None = the walk cannot tell. kind: the fault's, if stated."""
 
     code: str | None
     kind: str | None
@@ -115,9 +115,9 @@ def _takers(tree: ast.Module) -> Iterator[tuple[str, int]]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             arguments = [argument for argument in node.args.args if argument.arg != "self"]
             for place, argument in enumerate(arguments):
-                if argument.arg == "code" and argument.annotation is not None:
-                    if "str" in ast.unparse(argument.annotation):
-                        yield node.name, place
+                annotation = argument.annotation
+                if argument.arg == "code" and annotation is not None and "str" in ast.unparse(annotation):
+                    yield node.name, place
 
 
 _Scope = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef

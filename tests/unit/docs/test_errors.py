@@ -39,9 +39,9 @@ def test_the_page_lists_every_code_once_and_no_other() -> None:
 def test_the_page_states_the_status_of_each_code() -> None:
     stated = dict(_LISTED)
     kinds: dict[str, set[ir.Kind]] = defaultdict(set)
-    for code in codes():
-        if code.code is not None and code.kind is not None:
-            kinds[code.code].add(cast("ir.Kind", code.kind))
+    for made in codes():
+        if made.code is not None and made.kind is not None:
+            kinds[made.code].add(cast("ir.Kind", made.kind))
     assert len(kinds) > 50
     for code, found in kinds.items():
         if code in _OWN_STATUS:

@@ -41,7 +41,7 @@ EXAMPLES: Final = dict(examples())
 def loads(text: str, folder: Path) -> None:
     """Load a text as dragoman.yaml, with every key in the environment. Raises ConfigError."""
     for secret in _SECRET.findall(text):
-        (folder / Path(secret).name).write_text(_VALUE.format("a file"), "utf-8")
+        (folder / Path(secret).name).write_text(_VALUE.format("file"), "utf-8")
         text = text.replace(f"file: {secret}", f"file: {folder / Path(secret).name}")
     if not re.search(r"^providers:", text, re.MULTILINE):
         text = f"{_SECTIONS}{text}"
