@@ -198,7 +198,9 @@ def _for_machines(exchange: Exchange) -> bytes:
 
 
 def _tried(attempt: AttemptRecord) -> dict[str, Any]:
-    """One attempt. What a provider says of its failure is told, without the keys that it may repeat."""
+    """One attempt. What a provider says of its failure is told, without the keys that it may repeat; but not
+    what it says of a client's mistake, which may repeat the request.
+    """
     record: dict[str, Any] = {
         "deployment": _cut(attempt.deployment),
         "key": attempt.key_tail,
@@ -208,7 +210,7 @@ def _tried(attempt: AttemptRecord) -> dict[str, Any]:
     }
     if (fault := attempt.fault) is not None:
         record["error"] = _cut(fault.code or fault.kind)
-        if fault.blame == "upstream":
+        if fault.blame != "client":
             record["message"] = _cut(fault.message)
     return record
 
