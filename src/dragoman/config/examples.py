@@ -31,7 +31,7 @@ default_model: robust                                             # for requests
     ),
     Example(
         "Two teams with different models",
-        "Each key has a name. The log shows it, and what is kept belongs to it. `dragoman config key` makes a key.",
+        "The log shows a key's name, and what is kept belongs to it. `dragoman config key` makes a key.",
         """\
 providers:
   openai: {keys: "${OPENAI_API_KEY}"}

@@ -29,10 +29,10 @@ def keys(source: Any, record: str = "record") -> Iterator[str]:
         if isinstance(node, ast.AnnAssign | ast.Assign):
             target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
             if isinstance(target, ast.Name) and target.id == record and isinstance(node.value, ast.Dict):
-                yield from (key.value for key in node.value.keys if isinstance(key, ast.Constant))
+                yield from (str(key.value) for key in node.value.keys if isinstance(key, ast.Constant))
             if isinstance(target, ast.Subscript) and ast.unparse(target.value) == record:
                 assert isinstance(target.slice, ast.Constant)
-                yield target.slice.value
+                yield str(target.slice.value)
 
 
 def test_every_field_of_a_line_is_listed_and_no_other() -> None:
