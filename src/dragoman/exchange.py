@@ -23,7 +23,7 @@ for (`url`: path, method, content type), reads the body (`body`), checks it in t
 (`decode`), chooses a deployment or waits before the next attempt (`route`), writes the request for it
 (`encode`), waits for a connection (`connect`), has sent the request and nothing of the answer yet
 (`first_byte`), sends a stream to the client (`stream`), is over (`done`). Requests that ask no model go from
-`url` or `body` to `done`.
+`url` or `decode` to `done`.
 """
 
 _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}

@@ -16,6 +16,7 @@ import msgspec
 
 from dragoman.config.declared import SCALARS, Setting, nullable, options, settings_of
 from dragoman.config.deviations import Deviation, deviations
+from dragoman.config.examples import EXAMPLES
 from dragoman.config.presets import PRESETS
 from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
 from dragoman.config.section import Section
@@ -26,7 +27,7 @@ from dragoman.secret import Secret
 PAGE: Final = Path(__file__).parents[3] / "docs" / "settings.md"
 
 _INTRODUCTION: Final = """\
-<!-- Made by `make docs` from src/dragoman/config/settings.py. Do not edit. -->
+<!-- Made by `make docs` from src/dragoman/config/settings.py and examples.py. Do not edit. -->
 
 # Settings
 
@@ -47,6 +48,9 @@ value comes from.
   trust`.
 - A list of one may be written without brackets. Relative paths begin at the file's folder.
 - `NAME` is a name of your choice; `[]` stands for each member of a list.
+"""
+_ALL: Final = """\
+## All settings
 """
 _QUIRKS: Final = """
 ## Quirks
@@ -135,6 +139,9 @@ def page() -> str:
     """The page of settings, Markdown."""
     lines = [
         _INTRODUCTION,
+        "## Examples\n",
+        *(f"### {one.title}\n\n{one.text}\n\n```yaml\n{one.yaml}```\n" for one in EXAMPLES),
+        _ALL,
         *_table(
             ("setting", "type", "default", "meaning", "variable"),
             (

@@ -4,7 +4,7 @@ To a terminal a line for people, elsewhere one JSON object a line. A request onl
 writes, several lines together, so that no request waits for a terminal or a pipe that nobody reads. What
 does not fit into the queue is dropped by whole lines, and the log says how many. Bodies and keys are never
 logged, nor texts of clients; of upstreams only what they say of a failure. Control characters cannot occur in
-what is logged, nor endless names. `docs/logs.md` lists the fields.
+what is logged, nor endless names. `docs/operations.md` lists the fields.
 """
 
 from __future__ import annotations
@@ -199,7 +199,9 @@ def _for_machines(exchange: Exchange) -> bytes:
 
 
 def _tried(attempt: AttemptRecord) -> dict[str, Any]:
-    """One attempt. What a provider says of its failure is told, without the keys that it may repeat."""
+    """One attempt. What a provider says of its failure is told, without the keys that it may repeat; but not
+    what it says of a client's mistake, which may repeat the request.
+    """
     record: dict[str, Any] = {
         "deployment": _cut(attempt.deployment),
         "key": attempt.key_tail,
@@ -209,7 +211,7 @@ def _tried(attempt: AttemptRecord) -> dict[str, Any]:
     }
     if (fault := attempt.fault) is not None:
         record["error"] = _cut(fault.code or fault.kind)
-        if fault.blame == "upstream":
+        if fault.blame != "client":
             record["message"] = _cut(fault.message)
     return record
 

@@ -161,6 +161,7 @@ class App:
                     return
                 exchange.phase = "body"
                 body = await self._body(arrival, exchange, share)
+                exchange.phase = "decode"
             search = arrival.scope.get("query_string", b"").decode("latin-1")
             call = Call(body, headers, arrival.params, caller, query, search=search, parts=parts, room=share)
             if parts is None:
@@ -209,6 +210,7 @@ class App:
             except RequestFailed as failed:
                 raise upload.named(failed) from failed
             call = msgspec.structs.replace(call, form=upload.form())
+            exchange.phase = "decode"
             self._watch(arrival)
             await handler.run(call, exchange, client)
 
