@@ -73,6 +73,7 @@ def _shown(exchange: Exchange, now: float) -> dict[str, Any]:
         "deployment": exchange.answered,
         "mode": exchange.mode,
         "stream": exchange.streamed,
+        "tags": exchange.tags,
         "phase": exchange.phase,
         "attempts": len(exchange.attempts),
         "created_at": int(exchange.created),
