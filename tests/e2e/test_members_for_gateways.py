@@ -266,3 +266,56 @@ def test_no_protocol_has_one_of_these_members() -> None:
     for dialect in DIALECTS.values():
         for maps in (dialect.maps, *(codec.maps for codec in dialect.operations.values())):
             assert not LITELLM.keys() & maps, dialect.name
+
+
+async def test_a_socket_and_a_background_answer_are_tagged(provide: Provide) -> None:
+    provider = await provide(answer)
+    exchanges: list[Exchange] = []
+    up = {"base_url": provider.url, "keys": ["up-key"]}
+    gateway = Gateway({"providers": {"up": up}}, observers=[exchanges.append])
+    tagged = {"model": "up/m", "input": "Hello!", "metadata": {"tags": ["x"], "app": "a"}, "num_retries": 2}
+    async with serving(gateway) as base, aiohttp.ClientSession() as session:
+        headers = {"x-dragoman-tags": "socket"}
+        async with session.ws_connect(base + "/v1/responses", headers=headers) as socket:
+            await socket.send_json({"type": "response.create", **tagged})
+            while (event := await socket.receive_json(timeout=5))["type"] != "response.completed":
+                assert event["type"] != "error", event
+            assert event["response"]["metadata"] == {"app": "a"}
+        async with session.post(base + "/v1/responses", json={**tagged, "background": True}) as response:
+            id_ = (await response.json())["id"]
+        status = "queued"
+        while status in ("queued", "in_progress"):
+            async with session.get(f"{base}/v1/responses/{id_}") as response:
+                status = (await response.json())["status"]
+        assert status == "completed"
+    assert ("socket", "x") in {exchange.tags for exchange in exchanges}
+    assert ("x",) in {exchange.tags for exchange in exchanges}
+    assert all("num_retries" not in seen.body for seen in provider.seen)
+    assert len(provider.seen) == 2
+
+
+async def test_what_was_taken_out_is_told_whichever_deployment_answers(provide: Provide) -> None:
+    busy = await provide(stubs.refusal("openai_chat", 503, "busy", "Busy."))
+    second = await provide(stubs.anthropic(Said()))
+    exchanges: list[Exchange] = []
+    settings: dict[str, Any] = {
+        "providers": {
+            "one": {"base_url": busy.url, "keys": ["k1"]},
+            "two": {"base_url": second.url, "keys": ["k2"], "dialect": "anthropic"},
+        },
+        "models": {"robust": {"deployments": ["one/gpt", "two/claude"]}},
+        "retries": {"attempts": 1},
+    }
+    body = {"model": "robust", "messages": MESSAGES, "fallbacks": ["x"], "metadata": {"tags": ["t"]}}
+    async with (
+        serving(Gateway(settings, observers=[exchanges.append])) as base,
+        aiohttp.ClientSession() as session,
+        session.post(f"{base}/v1/chat/completions", json={**body, "stream": True}) as response,
+    ):
+        assert response.headers["x-dragoman-losses"] == "1"
+        assert b"[DONE]" in await response.read()
+    (exchange,) = exchanges
+    assert [attempt.mode for attempt in exchange.attempts] == ["relay", "translate"]
+    assert [loss.path for loss in exchange.losses] == ["$.fallbacks"]
+    assert "$.metadata" in [change.path for change in exchange.changes]
+    assert b"fallbacks" not in busy.last.raw + second.last.raw
