@@ -163,7 +163,9 @@ class Flight:
         exchange.attempts.append(record)
         work.deployment = deployment
         exchange.phase, exchange.mode, exchange.answered = "connect", record.mode, record.deployment
-        exchange.losses = exchange.changes = ()  # what an earlier attempt could not carry, this one may
+        exchange.losses, exchange.changes = (
+            exchange.taken
+        )  # what an earlier attempt could not carry, this one may
         call = Call(
             attempt=record.id,
             model=deployment.model,

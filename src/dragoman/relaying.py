@@ -132,7 +132,7 @@ class Relaying:
         await seals.left_behind(
             pieces.request, Scope(work.deployment.provider, work.deployment.model), report
         )
-        work.exchange.losses, work.exchange.changes = report.located(pieces.located(work.locate()))
+        work.exchange.account(*report.located(pieces.located(work.locate())))
         work.hold_strict()
 
     def _told(self, raw: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:

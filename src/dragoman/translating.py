@@ -171,7 +171,7 @@ class Translating:
         has looked at the request, which is before it has computed anything.
         """
         exchange, work = self._work.exchange, self._work
-        exchange.losses, exchange.changes = self._call.report.located(self._locate())
+        exchange.account(*self._call.report.located(self._locate()))
         work.hold_strict()
 
     def _locate(self) -> Callable[[str], str]:

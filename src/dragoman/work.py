@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects import gateway_members
 from dragoman.dialects.dialect import (
     PROMPTED,
     AnyCodec,
@@ -25,7 +26,7 @@ from dragoman.dialects.dialect import (
     WireRequest,
 )
 from dragoman.dialects.facts import Facts
-from dragoman.dialects.loss import Report
+from dragoman.dialects.loss import Change, Loss, Report
 from dragoman.dialects.quirks import EVERYTHING
 from dragoman.dialects.table import READINGS
 from dragoman.errors import RequestFailed, WireError
@@ -526,6 +527,25 @@ class Work:
         )
         return self.face.stream_encoder(reply).feed(ir.Error(fault))
 
+    def tag(self, stated: str) -> None:
+        """Note the tags of a header."""
+        exchange = self.exchange
+        exchange.tags, losses = gateway_members.bounded((*exchange.tags, *gateway_members.stated(stated)))
+        self._take(losses, ())
+
+    def keep(self, kept: gateway_members.Kept) -> None:
+        """Note what was taken out of the body."""
+        exchange = self.exchange
+        exchange.tags, losses = gateway_members.bounded((*exchange.tags, *kept.tags))
+        exchange.metadata = kept.metadata
+        self._take(kept.losses + losses, kept.changes)
+
+    def _take(self, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:
+        before_losses, before_changes = self.exchange.taken
+        new = tuple(loss for loss in losses if loss not in before_losses)
+        self.exchange.taken = (before_losses + new, before_changes + changes)
+        self.exchange.account((), ())
+
     def hold_strict(self) -> None:
         """Refuse a translation that loses more than the client allows, before anything is sent."""
         if not self.strict:
@@ -536,7 +556,7 @@ class Work:
             raise RequestFailed(
                 ir.Fault(
                     "untranslatable",
-                    f"{self.exchange.answered} cannot be asked this without loss: {named}",
+                    f"{self.exchange.answered or 'No model'} cannot be asked this without loss: {named}",
                     code="untranslatable",
                     param=lost[0].path.removeprefix("$."),
                 )

@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import click
 
 from dragoman.cli.command import Command
 from dragoman.cli.options import advice, problems, warn
-from dragoman.cli.terminal import CONFIGURATION, Failure, Terminal, clean
+from dragoman.cli.terminal import CONFIGURATION, MISUSE, Failure, Terminal, clean
 from dragoman.errors import ConfigError
 from dragoman.providers.address import without_keys
 
 
-@click.command("check", cls=Command, examples=("dragoman check", "dragoman check team.yaml"))
+@click.command(
+    "check",
+    cls=Command,
+    examples=(
+        "dragoman check",
+        "dragoman check team.yaml",
+        "dragoman check litellm.yaml --convert > dragoman.yaml",
+    ),
+)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--convert", is_flag=True, help="FILE is LiteLLM's: print the file that does the same here.")
 @click.pass_obj
-def command(terminal: Terminal, file: Path | None) -> None:
+def command(terminal: Terminal, file: Path | None, *, convert: bool) -> None:
     """Check a configuration: exit code 0 when it can be used, 3 with every problem when not.
 
     FILE is the one to check; else DRAGOMAN_CONFIG, ./dragoman.yaml, or the home folder's. Variables of the
-    environment count as they do for `dragoman serve`.
+    environment count as they do for `dragoman serve`. Of LiteLLM's config.yaml it says for each setting
+    what to write here instead.
     """
     from dragoman.config.load import load
     from dragoman.stores.open import located
 
+    if file is not None and _is_litellms(terminal, file, convert=convert):
+        return
+    if convert:
+        text = "--convert takes LiteLLM's config.yaml, with model_list, litellm_settings or the like"
+        raise Failure(MISUSE, text, hint="dragoman check litellm.yaml --convert > dragoman.yaml")
     try:
         found = load(file, os.environ)
         located(found.config.stores.sql, found.home)
@@ -60,3 +76,34 @@ def command(terminal: Terminal, file: Path | None) -> None:
     rows += [("alias", name, alias.route) for name, alias in config.aliases.items()]
     if rows:
         terminal.table(("kind", "name", "stands for"), rows)
+
+
+def _is_litellms(terminal: Terminal, file: Path, *, convert: bool) -> bool:
+    """Whether the file is LiteLLM's, and has been converted. Raises Failure that tells what becomes of it."""
+    from dragoman.config.litellm import convert as converted
+    from dragoman.config.litellm import in_yaml, is_litellms, lines
+    from dragoman.config.load import written
+
+    try:
+        theirs = written(file)
+    except ConfigError:
+        return False  # what is wrong with it is told by whoever reads it as ours
+    if not isinstance(theirs, dict) or not is_litellms(theirs):
+        return False
+    settings, notes = converted(theirs)
+    if not convert:
+        named = shlex.quote(str(file))
+        raise Failure(
+            CONFIGURATION,
+            "this is LiteLLM's configuration, which is not read as it is",
+            hint=f"dragoman check {named} --convert > dragoman.yaml writes what does the same here",
+            lines=list(lines(notes)),
+            fields={"notes": [note._asdict() for note in notes]},
+        )
+    if terminal.as_json:
+        terminal.result({"settings": settings, "notes": [note._asdict() for note in notes]})
+        return True
+    for line in lines([note for note in notes if not note.done]):
+        terminal.say(f"{terminal.err.mark('warn')} {clean(line)}")
+    terminal.result(in_yaml(settings).rstrip("\n"))
+    return True

@@ -251,6 +251,9 @@ class Decoder:
         return self._key(text.strip(), node.source, path)
 
     def _key(self, text: str, source: Source, path: str) -> Any:
+        if text.startswith("os.environ/"):
+            self.problem(path, "this is LiteLLM's way to name a variable", source, "write ${NAME}")
+            return INVALID
         if _HEADER.match(text):
             return Secret(text)
         if text:

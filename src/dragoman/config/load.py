@@ -17,7 +17,7 @@ import msgspec
 
 from dragoman.config import environment, tree
 from dragoman.config.check import check
-from dragoman.config.decode import Decoder, suggest
+from dragoman.config.decode import Decoder, plain, suggest
 from dragoman.config.locate import FILE_NAME, find, home
 from dragoman.config.mapping_reader import read_settings
 from dragoman.config.presets import PRESETS
@@ -104,6 +104,21 @@ def load(
         home=home(environ),
         leads=led,
     )
+
+
+def written(file: Path) -> Any:
+    """What a file states, in its own words: names of variables stay names. Raises ConfigError."""
+    tree_of_file, problems = _read(file, _Unfilled())
+    if problems:
+        raise ConfigError(*problems)
+    return plain(tree_of_file)
+
+
+class _Unfilled(dict[str, str]):
+    """An environment in which each variable's value is the variable itself."""
+
+    def get(self, name: str, default: Any = None) -> str:
+        return f"${{{name}}}"
 
 
 def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:

@@ -180,6 +180,8 @@ def _for_machines(exchange: Exchange) -> bytes:
             foremost = exchange.foremost_losses(_NAMED_LOSSES)
             record["lost"] = [{"path": _place(x.path), "severity": x.severity} for x in foremost]
         record["upstream_us"] = _us(exchange.waited)
+    if exchange.tags:
+        record["tags"] = exchange.tags
     if exchange.first is not None:
         record["first_us"] = _us(exchange.first - began)
     if (usage := exchange.usage) is not None:
@@ -228,6 +230,8 @@ def _for_people(exchange: Exchange) -> bytes:
     if (usage := exchange.usage) is not None:
         about = "about " if usage.estimated else ""
         parts.append(f"{about}{usage.input_total} in {usage.output_total} out")
+    if exchange.tags:
+        parts.append(f"tags {', '.join(exchange.tags)}")
     if exchange.losses:
         parts.append(_lost(exchange))
     if exchange.end != "done":
