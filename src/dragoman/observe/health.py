@@ -63,7 +63,8 @@ class Figures(msgspec.Struct):
             if health is None:
                 continue
             if attempt.fault is None:
-                if exchange.end == "done":  # otherwise the attempt was cut off, which tells nothing about it
+                # One that was cut off before its first content tells nothing.
+                if exchange.end == "done" or attempt.first is not None:
                     health.answered, health.failures = now, 0
             elif _counts(attempt.fault):
                 health.last_error = attempt.fault.code or attempt.fault.kind

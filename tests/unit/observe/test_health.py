@@ -63,6 +63,20 @@ def test_a_second_key_that_works_makes_up_for_the_first() -> None:
     assert own.providers["up"].last_error == "invalid_api_key"
 
 
+@pytest.mark.parametrize(("first", "healthy"), [(None, None), (0.5, True)])
+def test_who_leaves_in_the_middle_has_seen_the_provider_answer(
+    first: float | None, healthy: bool | None
+) -> None:
+    own = figures()
+    exchange = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", began=0, created=0)
+    record = AttemptRecord("ex_1-1", "up/m", None, "relay", 0)
+    record.first = first
+    exchange.attempts.append(record)
+    exchange.close(1, gone=True)
+    own.note(exchange, 1)
+    assert own.providers["up"].healthy is healthy
+
+
 def test_faults_of_clients_are_told_apart() -> None:
     own = figures()
     noted(own, now=1, end=WRONG)
