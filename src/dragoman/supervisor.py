@@ -25,6 +25,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from dragoman.errors import DragomanError
+from dragoman.observe.board import Board
 from dragoman.seams import SYSTEM
 from dragoman.server.serve import CLOSE, DRAIN, END
 
@@ -48,12 +49,14 @@ class Worker:
     """What a worker knows of its parent. number: 1 … count; a replacement takes over its predecessor's.
 
     orders: a socket that gives DRAIN, CLOSE or END (`server.serve`), and ends when the parent has gone.
+    board: where all workers tell what they count.
     """
 
-    def __init__(self, number: int, count: int, orders: socket.socket) -> None:
+    def __init__(self, number: int, count: int, orders: socket.socket, board: Board) -> None:
         self.number = number
         self.count = count
         self.orders = orders
+        self.board = board
 
     def ready(self, message: bytes) -> None:
         """Tell the parent that requests are answered. message: without a line end, for `announce`."""
@@ -133,6 +136,7 @@ class _Parent:
     ) -> None:
         self._listener = listener
         self._places = [_Place(number) for number in range(1, count + 1)]
+        self._board = Board(count)
         self._work = work
         self._announce = announce
         self._drain = drain
@@ -201,7 +205,7 @@ class _Parent:
         try:
             place.pid = os.fork()
             if place.pid == 0:
-                self._become(Worker(place.number, len(self._places), theirs), unblocked)
+                self._become(Worker(place.number, len(self._places), theirs, self._board), unblocked)
         except OSError:
             place.hang_up()
             raise
@@ -246,6 +250,7 @@ class _Parent:
     def _ended(self, place: _Place, code: int) -> None:
         """Note a death. code: the exit code, negative for the signal that ended it."""
         pid, place.pid = place.pid, 0
+        self._board.clear(place.number)
         answered, place.ready = place.ready, False
         place.hang_up()
         if self._stopping:

@@ -152,7 +152,7 @@ def _answer(
         log = AccessLog(sys.stderr.buffer, people=terminal.for_people, shared=worker is not None)
     gateway = Gateway(found, observers=[log] if log is not None else [])
     if worker is not None:
-        gateway.worker, gateway.workers = worker.number, worker.count
+        gateway.worker, gateway.workers, gateway.board = worker.number, worker.count, worker.board
     answered = False
 
     def ready() -> None:

@@ -364,7 +364,8 @@ class PathTable:
     async def _health(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         admitted = isinstance(self._gateway.client_keys.authenticate(call.headers), Caller)
         health = await self._gateway.health(details=admitted, asking=exchange)
-        await client.answer(200 if health["status"] == "healthy" else 503, (), encode(health))
+        # Only a stop is a reason to send requests elsewhere: that providers are up again, requests tell.
+        await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
 
     async def _live(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         await client.answer(200, (), encode({"status": "live", "version": __version__}))

@@ -36,6 +36,7 @@ from dragoman.dialects.facts import Facts
 from dragoman.dialects.forms import edited
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
+from dragoman.providers.catalog import LIST_PATHS
 from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.route import deep_merge
@@ -176,6 +177,7 @@ class WireUpstream:
         self._transport = transport
         self._chat = Address(chat_url)
         self._streamed_chat = Address(stream_url or chat_url)
+        self._list = None if base_url is None else URL(base_url + LIST_PATHS[dialect.name], encoded=True)
         self._operations: dict[Operation, dict[str, Address]] = {}
         asked: dict[Operation, AnyAsking] = {**dialect.asked, **dialect.operations}
         for operation, codec in asked.items():
@@ -274,6 +276,30 @@ class WireUpstream:
             body = written(outgoing.body, boundary)
         call.watch.start()
         return self._transport.send("POST", url, prepared, body, call.timers)
+
+    @property
+    def lists_models(self) -> bool:
+        """Whether it is known where this provider would list its models."""
+        return self._list is not None
+
+    async def listed(self, call: Call, *, signed: bool = True) -> bytes:
+        """The list of its models, in its own words. signed: with the key of the call's account, and whatever
+        else is secret in its headers. Raises RequestFailed.
+        """
+        assert self._list is not None
+        secrets = () if signed else self.accounts[call.account].secrets
+        headers = CIMultiDict(
+            (name, value)
+            for name, value in self._headers[call.account].items()
+            if name != "content-type" and not any(secret and secret in value for secret in secrets)
+        )
+        answer = await self._transport.send("GET", self._list, headers, None, call.timers)
+        try:
+            if not is_success(answer):
+                raise await self.refused(answer)
+            return await answer.read()
+        finally:
+            answer.close()
 
     def _prepared(self, call: Call, headers: Mapping[str, str] | None) -> CIMultiDict[str]:
         prepared = self._headers[call.account]
