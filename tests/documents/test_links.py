@@ -17,7 +17,9 @@ _FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub and GitLab make them."""
     headings = re.findall(r"^#+ +(.+?) *$", _FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", re.sub(r"[`*]", "", title)).lower().replace(" ", "-") for title in headings}
+    return {
+        re.sub(r"[^\w\- ]", "", re.sub(r"[`*]", "", title)).lower().replace(" ", "-") for title in headings
+    }
 
 
 def broken(page: Path) -> list[str]:
