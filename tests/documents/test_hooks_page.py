@@ -109,3 +109,32 @@ async def test_a_request_that_before_leaves_alone_is_relayed(provide: Provide, r
     await gateway.ask(question())
     await gateway.close()
     assert exchanges[0].mode == "relay"
+
+
+async def test_which_requests_reach_which_hook(provide: Provide) -> None:
+    provider = await provide(Whole({"error": {"message": "No such endpoint"}}, status=404))
+    called: list[str] = []
+    ended: list[str | None] = []
+
+    class Looks:
+        def before(self, exchange: Exchange, request: Any) -> None:
+            called.append("before")
+
+        def on_error(self, exchange: Exchange, fault: Any) -> None:
+            called.append("on_error")
+
+    gateway = Gateway(
+        up(provider.url), hooks=[Looks()], observers=[lambda exchange: ended.append(exchange.end)]
+    )
+    with pytest.raises(CallFailed):
+        await gateway.ask({"model": MODEL, "input": "Hello!"}, "/v1/embeddings")
+    assert called == ["on_error"]
+    await gateway.ask(
+        {"model": MODEL, "max_tokens": 9, "messages": question()["messages"]}, "/v1/messages/count_tokens"
+    )
+    assert called == ["on_error", "before"]
+    with pytest.raises(CallFailed):
+        await gateway.ask({}, "/v1/nothing")
+    await gateway.close()
+    assert called == ["on_error", "before"]
+    assert len(ended) == 3
