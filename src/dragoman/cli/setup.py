@@ -70,7 +70,7 @@ class _Plan(NamedTuple):
     "setup",
     cls=Command,
     examples=("dragoman setup", "dragoman setup codex --model anthropic/claude-sonnet-5 --write --check"),
-    epilog="docs/clients.md has a section for each.",
+    epilog="docs/clients/README.md lists the pages.",
 )
 @click.argument("name", required=False)
 @config_option

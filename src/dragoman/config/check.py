@@ -97,13 +97,15 @@ def check(
     sources: Mapping[str, Source],
     names: Mapping[str, frozenset[str]],
     unread: frozenset[str] = frozenset(),
+    own: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Provider], list[Problem], list[Problem]]:
     """The accounts by name, the problems and the warnings.
 
     sources: where each written setting stands, by path. names: the entries of `providers`, `models` and
-    `aliases` as written. unread: the settings that could not be read, by path.
+    `aliases` as written. unread: the settings that could not be read, by path. own: the names of upstreams
+    that the program brings.
     """
-    checker = _Checker(config, sources, names, unread)
+    checker = _Checker(config, sources, names, unread, own)
     checker.run()
     return checker.accounts, checker.problems, checker.warnings
 
@@ -115,6 +117,7 @@ class _Checker:
         sources: Mapping[str, Source],
         names: Mapping[str, frozenset[str]],
         unread: frozenset[str],
+        own: frozenset[str],
     ) -> None:
         self.config = config
         self.sources = sources
@@ -122,7 +125,8 @@ class _Checker:
         self.accounts: dict[str, Provider] = {}
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.providers = frozenset(names.get("providers", ())) | set(BUILT_IN)
+        self.providers = frozenset(names.get("providers", ())) | {*BUILT_IN, *own}
+        self.own = own
         self.models = frozenset(names.get("models", ()))
         self.aliases = frozenset(names.get("aliases", ()))
 
@@ -416,7 +420,7 @@ class _Checker:
 
     def is_owned(self, model: str) -> bool:
         """Whether a provider's vendor owns the bare name. Taken for granted while a provider has problems."""
-        enabled = {name for name in self.providers - {*BUILT_IN} if self.is_enabled(name)}
+        enabled = {name for name in self.providers - {*BUILT_IN, *self.own} if self.is_enabled(name)}
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
     def upstream(self, provider: str, model: str, path: str, *, every: bool = False) -> None:

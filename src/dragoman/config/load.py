@@ -8,7 +8,7 @@ directory are arguments; the process is not touched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -60,12 +60,14 @@ def load(
     overrides: Mapping[str, Any] = MappingProxyType({}),
     *,
     cwd: Path = Path(),
+    own: Iterable[str] = (),
 ) -> Loaded:
     """The configuration in force.
 
     path: the file to read, or the settings themselves as a file would state them, None = look for a file
     (`locate.find`). environ: environment variables. overrides: settings from the command line, by path
-    ("server.port": 9000). Raises ConfigError with every problem found, in the order of the file.
+    ("server.port": 9000). own: the names of upstreams that the program brings. Raises ConfigError with every
+    problem found, in the order of the file.
     """
     file: Path | None = None
     if isinstance(path, Mapping):
@@ -83,7 +85,7 @@ def load(
     whole = environment.vendors(_with_presets(layers, decoder), environ)
     config = decoder.section(Config, whole)
     unread = frozenset(problem.path for problem in decoder.problems)
-    accounts, found, remarks = check(config, decoder.sources, decoder.names, unread)
+    accounts, found, remarks = check(config, decoder.sources, decoder.names, unread, frozenset(own))
     known = {problem.path for problem in problems}  # a variable that is not set needs no second complaint
     problems += [problem for problem in (*decoder.problems, *found) if problem.path not in known]
     led: tuple[Lead, ...] = ()

@@ -48,7 +48,7 @@ _SEEN: Final = (
     f"The access log has a line for each request, GET /admin/requests shows what runs: see {LITELLM}."
 )
 _HEALTH: Final = f"GET /health tells of all providers: see {LITELLM}."
-_OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients.md."
+_OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients/README.md."
 
 
 def _paths(sentence: str, *words: str) -> list[tuple[re.Pattern[str], str]]:

@@ -142,12 +142,13 @@ class App:
         share = Share(self._bodies)
         try:
             query = _query(arrival.scope)
+            if exchange.method == "GET" and (fault := without_upgrade(endpoint, headers)) is not None:
+                exchange.phase = "url"  # before the key: a page's stands in a header of WebSockets alone
+                raise RequestFailed(fault)
             exchange.phase = "auth"
             await self._gateway.start()
             caller = self._admit(arrival, query, exchange)
             exchange.phase = "url"
-            if exchange.method == "GET" and (fault := without_upgrade(endpoint, headers)) is not None:
-                raise RequestFailed(fault)
             handler = self._paths.handler(endpoint, exchange.method, exchange.path)
             body, parts = b"", None
             if handler.takes_body == "parts":

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-ROOT: Final = Path(__file__).parents[3]
+ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
 INDEX: Final = DOCS / "README.md"
 _LINK: Final = re.compile(r"\]\((?!\w+:)([^)\s]+)\)")

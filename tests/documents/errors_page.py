@@ -1,6 +1,6 @@
 """The table of kinds in docs/errors.md: how each kind of failure looks in each protocol.
 
-`python -m tests.unit.docs.errors_page --write` writes it into the page, `--check` tells whether it is current
+`python -m tests.documents.errors_page --write` writes it into the page, `--check` tells whether it is current
 (exit code 1 if not).
 """
 
@@ -15,7 +15,7 @@ import msgspec
 from dragoman import ir
 from dragoman.dialects.table import DIALECTS
 
-PAGE: Final = Path(__file__).parents[3] / "docs" / "errors.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "errors.md"
 BEGINNING: Final = "<!-- This table is made by `make docs` from the dialects. Do not edit it. -->\n"
 END: Final = "<!-- The end of the table. -->\n"
 _HEAD: Final = (

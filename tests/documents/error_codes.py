@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Final, NamedTuple
 
-SOURCE: Final = Path(__file__).parents[3] / "src" / "dragoman"
+SOURCE: Final = Path(__file__).parents[2] / "src" / "dragoman"
 _PLACES: Final = {"Fault": 2, "WireError": 2}
 """Where `code` stands among the positional arguments of the classes that carry one."""
 _IMPORTED: Final = {"failed": 2, "above": 2, "unsupported": 2}

@@ -14,10 +14,10 @@ from dragoman.config.load import load
 from dragoman.errors import ConfigError
 from dragoman.providers.catalog import CATALOG
 
-ROOT: Final = Path(__file__).parents[3]
+ROOT: Final = Path(__file__).parents[2]
 _BLOCK: Final = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _VARIABLE: Final = re.compile(r"\$\{(\w+)")
-_SECRET: Final = re.compile(r"file: (/[\w/.-]+)")
+_SECRET: Final = re.compile(r"file: ([\w./-]+)(?=[},])")
 _FOREIGN: Final = "# LiteLLM's"
 """The first words of an example that is not ours."""
 _VALUE: Final = "a-secret-of-{}-0123456789"

@@ -11,8 +11,8 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.table import DIALECTS
-from tests.unit.docs import errors_page
-from tests.unit.docs.error_codes import codes
+from tests.documents import errors_page
+from tests.documents.error_codes import codes
 
 _ROW: Final = re.compile(r"^\| `(\w+)` \| ([^|]+) \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
 _LISTED: Final = _ROW.findall(errors_page.PAGE.read_text("utf-8").partition("\n## Codes\n")[2])
