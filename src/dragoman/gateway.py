@@ -29,6 +29,7 @@ from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.engine import Engine
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
+from dragoman.grants import Grants
 from dragoman.heavy import HeavySteps
 from dragoman.hooks import Hooks
 from dragoman.observe.bounds import Bounds
@@ -318,7 +319,7 @@ class Gateway:
         """The providers whose resources are passed through, by name."""
         return self._running.passages
 
-    def entries(self, granted: Iterable[str] | None = None) -> list[Entry]:
+    def entries(self, granted: Grants | None = None) -> list[Entry]:
         """The model list. granted: the only names that are listed, None = all."""
         return self._running.names.entries(granted)
 

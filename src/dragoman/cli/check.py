@@ -23,11 +23,13 @@ def command(terminal: Terminal, file: Path | None) -> None:
     FILE is the one to check; else DRAGOMAN_CONFIG, ./dragoman.yaml, or the home folder's. Variables of the
     environment count as they do for `dragoman serve`.
     """
+    from dragoman.assembly import naming, refuse_unknown
     from dragoman.config.load import load
     from dragoman.stores.open import located
 
     try:
         found = load(file, os.environ)
+        refuse_unknown(found, naming(found))
         located(found.config.stores.sql, found.home)
     except ConfigError as error:
         many = len(error.problems)

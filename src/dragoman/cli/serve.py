@@ -17,7 +17,7 @@ import msgspec
 from dragoman.cli import banner, discovery
 from dragoman.cli.client_key import ClientKey, kept_or_made
 from dragoman.cli.command import Command
-from dragoman.cli.options import config_option, loaded
+from dragoman.cli.options import config_option, loaded, refused
 from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure, Terminal
 from dragoman.errors import ConfigError
 from dragoman.extras import command as added_by
@@ -89,6 +89,7 @@ def command(
     }
     stated = {path: value for path, value in overrides.items() if value is not None}
     found = _with_neighbours(terminal, loaded(terminal, file, stated), file, stated)
+    _refuse_unknown(found, file)
     _run(terminal, *_with_key(_with_store(found)), began)
 
 
@@ -224,6 +225,17 @@ def _with_neighbours(
     servers = asyncio.run(discovery.find(but={found.config.server.port}))
     more = discovery.settings(servers, found)
     return loaded(terminal, file, {**stated, **more}) if more else found
+
+
+def _refuse_unknown(found: Loaded, file: Path | None) -> None:
+    """Raise Failure where clients are granted models that nobody has, servers that were found included."""
+    if found.doubts:
+        from dragoman.assembly import naming, refuse_unknown
+
+        try:
+            refuse_unknown(found, naming(found))
+        except ConfigError as error:
+            raise refused(error, file) from None
 
 
 def _with_store(found: Loaded) -> Loaded:

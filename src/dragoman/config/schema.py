@@ -17,7 +17,7 @@ import msgspec
 from dragoman.config.declared import SCALARS, Setting, nullable, options, settings_of
 from dragoman.config.deviations import Deviation, deviations
 from dragoman.config.presets import PRESETS
-from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
+from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix, Size
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
 from dragoman.providers.catalog import CATALOG
@@ -89,6 +89,7 @@ _WORDS: Final[dict[Any, str]] = {
     Secret: "secret",
     Duration: "duration",
     Size: "size",
+    Moment: "date",
     PathPrefix: "path",
     FilePath: "file",
 }

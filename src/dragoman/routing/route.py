@@ -29,6 +29,7 @@ import msgspec
 from dragoman.dialects.dialect import PROMPTED, Operation
 from dragoman.dialects.facts import UNKNOWN, Capability, Facts
 from dragoman.errors import ConfigError, Problem, RequestFailed
+from dragoman.grants import Grants
 from dragoman.ir import Fault, Message
 from dragoman.providers.models import facts_for
 
@@ -321,8 +322,12 @@ class Table:
         """Whether this very name is that of a model or an alias, or was made."""
         return name in self._made or name in self._aliases or name in self._models
 
+    def has_provider(self, name: str) -> bool:
+        """Whether a provider has this name."""
+        return name in self._providers
+
     def entries(
-        self, found: Mapping[str, Iterable[str]] | None = None, granted: Iterable[str] | None = None
+        self, found: Mapping[str, Iterable[str]] | None = None, granted: Grants | None = None
     ) -> list[Entry]:
         """The model list: aliases, configured and default models and `provider/model`, sorted by id, each id
         once.
@@ -330,7 +335,12 @@ class Table:
         found: what providers that serve any model were seen to offer, by provider name. granted: the only
         names that are listed, as far as they stand for something; None = all.
         """
-        names = set(granted) if granted is not None else {*self._names(), *_qualified(found or {})}
+        if granted is not None and not granted.has_patterns:
+            names = set(granted.names)
+        else:
+            names = {*self._names(), *_qualified(found or {})}
+            if granted is not None:
+                names = {*granted.names, *(name for name in names if name in granted)}
         return [_entry(route) for name in sorted(names) if (route := self.find(name)) is not None]
 
     def entry(self, name: str) -> Entry:
