@@ -82,10 +82,16 @@ class Assembly(msgspec.Struct, frozen=True):
         await self.opened.aclose()
 
 
-def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()) -> Names:
+def naming(
+    loaded: Loaded,
+    own: Iterable[str] = (),
+    models: Iterable[Model] = (),
+    local: Iterable[str] | None = None,
+) -> Names:
     """What can be asked for. Needs no event loop and touches nothing.
 
-    own: names of upstreams made in code. models: registered in code.
+    own: names of upstreams made in code. models: registered in code. local: the models of this machine,
+    None = what is installed now.
     """
     config = loaded.config
     named = [
@@ -94,7 +100,9 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
     named += [Named(name, name) for name in own]
     if config.providers.local.enabled:
         spellings = frozenset(alias for row in WEIGHTS for alias in row.aliases)
-        named.append(Named("local", "local", tuple(local_models(config)), spellings))
+        named.append(
+            Named("local", "local", tuple(local_models(config) if local is None else local), spellings)
+        )
     if loaded.simulate:
         named.append(Named("simulate", "simulate"))
 
@@ -214,6 +222,28 @@ async def assemble(
         )
 
 
+def renew(assembly: Assembly, before: Loaded, after: Loaded, names: Names, seams: Seams) -> Assembly:
+    """The same running parts with the secrets of a configuration that differs in nothing else. What runs goes
+    on with those that it was begun with.
+
+    names: those of the configuration as it is now.
+    """
+    for name, provider in after.providers.items():
+        if provider == before.providers[name]:
+            continue
+        upstream = assembly.upstreams[name]
+        if not isinstance(upstream, WireUpstream):
+            continue  # made in code, in the place of the configuration's
+        for api in provider.apis:
+            upstream.in_dialect(api.dialect).renew(_accounts(provider, api))
+        if (passage := assembly.passages.get(name)) is not None:
+            passage.renew(upstream.accounts[0])
+    keys = assembly.client_keys
+    if after.config.auth.keys != before.config.auth.keys:
+        keys = _client_keys(after.config, seams)
+    return msgspec.structs.replace(assembly, client_keys=keys, names=names)
+
+
 def local_models(config: Config) -> dict[str, LocalModel]:
     """What runs on this machine, by name: installed embedded models and the operator's own files."""
     settings = config.providers.local
@@ -265,17 +295,6 @@ def _spoken(
     limits: AnswerLimits,
     further: Sequence[WireUpstream] = (),
 ) -> WireUpstream:
-    url = api.chat_url
-    extra = {name: secret.reveal() for name, secret in provider.headers.items()}
-    credentials = provider.credentials or (None,)
-    accounts = [
-        Account(
-            sign(url, {}, credential=credential, scheme=api.auth, fixed=api.fixed, extra=extra),
-            None if credential is None else credential.secret.tail,
-            (*(() if credential is None else (credential.secret.reveal(),)), *extra.values()),
-        )
-        for credential in credentials
-    ]
     return WireUpstream(
         provider.name,
         DIALECTS[api.dialect],
@@ -284,13 +303,26 @@ def _spoken(
         stream_url=api.stream_url,
         base_url=_base_url(api),
         bases=api.bases,
-        accounts=accounts,
+        accounts=_accounts(provider, api),
         quirks=api.quirks,
         models=api.models,
         further=further,
-        yields=api.fixed.keys() - extra.keys(),
+        yields=api.fixed.keys() - provider.headers.keys(),
         limits=limits,
     )
+
+
+def _accounts(provider: Provider, api: Api) -> list[Account]:
+    """The provider's credentials as they travel in one of its protocols."""
+    extra = {name: secret.reveal() for name, secret in provider.headers.items()}
+    return [
+        Account(
+            sign(api.chat_url, {}, credential=credential, scheme=api.auth, fixed=api.fixed, extra=extra),
+            None if credential is None else credential.secret.tail,
+            (*(() if credential is None else (credential.secret.reveal(),)), *extra.values()),
+        )
+        for credential in provider.credentials or (None,)
+    ]
 
 
 def _passage(

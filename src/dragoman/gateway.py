@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.assembly import Assembly, assemble
+from dragoman.assembly import Assembly, assemble, naming, renew
 from dragoman.config.load import Loaded, load
+from dragoman.config.reread import Reading, reread
 from dragoman.deadlines import Deadlines
 from dragoman.dialects import compatibility
 from dragoman.dialects.compatibility import Compatibility
@@ -134,6 +135,7 @@ class Gateway:
         self._keeping: Keeping | None = None
         self._remembering: Remembering | None = None
         self._background: Background | None = None
+        self._rereading = asyncio.Lock()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Gateway:
@@ -216,6 +218,37 @@ class Gateway:
                 most_in_all=responses.max_background_total,
             )
             self._background.open()
+
+    async def reread_secrets(self) -> tuple[Reading, ...]:
+        """Read the files of secrets again, and use from now on what they hold: as keys of clients, as keys
+        and headers of providers and models. What runs goes on with what it began with.
+
+        What came of each secret that stands in a file; one that cannot be used leaves the old one in force.
+        """
+        async with self._rereading:
+            before = self._loaded
+            after, readings = await asyncio.to_thread(reread, before)
+            self._loaded, self.config = after, after.config
+            if after is not before and self._assembly is not None:
+                self._renew(self._assembly, before, after)
+        return readings
+
+    def _renew(self, assembly: Assembly, before: Loaded, after: Loaded) -> None:
+        names = assembly.names
+        if after.config.models != before.config.models:
+            local = None if self.local is None else self.local.models
+            names = naming(after, self._own, self._models, local)
+            fresh = {
+                old.reveal(): new.reveal()
+                for name, model in before.config.models.items()
+                for old, new in zip(
+                    model.headers.values(), after.config.models[name].headers.values(), strict=True
+                )
+            }
+            self._made = {name: route.with_headers(fresh) for name, route in self._made.items()}
+            names = msgspec.structs.replace(names, table=names.table.also(dict(self._made)))
+            self.engine.rename(names.table)
+        self._assembly = renew(assembly, before, after, names, self.seams)
 
     @property
     def draining(self) -> bool:

@@ -181,6 +181,18 @@ class Route(msgspec.Struct, frozen=True):
     opening: tuple[Message, ...] = ()
     created: int = CREATED
 
+    def with_headers(self, fresh: Mapping[str, str]) -> Route:
+        """The same with headers of other values. fresh: the new value of each old one."""
+        return msgspec.structs.replace(
+            self,
+            deployments=tuple(
+                msgspec.structs.replace(
+                    one, headers={name: fresh.get(value, value) for name, value in one.headers.items()}
+                )
+                for one in self.deployments
+            ),
+        )
+
     def shown(self, deployment: Deployment) -> str | None:
         """The name that the answer shows: the one asked for, or None where the upstream's own is that one."""
         return None if self.asked in (deployment.model, deployment.name) else self.asked
