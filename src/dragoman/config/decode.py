@@ -249,7 +249,7 @@ class Decoder:
             self.warnings.append(
                 Problem(path, open_to, node.source.origin, node.source.line, f"chmod o-r {name}")
             )
-        return self._key(text, node.source, path, Path(name))
+        return self._key(text, node.source, path, Path(name).absolute())
 
     def _key(self, text: str, source: Source, path: str, file: Path | None = None) -> Any:
         if (flaw := flaw_of(text)) is None:

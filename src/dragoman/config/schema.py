@@ -38,7 +38,8 @@ value comes from.
 
 - `${VARIABLE}` inside a text is filled in from the environment, `${VARIABLE:-default}` with a default;
   `$${` is a plain `${`.
-- A secret is a text, or `{file: path}` with the path of a file that holds it and nothing else.
+- A secret is a text, or `{file: path}` with the path of a file that holds it and nothing else. SIGHUP lets
+  `dragoman serve` read these files again while it runs.
 - A duration is `250ms`, `30s`, `5m`, `2h`, `1d` or a number of seconds. A size is `512kB`, `64MB`, `1GiB` or
   a number of bytes.
 - A `dragoman.yaml` that is only found in the working directory may have come with somebody's repository. It
