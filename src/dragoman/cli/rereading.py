@@ -50,6 +50,8 @@ def for_people(readings: Sequence[Reading], channel: Channel, worker: int | None
                 yield f" {channel.mark('bad')} {setting} {kept}: {file} {clean(one.reason or '')}"
             case "restart":
                 yield f" {channel.mark('warn')} {setting} {kept} until a restart: {file} has changed"
+            case "unchanged":
+                pass
 
 
 def for_programs(readings: Sequence[Reading], worker: int | None) -> dict[str, Any]:
