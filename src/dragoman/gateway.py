@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from dragoman import ir
-from dragoman.assembly import Assembly, assemble
+from dragoman.assembly import Assembly, assemble, naming, renew
 from dragoman.config.load import Loaded, load
+from dragoman.config.reread import Reading, reread
 from dragoman.deadlines import Deadlines
 from dragoman.dialects import compatibility
 from dragoman.dialects.compatibility import Compatibility
@@ -29,6 +30,7 @@ from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.engine import Engine
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
+from dragoman.grants import Grants
 from dragoman.heavy import HeavySteps
 from dragoman.hooks import Hooks
 from dragoman.observe.board import Board
@@ -131,6 +133,7 @@ class Gateway:
         self._remembering: Remembering | None = None
         self._background: Background | None = None
         self._app: App | None = None
+        self._rereading = asyncio.Lock()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Gateway:
@@ -216,6 +219,37 @@ class Gateway:
             self._background.open()
             if self.board is not None:
                 self._tell(self.board)
+
+    async def reread_secrets(self) -> tuple[Reading, ...]:
+        """Read the files of secrets again, and use from now on what they hold: as keys of clients, as keys
+        and headers of providers and models. What runs goes on with what it began with.
+
+        What came of each secret that stands in a file; one that cannot be used leaves the old one in force.
+        """
+        async with self._rereading:
+            before = self._loaded
+            after, readings = await asyncio.to_thread(reread, before)
+            self._loaded, self.config = after, after.config
+            if after is not before and self._assembly is not None:
+                self._renew(self._assembly, before, after)
+        return readings
+
+    def _renew(self, assembly: Assembly, before: Loaded, after: Loaded) -> None:
+        names = assembly.names
+        if after.config.models != before.config.models:
+            local = None if self.local is None else self.local.models
+            names = naming(after, self._own, self._models, local)
+            fresh = {
+                old.reveal(): new.reveal()
+                for name, model in before.config.models.items()
+                for old, new in zip(
+                    model.headers.values(), after.config.models[name].headers.values(), strict=True
+                )
+            }
+            self._made = {name: route.with_headers(fresh) for name, route in self._made.items()}
+            names = msgspec.structs.replace(names, table=names.table.also(dict(self._made)))
+            self.engine.rename(names.table)
+        self._assembly = renew(assembly, before, after, names, self.seams)
 
     @property
     def draining(self) -> bool:
@@ -359,7 +393,7 @@ class Gateway:
         """The providers whose resources are passed through, by name."""
         return self._running.passages
 
-    def entries(self, granted: Iterable[str] | None = None) -> list[Entry]:
+    def entries(self, granted: Grants | None = None) -> list[Entry]:
         """The model list. granted: the only names that are listed, None = all."""
         return self._running.names.entries(granted)
 

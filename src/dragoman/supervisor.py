@@ -27,12 +27,12 @@ from typing import Final, NoReturn
 from dragoman.errors import DragomanError
 from dragoman.observe.board import Board
 from dragoman.seams import SYSTEM
-from dragoman.server.serve import CLOSE, DRAIN, END
+from dragoman.server.serve import CLOSE, DRAIN, END, REREAD
 
 log = logging.getLogger("dragoman.supervisor")
 
 _STOPS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
-_WATCHED: Final = (*_STOPS, signal.SIGCHLD)
+_WATCHED: Final = (*_STOPS, signal.SIGCHLD, signal.SIGHUP)
 _YOUNG = 10.0
 """Seconds of life below which a death makes the next start wait."""
 _PAUSE = 0.1
@@ -48,8 +48,8 @@ class NotStarted(DragomanError):
 class Worker:
     """What a worker knows of its parent. number: 1 … count; a replacement takes over its predecessor's.
 
-    orders: a socket that gives DRAIN, CLOSE or END (`server.serve`), and ends when the parent has gone.
-    board: where all workers tell what they count.
+    orders: a socket that gives DRAIN, CLOSE, END or REREAD (`server.serve`), and ends when the parent has
+    gone. board: where all workers tell what they count.
     """
 
     def __init__(self, number: int, count: int, orders: socket.socket, board: Board) -> None:
@@ -114,10 +114,10 @@ def supervise(
     """Run `count` workers until a signal says stop and all of them have ended.
 
     SIGTERM or SIGINT once lets them finish what runs, for `drain` seconds at most, of which SIGTERM leaves
-    the port open for some (`Gateway.drain_delay`); twice ends them at once. SIGHUP is ignored. listener: what
-    they accept from; it is closed here at the first of these signals, and by each worker when that closes the
-    port. work: a worker's whole life, called in its own process, where `supervise` never returns. announce:
-    called once, with the first worker's message, when all of them answer.
+    the port open for some (`Gateway.drain_delay`); twice ends them at once. SIGHUP has them read the files of
+    secrets again. listener: what they accept from; it is closed here at the first signal that stops, and by
+    each worker when that closes the port. work: a worker's whole life, called in its own process, where
+    `supervise` never returns. announce: called once, with the first worker's message, when all answer.
 
     Only for the main thread of a process that has no other. Raises NotStarted, and KeyboardInterrupt when it
     was told to stop before all answered.
@@ -142,6 +142,7 @@ class _Parent:
         self._drain = drain
         self._announced = False
         self._stopping = False
+        self._reread = False
         self._failure: NotStarted | None = None
         self._kill_at = math.inf
 
@@ -177,6 +178,8 @@ class _Parent:
                 for number in noted.recv(4096):
                     if number in _STOPS:
                         self._stop(CLOSE if number == signal.SIGINT else DRAIN)
+                    elif number == signal.SIGHUP:
+                        self._renew()
             else:
                 starting[line].hear(line)
 
@@ -212,6 +215,8 @@ class _Parent:
         finally:
             theirs.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        if self._reread:
+            place.order(REREAD)  # what a fork knows of secrets is as old as the parent
 
     def _become(self, worker: Worker, unblocked: set[int | signal.Signals]) -> NoReturn:
         """The child's whole life. Nothing of the parent's stack runs in it again."""
@@ -222,6 +227,7 @@ class _Parent:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
             self._work(worker)
@@ -269,6 +275,12 @@ class _Parent:
         place.due = now + place.pause
         _say(logging.WARNING, f"{why}; another one starts in {place.pause:g} s")
 
+    def _renew(self) -> None:
+        """Have all read the files of secrets again, and those that are started later as well."""
+        self._reread = True
+        for place in self._places:
+            place.order(REREAD)
+
     def _stop(self, order: bytes) -> None:
         """Stop all: the first time by this order, the second time at once."""
         patience = _GRACE if self._stopping else self._drain + _GRACE
@@ -309,7 +321,6 @@ def _noted_signals() -> Generator[socket.socket]:
     noted, noting = socket.socketpair()
     noting.setblocking(False)
     before = {number: signal.signal(number, _note) for number in _WATCHED}
-    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     woken = signal.set_wakeup_fd(noting.fileno(), warn_on_full_buffer=False)
     try:
         yield noted

@@ -32,6 +32,7 @@ from dragoman.dialects.table import READINGS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.fetch import Claim
+from dragoman.grants import Grants
 from dragoman.heavy import MEDIUM, HeavySteps
 from dragoman.routing.route import Deployment, Route, Strict, deep_merge
 from dragoman.upstreams.upstream import Call, Upstream
@@ -180,7 +181,7 @@ class Inbound(msgspec.Struct, frozen=True):
     body: bytes
     headers: Mapping[str, str]
     max_depth: int = 200
-    models: frozenset[str] | None = None
+    models: Grants | None = None
     max_values: int = MAX_VALUES
     framing: Framing = "sse"
     turn: Turn | None = None

@@ -45,6 +45,7 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
     environment count as they do for `dragoman serve`. Of LiteLLM's config.yaml it says for each setting
     what to write here instead.
     """
+    from dragoman.assembly import naming, refuse_unknown
     from dragoman.config.load import load
     from dragoman.stores.open import located
 
@@ -55,6 +56,7 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
         raise Failure(MISUSE, text, hint="dragoman check litellm.yaml --convert > dragoman.yaml")
     try:
         found = load(file, os.environ)
+        refuse_unknown(found, naming(found))
         located(found.config.stores.sql, found.home)
     except ConfigError as error:
         many = len(error.problems)

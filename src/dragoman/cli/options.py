@@ -38,15 +38,20 @@ def loaded(
     try:
         found = load(file, os.environ, overrides)
     except ConfigError as error:
-        first, *others = error.problems
-        if others:
-            command = shlex.join(["dragoman", "check", *([str(file)] if file else [])])
-            hint: str | None = f"{command} lists all {len(error.problems)} problems"
-        else:
-            first, hint = first._replace(hint=None), first.hint or advice(error)
-        raise Failure(CONFIGURATION, str(first), hint=hint, fields=problems(error)) from None
+        raise refused(error, file) from None
     warn(terminal, found)
     return found
+
+
+def refused(error: ConfigError, file: Path | None) -> Failure:
+    """The failure that names the first problem of a configuration and how to see all."""
+    first, *others = error.problems
+    if others:
+        command = shlex.join(["dragoman", "check", *([str(file)] if file else [])])
+        hint: str | None = f"{command} lists all {len(error.problems)} problems"
+    else:
+        first, hint = first._replace(hint=None), first.hint or advice(error)
+    return Failure(CONFIGURATION, str(first), hint=hint, fields=problems(error))
 
 
 def warn(terminal: Terminal, found: Loaded) -> None:

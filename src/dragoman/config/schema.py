@@ -18,7 +18,7 @@ from dragoman.config.declared import SCALARS, Setting, nullable, options, settin
 from dragoman.config.deviations import Deviation, deviations
 from dragoman.config.examples import EXAMPLES
 from dragoman.config.presets import PRESETS
-from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
+from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix, Size
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
 from dragoman.providers.catalog import CATALOG
@@ -39,7 +39,8 @@ value comes from.
 
 - `${VARIABLE}` inside a text is filled in from the environment, `${VARIABLE:-default}` with a default;
   `$${` is a plain `${`.
-- A secret is a text, or `{file: path}` with the path of a file that holds it and nothing else.
+- A secret is a text, or `{file: path}` with the path of a file that holds it and nothing else. SIGHUP lets
+  `dragoman serve` read these files again while it runs.
 - A duration is `250ms`, `30s`, `5m`, `2h`, `1d` or a number of seconds. A size is `512kB`, `64MB`, `1GiB` or
   a number of bytes.
 - A `dragoman.yaml` that is only found in the working directory may have come with somebody's repository. It
@@ -93,6 +94,7 @@ _WORDS: Final[dict[Any, str]] = {
     Secret: "secret",
     Duration: "duration",
     Size: "size",
+    Moment: "date",
     PathPrefix: "path",
     FilePath: "file",
 }

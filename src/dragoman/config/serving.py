@@ -255,7 +255,9 @@ class Server(Section, frozen=True):
     keyless_models: Annotated[
         tuple[str, ...] | None,
         about(
-            "The models and aliases that these clients may use.", default="all", env="DRAGOMAN_KEYLESS_MODELS"
+            "The models and aliases that these clients may use, as in `auth.keys[].models`.",
+            default="all",
+            env="DRAGOMAN_KEYLESS_MODELS",
         ),
     ] = None
     websocket: Annotated[

@@ -16,7 +16,7 @@ from dragoman.config.about import about
 from dragoman.config.answers import Answers
 from dragoman.config.egress import Egress
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
-from dragoman.config.scalars import Duration, FilePath, PathPrefix
+from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix
 from dragoman.config.section import Section
 from dragoman.config.serving import Server
 from dragoman.providers.auth import Scheme
@@ -38,13 +38,27 @@ class ClientKey(Section, frozen=True):
         str | None,
         about(
             "The name of the client in logs. Answers, conversations and sessions belong to it: a new key "
-            "with the old name finds them.",
+            "with the old name finds them. Several keys may have one name, so that a key's successor works "
+            "before the key ends; they have the same models and scopes.",
             default="key and eight digits that it gives",
         ),
     ] = None
     models: Annotated[
         tuple[str, ...] | None,
-        about("The models and aliases that it may use. Each is one name, not a pattern.", default="all"),
+        about(
+            "The models and aliases that it may use, by the names that clients write. `*` in a name stands "
+            "for any text: `anthropic/*`, `gpt-*`. An alias does not open the model behind it under the "
+            "model's own name.",
+            default="all",
+        ),
+    ] = None
+    expires: Annotated[
+        Moment | None,
+        about(
+            "When it ends: a date, whose last moment in UTC still counts, or a time with its zone. Then it "
+            "is refused (401 `expired_api_key`).",
+            default="never",
+        ),
     ] = None
     scopes: Annotated[
         tuple[Literal["inference", "admin"], ...],
@@ -62,8 +76,8 @@ class Auth(Section, frozen=True):
     keys: Annotated[
         tuple[ClientKey, ...],
         about(
-            "The keys of clients: the key alone, or `{name, key, models, scopes}`. In the environment "
-            "several are separated by commas.",
+            "The keys of clients: the key alone, or `{name, key, models, scopes, expires}`. In the "
+            "environment several are separated by commas.",
             env="DRAGOMAN_API_KEY",
         ),
     ] = ()

@@ -64,6 +64,8 @@ from dragoman.wire.sse import SSESplitter
 
 _TELLING = 8
 """Characters that a secret has at least. Shorter header values ("eu") are none, and part of many words."""
+_MOST_SECRETS = 64
+"""Secrets of one account that are remembered, those that have been replaced included."""
 _OURS = frozenset({"kind", "blame"})
 """What of a fault is not a provider's to word."""
 
@@ -100,6 +102,11 @@ class Account(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     tail: str | None = None
     secrets: tuple[str, ...] = ()
+
+    def succeeding(self, before: Account) -> Account:
+        """This account in the place of another, whose secrets answers to earlier calls may still repeat."""
+        retired = [one for one in before.secrets if one not in self.secrets]
+        return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
         """The fault without these secrets, should it repeat one. more: others of the call."""
@@ -191,6 +198,17 @@ class WireUpstream:
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
         self._lessons: dict[str, Lesson] = {}
         self._thoughtless: set[str] = set()  # models that were found not to think
+
+    def renew(self, accounts: Sequence[Account]) -> None:
+        """Call with other credentials from now on: as many as before, for calls that run count on theirs."""
+        self.accounts = tuple(
+            after.succeeding(before) for after, before in zip(accounts, self.accounts, strict=True)
+        )
+        self._headers = [_prepared(account.headers) for account in self.accounts]
+
+    def in_dialect(self, name: str) -> WireUpstream:
+        """This provider in one of its dialects."""
+        return self._spoken[name]
 
     def spoken(
         self,

@@ -276,8 +276,37 @@ SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config k
         # Keys.
         ("auth: {keys: [k1, k2, k1]}", "auth.keys[2]: the same key stands there twice"),
         (
-            "auth: {keys: [{key: k1, name: a}, {key: k2, name: a}]}",
-            "auth.keys[1].name: the name a is taken by another key",
+            "auth: {keys: [{key: k1, name: a}, {key: k2, name: a, models: [simulate/a]}]}",
+            (
+                "auth.keys[1].name: the name a is taken by a key with other models or scopes "
+                "(keys of one client have the same)"
+            ),
+        ),
+        (
+            "auth: {keys: [{key: k1, name: a}, {key: k2, name: a, scopes: [admin]}]}",
+            (
+                "auth.keys[1].name: the name a is taken by a key with other models or scopes "
+                "(keys of one client have the same)"
+            ),
+        ),
+        (
+            "auth: {keys: [{key: k1, name: a}, {key: k1, name: b}]}",
+            "auth.keys[1]: the same key stands there twice",
+        ),
+        *(
+            (
+                f"auth: {{keys: [{{key: k1, expires: {text}}}]}}",
+                (
+                    "auth.keys[0].expires: expected a date such as 2026-12-31, or a time with its zone such "
+                    f"as 2026-12-31T18:00:00Z, found {found}"
+                ),
+            )
+            for text, found in (
+                ("2026-02-30", "`2026-02-30`"),
+                ("tomorrow", "`tomorrow`"),
+                ("'2026-12-31T18:00'", "`2026-12-31T18:00`"),
+                ("31.12.2026", "`31.12.2026`"),
+            )
         ),
         ("auth: {required: true, open: true}", "auth.open: contradicts auth.required"),
         ("providers: {openai: {keys: none}}", "providers.openai.keys[0]: none is no key (write [] for none)"),
@@ -367,8 +396,8 @@ def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) ->
             f"auth.keys[0]: {SHORT_KEY}",
         ),
         (
-            "auth: {keys: [{key: a-key-of-sixteen, models: ['*']}]}",
-            "auth.keys[0].models: each entry is one exact name, also `*`; without `models` all are allowed",
+            "auth: {keys: [{key: a-key-of-sixteen, expires: 2020-02-29}]}",
+            "auth.keys[0].expires: the key has expired, on 2020-02-29",
         ),
         (
             "aliases: {'gpt-*': simulate/a, '*': simulate/b}",
