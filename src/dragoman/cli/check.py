@@ -30,6 +30,7 @@ def command(terminal: Terminal, file: Path | None) -> None:
         found = load(file, os.environ)
         located(found.config.stores.sql, found.home)
     except ConfigError as error:
+        warn(terminal, error.warnings)
         many = len(error.problems)
         raise Failure(
             CONFIGURATION,
@@ -50,7 +51,7 @@ def command(terminal: Terminal, file: Path | None) -> None:
             }
         )
         return
-    warn(terminal, found)
+    warn(terminal, found.warnings)
     where = clean(str(found.file)) if found.file else "the environment alone"
     terminal.say(f"{terminal.err.mark('ok')} {where} is good")
     rows = [("provider", name, without_keys(account.base_url)) for name, account in found.providers.items()]

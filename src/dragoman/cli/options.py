@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dragoman.cli.terminal import CONFIGURATION, Failure, Terminal, clean
-from dragoman.errors import ConfigError
+from dragoman.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from dragoman.config.load import Loaded
@@ -45,13 +45,13 @@ def loaded(
         else:
             first, hint = first._replace(hint=None), first.hint or advice(error)
         raise Failure(CONFIGURATION, str(first), hint=hint, fields=problems(error)) from None
-    warn(terminal, found)
+    warn(terminal, found.warnings)
     return found
 
 
-def warn(terminal: Terminal, found: Loaded) -> None:
+def warn(terminal: Terminal, warnings: Iterable[Problem]) -> None:
     """Say what is odd about a configuration but not wrong."""
-    for warning in found.warnings:
+    for warning in warnings:
         terminal.say(f"{terminal.err.mark('warn')} {clean(str(warning))}")
 
 
@@ -61,5 +61,8 @@ def advice(error: ConfigError) -> str | None:
 
 
 def problems(error: ConfigError) -> dict[str, Any]:
-    """Every problem, for the JSON form of an error."""
-    return {"problems": [problem._asdict() for problem in error.problems]}
+    """Every problem and warning, for the JSON form of an error."""
+    return {
+        "problems": [problem._asdict() for problem in error.problems],
+        "warnings": [str(warning) for warning in error.warnings],
+    }

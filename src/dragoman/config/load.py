@@ -82,7 +82,7 @@ def load(
     decoder = Decoder(file.parent if file is not None else cwd)
     whole = environment.vendors(_with_presets(layers, decoder), environ)
     config = decoder.section(Config, whole)
-    unread = frozenset(problem.path for problem in decoder.problems)
+    unread = frozenset(problem.path for problem in (*problems, *decoder.problems))
     accounts, found, remarks = check(config, decoder.sources, decoder.names, unread)
     known = {problem.path for problem in problems}  # a variable that is not set needs no second complaint
     problems += [problem for problem in (*decoder.problems, *found) if problem.path not in known]
@@ -92,14 +92,15 @@ def load(
         remarks += [*doubts(file), *decoder.warnings]
         if path is None and not environ.get("DRAGOMAN_CONFIG") and file != home(environ) / FILE_NAME:
             problems += refusals(led, trusted(home(environ)), file)
+    odd = _in_order([*warnings, *remarks], file)
     if problems:
-        raise ConfigError(*_in_order(problems, file))
+        raise ConfigError(*_in_order(problems, file), warnings=odd)
     return Loaded(
         config=config,
         providers=accounts,
         simulate=_simulates(config, accounts),
         sources=decoder.sources,
-        warnings=tuple(_in_order([*warnings, *remarks], file)),
+        warnings=tuple(odd),
         file=file,
         home=home(environ),
         leads=led,

@@ -82,8 +82,14 @@ def test_what_is_no_json_is_refused(decode: Any, body: bytes, message: str) -> N
         (b"17", "expected a JSON object, got a number"),
         (b"true", "expected a JSON object, got true"),
         (b"null", "expected a JSON object, got null"),
-        (b'{"a": "\\ud800"}', "The body cannot be read: line 1, column 8: half of a surrogate pair, which is no character"),
-        (b'{"a": "\\\\\\ude00x"}', "The body cannot be read: line 1, column 10: half of a surrogate pair, which is no character"),
+        (
+            b'{"a": "\\ud800"}',
+            "The body cannot be read: line 1, column 8: half of a surrogate pair, which is no character",
+        ),
+        (
+            b'{"a": "\\\\\\ude00x"}',
+            "The body cannot be read: line 1, column 10: half of a surrogate pair, which is no character",
+        ),
         (
             b'{"a": "\\ud83d\\ude00 \\ud83d and much more text"}',
             "The body cannot be read: line 1, column 21: half of a surrogate pair, which is no character",
@@ -109,7 +115,9 @@ def test_of_duplicate_keys_the_last_counts_and_the_others_are_gone() -> None:
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "1" + "0" * 5000, "1" * 400 + ".5"])
 def test_a_number_beyond_python_is_refused_when_read_and_kept_when_passed_through(number: str) -> None:
     body = f'{{"n":"1e400","a":[\n{number}]}}'.encode()
-    with pytest.raises(WireError, match="^The body cannot be read: line 2, column 1: a number too large to be read"):
+    with pytest.raises(
+        WireError, match="^The body cannot be read: line 2, column 1: a number too large to be read"
+    ):
         decode_object(body)
     assert encode_head(decode_head(body)) == body
 
