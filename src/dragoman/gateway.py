@@ -341,12 +341,15 @@ class Gateway:
         self.engine.rename(names.table)
 
     def example_model(self) -> str | None:
-        """A model to chat with: the default one, else the first whose provider is real."""
+        """A model to chat with: the default one, else the first that the configuration names, else the first
+        whose provider is real.
+        """
         if self.config.default_model is not None:
             return self.config.default_model
+        named = {*self.config.models, *self.config.aliases}
         entries = [entry for entry in self.entries() if may_chat(entry.deployment)]
-        real = [entry.id for entry in entries if entry.provider != "simulate"]
-        return next(iter(real or [entry.id for entry in entries]), None)
+        entries.sort(key=lambda entry: (entry.id not in named, entry.provider == "simulate"))
+        return entries[0].id if entries else None
 
     @property
     def local(self) -> LocalUpstream | None:
@@ -394,9 +397,12 @@ class Gateway:
         """The providers in a few words each, without secrets."""
         words: list[str] = []
         for name, upstream in self._running.upstreams.items():
-            accounts = [account for account in getattr(upstream, "accounts", ()) if account.tail]
-            keys = f" {len(accounts)} key{'s' * (len(accounts) != 1)}" if accounts else ""
-            words.append(name + keys)
+            keys = [one for one in getattr(upstream, "accounts", ()) if one.tail is not None]
+            provider = self._loaded.providers.get(name)
+            vendor = provider.vendor if provider is not None else None
+            if keys or (vendor is not None and vendor.keys):
+                name += f" {len(keys) or 'no'} key{'s' * (len(keys) > 1)}"
+            words.append(name)
         return words
 
     @property

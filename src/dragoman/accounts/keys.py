@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
@@ -75,6 +76,11 @@ class ClientKeys:
         self._callers = {_digest(secret): caller for secret, caller in keys}
         self.required = required
         self._hosts = {"localhost", *(name for host in hosts if (name := _read_host(host)[0]))}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many keys each client has, by its name."""
+        return dict(Counter(caller.name for caller in self._callers.values()))
 
     def authenticate(
         self, headers: Mapping[str, str], key: str | None = None, first: str | None = None
