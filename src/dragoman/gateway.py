@@ -397,12 +397,12 @@ class Gateway:
         """The providers in a few words each, without secrets."""
         words: list[str] = []
         for name, upstream in self._running.upstreams.items():
-            keys = [one for one in getattr(upstream, "accounts", ()) if one.tail is not None]
+            keys = sum(one.tail is not None for one in getattr(upstream, "accounts", ()))
             provider = self._loaded.providers.get(name)
             vendor = provider.vendor if provider is not None else None
-            if keys or (vendor is not None and vendor.keys):
-                name += f" {len(keys) or 'no'} key{'s' * (len(keys) > 1)}"
-            words.append(name)
+            needed = vendor is not None and bool(vendor.keys)
+            told = f" {keys or 'no'} key{'s' * (keys > 1)}" if keys or needed else ""
+            words.append(name + told)
         return words
 
     @property

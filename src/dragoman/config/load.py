@@ -31,6 +31,10 @@ _LARGEST: Final = 4_000_000
 """Bytes of a configuration's file."""
 
 
+DEFAULT: Final = "default"
+"""The source of a setting that nobody has stated."""
+
+
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration that can be used.
 
@@ -51,7 +55,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
     def source(self, path: str) -> str:
         """Where a setting's value comes from: "dragoman.yaml:12", a variable's name, or "default"."""
-        return str(self.sources.get(path, "default"))
+        return str(self.sources.get(path, DEFAULT))
 
 
 def load(

@@ -116,7 +116,7 @@ def test_of_duplicate_keys_the_last_counts_and_the_others_are_gone() -> None:
 def test_a_number_beyond_python_is_refused_when_read_and_kept_when_passed_through(number: str) -> None:
     body = f'{{"n":"1e400","a":[\n{number}]}}'.encode()
     with pytest.raises(
-        WireError, match="^The body cannot be read: line 2, column 1: a number too large to be read"
+        WireError, match=r"^The body cannot be read: line 2, column 1: a number too large to be read"
     ):
         decode_object(body)
     assert encode_head(decode_head(body)) == body
