@@ -135,30 +135,32 @@ def run_showing_size(command: list[str], folder: Path) -> tuple[str, int]:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as pip:
-        while True:
+        largest = 0
+        output: str | None = None
+        while output is None:
             try:
                 output, _ = pip.communicate(timeout=0.2)
-                break
             except subprocess.TimeoutExpired:
+                largest = max(largest, size_of_largest(folder))
                 if sys.stderr.isatty():
-                    print(f"\r\x1b[K  {size_of(folder) / 1e6:.0f} MB", end="", file=sys.stderr, flush=True)
+                    print(f"\r\x1b[K  {largest / 1e6:.0f} MB", end="", file=sys.stderr, flush=True)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     return output, pip.returncode
 
 
-def size_of(folder: Path) -> int:
-    """Bytes of all files in a folder that somebody else writes to and removes from."""
+def size_of_largest(folder: Path) -> int:
+    """Bytes of the largest file in a folder that somebody else writes to and removes from."""
     size = 0
     for below, _, files in os.walk(folder):
         for file in files:
             with contextlib.suppress(OSError):
-                size += (Path(below) / file).stat().st_size
+                size = max(size, (Path(below) / file).stat().st_size)
     return size
 
 
 def install_weights(names: Collection[str], about: str) -> None:
-    """Install the weights of some packages: large files, so their progress is shown. about: what and how much."""
+    """Install the weights of some packages: large files, so progress is shown. about: what and how much."""
     missing = [
         entry
         for entry in re.findall(r"^[\w.-]+==(?:.|\n )*", WEIGHTS.read_text(), re.MULTILINE)
