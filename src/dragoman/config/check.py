@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 
 from dragoman.config import resolve
 from dragoman.config.decode import suggest
-from dragoman.config.lasting import DATABASE_HINT, database
 from dragoman.config.locate import is_file
 from dragoman.config.settings import Alias, Config, Deployment, Model
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import Source, join
+from dragoman.database import HINT as DATABASE_HINT
+from dragoman.database import database
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import Problem
 from dragoman.extras import command as added_by

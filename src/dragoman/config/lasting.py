@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from dragoman.config.about import about
 from dragoman.config.scalars import Duration, Size
@@ -23,22 +22,6 @@ class Seals(Section, frozen=True):
             "used. `0`: nothing is kept."
         ),
     ] = Size(64_000_000)
-
-
-DATABASE_HINT: Final = "for example sqlite:////var/lib/state.db"
-
-
-def database(stated: str) -> str | None:
-    """The path in `sqlite:///path`, "" for Dragoman's own file, None for memory. Raises ValueError."""
-    if stated == "memory":
-        return None
-    if stated == "sqlite":
-        return ""
-    scheme, _, path = stated.partition("://")
-    path = path.removeprefix("/")
-    if scheme != "sqlite" or PurePath(path).name in {"", ":memory:"}:
-        raise ValueError("is neither memory nor sqlite")
-    return path
 
 
 class Stores(Section, frozen=True):

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from dragoman.config.lasting import DATABASE_HINT, database
+from dragoman.database import HINT, database
 from dragoman.errors import ConfigError, Problem
 from dragoman.extras import command as added_by
 from dragoman.seams import SYSTEM, Seams
@@ -56,7 +56,7 @@ def located(where: str | None, home: Path) -> Path | None:
     try:
         path = database(where or "memory")
     except ValueError as error:
-        raise ConfigError(Problem("stores.sql", str(error), hint=DATABASE_HINT)) from None
+        raise ConfigError(Problem("stores.sql", str(error), hint=HINT)) from None
     if path is None:
         return None
     file = Path(path).expanduser() if path else home / FILE_NAME
