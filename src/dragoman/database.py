@@ -9,7 +9,7 @@ HINT: Final = "for example sqlite:////var/lib/state.db"
 
 
 def database(stated: str) -> str | None:
-    """The path in `sqlite:///path`, "" for `sqlite` (Dragoman's own file), None for memory. Raises ValueError."""
+    """The path in `sqlite:///path`, "" for `sqlite` (our own file), None for memory. Raises ValueError."""
     if stated == "memory":
         return None
     if stated == "sqlite":
