@@ -68,7 +68,7 @@ class NativeProbe(Probe):
             raise LeftOut("no model to ask; --model names one")
         question = {"model": self.model, "messages": messages, "max_completion_tokens": TOKENS, **fields}
         chat = DIALECTS["openai_chat"]
-        asked = translated(question, chat, self.dialect, model=question["model"])
+        asked = translated(question, chat, self.dialect, model=self.model)
         return self.base + asked.path, asked.body
 
     async def ask(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> ir.Response:

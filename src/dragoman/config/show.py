@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from dragoman.config.declared import settings_of
+from dragoman.config.declared import Setting, settings_of
 from dragoman.config.load import DEFAULT, Loaded
 from dragoman.config.section import Section
 from dragoman.config.tree import join
@@ -60,10 +60,9 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Section):
         for name, setting in settings_of(type(value)).items():
             inner = getattr(value, name)
-            if inner is None and (words := setting.about.default) is not None:
-                yield join(path, name), f"({words.replace('`', '')})"
-                continue
-            if setting.about.secret:
+            if _is_open(setting, inner):
+                inner = f"({(setting.about.default or '').replace('`', '')})"
+            elif setting.about.secret:
                 inner = masked(inner)
             elif name in _ADDRESSES and isinstance(inner, str):
                 inner = without_keys(inner)
@@ -78,6 +77,11 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _leaves(f"{path}[{index}]", inner)
     else:
         yield path, _text(value)
+
+
+def _is_open(setting: Setting, value: object) -> bool:
+    """Whether a setting has no value of its own, but a default that is told in words."""
+    return value is None and setting.about.default is not None
 
 
 _ADDRESSES: Final = frozenset({"base_url", "sql"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,7 +28,7 @@ BASES = {"openai_responses": "/v1", "anthropic": "/v1", "gemini": "/v1beta", "ol
 
 
 @asynccontextmanager
-async def only(dialect: str) -> AsyncIterator[str]:
+async def only(dialect: str) -> AsyncGenerator[str]:
     """The origin of a gateway that has the paths of one protocol, and no others."""
     gateway = Gateway(load(None, {"DRAGOMAN_CONFIG": "", "DRAGOMAN_DISCOVER": "false"}, cwd=Path("/")))
     async with serving(gateway) as origin, aiohttp.ClientSession(auto_decompress=False) as session:
