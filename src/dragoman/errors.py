@@ -17,6 +17,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dragoman.ir.fault import Fault
 
 
@@ -92,8 +94,12 @@ class Problem(NamedTuple):
 
 
 class ConfigError(DragomanError):
-    """A configuration that cannot be used; `problems` lists all that was found, in file order."""
+    """A configuration that cannot be used; `problems` lists all that was found, in file order.
 
-    def __init__(self, *problems: Problem) -> None:
+    warnings: what is odd but not wrong, in the same order.
+    """
+
+    def __init__(self, *problems: Problem, warnings: Sequence[Problem] = ()) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+        self.warnings = tuple(warnings)

@@ -416,12 +416,15 @@ class Gateway:
         self.engine.rename(names.table)
 
     def example_model(self) -> str | None:
-        """A model to chat with: the default one, else the first whose provider is real."""
+        """A model to chat with: the default one, else the first that the configuration names, else the first
+        whose provider is real.
+        """
         if self.config.default_model is not None:
             return self.config.default_model
+        named = {*self.config.models, *self.config.aliases}
         entries = [entry for entry in self.entries() if may_chat(entry.deployment)]
-        real = [entry.id for entry in entries if entry.provider != "simulate"]
-        return next(iter(real or [entry.id for entry in entries]), None)
+        entries.sort(key=lambda entry: (entry.id not in named, entry.provider == "simulate"))
+        return entries[0].id if entries else None
 
     @property
     def local(self) -> LocalUpstream | None:
@@ -469,9 +472,12 @@ class Gateway:
         """The providers in a few words each, without secrets."""
         words: list[str] = []
         for name, upstream in self._running.upstreams.items():
-            accounts = [account for account in getattr(upstream, "accounts", ()) if account.tail]
-            keys = f" {len(accounts)} key{'s' * (len(accounts) != 1)}" if accounts else ""
-            words.append(name + keys)
+            keys = sum(one.tail is not None for one in getattr(upstream, "accounts", ()))
+            provider = self._loaded.providers.get(name)
+            vendor = provider.vendor if provider is not None else None
+            needed = vendor is not None and bool(vendor.keys)
+            told = f" {keys or 'no'} key{'s' * (keys > 1)}" if keys or needed else ""
+            words.append(name + told)
         return words
 
     @property

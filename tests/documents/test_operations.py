@@ -58,6 +58,4 @@ async def test_every_member_of_health_is_listed() -> None:
         members = await gateway.health(details=True)
     finally:
         await gateway.close()
-    assert sorted(first_cells("asks every provider with every key.")) == sorted(
-        members
-    )
+    assert sorted(first_cells("asks every provider with every key.")) == sorted(members)

@@ -69,8 +69,11 @@ def test_a_public_gateway_makes_its_key_once(environment: dict[str, str], tmp_pa
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
         refused = run(environment, tmp_path, "test", server.url)
         assert (refused.returncode, refused.stderr.splitlines()[0]) == (
-            5, f"error: {server.url}/v1 refused the key: The key is not known to this gateway.",
+            5, f"error: {server.url}/v1 asks for a key, and no key was sent",
         )  # fmt: skip
+        own = run(environment, tmp_path, "test", "--port", str(server.ready["port"]))
+        assert own.stderr.splitlines()[0].endswith(f" with the key of {kept}")
+        assert own.returncode == 0
         with chat(server.url, key) as response:
             assert response.status == 200
         code, _, events = server.stop(signal.SIGINT)
@@ -205,7 +208,7 @@ def test_a_dead_port_fails_the_test(environment: dict[str, str], tmp_path: Path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     ended = run(environment, tmp_path, "test", "--port", str(port))
-    assert (ended.returncode, ended.stderr) == (1, "0 passed, 1 failed\n")
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (1, "0 passed, 1 failed")
     assert f"nothing answers at http://127.0.0.1:{port}/v1: Connection refused" in ended.stdout
     as_json = run(environment, tmp_path, "test", "--port", str(port), "--json")
     assert (as_json.returncode, json.loads(as_json.stdout)["passed"]) == (1, False)
@@ -230,3 +233,31 @@ def test_translations_pass_through_pipes(environment: dict[str, str], tmp_path: 
     )
     assert (there.returncode, back.returncode) == (0, 0)
     assert json.loads(back.stdout)["messages"] == json.loads(body)["messages"]
+
+
+def test_the_configuration_beside_it_says_where_and_with_which_key(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        free_port = taken.getsockname()[1]
+    settings = {
+        "server": {"port": free_port, "base_path": "/ai"},
+        "models": {"embeds": "simulate/embedding", "robust": "simulate/echo"},
+        "auth": {
+            "keys": [
+                {"name": "narrow", "key": "dgm_1123456789abcdef0123456789", "models": ["embeds"]},
+                {"name": "team-a", "key": "dgm_0123456789abcdef0123456789"},
+            ]
+        },
+    }
+    (tmp_path / "dragoman.yaml").write_text(json.dumps(settings))
+    with serving(environment, tmp_path, "--port", str(free_port)) as server:
+        assert server.ready["clients"] == {"narrow": 1, "team-a": 1}
+        tested = run(environment, tmp_path, "test")
+        unsent = run(environment, tmp_path, "test", server.url)
+    where, asking, total = tested.stderr.splitlines()
+    assert where == f"testing http://127.0.0.1:{free_port}/ai/v1 with the key of team-a"
+    assert asking == "asking robust, a model of dragoman.yaml; it costs nothing"
+    assert (tested.returncode, total) == (0, "14 passed, 0 failed")
+    assert unsent.returncode == 5
+    assert unsent.stderr.splitlines()[0].endswith(" asks for a key, and no key was sent")

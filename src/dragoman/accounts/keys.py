@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -101,6 +102,11 @@ class ClientKeys:
                 self._ends[digest] = max(expires, self._ends.get(digest, expires))
         self.required = required
         self._hosts = {"localhost", *(name for host in hosts if (name := _read_host(host)[0]))}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many keys each client has, by its name."""
+        return dict(Counter(caller.name for caller in self._callers.values()))
 
     def authenticate(
         self, headers: Mapping[str, str], key: str | None = None, first: str | None = None

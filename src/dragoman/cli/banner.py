@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from dragoman.cli.terminal import Channel, clean
@@ -15,6 +16,11 @@ Access: TypeAlias = Literal["open here", "open to all", "key"]
 
 _EVERY: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - not bound here, only shown
 
+_NAMES: Final = 10
+"""Characters of a row's name."""
+_GAP: Final = "   "
+_MOST_CLIENTS: Final = 5
+"""Names of clients that are shown, where there are many."""
 _FEW_CONNECTIONS: Final = 1000
 """Connections below which an operator should know how few they are."""
 
@@ -27,7 +33,8 @@ class Ready(NamedTuple):
     key that was just made, kept: where it lies. store: the file of what lasts between requests, None =
     memory. seconds: since the command began. workers: processes that answer. connections: of clients, in
     each worker. descriptors: how many files and sockets each of them may open, None = the system does not
-    say. nearby: servers of models on this machine that are not used, in a few words each.
+    say. nearby: servers of models on this machine that are not used, in a few words each. clients: how many
+    keys each client has, by its name.
     """
 
     host: str
@@ -46,6 +53,7 @@ class Ready(NamedTuple):
     connections: int | None = None
     descriptors: int | None = None
     nearby: Sequence[str] = ()
+    clients: Mapping[str, int] = MappingProxyType({})
 
     @property
     def paste(self) -> dict[str, str]:
@@ -79,16 +87,20 @@ def for_people(ready: Ready, channel: Channel) -> Iterator[str]:
     """The banner, line by line."""
 
     def row(name: str, text: str) -> str:
-        return f"  {channel.styled(f'{name:<10}', 'off')} {text}"
+        return f"  {channel.styled(f'{name:<{_NAMES}}', 'off')} {text}"
 
     many = f" · {ready.workers} workers" if ready.workers > 1 else ""
     every = " and at every address of this machine" if ready.host in _EVERY else ""
     yield f"dragoman {__version__} · {ready.base}{every}{many} · ready in {ready.seconds:.2f} s"
-    yield row("providers", "   ".join(f"{channel.mark('ok')} {clean(words)}" for words in ready.providers))
+    listed = _lines([f"● {clean(words)}" for words in ready.providers], channel.width - _NAMES - 3)
+    for number, line in enumerate(listed):
+        yield row("" if number else "providers", line.replace("●", channel.mark("ok")))
     example = f", for example {clean(ready.model)}" if ready.model is not None else ""
     origin = clean(str(ready.file)) if ready.file else "none, from the environment"
     yield row("models", f"{ready.models}{example} · config: {origin}")
     yield row("access", _access(ready, channel))
+    if ready.clients and ready.kept is None and ready.made is None:
+        yield row("clients", _clients(ready.clients))
     yield row("store", clean(str(ready.store)) if ready.store else "memory, until this process ends")
     if ready.connections is not None and ready.connections < _FEW_CONNECTIONS:
         yield row(
@@ -119,6 +131,7 @@ def for_programs(ready: Ready) -> dict[str, Any]:
         "providers": list(ready.providers),
         "models": ready.models,
         "access": ready.access,
+        "clients": dict(ready.clients),
         "store": str(ready.store) if ready.store else "memory",
         "paste": ready._replace(made=None).paste,
     }
@@ -127,6 +140,26 @@ def for_programs(ready: Ready) -> dict[str, Any]:
     if ready.made is not None:
         event["client_key"] = ready.made
     return event
+
+
+def _lines(words: Iterable[str], room: int) -> list[str]:
+    """Words beside each other, in lines of at most `room` characters, unless one is longer itself."""
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1]) + len(_GAP) + len(word) <= room:
+            lines[-1] += _GAP + word
+        else:
+            lines.append(word)
+    return lines or [""]
+
+
+def _clients(clients: Mapping[str, int]) -> str:
+    """How many keys there are, and whose: "3 keys: team-a (2), team-b"."""
+    total = sum(clients.values())
+    named = [clean(name) + (f" ({count})" if count > 1 else "") for name, count in clients.items()]
+    shown = named if len(named) <= _MOST_CLIENTS + 1 else named[:_MOST_CLIENTS]
+    more = f" and {len(named) - len(shown)} more" if len(shown) < len(named) else ""
+    return f"{total} key{'s' * (total != 1)}: {', '.join(shown)}{more}"
 
 
 def _access(ready: Ready, channel: Channel) -> str:

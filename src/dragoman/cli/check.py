@@ -59,6 +59,7 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
         refuse_unknown(found, naming(found))
         located(found.config.stores.sql, found.home)
     except ConfigError as error:
+        warn(terminal, error.warnings)
         many = len(error.problems)
         raise Failure(
             CONFIGURATION,
@@ -82,7 +83,7 @@ def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool)
         )
         _hold(asked)
         return
-    warn(terminal, found)
+    warn(terminal, found.warnings)
     where = clean(str(found.file)) if found.file else "the environment alone"
     terminal.say(f"{terminal.err.mark('ok')} {where} is good")
     if live:

@@ -1,26 +1,38 @@
 """What `dragoman test` asks a server: the questions of a client, each with what must hold for its answer.
 
-Any server that speaks OpenAI's chat API can be asked; what it does not offer at all is left out with a
-word about it. A check is a coroutine function that takes a `Probe`, says what it saw, and raises
-CheckFailed; what only a broken answer raises (KeyError, TypeError) counts as failed too.
+Any server that speaks OpenAI's chat API can be asked (others: `native_checks`); what it does not offer at
+all is left out with a word about it. A check is a coroutine function that takes a `Probe`, says what it saw,
+and raises CheckFailed; what only a broken answer raises (KeyError, TypeError) counts as failed too.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import aiohttp
 
+from dragoman.cli.choosing import Choice, choice
 from dragoman.cli.terminal import clean
 from dragoman.seams import SYSTEM
 
-_QUESTION: Final = [{"role": "user", "content": "Say hello in one short sentence."}]
-_TOKENS: Final = 40
+QUESTION: Final = [{"role": "user", "content": "Say hello in one short sentence."}]
+TURNS: Final = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "My name is Ann."},
+    {"role": "assistant", "content": "Hello Ann."},
+    {"role": "user", "content": "What is my name?"},
+]
+TOKENS: Final = 40
 PATIENCE: Final = 120
 """Seconds for one request, so that a model on a slow machine has its time."""
+
+
+_VERSION: Final = re.compile(r"/v\d\w*\Z")
 
 
 class CheckFailed(Exception):
@@ -76,6 +88,11 @@ class Answer(NamedTuple):
     body: Any
     headers: Mapping[str, str]
 
+    @classmethod
+    async def of(cls, response: aiohttp.ClientResponse) -> Answer:
+        """The answer that a response brings."""
+        return cls(response.status, await _json(response), response.headers)
+
     @property
     def message(self) -> str:
         """The error's own words, else the status."""
@@ -94,39 +111,64 @@ class Answer(NamedTuple):
             raise CheckFailed(f"status {self.status} instead of {status}{moved or said}")
 
 
+Choose: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], Choice | None]
+
+
 class Probe:
     """A server under test.
 
     base: its address with the API's version. model: the one to ask, None until the model list has
-    named one. show: gets the streamed text as it comes.
+    named one. show: gets the streamed text as it comes. choose: the model to ask, from the entries of the
+    list.
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, base: str, model: str | None, show: Callable[[str], None]
+        self,
+        session: aiohttp.ClientSession,
+        base: str,
+        model: str | None,
+        show: Callable[[str], None],
+        choose: Choose = choice,
     ) -> None:
         self.base = base
         self.model = model
         self.show = show
+        self.checks = CHECKS
+        self._choose = choose
         self._session = session
+
+    @property
+    def chat_url(self) -> str:
+        """Where a question is asked."""
+        return f"{self.base}/chat/completions"
+
+    def post(self, url: str, body: Any) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """A response while it comes in. Redirects are not followed."""
+        return self._session.post(url, json=body, allow_redirects=False)
+
+    def chosen(self, listed: Sequence[Mapping[str, Any]]) -> str:
+        """Choose a model of the list, unless there is one; says how many there are, and which is asked."""
+        require(bool(listed), "no model is listed")
+        if self.model is None and (one := self._choose(listed)) is not None:
+            self.model = one.model
+        return f"{len(listed)} models; asking {self.model}"
 
     async def call(self, method: str, url: str, **options: Any) -> Answer:
         """One request. Redirects are not followed: a client's POST would not survive them."""
         async with self._session.request(method, url, allow_redirects=False, **options) as response:
-            return Answer(response.status, await _json(response), response.headers)
+            return await Answer.of(response)
 
     async def chat(self, **fields: Any) -> Answer:
         """One chat call; the model and a question are filled in."""
-        return await self.call("POST", f"{self.base}/chat/completions", json=self._request(fields))
+        return await self.call("POST", self.chat_url, json=self._request(fields))
 
     async def chunks(self, **fields: Any) -> AsyncIterator[str]:
         """The data of each event of a streamed chat call."""
-        request = self._request({"stream": True, **fields})
-        url = f"{self.base}/chat/completions"
-        async with self._session.post(url, json=request, allow_redirects=False) as response:
+        async with self.post(self.chat_url, self._request({"stream": True, **fields})) as response:
             if response.status != 200:
-                Answer(response.status, await _json(response), response.headers).expect(200)
+                (await Answer.of(response)).expect(200)
             kind = response.headers.get("content-type", "")
-            _require(kind.startswith("text/event-stream"), f"content type {clean(kind) or 'missing'}")
+            require(kind.startswith("text/event-stream"), f"content type {clean(kind) or 'missing'}")
             size = 0
             async for line in response.content:
                 size += len(line)
@@ -138,34 +180,29 @@ class Probe:
     def _request(self, fields: dict[str, Any]) -> dict[str, Any]:
         if self.model is None:
             raise LeftOut("no model to ask; --model names one")
-        return {"model": self.model, "messages": _QUESTION, "max_tokens": _TOKENS, **fields}
+        return {"model": self.model, "messages": QUESTION, "max_tokens": TOKENS, **fields}
 
 
-Check: TypeAlias = Callable[[Probe], Awaitable[str]]
+Check: TypeAlias = Callable[[Any], Awaitable[str]]
+"""It takes the `Probe` of its protocol."""
 
 
 async def health(probe: Probe) -> str:
     """The server says that it is well."""
-    answer = await probe.call("GET", f"{probe.base.removesuffix('/v1')}/health")
+    answer = await probe.call("GET", f"{_VERSION.sub('', probe.base)}/health")
     if answer.status == 404 or not isinstance(answer.body, dict) or "status" not in answer.body:
         raise LeftOut("no /health here")
     said = answer.body["status"]
-    _require(answer.status == 200 and said == "healthy", f"status {answer.status}: {said}")
+    require(answer.status == 200 and said == "healthy", f"status {answer.status}: {said}")
     return f"up {answer.body.get('uptime', 0):.0f} s"
 
 
 async def model_list(probe: Probe) -> str:
-    """The model list has OpenAI's shape. Without --model its first entry that chats is asked from here on."""
-    from dragoman.upstreams.local.weights import may_chat
-
+    """The model list has OpenAI's shape. Without --model one of its entries is asked from here on."""
     answer = await probe.call("GET", f"{probe.base}/models")
     answer.expect(200)
-    _require(answer.body["object"] == "list", f"object {answer.body['object']!r}")
-    ids = [model["id"] for model in answer.body["data"]]
-    _require(bool(ids), "no model is listed")
-    if probe.model is None:
-        probe.model = next(filter(may_chat, map(str, ids)), str(ids[0]))
-    return f"{len(ids)} models; asking {probe.model}"
+    require(answer.body["object"] == "list", f"object {answer.body['object']!r}")
+    return probe.chosen([{**model, "id": str(model["id"])} for model in answer.body["data"]])
 
 
 async def one_model(probe: Probe) -> str:
@@ -174,7 +211,7 @@ async def one_model(probe: Probe) -> str:
         raise LeftOut("no model to look up")
     answer = await probe.call("GET", f"{probe.base}/models/{probe.model}")
     answer.expect(200)
-    _require(answer.body["id"] == probe.model, f"id {answer.body['id']!r}")
+    require(answer.body["id"] == probe.model, f"id {answer.body['id']!r}")
     return f"owned by {answer.body.get('owned_by')}"
 
 
@@ -184,7 +221,7 @@ async def whole_answer(probe: Probe) -> str:
     answer.expect(200)
     wanted = ("id", "object", "created", "model", "choices", "usage")
     missing = [key for key in wanted if key not in answer.body]
-    _require(not missing, f"missing: {', '.join(missing)}")
+    require(not missing, f"missing: {', '.join(missing)}")
     return _said(answer)
 
 
@@ -194,20 +231,14 @@ async def usage(probe: Probe) -> str:
     answer.expect(200)
     counts = answer.body["usage"]
     asked, written, total = (counts[f"{kind}_tokens"] for kind in ("prompt", "completion", "total"))
-    _require(asked > 0 and written > 0, f"{asked} in, {written} out")
-    _require(total == asked + written, f"{total} is not {asked} + {written}")
+    require(asked > 0 and written > 0, f"{asked} in, {written} out")
+    require(total == asked + written, f"{total} is not {asked} + {written}")
     return f"{asked} in, {written} out"
 
 
 async def several_turns(probe: Probe) -> str:
     """A system prompt and several turns are accepted."""
-    turns = [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": "My name is Ann."},
-        {"role": "assistant", "content": "Hello Ann."},
-        {"role": "user", "content": "What is my name?"},
-    ]
-    answer = await probe.chat(messages=turns)
+    answer = await probe.chat(messages=TURNS)
     answer.expect(200)
     return _said(answer)
 
@@ -219,24 +250,24 @@ async def stream(probe: Probe) -> str:
     finishes: list[str] = []
     length, done, role = 0, 0, False
     async for data in probe.chunks():
-        _require(not done, "something after [DONE]")
+        require(not done, "something after [DONE]")
         if data == "[DONE]":
             done += 1
             continue
         chunk = json.loads(data)
-        _require("error" not in chunk, Answer(200, chunk, {}).message)
-        for choice in chunk["choices"]:
-            role = role or choice["delta"].get("role") == "assistant"
-            if piece := choice["delta"].get("content"):
+        require("error" not in chunk, Answer(200, chunk, {}).message)
+        for one in chunk["choices"]:
+            role = role or one["delta"].get("role") == "assistant"
+            if piece := one["delta"].get("content"):
                 first = SYSTEM.monotonic() - began if first is None else first
                 length += len(piece)
                 probe.show(clean(piece, lines=True))
-            if choice.get("finish_reason"):
-                finishes.append(choice["finish_reason"])
+            if one.get("finish_reason"):
+                finishes.append(one["finish_reason"])
     probe.show("\n")
-    _require(role, "no chunk with the role")
-    _require(done == 1, f"{done} × [DONE]")
-    _require(len(finishes) == 1, f"finish reasons: {finishes}")
+    require(role, "no chunk with the role")
+    require(done == 1, f"{done} × [DONE]")
+    require(len(finishes) == 1, f"finish reasons: {finishes}")
     return f"{length} characters" + ("" if first is None else f", the first after {first * 1000:.0f} ms")
 
 
@@ -245,9 +276,9 @@ async def stream_usage(probe: Probe) -> str:
     options = {"include_usage": True}
     asked = [data async for data in probe.chunks(stream_options=options) if data != "[DONE]"]
     last = json.loads(asked[-1])
-    _require(last.get("choices") == [] and bool(last.get("usage")), "the last chunk holds no usage")
+    require(last.get("choices") == [] and bool(last.get("usage")), "the last chunk holds no usage")
     plain = [json.loads(data) async for data in probe.chunks() if data != "[DONE]"]
-    _require(not any(chunk.get("usage") for chunk in plain), "usage although nobody asked")
+    require(not any(chunk.get("usage") for chunk in plain), "usage although nobody asked")
     return f"{last['usage']['total_tokens']} tokens"
 
 
@@ -258,7 +289,7 @@ async def unknown_model(probe: Probe) -> str:
         raise LeftOut(f"this key may not ask for every name: {answer.message}")
     answer.expect(404)
     code = answer.body["error"].get("code")
-    _require(code == "model_not_found", f"code {code!r}")
+    require(code == "model_not_found", f"code {code!r}")
     return answer.message
 
 
@@ -266,9 +297,9 @@ async def missing_messages(probe: Probe) -> str:
     """A body without messages is a 400 that names them."""
     if probe.model is None:
         raise LeftOut("no model to ask; --model names one")
-    answer = await probe.call("POST", f"{probe.base}/chat/completions", json={"model": probe.model})
+    answer = await probe.call("POST", probe.chat_url, json={"model": probe.model})
     answer.expect(400)
-    _require("messages" in answer.message, answer.message)
+    require("messages" in answer.message, answer.message)
     return answer.message
 
 
@@ -277,16 +308,16 @@ async def value_out_of_range(probe: Probe) -> str:
     answer = await probe.chat(temperature=9)
     answer.expect(400)
     param = answer.body["error"].get("param")
-    _require(param == "temperature", f"param {param!r}")
+    require(param == "temperature", f"param {param!r}")
     return answer.message
 
 
 async def malformed_json(probe: Probe) -> str:
     """What is no JSON is a 400 in JSON."""
     headers = {"content-type": "application/json"}
-    answer = await probe.call("POST", f"{probe.base}/chat/completions", data=b'{"model": ', headers=headers)
+    answer = await probe.call("POST", probe.chat_url, data=b'{"model": ', headers=headers)
     answer.expect(400)
-    _require(isinstance(answer.body, dict) and "error" in answer.body, "the error is no JSON object")
+    require(isinstance(answer.body, dict) and "error" in answer.body, "the error is no JSON object")
     return answer.message
 
 
@@ -294,7 +325,7 @@ async def unknown_path(probe: Probe) -> str:
     """An unknown path is a 404 in JSON."""
     answer = await probe.call("GET", f"{probe.base}/no-such-path")
     answer.expect(404)
-    _require(isinstance(answer.body, dict) and "error" in answer.body, "the error is no JSON object")
+    require(isinstance(answer.body, dict) and "error" in answer.body, "the error is no JSON object")
     return answer.message
 
 
@@ -303,7 +334,7 @@ async def preflight(probe: Probe) -> str:
     headers = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
     answer = await probe.call("OPTIONS", f"{probe.base}/chat/completions", headers=headers)
     allowed = answer.headers.get("access-control-allow-origin")
-    _require(
+    require(
         answer.status in {200, 204} and allowed is not None, f"status {answer.status}, allowed: {allowed}"
     )
     return f"allowed: {clean(str(allowed))}"
@@ -330,7 +361,7 @@ CHECKS: Final[Mapping[str, Check]] = {
 
 async def outcomes(probe: Probe) -> AsyncGenerator[Outcome, None]:
     """Each check's outcome, until nothing answers any more."""
-    for name, check in CHECKS.items():
+    for name, check in probe.checks.items():
         began = SYSTEM.monotonic()
         try:
             passed, said = await _one(check, probe)
@@ -384,6 +415,7 @@ async def _json(response: aiohttp.ClientResponse) -> Any:
         return None
 
 
-def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as a sentence
+def require(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as a sentence
+    """Raise CheckFailed with what was seen otherwise."""
     if not holds:
         raise CheckFailed(otherwise)

@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 from dragoman.cli.terminal import CONFIGURATION, Failure
 from dragoman.seams import SYSTEM
 
+FILE: Final = "client-key"
+"""In Dragoman's folder."""
 _KEY: Final = re.compile(r"dgm_[0-9A-Za-z]{32,}")
 
 
@@ -28,7 +30,7 @@ def fresh() -> str:
 
 def kept_or_made(home: Path) -> ClientKey:
     """The key in Dragoman's folder, a new one where there is none. Raises Failure when its file is no key."""
-    file = home / "client-key"
+    file = home / FILE
     key = fresh()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -40,6 +42,12 @@ def kept_or_made(home: Path) -> ClientKey:
     with os.fdopen(descriptor, "w", encoding="ascii") as opened:
         opened.write(key + "\n")
     return ClientKey(key, file, made=True)
+
+
+def kept(home: Path) -> str | None:
+    """The key in Dragoman's folder; None where there is none. Raises Failure as `kept_or_made`."""
+    file = home / FILE
+    return _read(file) if file.exists() else None
 
 
 def _read(file: Path) -> str:

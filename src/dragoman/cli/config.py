@@ -29,18 +29,39 @@ def schema(terminal: Terminal) -> None:
     terminal.result(json_schema())
 
 
-@command.command(examples=("dragoman config show", "dragoman config show --config team.yaml --json"))
+@command.command(
+    examples=(
+        "dragoman config show",
+        "dragoman config show --all",
+        "dragoman config show -c team.yaml --json",
+    ),
+)
 @config_option
+@click.option("--all", "everything", is_flag=True, help="The defaults too, with what they come to here.")
+@click.option("--changed", is_flag=True, help="Only what is stated somewhere, as without it.")
 @click.pass_obj
-def show(terminal: Terminal, file: Path | None) -> None:
-    """Every setting in force with its source; secrets are masked."""
+def show(terminal: Terminal, file: Path | None, *, everything: bool, changed: bool) -> None:
+    """The settings that a file or the environment states, and where each stands; secrets are masked."""
     from dragoman.config.show import Shown, shown
+    from dragoman.config.show import changed as stated
 
-    rows = list(shown(loaded(terminal, file)))
+    if everything and changed:
+        raise Failure(MISUSE, "--all and --changed exclude each other", hint="leave one out")
+    found = loaded(terminal, file)
+    if everything:
+        from dragoman.cli.effective import effective
+
+        rows = list(shown(found, effective(found)))
+    else:
+        rows = list(stated(found))
     if terminal.as_json:
         terminal.result([row._asdict() for row in rows])
-    else:
-        terminal.table(Shown._fields, rows)
+        return
+    if rows:
+        terminal.table(Shown._fields, rows, names=1)
+    if not everything:
+        rest = "everything else has its default" if rows else "nothing is stated: everything has its default"
+        terminal.say(f"{rest}; dragoman config show --all lists it")
 
 
 @command.command(examples=("dragoman config trust", "dragoman config trust team.yaml"))

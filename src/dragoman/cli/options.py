@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dragoman.cli.terminal import CONFIGURATION, Failure, Terminal, clean
-from dragoman.errors import ConfigError
+from dragoman.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from dragoman.config.load import Loaded
@@ -39,7 +39,7 @@ def loaded(
         found = load(file, os.environ, overrides)
     except ConfigError as error:
         raise refused(error, file) from None
-    warn(terminal, found)
+    warn(terminal, found.warnings)
     return found
 
 
@@ -54,9 +54,9 @@ def refused(error: ConfigError, file: Path | None) -> Failure:
     return Failure(CONFIGURATION, str(first), hint=hint, fields=problems(error))
 
 
-def warn(terminal: Terminal, found: Loaded) -> None:
+def warn(terminal: Terminal, warnings: Iterable[Problem]) -> None:
     """Say what is odd about a configuration but not wrong."""
-    for warning in found.warnings:
+    for warning in warnings:
         terminal.say(f"{terminal.err.mark('warn')} {clean(str(warning))}")
 
 
@@ -66,5 +66,8 @@ def advice(error: ConfigError) -> str | None:
 
 
 def problems(error: ConfigError) -> dict[str, Any]:
-    """Every problem, for the JSON form of an error."""
-    return {"problems": [problem._asdict() for problem in error.problems]}
+    """Every problem and warning, for the JSON form of an error."""
+    return {
+        "problems": [problem._asdict() for problem in error.problems],
+        "warnings": [str(warning) for warning in error.warnings],
+    }

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiohttp
 import click
 
 from dragoman.cli.banner import address
-from dragoman.cli.checks import PATIENCE, KeyRefused, Outcome, Probe, outcomes
+from dragoman.cli.checks import PATIENCE, Choose, KeyRefused, Outcome, Probe, outcomes
+from dragoman.cli.choosing import Choice, choice
+from dragoman.cli.client_key import FILE, kept
 from dragoman.cli.command import Command
+from dragoman.cli.options import config_option, loaded
+from dragoman.cli.protocols import Spoken, spoken, stated
 from dragoman.cli.terminal import ANSWER_IS_NO, MISUSE, NO_RIGHT, Failure, Terminal, clean
 from dragoman.providers.address import base_url
+
+if TYPE_CHECKING:
+    from dragoman.config.load import Loaded
 
 _STATES: Final = {True: ("ok", "passed"), False: ("bad", "failed"), None: ("off", "left out")}
 
@@ -24,38 +33,43 @@ _STATES: Final = {True: ("ok", "passed"), False: ("bad", "failed"), None: ("off"
     cls=Command,
     examples=("dragoman test", "dragoman test https://gateway.example/v1 --model gpt-4o --stream"),
 )
-@click.argument("url", required=False, envvar="DRAGOMAN_URL")
+@click.argument("url", required=False)
+@config_option
+@click.option("--model", help="The model to ask; else the default one, then what the configuration names.")
 @click.option("--stream", "shows_stream", is_flag=True, help="Show the streamed text as it comes.")
-@click.option("--model", help="The model to ask; else the first of the list.")
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, envvar="DRAGOMAN_HOST", help="Instead of URL."
-)
-@click.option(
-    "--port",
-    default=8080,
-    show_default=True,
-    type=click.IntRange(1, 65535),
-    envvar="DRAGOMAN_PORT",
-    help="Instead of URL.",
-)
+@click.option("--host", help="Where the gateway listens, instead of what the configuration says.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The same.")
 @click.pass_obj
 def command(
-    terminal: Terminal, url: str | None, model: str | None, host: str, port: int, *, shows_stream: bool
+    terminal: Terminal,
+    url: str | None,
+    *,
+    file: Path | None,
+    model: str | None,
+    host: str | None,
+    port: int | None,
+    shows_stream: bool,
 ) -> None:
     """Check a running gateway, or any base URL: exit code 1 when something does not hold.
 
-    URL is any spelling of a base address; else DRAGOMAN_URL, else --host and --port. A key is taken from
-    DRAGOMAN_API_KEY.
+    URL is any spelling of a base address, or a whole endpoint, whose protocol is then tested; else
+    DRAGOMAN_URL. Without one, address and key are those of the configuration that `dragoman serve` would
+    read here. DRAGOMAN_API_KEY is sent before any other key.
     """
+    if url is not None and (file or host or port):
+        raise Failure(MISUSE, "a URL says where to ask already", hint="leave out --config, --host and --port")
+    if url is None and not (file or host or port):
+        url = os.environ.get("DRAGOMAN_URL") or None
     try:
-        base = base_url(_with_scheme(url) if url else address(host, port), endpoint="/chat/completions")
+        target = _configured(terminal, file, host, port) if url is None else _stated(url)
     except ValueError as error:
         raise Failure(MISUSE, f"{url}: {error}", hint="dragoman test http://127.0.0.1:8080") from None
-    results = asyncio.run(_run(terminal, base, model, shows_stream=shows_stream))
+    there, results, asked = asyncio.run(_run(terminal, target, model, shows_stream=shows_stream))
     failed = sum(outcome.passed is False for outcome in results)
     if terminal.as_json:
         checks = [outcome._asdict() for outcome in results]
-        terminal.result({"url": base, "passed": not failed, "checks": checks})
+        told = {"url": there.base, "protocol": there.dialect, "model": asked}
+        terminal.result({**told, "passed": not failed, "checks": checks})
     else:
         passed = sum(outcome.passed is True for outcome in results)
         left = len(results) - passed - failed
@@ -64,25 +78,109 @@ def command(
         raise click.exceptions.Exit(ANSWER_IS_NO)
 
 
-async def _run(terminal: Terminal, base: str, model: str | None, *, shows_stream: bool) -> list[Outcome]:
-    """Run every check and tell each as it ends. Raises Failure where a key is refused."""
-    key = os.environ.get("DRAGOMAN_API_KEY", "").partition(",")[0].strip() or "any"
+class _Target(NamedTuple):
+    """A server to test. key: None = none is sent; whose: its client's name, or its file. spoken: the
+    protocol that its address names. found: its configuration, where it is known.
+    """
+
+    base: str
+    key: str | None
+    whose: str | None = None
+    spoken: Spoken | None = None
+    found: Loaded | None = None
+
+
+def _stated(url: str) -> _Target:
+    """The server at an address, which no key of a configuration goes to. Raises ValueError."""
+    spelled = url if "://" in url else f"http://{url}"  # a bare `host:port` as people type it is plain HTTP
+    there = stated(spelled)
+    base = base_url(spelled, endpoint="/chat/completions") if there is None else there.base
+    return _Target(base, _environment_key(), spoken=there)
+
+
+def _configured(terminal: Terminal, file: Path | None, host: str | None, port: int | None) -> _Target:
+    """The gateway that the configuration describes, with a key that it takes."""
+    options = {"server.host": host, "server.port": port}
+    found = loaded(terminal, file, {path: value for path, value in options.items() if value is not None})
+    server = found.config.server
+    if server.port == 0:
+        hint = "dragoman test URL, as dragoman serve printed it"
+        raise Failure(MISUSE, "the configuration lets the system choose the port", hint=hint)
+    base = base_url(address(server.host, server.port, f"{server.base_path}/v1"))
+    if (key := _environment_key()) is not None:
+        return _Target(base, key, found=found)
+    clients = sorted(found.config.auth.keys, key=lambda client: client.models is not None)
+    if clients:
+        return _Target(base, clients[0].key.reveal(), clients[0].name or "no name", found=found)
+    return _Target(base, kept(found.home), str(found.home / FILE), found=found)
+
+
+def _environment_key() -> str | None:
+    return os.environ.get("DRAGOMAN_API_KEY", "").partition(",")[0].strip() or None
+
+
+async def _run(
+    terminal: Terminal, target: _Target, model: str | None, *, shows_stream: bool
+) -> tuple[Spoken, list[Outcome], str | None]:
+    """Run every check and tell each as it ends: the protocol, the outcomes, the model that was asked. Raises
+    Failure where a key is refused.
+    """
+    there = target.spoken or await spoken(target.base, target.key)
+    _introduce(terminal, target, there)
     results: list[Outcome] = []
     if not terminal.as_json and not terminal.out.is_terminal:
         terminal.result("result\tcheck\tms\tsaid")
+
+    def choose(listed: Sequence[Mapping[str, Any]]) -> Choice | None:
+        if (one := choice(listed, target.found)) is not None:
+            costs = "it costs nothing" if one.free else "that may cost: --model NAME asks another"
+            terminal.say(f"asking {clean(one.model)}, {clean(one.why)}; {costs}")
+        return one
+
     async with aiohttp.ClientSession(
-        headers={"authorization": f"Bearer {key}"}, timeout=aiohttp.ClientTimeout(total=PATIENCE)
+        headers=there.headers(target.key), timeout=aiohttp.ClientTimeout(total=PATIENCE)
     ) as session:
-        probe = Probe(session, base, model, terminal.narrate if shows_stream else lambda _text: None)
+        show = terminal.narrate if shows_stream else lambda _text: None
+        probe = _probe(session, there, model, show, choose)
         async with aclosing(outcomes(probe)) as running:
             try:
                 async for outcome in running:
                     results.append(outcome)
                     _tell(terminal, outcome)
             except KeyRefused as refused:
-                hint = "DRAGOMAN_API_KEY=KEY dragoman test sends another key"
-                raise Failure(NO_RIGHT, f"{base} refused the key: {refused}", hint=hint) from None
-    return results
+                raise _refused(target, there, refused) from None
+    return there, results, probe.model
+
+
+def _probe(
+    session: aiohttp.ClientSession,
+    there: Spoken,
+    model: str | None,
+    show: Callable[[str], None],
+    choose: Choose,
+) -> Probe:
+    if there.dialect == "openai_chat":
+        return Probe(session, there.base, model, show, choose)
+    from dragoman.cli.native_checks import NativeProbe
+
+    return NativeProbe(session, there, model, show, choose)
+
+
+def _introduce(terminal: Terminal, target: _Target, there: Spoken) -> None:
+    """Say what is tested, where nobody has said it in so many words."""
+    if target.found is not None:
+        whose = f" with the key of {clean(target.whose)}" if target.whose and target.key else ""
+        terminal.say(f"testing {there.base}{whose}")
+    if there.dialect != "openai_chat":
+        terminal.say(f"{there.base} is asked in {there.title}")
+
+
+def _refused(target: _Target, there: Spoken, refused: KeyRefused) -> Failure:
+    if target.key is None:
+        hint = "DRAGOMAN_API_KEY=KEY dragoman test sends one"
+        return Failure(NO_RIGHT, f"{there.base} asks for a key, and no key was sent", hint=hint)
+    hint = "DRAGOMAN_API_KEY=KEY dragoman test sends another key"
+    return Failure(NO_RIGHT, f"{there.base} refused the key: {refused}", hint=hint)
 
 
 def _tell(terminal: Terminal, outcome: Outcome) -> None:
@@ -98,8 +196,3 @@ def _tell(terminal: Terminal, outcome: Outcome) -> None:
         terminal.result(f" {terminal.out.mark(state)} {line}{cut}")
     else:
         terminal.result(f"{word}\t{outcome.name}\t{outcome.ms}\t{said}")
-
-
-def _with_scheme(url: str) -> str:
-    """A bare `host:port` as people type it is plain HTTP."""
-    return url if "://" in url else f"http://{url}"

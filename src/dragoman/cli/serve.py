@@ -98,11 +98,14 @@ def command(
 
 
 class _Offer(msgspec.Struct, frozen=True):
-    """What a gateway that runs can tell about itself: providers in a few words each, models, one to try."""
+    """What a gateway that runs can tell about itself: providers in a few words each, models, one to try, and
+    how many keys each client has.
+    """
 
     providers: list[str]
     models: int
     model: str | None
+    clients: dict[str, int]
 
 
 def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float) -> None:
@@ -163,7 +166,8 @@ def _answer(
     def ready() -> None:
         nonlocal answered
         answered = True
-        announce(_Offer(gateway.describe(), len(gateway.entries()), gateway.example_model()))
+        offers = (gateway.describe(), len(gateway.entries()), gateway.example_model())
+        announce(_Offer(*offers, gateway.client_keys.counts))
 
     def draining(running: int, delay: float) -> None:
         if not terminal.for_people:
@@ -304,6 +308,7 @@ def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, secon
         providers=offer.providers,
         models=offer.models,
         model=offer.model,
+        clients=offer.clients,
         file=found.file,
         access="key" if needs_key(found.config) else access,
         made=key.key if key is not None and key.made else None,

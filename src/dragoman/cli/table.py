@@ -13,15 +13,18 @@ _LEAST: Final = 20
 """A longer value is cut down to this many characters before its column is given up."""
 
 
-def aligned(titles: Sequence[str], rows: Sequence[Sequence[Cell]], width: int) -> list[str]:
+def aligned(
+    titles: Sequence[str], rows: Sequence[Sequence[Cell]], width: int, *, names: int = 0
+) -> list[str]:
     """The lines of a table, the titles first, none longer than `width` characters.
 
     Columns of numbers are aligned to the right. Where the room is short, long values are cut in their
-    middle; where that is not enough, columns go from the right.
+    middle; where that is not enough, columns go from the right. names: how many columns, from the left, are
+    cut last.
     """
     table = [[_shown(cell) for cell in row] for row in (titles, *rows)]
     columns = list(zip(*table, strict=True))
-    widths = _fitting([max(map(len, column)) for column in columns], width)
+    widths = _fitting([max(map(len, column)) for column in columns], width, names)
     numbers = [
         all(cell is None or isinstance(cell, int) for cell in column) for column in zip(*rows, strict=True)
     ]
@@ -42,7 +45,7 @@ def _shown(cell: Cell) -> str:
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
-def _fitting(widths: list[int], room: int) -> list[int]:
+def _fitting(widths: list[int], room: int, names: int) -> list[int]:
     """The widths of the columns that stay."""
     while (excess := sum(widths) + len(_GAP) * (len(widths) - 1) - room) > 0:
         slack = sum(max(0, width - _LEAST) for width in widths)
@@ -50,8 +53,9 @@ def _fitting(widths: list[int], room: int) -> list[int]:
             widths.pop()
             continue
         for _ in range(excess):
-            width, place = max((width, place) for place, width in enumerate(widths))
-            widths[place] = max(1, width - 1)
+            later = [place for place, width in enumerate(widths) if place >= names and width > _LEAST]
+            place = max(later or range(len(widths)), key=lambda one: (widths[one], one))
+            widths[place] = max(1, widths[place] - 1)
         break
     return widths
 

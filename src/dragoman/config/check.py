@@ -19,6 +19,8 @@ from dragoman.config.locate import is_file
 from dragoman.config.settings import Alias, ClientKey, Config, Deployment, Model
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import Source, join
+from dragoman.database import HINT as DATABASE_HINT
+from dragoman.database import database
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import Problem
 from dragoman.extras import command as added_by
@@ -175,6 +177,11 @@ class _Checker:
                 self.attempt(f"server.cors_origins[{index}]", _web_origin, origin)
         for index, entry in enumerate(server.shared_addresses):
             self.attempt(f"server.shared_addresses[{index}]", _addresses, entry)
+        if (stated := self.config.stores.sql) is not None:
+            try:
+                database(stated)
+            except ValueError as error:
+                self.problem("stores.sql", str(error), DATABASE_HINT)
         if server.workers > 1 and self.config.stores.sql == "memory":
             self.problem(
                 "server.workers", "several workers share what lasts through a database", "stores.sql: sqlite"
@@ -270,6 +277,8 @@ class _Checker:
         try:
             base = resolve.address_of(settings, vendor, dialect)
         except ValueError as error:
+            if self.unread & {f"{path}.base_url", f"{path}.catalog"}:
+                return None  # nobody knows what it would be
             place = path if settings.base_url is None else f"{path}.base_url"
             near = suggest(name, CATALOG) if settings.base_url is None else None
             self.problem(place, str(error), near if near and near.startswith("did") else None)

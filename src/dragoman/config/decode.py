@@ -39,6 +39,7 @@ _FALSE: Final = frozenset({"false", "no", "off", "0"})
 _INT: Final = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _HEADER: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z")
 _SHOWN: Final = 16  # keys are longer
+_LONG: Final = 64
 
 S = TypeVar("S", bound=Section)
 
@@ -92,7 +93,7 @@ class Decoder:
     def read(self, kind: Any, node: Node, path: str) -> Any:
         """The value of any declared type, or INVALID."""
         self.sources[path] = node.source
-        if isinstance(node, Scalar) and node.value is None and nullable(kind):
+        if _is_nothing(node) and nullable(kind):
             return None
         members = options(kind)
         if len(members) > 1:
@@ -122,6 +123,8 @@ class Decoder:
 
     def _scalar(self, kind: Any, node: Scalar, path: str) -> Any:
         text = node.text.strip()
+        if node.unfilled:
+            return INVALID
         if kind in SCALARS:
             return self._unit(kind, node, path)
         if kind is str and node.value is not None:
@@ -167,7 +170,7 @@ class Decoder:
             value = self.read(short.type, node, path)
             self.sources[join(path, short.name)] = node.source
             return INVALID if value is INVALID else kind(**{short.name: value})
-        if isinstance(node, Scalar) and node.value is None:
+        if _is_nothing(node):
             node = Table({}, node.source)
         if not isinstance(node, Table):
             return self._wrong(kind, node, path)
@@ -177,9 +180,7 @@ class Decoder:
         for name, inner in node.entries.items():
             if name not in declared:
                 others[name] = inner
-            elif not (
-                isinstance(inner, Scalar) and inner.value is None and not nullable(declared[name].type)
-            ):
+            elif not _is_nothing(inner) or nullable(declared[name].type):
                 values[name] = self.read(declared[name].type, inner, join(path, name))
         if rest is not None:
             values[rest.name] = self._mapping(
@@ -224,6 +225,9 @@ class Decoder:
     def _secret(self, node: Node, path: str) -> Any:
         if isinstance(node, Table) and set(node.entries) == {"file"}:
             return self._secret_file(node.entries["file"], path)
+        if isinstance(node, Scalar) and node.unfilled:
+            # A key that stands for itself alone, so that what is wrong beside it is found, too.
+            return Secret(f"unset-{path.encode().hex()}".ljust(_LONG, "."))
         if not isinstance(node, Scalar) or node.value is None:
             self.problem(path, "expected a key: a text, ${VARIABLE} or {file: path}", node.source)
             return INVALID
@@ -262,6 +266,8 @@ class Decoder:
         return INVALID
 
     def _wrong(self, kind: Any, node: Node, path: str) -> _Invalid:
+        if isinstance(node, Scalar) and node.unfilled:
+            return INVALID
         found = _found(node)
         if found.startswith("`") and (holds_secrets(kind) or kind == dict[str, Any]) and not _is_number(node):
             found = "another text"  # a key without what belongs around it
@@ -285,6 +291,10 @@ def plain(node: Node) -> Any:
     if isinstance(node, Items):
         return [plain(item) for item in node.items]
     return node.value
+
+
+def _is_nothing(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value is None and not node.unfilled
 
 
 def _is_number(node: Node) -> bool:

@@ -31,6 +31,10 @@ _LARGEST: Final = 4_000_000
 """Bytes of a configuration's file."""
 
 
+DEFAULT: Final = "default"
+"""The source of a setting that nobody has stated."""
+
+
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration that can be used.
 
@@ -53,7 +57,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
     def source(self, path: str) -> str:
         """Where a setting's value comes from: "dragoman.yaml:12", a variable's name, or "default"."""
-        return str(self.sources.get(path, "default"))
+        return str(self.sources.get(path, DEFAULT))
 
 
 def load(
@@ -86,7 +90,7 @@ def load(
     decoder = Decoder(file.parent if file is not None else cwd)
     whole = environment.vendors(_with_presets(layers, decoder), environ)
     config = decoder.section(Config, whole)
-    unread = frozenset(problem.path for problem in decoder.problems)
+    unread = frozenset(problem.path for problem in (*problems, *decoder.problems))
     accounts, found, remarks, unknown = check(config, decoder.sources, decoder.names, unread, frozenset(own))
     known = {problem.path for problem in problems}  # a variable that is not set needs no second complaint
     problems += [problem for problem in (*decoder.problems, *found) if problem.path not in known]
@@ -96,14 +100,16 @@ def load(
         remarks += [*doubts(file), *decoder.warnings]
         if path is None and not environ.get("DRAGOMAN_CONFIG") and file != home(environ) / FILE_NAME:
             problems += refusals(led, trusted(home(environ)), file)
+    odd = _in_order([*warnings, *remarks], file)
     if problems:
-        raise ConfigError(*_in_order([*problems, *(doubt.problem for doubt in unknown)], file))
+        problems += [doubt.problem for doubt in unknown]
+        raise ConfigError(*_in_order(problems, file), warnings=odd)
     return Loaded(
         config=config,
         providers=accounts,
         simulate=_simulates(config, accounts),
         sources=decoder.sources,
-        warnings=tuple(_in_order([*warnings, *remarks], file)),
+        warnings=tuple(odd),
         file=file,
         home=home(environ),
         leads=led,

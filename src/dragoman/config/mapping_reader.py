@@ -59,7 +59,14 @@ class _Reader:
         filled = fill(text, self._environ)
         for trouble in filled.troubles:
             self._problem(path, trouble.message, trouble.hint)
-        return Scalar(filled.text, filled.text, _SOURCE, filled=True, variables=filled.variables)
+        return Scalar(
+            filled.text,
+            filled.text,
+            _SOURCE,
+            filled=True,
+            variables=filled.variables,
+            unfilled=bool(filled.troubles),
+        )
 
     def _problem(self, path: str, message: str, hint: str | None = None) -> None:
         self.problems.append(Problem(path, message, _ORIGIN, hint=hint))

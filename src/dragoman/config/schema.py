@@ -34,8 +34,8 @@ _INTRODUCTION: Final = """\
 A configuration is one YAML file: `--config FILE`, else `DRAGOMAN_CONFIG`, else `dragoman.yaml` in the working
 directory, else `dragoman.yaml` in Dragoman's folder (`DRAGOMAN_HOME`). Without one, providers come from the
 environment. The command line wins over environment variables, these over the file, and the file over presets.
-All mistakes of a file are reported together, each with its line; `dragoman config show` tells where every
-value comes from.
+All mistakes of a file are reported together, each with its line; `dragoman config show` lists
+what is stated and where, with `--all` every setting and what its default comes to.
 
 - `${VARIABLE}` inside a text is filled in from the environment, `${VARIABLE:-default}` with a default;
   `$${` is a plain `${`.

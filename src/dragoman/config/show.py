@@ -1,15 +1,20 @@
-"""The settings in force as lines of text, each with its source; secrets are masked."""
+"""The settings in force as lines of text, each with its source; secrets are masked.
+
+A setting whose default depends on others shows what it comes to, where the caller knows it (`effective`),
+else its default in words, in parentheses.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from dragoman.config.declared import settings_of
-from dragoman.config.load import Loaded
+from dragoman.config.declared import Setting, settings_of
+from dragoman.config.load import DEFAULT, Loaded
 from dragoman.config.section import Section
 from dragoman.config.tree import join
 from dragoman.providers.address import without_keys
@@ -17,24 +22,47 @@ from dragoman.secret import Secret
 
 
 class Shown(NamedTuple):
-    """One setting. value: as one would write it, a secret by its tail. source: `Loaded.source`'s."""
+    """One setting. value: as one would write it, a secret by its tail; a default that is no value in words,
+    in parentheses. source: `Loaded.source`'s.
+    """
 
     path: str
     value: str
     source: str
 
 
-def shown(loaded: Loaded) -> Iterator[Shown]:
-    """Every setting in force, in the order of their declaration; entries of mappings and lists one by one."""
+def shown(loaded: Loaded, effective: Mapping[str, str] = MappingProxyType({})) -> Iterator[Shown]:
+    """Every setting in force, in the order of their declaration; entries of mappings and lists one by one.
+
+    effective: what settings without a value of their own come to, by path.
+    """
     for path, value in _leaves("", loaded.config):
-        yield Shown(path, value, loaded.source(path))
+        source = loaded.source(path)
+        yield Shown(path, effective.get(path, value) if source == DEFAULT else value, source)
+
+
+def changed(loaded: Loaded) -> Iterator[Shown]:
+    """The settings that a file, the environment, a preset or the command line states. An entry of a mapping
+    that states none stands there itself.
+    """
+    rows = [row for row in shown(loaded) if row.source != DEFAULT]
+    config = loaded.config
+    paths = [join("providers", name) for name in config.providers.named]
+    paths += [join("models", name) for name in config.models]
+    for path in paths:
+        if not any(row.path.startswith(f"{path}.") for row in rows):
+            rows.append(Shown(path, "{}", loaded.source(path)))
+    order = {section: number for number, section in enumerate(settings_of(type(config)))}
+    yield from sorted(rows, key=lambda row: order[row.path.partition(".")[0].partition("[")[0]])
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Section):
         for name, setting in settings_of(type(value)).items():
             inner = getattr(value, name)
-            if setting.about.secret:
+            if _is_open(setting, inner):
+                inner = f"({(setting.about.default or '').replace('`', '')})"
+            elif setting.about.secret:
                 inner = masked(inner)
             elif name in _ADDRESSES and isinstance(inner, str):
                 inner = without_keys(inner)
@@ -49,6 +77,11 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _leaves(f"{path}[{index}]", inner)
     else:
         yield path, _text(value)
+
+
+def _is_open(setting: Setting, value: object) -> bool:
+    """Whether a setting has no value of its own, but a default that is told in words."""
+    return value is None and setting.about.default is not None
 
 
 _ADDRESSES: Final = frozenset({"base_url", "sql"})

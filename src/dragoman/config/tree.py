@@ -30,6 +30,7 @@ class Scalar(msgspec.Struct, frozen=True):
 
     value: what YAML makes of it. text: as written, variables filled in. filled: whether some were; such a
     text may be a secret and is never shown in a message. variables: the names of those in the text.
+    unfilled: whether one of them is not set, which has been told.
     """
 
     value: bool | int | float | str | None
@@ -38,6 +39,7 @@ class Scalar(msgspec.Struct, frozen=True):
     filled: bool = False
     size: int = 1
     variables: tuple[str, ...] = ()
+    unfilled: bool = False
 
 
 class Items(msgspec.Struct, frozen=True):

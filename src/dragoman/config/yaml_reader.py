@@ -177,6 +177,7 @@ class _Reader:
             Source(self.origin, line),
             filled=has_variables(event.value),
             variables=filled.variables,
+            unfilled=bool(filled.troubles),
         )
 
     def problem(self, path: str, message: str, line: int | None, hint: str | None = None) -> None:

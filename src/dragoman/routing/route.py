@@ -315,9 +315,7 @@ class Table:
         if not name:
             default = self._default if operation in PROMPTED else self._defaults.get(operation)
             if default is None:
-                raise RequestFailed(
-                    Fault("invalid_request", "you must provide a model parameter", param="model")
-                )
+                raise RequestFailed(_unnamed(operation))
             return default
         route = self.find(name)
         if route is None and self._fallback is not None:
@@ -493,6 +491,15 @@ _HINT_MODEL = "name a configured model, another alias or provider/model"
 
 def _qualified(names: Mapping[str, Iterable[str]]) -> Iterator[str]:
     return (f"{provider}/{model}" for provider, models in names.items() for model in models)
+
+
+def _unnamed(operation: Operation) -> Fault:
+    setting = "default_model" if operation in PROMPTED else f"default_models.{operation}"
+    return Fault(
+        "invalid_request",
+        f"you must provide a model parameter, or the operator sets {setting}",
+        param="model",
+    )
 
 
 def _chain(alias: Alias, aliases: Mapping[str, Alias]) -> list[Alias] | None:

@@ -124,7 +124,7 @@ class Connections:
         self.bodies = bodies or Space(settings.body_space, CROWDED)
         self.reached = reached
         self.limit = connection_limit(settings, descriptors)
-        self.limit_per_address = settings.max_connections_per_address or max(_FEWEST, self.limit // 4)
+        self.limit_per_address = address_limit(settings, self.limit)
         self._shared = [ipaddress.ip_network(entry, strict=False) for entry in settings.shared_addresses]
         self._open: set[Served] = set()
         self._by_address: Counter[str] = Counter()
@@ -267,6 +267,11 @@ def connection_limit(settings: Server, descriptors: int | None = None) -> int:
         return settings.max_connections
     usable = (descriptors or descriptor_limit() or 2 * _WITHOUT_LIMIT + _RESERVED) - _RESERVED
     return max(_FEWEST, usable // 2)  # a request may need a connection to a provider beside the client's own
+
+
+def address_limit(settings: Server, limit: int) -> int:
+    """How many connections of one address a worker takes. limit: how many it takes in all."""
+    return settings.max_connections_per_address or max(_FEWEST, limit // 4)
 
 
 def descriptor_limit() -> int | None:

@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from dragoman.database import HINT, database
 from dragoman.errors import ConfigError, Problem
 from dragoman.extras import command as added_by
 from dragoman.seams import SYSTEM, Seams
@@ -52,16 +53,13 @@ def open_store(where: str | None, home: Path, limits: Limits = STANDARD, seams: 
 
 def located(where: str | None, home: Path) -> Path | None:
     """The file of the database that a setting names, None for memory. Raises ConfigError, as `open_store`."""
-    if where in {None, "memory"}:
+    try:
+        path = database(where or "memory")
+    except ValueError as error:
+        raise ConfigError(Problem("stores.sql", str(error), hint=HINT)) from None
+    if path is None:
         return None
-    scheme, _, path = (where or "").partition("://")
-    file = home / FILE_NAME if where == "sqlite" else Path(path.removeprefix("/")).expanduser()
-    if scheme != "sqlite" or file.name in {"", ":memory:"}:
-        raise ConfigError(
-            Problem(
-                "stores.sql", "is neither memory nor sqlite", hint="for example sqlite:////var/lib/state.db"
-            )
-        )
+    file = Path(path).expanduser() if path else home / FILE_NAME
     if not installed():
         raise ConfigError(
             Problem("stores.sql", "needs the extra sql", hint=f"{added_by('sql')} brings it, or say memory")

@@ -42,6 +42,9 @@ _MOST_VALUES = 8_000_000
 TOO_LARGE = "request_too_large"
 """The code that OpenAI's API uses for a body that is too large."""
 
+_MALFORMED = "The body is not valid JSON"
+_UNREADABLE = "The body cannot be read"
+"""For JSON that follows its grammar."""
 _BOM = b"\xef\xbb\xbf"
 _FORM = re.compile(rb"[A-Za-z_][\w.\[\]-]*=")
 _URL_ENCODED = re.compile(rb"(?:%EF%BB%BF)?%7B", re.IGNORECASE)
@@ -297,7 +300,7 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
     if isinstance(error, RecursionError):
         return _too_deep(max_depth)
     if (other := _other_form(body)) is not None:
-        return WireError(other)
+        return WireError(f"{_MALFORMED}: {other}")
     try:
         body.decode()
     except UnicodeDecodeError as invalid:
@@ -308,15 +311,17 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
     short = len(body) <= _MOST_EXPLAINED
     if "out of range" in text:
         large = "a number too large to be read"
-        return _at(body, _unreadable_number(body), large) if short else WireError(large)
+        if not short:
+            return WireError(f"{_UNREADABLE}: {large}")
+        return _at(body, _unreadable_number(body), large, _UNREADABLE)
     halved = short and any(word in text for word in _AFTER_HALF)
     if halved and (half := _half_of_pair(body)) is not None:
-        return _at(body, half, "half of a surrogate pair, which is no character")
+        return _at(body, half, "half of a surrogate pair, which is no character", _UNREADABLE)
     if (found := _BY_BYTE.fullmatch(text)) is None:
         ended = "the text ends in the middle of a value"
         if not short:
             ended += ", or holds half of a surrogate pair"
-        return _at(body, len(body), ended) if body.strip() else WireError("the body is empty")
+        return _at(body, len(body), ended) if body.strip() else WireError(f"{_MALFORMED}: it is empty")
     what, position = found[1], int(found[2])
     if what == "trailing characters":  # the one place that msgspec names too late
         return _at(body, position - 1, "more text after the object")
@@ -342,11 +347,11 @@ def _other_form(body: bytes) -> str | None:
     return "the text is a form (NAME=VALUE), not JSON" if _FORM.match(body) else None
 
 
-def _at(body: bytes, position: int, what: str) -> WireError:
+def _at(body: bytes, position: int, what: str, beginning: str = _MALFORMED) -> WireError:
     line = body.count(b"\n", 0, position) + 1
     start = body.rfind(b"\n", 0, position) + 1
     column = len(body[start:position].translate(None, _CONTINUING)) + 1
-    return WireError(f"line {line}, column {column}: {what}")
+    return WireError(f"{beginning}: line {line}, column {column}: {what}")
 
 
 def _not_an_object(body: bytes) -> WireError:

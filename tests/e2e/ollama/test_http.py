@@ -117,7 +117,7 @@ async def test_broken_json_is_told_where(stage: Stage) -> None:
         got = await call(stage, "POST", f"/api/{path}", '{"model": ')
         assert (got.status, got.body["error"]) == (
             400,
-            "line 1, column 11: the text ends in the middle of a value",
+            "The body is not valid JSON: line 1, column 11: the text ends in the middle of a value",
         )
 
 

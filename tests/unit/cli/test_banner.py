@@ -88,6 +88,32 @@ def test_access_is_told_as_it_is(changes: dict[str, object], said: str) -> None:
     assert said in shown(READY._replace(**changes))["access"]  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("clients", "said"),
+    [
+        ({"team-a": 1}, "1 key: team-a"),
+        ({"team-a": 2, "key 2f767850": 1}, "3 keys: team-a (2), key 2f767850"),
+        ({f"t{n}": 1 for n in range(9)}, "9 keys: t0, t1, t2, t3, t4 and 4 more"),
+    ],
+)
+def test_the_keys_of_clients_are_counted_by_name(clients: dict[str, int], said: str) -> None:
+    ready = READY._replace(access="key", clients=clients)
+    assert shown(ready)["clients"] == said
+    assert for_programs(ready)["clients"] == clients
+    assert "clients" not in shown(READY)
+    assert "clients" not in shown(ready._replace(made="dgm_1"))
+
+
+def test_many_providers_stand_below_each_other_within_the_window() -> None:
+    ready = READY._replace(providers=[f"provider-{n} 1 key" for n in range(9)])
+    lines = list(for_people(ready, Channel(io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))))
+    rows = [line for line in lines if "provider-" in line]
+    assert len(rows) == 3
+    assert all(len(row) <= 80 for row in rows)
+    assert [row.index("●") for row in rows] == [13, 13, 13]
+    assert "".join(rows).count("●") == 9
+
+
 @pytest.mark.parametrize("model", ["gpt-5-mini", 'it\'s a "model"; $(rm -rf)', "a\\b"])
 def test_lines_can_be_pasted_whatever_the_model_is_called(model: str) -> None:
     paste = READY._replace(model=model).paste

@@ -17,6 +17,19 @@ models:
 aliases:
   fast: coder
 """
+HALF = """\
+server: {prt: 3000}
+auth:
+  keys:
+  - {key: "${TEAM_KEY}", scopes: []}
+providers:
+  mine: {base_url: "${PLACE}"}
+  openai: {keys: ["x${FIRST}", "x${SECOND}"]}
+models:
+  m: {use: "${MODEL}"}
+aliases: {a: nowhere/x}
+stores: {sql: redis}
+"""
 BAD = """\
 server: {prt: 3000}
 models:
@@ -99,7 +112,7 @@ def test_a_store_that_serve_would_not_open_is_a_problem(run: Run, folder: Path) 
     (folder / "store.yaml").write_text("stores:\n  sql: redis\n")
     code, out, err = run("check", "store.yaml")
     assert (code, out) == (3, "")
-    assert err.splitlines()[0].startswith(" ✕ stores.sql: is neither memory nor sqlite")
+    assert err.splitlines()[0].startswith(" ✕ store.yaml:2: stores.sql: is neither memory nor sqlite")
 
 
 LITELLM = """\
@@ -140,3 +153,28 @@ def test_only_litellms_file_is_converted(run: Run, folder: Path) -> None:
     code, out, err = run("check", "team.yaml", "--convert")
     assert (code, out) == (2, "")
     assert "takes LiteLLM's config.yaml" in err
+
+
+def test_what_a_variable_that_is_not_set_stands_for_hides_nothing_beside_it(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "bad.yaml").write_text(HALF)
+    monkeypatch.setenv("DRAGOMAN_PRT", "1")
+    code, out, err = run("check", "bad.yaml")
+    assert (code, out) == (3, "")
+    odd, *problems, last, _ = err.splitlines()
+    assert odd.startswith("▲ DRAGOMAN_PRT: an unknown variable")
+    assert [line.removeprefix(" ✕ bad.yaml:").partition(" (")[0] for line in problems] == [
+        "1: server.prt: unknown setting",
+        "4: auth.keys[0].key: the environment variable TEAM_KEY is not set",
+        "4: auth.keys[0].scopes: a key without any scope opens nothing",
+        "6: providers.mine.base_url: the environment variable PLACE is not set",
+        "7: providers.openai.keys[0]: the environment variable FIRST is not set",
+        "7: providers.openai.keys[1]: the environment variable SECOND is not set",
+        "9: models.m.use: the environment variable MODEL is not set",
+        "10: aliases.a.route: nothing is called `nowhere/x`",
+        "11: stores.sql: is neither memory nor sqlite",
+    ]
+    assert last == "error: the configuration cannot be used: 9 problems"
+    told = json.loads(run("check", "bad.yaml", "--json").err)["error"]
+    assert (len(told["problems"]), len(told["warnings"])) == (9, 1)

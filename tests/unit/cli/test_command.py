@@ -59,7 +59,7 @@ def test_version(run: Run) -> None:
 def test_json_may_stand_anywhere(run: Run, arguments: tuple[str, ...]) -> None:
     code, out, err = run(*arguments)
     assert (code, err) == (0, "")
-    assert json.loads(out)[0] == {"path": "server.host", "value": "127.0.0.1", "source": "default"}
+    assert json.loads(out)[0] == {"path": "discover", "value": "false", "source": "DRAGOMAN_DISCOVER"}
 
 
 @pytest.mark.parametrize(

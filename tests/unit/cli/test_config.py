@@ -18,10 +18,78 @@ def test_settings_in_force_have_a_source_and_no_secrets(
     monkeypatch.setenv("DRAGOMAN_PORT", "3000")
     code, out, err = run("config", "show", "-c", "team.yaml")
     rows = [line.split("\t") for line in out.splitlines()]
-    assert (code, err, rows[0]) == (0, "", ["path", "value", "source"])
+    assert (code, len(err.splitlines()), rows[0]) == (0, 1, ["path", "value", "source"])
     assert ["server.port", "3000", "DRAGOMAN_PORT"] in rows
     assert ["providers.anthropic.keys[0]", "…9f3a", "team.yaml:2"] in rows
     assert "do-not-show" not in out
+
+
+TEAM = """\
+server: {port: 3000}
+providers:
+  groq: {}
+  openai: {keys: [sk-0123456789abcdef], timeouts: {first_byte: 20s}}
+  mine: {base_url: "http://10.0.0.5:8000"}
+models:
+  robust: {use: openai/gpt-4o, timeouts: {idle: 7s}}
+auth:
+  keys: [dgm_0123456789abcdef]
+"""
+
+
+def test_what_is_stated_is_shown_and_nothing_else(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "team.yaml").write_text(TEAM)
+    monkeypatch.setenv("DRAGOMAN_HEARTBEAT", "3s")
+    code, out, err = run("config", "show", "-c", "team.yaml")
+    assert (code, out.splitlines()[1:]) == (
+        0,
+        [
+            "server.port\t3000\tteam.yaml:1",
+            "server.heartbeat\t3s\tDRAGOMAN_HEARTBEAT",
+            "auth.keys[0].key\t…cdef\tteam.yaml:9",
+            "providers.openai.keys[0]\t…cdef\tteam.yaml:4",
+            "providers.openai.timeouts.first_byte\t20s\tteam.yaml:4",
+            "providers.mine.base_url\thttp://10.0.0.5:8000\tteam.yaml:5",
+            "providers.groq\t{}\tteam.yaml:3",
+            "models.robust.use\topenai/gpt-4o\tteam.yaml:7",
+            "models.robust.timeouts.idle\t7s\tteam.yaml:7",
+            "discover\tfalse\tDRAGOMAN_DISCOVER",
+        ],
+    )
+    assert err.splitlines()[-1] == "everything else has its default; dragoman config show --all lists it"
+    assert run("config", "show", "-c", "team.yaml", "--changed").out == out
+    assert run("config", "show", "--all", "--changed").code == 2
+    told = json.loads(run("config", "show", "-c", "team.yaml", "--json").out)
+    assert told[0] == {"path": "server.port", "value": "3000", "source": "team.yaml:1"}
+
+
+def test_where_nothing_is_stated_it_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DRAGOMAN_DISCOVER")
+    code, out, err = run("config", "show")
+    assert (code, out) == (0, "")
+    assert err.startswith("nothing is stated: everything has its default; ")
+
+
+def test_all_shows_what_defaults_come_to_and_no_null(run: Run, folder: Path) -> None:
+    (folder / "team.yaml").write_text(TEAM)
+    code, out, _ = run("config", "show", "-c", "team.yaml", "--all")
+    rows = {path: (value, source) for path, value, source in (line.split("\t") for line in out.splitlines())}
+    assert (code, len(rows) > 150) == (0, True)
+    assert "null" not in {value for value, _ in rows.values()}
+    assert rows["server.port"] == ("3000", "team.yaml:1")
+    assert rows["auth.required"] == ("true", "default")
+    assert rows["providers.openai.answers.max_silence"] == ("1m", "default")
+    assert rows["providers.mine.answers.max_silence"] == ("30m", "default")
+    assert rows["models.robust.timeouts.first_byte"] == ("20s", "default")
+    assert rows["models.robust.strict"] == ("false", "default")
+    assert rows["providers.groq.base_url"] == ("https://api.groq.com/openai/v1", "default")
+    assert rows["providers.groq.keys"] == ("(none)", "default")
+    assert rows["providers.openai.timeouts.total"] == ("(no limit)", "default")
+    assert rows["server.drain_delay"][0].startswith("(5s if somebody asked /health/ready ")
+    connections = int(rows["server.max_connections"][0])
+    assert int(rows["server.max_connections_per_address"][0]) == max(16, connections // 4)
 
 
 def test_the_schema_is_that_of_the_settings(run: Run) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import pytest
 
 from dragoman.cli import selftest
 from dragoman.cli.checks import KeyRefused, Outcome, Probe
+from dragoman.cli.protocols import Spoken
 from tests.unit.cli.conftest import Run
 
 PASSED = Outcome("health", True, 1.5, "up 3 s")
+HERE = "testing http://127.0.0.1:8080/v1\n"
 FAILED = Outcome("usage", False, 2.0, "0 in,\t0 out\x1b[2J")
 LEFT = Outcome("one model", None, 0.1, "no model to look up")
 
@@ -37,13 +40,18 @@ class Asked:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     asked = Asked()
+
+    async def chats(base: str, _key: str | None) -> Spoken:
+        return Spoken("openai_chat", base)
+
     monkeypatch.setattr(selftest, "outcomes", asked)
+    monkeypatch.setattr(selftest, "spoken", chats)
     return asked
 
 
 def test_the_table_and_the_sum(run: Run, asked: Asked) -> None:
     code, out, err = run("test")
-    assert (code, err) == (0, "1 passed, 0 failed, 1 left out\n")
+    assert (code, err) == (0, HERE + "1 passed, 0 failed, 1 left out\n")
     assert out.splitlines() == [
         "result\tcheck\tms\tsaid",
         "passed\thealth\t1.5\tup 3 s",
@@ -54,7 +62,7 @@ def test_the_table_and_the_sum(run: Run, asked: Asked) -> None:
 def test_one_failed_check_is_exit_code_1(run: Run, asked: Asked) -> None:
     asked.outcomes.append(FAILED)
     code, out, err = run("test")
-    assert (code, err) == (1, "1 passed, 1 failed, 1 left out\n")
+    assert (code, err) == (1, HERE + "1 passed, 1 failed, 1 left out\n")
     assert out.splitlines()[-1] == "failed\tusage\t2.0\t0 in, 0 out[2J"
 
 
@@ -66,17 +74,23 @@ def test_for_programs_all_checks_are_one_value(run: Run, asked: Asked) -> None:
     assert [check["passed"] for check in report["checks"]] == [True, None, False]
 
 
-def test_a_refused_key_is_exit_code_5(run: Run, asked: Asked) -> None:
+def test_a_refused_key_is_exit_code_5(run: Run, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     asked.refuses = True
     code, _, err = run("test")
     assert code == 5
-    assert err.splitlines()[0] == "error: http://127.0.0.1:8080/v1 refused the key: who are you?"
+    assert err.splitlines()[1:] == [
+        "error: http://127.0.0.1:8080/v1 asks for a key, and no key was sent",
+        " hint: DRAGOMAN_API_KEY=KEY dragoman test sends one",
+    ]
+    monkeypatch.setenv("DRAGOMAN_API_KEY", "dgm_0123456789abcdef")
+    code, _, err = run("test")
+    assert err.splitlines()[1] == "error: http://127.0.0.1:8080/v1 refused the key: who are you?"
     code, out, err = run("test", "--json")
     assert (code, out, json.loads(err)["error"]["code"]) == (5, "", "forbidden")
 
 
 def test_streamed_text_is_shown_when_asked_for(run: Run, asked: Asked) -> None:
-    assert run("test", "--stream").err.startswith("Hello\n")
+    assert run("test", "--stream").err.startswith(HERE + "Hello\n")
     assert "Hello" not in run("test").err
 
 
@@ -85,6 +99,9 @@ def test_streamed_text_is_shown_when_asked_for(run: Run, asked: Asked) -> None:
     [
         ((), {}, "http://127.0.0.1:8080/v1"),
         (("--port", "3000"), {}, "http://127.0.0.1:3000/v1"),
+        (("--port", "3000"), {"DRAGOMAN_URL": "https://gateway.example/"}, "http://127.0.0.1:3000/v1"),
+        (("-c", "other.yaml"), {}, "http://127.0.0.1:7000/other/v1"),
+        (("-c", "other.yaml"), {"DRAGOMAN_PORT": "3000"}, "http://127.0.0.1:3000/other/v1"),
         (("--host", "::1", "--port", "3000"), {}, "http://[::1]:3000/v1"),
         ((), {"DRAGOMAN_HOST": "0.0.0.0", "DRAGOMAN_PORT": "3000"}, "http://127.0.0.1:3000/v1"),
         ((), {"DRAGOMAN_URL": "https://gateway.example/"}, "https://gateway.example/v1"),
@@ -94,9 +111,10 @@ def test_streamed_text_is_shown_when_asked_for(run: Run, asked: Asked) -> None:
     ],
 )
 def test_the_address_in_all_its_spellings(
-    run: Run, asked: Asked, monkeypatch: pytest.MonkeyPatch,
+    run: Run, asked: Asked, folder: Path, monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...], environment: dict[str, str], base: str,
 ) -> None:  # fmt: skip
+    (folder / "other.yaml").write_text("server: {port: 7000, base_path: /other}")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert run("test", *arguments, "--model", "m").code == 0
@@ -108,3 +126,14 @@ def test_what_is_no_address_is_misuse(run: Run, url: str) -> None:
     code, out, err = run("test", url)
     assert (code, out) == (2, "")
     assert err.splitlines()[1] == " hint: dragoman test http://127.0.0.1:8080"
+
+
+@pytest.mark.parametrize("options", [("--port", "1"), ("--host", "::1"), ("-c", "other.yaml")])
+def test_a_url_excludes_what_else_says_where(run: Run, options: tuple[str, ...]) -> None:
+    assert run("test", "http://127.0.0.1:1", *options).code == 2
+
+
+def test_a_port_that_the_system_chooses_is_not_known(run: Run, folder: Path) -> None:
+    (folder / "dragoman.yaml").write_text("server: {port: 0}")
+    code, _, err = run("test")
+    assert (code, err.splitlines()[0]) == (2, "error: the configuration lets the system choose the port")

@@ -39,6 +39,12 @@ def test_columns_go_from_the_right_where_cutting_is_not_enough() -> None:
     assert aligned(("a", "b", "c"), [row], 12)[1] == f"{'x' * 6}…{'x' * 5}"
 
 
+def test_names_are_cut_last() -> None:
+    row = ("n" * 36, "v" * 60, "s")
+    assert aligned(("a", "b", "c"), [row], 80, names=1)[1].startswith("n" * 36 + "  v")
+    assert aligned(("a", "b", "c"), [("n" * 70, "v" * 60, "s")], 50, names=1)[1].startswith("n" * 12 + "…")
+
+
 @given(
     st.lists(st.lists(st.text("abc", max_size=60), min_size=3, max_size=3), max_size=5), st.integers(1, 100)
 )

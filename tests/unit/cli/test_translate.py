@@ -94,7 +94,7 @@ def test_for_programs_all_of_it_is_one_value(run: Run) -> None:
     ("stdin", "message"),
     [
         (b"", "error: "),
-        (b"{", "error: line 1, column 2"),
+        (b"{", "error: The body is not valid JSON: line 1, column 2"),
         (b"[]", "error: "),
         (b'{"model":"x","messages":"\xff"}', "error: "),
         (b'{"model":"x"}', "error: messages"),

@@ -182,7 +182,7 @@ def test_a_missing_model_is_400_or_the_default(name: str | None) -> None:
     fault = failed.value.fault
     assert (fault.kind, fault.message, fault.param) == (
         "invalid_request",
-        "you must provide a model parameter",
+        "you must provide a model parameter, or the operator sets default_model",
         "model",
     )
     route = table(default_model="fast").resolve(name)
@@ -198,6 +198,7 @@ def test_operations_beside_chat_have_default_models_of_their_own() -> None:
     with pytest.raises(RequestFailed) as refused:
         built.resolve(None, "speech")
     assert (refused.value.fault.kind, refused.value.fault.param) == ("invalid_request", "model")
+    assert refused.value.fault.message.endswith("or the operator sets default_models.speech")
     with pytest.raises(ConfigError) as unknown:
         Table.build(PROVIDERS, default_models={"rerank": "nope"})
     assert [problem.path for problem in unknown.value.problems] == ["default_models.rerank"]

@@ -90,4 +90,9 @@ def missing(stated: str) -> ir.Fault:
     return ir.Fault("model_not_found", text, "model_not_found", "model")
 
 
-_REQUIRED: Final = ir.Fault("invalid_request", "model is required", "missing_required_parameter", "model")
+_REQUIRED: Final = ir.Fault(
+    "invalid_request",
+    "model is required, or the operator sets default_model",
+    "missing_required_parameter",
+    "model",
+)

@@ -1,0 +1,80 @@
+"""What settings come to whose defaults depend on others, on the environment or on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dragoman.config.load import Loaded
+from dragoman.config.settings import Provider as ProviderSettings
+from dragoman.config.tree import join
+from dragoman.providers.address import without_keys
+from dragoman.providers.provider import Provider
+
+
+def effective(found: Loaded) -> dict[str, str]:
+    """The values, by the paths of the settings that have none of their own."""
+    from dragoman.accounts.keys import unnamed
+
+    config = found.config
+    values = dict(_serving(found))
+    for number, client in enumerate(config.auth.keys):
+        if client.name is None:
+            values[f"auth.keys[{number}].name"] = unnamed(client.key.reveal())
+    for name, settings in config.providers.named.items():
+        path = join("providers", name)
+        values[f"{path}.answers.max_silence"] = _silence(settings)
+        if (account := found.providers.get(name)) is not None:
+            values |= {f"{path}.{setting}": value for setting, value in _account(account).items()}
+    for name, model in config.models.items():
+        path = join("models", name)
+        values[f"{path}.strict"] = str(config.strict).lower()
+        values[f"{path}.check_output"] = str(config.check_output).lower()
+        provider = config.providers.named.get(model.targets[0].use.partition("/")[0])
+        if provider is not None:
+            merged = model.timeouts.over(provider.timeouts)
+            for limit in ("connect", "first_byte", "idle", "total"):
+                if (value := getattr(merged, limit)) is not None:
+                    values[f"{path}.timeouts.{limit}"] = str(value)
+    return values
+
+
+def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
+    """What this machine and the rest of the configuration make of the server's own settings."""
+    from dragoman.assembly import needs_key
+    from dragoman.server.connections import address_limit, connection_limit, raise_descriptor_limit
+    from dragoman.stores.open import installed, writable
+    from dragoman.upstreams.local.cores import usable_cores
+
+    raise_descriptor_limit()  # as `dragoman serve` does
+    connections = connection_limit(found.config.server)
+    yield "server.max_connections", str(connections)
+    yield "server.max_connections_per_address", str(address_limit(found.config.server, connections))
+    yield "auth.required", str(needs_key(found.config)).lower()
+    if needs_key(found.config):
+        yield "server.cors_origins", "*"
+    yield "stores.sql", "sqlite" if installed() and writable(found.home) else "memory"
+    yield "providers.local.threads", str(usable_cores())
+    yield "providers.simulate.enabled", str(found.simulate).lower()
+
+
+def _silence(settings: ProviderSettings) -> str:
+    """The longest silence in an answer of a provider."""
+    from dragoman.assembly import answer_limits
+    from dragoman.config.scalars import Duration
+
+    return str(Duration(answer_limits(settings).silence or 0))
+
+
+def _account(account: Provider) -> dict[str, str]:
+    """What a provider's settings are once the catalogue has filled them in."""
+    values = {
+        "dialect": account.dialect,
+        "apis": ", ".join(api.dialect for api in account.further) or "[]",
+        "base_url": without_keys(account.base_url),
+        "chat_path": account.chat_path,
+        "auth": account.auth,
+    }
+    values["catalog"] = "(none)" if account.vendor is None else account.vendor.name
+    if not account.credentials:
+        values["keys"] = "(none)"
+    return values

@@ -1,0 +1,209 @@
+"""What `dragoman test` asks a server that speaks another protocol than OpenAI's chat completions.
+
+Requests are written and answers read by the gateway's own dialects, so an answer that they cannot read is one
+that the gateway could not use either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final
+
+import aiohttp
+
+from dragoman import ir
+from dragoman.cli.checks import (
+    LARGEST,
+    QUESTION,
+    TOKENS,
+    TURNS,
+    Answer,
+    Check,
+    CheckFailed,
+    Choose,
+    LeftOut,
+    Probe,
+    TooLarge,
+    health,
+    malformed_json,
+    require,
+    unknown_path,
+)
+from dragoman.cli.protocols import Spoken
+from dragoman.cli.terminal import clean
+from dragoman.dialects.quirks import STANDARD
+from dragoman.dialects.table import DIALECTS
+from dragoman.dialects.translation import translated
+from dragoman.errors import RequestFailed, WireError
+from dragoman.seams import SYSTEM
+from dragoman.upstreams.wire import SPLITTERS
+
+_REQUIRED: Final = {"anthropic": "messages", "gemini": "contents", "openai_responses": "input"}
+"""The member without which there is no question; Ollama loads the model then."""
+
+
+class NativeProbe(Probe):
+    """A server under test, in one protocol."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        there: Spoken,
+        model: str | None,
+        show: Callable[[str], None],
+        choose: Choose,
+    ) -> None:
+        super().__init__(session, there.base, model, show, choose)
+        self.dialect = DIALECTS[there.dialect]
+        self.checks = NATIVE_CHECKS
+
+    @property
+    def chat_url(self) -> str:
+        """Where a whole answer of the model is asked for."""
+        return self.base + self.dialect.paths["chat"].format_map({"model": self.model or "no-model"})
+
+    def written(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> tuple[str, dict[str, Any]]:
+        """Address and body of one question."""
+        if self.model is None:
+            raise LeftOut("no model to ask; --model names one")
+        question = {"model": self.model, "messages": messages, "max_completion_tokens": TOKENS, **fields}
+        chat = DIALECTS["openai_chat"]
+        asked = translated(question, chat, self.dialect, model=self.model)
+        return self.base + asked.path, asked.body
+
+    async def ask(self, messages: Sequence[Any] = QUESTION, **fields: Any) -> ir.Response:
+        """The whole answer to a question. Raises CheckFailed."""
+        url, body = self.written(messages, **fields)
+        answer = await self.call("POST", url, json=body)
+        answer.expect(200)
+        try:
+            return self.dialect.decode_response(answer.body, STANDARD)
+        except (WireError, RequestFailed) as error:
+            raise CheckFailed(f"an answer that cannot be read: {error}") from None
+
+    async def events(self) -> AsyncIterator[ir.Event]:
+        """The events of a streamed answer. Raises CheckFailed."""
+        url, body = self.written(stream=True)
+        decoder = self.dialect.stream_decoder(STANDARD)
+        splitter = SPLITTERS[self.dialect.framing](LARGEST)
+        async with self.post(url, body) as response:
+            if response.status != 200:
+                (await Answer.of(response)).expect(200)
+            size = 0
+            try:
+                async for chunk in response.content.iter_any():
+                    if (size := size + len(chunk)) > LARGEST:
+                        raise TooLarge(f"the stream is larger than {LARGEST // 1_000_000} MB")
+                    for frame in splitter.feed(chunk):
+                        for event in decoder.feed(frame):
+                            yield event
+                for event in [
+                    *(e for frame in splitter.close() for e in decoder.feed(frame)),
+                    *decoder.close(),
+                ]:
+                    yield event
+            except (WireError, RequestFailed) as error:
+                raise CheckFailed(f"a stream that cannot be read: {error}") from None
+
+
+_LISTS: Final = {"ollama": ("/api/tags", "models", "name"), "gemini": ("/models", "models", "name")}
+
+
+async def model_list(probe: NativeProbe) -> str:
+    """The models are listed. Without --model one of them is asked from here on."""
+    path, member, name = _LISTS.get(probe.dialect.name, ("/models", "data", "id"))
+    answer = await probe.call("GET", probe.base + path)
+    if answer.status == 404 and probe.dialect.name not in _LISTS:
+        raise LeftOut("no model list here")
+    answer.expect(200)
+    rows = [{"id": str(row[name]).removeprefix("models/"), **_owner(row)} for row in answer.body[member]]
+    return probe.chosen(rows)
+
+
+def _owner(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"owned_by": row["owned_by"]} if "owned_by" in row else {}
+
+
+async def whole_answer(probe: NativeProbe) -> str:
+    """A whole answer can be read."""
+    return _text(await probe.ask())
+
+
+async def usage(probe: NativeProbe) -> str:
+    """Token counts are there."""
+    counts = (await probe.ask()).usage
+    asked = 0 if counts is None else sum(filter(None, (counts.input, counts.cache_read, counts.cache_write)))
+    written = 0 if counts is None else sum(filter(None, (counts.output, counts.reasoning)))
+    require(asked > 0 and written > 0, f"{asked} in, {written} out")
+    return f"{asked} in, {written} out"
+
+
+async def several_turns(probe: NativeProbe) -> str:
+    """A system prompt and several turns are accepted."""
+    return _text(await probe.ask(TURNS))
+
+
+async def stream(probe: NativeProbe) -> str:
+    """A stream can be read, says something and ends with one finish."""
+    began = SYSTEM.monotonic()
+    first: float | None = None
+    length = finishes = 0
+    async for event in probe.events():
+        if isinstance(event, ir.Error):
+            raise CheckFailed(clean(event.fault.message))
+        if isinstance(event, ir.TextDelta):
+            first = SYSTEM.monotonic() - began if first is None else first
+            length += len(event.text)
+            probe.show(clean(event.text, lines=True))
+        finishes += isinstance(event, ir.Finish)
+    probe.show("\n")
+    require(finishes == 1, f"{finishes} finishes")
+    return f"{length} characters" + ("" if first is None else f", the first after {first * 1000:.0f} ms")
+
+
+async def unknown_model(probe: NativeProbe) -> str:
+    """An unknown model is a 404 in the protocol's own form."""
+    known, probe.model = probe.model, "no-such-model-here"
+    try:
+        url, body = probe.written()
+    finally:
+        probe.model = known
+    answer = await probe.call("POST", url, json=body)
+    if answer.status == 403:
+        raise LeftOut(f"this key may not ask for every name: {answer.message}")
+    answer.expect(404)
+    require(isinstance(answer.body, dict) and "error" in answer.body, "the error is no JSON object")
+    return answer.message
+
+
+async def missing_question(probe: NativeProbe) -> str:
+    """A body without a question is a 400 that names what is missing."""
+    member = _REQUIRED.get(probe.dialect.name)
+    if member is None:
+        raise LeftOut("Ollama loads a model that is asked nothing")
+    url, body = probe.written()
+    answer = await probe.call("POST", url, json={name: body[name] for name in body if name != member})
+    answer.expect(400)
+    require(member in answer.message, answer.message)
+    return answer.message
+
+
+NATIVE_CHECKS: Final[Mapping[str, Check]] = {
+    "health": health,
+    "model list": model_list,
+    "whole answer": whole_answer,
+    "usage": usage,
+    "several turns": several_turns,
+    "stream": stream,
+    "unknown model": unknown_model,
+    "missing question": missing_question,
+    "malformed JSON": malformed_json,
+    "unknown path": unknown_path,
+}
+"""In the order in which they run."""
+
+
+def _text(answer: ir.Response) -> str:
+    """What an answer says."""
+    blocks = [block for candidate in answer.candidates for block in candidate.blocks]
+    return clean("".join(block.text for block in blocks if isinstance(block, ir.Text)))

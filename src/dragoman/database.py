@@ -1,0 +1,21 @@
+"""What the setting of a database names, for those who check it and those who open it. Pure."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Final
+
+HINT: Final = "for example sqlite:////var/lib/state.db"
+
+
+def database(stated: str) -> str | None:
+    """The path in `sqlite:///path`, "" for `sqlite` (our own file), None for memory. Raises ValueError."""
+    if stated == "memory":
+        return None
+    if stated == "sqlite":
+        return ""
+    scheme, _, path = stated.partition("://")
+    path = path.removeprefix("/")
+    if scheme != "sqlite" or PurePath(path).name in {"", ":memory:"}:
+        raise ValueError("is neither memory nor sqlite")
+    return path
