@@ -548,8 +548,6 @@ class _Checker:
     def key(self, text: str, path: str, earlier: Iterable[str]) -> None:
         if text.lower() in {"none", "null"}:
             self.problem(path, f"{text.lower()} is no key", "write [] for none")
-        elif text.startswith("os.environ/"):
-            self.problem(path, "names a variable in LiteLLM's way", f"write ${{{text.partition('/')[2]}}}")
         elif text.lower().startswith("bearer "):
             self.problem(path, "the key begins with `Bearer`", "leave that word out")
         elif " " in text:

@@ -257,7 +257,8 @@ class Decoder:
 
     def _key(self, text: str, source: Source, path: str, file: Path | None = None) -> Any:
         if text.startswith("os.environ/"):
-            self.problem(path, "this is LiteLLM's way to name a variable", source, "write ${NAME}")
+            name = text.partition("/")[2]
+            self.problem(path, "names a variable in LiteLLM's way", source, f"write ${{{name[:_LONG]}}}")
             return INVALID
         if (flaw := flaw_of(text)) is None:
             return Secret(text, file)

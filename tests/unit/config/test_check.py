@@ -312,7 +312,7 @@ SHORT_KEY = "a key of fewer than 16 characters can be guessed (dragoman config k
         ("providers: {openai: {keys: none}}", "providers.openai.keys[0]: none is no key (write [] for none)"),
         (
             "providers: {openai: {keys: os.environ/OPENAI_API_KEY}}",
-            "providers.openai.keys[0]: names a variable in LiteLLM's way (write ${OPENAI_API_KEY})",
+            "providers.openai.keys: names a variable in LiteLLM's way (write ${OPENAI_API_KEY})",
         ),
         ("providers: {openai: {keys: Bearer abc}}", "providers.openai.keys[0]: the key begins with `Bearer`"),
         ("providers: {openai: {keys: a b}}", "providers.openai.keys[0]: the key holds a blank"),
