@@ -33,7 +33,7 @@ def command(terminal: Terminal, file: Path | None) -> None:
         many = len(error.problems)
         raise Failure(
             CONFIGURATION,
-            f"the configuration cannot be used: {many} problem{'s' * (many != 1)}",
+            f"the configuration has {many} problem{'s' * (many != 1)}",
             hint=advice(error),
             lines=[str(problem) for problem in error.problems],
             fields=problems(error),
@@ -51,8 +51,8 @@ def command(terminal: Terminal, file: Path | None) -> None:
         )
         return
     warn(terminal, found)
-    where = clean(str(found.file)) if found.file else "the environment alone"
-    terminal.say(f"{terminal.err.mark('ok')} {where} is good")
+    where = clean(str(found.file)) if found.file else "the environment (no configuration file)"
+    terminal.say(f"{terminal.err.mark('ok')} {where} is valid")
     rows = [("provider", name, without_keys(account.base_url)) for name, account in found.providers.items()]
     rows += [
         ("model", name, ", ".join(t.use for t in model.targets)) for name, model in config.models.items()

@@ -50,7 +50,7 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
     names = sorted(known)
     if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
         return f"did you mean {near[0]}?"
-    return f"known here: {', '.join(names)}" if 0 < len(names) <= 12 else None
+    return f"valid names: {', '.join(names)}" if 0 < len(names) <= 12 else None
 
 
 class _Invalid:
@@ -201,7 +201,7 @@ class Decoder:
             name for name, one in declared.items() if one.default is msgspec.NODEFAULT and name not in values
         ]
         for name in missing:
-            self.problem(path, f"{name} is missing", node.source)
+            self.problem(path, f"`{name}` is required", node.source)
         for name, value in values.items():
             if name in declared and value is not INVALID:
                 self._bounds(declared[name].about, value, node.entries[name], join(path, name))
@@ -220,7 +220,7 @@ class Decoder:
         if isinstance(node, Table) and set(node.entries) == {"file"}:
             return self._secret_file(node.entries["file"], path)
         if not isinstance(node, Scalar) or node.value is None:
-            self.problem(path, "expected a key: a text, ${VARIABLE} or {file: path}", node.source)
+            self.problem(path, "expected an API key: a string, ${VARIABLE} or {file: path}", node.source)
             return INVALID
         return self._key(node.text, node.source, path)
 
@@ -237,14 +237,14 @@ class Decoder:
         try:
             text = _read(Path(name))
         except _Unsuitable as unsuitable:
-            self.problem(path, f"the file that it names {unsuitable}", node.source)
+            self.problem(path, f"the secret file {unsuitable}", node.source)
             return INVALID
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            self.problem(path, f"the file that it names cannot be read: {reason}", node.source)
+            self.problem(path, f"the secret file cannot be read: {reason}", node.source)
             return INVALID
         if _is_open(Path(name)):
-            open_to = "everybody on this machine may read the file"
+            open_to = "every user of this machine can read the secret file"
             self.warnings.append(
                 Problem(path, open_to, node.source.origin, node.source.line, f"chmod o-r {name}")
             )
@@ -254,10 +254,12 @@ class Decoder:
         if _HEADER.match(text):
             return Secret(text)
         if text:
-            hint = "a line break or a quotation mark pasted along?"
-            self.problem(path, "the text holds characters that no header can carry", source, hint)
+            hint = "remove line breaks and quotation marks that were pasted with it"
+            self.problem(
+                path, "the value contains characters that are not allowed in an HTTP header", source, hint
+            )
         else:
-            self.problem(path, "the text is empty", source)
+            self.problem(path, "the value is empty", source)
         return INVALID
 
     def _wrong(self, kind: Any, node: Node, path: str) -> _Invalid:
@@ -298,7 +300,7 @@ def _read(file: Path) -> str:
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(descriptor, "rb") as opened:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _Unsuitable("is no regular file")
+            raise _Unsuitable("is not a regular file")
         data = opened.read(_LARGEST_SECRET + 1)
     if len(data) > _LARGEST_SECRET:
         raise _Unsuitable(f"is larger than {_LARGEST_SECRET} bytes")

@@ -28,7 +28,7 @@ aliases: {fast: {rout: coder}}
 def test_a_good_file_is_told_between_tabs(run: Run, folder: Path) -> None:
     (folder / "team.yaml").write_text(GOOD)
     code, out, err = run("check", "team.yaml")
-    assert (code, err) == (0, "● team.yaml is good\n")
+    assert (code, err) == (0, "● team.yaml is valid\n")
     assert out.splitlines() == [
         "kind\tname\tstands for",
         "provider\tmine\thttp://10.0.0.5:8000/v1",
@@ -56,8 +56,8 @@ def test_without_a_file_the_environment_is_checked(run: Run, monkeypatch: pytest
     code, out, err = run("check")
     assert (code, out.splitlines()[1]) == (0, "provider\topenai\thttps://api.openai.com/v1")
     assert err.splitlines() == [
-        "▲ DRAGOMAN_PRT: an unknown variable, ignored (did you mean DRAGOMAN_PORT?)",
-        "● the environment alone is good",
+        "▲ DRAGOMAN_PRT: unknown environment variable: it is ignored (did you mean DRAGOMAN_PORT?)",
+        "● the environment (no configuration file) is valid",
     ]
 
 
@@ -68,7 +68,7 @@ def test_every_problem_is_told_at_once_with_its_line(run: Run, folder: Path) -> 
     *problems, last, hint = err.splitlines()
     assert problems[0] == " ✕ bad.yaml:1: server.prt: unknown setting (did you mean port?)"
     assert [line.split(":")[1] for line in problems] == ["1", "3", "4", "4"]
-    assert last == "error: the configuration cannot be used: 4 problems"
+    assert last == "error: the configuration has 4 problems"
     assert hint == " hint: dragoman config schema lists every setting"
 
 
@@ -91,7 +91,7 @@ def test_a_file_that_is_not_there_needs_no_list_of_settings(run: Run) -> None:
     assert (code, out) == (3, "")
     assert err.splitlines() == [
         " ✕ none.yaml: cannot be read: No such file or directory",
-        "error: the configuration cannot be used: 1 problem",
+        "error: the configuration has 1 problem",
     ]
 
 
