@@ -255,7 +255,7 @@ class PathTable:
         """The handler of a method. Raises RequestFailed (404, 405)."""
         if endpoint is None or not endpoint.methods:
             raise RequestFailed(
-                ir.Fault("not_found", f"There is nothing at {method} {path[:200]}.", code="unknown_url")
+                ir.Fault("not_found", f"There is no endpoint {method} {path[:200]}.", code="unknown_url")
             )
         methods = endpoint.methods
         handler = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
@@ -340,7 +340,7 @@ class PathTable:
         self, passing: PassThroughApi, call: Call, exchange: Exchange, client: AsgiClient
     ) -> None:
         if VERSION_HEADER in call.headers or _is_googles(call.headers):
-            text = "This protocol deletes no models."
+            text = "Models cannot be deleted in this protocol."
             raise RequestFailed(ir.Fault("method_not_allowed", text, code="method_not_allowed"))
         if not call.caller.may_use(name := call.params["model"]):
             raise RequestFailed(_no_model(name))

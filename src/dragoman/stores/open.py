@@ -59,11 +59,17 @@ def located(where: str | None, home: Path) -> Path | None:
     if scheme != "sqlite" or file.name in {"", ":memory:"}:
         raise ConfigError(
             Problem(
-                "stores.sql", "is neither memory nor sqlite", hint="for example sqlite:////var/lib/state.db"
+                "stores.sql",
+                "must be memory, sqlite or a sqlite URL",
+                hint="for example sqlite:////var/lib/state.db",
             )
         )
     if not installed():
         raise ConfigError(
-            Problem("stores.sql", "needs the extra sql", hint=f"{added_by('sql')} brings it, or say memory")
+            Problem(
+                "stores.sql",
+                "needs the extra `sql`",
+                hint=f"install it with {added_by('sql')}, or use memory",
+            )
         )
     return file

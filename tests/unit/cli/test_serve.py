@@ -139,7 +139,7 @@ def test_a_store_that_cannot_be_is_told_before_anything_listens(run: Run, folder
     code, out, err = run("serve", "--config", "team.yaml")
     assert (code, out) == (3, "")
     assert err.splitlines() == [
-        "error: stores.sql: is neither memory nor sqlite",
+        "error: stores.sql: must be memory, sqlite or a sqlite URL",
         " hint: for example sqlite:////var/lib/state.db",
     ]
 

@@ -206,18 +206,15 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
         # Addresses.
         (
             "providers: {p: {}}",
-            "providers.p: the catalogue does not know this provider, so it needs a base_url",
+            "providers.p: this is not a known provider: set base_url",
         ),
         (
             "providers: {opnai: {keys: k}}",
-            (
-                "providers.opnai: the catalogue does not know this provider, so it needs a base_url "
-                "(did you mean openai?)"
-            ),
+            "providers.opnai: this is not a known provider: set base_url (did you mean openai?)",
         ),
         (
             "providers: {p: {base_url: 'localhost:8000'}}",
-            "providers.p.base_url: the address must begin with http:// or https://",
+            "providers.p.base_url: the URL must begin with http:// or https://",
         ),
         (
             "providers: {p: {base_url: 'http://127.0.0.1:8080/v1'}}",
@@ -253,7 +250,7 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
         ),
         (
             "server: {cors_origins: [a.example]}",
-            "server.cors_origins[0]: the address must begin with http:// or https://",
+            "server.cors_origins[0]: the URL must begin with http:// or https://",
         ),
         (
             "egress: {allow: [10.0.0.0/8, 'http://x']}",

@@ -138,7 +138,7 @@ def test_a_bad_variable_is_named(mistakes: Mistakes) -> None:
         "line breaks and quotation marks that were pasted with it)"
     )
     assert mistakes(None, environ) == [
-        "ANTHROPIC_BASE_URL: providers.anthropic.base_url: the address must begin with http:// or https://",
+        "ANTHROPIC_BASE_URL: providers.anthropic.base_url: the URL must begin with http:// or https://",
         f"DRAGOMAN_API_KEY: auth.keys[1]: {no_header}",
         "DRAGOMAN_PORT: server.port: expected a whole number, found another text",
         f"OPENAI_API_KEY: providers.openai.keys[0]: {no_header}",
