@@ -281,7 +281,7 @@ def _ready(found: Loaded, offer: _Offer, port: int, key: ClientKey | None, secon
     from dragoman.stores.open import located
 
     server = found.config.server
-    access: banner.Access = "open here" if is_loopback(server.host) else "no key needed"
+    access: banner.Access = "open here" if is_loopback(server.host) else "open to all"
     return banner.Ready(
         host=server.host,
         port=port,

@@ -382,7 +382,10 @@ def test_usage_is_told_before_the_error() -> None:
         ([], "ended without a response"),
         ([{"usageMetadata": {}}], "ended without a response"),
         ([{"promptFeedback": {}, "modelVersion": "m"}], "ended without a response"),
-        ([{"usageMetadata": {"promptTokenCount": 3}}, body(candidate("a", stop=None))], "ended before the response"),
+        (
+            [{"usageMetadata": {"promptTokenCount": 3}}, body(candidate("a", stop=None))],
+            "ended before the response",
+        ),
         ([body(candidate("a", stop=None))], "ended before the response was complete"),
         (
             [body(candidate("a"), candidate("x", stop=None, index=1))],
