@@ -34,7 +34,8 @@ Every row is a test.
 - A path is the place of the value in the provider's request; *as it is* means the same place and value.
 - *Emulated*: the field is expressed in another way, and the response is converted back. *Lost*: the field is
   not sent, which costs **meaning** (the response may be different), **quality** (the response may be worse or
-  more expensive) or a **hint** (nothing that matters). Both are listed in the header `x-dragoman-report` of the response to a request that has
+  more expensive) or a **hint** (nothing that matters). Both are listed in the header `x-dragoman-report` of
+  the response to a request that has
   `x-dragoman-report: 1`; with `x-dragoman-strict: 1` a loss of meaning is a 400.
 - *400*: the request is refused before anything is sent, with this `code` and the field's path as `param`.
 - – means that nothing needs to be sent.
