@@ -65,6 +65,7 @@ check-docs: $(DEV)
 	@echo "docs"; $(PY) -m dragoman.config.schema --check
 	@$(PY) -m tests.unit.dialects.chat_fields.page --check
 	@$(PY) -m tests.unit.dialects.operations_page --check
+	@$(PY) -m tests.documents.errors_page --check
 	@$(PY) -m tests.matrix --check
 check-locks: $(DEV)
 	@echo "locks"; $(PY) scripts/check_locks.py
@@ -90,6 +91,7 @@ docs: $(DEV)  ## write the pages that are generated from the code
 	@$(PY) -m dragoman.config.schema --write
 	@$(PY) -m tests.unit.dialects.chat_fields.page --write
 	@$(PY) -m tests.unit.dialects.operations_page --write
+	@$(PY) -m tests.documents.errors_page --write
 
 lock: $(DEV)  ## resolve the locks again, within the ranges of pyproject.toml (ARGS=--upgrade)
 	$(COMPILE) pyproject.toml --extra all --group dev -o requirements/dev.txt $(ARGS)

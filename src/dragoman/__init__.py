@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dragoman.config.load import Loaded, load
     from dragoman.config.settings import Config
     from dragoman.dialects.facts import Facts
-    from dragoman.errors import ConfigError, DragomanError, RequestFailed, WireError
+    from dragoman.errors import CallFailed, ConfigError, DragomanError, RequestFailed, WireError
     from dragoman.exchange import Exchange
     from dragoman.gateway import Gateway
     from dragoman.hooks import EndedByHook, HookFailed
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Call",
+    "CallFailed",
     "Config",
     "ConfigError",
     "DragomanError",
@@ -47,6 +48,7 @@ __all__ = [
 
 _HOMES = {
     "Call": "dragoman.upstreams.upstream",
+    "CallFailed": "dragoman.errors",
     "Config": "dragoman.config.settings",
     "ConfigError": "dragoman.errors",
     "DragomanError": "dragoman.errors",

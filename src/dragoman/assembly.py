@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, is_loopback, unnamed
+from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, Key, is_loopback, unnamed
 from dragoman.config.egress import Egress
 from dragoman.config.load import Loaded
 from dragoman.config.settings import ClientKey, Config, ModelTimeouts, Timeouts
@@ -22,7 +22,9 @@ from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.deadlines import Deadlines
 from dragoman.dialects.facts import Facts
 from dragoman.dialects.table import DIALECTS
+from dragoman.errors import ConfigError
 from dragoman.fetch import Bounds, Fetcher
+from dragoman.grants import WILDCARD, Grants, granted
 from dragoman.providers.auth import sign
 from dragoman.providers.catalog import unconfigured
 from dragoman.providers.provider import Api, Provider
@@ -57,7 +59,7 @@ class Names(msgspec.Struct, frozen=True):
     table: Table
     known: Mapping[str, tuple[str, ...]]
 
-    def entries(self, granted: Iterable[str] | None = None) -> list[Entry]:
+    def entries(self, granted: Grants | None = None) -> list[Entry]:
         """The model list. granted: the only names that are listed, None = all."""
         return self.table.entries(self.known, granted)
 
@@ -80,10 +82,16 @@ class Assembly(msgspec.Struct, frozen=True):
         await self.opened.aclose()
 
 
-def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()) -> Names:
+def naming(
+    loaded: Loaded,
+    own: Iterable[str] = (),
+    models: Iterable[Model] = (),
+    local: Iterable[str] | None = None,
+) -> Names:
     """What can be asked for. Needs no event loop and touches nothing.
 
-    own: names of upstreams made in code. models: registered in code.
+    own: names of upstreams made in code. models: registered in code. local: the models of this machine,
+    None = what is installed now.
     """
     config = loaded.config
     named = [
@@ -92,7 +100,9 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
     named += [Named(name, name) for name in own]
     if config.providers.local.enabled:
         spellings = frozenset(alias for row in WEIGHTS for alias in row.aliases)
-        named.append(Named("local", "local", tuple(local_models(config)), spellings))
+        named.append(
+            Named("local", "local", tuple(local_models(config) if local is None else local), spellings)
+        )
     if loaded.simulate:
         named.append(Named("simulate", "simulate"))
 
@@ -135,6 +145,21 @@ def naming(loaded: Loaded, own: Iterable[str] = (), models: Iterable[Model] = ()
     return Names(table, known)
 
 
+def refuse_unknown(loaded: Loaded, names: Names) -> None:
+    """Raise ConfigError where clients are granted names that stand for nothing."""
+    unknown = [doubt.problem for doubt in loaded.doubts if not _is_offered(doubt.name, names)]
+    if unknown:
+        raise ConfigError(*unknown)
+
+
+def _is_offered(name: str, names: Names) -> bool:
+    """Whether a granted name or pattern stands for something; weights that could be installed here do."""
+    if WILDCARD not in name:
+        return names.table.find(name) is not None or known_weights(name.removeprefix("local/")) is not None
+    pattern = Grants([name])
+    return names.table.has_provider(name.partition("/")[0]) or bool(names.entries(pattern))
+
+
 async def assemble(
     loaded: Loaded,
     own: Mapping[str, Upstream],
@@ -148,6 +173,8 @@ async def assemble(
     of bounds that were reached where no exchange ends by it.
     """
     config = loaded.config
+    names = naming(loaded, own, models)
+    refuse_unknown(loaded, names)
     async with AsyncExitStack() as opened:
         deadlines = Deadlines(asyncio.get_running_loop())
         fetcher = _fetcher(config.egress)
@@ -178,10 +205,10 @@ async def assemble(
             )
         upstreams.update(own)
         return Assembly(
-            names=naming(loaded, own, models),
+            names=names,
             upstreams=upstreams,
             passages=passages,
-            client_keys=_client_keys(config),
+            client_keys=_client_keys(config, seams),
             policy=Policy(
                 retries=config.retries.attempts - 1,
                 backoff=config.retries.backoff,
@@ -193,6 +220,28 @@ async def assemble(
             store=store,
             opened=opened.pop_all(),
         )
+
+
+def renew(assembly: Assembly, before: Loaded, after: Loaded, names: Names, seams: Seams) -> Assembly:
+    """The same running parts with the secrets of a configuration that differs in nothing else. What runs goes
+    on with those that it was begun with.
+
+    names: those of the configuration as it is now.
+    """
+    for name, provider in after.providers.items():
+        if provider == before.providers[name]:
+            continue
+        upstream = assembly.upstreams[name]
+        if not isinstance(upstream, WireUpstream):
+            continue  # made in code, in the place of the configuration's
+        for api in provider.apis:
+            upstream.in_dialect(api.dialect).renew(_accounts(provider, api))
+        if (passage := assembly.passages.get(name)) is not None:
+            passage.renew(upstream.accounts[0])
+    keys = assembly.client_keys
+    if after.config.auth.keys != before.config.auth.keys:
+        keys = _client_keys(after.config, seams)
+    return msgspec.structs.replace(assembly, client_keys=keys, names=names)
 
 
 def local_models(config: Config) -> dict[str, LocalModel]:
@@ -246,17 +295,6 @@ def _spoken(
     limits: AnswerLimits,
     further: Sequence[WireUpstream] = (),
 ) -> WireUpstream:
-    url = api.chat_url
-    extra = {name: secret.reveal() for name, secret in provider.headers.items()}
-    credentials = provider.credentials or (None,)
-    accounts = [
-        Account(
-            sign(url, {}, credential=credential, scheme=api.auth, fixed=api.fixed, extra=extra),
-            None if credential is None else credential.secret.tail,
-            (*(() if credential is None else (credential.secret.reveal(),)), *extra.values()),
-        )
-        for credential in credentials
-    ]
     return WireUpstream(
         provider.name,
         DIALECTS[api.dialect],
@@ -265,13 +303,26 @@ def _spoken(
         stream_url=api.stream_url,
         base_url=_base_url(api),
         bases=api.bases,
-        accounts=accounts,
+        accounts=_accounts(provider, api),
         quirks=api.quirks,
         models=api.models,
         further=further,
-        yields=api.fixed.keys() - extra.keys(),
+        yields=api.fixed.keys() - provider.headers.keys(),
         limits=limits,
     )
+
+
+def _accounts(provider: Provider, api: Api) -> list[Account]:
+    """The provider's credentials as they travel in one of its protocols."""
+    extra = {name: secret.reveal() for name, secret in provider.headers.items()}
+    return [
+        Account(
+            sign(api.chat_url, {}, credential=credential, scheme=api.auth, fixed=api.fixed, extra=extra),
+            None if credential is None else credential.secret.tail,
+            (*(() if credential is None else (credential.secret.reveal(),)), *extra.values()),
+        )
+        for credential in provider.credentials or (None,)
+    ]
 
 
 def _passage(
@@ -396,23 +447,27 @@ def _timers(timeouts: Timeouts) -> Timers:
     return Timers(*(float(seconds) if seconds else None for seconds in msgspec.structs.astuple(timeouts)))
 
 
-def _client_keys(config: Config) -> ClientKeys:
-    keys = [(key.key.reveal(), _caller(key)) for key in config.auth.keys]
+def _client_keys(config: Config, seams: Seams) -> ClientKeys:
+    keys = [Key(key.key.reveal(), _caller(key), key.expires) for key in config.auth.keys]
     own = is_loopback(config.server.host) and not config.auth.open
     anyone = ANYONE if own else EVERYBODY
-    granted = config.server.keyless_models
+    models = granted(config.server.keyless_models)
     keyless: dict[str, Caller] = {
-        face: Caller(f"keyless {face}", None if granted is None else frozenset(granted))
-        for face in config.server.keyless_faces
+        face: Caller(f"keyless {face}", models) for face in config.server.keyless_faces
     }
     return ClientKeys(
-        keys, required=needs_key(config), any_host=config.auth.open, anyone=anyone, keyless=keyless
+        keys,
+        required=needs_key(config),
+        any_host=config.auth.open,
+        anyone=anyone,
+        keyless=keyless,
+        now=seams.now,
     )
 
 
 def _caller(key: ClientKey) -> Caller:
     name = key.name or unnamed(key.key.reveal())
-    return Caller(name, None if key.models is None else frozenset(key.models), frozenset(key.scopes))
+    return Caller(name, granted(key.models), frozenset(key.scopes))
 
 
 def needs_key(config: Config) -> bool:

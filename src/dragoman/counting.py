@@ -71,7 +71,7 @@ async def _count_here(work: Work, deployment: Deployment) -> None:
     """Answer with our own count, by the vocabulary of this deployment's model if that is known."""
     exchange = work.exchange
     exchange.answered = exchange.mode = None
-    exchange.losses = exchange.changes = ()
+    exchange.losses, exchange.changes = exchange.taken
     counted = await work.step(lambda: counted_here(work.request, deployment.model))
     reply = OperationReply(work.request, Report(work.face.name, "response"))
     payload = work.codec.encode_response(ir.TokenCount(counted.tokens), reply)

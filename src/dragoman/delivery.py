@@ -8,6 +8,7 @@ passed on, and never waits for anything but the client.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -25,6 +26,8 @@ from dragoman.wire.header import header_value
 from dragoman.wire.inert import inert_headers
 from dragoman.wire.json import encode
 from dragoman.work import Headers, Work
+
+log = logging.getLogger("dragoman.delivery")
 
 _CONTENT = FirstContent()
 _ESTIMATED = Change(None, "$.usage", "estimated by the gateway: the provider sent no usage")
@@ -147,6 +150,8 @@ class Delivery:
         self.now = now
         self.committed = False
         """Whether the answer is the running attempt's for good."""
+        self.cost_so_far: Callable[[], ir.Usage] | None = None
+        """Counts what the stream that has begun has cost by now; only for one that breaks off."""
         self._limit: Deadline | Unlimited = UNLIMITED
         self._due: float | None = None
 
@@ -226,6 +231,16 @@ class Delivery:
         exchange.usage = usage
         if usage is not None and usage.estimated and _ESTIMATED not in exchange.changes:
             exchange.changes += (_ESTIMATED,)
+
+    async def broken_off(self) -> None:
+        """The exchange ends before its answer does: note what that has cost, as far as nobody states it."""
+        work, cost = self._work, self.cost_so_far
+        if cost is None:
+            return
+        try:
+            self.counted(cost() if work.light else await work.step(cost))
+        except Exception:  # whatever ended the exchange is what it has to tell
+            log.exception("exchange %s: its usage could not be estimated", self._exchange.id)
 
     def note(self, batch: Sequence[ir.Event]) -> tuple[Sequence[ir.Event], bool, ir.Fault | None]:
         """Note what a batch tells: the events before an in-stream error, whether they hold something worth

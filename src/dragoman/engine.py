@@ -18,6 +18,7 @@ from dragoman.dialects.capabilities import DEMANDED, refuse
 from dragoman.dialects.defaults import opens_with_system, with_defaults
 from dragoman.dialects.dialect import PROMPTED, WireRequest
 from dragoman.dialects.forms import texts
+from dragoman.dialects.gateway_members import HEADERS, concerns_gateway, take
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.flight import Flight, spoken
@@ -98,6 +99,9 @@ class Engine:
     async def _decode(self, work: Work) -> None:
         """Check the body exactly, in the client's own protocol."""
         work.exchange.phase = "decode"
+        for name in HEADERS:
+            if (tags := work.inbound.headers.get(name)) is not None:
+                work.tag(tags)
         try:
             model, streamed = _read(work) if work.light else await work.step(_read, work)
         except WireError as error:
@@ -125,6 +129,8 @@ class Engine:
             raise RequestFailed(_not_granted(route.asked))
         wished = work.inbound.headers.get("x-dragoman-strict")
         work.strict = route.strict if wished is None else _stricter(wished, route.strict)
+        if work.exchange.losses:
+            work.hold_strict()
         if work.operation in PROMPTED:
             self._fill_in(work)
 
@@ -256,6 +262,8 @@ def _read(work: Work) -> tuple[str | None, bool]:
         refuse_many_values(inbound.body, inbound.max_values)
         body, work.head = decode_both(inbound.body, inbound.max_depth)
     codec = work.face if work.operation == "chat" else work.codec
+    if concerns_gateway(body):
+        work.keep(take(body, work.head, work.face.name, codec.maps))
     if not body.keys() <= codec.maps:
         refuse_case_variants(body, codec.maps)
     work.wire = WireRequest(

@@ -5,6 +5,7 @@ A class exists only where somebody branches on it:
     DragomanError
     ├── WireError      the pure core: what is wrong with the bytes or values, and where. Blames nobody.
     ├── RequestFailed  an edge has decided whose fault it is; carries the `ir.Fault` that a face renders
+    ├── CallFailed     `Gateway.ask` or `Gateway.stream` got an error for an answer
     └── ConfigError    the configuration cannot be used; carries every problem found
 
 The inbound edge turns a WireError into the client's fault (400), the outbound edge into the
@@ -13,7 +14,7 @@ upstream's (502). Nothing else assigns blame.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from dragoman.ir.fault import Fault
@@ -47,6 +48,26 @@ class RequestFailed(DragomanError):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
         self.fault = fault
+
+
+class CallFailed(DragomanError):
+    """A request of the program itself was answered with an error.
+
+    status: the HTTP status, 200 where the error came inside a stream. error: the body, in the words of the
+    protocol that was asked in.
+    """
+
+    def __init__(self, status: int, error: Any) -> None:
+        super().__init__(_message(error) or f"The gateway answered with the status {status}.")
+        self.status = status
+        self.error = error
+
+
+def _message(error: Any) -> str | None:
+    """The sentence of an error, in any protocol's form."""
+    stated = error.get("error", error) if isinstance(error, dict) else error
+    found = stated.get("message") if isinstance(stated, dict) else stated
+    return found if isinstance(found, str) else None
 
 
 class Problem(NamedTuple):

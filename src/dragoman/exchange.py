@@ -6,8 +6,9 @@ no store. Times are seconds on the monotonic clock; `created` is Unix seconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
 
 from dragoman import ir
 from dragoman.dialects.dialect import Operation
@@ -23,9 +24,11 @@ for (`url`: path, method, content type), reads the body (`body`), checks it in t
 (`decode`), chooses a deployment or waits before the next attempt (`route`), writes the request for it
 (`encode`), waits for a connection (`connect`), has sent the request and nothing of the answer yet
 (`first_byte`), sends a stream to the client (`stream`), is over (`done`). Requests that ask no model go from
-`url` or `body` to `done`.
+`url` or `decode` to `done`.
 """
 
+_NOTHING: Final[tuple[tuple[Loss, ...], tuple[Change, ...]]] = ((), ())
+_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
 
@@ -55,7 +58,9 @@ class Exchange:
     proxy says that it asks, in its words. agent: what the client calls itself. operation: what was asked for.
     asked: the model name that the client sent; answered: the deployment that served it. waited: seconds spent
     waiting for upstreams, so that everything else is our own time. end: who ended it in which phase with
-    which code ("done", "client/stream", "upstream/first_byte/server_error").
+    which code ("done", "client/stream", "upstream/first_byte/server_error"). taken: losses and changes that
+    hold for every attempt, because the body's reading made them. tags: what the client tags this request
+    with. metadata: what it sent for the gateway to keep.
     """
 
     __slots__ = (
@@ -76,6 +81,7 @@ class Exchange:
         "forwarded",
         "id",
         "losses",
+        "metadata",
         "method",
         "mode",
         "operation",
@@ -84,6 +90,8 @@ class Exchange:
         "request_id",
         "status",
         "streamed",
+        "tags",
+        "taken",
         "usage",
         "waited",
     )
@@ -111,6 +119,9 @@ class Exchange:
         self.attempts: list[AttemptRecord] = []
         self.losses: tuple[Loss, ...] = ()
         self.changes: tuple[Change, ...] = ()
+        self.taken: tuple[tuple[Loss, ...], tuple[Change, ...]] = _NOTHING
+        self.tags: tuple[str, ...] = ()
+        self.metadata: Mapping[str, Any] = _EMPTY
         self.usage: ir.Usage | None = None
         self.fault: ir.Fault | None = None
         self.status: int | None = None
@@ -118,6 +129,11 @@ class Exchange:
         self.first: float | None = None
         self.ended: float | None = None
         self.end: str | None = None
+
+    def account(self, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:
+        """What the running attempt loses and changes, after what was taken out before it."""
+        before_losses, before_changes = self.taken
+        self.losses, self.changes = before_losses + losses, before_changes + changes
 
     def connected(self) -> None:
         """A connection to the upstream is there, and gets the request."""

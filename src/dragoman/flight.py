@@ -81,6 +81,8 @@ class Flight:
                     fault = await self._ask(command.candidate)
                     if fault is None:
                         return
+                    if not self._delivery.committed:
+                        self._delivery.cost_so_far = None  # nothing of it was delivered
                     commands = round_.on(machine.Failed(fault), self._now())
                 elif isinstance(command, machine.WakeAt):
                     self._exchange.phase = "route"
@@ -92,6 +94,9 @@ class Flight:
                     provider = (self._exchange.answered or "").partition("/")[0]
                     named = self._work.names_deployment
                     raise RequestFailed(for_client(command.fault, provider, named_by_client=named))
+        except (Exception, asyncio.CancelledError):
+            await self._delivery.broken_off()
+            raise
         finally:
             if self._work.fetched is not None:
                 self._work.fetched.close()
@@ -163,7 +168,8 @@ class Flight:
         exchange.attempts.append(record)
         work.deployment = deployment
         exchange.phase, exchange.mode, exchange.answered = "connect", record.mode, record.deployment
-        exchange.losses = exchange.changes = ()  # what an earlier attempt could not carry, this one may
+        exchange.losses, exchange.changes = exchange.taken  # an earlier attempt's own are not this one's
+        exchange.usage = None  # nor are its counts those of this answer
         call = Call(
             attempt=record.id,
             model=deployment.model,

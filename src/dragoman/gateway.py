@@ -12,15 +12,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from dragoman import ir
-from dragoman.assembly import Assembly, assemble
+from dragoman.assembly import Assembly, assemble, naming, renew
 from dragoman.config.load import Loaded, load
+from dragoman.config.reread import Reading, reread
 from dragoman.deadlines import Deadlines
 from dragoman.dialects import compatibility
 from dragoman.dialects.compatibility import Compatibility
@@ -29,9 +30,12 @@ from dragoman.dialects.facts import UNKNOWN, Facts
 from dragoman.engine import Engine
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange, Mode
+from dragoman.grants import Grants
 from dragoman.heavy import HeavySteps
 from dragoman.hooks import Hooks
+from dragoman.observe.board import Board
 from dragoman.observe.bounds import Bounds
+from dragoman.observe.health import Figures, ProviderHealth, publish, read, shown, status, together
 from dragoman.observe.performance import Performance
 from dragoman.providers.catalog import DialectName
 from dragoman.responses.background import Background
@@ -60,23 +64,17 @@ _FAREWELL = 1.0
 DRAIN_DELAY: Final = 5.0
 """Seconds for which the port stays open for those who ask for readiness, usually every few seconds."""
 _PROBED_LATELY = 60.0
+_TOLD_EVERY = 0.5
+"""Seconds between two words of a worker to the others."""
+_PROVES_NOTHING = frozenset({"simulate"})
+"""Providers whose state says nothing of the gateway's."""
 _STORE_WAIT = 0.5
 """Seconds that a store has to say how many sessions it holds."""
 _CLOSED = ir.Fault("unavailable", "The gateway is closed.", code="gateway_closed", blame="gateway")
 
 
-def _load(config: str | Path | Mapping[str, Any] | None, environ: Mapping[str, str]) -> Loaded:
-    return load(Path(config) if isinstance(config, str) else config, environ)
-
-
-class ProviderHealth:
-    """How a provider's latest attempt ended. healthy: None = not tried yet."""
-
-    __slots__ = ("healthy", "last_error")
-
-    def __init__(self) -> None:
-        self.healthy: bool | None = None
-        self.last_error: str | None = None
+def _load(config: str | Path | Mapping[str, Any] | None, own: Iterable[str]) -> Loaded:
+    return load(Path(config) if isinstance(config, str) else config, os.environ, own=own)
 
 
 class Gateway:
@@ -99,7 +97,7 @@ class Gateway:
         observers: Iterable[Observer] = (),
         seams: Seams = SYSTEM,
     ) -> None:
-        self._loaded = config if isinstance(config, Loaded) else _load(config, os.environ)
+        self._loaded = config if isinstance(config, Loaded) else _load(config, upstreams or ())
         self.config = self._loaded.config
         self.seams = seams
         self._stopping: float | None = None
@@ -123,16 +121,19 @@ class Gateway:
         self._began = seams.monotonic()
         self._assembly: Assembly | None = None
         self._engine: Engine | None = None
-        self._health: dict[str, ProviderHealth] = {}
+        self._figures = Figures()
+        self.board: Board | None = None
+        """Where several workers tell each other what they count; None = there is one process."""
+        self._telling: asyncio.TimerHandle | None = None
         self.performance = Performance()
         self.bounds = Bounds(seams)
         """How often strangers have reached the bounds that are set to them."""
-        self._finished = 0
-        self._failed = 0
         self._sessions: int | None = None
         self._keeping: Keeping | None = None
         self._remembering: Remembering | None = None
         self._background: Background | None = None
+        self._app: App | None = None
+        self._rereading = asyncio.Lock()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Gateway:
@@ -142,7 +143,8 @@ class Gateway:
         environ: None = the process's own. options: as the constructor takes them. Raises ConfigError.
         """
         found = os.environ if environ is None else environ
-        return cls(load(None, {"DRAGOMAN_CONFIG": "", **found}), **options)
+        own = options.get("upstreams") or ()
+        return cls(load(None, {"DRAGOMAN_CONFIG": "", **found}, own=own), **options)
 
     def register(
         self,
@@ -177,7 +179,7 @@ class Gateway:
             self._assembly = assembly = await assemble(
                 self._loaded, self._own, self._models, self.seams, self.bounds.reached
             )
-            self._health = {name: ProviderHealth() for name in assembly.upstreams}
+            self._figures.providers = {name: ProviderHealth() for name in assembly.upstreams}
             self._engine = Engine(
                 Runtime(
                     table=assembly.names.table,
@@ -215,6 +217,39 @@ class Gateway:
                 most_in_all=responses.max_background_total,
             )
             self._background.open()
+            if self.board is not None:
+                self._tell(self.board)
+
+    async def reread_secrets(self) -> tuple[Reading, ...]:
+        """Read the files of secrets again, and use from now on what they hold: as keys of clients, as keys
+        and headers of providers and models. What runs goes on with what it began with.
+
+        What came of each secret that stands in a file; one that cannot be used leaves the old one in force.
+        """
+        async with self._rereading:
+            before = self._loaded
+            after, readings = await asyncio.to_thread(reread, before)
+            self._loaded, self.config = after, after.config
+            if after is not before and self._assembly is not None:
+                self._renew(self._assembly, before, after)
+        return readings
+
+    def _renew(self, assembly: Assembly, before: Loaded, after: Loaded) -> None:
+        names = assembly.names
+        if after.config.models != before.config.models:
+            local = None if self.local is None else self.local.models
+            names = naming(after, self._own, self._models, local)
+            fresh = {
+                old.reveal(): new.reveal()
+                for name, model in before.config.models.items()
+                for old, new in zip(
+                    model.headers.values(), after.config.models[name].headers.values(), strict=True
+                )
+            }
+            self._made = {name: route.with_headers(fresh) for name, route in self._made.items()}
+            names = msgspec.structs.replace(names, table=names.table.also(dict(self._made)))
+            self.engine.rename(names.table)
+        self._assembly = renew(assembly, before, after, names, self.seams)
 
     @property
     def draining(self) -> bool:
@@ -257,6 +292,8 @@ class Gateway:
         """Close connections and the model process, for good. Running requests get a 503, or are cut off."""
         self.closed = True
         self.stopping()
+        if self._telling is not None:
+            self._telling.cancel()
         running = self.requests - {asyncio.current_task()}
         for task in running:
             task.cancel()
@@ -274,6 +311,44 @@ class Gateway:
         from dragoman.server.app import App
 
         return App(self)
+
+    async def ask(
+        self,
+        body: Mapping[str, Any],
+        path: str = "/v1/chat/completions",
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The answer to a request of this program itself, without a connection; JSON comes decoded.
+
+        body, path, headers: as a client sends them, in any protocol; where the gateway has keys, one of them
+        in `Authorization`. Raises CallFailed for an error.
+        """
+        from dragoman.server import inprocess
+
+        return await inprocess.ask(self._own_app(), path, body, headers or {})
+
+    def stream(
+        self,
+        body: Mapping[str, Any],
+        path: str = "/v1/chat/completions",
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[Any]:
+        """The events of a streamed answer as they come, decoded. Parameters and errors as for `ask`.
+
+        `stream: true` is added, but for Gemini, where the path says it. Leaving the loop early ends the
+        request once the generator is closed.
+        """
+        from dragoman.server import inprocess
+
+        wanted = body if ":stream" in path else {"stream": True, **body}
+        return inprocess.stream(self._own_app(), path, wanted, headers or {})
+
+    def _own_app(self) -> App:
+        if self._app is None:
+            self._app = self.asgi()
+        return self._app
 
     @property
     def engine(self) -> Engine:
@@ -318,7 +393,7 @@ class Gateway:
         """The providers whose resources are passed through, by name."""
         return self._running.passages
 
-    def entries(self, granted: Iterable[str] | None = None) -> list[Entry]:
+    def entries(self, granted: Grants | None = None) -> list[Entry]:
         """The model list. granted: the only names that are listed, None = all."""
         return self._running.names.entries(granted)
 
@@ -411,18 +486,7 @@ class Gateway:
     def observe(self, exchange: Exchange) -> None:
         """Take note of a finished exchange and pass it to the observers."""
         self.exchanges.discard(exchange)
-        self._finished += 1
-        self._failed += exchange.fault is not None
-        for attempt in exchange.attempts:
-            provider = attempt.deployment.partition("/")[0]
-            if (health := self._health.get(provider)) is None:
-                continue
-            fault = attempt.fault
-            if fault is None:
-                if exchange.end == "done":  # otherwise the attempt was cut off, which tells nothing about it
-                    health.healthy, health.last_error = True, None
-            elif fault.blame == "upstream":
-                health.healthy, health.last_error = False, fault.code or fault.kind
+        self._figures.note(exchange, self.seams.now())
         self.performance(exchange)
         if exchange.fault is not None or len(exchange.attempts) > 1:
             self.bounds(exchange)
@@ -433,20 +497,23 @@ class Gateway:
                 log.exception("an observer failed on exchange %s", exchange.id)
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
-        """The state of this gateway. details: providers and the store with their last error; never keys.
-        asking: who wants to know, and is not counted among what runs.
+        """The state of this gateway, of all its workers if there are several. details: providers and the
+        store with their last error; never keys. asking: who wants to know, and is left out of what runs.
 
         `sessions` is null while nobody has used a store that may hold some.
         """
-        tried = [health.healthy for health in self._health.values()]
+        own = self._counted(asking)
+        told = [] if self.board is None else read(self.board.others(self.worker, self.seams.monotonic))
+        figures = together([own, *told])
         state: dict[str, Any] = {
-            "status": "draining" if self.draining else "healthy",
+            "status": "draining" if self.draining else status(figures.providers, _PROVES_NOTHING),
             "version": __version__,
             "uptime": round(self.seams.monotonic() - self._began, 3),
             "requests": {
-                "running": len(self.exchanges - {asking}),
-                "finished": self._finished,
-                "failed": self._failed,
+                "running": figures.running,
+                "finished": figures.finished,
+                "failed": figures.failed,
+                "refused": figures.refused,
             },
         }
         if self._assembly is not None:
@@ -456,16 +523,28 @@ class Gateway:
                 state["store"] = store
         if details:
             state["worker"], state["workers"] = self.worker, self.workers
-            state["bounds"] = self.bounds.counts
-            if self.connections is not None:
-                state["connections"] = self.connections()
-            state["providers"] = {
-                name: {"configured": True, "healthy": health.healthy, "last_error": health.last_error}
-                for name, health in self._health.items()
-            }
+            state["reporting"] = 1 + len(told)
+            state["bounds"] = figures.bounds
+            if figures.connections is not None:
+                state["connections"] = figures.connections
+            state["providers"] = {name: shown(health) for name, health in figures.providers.items()}
         else:
+            tried = [health.healthy for health in figures.providers.values()]
             state["providers"] = {"total": len(tried), "unhealthy": tried.count(False)}
         return state
+
+    def _counted(self, asking: Exchange | None = None) -> Figures:
+        """What this process counts, as it is now. asking: an exchange that is left out of what runs."""
+        figures = self._figures
+        figures.running = len(self.exchanges - {asking})
+        figures.bounds = self.bounds.counts
+        figures.connections = None if self.connections is None else self.connections()
+        return figures
+
+    def _tell(self, board: Board) -> None:
+        """Tell the other workers what this one counts, now and every while."""
+        publish(self._counted(), board, self.worker, self.seams.monotonic())
+        self._telling = asyncio.get_running_loop().call_later(_TOLD_EVERY, self._tell, board)
 
     async def _store_health(self, assembly: Assembly) -> dict[str, Any]:
         """How the store is, and how many sessions it holds now; a store that hangs makes nobody wait long."""

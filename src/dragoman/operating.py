@@ -338,7 +338,7 @@ class Operating:
     def _account(self) -> None:
         """Note what has been lost by now, and refuse it in strict mode."""
         work = self._work
-        work.exchange.losses, work.exchange.changes = self._call.report.located(work.locate())
+        work.exchange.account(*self._call.report.located(work.locate()))
         work.hold_strict()
 
     async def _joined(self, codec: AnyAsking, answers: Sequence[Outcome]) -> Outcome:

@@ -16,7 +16,7 @@ import msgspec
 from dragoman import ir
 from dragoman.delivery import Delivery, Opening
 from dragoman.dialects.dialect import Reply, StreamRelay, TellsFailure, WireRequest
-from dragoman.dialects.estimate import EstimateUsage, Overheard
+from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far, whole_cost
 from dragoman.dialects.loss import Change
 from dragoman.dialects.pieces import joined
 from dragoman.errors import RequestFailed, WireError
@@ -36,6 +36,7 @@ from dragoman.work import Inbound, Work
 _STREAM: Final = {"stream": True}
 _COUNTED_BYTES: Final = 1_000_000
 """Bytes of a request that are kept until its stream ends, to count them where the provider does not."""
+_HEARD_BYTES: Final = 65_536
 _USAGE: Final = "stream_options.include_usage"
 _WHY: Final = "requested for the gateway's own records; the client does not receive it"
 _TOLD: Final = (Change(None, f"$.{_USAGE}", _WHY),)
@@ -132,7 +133,7 @@ class Relaying:
         await seals.left_behind(
             pieces.request, Scope(work.deployment.provider, work.deployment.model), report
         )
-        work.exchange.losses, work.exchange.changes = report.located(pieces.located(work.locate()))
+        work.exchange.account(*report.located(pieces.located(work.locate())))
         work.hold_strict()
 
     def _told(self, raw: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
@@ -160,35 +161,46 @@ class Relaying:
         steps = [EstimateUsage(work.request, work.deployment.model), *client_steps(work, self._now)]
         return whole(steps, response)
 
-    def _estimate(self, inbound: Inbound, heard: Overheard) -> ir.Usage:
-        """The likely usage of a stream that states none."""
-        upstream, face = self._upstream, self._work.face
-        request, size = None, self._work.weight
+    def _estimate(self, inbound: Inbound, heard: Overheard[bytes]) -> ir.Usage:
+        """The likely usage of a stream that has ended without any."""
+        model, events = self._work.deployment.model, self._heard_events(heard)
+        return whole_cost(self._asked(inbound), model, events, heard.share)
+
+    def _so_far(self, inbound: Inbound, heard: Overheard[bytes], relay: StreamRelay) -> ir.Usage:
+        """The likely usage of a stream that has broken off."""
+        model, events = self._work.deployment.model, self._heard_events(heard)
+        return cost_so_far(self._asked(inbound), model, events, heard.share, relay.usage)
+
+    def _asked(self, inbound: Inbound) -> ir.Request | int:
+        """The request of a stream that has begun; its size where it was too large to be kept."""
+        size = self._work.weight
         if size <= _COUNTED_BYTES:
-            body, _ = decode_both(inbound.body, inbound.max_depth)
-            request = face.decode_request(
-                WireRequest("chat", body, path=inbound.path, params=dict(inbound.params))
-            )
+            with suppress(WireError):
+                body, _ = decode_both(inbound.body, inbound.max_depth)
+                wire = WireRequest("chat", body, path=inbound.path, params=dict(inbound.params))
+                return self._work.face.decode_request(wire)
+        return size
 
-        def events(data: bytes) -> Iterator[ir.Event]:
-            decoder = upstream.dialect.stream_decoder(upstream.quirks)
-            splitter = SPLITTERS[upstream.dialect.framing](upstream.limits.event)
-            with suppress(WireError, RequestFailed):
-                for frame in splitter.feed(data):
-                    yield from decoder.feed(frame)
+    def _heard_events(self, heard: Overheard[bytes]) -> Iterator[ir.Event]:
+        upstream = self._upstream
+        decoder = upstream.dialect.stream_decoder(upstream.quirks)
+        splitter = SPLITTERS[upstream.dialect.framing](upstream.limits.event)
+        with suppress(WireError, RequestFailed):
+            for frame in splitter.feed(b"".join(heard.parts)):
+                yield from decoder.feed(frame)
 
-        return heard.usage(request, self._work.deployment.model, size, events)
-
-    def _overheard(self, relay: StreamRelay) -> Overheard | None:
-        """What listens to a stream, to estimate its usage; None where its client is told none."""
+    def _overheard(self, relay: StreamRelay) -> Overheard[bytes]:
+        """What listens to a stream, to estimate its usage: of one that breaks off for the record, of one
+        that ends without any where its client is told some.
+        """
         work = self._work
-        if not work.brief.stream_usage and work.face.relay.ask_usage(_STREAM):
-            return None
         inbound = work.inbound  # which the answer's beginning lets go of
         if work.weight > _COUNTED_BYTES:
             inbound = msgspec.structs.replace(inbound, body=b"")
-        heard = Overheard()
-        relay.estimate = partial(self._estimate, inbound, heard)
+        heard: Overheard[bytes] = Overheard(_HEARD_BYTES)
+        if work.brief.stream_usage or not work.face.relay.ask_usage(_STREAM):
+            relay.estimate = partial(self._estimate, inbound, heard)
+        self._delivery.cost_so_far = partial(self._so_far, inbound, heard, relay)
         return heard
 
     async def _stream(self, answer: Answer, reply: Reply) -> None:
@@ -206,7 +218,7 @@ class Relaying:
             while True:
                 more = parts.more
                 chunk = await (parts.next() if more else answer.chunk())
-                if heard is not None and not more:
+                if not more:
                     heard.hear(chunk)
                 if len(chunk) > PART:
                     chunk = parts.first(chunk)

@@ -7,6 +7,7 @@ in a traceback's message. Code that needs the value says so with `reveal()`, whi
 from __future__ import annotations
 
 import hmac
+from pathlib import Path
 from typing import Final, NoReturn, Self, final
 
 _SHORT: Final = 12
@@ -17,13 +18,14 @@ class Secret:
     """A masked text. Equal in constant time to a secret with the same text, and to nothing else.
 
     value: the text itself; any Unicode text is accepted here, what a header can carry is checked where
-    the value enters.
+    the value enters. file: what it was read from, None = it was stated itself.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_value", "file")
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, file: Path | None = None) -> None:
         self._value = value
+        self.file = file
 
     def reveal(self) -> str:
         """The text itself. Call it only where the value leaves for its own destination."""

@@ -25,13 +25,14 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from dragoman.errors import DragomanError
+from dragoman.observe.board import Board
 from dragoman.seams import SYSTEM
-from dragoman.server.serve import CLOSE, DRAIN, END
+from dragoman.server.serve import CLOSE, DRAIN, END, REREAD
 
 log = logging.getLogger("dragoman.supervisor")
 
 _STOPS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
-_WATCHED: Final = (*_STOPS, signal.SIGCHLD)
+_WATCHED: Final = (*_STOPS, signal.SIGCHLD, signal.SIGHUP)
 _YOUNG = 10.0
 """Seconds of life below which a death makes the next start wait."""
 _PAUSE = 0.1
@@ -47,13 +48,15 @@ class NotStarted(DragomanError):
 class Worker:
     """What a worker knows of its parent. number: 1 … count; a replacement takes over its predecessor's.
 
-    orders: a socket that gives DRAIN, CLOSE or END (`server.serve`), and ends when the parent has gone.
+    orders: a socket that gives DRAIN, CLOSE, END or REREAD (`server.serve`), and ends when the parent has
+    gone. board: where all workers tell what they count.
     """
 
-    def __init__(self, number: int, count: int, orders: socket.socket) -> None:
+    def __init__(self, number: int, count: int, orders: socket.socket, board: Board) -> None:
         self.number = number
         self.count = count
         self.orders = orders
+        self.board = board
 
     def ready(self, message: bytes) -> None:
         """Tell the parent that requests are answered. message: without a line end, for `announce`."""
@@ -111,10 +114,10 @@ def supervise(
     """Run `count` workers until a signal says stop and all of them have ended.
 
     SIGTERM or SIGINT once lets them finish what runs, for `drain` seconds at most, of which SIGTERM leaves
-    the port open for some (`Gateway.drain_delay`); twice ends them at once. SIGHUP is ignored. listener: what
-    they accept from; it is closed here at the first of these signals, and by each worker when that closes the
-    port. work: a worker's whole life, called in its own process, where `supervise` never returns. announce:
-    called once, with the first worker's message, when all of them answer.
+    the port open for some (`Gateway.drain_delay`); twice ends them at once. SIGHUP has them read the files of
+    secrets again. listener: what they accept from; it is closed here at the first signal that stops, and by
+    each worker when that closes the port. work: a worker's whole life, called in its own process, where
+    `supervise` never returns. announce: called once, with the first worker's message, when all answer.
 
     Only for the main thread of a process that has no other. Raises NotStarted, and KeyboardInterrupt when it
     was told to stop before all answered.
@@ -133,11 +136,13 @@ class _Parent:
     ) -> None:
         self._listener = listener
         self._places = [_Place(number) for number in range(1, count + 1)]
+        self._board = Board(count)
         self._work = work
         self._announce = announce
         self._drain = drain
         self._announced = False
         self._stopping = False
+        self._reread = False
         self._failure: NotStarted | None = None
         self._kill_at = math.inf
 
@@ -173,6 +178,8 @@ class _Parent:
                 for number in noted.recv(4096):
                     if number in _STOPS:
                         self._stop(CLOSE if number == signal.SIGINT else DRAIN)
+                    elif number == signal.SIGHUP:
+                        self._renew()
             else:
                 starting[line].hear(line)
 
@@ -201,13 +208,15 @@ class _Parent:
         try:
             place.pid = os.fork()
             if place.pid == 0:
-                self._become(Worker(place.number, len(self._places), theirs), unblocked)
+                self._become(Worker(place.number, len(self._places), theirs, self._board), unblocked)
         except OSError:
             place.hang_up()
             raise
         finally:
             theirs.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        if self._reread:
+            place.order(REREAD)  # what a fork knows of secrets is as old as the parent
 
     def _become(self, worker: Worker, unblocked: set[int | signal.Signals]) -> NoReturn:
         """The child's whole life. Nothing of the parent's stack runs in it again."""
@@ -218,6 +227,7 @@ class _Parent:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
             self._work(worker)
@@ -246,6 +256,7 @@ class _Parent:
     def _ended(self, place: _Place, code: int) -> None:
         """Note a death. code: the exit code, negative for the signal that ended it."""
         pid, place.pid = place.pid, 0
+        self._board.clear(place.number)
         answered, place.ready = place.ready, False
         place.hang_up()
         if self._stopping:
@@ -263,6 +274,12 @@ class _Parent:
         place.pause = min(max(_PAUSE, 2 * place.pause), _PAUSE_MAX) if young else 0.0
         place.due = now + place.pause
         _say(logging.WARNING, f"{why}; another one starts in {place.pause:g} s")
+
+    def _renew(self) -> None:
+        """Have all read the files of secrets again, and those that are started later as well."""
+        self._reread = True
+        for place in self._places:
+            place.order(REREAD)
 
     def _stop(self, order: bytes) -> None:
         """Stop all: the first time by this order, the second time at once."""
@@ -306,7 +323,6 @@ def _noted_signals() -> Generator[socket.socket]:
     noted, noting = socket.socketpair()
     noting.setblocking(False)
     before = {number: signal.signal(number, _note) for number in _WATCHED}
-    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     woken = signal.set_wakeup_fd(noting.fileno(), warn_on_full_buffer=False)
     try:
         yield noted

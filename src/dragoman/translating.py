@@ -8,6 +8,7 @@ answer, the client's encoder. One task does both ways, so that the client's read
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from dragoman import ir
 from dragoman.delivery import Delivery, Ends, Opening
 from dragoman.dialects.addressed import added, addressed
 from dragoman.dialects.emulate import Emulation, emulate
-from dragoman.dialects.estimate import EstimateUsage
+from dragoman.dialects.estimate import EstimateUsage, Overheard, cost_so_far
 from dragoman.dialects.identify import Identify
 from dragoman.dialects.loss import Report
 from dragoman.dialects.pieces import Joined, joined
@@ -39,6 +40,7 @@ from dragoman.verify.check import CheckOutput
 from dragoman.work import Work
 
 _STREAM = {"stream": True}
+_HEARD_EVENTS = 500
 _FOR_THE_RECORD = "requested for the gateway's own records; the client does not receive it"
 
 
@@ -171,7 +173,7 @@ class Translating:
         has looked at the request, which is before it has computed anything.
         """
         exchange, work = self._work.exchange, self._work
-        exchange.losses, exchange.changes = self._call.report.located(self._locate())
+        exchange.account(*self._call.report.located(self._locate()))
         work.hold_strict()
 
     def _locate(self) -> Callable[[str], str]:
@@ -235,9 +237,12 @@ class Translating:
         upstream = self._upstream
         opening = Opening(delivery, call, self._record, (), limits=self._limits, name=upstream.name)
         counts = bool(steps) and not work.light  # at the end, where nobody stated what it cost
+        spoken: Overheard[Sequence[ir.Event]] = Overheard(_HEARD_EVENTS)
         async with upstream.chat(request, call) as batches:
             self._account()
+            delivery.cost_so_far = partial(self._so_far, request, spoken)
             async for arrived in batches:
+                spoken.hear(arrived)
                 batch = (
                     await work.step(through, steps, arrived)
                     if counts and arrived and type(arrived[-1]) is ir.End
@@ -274,6 +279,12 @@ class Translating:
                 ir.Fault("upstream", "The provider's response ended without any content.", blame="upstream")
             )
         await work.client.end()
+
+    def _so_far(self, request: ir.Request, heard: Overheard[Sequence[ir.Event]]) -> ir.Usage:
+        """The likely usage of a stream that has broken off."""
+        work = self._work
+        events = (event for batch in heard.parts for event in batch)
+        return cost_so_far(request, work.deployment.model, events, heard.share, work.exchange.usage)
 
     async def _listen(self, heard: Gathered, batch: Sequence[ir.Event]) -> None:
         """Let the turn have the whole answer, before its client gets the last of it."""

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects import gateway_members
 from dragoman.dialects.dialect import (
     PROMPTED,
     AnyCodec,
@@ -25,12 +26,13 @@ from dragoman.dialects.dialect import (
     WireRequest,
 )
 from dragoman.dialects.facts import Facts
-from dragoman.dialects.loss import Report
+from dragoman.dialects.loss import Change, Loss, Report
 from dragoman.dialects.quirks import EVERYTHING
 from dragoman.dialects.table import READINGS
 from dragoman.errors import RequestFailed, WireError
 from dragoman.exchange import Exchange
 from dragoman.fetch import Claim
+from dragoman.grants import Grants
 from dragoman.heavy import MEDIUM, HeavySteps
 from dragoman.routing.route import Deployment, Route, Strict, deep_merge
 from dragoman.upstreams.upstream import Call, Upstream
@@ -179,7 +181,7 @@ class Inbound(msgspec.Struct, frozen=True):
     body: bytes
     headers: Mapping[str, str]
     max_depth: int = 200
-    models: frozenset[str] | None = None
+    models: Grants | None = None
     max_values: int = MAX_VALUES
     framing: Framing = "sse"
     turn: Turn | None = None
@@ -526,6 +528,25 @@ class Work:
         )
         return self.face.stream_encoder(reply).feed(ir.Error(fault))
 
+    def tag(self, stated: str) -> None:
+        """Note the tags of a header."""
+        exchange = self.exchange
+        exchange.tags, losses = gateway_members.bounded((*exchange.tags, *gateway_members.stated(stated)))
+        self._take(losses, ())
+
+    def keep(self, kept: gateway_members.Kept) -> None:
+        """Note what was taken out of the body."""
+        exchange = self.exchange
+        exchange.tags, losses = gateway_members.bounded((*exchange.tags, *kept.tags))
+        exchange.metadata = kept.metadata
+        self._take(kept.losses + losses, kept.changes)
+
+    def _take(self, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:
+        before_losses, before_changes = self.exchange.taken
+        new = tuple(loss for loss in losses if loss not in before_losses)
+        self.exchange.taken = (before_losses + new, before_changes + changes)
+        self.exchange.account((), ())
+
     def hold_strict(self) -> None:
         """Refuse a translation that loses more than the client allows, before anything is sent."""
         if not self.strict:
@@ -536,7 +557,8 @@ class Work:
             raise RequestFailed(
                 ir.Fault(
                     "untranslatable",
-                    f"the request cannot be translated for {self.exchange.answered} without loss: {named}",
+                    f"the request cannot be translated for {self.exchange.answered or 'No model'} "
+                    f"without loss: {named}",
                     code="untranslatable",
                     param=lost[0].path.removeprefix("$."),
                 )

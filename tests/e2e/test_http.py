@@ -301,7 +301,13 @@ async def test_health(site: Site) -> None:
     await site.chat()
     status, body, _ = await site.call("GET", "/health")
     assert (status, body["status"]) == (200, "healthy")
-    assert body["providers"]["up"] == {"configured": True, "healthy": True, "last_error": None}
+    assert body["providers"]["up"] == {
+        "configured": True,
+        "healthy": True,
+        "last_error": None,
+        "last_error_at": None,
+        "consecutive_failures": 0,
+    }
     assert (await site.call("GET", "/health/live"))[0] == 200
     assert (await site.call("GET", "/health/ready"))[0] == 200
 

@@ -57,7 +57,8 @@ async def test_a_relay_loses_nothing(visit: Visit, provide: Provide) -> None:
     asking = {"x-dragoman-report": "1", "x-dragoman-strict": "all"}
     answer = await site.ask(headers=asking, **MEANING, **HINT)
     assert (answer.status, answer.headers["x-dragoman-losses"]) == (200, "0")
-    assert json.loads(answer.headers["x-dragoman-report"]) == {"losses": [], "changes": []}
+    report = json.loads(answer.headers["x-dragoman-report"])
+    assert (report["losses"], report["changes"]) == ([], [])
 
 
 @pytest.mark.parametrize("value", ["yes", "2", ""])

@@ -108,6 +108,7 @@ GEMINI: list[tuple[dict[str, Any], str]] = [
             ("topP", -1, "least 0"),
             ("topK", -1, "least 0"),
             ("candidateCount", 0, "least 1"),
+            ("candidateCount", 9, "most 8"),
             ("seed", 2**31, "most 2147483647"),
             ("logprobs", 21, "most 20"),
             ("presencePenalty", 3, "most 2"),
@@ -117,6 +118,10 @@ GEMINI: list[tuple[dict[str, Any], str]] = [
     (
         {"generationConfig": {"thinkingConfig": {"thinkingBudget": -2}}},
         "generationConfig.thinkingConfig.thinkingBudget: must be at least -1",
+    ),
+    (
+        {"generationConfig": {"stopSequences": list("abcdef")}},
+        "generationConfig.stopSequences: must have at most 5 entries",
     ),
     (
         {"contents": [{"parts": [VIDEO]}]},
@@ -196,8 +201,8 @@ async def test_in_googles_words(place: Place, members: dict[str, Any], message: 
     for model in MODELS:
         body = {"contents": [{"parts": [{"text": "Hi"}]}], **members}
         error = await place.refused(f"/v1beta/models/{model}:generateContent", body)
-        where, _, what = message.partition(": ")
-        assert (error["status"], error["message"]) == ("INVALID_ARGUMENT", what)
+        where = message.partition(": ")[0]
+        assert (error["status"], error["message"]) == ("INVALID_ARGUMENT", message)
         violations = [one for detail in error["details"] for one in detail.get("fieldViolations", ())]
         assert [one["field"] for one in violations] == [where]
 

@@ -602,3 +602,12 @@ async def test_an_answer_that_takes_too_long_for_a_stop_is_told_so(provide: Prov
         await stopping
         assert socket.close_code == 1001
     assert [exchange.end for exchange in exchanges] == ["gateway/first_byte/gateway_stopping"]
+
+
+async def test_a_page_whose_upgrade_a_proxy_dropped_is_told_so_too(serve: Serve) -> None:
+    """Its key is a subprotocol, which nobody reads of a plain GET: 401 would send people after the key."""
+    base = await serve(json.dumps({"auth": {"keys": ["the-key"]}}))
+    left = {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-protocol": f"{OFFERED}the-key"}
+    async with aiohttp.ClientSession() as session, session.get(base + RESPONSES, headers=left) as response:
+        error = (await response.json())["error"]
+        assert (response.status, error["code"]) == (426, "upgrade_missing")

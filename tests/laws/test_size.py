@@ -31,7 +31,7 @@ SMALL = 1500
 TIMES = 4
 MOST = 9.0
 """Three times for each doubling. What is linear takes 4 times as long, what is quadratic 16 times."""
-TRIES = 3
+TRIES = 6
 FACTS = Facts(tools=True, structured=False)
 BLIND = Facts(images=False)
 USER = {"role": "user", "content": "Hello"}

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ def test_a_checkout_in_another_environment_is_told_pip(
 ) -> None:
     (tmp_path / "Makefile").touch()
     came_from(monkeypatch, {"url": tmp_path.as_uri(), "dir_info": {"editable": True}})
-    assert extras.command("speech") == f"{sys.executable} -m pip install '{tmp_path}[speech]'"
+    assert extras.command("speech") == f"{quote(sys.executable)} -m pip install '{tmp_path}[speech]'"
     assert extras.make_target("speech") is None
 
 
@@ -79,7 +80,7 @@ def test_it_is_where_it_came_from(
     record: dict[str, Any] | None, wanted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     came_from(monkeypatch, record)
-    assert extras.command("sql") == f"{sys.executable} -m pip install '{wanted}'"
+    assert extras.command("sql") == f"{quote(sys.executable)} -m pip install '{wanted}'"
 
 
 def test_a_folder_of_sources_is_told_its_own_path(monkeypatch: pytest.MonkeyPatch) -> None:

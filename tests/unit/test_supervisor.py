@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -66,10 +67,21 @@ def test_the_first_worker_speaks_when_all_are_ready() -> None:
     assert parent.end(signal.SIGTERM) == (0, ["over"])
 
 
-def test_sighup_is_ignored() -> None:
-    parent = Parent("serve")
-    parent.line()
-    assert parent.end(signal.SIGHUP, signal.SIGINT) == (0, ["over"])
+def test_sighup_is_passed_on_and_ends_nothing() -> None:
+    """Also to those that take another's place: they know no more of secrets than their parent did."""
+    obey = "lambda worker: (worker.ready(b'up'), say(worker.orders.recv(1)), worker.orders.recv(1))"
+    parent = Parent(obey, setting="supervisor._PAUSE = 0.01")
+    assert parent.line() == "ready: up"
+    parent.process.send_signal(signal.SIGHUP)
+    assert [parent.line(), parent.line()] == ["b'r'", "b'r'"]
+    children = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(parent.process.pid)], check=True, capture_output=True, text=True
+    )
+    os.kill(int(children.stdout.split()[0]), signal.SIGKILL)
+    told = [parent.line(), parent.line()]
+    assert "has ended by SIGKILL" in told[0]
+    assert told[1] == "b'r'"
+    assert parent.end(signal.SIGINT) == (0, ["over"])
 
 
 @pytest.mark.parametrize("how", ["sys.exit(3)", "1 / 0"])

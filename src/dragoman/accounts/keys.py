@@ -10,13 +10,16 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
 from dragoman import ir
+from dragoman.grants import Grants
+from dragoman.seams import SYSTEM
 
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::\d*)?")
 
@@ -33,7 +36,7 @@ class Caller(msgspec.Struct, frozen=True):
     """
 
     name: str
-    models: frozenset[str] | None = None
+    models: Grants | None = None
     scopes: frozenset[Scope] = INFERENCE
 
     def may_use(self, model: str) -> bool:
@@ -51,28 +54,51 @@ EVERYBODY = Caller("anyone")
 """Whoever reaches a gateway that is open to other machines: a stranger, perhaps, who administers nothing."""
 
 
+class Key(NamedTuple):
+    """One client key.
+
+    secret: the key itself. expires: Unix seconds from which on it is refused, None = never.
+    """
+
+    secret: str
+    caller: Caller
+    expires: float | None = None
+
+
 class ClientKeys:
     """The keys of one configuration. required: whether a request needs one; a known one is believed anyhow.
 
-    keys: who presents which secret. hosts: further Host names that are ours. any_host: every name is,
-    because the operator says that something else stands in front. anyone: who calls without a known key.
-    keyless: who calls from this machine without any, by the face whose clients send none.
+    keys: who presents which secret, and until when. hosts: further Host names that are ours. any_host: every
+    name is, because the operator says that something else stands in front. anyone: who calls without a known
+    key. keyless: who calls from this machine without any, by the face whose clients send none. now: Unix
+    seconds.
     """
 
     def __init__(
         self,
-        keys: Iterable[tuple[str, Caller]] = (),
+        keys: Iterable[Key] = (),
         *,
         required: bool,
         hosts: Iterable[str] = (),
         any_host: bool = False,
         anyone: Caller = ANYONE,
         keyless: Mapping[str, Caller] | None = None,
+        now: Callable[[], float] = SYSTEM.now,
     ) -> None:
         self._keyless = keyless or {}
         self._anyone = anyone
         self._any_host = any_host
-        self._callers = {_digest(secret): caller for secret, caller in keys}
+        self._now = now
+        self._callers: dict[bytes, Caller] = {}
+        self._ends: dict[bytes, float] = {}
+        for secret, caller, expires in keys:
+            digest = _digest(secret)
+            known = digest in self._callers
+            self._callers[digest] = caller
+            if expires is None or (known and digest not in self._ends):
+                self._ends.pop(digest, None)  # of one value that is stated twice, the longer life counts
+            else:
+                self._ends[digest] = max(expires, self._ends.get(digest, expires))
         self.required = required
         self._hosts = {"localhost", *(name for host in hosts if (name := _read_host(host)[0]))}
 
@@ -84,7 +110,9 @@ class ClientKeys:
         with, which is believed before all: such a client may have to send some key besides.
         """
         key = first or presented(headers) or key
-        if key and (known := self._callers.get(_digest(key))) is not None:
+        if key and (known := self._callers.get(digest := _digest(key))) is not None:
+            if self._ends and (ends := self._ends.get(digest)) is not None and self._now() >= ends:
+                return _expired(ends)
             return known
         if self.required:
             return _WRONG if key else _MISSING
@@ -149,6 +177,12 @@ def is_loopback(host: str) -> bool:
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def _expired(ends: float) -> ir.Fault:
+    moment = datetime.fromtimestamp(ends, UTC).isoformat(" ", "minutes").removesuffix("+00:00")
+    message = f"The key expired on {moment} UTC. Ask whoever gave it to you for its successor."
+    return ir.Fault("authentication", message, code="expired_api_key")
 
 
 _FORWARDED: Final = re.compile(

@@ -1,33 +1,62 @@
-"""`dragoman check`: is this configuration good? Nothing is opened and nobody is called."""
+"""`dragoman check`: is this configuration good? Without --live nothing is opened and nobody is called."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from dragoman.cli.command import Command
 from dragoman.cli.options import advice, problems, warn
-from dragoman.cli.terminal import CONFIGURATION, Failure, Terminal, clean
+from dragoman.cli.terminal import ANSWER_IS_NO, CONFIGURATION, MISUSE, Failure, Terminal, clean
 from dragoman.errors import ConfigError
 from dragoman.providers.address import without_keys
 
+if TYPE_CHECKING:
+    from dragoman.cli.live import Row
+    from dragoman.config.load import Loaded
 
-@click.command("check", cls=Command, examples=("dragoman check", "dragoman check team.yaml"))
+
+@click.command(
+    "check",
+    cls=Command,
+    examples=(
+        "dragoman check",
+        "dragoman check team.yaml",
+        "dragoman check --live",
+        "dragoman check litellm.yaml --convert > dragoman.yaml",
+    ),
+)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--live", is_flag=True, help="Also ask each provider with each key, by the cheapest call; 1 if one fails."
+)
+@click.option("--convert", is_flag=True, help="FILE is LiteLLM's: print the file that does the same here.")
 @click.pass_obj
-def command(terminal: Terminal, file: Path | None) -> None:
+def command(terminal: Terminal, file: Path | None, *, live: bool, convert: bool) -> None:
     """Check a configuration: exit code 0 when it can be used, 3 with every problem when not.
 
     FILE is the one to check; else DRAGOMAN_CONFIG, ./dragoman.yaml, or the home folder's. Variables of the
-    environment count as they do for `dragoman serve`.
+    environment count as they do for `dragoman serve`. Of LiteLLM's config.yaml it says for each setting
+    what to write here instead.
     """
+    from dragoman.assembly import naming, refuse_unknown
     from dragoman.config.load import load
     from dragoman.stores.open import located
 
+    if file is not None and _is_litellms(terminal, file, convert=convert):
+        return
+    if convert:
+        text = "--convert takes LiteLLM's config.yaml, with model_list, litellm_settings or the like"
+        raise Failure(MISUSE, text, hint="dragoman check litellm.yaml --convert > dragoman.yaml")
     try:
         found = load(file, os.environ)
+        refuse_unknown(found, naming(found))
         located(found.config.stores.sql, found.home)
     except ConfigError as error:
         many = len(error.problems)
@@ -40,6 +69,7 @@ def command(terminal: Terminal, file: Path | None) -> None:
         ) from None
     config = found.config
     if terminal.as_json:
+        asked = _asked(terminal, found) if live else []
         terminal.result(
             {
                 "file": str(found.file) if found.file else None,
@@ -47,12 +77,23 @@ def command(terminal: Terminal, file: Path | None) -> None:
                 "models": list(config.models),
                 "aliases": list(config.aliases),
                 "warnings": [str(warning) for warning in found.warnings],
+                **({"live": [msgspec.to_builtins(row) for row in asked]} if live else {}),
             }
         )
+        _hold(asked)
         return
     warn(terminal, found)
     where = clean(str(found.file)) if found.file else "the environment (no configuration file)"
     terminal.say(f"{terminal.err.mark('ok')} {where} is valid")
+    if live:
+        asked = _asked(terminal, found)
+        if asked:
+            terminal.table(
+                ("provider", "key", "asked for", "state", "in its words"),
+                [(row.provider, _key(row), row.asked, row.state, row.message) for row in asked],
+            )
+        _hold(asked)
+        return
     rows = [("provider", name, without_keys(account.base_url)) for name, account in found.providers.items()]
     rows += [
         ("model", name, ", ".join(t.use for t in model.targets)) for name, model in config.models.items()
@@ -60,3 +101,55 @@ def command(terminal: Terminal, file: Path | None) -> None:
     rows += [("alias", name, alias.route) for name, alias in config.aliases.items()]
     if rows:
         terminal.table(("kind", "name", "stands for"), rows)
+
+
+def _is_litellms(terminal: Terminal, file: Path, *, convert: bool) -> bool:
+    """Whether the file is LiteLLM's, and has been converted. Raises Failure that tells what becomes of it."""
+    from dragoman.config.litellm import convert as converted
+    from dragoman.config.litellm import in_yaml, is_litellms, lines
+    from dragoman.config.load import written
+
+    try:
+        theirs = written(file)
+    except ConfigError:
+        return False  # what is wrong with it is told by whoever reads it as ours
+    if not isinstance(theirs, dict) or not is_litellms(theirs):
+        return False
+    settings, notes = converted(theirs)
+    if not convert:
+        named = shlex.quote(str(file))
+        raise Failure(
+            CONFIGURATION,
+            "this is LiteLLM's configuration, which is not read as it is",
+            hint=f"dragoman check {named} --convert > dragoman.yaml writes what does the same here",
+            lines=list(lines(notes)),
+            fields={"notes": [note._asdict() for note in notes]},
+        )
+    if terminal.as_json:
+        terminal.result({"settings": settings, "notes": [note._asdict() for note in notes]})
+        return True
+    for line in lines([note for note in notes if not note.done]):
+        terminal.say(f"{terminal.err.mark('warn')} {clean(line)}")
+    terminal.result(in_yaml(settings).rstrip("\n"))
+    return True
+
+
+def _asked(terminal: Terminal, found: Loaded) -> list[Row]:
+    """How each key fares, asked now."""
+    from dragoman.cli.live import ask, asks
+
+    for line in asks(found):
+        terminal.say(clean(line))
+    if not found.providers:
+        terminal.say("no provider is configured, so nobody is asked")
+    return asyncio.run(ask(found, lambda line: terminal.say(clean(line))))
+
+
+def _key(row: Row) -> str:
+    return "none" if row.key is None else f"…{row.key}"
+
+
+def _hold(asked: list[Row]) -> None:
+    """End with the code for no where a key has failed."""
+    if any(row.state != "ok" for row in asked):
+        raise click.exceptions.Exit(ANSWER_IS_NO)

@@ -22,10 +22,8 @@ config_option = click.option(
     "-c",
     "file",
     type=click.Path(path_type=Path),
-    help=(
-        "The configuration file. Default: DRAGOMAN_CONFIG, ./dragoman.yaml, or dragoman.yaml "
-        "in Dragoman's folder."
-    ),
+    help="The configuration file. Default: DRAGOMAN_CONFIG, ./dragoman.yaml, or dragoman.yaml in "
+    "Dragoman's folder.",
 )
 
 
@@ -41,15 +39,20 @@ def loaded(
     try:
         found = load(file, os.environ, overrides)
     except ConfigError as error:
-        first, *others = error.problems
-        if others:
-            command = shlex.join(["dragoman", "check", *([str(file)] if file else [])])
-            hint: str | None = f"to list all {len(error.problems)} problems: {command}"
-        else:
-            first, hint = first._replace(hint=None), first.hint or advice(error)
-        raise Failure(CONFIGURATION, str(first), hint=hint, fields=problems(error)) from None
+        raise refused(error, file) from None
     warn(terminal, found)
     return found
+
+
+def refused(error: ConfigError, file: Path | None) -> Failure:
+    """The failure that names the first problem of a configuration and how to see all."""
+    first, *others = error.problems
+    if others:
+        command = shlex.join(["dragoman", "check", *([str(file)] if file else [])])
+        hint: str | None = f"to list all {len(error.problems)} problems: {command}"
+    else:
+        first, hint = first._replace(hint=None), first.hint or advice(error)
+    return Failure(CONFIGURATION, str(first), hint=hint, fields=problems(error))
 
 
 def warn(terminal: Terminal, found: Loaded) -> None:

@@ -17,7 +17,8 @@ import msgspec
 from dragoman.cli import banner, discovery
 from dragoman.cli.client_key import ClientKey, kept_or_made
 from dragoman.cli.command import Command
-from dragoman.cli.options import config_option, loaded
+from dragoman.cli.options import config_option, loaded, refused
+from dragoman.cli.rereading import tell
 from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure, Terminal
 from dragoman.errors import ConfigError
 from dragoman.extras import command as added_by
@@ -25,9 +26,10 @@ from dragoman.seams import SYSTEM
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from dragoman.config.load import Loaded
+    from dragoman.config.reread import Reading
     from dragoman.supervisor import Worker
 
 _CANNOT_LISTEN = {
@@ -83,6 +85,8 @@ def command(
     began = SYSTEM.monotonic()
     # A second handler of its own for SIGTERM would skip what ends a command; this way it is a Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if _PLATFORM != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is somebody who reads secrets again
     if no_auth and require_auth:
         raise Failure(MISUSE, "--no-auth and --require-auth cannot be combined", hint="remove one of them")
     overrides: dict[str, Any] = {
@@ -95,6 +99,7 @@ def command(
     }
     stated = {path: value for path, value in overrides.items() if value is not None}
     found = _with_neighbours(terminal, loaded(terminal, file, stated), file, stated)
+    _refuse_unknown(found, file)
     _run(terminal, *_with_key(_with_store(found)), began)
 
 
@@ -156,7 +161,7 @@ def _answer(
         log = AccessLog(sys.stderr.buffer, people=terminal.for_people, shared=worker is not None)
     gateway = Gateway(found, observers=[log] if log is not None else [])
     if worker is not None:
-        gateway.worker, gateway.workers = worker.number, worker.count
+        gateway.worker, gateway.workers, gateway.board = worker.number, worker.count, worker.board
     answered = False
 
     def ready() -> None:
@@ -172,9 +177,12 @@ def _answer(
             doing.append(f"the port closes in {delay:g} s")
         terminal.say(f"{', '.join(doing)}; Ctrl-C {'again ' * (not delay)}stops now")
 
+    def reread(readings: Sequence[Reading]) -> None:
+        tell(terminal, readings, None if worker is None else worker.number)
+
     try:
         orders = worker.orders if worker is not None else None
-        serve(gateway, listener, ready, orders=orders, draining=draining)
+        serve(gateway, listener, ready, orders=orders, draining=draining, reread=reread)
     except KeyboardInterrupt:
         if not answered:
             raise
@@ -228,6 +236,17 @@ def _with_neighbours(
     servers = asyncio.run(discovery.find(but={found.config.server.port}))
     more = discovery.settings(servers, found)
     return loaded(terminal, file, {**stated, **more}) if more else found
+
+
+def _refuse_unknown(found: Loaded, file: Path | None) -> None:
+    """Raise Failure where clients are granted models that nobody has, servers that were found included."""
+    if found.doubts:
+        from dragoman.assembly import naming, refuse_unknown
+
+        try:
+            refuse_unknown(found, naming(found))
+        except ConfigError as error:
+            raise refused(error, file) from None
 
 
 def _with_store(found: Loaded) -> Loaded:

@@ -70,7 +70,7 @@ class _Plan(NamedTuple):
     "setup",
     cls=Command,
     examples=("dragoman setup", "dragoman setup codex --model anthropic/claude-sonnet-5 --write --check"),
-    epilog="docs/clients.md has a section for each client.",
+    epilog="docs/clients/README.md lists the pages.",
 )
 @click.argument("name", required=False)
 @config_option
@@ -122,10 +122,8 @@ def command(
         raise Failure(
             MISUSE,
             f"{name} has no settings file to write to",
-            hint=(
-                f'eval "$(dragoman setup {name})" sets it in this shell; add the same lines '
-                "to the shell's profile"
-            ),
+            hint=f'eval "$(dragoman setup {name})" sets it in this shell; add the same lines to '
+            "the shell's profile",
         )
     if plan.files:
         _doubt(terminal, gateway.model or "")

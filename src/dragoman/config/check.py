@@ -10,23 +10,25 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from dragoman.config import resolve
 from dragoman.config.decode import suggest
 from dragoman.config.locate import is_file
-from dragoman.config.settings import Alias, Config, Deployment, Model
+from dragoman.config.settings import Alias, ClientKey, Config, Deployment, Model
 from dragoman.config.settings import Provider as ProviderSettings
 from dragoman.config.tree import Source, join
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import Problem
 from dragoman.extras import command as added_by
+from dragoman.grants import WILDCARD, Grants
 from dragoman.providers import address
 from dragoman.providers.auth import CREDENTIAL_HEADERS
 from dragoman.providers.catalog import CATALOG, CHAT_PATHS, STREAM_PATHS, unconfigured
 from dragoman.providers.provider import Provider
 from dragoman.providers.resources import OFFERED
+from dragoman.seams import SYSTEM
 from dragoman.verify.bounds import available
 
 BUILT_IN: Final = ("local", "simulate")
@@ -47,6 +49,7 @@ _NOT_OURS: Final = frozenset(
 )
 """Headers that belong to the transport, which sets them itself."""
 
+_PATTERN: Final = "`PROVIDER/*` stands for all models of a provider"
 _BARE: Final = "write provider/model; for an embedded model write local/MODEL"
 
 _NO_DEFAULT: Final = frozenset({"messages", "model", "stream", "stream_options"})
@@ -92,20 +95,31 @@ _SHORTEST_KEY: Final = 16
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - named to be recognised, not bound
 
 
+class Doubt(NamedTuple):
+    """A model name that clients are granted and that nothing in the configuration has. What is registered in
+    code, or installed on this machine, may still have it.
+    """
+
+    name: str
+    problem: Problem
+
+
 def check(
     config: Config,
     sources: Mapping[str, Source],
     names: Mapping[str, frozenset[str]],
     unread: frozenset[str] = frozenset(),
-) -> tuple[dict[str, Provider], list[Problem], list[Problem]]:
-    """The accounts by name, the problems and the warnings.
+    own: frozenset[str] = frozenset(),
+) -> tuple[dict[str, Provider], list[Problem], list[Problem], list[Doubt]]:
+    """The accounts by name, the problems, the warnings and the names that are granted but not known.
 
     sources: where each written setting stands, by path. names: the entries of `providers`, `models` and
-    `aliases` as written. unread: the settings that could not be read, by path.
+    `aliases` as written. unread: the settings that could not be read, by path. own: the names of upstreams
+    that the program brings.
     """
-    checker = _Checker(config, sources, names, unread)
+    checker = _Checker(config, sources, names, unread, own)
     checker.run()
-    return checker.accounts, checker.problems, checker.warnings
+    return checker.accounts, checker.problems, checker.warnings, checker.doubts
 
 
 class _Checker:
@@ -115,6 +129,7 @@ class _Checker:
         sources: Mapping[str, Source],
         names: Mapping[str, frozenset[str]],
         unread: frozenset[str],
+        own: frozenset[str],
     ) -> None:
         self.config = config
         self.sources = sources
@@ -122,7 +137,9 @@ class _Checker:
         self.accounts: dict[str, Provider] = {}
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.providers = frozenset(names.get("providers", ())) | set(BUILT_IN)
+        self.doubts: list[Doubt] = []
+        self.providers = frozenset(names.get("providers", ())) | {*BUILT_IN, *own}
+        self.own = own
         self.models = frozenset(names.get("models", ()))
         self.aliases = frozenset(names.get("aliases", ()))
 
@@ -141,6 +158,9 @@ class _Checker:
             self.target(self.config.default_model, "default_model")
         for operation, default in self.config.default_models.items():
             self.target(default, f"default_models.{operation}")
+        for index, client in enumerate(self.config.auth.keys):
+            self.grants(client.models, f"auth.keys[{index}].models")
+        self.grants(self.config.server.keyless_models, "server.keyless_models")
         for index, entry in enumerate(self.config.egress.allow):
             self.attempt(f"egress.allow[{index}]", _network, entry)
 
@@ -162,21 +182,19 @@ class _Checker:
         auth = self.config.auth
         if auth.open and auth.required:
             self.problem("auth.open", "contradicts auth.required")
-        seen: set[str] = set()
+        named: dict[str, ClientKey] = {}
         for index, client in enumerate(auth.keys):
             path = f"auth.keys[{index}]"
-            if client.name is not None and client.name in seen:
-                self.problem(f"{path}.name", f"another key already has the name {client.name}")
-            seen |= {client.name} if client.name else set()
+            first = client if client.name is None else named.setdefault(client.name, client)
+            if (first.models, first.scopes) != (client.models, client.scopes):
+                taken = f"the name {client.name} is taken by a key with other models or scopes"
+                self.problem(f"{path}.name", taken, "keys of one client have the same")
             if not client.scopes:
                 self.problem(f"{path}.scopes", "a key without scopes allows no request")
-            if any("*" in name for name in client.models or ()):
-                exact = (
-                    "write exact names here: wildcards such as `*` do not work; leave "
-                    "`models` out to allow every model"
-                )
-                self.warn(f"{path}.models", exact)
-            self.key(client.key.reveal(), path, [other.key.reveal() for other in auth.keys[:index]])
+            if client.expires is not None and client.expires <= SYSTEM.now():
+                self.warn(f"{path}.expires", f"the key has expired, on {client.expires}")
+            others = [key for key in auth.keys[:index] if key.name is None or key.name != client.name]
+            self.key(client.key.reveal(), path, [other.key.reveal() for other in others])
             if len(client.key.reveal()) < _SHORTEST_KEY:
                 # Whoever calls on this machine alone needs no key at all, so a short one harms nobody there.
                 tell = self.warn if self.is_loopback() else self.problem
@@ -405,6 +423,59 @@ class _Checker:
             hint = unconfigured(target, self.rows()) or (f"did you mean {near[0]}?" if near else None)
             self.problem(path, f"there is no model or alias `{target}`", hint or _BARE)
 
+    def grants(self, entries: Iterable[str] | None, path: str) -> None:
+        """The model names and patterns that clients may use."""
+        if WILDCARD in self.aliases:
+            return  # every name stands for something
+        for index, entry in enumerate(entries or ()):
+            place = f"{path}[{index}]"
+            if WILDCARD in entry:
+                self.pattern(entry, place)
+            elif not any(entry in (account.models or ()) for account in self.accounts.values()):
+                before = len(self.problems)
+                self.target(entry, place)
+                self.doubts += [Doubt(entry, problem) for problem in self.problems[before:]]
+                del self.problems[before:]
+
+    def pattern(self, pattern: str, path: str) -> None:
+        """A pattern of model names: a provider that it names must be there, and something should match."""
+        matched = Grants([pattern])
+        known = [*self.models, *self.aliases, self.config.default_model, *self.config.default_models.values()]
+        if pattern == WILDCARD or any(name in matched for name in known if name is not None):
+            return
+        head, slash, rest = pattern.partition("/")
+        if slash and WILDCARD not in head:
+            self.patterned(pattern, head, rest, path)
+            return
+        listed = [
+            (account.models, account.vendor.models if account.vendor else ())
+            for account in self.accounts.values()
+        ]
+        if slash:
+            found = any(name in Grants([head]) for name in self.providers)
+        else:
+            found = any(name in matched for models, _ in listed for name in models or ())
+            found |= any(
+                _may_meet(pattern, own) for models, owned in listed if models is None for own in owned
+            )
+        if not found:
+            hint = unconfigured(pattern.replace(WILDCARD, "x"), self.rows()) or _PATTERN
+            self.doubts.append(Doubt(pattern, self.note(path, f"`{pattern}` matches no model", hint)))
+
+    def patterned(self, pattern: str, provider: str, rest: str, path: str) -> None:
+        """A pattern of one provider's models."""
+        if provider not in self.providers:
+            hint = unconfigured(pattern, self.rows()) or suggest(provider, self.providers)
+            problem = self.note(path, f"there is no provider {provider}", hint)
+            self.doubts.append(Doubt(pattern, problem))
+        elif not self.is_enabled(provider):
+            self.problem(path, f"the provider {provider} is disabled (`enabled: false`)")
+        elif provider in self.accounts and (models := self.accounts[provider].models) is not None:
+            matched = Grants([rest])
+            if not any(model in matched for model in models):
+                hint = f"add it to providers.{provider}.models"
+                self.problem(path, f"the provider {provider} does not offer the model {rest}", hint)
+
     def rows(self) -> dict[str, str | None]:
         """The catalogue's row of each provider."""
         named = self.config.providers.named
@@ -422,7 +493,7 @@ class _Checker:
 
     def is_owned(self, model: str) -> bool:
         """Whether a provider's vendor owns the bare name. Taken for granted while a provider has problems."""
-        enabled = {name for name in self.providers - {*BUILT_IN} if self.is_enabled(name)}
+        enabled = {name for name in self.providers - {*BUILT_IN, *self.own} if self.is_enabled(name)}
         return enabled != self.accounts.keys() or any(one.owns(model) for one in self.accounts.values())
 
     def upstream(self, provider: str, model: str, path: str, *, every: bool = False) -> None:
@@ -539,6 +610,12 @@ class _Checker:
 def source_of(path: str, sources: Mapping[str, Source]) -> Source | None:
     """Where a setting stands, or else what holds it: the longest written path that it begins with."""
     return sources.get(max((one for one in sources if path.startswith(one)), key=len, default=""))
+
+
+def _may_meet(pattern: str, other: str) -> bool:
+    """Whether two patterns may have names in common, by what they begin with."""
+    ours, theirs = pattern.partition("*")[0], re.split(r"[*?\[]", other)[0]
+    return ours.startswith(theirs) or theirs.startswith(ours)
 
 
 def _web_origin(text: str) -> None:

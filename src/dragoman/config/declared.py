@@ -11,12 +11,12 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, Union, get_args, 
 import msgspec
 
 from dragoman.config.about import about
-from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
+from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix, Size
 from dragoman.config.section import Section
 from dragoman.secret import Secret
 
-ScalarType: TypeAlias = type[Duration] | type[Size] | type[PathPrefix] | type[FilePath]
-SCALARS: Final[tuple[ScalarType, ...]] = (Duration, Size, PathPrefix, FilePath)
+ScalarType: TypeAlias = type[Duration] | type[Size] | type[Moment] | type[PathPrefix] | type[FilePath]
+SCALARS: Final[tuple[ScalarType, ...]] = (Duration, Size, Moment, PathPrefix, FilePath)
 
 
 class Setting(NamedTuple):

@@ -8,15 +8,14 @@ one thing read from outside is the file that `{file: path}` names.
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
+from dragoman.config import secret_file
 from dragoman.config.about import about
 from dragoman.config.declared import (
     SCALARS,
@@ -39,7 +38,6 @@ _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
 _INT: Final = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _HEADER: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z")
-_LARGEST_SECRET: Final = 65_536
 _SHOWN: Final = 16  # keys are longer
 
 S = TypeVar("S", bound=Section)
@@ -51,6 +49,13 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
     if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6):
         return f"did you mean {near[0]}?"
     return f"valid names: {', '.join(names)}" if 0 < len(names) <= 12 else None
+
+
+def flaw_of(secret: str) -> str | None:
+    """Why a text can be no secret, as what comes after its name; None = it can."""
+    if not secret:
+        return "is empty"
+    return None if _HEADER.match(secret) else "contains characters that are not allowed in an HTTP header"
 
 
 class _Invalid:
@@ -235,31 +240,27 @@ class Decoder:
             return INVALID
         self.sources[join(path, "file")] = node.source
         try:
-            text = _read(Path(name))
-        except _Unsuitable as unsuitable:
-            self.problem(path, f"the secret file {unsuitable}", node.source)
+            text = secret_file.read(Path(name))
+        except secret_file.Unreadable as unreadable:
+            self.problem(path, f"the secret file {unreadable}", node.source)
             return INVALID
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            self.problem(path, f"the secret file cannot be read: {reason}", node.source)
-            return INVALID
-        if _is_open(Path(name)):
+        if secret_file.is_open(Path(name)):
             open_to = "every user of this machine can read the secret file"
             self.warnings.append(
                 Problem(path, open_to, node.source.origin, node.source.line, f"chmod o-r {name}")
             )
-        return self._key(text.strip(), node.source, path)
+        return self._key(text, node.source, path, Path(name).absolute())
 
-    def _key(self, text: str, source: Source, path: str) -> Any:
-        if _HEADER.match(text):
-            return Secret(text)
-        if text:
-            hint = "remove line breaks and quotation marks that were pasted with it"
+    def _key(self, text: str, source: Source, path: str, file: Path | None = None) -> Any:
+        if text.startswith("os.environ/"):
             self.problem(
-                path, "the value contains characters that are not allowed in an HTTP header", source, hint
+                path, "this is LiteLLM's syntax for an environment variable", source, "write ${NAME}"
             )
-        else:
-            self.problem(path, "the value is empty", source)
+            return INVALID
+        if (flaw := flaw_of(text)) is None:
+            return Secret(text, file)
+        hint = "remove line breaks and quotation marks that were pasted with it" if text else None
+        self.problem(path, f"the value {flaw}", source, hint)
         return INVALID
 
     def _wrong(self, kind: Any, node: Node, path: str) -> _Invalid:
@@ -286,32 +287,6 @@ def plain(node: Node) -> Any:
     if isinstance(node, Items):
         return [plain(item) for item in node.items]
     return node.value
-
-
-class _Unsuitable(Exception):
-    """A file that holds no secret; the text says what it is."""
-
-
-def _read(file: Path) -> str:
-    """The text of a file that holds a secret. What has no end or says nothing, as a device or a pipe does, is
-    left unread: a configuration that somebody else wrote may name it. Raises OSError, UnicodeDecodeError.
-    """
-    # Without O_NONBLOCK a pipe would wait for somebody who writes.
-    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as opened:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _Unsuitable("is not a regular file")
-        data = opened.read(_LARGEST_SECRET + 1)
-    if len(data) > _LARGEST_SECRET:
-        raise _Unsuitable(f"is larger than {_LARGEST_SECRET} bytes")
-    return data.decode("utf-8")
-
-
-def _is_open(file: Path) -> bool:
-    """Whether everybody may read a file of this user. What a container's runtime mounts is root's."""
-    user = getattr(os, "geteuid", lambda: 0)()
-    about = file.stat()
-    return user != 0 and about.st_uid == user and bool(about.st_mode & 0o004)
 
 
 def _is_number(node: Node) -> bool:

@@ -23,7 +23,7 @@ HINTS: Final[Mapping[str, str]] = MappingProxyType(
         "api_version": "here: in providers.NAME.base_url or providers.NAME.headers",
         "endpoint": _ADDRESS,
         "url": _ADDRESS,
-        "model_list": "here: models, aliases and providers; docs/litellm.md shows how",
+        "model_list": "here: models, aliases and providers; dragoman check FILE --convert writes them",
         "model_name": "here: the name of an entry of models or aliases",
         "litellm_params": "here: models.NAME.use and providers.NAME",
         "litellm_settings": "docs/litellm.md says what becomes of each",

@@ -8,7 +8,7 @@ directory are arguments; the process is not touched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,8 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.config import environment, tree
-from dragoman.config.check import check
-from dragoman.config.decode import Decoder, suggest
+from dragoman.config.check import Doubt, check
+from dragoman.config.decode import Decoder, plain, suggest
 from dragoman.config.locate import FILE_NAME, find, home
 from dragoman.config.mapping_reader import read_settings
 from dragoman.config.presets import PRESETS
@@ -37,7 +37,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     config: every setting. providers: the accounts that are enabled, by name, without the built-in ones.
     simulate: whether the simulator is offered. sources: where each written setting stands, by path.
     warnings: what is odd but not wrong. file: what was read, None for none. home: Dragoman's own folder.
-    leads: secrets that are not the file's own and go where only the file says that they belong.
+    leads: secrets that are not the file's own and go where only the file says that they belong. doubts: model
+    names that clients are granted and that the configuration does not have; `assembly.refuse_unknown` judges.
     """
 
     config: Config
@@ -48,6 +49,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     file: Path | None
     home: Path
     leads: tuple[Lead, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
     def source(self, path: str) -> str:
         """Where a setting's value comes from: "dragoman.yaml:12", a variable's name, or "default"."""
@@ -60,12 +62,14 @@ def load(
     overrides: Mapping[str, Any] = MappingProxyType({}),
     *,
     cwd: Path = Path(),
+    own: Iterable[str] = (),
 ) -> Loaded:
     """The configuration in force.
 
     path: the file to read, or the settings themselves as a file would state them, None = look for a file
     (`locate.find`). environ: environment variables. overrides: settings from the command line, by path
-    ("server.port": 9000). Raises ConfigError with every problem found, in the order of the file.
+    ("server.port": 9000). own: the names of upstreams that the program brings. Raises ConfigError with every
+    problem found, in the order of the file.
     """
     file: Path | None = None
     if isinstance(path, Mapping):
@@ -83,7 +87,7 @@ def load(
     whole = environment.vendors(_with_presets(layers, decoder), environ)
     config = decoder.section(Config, whole)
     unread = frozenset(problem.path for problem in decoder.problems)
-    accounts, found, remarks = check(config, decoder.sources, decoder.names, unread)
+    accounts, found, remarks, unknown = check(config, decoder.sources, decoder.names, unread, frozenset(own))
     known = {problem.path for problem in problems}  # a variable that is not set needs no second complaint
     problems += [problem for problem in (*decoder.problems, *found) if problem.path not in known]
     led: tuple[Lead, ...] = ()
@@ -93,7 +97,7 @@ def load(
         if path is None and not environ.get("DRAGOMAN_CONFIG") and file != home(environ) / FILE_NAME:
             problems += refusals(led, trusted(home(environ)), file)
     if problems:
-        raise ConfigError(*_in_order(problems, file))
+        raise ConfigError(*_in_order([*problems, *(doubt.problem for doubt in unknown)], file))
     return Loaded(
         config=config,
         providers=accounts,
@@ -103,7 +107,23 @@ def load(
         file=file,
         home=home(environ),
         leads=led,
+        doubts=tuple(unknown),
     )
+
+
+def written(file: Path) -> Any:
+    """What a file states, in its own words: names of variables stay names. Raises ConfigError."""
+    tree_of_file, problems = _read(file, _Unfilled())
+    if problems:
+        raise ConfigError(*problems)
+    return plain(tree_of_file)
+
+
+class _Unfilled(dict[str, str]):
+    """An environment in which each variable's value is the variable itself."""
+
+    def get(self, name: str, default: Any = None) -> str:
+        return f"${{{name}}}"
 
 
 def _read(file: Path, environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:

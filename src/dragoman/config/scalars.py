@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Final, Self
 
 _AMOUNT: Final = re.compile(r"\s*+(\d{1,20})(?:\.(\d{1,18}))?\s*+([A-Za-z]*+)\s*\Z", re.ASCII)
@@ -26,6 +27,9 @@ _BYTES: Final = dict.fromkeys(("", "b"), 1) | {
     for power, prefix in enumerate("kmg", start=1)
     for base, infix, suffix in ((1000, "", ""), (1000, "", "b"), (1024, "i", "b"))
 }
+_MOMENT: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)\s*+([Zz]|[+-]\d\d:?\d\d))?", re.ASCII
+)
 _LONGEST: Final = 10_000 * 86_400
 
 
@@ -94,6 +98,39 @@ class Size(int):
             if self and self % factor == 0:
                 return f"{self // factor}{unit}"
         return f"{int(self)}B"
+
+
+class Moment(float):
+    """Unix seconds, from a date or from a date and time with its zone. A date is the end of that day, UTC."""
+
+    expected: ClassVar[str] = (
+        "a date such as 2026-12-31, or a time with its zone such as 2026-12-31T18:00:00Z"
+    )
+    schema: ClassVar[Mapping[str, Any]] = {
+        "type": "string",
+        "pattern": r"^\s*\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?\s*([Zz]|[+-]\d\d:?\d\d))?\s*$",
+    }
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """From a text in the form of ISO 8601."""
+        if not isinstance(value, str) or (match := _MOMENT.fullmatch(value.strip())) is None:
+            raise ValueError("neither a date nor a time with its zone")
+        day, time, zone = match.groups()
+        try:
+            if time is None:
+                ends = date.fromisoformat(day) + timedelta(days=1)
+                return cls(datetime(ends.year, ends.month, ends.day, tzinfo=UTC).timestamp())
+            return cls(datetime.fromisoformat(f"{day}T{time}{zone.upper()}").timestamp())
+        except OverflowError as error:
+            raise ValueError("no such day") from error
+
+    def __str__(self) -> str:
+        """The shortest spelling: "2026-12-31" or "2026-12-31T18:00:00Z"."""
+        moment = datetime.fromtimestamp(self, UTC)
+        if moment.timetz() == datetime.min.replace(tzinfo=UTC).timetz():
+            return (moment.date() - timedelta(days=1)).isoformat()
+        return moment.isoformat().replace("+00:00", "Z")
 
 
 class PathPrefix(str):

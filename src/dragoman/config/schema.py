@@ -16,8 +16,9 @@ import msgspec
 
 from dragoman.config.declared import SCALARS, Setting, nullable, options, settings_of
 from dragoman.config.deviations import Deviation, deviations
+from dragoman.config.examples import EXAMPLES
 from dragoman.config.presets import PRESETS
-from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
+from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix, Size
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
 from dragoman.providers.catalog import CATALOG
@@ -26,7 +27,7 @@ from dragoman.secret import Secret
 PAGE: Final = Path(__file__).parents[3] / "docs" / "settings.md"
 
 _INTRODUCTION: Final = """\
-<!-- Made by `make docs` from src/dragoman/config/settings.py. Do not edit. -->
+<!-- Made by `make docs` from src/dragoman/config/settings.py and examples.py. Do not edit. -->
 
 # Settings
 
@@ -38,7 +39,8 @@ value comes from.
 
 - `${VARIABLE}` inside a string is replaced by the environment variable, `${VARIABLE:-default}` by the default
   if the variable is not set. Write `$${` for the characters `${`.
-- A secret is a string, or `{file: path}` with the path of a file that contains only the secret.
+- A secret is a string, or `{file: path}` with the path of a file that contains only the secret. On SIGHUP,
+  a running `dragoman serve` reads these files again.
 - A duration is `250ms`, `30s`, `5m`, `2h`, `1d` or a number of seconds. A size is `512kB`, `64MB`, `1GiB` or
   a number of bytes.
 - A `dragoman.yaml` that is found in the working directory may come from somebody else's repository. It can
@@ -47,6 +49,9 @@ value comes from.
   config trust`.
 - A list of one may be written without brackets. Relative paths begin at the file's folder.
 - `NAME` is a name of your choice; `[]` stands for each member of a list.
+"""
+_ALL: Final = """\
+## All settings
 """
 _QUIRKS: Final = """
 ## Quirks
@@ -90,6 +95,7 @@ _WORDS: Final[dict[Any, str]] = {
     Secret: "secret",
     Duration: "duration",
     Size: "size",
+    Moment: "date",
     PathPrefix: "path",
     FilePath: "file",
 }
@@ -136,6 +142,9 @@ def page() -> str:
     """The page of settings, Markdown."""
     lines = [
         _INTRODUCTION,
+        "## Examples\n",
+        *(f"### {one.title}\n\n{one.text}\n\n```yaml\n{one.yaml}```\n" for one in EXAMPLES),
+        _ALL,
         *_table(
             ("setting", "type", "default", "meaning", "variable"),
             (
@@ -165,8 +174,8 @@ def page() -> str:
                 "dialects",
                 "base URL",
                 "keys",
-                "environment variable for the base URL",
-                "model names of its own",
+                ("environment variable for the base URL"),
+                ("model names of its own"),
             ),
             (
                 (

@@ -270,7 +270,8 @@ class Server(Section, frozen=True):
     keyless_models: Annotated[
         tuple[str, ...] | None,
         about(
-            "The models and aliases that clients of `keyless_faces` may use without a key.",
+            "The models and aliases that clients of `keyless_faces` may use without a key, as in "
+            "`auth.keys[].models`.",
             default="all",
             env="DRAGOMAN_KEYLESS_MODELS",
         ),

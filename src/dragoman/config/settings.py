@@ -16,7 +16,7 @@ from dragoman.config.about import about
 from dragoman.config.answers import Answers
 from dragoman.config.egress import Egress
 from dragoman.config.lasting import Responses, Seals, Sessions, Stores
-from dragoman.config.scalars import Duration, FilePath, PathPrefix
+from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix
 from dragoman.config.section import Section
 from dragoman.config.serving import Server
 from dragoman.providers.auth import Scheme
@@ -37,14 +37,28 @@ class ClientKey(Section, frozen=True):
     name: Annotated[
         str | None,
         about(
-            "The name of the client, shown in logs. Stored responses, conversations and sessions "
-            "belong to this name: a new key with the same name can use them.",
+            "The name of the client, shown in logs. Stored responses, conversations and sessions belong to "
+            "it: a new key with the same name can use them. Several keys may have the same name, so that "
+            "a new key works before the old one ends; they must have the same models and scopes.",
             default="`key` and eight digits that are derived from it",
         ),
     ] = None
     models: Annotated[
         tuple[str, ...] | None,
-        about("The models and aliases that this key may use: exact names, not patterns.", default="all"),
+        about(
+            "The models and aliases that this key may use, by the names that clients send. `*` matches any "
+            "text: `anthropic/*`, `gpt-*`. An alias does not allow the model behind it under the "
+            "model's own name.",
+            default="all",
+        ),
+    ] = None
+    expires: Annotated[
+        Moment | None,
+        about(
+            "When the key expires: a date (the key is valid until the end of that day in UTC), or a time "
+            "with a time zone. After it the key gets 401 (`expired_api_key`).",
+            default="never",
+        ),
     ] = None
     scopes: Annotated[
         tuple[Literal["inference", "admin"], ...],
@@ -62,8 +76,8 @@ class Auth(Section, frozen=True):
     keys: Annotated[
         tuple[ClientKey, ...],
         about(
-            "The keys of clients: each a key alone, or `{name, key, models, scopes}`. In the "
-            "environment variable, separate several keys by commas.",
+            "The keys of clients: the key alone, or `{name, key, models, scopes, expires}`. In the "
+            "environment several are separated by commas.",
             env="DRAGOMAN_API_KEY",
         ),
     ] = ()
@@ -443,9 +457,7 @@ class Model(Section, frozen=True):
         DialectName | None,
         about(
             "The protocol for requests to this model, if its provider offers several.",
-            default=(
-                "the client's protocol, if the provider offers it and the model and the request allow it"
-            ),
+            default="the client's protocol, if the provider offers it and the model and the request allow it",
         ),
     ] = None
     supports: Annotated[Supports, about("What the model supports.")] = Supports()

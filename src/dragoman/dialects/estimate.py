@@ -6,8 +6,8 @@ it. It must never touch what an upstream did state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence, Sized
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -17,42 +17,76 @@ from dragoman.tokens.vocabulary import BYTES_PER_TOKEN, size
 
 ESTIMATED: Final = "estimated"
 """The member of an answer's counts that says that the gateway counted. No protocol has one of this name."""
-_OVERHEARD: Final = 65_536
+_Part = TypeVar("_Part", bound=Sized)
 
 
-class Overheard:
-    """The first bytes of a relayed stream, from which its usage is estimated if its provider states none."""
+class Overheard(Generic[_Part]):
+    """The beginning of a stream, from which its usage is estimated where its provider states none: bytes of
+    one that is relayed, events of one that is translated. most: how many of them are kept.
+    """
 
-    __slots__ = ("_held", "_parts", "_size")
+    __slots__ = ("_held", "_most", "_size", "parts")
 
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
+    def __init__(self, most: int) -> None:
+        self.parts: list[_Part] = []
+        self._most = most
         self._held = 0
         self._size = 0
 
-    def hear(self, part: bytes) -> None:
-        """More of the stream. What lies beyond the first 64 kB is only measured."""
+    def hear(self, part: _Part) -> None:
+        """More of the stream. What lies beyond the beginning is only measured."""
         self._size += len(part)
-        if self._held < _OVERHEARD:
-            self._parts.append(part)
+        if self._held < self._most:
+            self.parts.append(part)
             self._held += len(part)
 
-    def usage(
-        self,
-        request: ir.Request | None,
-        model: str,
-        asked: int,
-        read: Callable[[bytes], Iterable[ir.Event]],
-    ) -> ir.Usage:
-        """The likely usage of the whole stream. request: None = it is too large to be counted, and `asked`,
-        its size in bytes, stands for it. read: the events of these bytes.
-        """
-        counter = EstimateUsage(request or ir.Request("", model), model)
-        for event in read(b"".join(self._parts)):
-            if not isinstance(event, ir.End):
-                counter.feed(event)
-        usage = counter.said(self._size / max(1, self._held))
-        return usage if request is not None else msgspec.structs.replace(usage, input=_tokens(asked))
+    @property
+    def share(self) -> float:
+        """How much larger the stream is than what is kept of it."""
+        return self._size / max(1, self._held)
+
+
+def whole_cost(asked: ir.Request | int, model: str, events: Iterable[ir.Event], share: float) -> ir.Usage:
+    """The likely usage of a stream that has ended without any. asked: the request, or its bytes where it is
+    too large to be counted. events: the stream's beginning; share: how much larger all of it is.
+    """
+    counter = EstimateUsage(ir.Request("", model), model)
+    for event in events:
+        if not isinstance(event, ir.End):
+            counter.feed(event)
+    said, thought = counter.answered(share)
+    return ir.Usage(input=_prompt(asked, model), output=said, reasoning=thought or None, estimated=True)
+
+
+def cost_so_far(
+    asked: ir.Request | int, model: str, events: Iterable[ir.Event], share: float, stated: ir.Usage | None
+) -> ir.Usage:
+    """What a stream that has broken off is likely to have cost by then, as far as its provider has not said.
+
+    stated: what it has said. Counts of the answer that came with its beginning, as Anthropic's do, are none
+    of it. The others: as above.
+    """
+    begun = _answered(None)
+    counter = EstimateUsage(ir.Request("", model), model)
+    for event in events:
+        if isinstance(event, ir.Start):
+            begun = _answered(event.usage)
+        elif not isinstance(event, (ir.Tally, ir.End)):
+            counter.feed(event)
+    if stated is not None and _answered(stated) not in {(None, None), begun}:
+        return stated
+    said, thought = counter.answered(share)
+    if stated is not None and stated.input is not None:
+        return msgspec.structs.replace(stated, output=said, reasoning=thought or None, estimated=True)
+    return ir.Usage(input=_prompt(asked, model), output=said, reasoning=thought or None, estimated=True)
+
+
+def _answered(usage: ir.Usage | None) -> tuple[int | None, int | None]:
+    return (None, None) if usage is None else (usage.output, usage.reasoning)
+
+
+def _prompt(asked: ir.Request | int, model: str) -> int:
+    return _tokens(asked) if isinstance(asked, int) else count(asked, model).tokens
 
 
 class EstimateUsage:
@@ -84,11 +118,17 @@ class EstimateUsage:
             return ir.Tally(self.said()), event
         return (event,)
 
-    def said(self, share: float = 1.0) -> ir.Usage:
-        """The likely usage by now. share: how much larger the answer is than what came by here."""
+    def said(self) -> ir.Usage:
+        """The likely usage by now."""
+        return self._usage(*self.answered())
+
+    def answered(self, share: float = 1.0) -> tuple[int, int]:
+        """The tokens that have been said and thought by now. share: how much larger the answer is than what
+        came by here.
+        """
         said, thought = self._held
         said, thought = said + _tokens(self._said), thought + _tokens(self._thought)
-        return self._usage(round(said * share), round(thought * share))
+        return round(said * share), round(thought * share)
 
     def whole(self, response: ir.Response) -> ir.Response:
         """The answer with usage; the same value where there was some."""

@@ -4,7 +4,7 @@ To a terminal a line for people, elsewhere one JSON object a line. A request onl
 writes, several lines together, so that no request waits for a terminal or a pipe that nobody reads. What
 does not fit into the queue is dropped by whole lines, and the log says how many. Bodies and keys are never
 logged, nor texts of clients; of upstreams only what they say of a failure. Control characters cannot occur in
-what is logged, nor endless names. `docs/logs.md` lists the fields.
+what is logged, nor endless names. `docs/operations.md` lists the fields.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from threading import Event, Thread
 from typing import Any, BinaryIO
 
@@ -179,6 +180,8 @@ def _for_machines(exchange: Exchange) -> bytes:
             foremost = exchange.foremost_losses(_NAMED_LOSSES)
             record["lost"] = [{"path": _place(x.path), "severity": x.severity} for x in foremost]
         record["upstream_us"] = _us(exchange.waited)
+    if exchange.tags:
+        record["tags"] = exchange.tags
     if exchange.first is not None:
         record["first_us"] = _us(exchange.first - began)
     if (usage := exchange.usage) is not None:
@@ -198,7 +201,9 @@ def _for_machines(exchange: Exchange) -> bytes:
 
 
 def _tried(attempt: AttemptRecord) -> dict[str, Any]:
-    """One attempt. What a provider says of its failure is told, without the keys that it may repeat."""
+    """One attempt. What a provider says of its failure is told, without the keys that it may repeat; but not
+    what it says of a client's mistake, which may repeat the request.
+    """
     record: dict[str, Any] = {
         "deployment": _cut(attempt.deployment),
         "key": attempt.key_tail,
@@ -208,7 +213,7 @@ def _tried(attempt: AttemptRecord) -> dict[str, Any]:
     }
     if (fault := attempt.fault) is not None:
         record["error"] = _cut(fault.code or fault.kind)
-        if fault.blame == "upstream":
+        if fault.blame != "client":
             record["message"] = _cut(fault.message)
     return record
 
@@ -225,6 +230,8 @@ def _for_people(exchange: Exchange) -> bytes:
     if (usage := exchange.usage) is not None:
         about = "about " if usage.estimated else ""
         parts.append(f"{about}{usage.input_total} in {usage.output_total} out")
+    if exchange.tags:
+        parts.append(f"tags {', '.join(exchange.tags)}")
     if exchange.losses:
         parts.append(_lost(exchange))
     if exchange.end != "done":
@@ -272,7 +279,13 @@ def _clock(seconds: float) -> str:
 def _utc(seconds: float) -> str:
     """https://www.rfc-editor.org/rfc/rfc3339, in milliseconds."""
     whole = math.floor(seconds)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((seconds - whole) * 1000):03d}Z"
+    return f"{_date(whole)}.{int((seconds - whole) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _date(seconds: int) -> str:
+    """Most lines are of the second of the line before."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _cut(text: str) -> str:

@@ -40,6 +40,19 @@ STREAM_PATHS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The same for streams, of the dialects that stream elsewhere."""
 
+LIST_PATHS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "openai_chat": "/models",
+        "openai_responses": "/models",
+        "anthropic": "/models",
+        "gemini": "/models",
+        "mistral": "/models",
+        "ollama": "/api/tags",
+        "openai_completions": "/models",
+    }
+)
+"""Where each dialect's servers list their models, below a base URL."""
+
 BASE_PATHS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "openai_chat": "/v1",

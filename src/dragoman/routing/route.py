@@ -29,6 +29,7 @@ import msgspec
 from dragoman.dialects.dialect import PROMPTED, Operation
 from dragoman.dialects.facts import UNKNOWN, Capability, Facts
 from dragoman.errors import ConfigError, Problem, RequestFailed
+from dragoman.grants import Grants
 from dragoman.ir import Fault, Message
 from dragoman.providers.models import facts_for
 
@@ -180,6 +181,18 @@ class Route(msgspec.Struct, frozen=True):
     opening: tuple[Message, ...] = ()
     created: int = CREATED
 
+    def with_headers(self, fresh: Mapping[str, str]) -> Route:
+        """The same with headers of other values. fresh: the new value of each old one."""
+        return msgspec.structs.replace(
+            self,
+            deployments=tuple(
+                msgspec.structs.replace(
+                    one, headers={name: fresh.get(value, value) for name, value in one.headers.items()}
+                )
+                for one in self.deployments
+            ),
+        )
+
     def shown(self, deployment: Deployment) -> str | None:
         """The name that the answer shows: the one asked for, or None where the upstream's own is that one."""
         return None if self.asked in (deployment.model, deployment.name) else self.asked
@@ -321,8 +334,12 @@ class Table:
         """Whether this very name is that of a model or an alias, or was made."""
         return name in self._made or name in self._aliases or name in self._models
 
+    def has_provider(self, name: str) -> bool:
+        """Whether a provider has this name."""
+        return name in self._providers
+
     def entries(
-        self, found: Mapping[str, Iterable[str]] | None = None, granted: Iterable[str] | None = None
+        self, found: Mapping[str, Iterable[str]] | None = None, granted: Grants | None = None
     ) -> list[Entry]:
         """The model list: aliases, configured and default models and `provider/model`, sorted by id, each id
         once.
@@ -330,7 +347,12 @@ class Table:
         found: what providers that serve any model were seen to offer, by provider name. granted: the only
         names that are listed, as far as they stand for something; None = all.
         """
-        names = set(granted) if granted is not None else {*self._names(), *_qualified(found or {})}
+        if granted is not None and not granted.has_patterns:
+            names = set(granted.names)
+        else:
+            names = {*self._names(), *_qualified(found or {})}
+            if granted is not None:
+                names = {*granted.names, *(name for name in names if name in granted)}
         return [_entry(route) for name in sorted(names) if (route := self.find(name)) is not None]
 
     def entry(self, name: str) -> Entry:

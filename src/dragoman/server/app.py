@@ -142,12 +142,13 @@ class App:
         share = Share(self._bodies)
         try:
             query = _query(arrival.scope)
+            if exchange.method == "GET" and (fault := without_upgrade(endpoint, headers)) is not None:
+                exchange.phase = "url"  # before the key: a page's stands in a header of WebSockets alone
+                raise RequestFailed(fault)
             exchange.phase = "auth"
             await self._gateway.start()
             caller = self._admit(arrival, query, exchange)
             exchange.phase = "url"
-            if exchange.method == "GET" and (fault := without_upgrade(endpoint, headers)) is not None:
-                raise RequestFailed(fault)
             handler = self._paths.handler(endpoint, exchange.method, exchange.path)
             body, parts = b"", None
             if handler.takes_body == "parts":
@@ -161,6 +162,7 @@ class App:
                     return
                 exchange.phase = "body"
                 body = await self._body(arrival, exchange, share)
+                exchange.phase = "decode"
             search = arrival.scope.get("query_string", b"").decode("latin-1")
             call = Call(body, headers, arrival.params, caller, query, search=search, parts=parts, room=share)
             if parts is None:
@@ -209,6 +211,7 @@ class App:
             except RequestFailed as failed:
                 raise upload.named(failed) from failed
             call = msgspec.structs.replace(call, form=upload.form())
+            exchange.phase = "decode"
             self._watch(arrival)
             await handler.run(call, exchange, client)
 

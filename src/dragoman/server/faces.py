@@ -24,6 +24,7 @@ from dragoman.providers.catalog import CATALOG
 from dragoman.providers.resources import PATHS
 from dragoman.routing.route import Entry
 from dragoman.server import generate_content
+from dragoman.server.administration import instead, manages_keys
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler, with_model
 from dragoman.server.generate_content import GenerateContentApi
@@ -106,7 +107,11 @@ class PathTable:
             ("/", self._root),  # agents look here first whether there is a server at all
             ("/health", self._health),
             ("/health/live", self._live),
+            ("/health/liveness", self._live),
+            ("/health/liveliness", self._live),  # LiteLLM's spelling
+            ("/ping", self._live),
             ("/health/ready", self._ready),
+            ("/health/readiness", self._ready),
         ):
             self._add(path, {"GET": Handler(answer)}, public=True)
 
@@ -198,6 +203,8 @@ class PathTable:
             return path, None
         before = path[: len(path) - len(below)] + self._base
         rest = below[len(self._base + _KEY) :]
+        if manages_keys(below[len(self._base) :]):
+            return path, None  # LiteLLM's own path, with no key in it
         key = _first(rest, scope.get("raw_path") or b"")
         return f"{before}/{rest[len(key) :].removeprefix('/')}", key
 
@@ -239,6 +246,8 @@ class PathTable:
         """
         if endpoint is not None and endpoint.methods:
             return endpoint.template
+        if manages_keys(path.removeprefix(self._base)):
+            return path
         return _MISPLACED.sub(r"\1…", path)
 
     def face(self, endpoint: Endpoint | None, headers: Mapping[str, str]) -> Dialect:
@@ -254,9 +263,10 @@ class PathTable:
     def handler(self, endpoint: Endpoint | None, method: str, path: str) -> Handler:
         """The handler of a method. Raises RequestFailed (404, 405)."""
         if endpoint is None or not endpoint.methods:
-            raise RequestFailed(
-                ir.Fault("not_found", f"There is no endpoint {method} {path[:200]}.", code="unknown_url")
-            )
+            text = f"There is no endpoint {method} {path[:200]}."
+            if (elsewhere := instead(path.removeprefix(self._base))) is not None:
+                text = f"{text} {elsewhere}"
+            raise RequestFailed(ir.Fault("not_found", text, code="unknown_url"))
         methods = endpoint.methods
         handler = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
         if handler is None:
@@ -354,7 +364,8 @@ class PathTable:
     async def _health(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         admitted = isinstance(self._gateway.client_keys.authenticate(call.headers), Caller)
         health = await self._gateway.health(details=admitted, asking=exchange)
-        await client.answer(200 if health["status"] == "healthy" else 503, (), encode(health))
+        # Only a stop is a reason to send requests elsewhere: that providers are up again, requests tell.
+        await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
 
     async def _live(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         await client.answer(200, (), encode({"status": "live", "version": __version__}))

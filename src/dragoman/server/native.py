@@ -1,15 +1,19 @@
-"""Paths that are Dragoman's own: one question at /generate, an id that belongs to nobody, what runs now."""
+"""Paths that are no vendor's: one question at /generate, an id that belongs to nobody, what runs now, and the
+list of models as LiteLLM tells it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from dragoman.dialects.dialect import Dialect
+from dragoman.dialects.facts import Capability
 from dragoman.dialects.openai_chat import generate
 from dragoman.dialects.table import DIALECTS
 from dragoman.exchange import Exchange
+from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call, Endpoint, Handler
 from dragoman.wire.json import encode
@@ -34,6 +38,8 @@ class NativeApi:
         face = DIALECTS["openai_chat"]
         yield Endpoint("/generate", face, {"POST": Handler(self.generate, takes_body="json")})
         yield Endpoint("/anonymous-id", face, {"GET": Handler(self.anonymous_id)}, public=True)
+        for path in ("/model/info", "/v1/model/info"):
+            yield Endpoint(path, face, {"GET": Handler(self.model_info)})
         yield Endpoint("/admin/requests", face, {"GET": Handler(self.requests)}, scope="admin")
 
     async def generate(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
@@ -44,6 +50,11 @@ class NativeApi:
         """A new random id. It is kept nowhere and made of nothing."""
         id_ = self._gateway.seams.random_id()[:_DIGITS]
         await client.answer(200, ((b"cache-control", b"no-store"),), encode({"id": id_}))
+
+    async def model_info(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
+        """The models in LiteLLM's words, which editors and chat pages read; null = not known."""
+        entries = self._gateway.entries(call.caller.models)
+        await client.answer(200, (), encode({"data": [_informed(entry) for entry in entries]}))
 
     async def requests(self, call: Call, exchange: Exchange, client: AsgiClient) -> None:
         """What runs in this process, the oldest first: who asked whom for what, never what was said."""
@@ -57,6 +68,34 @@ class NativeApi:
             "data": [_shown(one, now) for one in running],
         }
         await client.answer(200, ((b"cache-control", b"no-store"),), encode(body))
+
+
+_ABILITIES: Final[Mapping[str, Capability]] = {
+    "supports_function_calling": "tools",
+    "supports_vision": "images",
+    "supports_audio_input": "audio",
+    "supports_pdf_input": "documents",
+    "supports_response_schema": "structured",
+    "supports_reasoning": "reasoning",
+}
+
+
+def _informed(entry: Entry) -> dict[str, Any]:
+    """https://docs.litellm.ai/docs/proxy/model_management; who asks may not learn addresses or keys."""
+    abilities = {name: True if able in entry.capabilities else None for name, able in _ABILITIES.items()}
+    return {
+        "model_name": entry.id,
+        "litellm_params": {"model": entry.deployment or entry.id},
+        "model_info": {
+            "id": entry.id,
+            "db_model": False,
+            "litellm_provider": entry.provider,
+            "max_tokens": entry.max_output_tokens,
+            "max_input_tokens": entry.context_window,
+            "max_output_tokens": entry.max_output_tokens,
+            **abilities,
+        },
+    }
 
 
 def _shown(exchange: Exchange, now: float) -> dict[str, Any]:
@@ -73,6 +112,7 @@ def _shown(exchange: Exchange, now: float) -> dict[str, Any]:
         "deployment": exchange.answered,
         "mode": exchange.mode,
         "stream": exchange.streamed,
+        "tags": exchange.tags,
         "phase": exchange.phase,
         "attempts": len(exchange.attempts),
         "created_at": int(exchange.created),

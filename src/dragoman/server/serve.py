@@ -2,7 +2,8 @@
 
 The first signal to stop lets what runs finish, up to the configured time, while readiness says no; SIGTERM
 leaves the port open for a while, so that load balancers notice. The second signal ends all at once. One of
-several workers is told so by its parent instead, and drains as well when the parent has gone.
+several workers is told so by its parent instead, and drains as well when the parent has gone. SIGHUP ends
+nothing: the files of secrets are read again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -21,11 +23,15 @@ import uvicorn
 from dragoman.errors import DragomanError
 from dragoman.server.app import App
 from dragoman.server.http import served
+from dragoman.tasks import spawn
 
 if TYPE_CHECKING:
+    from dragoman.config.reread import Reading
     from dragoman.gateway import Gateway
 
 _BACKLOG = 2048
+_HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
+"""Windows has none."""
 
 DRAIN: Final = b"d"
 """A parent's order: leave the port open until load balancers have noticed, finish what runs, and end."""
@@ -33,6 +39,8 @@ CLOSE: Final = b"c"
 """A parent's order: close the port, finish what runs, and end."""
 END: Final = b"e"
 """A parent's order: end at once."""
+REREAD: Final = b"r"
+"""A parent's order: read the files of secrets again."""
 
 
 class CannotListen(DragomanError):
@@ -61,14 +69,17 @@ class _Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         gateway: Gateway,
+        *,
         ready: Callable[[], None],
         orders: socket.socket | None,
         draining: Callable[[int, float], None],
+        reread: Callable[[Sequence[Reading]], None],
     ) -> None:
         super().__init__(config)
         self._gateway = gateway
         self._ready = ready
         self._draining = draining
+        self._reread = reread
         self._orders = orders
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -81,6 +92,8 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         if self._orders is not None:
             self._loop.add_reader(self._orders, self._obey, self._orders)
+        elif _HANGUP is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(_HANGUP, self._hung_up)
         if not self.should_exit:
             self._ready()
 
@@ -95,6 +108,17 @@ class _Server(uvicorn.Server):
         else:  # not here: a signal interrupts whatever writes just now
             delay = self._gateway.drain_delay if sig == signal.SIGTERM else 0.0
             self._loop.call_soon_threadsafe(self._leave, delay)
+
+    def _hung_up(self, sig: int, frame: FrameType | None) -> None:
+        """SIGHUP, which ends no server: its operator has changed files of secrets, or closed a terminal."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._read_secrets)
+
+    def _read_secrets(self) -> None:
+        async def read() -> None:
+            self._reread(await self._gateway.reread_secrets())
+
+        spawn(read(), "reading secrets again")
 
     def _leave(self, delay: float) -> None:
         """Close the port after so many seconds, and end when what runs has finished."""
@@ -116,6 +140,10 @@ class _Server(uvicorn.Server):
     def _obey(self, orders: socket.socket) -> None:
         """Do what the parent says, or drain without it."""
         said = orders.recv(16)
+        if REREAD in said:
+            self._read_secrets()
+            if not said.strip(REREAD):
+                return
         if not said:
             asyncio.get_running_loop().remove_reader(orders)
         self._gateway.stopping()
@@ -130,13 +158,17 @@ def serve(
     *,
     orders: socket.socket | None = None,
     draining: Callable[[int, float], None] = lambda _running, _delay: None,
+    reread: Callable[[Sequence[Reading]], None] = lambda _readings: None,
 ) -> None:
     """Serve until a signal says stop. ready: called once, when requests are answered.
 
     draining: called with how many requests a signal leaves to be finished, and for how many seconds the port
     stays open, where there is any of both.
 
-    orders: of a worker's parent: DRAIN, CLOSE or END; when it ends, the parent has gone, which means CLOSE.
+    reread: called with what came of each secret that stands in a file, after SIGHUP has had them read again.
+
+    orders: of a worker's parent: DRAIN, CLOSE, END or REREAD, and SIGHUP is none of ours then; when it ends,
+    the parent has gone, which means CLOSE.
     """
     app = App(gateway)
     config = uvicorn.Config(
@@ -147,4 +179,5 @@ def serve(
         backlog=_BACKLOG,
         timeout_graceful_shutdown=max(1, int(gateway.config.server.drain)),
     )
-    _Server(config, gateway, ready, orders, draining).run(sockets=[listener])
+    server = _Server(config, gateway, ready=ready, orders=orders, draining=draining, reread=reread)
+    server.run(sockets=[listener])

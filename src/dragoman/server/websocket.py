@@ -62,6 +62,10 @@ class _Visitor(NamedTuple):
     caller: Caller
     peer: Sequence[Any] | None
     """Address and port, None for a local socket."""
+    key: str | None
+    """The key that the handshake offered as a subprotocol."""
+    first: str | None
+    """The key that the handshake's path begins with."""
 
 
 def _language(endpoint: Endpoint | None) -> Language | None:
@@ -129,9 +133,8 @@ class Sockets:
             if gateway.draining:
                 raise RequestFailed(STOPPING)
             await gateway.start()
-            caller = gateway.client_keys.authenticate(
-                headers, _offered_key(scope.get("subprotocols") or ()), first=key
-            )
+            offered = _offered_key(scope.get("subprotocols") or ())
+            caller = gateway.client_keys.authenticate(headers, offered, key)
             if isinstance(caller, ir.Fault):
                 raise RequestFailed(caller)
             exchange.client = caller.name
@@ -144,7 +147,7 @@ class Sockets:
             if endpoint is None or language is None:
                 self._paths.handler(endpoint, _METHOD, path)  # which there is none for
             elif gateway.config.server.websocket:
-                return _Visitor(endpoint, language, headers, caller, scope.get("client"))
+                return _Visitor(endpoint, language, headers, caller, scope.get("client"), offered, key)
             raise RequestFailed(_SWITCHED_OFF)
         except RequestFailed as failed:
             fault = failed.fault
@@ -261,6 +264,11 @@ class _Socket:
 
     async def _ask(self, body: bytes, exchange: Exchange, client: SocketClient) -> None:
         visitor, settings = self._visitor, self._gateway.config.server
+        # A socket may outlive its key, which may have expired or been replaced since the last message.
+        admitted = self._gateway.client_keys.authenticate(visitor.headers, visitor.key, visitor.first)
+        if isinstance(admitted, ir.Fault):
+            exchange.phase = "auth"
+            raise RequestFailed(admitted)
         inbound = Inbound(
             visitor.endpoint.face,
             body,

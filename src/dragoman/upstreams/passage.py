@@ -50,6 +50,10 @@ class Passage:
         self._timers = timers
         self._yields = frozenset(yields)
 
+    def renew(self, account: Account) -> None:
+        """Call with another credential from now on."""
+        self.account = account.succeeding(self.account)
+
     async def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Flow | None
     ) -> Answer:

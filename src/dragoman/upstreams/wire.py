@@ -36,6 +36,7 @@ from dragoman.dialects.facts import Facts
 from dragoman.dialects.forms import edited
 from dragoman.dialects.quirks import STANDARD, Quirks
 from dragoman.errors import RequestFailed, WireError
+from dragoman.providers.catalog import LIST_PATHS
 from dragoman.routing.apis import Lesson, choose, lesson_of, taught
 from dragoman.routing.outcome import refuses_sealing
 from dragoman.routing.route import deep_merge
@@ -63,6 +64,8 @@ from dragoman.wire.sse import SSESplitter
 
 _TELLING = 8
 """Characters that a secret has at least. Shorter header values ("eu") are none, and part of many words."""
+_MOST_SECRETS = 64
+"""Secrets of one account that are remembered, those that have been replaced included."""
 _OURS = frozenset({"kind", "blame"})
 """What of a fault is not a provider's to word."""
 
@@ -99,6 +102,11 @@ class Account(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     tail: str | None = None
     secrets: tuple[str, ...] = ()
+
+    def succeeding(self, before: Account) -> Account:
+        """This account in the place of another, whose secrets answers to earlier calls may still repeat."""
+        retired = [one for one in before.secrets if one not in self.secrets]
+        return msgspec.structs.replace(self, secrets=(*self.secrets, *retired)[:_MOST_SECRETS])
 
     def discreet(self, fault: ir.Fault, more: Iterable[str] = ()) -> ir.Fault:
         """The fault without these secrets, should it repeat one. more: others of the call."""
@@ -176,6 +184,7 @@ class WireUpstream:
         self._transport = transport
         self._chat = Address(chat_url)
         self._streamed_chat = Address(stream_url or chat_url)
+        self._list = None if base_url is None else URL(base_url + LIST_PATHS[dialect.name], encoded=True)
         self._operations: dict[Operation, dict[str, Address]] = {}
         asked: dict[Operation, AnyAsking] = {**dialect.asked, **dialect.operations}
         for operation, codec in asked.items():
@@ -189,6 +198,17 @@ class WireUpstream:
         self._spoken = {upstream.dialect.name: upstream for upstream in (self, *further)}
         self._lessons: dict[str, Lesson] = {}
         self._thoughtless: set[str] = set()  # models that were found not to think
+
+    def renew(self, accounts: Sequence[Account]) -> None:
+        """Call with other credentials from now on: as many as before, for calls that run count on theirs."""
+        self.accounts = tuple(
+            after.succeeding(before) for after, before in zip(accounts, self.accounts, strict=True)
+        )
+        self._headers = [_prepared(account.headers) for account in self.accounts]
+
+    def in_dialect(self, name: str) -> WireUpstream:
+        """This provider in one of its dialects."""
+        return self._spoken[name]
 
     def spoken(
         self,
@@ -274,6 +294,30 @@ class WireUpstream:
             body = written(outgoing.body, boundary)
         call.watch.start()
         return self._transport.send("POST", url, prepared, body, call.timers)
+
+    @property
+    def lists_models(self) -> bool:
+        """Whether it is known where this provider would list its models."""
+        return self._list is not None
+
+    async def listed(self, call: Call, *, signed: bool = True) -> bytes:
+        """The list of its models, in its own words. signed: with the key of the call's account, and whatever
+        else is secret in its headers. Raises RequestFailed.
+        """
+        assert self._list is not None
+        secrets = () if signed else self.accounts[call.account].secrets
+        headers = CIMultiDict(
+            (name, value)
+            for name, value in self._headers[call.account].items()
+            if name != "content-type" and not any(secret and secret in value for secret in secrets)
+        )
+        answer = await self._transport.send("GET", self._list, headers, None, call.timers)
+        try:
+            if not is_success(answer):
+                raise await self.refused(answer)
+            return await answer.read()
+        finally:
+            answer.close()
 
     def _prepared(self, call: Call, headers: Mapping[str, str] | None) -> CIMultiDict[str]:
         prepared = self._headers[call.account]

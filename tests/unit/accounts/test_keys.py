@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from dragoman import ir
-from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, is_loopback, presented, unnamed
+from dragoman.accounts.keys import ANYONE, EVERYBODY, Caller, ClientKeys, Key, is_loopback, presented, unnamed
+from dragoman.grants import Grants
 
 CAROL = Caller("carol", scopes=frozenset({"admin"}))
-KNOWN = [("key-a", Caller("ann")), ("key-b", Caller("bob", frozenset({"m"}))), ("key-c", CAROL)]
+KNOWN = [Key("key-a", Caller("ann")), Key("key-b", Caller("bob", Grants({"m"}))), Key("key-c", CAROL)]
 KEYS = ClientKeys(KNOWN, required=True)
 OPEN = ClientKeys(KNOWN, required=False, hosts=["gateway.lan", "Other.LAN:8080", "]"])
 
@@ -76,7 +77,7 @@ def test_an_authorization_header_counts_before_the_other() -> None:
 @pytest.mark.parametrize("header", ["x-api-key", "x-goog-api-key", "api-key"])
 def test_a_header_is_believed_before_the_address(header: str) -> None:
     assert KEYS.authenticate({}, "key-a") == Caller("ann")
-    assert KEYS.authenticate({header: "key-b"}, "key-a") == Caller("bob", frozenset({"m"}))
+    assert KEYS.authenticate({header: "key-b"}, "key-a") == Caller("bob", Grants({"m"}))
     assert isinstance(KEYS.authenticate({header: "key-d"}, "key-a"), ir.Fault)
 
 
@@ -155,7 +156,7 @@ def test_a_key_that_the_path_begins_with_is_believed_before_all() -> None:
     headers = {"authorization": "Bearer key-b"}
     assert KEYS.authenticate(headers, "key-c", "key-a") == Caller("ann")
     assert isinstance(KEYS.authenticate(headers, "key-c", "key-x"), ir.Fault)
-    assert KEYS.authenticate(headers, None, "") == Caller("bob", frozenset({"m"}))
+    assert KEYS.authenticate(headers, None, "") == Caller("bob", Grants({"m"}))
 
 
 KEYLESS = ClientKeys(KNOWN, required=True, keyless={"ollama": Caller("nobody")})
@@ -185,3 +186,36 @@ def test_a_face_may_be_keyless_on_this_machine(peer: str, host: str) -> None:
 )
 def test_whoever_may_be_somewhere_else_needs_a_key(headers: dict[str, str], peer: str) -> None:
     assert KEYLESS.keyless("ollama", headers, peer) is None
+
+
+def test_a_key_ends_with_its_time_and_its_successor_goes_on() -> None:
+    now = [100.0]
+    ann = Caller("ann")
+    listed = [Key("key-old", ann, 200.0), Key("key-new", ann)]
+    keys = ClientKeys(listed, required=True, now=lambda: now[0])
+    for moment, old in ((199.9, ann), (200.0, None), (1e12, None)):
+        now[0] = moment
+        told = keys.authenticate({"x-api-key": "key-old"})
+        assert keys.authenticate({"x-api-key": "key-new"}) == ann
+        if old is not None:
+            assert told == old
+        else:
+            assert isinstance(told, ir.Fault)
+            assert (told.kind, told.code) == ("authentication", "expired_api_key")
+            assert told.message.startswith("The key expired on 1970-01-01 00:03 UTC.")
+
+
+@pytest.mark.parametrize("order", [(200.0, None), (None, 200.0), (50.0, 300.0), (300.0, 50.0)])
+def test_of_one_value_that_is_stated_twice_the_longer_life_counts(
+    order: tuple[float | None, float | None],
+) -> None:
+    ann = Caller("ann")
+    keys = ClientKeys([Key("key", ann, end) for end in order], required=True, now=lambda: 250.0)
+    assert keys.authenticate({"x-api-key": "key"}) == ann
+
+
+def test_an_expired_key_is_refused_where_none_is_needed() -> None:
+    """It is no unknown one: its client has to learn that it ended."""
+    keys = ClientKeys([Key("key", Caller("ann"), 5.0)], required=False, now=lambda: 6.0)
+    assert isinstance(keys.authenticate({"x-api-key": "key"}), ir.Fault)
+    assert keys.authenticate({"x-api-key": "other"}) == ANYONE

@@ -100,3 +100,43 @@ def test_a_store_that_serve_would_not_open_is_a_problem(run: Run, folder: Path) 
     code, out, err = run("check", "store.yaml")
     assert (code, out) == (3, "")
     assert err.splitlines()[0].startswith(" ✕ stores.sql: must be memory, sqlite or a sqlite URL")
+
+
+LITELLM = """\
+model_list:
+  - model_name: gpt
+    litellm_params: {model: openai/gpt-4o, api_key: os.environ/SOME_KEY, rpm: 5}
+general_settings: {master_key: a-key-of-some-length}
+"""
+
+
+def test_litellms_file_is_told_setting_by_setting(run: Run, folder: Path) -> None:
+    (folder / "litellm.yaml").write_text(LITELLM)
+    code, out, err = run("check", "litellm.yaml")
+    assert (code, out) == (3, "")
+    assert "model_list[0]: here: models.gpt with openai/gpt-4o, and providers.openai" in err
+    assert "model_list[0].litellm_params.rpm: there are no rate limits here" in err
+    assert "hint: dragoman check litellm.yaml --convert > dragoman.yaml" in err
+    assert "a-key-of-some-length" not in err
+    code, out, err = run("check", "litellm.yaml", "--json")
+    assert (code, out) == (3, "")
+    assert {note["path"] for note in json.loads(err)["error"]["notes"]} >= {"general_settings.master_key"}
+
+
+def test_litellms_file_is_converted(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "litellm.yaml").write_text(LITELLM)
+    code, out, err = run("check", "litellm.yaml", "--convert")
+    assert code == 0
+    assert [line for line in err.splitlines() if "rpm" not in line] == []  # what has no counterpart
+    (folder / "dragoman.yaml").write_text(out)
+    monkeypatch.setenv("SOME_KEY", "a-key-of-the-provider")
+    assert run("check", "dragoman.yaml").code == 0
+    code, out, _ = run("check", "litellm.yaml", "--convert", "--json")
+    assert json.loads(out)["settings"]["models"] == {"gpt": {"use": "openai/gpt-4o"}}
+
+
+def test_only_litellms_file_is_converted(run: Run, folder: Path) -> None:
+    (folder / "team.yaml").write_text(GOOD)
+    code, out, err = run("check", "team.yaml", "--convert")
+    assert (code, out) == (2, "")
+    assert "takes LiteLLM's config.yaml" in err

@@ -86,17 +86,11 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
         ),
         (
             "providers: {openai: {keys: k}}\naliases: {any: openai/*}",
-            (
-                "aliases.any.route: `openai/*` is a pattern, not a model (only the alias `*` may "
-                "have a pattern as its target)"
-            ),
+            "aliases.any.route: `openai/*` is a pattern, not a model (only the alias `*` may have a pattern as its target)",
         ),
         (
             "models: {any: openai/*}\n" + OPENAI,
-            (
-                "models.any.use: `openai/*` is a pattern, not a model (only the alias `*` may have a "
-                "pattern as its target)"
-            ),
+            "models.any.use: `openai/*` is a pattern, not a model (only the alias `*` may have a pattern as its target)",
         ),
         # Providers that are switched off, or limited.
         (
@@ -210,7 +204,7 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
         ),
         (
             "providers: {opnai: {keys: k}}",
-            "providers.opnai: this is not a known provider: set base_url (did you mean openai?)",
+            ("providers.opnai: this is not a known provider: set base_url (did you mean openai?)"),
         ),
         (
             "providers: {p: {base_url: 'localhost:8000'}}",
@@ -300,8 +294,37 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
         # Keys.
         ("auth: {keys: [k1, k2, k1]}", "auth.keys[2]: the same key is listed twice"),
         (
-            "auth: {keys: [{key: k1, name: a}, {key: k2, name: a}]}",
-            "auth.keys[1].name: another key already has the name a",
+            "auth: {keys: [{key: k1, name: a}, {key: k2, name: a, models: [simulate/a]}]}",
+            (
+                "auth.keys[1].name: the name a is taken by a key with other models or scopes "
+                "(keys of one client have the same)"
+            ),
+        ),
+        (
+            "auth: {keys: [{key: k1, name: a}, {key: k2, name: a, scopes: [admin]}]}",
+            (
+                "auth.keys[1].name: the name a is taken by a key with other models or scopes "
+                "(keys of one client have the same)"
+            ),
+        ),
+        (
+            "auth: {keys: [{key: k1, name: a}, {key: k1, name: b}]}",
+            "auth.keys[1]: the same key is listed twice",
+        ),
+        *(
+            (
+                f"auth: {{keys: [{{key: k1, expires: {text}}}]}}",
+                (
+                    "auth.keys[0].expires: expected a date such as 2026-12-31, or a time with its zone such "
+                    f"as 2026-12-31T18:00:00Z, found {found}"
+                ),
+            )
+            for text, found in (
+                ("2026-02-30", "`2026-02-30`"),
+                ("tomorrow", "`tomorrow`"),
+                ("'2026-12-31T18:00'", "`2026-12-31T18:00`"),
+                ("31.12.2026", "`31.12.2026`"),
+            )
         ),
         ("auth: {required: true, open: true}", "auth.open: contradicts auth.required"),
         (
@@ -310,10 +333,7 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
         ),
         (
             "providers: {openai: {keys: os.environ/OPENAI_API_KEY}}",
-            (
-                "providers.openai.keys[0]: uses LiteLLM's syntax for an environment variable (write "
-                "${OPENAI_API_KEY})"
-            ),
+            ("providers.openai.keys: this is LiteLLM's syntax for an environment variable (write ${NAME})"),
         ),
         ("providers: {openai: {keys: Bearer abc}}", "providers.openai.keys[0]: the key begins with `Bearer`"),
         ("providers: {openai: {keys: a b}}", "providers.openai.keys[0]: the key contains a blank"),
@@ -397,11 +417,8 @@ def test_what_makes_sense_is_accepted_without_a_word(loaded: Load, text: str) ->
             f"auth.keys[0]: {SHORT_KEY}",
         ),
         (
-            "auth: {keys: [{key: a-key-of-sixteen, models: ['*']}]}",
-            (
-                "auth.keys[0].models: write exact names here: wildcards such as `*` do not work; "
-                "leave `models` out to allow every model"
-            ),
+            "auth: {keys: [{key: a-key-of-sixteen, expires: 2020-02-29}]}",
+            "auth.keys[0].expires: the key has expired, on 2020-02-29",
         ),
         (
             "aliases: {'gpt-*': simulate/a, '*': simulate/b}",

@@ -5,8 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
+import yaml
+
 from dragoman.config.declared import options, settings_of
 from dragoman.config.foreign import HINTS
+from dragoman.config.litellm import convert
 from dragoman.config.load import Loaded
 from dragoman.config.section import Section
 from dragoman.config.settings import Config
@@ -26,6 +29,12 @@ def test_no_foreign_word_is_a_setting() -> None:
     assert "base_url" in set(declared(Config))
 
 
+def test_litellms_reference_to_a_variable_is_no_key(mistakes: Callable[..., list[str]]) -> None:
+    assert mistakes("providers: {openai: {keys: [os.environ/OPENAI_API_KEY]}}") == [
+        "dragoman.yaml:1: providers.openai.keys[0]: this is LiteLLM's way to name a variable (write ${NAME})"
+    ]
+
+
 PAGE = Path(__file__).parents[3] / "docs" / "litellm.md"
 
 
@@ -33,7 +42,9 @@ def test_the_page_about_litellm_shows_a_configuration_that_is_one(
     loaded: Callable[..., Loaded], mistakes: Callable[..., list[str]]
 ) -> None:
     theirs, ours = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    environ = {name: f"secret-of-the-variable-{name}" for name in re.findall(r"\$\{(\w+)\}", ours)}
+    names = ("ANTHROPIC_API_KEY", *re.findall(r"\$\{(\w+)\}", ours))
+    environ = {name: f"secret-of-the-variable-{name}" for name in names}
+    assert convert(yaml.safe_load(theirs)).settings == yaml.safe_load(ours)
     found = loaded(ours, environ)
     assert found.warnings == ()
     assert [target.use for target in found.config.models["gpt-4o"].targets] == [

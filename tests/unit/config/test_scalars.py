@@ -2,6 +2,7 @@
 
 import math
 import re
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.config.scalars import Duration, FilePath, PathPrefix, Size
+from dragoman.config.scalars import Duration, FilePath, Moment, PathPrefix, Size
 
 
 @pytest.mark.parametrize(
@@ -187,3 +188,37 @@ def test_any_value_is_read_or_refused(kind: Any, value: object) -> None:
             for schema in kind.schema.get("anyOf", [kind.schema])
             if schema["type"] == "string"
         )
+
+
+@pytest.mark.parametrize(
+    ("written", "iso", "shown"),
+    [
+        ("2026-12-31", "2027-01-01T00:00:00+00:00", "2026-12-31"),
+        (" 2024-02-29 ", "2024-03-01T00:00:00+00:00", "2024-02-29"),
+        ("2026-12-31T18:00:00Z", "2026-12-31T18:00:00+00:00", "2026-12-31T18:00:00Z"),
+        ("2026-12-31 18:00 +01:00", "2026-12-31T17:00:00+00:00", "2026-12-31T17:00:00Z"),
+        ("2026-12-31t18:00:00.5z", "2026-12-31T18:00:00.500000+00:00", "2026-12-31T18:00:00.500000Z"),
+        ("2026-12-31T00:30:00+0130", "2026-12-30T23:00:00+00:00", "2026-12-30T23:00:00Z"),
+    ],
+)
+def test_a_moment(written: str, iso: str, shown: str) -> None:
+    """A date is good until its last moment in UTC."""
+    moment = Moment.parse(written)
+    assert float(moment) == datetime.fromisoformat(iso).timestamp()
+    assert str(moment) == shown
+    assert Moment.parse(shown) == moment
+    assert re.search(Moment.schema["pattern"], written)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("", "tomorrow", "2026-02-30", "2026-13-01", "31.12.2026", "2026-12", "20261231", 1_800_000_000),
+        *("2026-12-31T18:00:00", "2026-12-31T25:00:00Z", "2026-12-31T18:00:00+99:00", "9999-12-31", None),
+        "\u0662026-12-31",
+    ],
+)
+def test_no_moment(written: object) -> None:
+    """A time without its zone would end hours apart on two machines."""
+    with pytest.raises(ValueError, match=r"\S"):
+        Moment.parse(written)

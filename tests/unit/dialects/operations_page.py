@@ -1,4 +1,4 @@
-"""The table of operations in docs/operations.md: what is asked of which provider, and where.
+"""The table of operations in docs/endpoints.md: what is asked of which provider, and where.
 
 `python -m tests.unit.dialects.operations_page --write` writes it into the page, `--check` tells whether it is
 current (exit code 1 if not).
@@ -18,7 +18,7 @@ from dragoman.upstreams.local.upstream import LocalUpstream
 from dragoman.upstreams.simulate.upstream import SimulateUpstream
 from dragoman.upstreams.upstream import METHODS
 
-PAGE: Final = Path(__file__).parents[3] / "docs" / "operations.md"
+PAGE: Final = Path(__file__).parents[3] / "docs" / "endpoints.md"
 BEGINNING: Final = "<!-- This table is made by `make docs` from the dialects. Do not edit it. -->\n"
 END: Final = "<!-- The end of the table. -->\n"
 _OWN: Final[Mapping[str, type[Any]]] = {"embedded models": LocalUpstream, "simulator": SimulateUpstream}

@@ -1,4 +1,4 @@
-"""docs/operations.md says what the dialects have, and notices where it does not."""
+"""docs/endpoints.md says what the dialects have, and notices where it does not."""
 
 from __future__ import annotations
 

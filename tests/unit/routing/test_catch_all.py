@@ -6,6 +6,7 @@ import pytest
 
 from dragoman.dialects.facts import Facts
 from dragoman.errors import ConfigError, RequestFailed
+from dragoman.grants import Grants
 from dragoman.providers.models import facts_for
 from dragoman.routing.route import Alias, Model, Provider, Table
 
@@ -81,5 +82,5 @@ def test_the_list_has_default_models_and_what_a_key_is_granted() -> None:
     )
     listed = [entry.id for entry in names.entries()]
     assert listed == ["fast", "few/one", "gpt-4o", "mine", "text-embedding-3-small"]
-    granted = [entry.id for entry in names.entries(granted=("gpt-4o-mini", "mine", "nobody"))]
+    granted = [entry.id for entry in names.entries(granted=Grants(("gpt-4o-mini", "mine", "nobody")))]
     assert granted == ["gpt-4o-mini", "mine"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import msgspec
@@ -12,6 +12,7 @@ from dragoman import ir
 from dragoman.accounts.keys import ANYONE, Caller
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
+from dragoman.grants import Grants
 from dragoman.routing.route import Entry
 from dragoman.server.client import AsgiClient
 from dragoman.server.endpoint import Call
@@ -23,7 +24,7 @@ ENTRIES = [Entry(name, "up") for name in ("a", "b/c:d", "é", "last")]
 class Listing:
     """A gateway that has models and nothing else."""
 
-    def entries(self, granted: Iterable[str] | None = None) -> list[Entry]:
+    def entries(self, granted: Grants | None = None) -> list[Entry]:
         return [entry for entry in ENTRIES if granted is None or entry.id in granted]
 
 
@@ -58,7 +59,7 @@ async def test_the_pages_together_are_the_list(size: str) -> None:
 
 
 async def test_other_models_are_not_listed_and_end_no_page() -> None:
-    some = Caller("bob", frozenset({"a", "last"}))
+    some = Caller("bob", Grants({"a", "last"}))
     first = await page({"page_size": "1"}, some)
     assert [model["name"] for model in first["models"]] == ["models/a"]
     second = await page({"page_size": "1", "page_token": first["nextPageToken"]}, some)

@@ -40,9 +40,9 @@ class _Config(msgspec.Struct, rename="camel"):
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     top_k: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    candidate_count: _Positive | None = None
+    candidate_count: Annotated[int, msgspec.Meta(ge=1, le=8)] | None = None
     max_output_tokens: _Positive | None = None
-    stop_sequences: list[str] | None = None
+    stop_sequences: Annotated[list[str], msgspec.Meta(max_length=5)] | None = None
     seed: _Seed | None = None
     presence_penalty: _Penalty | None = None
     frequency_penalty: _Penalty | None = None
@@ -58,6 +58,7 @@ class _Config(msgspec.Struct, rename="camel"):
 
 _LEVELS: Final = ("THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH")
 _FORMS: Final = ("text/plain", "application/json", "application/xml", "application/yaml", "text/x.enum")
+_LENGTH: Final = re.compile(r"Expected `array` of length <= (\d+)")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 _ROLES: Final = frozenset({None, "user", "model", "function", "tool"})
 _KINDS: Final = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
@@ -395,6 +396,8 @@ def _explained(text: str) -> WireError:
     code = "invalid_type" if ", got " in what else "invalid_value"
     if (limit := _RANGE.fullmatch(what)) is not None:
         what = f"must be at {_SIDES[limit[1]]} {float(limit[2]):.10g}"
+    elif (length := _LENGTH.fullmatch(what)) is not None:
+        what = f"must have at most {length[1]} entries"
     place = f"generationConfig.{path}" if path else "generationConfig"
     return WireError(what.replace("`", ""), place, code)
 

@@ -131,7 +131,7 @@ def _usage(usage: ir.Usage | None) -> dict[str, int] | None:
 FACE: Final = msgspec.structs.replace(
     CHAT,
     title="Dragoman's /generate",
-    spec="docs/clients.md",
+    spec="docs/clients/others.md",
     version="1",
     id_prefix="gen-",
     check=check,

@@ -70,6 +70,7 @@ class Asking:
             await client.answer(200, (), encode(nothing))
             return
         inbound = self._inbound(DIALECT, call)
+        exchange.asked, exchange.phase = name or None, "route"
         if name:
             inbound = self._named(DIALECT, stated, name, find(self._gateway, name), call)
         inbound = msgspec.structs.replace(inbound, operation="embed", path=path, turn=None)
@@ -79,6 +80,7 @@ class Asking:
         self, face: Dialect, stated: Head, call: Call, exchange: Exchange, client: AsgiClient
     ) -> None:
         name = _name(stated)
+        exchange.asked, exchange.phase = name or None, "route"
         route = find(self._gateway, name)
         _refuse_to_think(stated, name, route)
         client.streams_as(STREAM_TYPE, b"", None)
@@ -94,6 +96,7 @@ class Asking:
         self, stated: Head, said: dict[str, Any], call: Call, exchange: Exchange, client: AsgiClient
     ) -> None:
         gateway, name = self._gateway, _name(stated)
+        exchange.asked, exchange.phase = name or None, "route"
         route = find_granted(gateway, call.caller, name)
         exchange.asked = route.asked
         keep = value(stated.get("keep_alive"))

@@ -1,0 +1,420 @@
+"""LiteLLM's `config.yaml` as settings of ours, with a note for each setting.
+
+What is converted loads and answers under the same model names; what has no counterpart is named. Works on the
+values of the file and reads nothing. https://docs.litellm.ai/docs/proxy/config_settings
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+
+from dragoman.config import litellm_words as words
+from dragoman.config.tree import join
+from dragoman.providers.catalog import CATALOG
+
+_REFERENCE: Final = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
+_MOST_ATTEMPTS: Final = 10
+
+
+class Note(NamedTuple):
+    """What becomes of one of their settings. path: where it stands in their file. done: the converted
+    settings have it.
+    """
+
+    path: str
+    text: str
+    done: bool = False
+
+
+class Converted(NamedTuple):
+    """settings: ours, as a file would state them. notes: in the order of their file."""
+
+    settings: dict[str, Any]
+    notes: tuple[Note, ...]
+
+
+def is_litellms(written: Mapping[str, Any]) -> bool:
+    """Whether a configuration is LiteLLM's: it has a section that only LiteLLM's have, and none of ours."""
+    ours = {"providers", "models", "aliases", "auth", "server"}
+    return not words.SECTIONS.isdisjoint(written) and ours.isdisjoint(written)
+
+
+def convert(written: Mapping[str, Any]) -> Converted:
+    """Settings that do the same, as far as it goes."""
+    return _Conversion(written).run()
+
+
+class _Target(msgspec.Struct):
+    """One deployment of theirs. order: theirs, smaller is earlier."""
+
+    use: str
+    context: int | None = None
+    order: int = 0
+
+
+class _Group(msgspec.Struct):
+    """All entries of one `model_name`."""
+
+    targets: list[_Target] = []
+    model: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+
+
+class _Conversion:
+    def __init__(self, written: Mapping[str, Any]) -> None:
+        self.written = written
+        self.notes: list[Note] = []
+        self.accounts: dict[str, dict[str, Any]] = {}
+        self.groups: dict[str, _Group] = {}
+        self.aliases: dict[str, Any] = {}
+        self.known = _section(written, "environment_variables")
+        self.attempts: int | None = None
+        self.patience: dict[str, Any] = {}
+        self.chains: dict[str, list[str]] = {}
+        self.behind: dict[str, Any] = {}
+        """Models that are reached by an alias of theirs, which has defaults."""
+
+    def run(self) -> Converted:
+        settings: dict[str, Any] = {}
+        for name, value in self.known.items():
+            self.note(join("environment_variables", name), self.variable(name, value))
+        self.sections()
+        for index, entry in enumerate(_list(self.written.get("model_list"))):
+            self.entry(entry, f"model_list[{index}]")
+        self.fall_back()
+        for account in self.accounts.values():
+            if self.patience:
+                account["timeouts"] = {**self.patience, **account.get("timeouts", {})}
+        models = {name: self.model(name, group) for name, group in self.groups.items()}
+        settings["providers"] = self.accounts
+        settings["models"] = {name: model for name, model in {**models, **self.behind}.items() if model}
+        settings["aliases"] = self.aliases
+        if self.attempts is not None:
+            settings["retries"] = {"attempts": self.attempts}
+        if (master := _section(self.written, "general_settings").get("master_key")) is not None:
+            key = {"name": "master", "key": self.text(master), "scopes": ["inference", "admin"]}
+            settings["auth"] = {"keys": [key]}
+        return Converted({name: value for name, value in settings.items() if value}, tuple(self.notes))
+
+    def note(self, path: str, text: str, *, done: bool = False) -> None:
+        self.notes.append(Note(path, text, done))
+
+    def text(self, value: Any) -> str:
+        """A text with its references as ours; what `environment_variables` states is put in their place."""
+
+        def named(match: re.Match[str]) -> str:
+            stated = self.known.get(match[1])
+            if isinstance(stated, str | int | float) and not _REFERENCE.match(str(stated)):
+                return str(stated)
+            return f"${{{match[1]}}}"
+
+        return _REFERENCE.sub(named, str(value).strip())
+
+    def variable(self, name: str, value: Any) -> str:
+        used = f"os.environ/{name}" in str({k: v for k, v in self.written.items() if k != _VARIABLES})
+        where = "its value is put where the file refers to it" if used else "nothing refers to it"
+        return f"{where}; better set it in the environment of `dragoman serve` and write ${{{name}}}"
+
+    # Sections ---------------------------------------------------------------------------------------------
+
+    def sections(self) -> None:
+        for name, value in self.written.items():
+            if name in ("model_list", _VARIABLES) or value is None:
+                continue
+            if name in words.SETTINGS and not isinstance(value, Mapping):
+                self.setting(name, value, name)
+            elif name in words.SECTIONS and isinstance(value, Mapping):
+                for key, inner in value.items():
+                    self.setting(str(key), inner, join(name, str(key)))
+            else:
+                self.note(name, words.of_setting(name))
+
+    def setting(self, name: str, value: Any, path: str) -> None:
+        """One of LiteLLM's general settings."""
+        if value is None:
+            return
+        if name in ("fallbacks", "context_window_fallbacks"):
+            for chain in _list(value):
+                for model, others in chain.items() if isinstance(chain, Mapping) else ():
+                    self.chains.setdefault(str(model), []).extend(map(str, _list(others)))
+            self.note(path, words.SETTINGS[name], done=True)
+        elif name == "default_fallbacks":
+            self.chains.setdefault("*", []).extend(map(str, _list(value)))
+            self.note(path, words.SETTINGS[name], done=True)
+        elif name == "model_group_alias" and isinstance(value, Mapping):
+            for alias, target in value.items():
+                stated = target.get("model") if isinstance(target, Mapping) else target
+                self.aliases[str(alias)] = str(stated)
+            self.note(path, "here: aliases", done=True)
+        elif name == "num_retries" and _number(value) is not None:
+            self.attempts = min(int(value) + 1, _MOST_ATTEMPTS)
+            text = f"here: retries.attempts: {self.attempts}, the first attempt included"
+            self.note(path, text, done=True)
+        elif name in ("request_timeout", "timeout", "stream_timeout") and _number(value) is not None:
+            self.patience |= _patience(name, value)
+            self.note(
+                path, "here: providers.NAME.timeouts.first_byte and idle; total bounds the whole attempt"
+            )
+        elif name == "master_key":
+            self.note(path, "here: a key of auth.keys with scopes: [inference, admin]", done=True)
+        else:
+            self.note(path, words.of_setting(name))
+
+    # Models -----------------------------------------------------------------------------------------------
+
+    def entry(self, entry: Any, path: str) -> None:
+        """One of `model_list`."""
+        params = _section(entry, "litellm_params")
+        name, model = _section({"x": entry}, "x").get("model_name"), params.get("model")
+        if not isinstance(name, str) or not isinstance(model, str):
+            self.note(path, "has no model_name or no litellm_params.model: left out")
+            return
+        model = self.text(model)
+        prefix, rest = self.split(model, params)
+        if prefix in words.NOT_SPOKEN or (prefix not in words.VENDORS and not _base(params)):
+            text = words.NOT_SPOKEN.get(prefix or "", words.NOT_KNOWN)
+            self.note(
+                f"{path}.litellm_params.model", f"{model}: {text}; this deployment of {name} is left out"
+            )
+            return
+        if prefix is None:
+            prefix = "openai"
+        account = self.account(prefix, params, name, path)
+        api, rest = _unfolded(rest)
+        if "*" in name or "*" in rest:
+            self.wildcard(name, rest, account, path)
+            return
+        group = self.groups.setdefault(name, _Group())
+        info = _section(entry, "model_info")
+        order = _number(params.get("order"))
+        context = _number(info.get("max_input_tokens"))
+        target = _Target(
+            f"{account}/{rest}", None if context is None else int(context), 0 if order is None else int(order)
+        )
+        if target not in group.targets:
+            group.targets.append(target)
+        self.note(path, f"here: models.{name} with {target.use}, and providers.{account}", done=True)
+        if "${" in rest:
+            self.note(f"{path}.litellm_params.model", words.VARIABLE_MODEL)
+        if api:
+            group.model["api"] = "openai_responses"
+        self.params(params, group, f"{path}.litellm_params")
+        self.info(info, group, f"{path}.model_info")
+        for key in entry:
+            if key not in ("model_name", "litellm_params", "model_info"):
+                self.note(join(path, str(key)), words.PARAMS.get(key, words.UNKNOWN))
+
+    def split(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
+        """LiteLLM's name of the provider, and the provider's own name of the model."""
+        stated = params.get("custom_llm_provider")
+        prefix, slash, rest = model.partition("/")
+        if isinstance(stated, str):
+            return stated, rest if slash and prefix == stated else model
+        if slash and (prefix in words.VENDORS or prefix in words.NOT_SPOKEN):
+            return prefix, rest
+        for pattern, vendor in words.BARE:
+            if pattern.match(model):
+                return vendor, model
+        return (None, model) if not slash or _base(params) else (prefix, rest)
+
+    def account(self, prefix: str, params: Mapping[str, Any], name: str, path: str) -> str:
+        """The provider that this deployment belongs to, made if no earlier one is the same."""
+        row = words.VENDORS.get(prefix)
+        settings: dict[str, Any] = {}
+        base = _base(params)
+        if prefix == "azure":
+            stated = self.text(base) if base else "${AZURE_API_BASE}"
+            settings["base_url"] = stated.rstrip("/").removesuffix("/openai/v1")
+            settings["base_path"] = "/openai/v1"
+            settings["keys"] = ["${AZURE_API_KEY}"]
+        elif base is not None and not _is_own(row, self.text(base)):
+            settings["base_url"] = self.text(base)
+            settings["keys"] = []
+        if (key := params.get("api_key")) is not None:
+            settings["keys"] = [self.text(key)]
+            if "base_url" not in settings and row is not None and settings["keys"] == _usual(row):
+                del settings["keys"]
+        headers = {**_section(params, "extra_headers"), **_section(params, "headers")}
+        if params.get("organization"):
+            headers["OpenAI-Organization"] = params["organization"]
+        if headers:
+            settings["headers"] = {str(key): self.text(value) for key, value in headers.items()}
+        for key in ("timeout", "stream_timeout"):
+            if _number(params.get(key)) is not None:
+                settings["timeouts"] = {**settings.get("timeouts", {}), **_patience(key, params[key])}
+        if params.get("ssl_verify") is False:
+            settings["verify_tls"] = False
+        wanted = self.named(prefix, row, settings, name)
+        if row is not None and "base_url" in settings and row == "openai":
+            row = None  # a server of one's own, without OpenAI's deviations
+        return self.kept(wanted, row, settings)
+
+    def named(self, prefix: str, row: str | None, settings: Mapping[str, Any], name: str) -> str:
+        """What the provider is called: as wildcards name it, as its vendor is, or by its host."""
+        if name.endswith("/*") and name.count("*") == 1 and "/" not in name[:-2]:
+            return name[:-2]
+        if prefix == "azure" or (row is not None and (row != "openai" or "base_url" not in settings)):
+            return row or prefix
+        stated = str(settings.get("base_url", prefix))
+        variable = re.search(r"\$\{(\w+)", stated)
+        host = variable[1] if variable else (urlsplit(stated).hostname or prefix)
+        plain = re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-") or prefix
+        return f"{plain}-server" if plain in CATALOG or plain in ("local", "simulate") else plain
+
+    def kept(self, wanted: str, row: str | None, settings: dict[str, Any]) -> str:
+        for number in range(1, len(self.accounts) + 2):
+            name = wanted if number == 1 else f"{wanted}-{number}"
+            whole = {**({"catalog": row} if row is not None and row != name else {}), **settings}
+            if row is None and name in CATALOG:
+                continue
+            if self.accounts.setdefault(name, whole) == whole:
+                return name
+        return wanted
+
+    def wildcard(self, name: str, rest: str, account: str, path: str) -> None:
+        where = f"{path}.model_name"
+        if name == "*":
+            self.aliases["*"] = f"{account}/*"
+            self.note(where, f'here: the alias "*", by which every unknown name goes to {account}', done=True)
+        elif name == f"{account}/*" and rest == "*":
+            self.note(where, f"nothing is needed: {account}/NAME is always a valid name", done=True)
+        else:
+            self.note(
+                where,
+                f"there are no such patterns here: {account}/NAME is always a valid name, and models that a "
+                "vendor's names tell (claude-…, gpt-…, gemini-…) are found without it",
+            )
+
+    def params(self, params: Mapping[str, Any], group: _Group, path: str) -> None:
+        """What else an entry's parameters say."""
+        for key, value in params.items():
+            if key in words.OF_ACCOUNT or value is None:
+                continue
+            if key in words.DEFAULTS:
+                if group.defaults.setdefault(key, value) != value:
+                    self.note(join(path, key), "another entry of this name states another value: left out")
+            elif key == "extra_body" and isinstance(value, Mapping):
+                group.model["body"] = {**group.model.get("body", {}), **value}
+            else:
+                self.note(join(path, key), words.PARAMS.get(key) or words.of_setting(key))
+
+    def info(self, info: Mapping[str, Any], group: _Group, path: str) -> None:
+        for key, value in info.items():
+            if key in words.SUPPORTS and isinstance(value, bool):
+                group.model["supports"] = {**group.model.get("supports", {}), words.SUPPORTS[key]: value}
+            elif key == "max_output_tokens" and _number(value) is not None:
+                group.model["max_output"] = int(value)
+            elif key != "max_input_tokens":
+                self.note(join(path, key), words.INFO.get(key, "not needed here"))
+
+    def fall_back(self) -> None:
+        """Put each model's fallbacks behind its own deployments."""
+        own = {name: list(group.targets) for name, group in self.groups.items()}
+        everybody = self.chains.pop("*", [])
+        for name, group in self.groups.items():
+            for other in (*self.chains.get(name, ()), *everybody):
+                for target in own.get(self.aliased(other), ()):
+                    if target.use not in [one.use for one in group.targets]:
+                        group.targets.append(msgspec.structs.replace(target, order=1_000_000))
+        for name, others in self.chains.items():
+            missing = [one for one in others if self.aliased(one) not in own]
+            if name not in own:
+                self.note(f"fallbacks of {name}", "no model of this name was converted")
+            elif missing:
+                self.note(f"fallbacks of {name}", f"not converted: {', '.join(missing)}")
+
+    def aliased(self, name: str) -> str:
+        target = self.aliases.get(name)
+        return target if isinstance(target, str) and name not in self.groups else name
+
+    def model(self, name: str, group: _Group) -> dict[str, Any]:
+        """The entry of `models`, {} where an alias says all of it."""
+        targets = sorted(group.targets, key=lambda one: one.order)
+        settings = dict(group.model)
+        if len(targets) == 1:
+            settings = {"use": targets[0].use, **settings}
+            if targets[0].context is not None:
+                settings["context_window"] = targets[0].context
+        else:
+            for key in ("supports", "max_output"):
+                if settings.pop(key, None) is not None:
+                    self.note(f"model_info of {name}", f"{key} is stated for a whole model here: left out")
+            if "body" in settings:
+                self.note(f"extra_body of {name}", "goes to all deployments of the model here")
+            settings = {"deployments": [_deployment(one) for one in targets], **settings}
+        if not group.defaults:
+            return settings
+        if settings.keys() == {"use"}:
+            self.aliases[name] = {"route": settings["use"], "defaults": group.defaults}
+            return {}
+        behind = f"{name} (deployments)"
+        self.aliases[name] = {"route": behind, "defaults": group.defaults}
+        self.behind[behind] = settings
+        return {}
+
+
+_VARIABLES: Final = "environment_variables"
+
+
+def _deployment(target: _Target) -> Any:
+    return target.use if target.context is None else {"use": target.use, "context_window": target.context}
+
+
+def _patience(name: str, seconds: Any) -> dict[str, Any]:
+    """https://docs.litellm.ai/docs/proxy/timeout: of HTTP reads; `stream_timeout` until a stream begins."""
+    return {"first_byte": seconds} if name == "stream_timeout" else {"first_byte": seconds, "idle": seconds}
+
+
+def _base(params: Mapping[str, Any]) -> Any:
+    return params.get("api_base") or params.get("base_url")
+
+
+def _is_own(row: str | None, base: str) -> bool:
+    """Whether an address is the vendor's own, which needs no saying."""
+    return row is not None and urlsplit(base).hostname == urlsplit(CATALOG[row].base_url).hostname
+
+
+def _usual(row: str) -> list[str]:
+    """The key that a vendor's entry has where it states none."""
+    return [f"${{{name}}}" for name in CATALOG[row].keys[:1]]
+
+
+def _unfolded(model: str) -> tuple[bool, str]:
+    """Whether the model is asked in the Responses API, and its name without LiteLLM's further prefixes."""
+    first, slash, rest = model.partition("/")
+    return (first == "responses", rest) if slash and first in words.INNER else (False, model)
+
+
+def _section(written: Any, name: str) -> Mapping[str, Any]:
+    value = written.get(name) if isinstance(written, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def in_yaml(settings: Mapping[str, Any]) -> str:
+    """Settings as the text of a file."""
+    import yaml
+
+    return yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=110)
+
+
+def lines(notes: Sequence[Note]) -> Iterator[str]:
+    """The notes, one a line; alike ones of several models together."""
+    places: dict[str, list[str]] = {}
+    for note in notes:
+        places.setdefault(note.text, []).append(note.path)
+    for text, paths in places.items():
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        yield f"{', '.join(paths[:3])}{more}: {text}"

@@ -1,0 +1,270 @@
+"""LiteLLM's words, and what stands here instead of each. Data, read by `litellm`.
+
+https://docs.litellm.ai/docs/proxy/config_settings, https://docs.litellm.ai/docs/providers
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+SECTIONS: Final = frozenset(
+    {"model_list", "litellm_settings", "general_settings", "router_settings", "environment_variables"}
+)
+UNKNOWN: Final = "has no counterpart that is known here: nothing is written for it"
+
+VENDORS: Final[Mapping[str, str | None]] = MappingProxyType(
+    {
+        **{
+            name: name
+            for name in (
+                *("openai", "anthropic", "gemini", "mistral", "groq", "deepseek", "xai", "openrouter"),
+                *("cerebras", "perplexity", "dashscope", "siliconflow", "huggingface", "writer", "zai"),
+                *("cohere", "voyage", "ollama", "vllm"),
+            )
+        },
+        "text-completion-openai": "openai",
+        "anthropic_text": "anthropic",
+        "codestral": "mistral",
+        "together_ai": "together",
+        "fireworks_ai": "fireworks",
+        "cohere_chat": "cohere",
+        "jina_ai": "jina",
+        "ollama_chat": "ollama",
+        "hosted_vllm": "vllm",
+        "lm_studio": "lmstudio",
+        "azure": None,
+    }
+)
+"""LiteLLM's providers, by the row of our catalogue; None = no row, an address is made."""
+
+_AWS: Final = "Bedrock and SageMaker are not spoken here"
+_GOOGLE: Final = "Vertex AI is not spoken here; gemini/… with a key of AI Studio is"
+NOT_SPOKEN: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "bedrock": _AWS,
+        "bedrock_mantle": _AWS,
+        "sagemaker": _AWS,
+        "sagemaker_chat": _AWS,
+        "vertex_ai": _GOOGLE,
+        "vertex_ai_beta": _GOOGLE,
+        "replicate": "Replicate's protocol is not spoken here",
+        "watsonx": "watsonx is not spoken here",
+        "palm": "PaLM is no more",
+        "auto_router": "no model is chosen by what is asked here",
+        "github_copilot": "Copilot's sign-in is not spoken here",
+    }
+)
+VARIABLE_MODEL: Final = "the variable must hold the model's own name, without LiteLLM's name of its provider"
+NOT_KNOWN: Final = "no vendor of this name is known here, and no api_base is stated"
+
+BARE: Final = tuple(
+    (re.compile(pattern), vendor)
+    for pattern, vendor in (
+        (
+            r"(?:gpt|chatgpt|o\d|text-embedding|text-moderation|omni|dall-e|whisper|tts|davinci|babbage|ft:)",
+            "openai",
+        ),
+        (r"claude", "anthropic"),
+        (r"(?:command|embed-|rerank-)", "cohere"),
+        (r"gemini", "vertex_ai"),
+    )
+)
+"""Names without a provider, as LiteLLM understands them."""
+
+INNER: Final = frozenset({"responses", "o_series", "gpt5_series", "chat"})
+"""What may stand between the provider and the model."""
+
+OF_ACCOUNT: Final = frozenset(
+    {
+        *("model", "api_key", "api_base", "base_url", "custom_llm_provider", "extra_headers", "headers"),
+        *("organization", "timeout", "stream_timeout", "ssl_verify", "order"),
+    }
+)
+DEFAULTS: Final = frozenset(
+    {
+        *("temperature", "top_p", "max_tokens", "max_completion_tokens", "frequency_penalty", "stop", "seed"),
+        *("presence_penalty", "n", "user", "reasoning_effort", "response_format", "logit_bias", "tools"),
+        *("tool_choice", "parallel_tool_calls", "verbosity", "service_tier", "thinking", "top_k"),
+        *("min_p", "repetition_penalty"),
+    }
+)
+"""Parameters that are defaults of the requests."""
+
+SUPPORTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "supports_function_calling": "tools",
+        "supports_vision": "images",
+        "supports_audio_input": "audio",
+        "supports_pdf_input": "documents",
+        "supports_response_schema": "structured",
+        "supports_reasoning": "reasoning",
+    }
+)
+
+_LIMITS: Final = "there are no rate limits here"
+_PRICES: Final = "no costs are computed here; the access log has the tokens"
+_BUDGETS: Final = "there are no budgets here"
+_CACHE: Final = "answers are not cached here"
+_CALLBACKS: Final = (
+    "no logging services are called here; the access log on a pipe is JSON, and hooks of the library see all"
+)
+_GUARDS: Final = "there are no guardrails here; hooks of the library may change or refuse requests"
+_PEOPLE: Final = "there are no users and teams here; auth.keys says what each key may use"
+_DATABASE: Final = "nothing of this is kept in a database; stores.sql keeps answers, conversations, sessions"
+_ALERTS: Final = "no alerts are sent; GET /health tells of the providers"
+_ORDER: Final = "deployments are tried in their order, not balanced"
+_COOLDOWN: Final = "nothing to set: a failed attempt moves to the next deployment at once"
+_SIGN_IN: Final = "no tokens of others are taken; auth.keys are the keys"
+_PAGES: Final = "there are no pages to administer it"
+_RESOURCES: Final = "providers.NAME.passthrough lets files and batches pass; other paths do not"
+_MESSAGES: Final = "nothing to set: messages are adapted to each provider, and what is lost is named"
+
+PARAMS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "api_version": "not needed: /openai/v1 has no versions",
+        "rpm": _LIMITS,
+        "tpm": _LIMITS,
+        "max_parallel_requests": f"{_LIMITS}; providers.NAME.pool.size bounds connections",
+        "weight": _ORDER,
+        "num_retries": "retries are general here: retries.attempts",
+        "max_retries": "retries are general here: retries.attempts",
+        "input_cost_per_token": _PRICES,
+        "output_cost_per_token": _PRICES,
+        "input_cost_per_second": _PRICES,
+        "max_budget": _BUDGETS,
+        "budget_duration": _BUDGETS,
+        "tags": "requests are not routed by tags here",
+        "mock_response": "the provider simulate makes up answers: use: simulate/echo",
+        "drop_params": "the default here, and what is dropped is named",
+        "additional_drop_params": "providers.NAME.quirks has refused fields",
+        "allowed_openai_params": "nothing to set: known fields are sent where a provider takes them",
+        "use_in_pass_through": _RESOURCES,
+        "merge_reasoning_content_in_choices": "reasoning stays apart from the answer",
+        "tenant_id": _SIGN_IN,
+        "client_id": _SIGN_IN,
+        "client_secret": _SIGN_IN,
+        "azure_ad_token": "a key is used; a token of Entra ends within the hour",
+        "cache_control_injection_points": "no marks for caching are put in here",
+        "litellm_credential_name": "keys stand with their provider: providers.NAME.keys",
+        "keep_alive": "a member of Ollama's own: models.NAME.body",
+    }
+)
+
+INFO: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "max_tokens": "context_window and max_output of models.NAME say what a model has",
+        "base_model": _PRICES,
+        "input_cost_per_token": _PRICES,
+        "output_cost_per_token": _PRICES,
+        "access_groups": _PEOPLE,
+        "health_check_model": "nothing to set: models are not called to see whether they answer",
+        "mode": "nothing to set: the path that is asked says it",
+    }
+)
+
+SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "fallbacks": "here: further deployments of the model, tried in their order",
+        "default_fallbacks": "here: further deployments of every model",
+        "context_window_fallbacks": "here: further deployments; with context_window a long prompt goes to "
+        "those with more room",
+        "content_policy_fallbacks": "an answer that a provider refuses to give is not asked for elsewhere",
+        "model_group_alias": "here: aliases",
+        "num_retries": "here: retries.attempts",
+        "drop_params": "the default here, and what is dropped is named; strict: true refuses instead",
+        "modify_params": _MESSAGES,
+        "set_verbose": "nothing to set: the access log has a line for each request",
+        "json_logs": "nothing to set: on a pipe the access log is JSON",
+        "request_timeout": "here: providers.NAME.timeouts",
+        "telemetry": "nothing to set: nothing is sent to anybody",
+        "routing_strategy": _ORDER,
+        "routing_strategy_args": _ORDER,
+        "enable_pre_call_checks": "here: context_window of models.NAME",
+        "enable_tag_filtering": "requests are not routed by tags here; tags go into the access log",
+        "cooldown_time": _COOLDOWN,
+        "allowed_fails": _COOLDOWN,
+        "allowed_fails_policy": _COOLDOWN,
+        "disable_cooldowns": _COOLDOWN,
+        "retry_after": "nothing to set: a provider's Retry-After is kept to",
+        "retry_policy": "what is tried again follows from the kind of the failure",
+        "redis_host": "not needed: nothing is shared by Redis",
+        "redis_port": "not needed: nothing is shared by Redis",
+        "redis_password": "not needed: nothing is shared by Redis",
+        "redis_url": "not needed: nothing is shared by Redis",
+        "database_url": _DATABASE,
+        "store_model_in_db": "models stand in this file",
+        "store_prompts_in_spend_logs": "what was said is never logged",
+        "disable_spend_logs": _PRICES,
+        "master_key": "here: auth.keys",
+        "salt_key": "not needed: no keys are kept in a database",
+        "max_parallel_requests": _LIMITS,
+        "global_max_parallel_requests": _LIMITS,
+        "success_callback": _CALLBACKS,
+        "failure_callback": _CALLBACKS,
+        "callbacks": _CALLBACKS,
+        "service_callback": _CALLBACKS,
+        "service_callbacks": _CALLBACKS,
+        "turn_off_message_logging": "nothing to set: what was said is never logged",
+        "cache": _CACHE,
+        "cache_params": _CACHE,
+        "max_budget": _BUDGETS,
+        "budget_duration": _BUDGETS,
+        "max_internal_user_budget": _BUDGETS,
+        "default_internal_user_params": _PEOPLE,
+        "default_team_settings": _PEOPLE,
+        "upperbound_key_generate_params": _PEOPLE,
+        "default_key_generate_params": _PEOPLE,
+        "guardrails": _GUARDS,
+        "alerting": _ALERTS,
+        "alerting_threshold": _ALERTS,
+        "alert_types": _ALERTS,
+        "alerting_args": _ALERTS,
+        "health_check_interval": _ALERTS,
+        "background_health_checks": _ALERTS,
+        "enable_jwt_auth": _SIGN_IN,
+        "litellm_jwtauth": _SIGN_IN,
+        "custom_auth": "hooks of the library see requests; callers are known by auth.keys",
+        "ui_access_mode": _PAGES,
+        "pass_through_endpoints": _RESOURCES,
+        "ssl_verify": "here: providers.NAME.verify_tls",
+        "forward_client_headers_to_llm_api": "headers that belong to a protocol pass by themselves",
+        "public_routes": "health needs no key; every other path does",
+        "proxy_batch_write_at": _DATABASE,
+        "database_connection_pool_limit": _DATABASE,
+        "allow_requests_on_db_unavailable": _DATABASE,
+        "mcp_servers": "tools of MCP servers are called by clients or providers, not here",
+        "include": "other files are not read along: convert each",
+        "vector_store_registry": "there are no vector stores here but the provider's own (passthrough)",
+        "search_tools": "there are no search tools here",
+        "prompts": "no prompts are kept here",
+        "credential_list": "keys stand with their provider: providers.NAME.keys",
+        "files_settings": _RESOURCES,
+        "finetune_settings": _RESOURCES,
+        "general_settings": "here: auth, server and stores",
+    }
+)
+
+
+_BEGINNINGS: Final = (
+    (("langfuse", "langsmith", "datadog", "otel", "arize", "posthog", "prometheus", "sentry"), _CALLBACKS),
+    (("redis_",), "not needed: nothing is shared by Redis"),
+    (("database_", "proxy_budget_"), _DATABASE),
+    (("cache_", "ttl"), _CACHE),
+    (("alert", "slack"), _ALERTS),
+    (("ui_", "sso", "disable_admin"), _PAGES),
+    (("aws_", "s3_"), _AWS),
+    (("vertex_",), _GOOGLE),
+    (("azure_",), _SIGN_IN),
+    (("user_", "team_", "default_team", "internal_"), _PEOPLE),
+    (("input_cost", "output_cost"), _PRICES),
+)
+
+
+def of_setting(name: str) -> str:
+    """What stands here instead of a setting."""
+    if name in SETTINGS:
+        return SETTINGS[name]
+    return next((text for begins, text in _BEGINNINGS if name.startswith(begins)), UNKNOWN)

@@ -1,0 +1,283 @@
+"""Members of a body that are written for the gateway and not for the provider: LiteLLM's, mostly.
+
+Clients of LiteLLM's proxy put its own settings beside the request (`fallbacks`, `num_retries`, `cache`, …)
+and tag what they spend with `metadata: {"tags": […]}`. No provider knows these members, and some hold keys.
+They are taken out before the body is checked: tags and metadata are kept here, the others are named as
+losses.
+
+Sources: https://docs.litellm.ai/docs/proxy/user_keys and `all_litellm_params` in `litellm/types/utils.py`.
+Words that a server may have of its own (`id`, `ttl`, `order`, `roles`, `weight`, …) are left out. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from dragoman.dialects.loss import Change, Loss
+from dragoman.dialects.severity import Severity
+from dragoman.wire.json import encode
+
+MOST_TAGS: Final = 16
+LONGEST_TAG: Final = 100
+"""Characters. With both bounds the tags of a request still fit into a line of the log."""
+HEADERS: Final = ("x-dragoman-tags", "x-litellm-tags")
+"""Each lists tags, separated by commas."""
+
+_Why: TypeAlias = tuple[Severity, str]
+
+_FALLBACKS: Final[_Why] = (
+    "hint",
+    "a request cannot choose its fallbacks here; the configuration does (models.NAME.deployments)",
+)
+_RETRIES: Final[_Why] = ("hint", "a request cannot choose its retries here; the configuration does (retries)")
+_TIMEOUT: Final[_Why] = (
+    "hint",
+    "a request cannot choose its timeouts here; the configuration does (providers.NAME.timeouts)",
+)
+_CACHE: Final[_Why] = ("hint", "answers are not cached here, so that every request is asked anew")
+_MOCK: Final[_Why] = ("meaning", "no answer is made up here: the model is asked; see the provider `simulate`")
+_FAULTS: Final[_Why] = ("meaning", "no failure is made up here: the model is asked")
+_GUARDS: Final[_Why] = ("meaning", "there are no guardrails here: nothing is checked")
+_PROMPTS: Final[_Why] = ("meaning", "no prompts are kept here")
+_ACCOUNT: Final[_Why] = (
+    "meaning",
+    "a request cannot choose its provider's address, key or headers here; the configuration does (providers)",
+)
+_ROUTING: Final[_Why] = ("hint", "a request cannot change how it is routed here; the configuration does")
+_PARAMS: Final[_Why] = (
+    "hint",
+    "what a provider does not take is left out and named anyway, or refused with x-dragoman-strict",
+)
+_CHECKING: Final[_Why] = ("quality", "asked for with the header x-dragoman-check-output here")
+_MESSAGES: Final[_Why] = ("quality", "messages are adapted to each provider anyway, and not by the request")
+_BUDGET: Final[_Why] = ("hint", "there are neither budgets nor rate limits here")
+_PRICES: Final[_Why] = ("hint", "no costs are computed here")
+_LOGGING: Final[_Why] = (
+    "hint",
+    "no callbacks and no logging services are called here; bodies are never logged",
+)
+_IDS: Final[_Why] = ("hint", "not read here; the header X-Request-Id goes into the log")
+_SERVERS: Final[_Why] = ("hint", "the state of LiteLLM's own server, which no request sets here")
+
+
+def _all(why: _Why, words: str) -> dict[str, _Why]:
+    return dict.fromkeys(words.split(), why)
+
+
+LITELLM: Final[Mapping[str, _Why]] = MappingProxyType(
+    {
+        **_all(
+            _FALLBACKS,
+            "fallbacks default_fallbacks context_window_fallbacks context_window_fallback_dict "
+            "content_policy_fallbacks disable_fallbacks max_fallbacks fallback_depth",
+        ),
+        **_all(_RETRIES, "num_retries max_retries retry_policy retry_strategy cooldown_time"),
+        **_all(_TIMEOUT, "timeout stream_timeout request_timeout force_timeout"),
+        **_all(_CACHE, "cache caching caching_groups cache_key preset_cache_key"),
+        **_all(_MOCK, "mock_response mock_tool_calls mock_delay"),
+        **_all(
+            _FAULTS,
+            "mock_timeout mock_testing_fallbacks mock_testing_context_fallbacks "
+            "mock_testing_content_policy_fallbacks mock_testing_rate_limit_error",
+        ),
+        **_all(_GUARDS, "guardrails guardrail_config disable_global_guardrails disable_global_guardrail"),
+        **_all(
+            _PROMPTS, "prompt_id prompt_variables prompt_version prompt_label litellm_system_prompt policies"
+        ),
+        **_all(
+            _ACCOUNT,
+            "api_key api_base base_url api_version custom_llm_provider user_config model_list headers "
+            "extra_headers provider_specific_header litellm_credential_name tenant_id client_id "
+            "client_secret azure_ad_token azure_username azure_password azure_scope region_name "
+            "allowed_model_region configurable_clientside_auth_params organization",
+        ),
+        **_all(
+            _ROUTING,
+            "routing_strategy fastest_response enable_tag_filtering model_info base_model hf_model_name "
+            "use_in_pass_through use_litellm_proxy use_chat_completions_api specific_deployment",
+        ),
+        **_all(_PARAMS, "drop_params additional_drop_params allowed_openai_params"),
+        **_all(_CHECKING, "enable_json_schema_validation"),
+        **_all(
+            _MESSAGES,
+            "supports_system_message ensure_alternating_roles user_continue_message "
+            "assistant_continue_message merge_reasoning_content_in_choices",
+        ),
+        **_all(_BUDGET, "rpm tpm itpm otpm max_parallel_requests max_budget budget_duration"),
+        **_all(
+            _PRICES,
+            "input_cost_per_token output_cost_per_token input_cost_per_second output_cost_per_second",
+        ),
+        **_all(
+            _LOGGING,
+            "no-log callbacks success_callback failure_callback litellm_disabled_callbacks "
+            "turn_off_message_logging logger_fn langfuse_public_key langfuse_secret langfuse_secret_key "
+            "langfuse_host langfuse_prompt_version gcs_bucket_name gcs_path_service_account "
+            "langsmith_api_key langsmith_project langsmith_base_url langsmith_sampling_rate "
+            "langsmith_tenant_id humanloop_api_key arize_api_key arize_space_key arize_space_id "
+            "posthog_api_key posthog_api_url wandb_api_key weave_project_id",
+        ),
+        **_all(_IDS, "litellm_call_id litellm_trace_id litellm_session_id"),
+        **_all(
+            _SERVERS,
+            "litellm_logging_obj litellm_params litellm_request_debug proxy_server_request secret_fields "
+            "user_api_key user_api_key_dict user_api_key_alias user_api_key_user_id user_api_key_team_id "
+            "user_api_key_metadata",
+        ),
+    }
+)
+"""The members that LiteLLM's proxy reads from a body: how much each loss matters, and why it is one here."""
+
+_METADATA: Final = ("metadata", "litellm_metadata")
+_TAGS: Final = "tags"
+_TAKEN: Final = frozenset({*LITELLM, *_METADATA, _TAGS})
+
+
+def _names_models(value: Any) -> bool:
+    """Anthropic's own `fallbacks` are objects that name a model."""
+    return isinstance(value, list) and all(isinstance(one, dict) and "model" in one for one in value)
+
+
+def _are_moderations(value: Any) -> bool:
+    """Mistral's own `guardrails` are objects with settings; LiteLLM's are names, or an object by a name."""
+    return isinstance(value, list) and any(isinstance(one, dict) and len(one) > 1 for one in value)
+
+
+_OTHERS: Final[Mapping[tuple[str, str], Callable[[Any], bool]]] = MappingProxyType(
+    {
+        ("anthropic", "fallbacks"): _names_models,
+        ("openai_chat", "guardrails"): _are_moderations,
+    }
+)
+"""Members that a provider has under the same name, by the client's protocol: what tells them apart."""
+
+_KEPT: Final = "kept by the gateway, for its hooks and the tags of its log: no provider takes it"
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What was taken out of a body. tags: those that are noted. metadata: for hooks."""
+
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = {}
+    losses: tuple[Loss, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+
+def concerns_gateway(body: Mapping[str, Any]) -> bool:
+    """Whether a body may hold any of these members. Most bodies hold none."""
+    return not _TAKEN.isdisjoint(body)
+
+
+def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps: Collection[str]) -> Kept:
+    """Take the gateway's members out of both forms of one body.
+
+    dialect: the client's protocol; maps: the members that it has, which are never taken as a whole.
+    """
+    metadata: dict[str, Any] = {}
+    tags: list[str] = []
+    losses: list[Loss] = []
+    changes: list[Change] = []
+    for key in [key for key in body if key in _TAKEN]:
+        value = body[key]
+        if key in _METADATA:
+            kept = _kept(key, value, body, maps, dialect)
+            if kept:
+                metadata.update(kept)
+                _leave(body, head, key, {name: one for name, one in value.items() if name not in kept})
+                tags.extend(_tags(kept.get(_TAGS)))
+                changes.extend(_changes(key, value, kept))
+                losses.extend(_lost(f"$.{key}.{name}", why) for name, why in _within(kept))
+        elif key in maps or _is_others(dialect, key, value):
+            continue
+        elif key == _TAGS:
+            if found := _tags(value):
+                tags.extend(found)
+                _leave(body, head, key, {})
+                changes.append(Change(f"$.{key}", "", _KEPT))
+        else:
+            _leave(body, head, key, {})
+            if value is not None:
+                losses.append(_lost(f"$.{key}", LITELLM[key]))
+    noted, surplus = bounded(tags)
+    return Kept(noted, metadata, (*losses, *surplus), tuple(changes))
+
+
+def stated(value: str) -> list[str]:
+    """The tags of a header."""
+    return [tag for one in value.split(",") if (tag := one.strip())]
+
+
+def bounded(tags: Collection[str]) -> tuple[tuple[str, ...], tuple[Loss, ...]]:
+    """The tags that are noted, each once, and the loss of the others."""
+    fit = [tag for tag in dict.fromkeys(tags) if len(tag) <= LONGEST_TAG]
+    if len(fit) > MOST_TAGS or len(fit) < len(set(tags)):
+        why = f"only {MOST_TAGS} tags of at most {LONGEST_TAG} characters are noted"
+        return tuple(fit[:MOST_TAGS]), (_lost("$.metadata.tags", ("hint", why)),)
+    return tuple(fit), ()
+
+
+def _kept(
+    key: str, value: Any, body: Mapping[str, Any], maps: Collection[str], dialect: str
+) -> dict[str, Any]:
+    """The part of a metadata object that stays here.
+
+    OpenAI's metadata is a map of strings, and goes on as it is. One that holds anything else is the
+    gateway's; its strings go on only where they are known to be taken: Anthropic has `user_id` alone, and
+    OpenAI's chats have metadata with `store` alone.
+    """
+    if not isinstance(value, dict):
+        return {}
+    if key not in maps:
+        return dict(value)
+    foreign = {name: one for name, one in value.items() if not isinstance(one, str) and one is not None}
+    if not foreign or foreign.keys() == {"user_id"}:
+        return {}
+    if dialect == "anthropic":
+        return {name: one for name, one in value.items() if name != "user_id"}
+    if dialect == "openai_chat" and not body.get("store"):
+        return dict(value)
+    return foreign
+
+
+def _leave(body: dict[str, Any], head: dict[str, msgspec.Raw], key: str, rest: dict[str, Any]) -> None:
+    if rest:
+        body[key] = rest
+        head[key] = msgspec.Raw(encode(rest))
+    else:
+        del body[key]
+        head.pop(key, None)
+
+
+def _changes(key: str, value: Mapping[str, Any], kept: Mapping[str, Any]) -> Iterator[Change]:
+    if len(kept) == len(value):
+        yield Change(f"$.{key}", "", _KEPT)
+        return
+    for name in list(kept)[:MOST_TAGS]:
+        yield Change(f"$.{key}.{name}", "", _KEPT)
+
+
+def _within(metadata: Mapping[str, Any]) -> Iterator[tuple[str, _Why]]:
+    """Settings that LiteLLM reads inside the metadata, too."""
+    for name in ("guardrails", "disable_global_guardrails"):
+        if metadata.get(name):
+            yield name, _GUARDS
+
+
+def _tags(value: Any) -> list[str]:
+    return (
+        [tag for one in value if isinstance(one, str) and (tag := one.strip())] if type(value) is list else []
+    )
+
+
+def _is_others(dialect: str, key: str, value: Any) -> bool:
+    recognise = _OTHERS.get((dialect, key))
+    return recognise is not None and recognise(value)
+
+
+def _lost(path: str, why: _Why) -> Loss:
+    severity, reason = why
+    return Loss(path, reason, severity, "gateway")

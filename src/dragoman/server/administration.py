@@ -1,0 +1,101 @@
+"""Paths where other gateways are administered, and what is used for the same here. Data.
+
+Their dashboards, Terraform providers and scripts call them; they get a 404 that leads on. Sources:
+https://docs.litellm.ai/docs/proxy/virtual_keys and LiteLLM's own OpenAPI page, Portkey's and Helicone's admin
+APIs, Bifrost's `/api/…`, Open WebUI's proxied paths.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+LITELLM: Final = "docs/litellm.md"
+_FILE: Final = "The configuration file is changed instead"
+
+_KEY: Final = re.compile(r"(?:/v\d)?/key/(.+?)/*", re.DOTALL)
+KEY_WORDS: Final = frozenset(
+    {
+        *("info", "generate", "list", "update", "delete", "regenerate", "block", "unblock", "health"),
+        *("aliases", "bulk_update", "access_group_assignment", "service-account/generate"),
+    }
+)
+"""What follows `/key/` in LiteLLM's own paths, in all. Longer paths begin with a client's key."""
+
+
+def manages_keys(path: str) -> bool:
+    """Whether a path is one of LiteLLM's own below `/key/`, and holds no key."""
+    found = _KEY.fullmatch(path)
+    return found is not None and found[1] in KEY_WORDS
+
+
+_KEYS: Final = f"Clients' keys are made by you and stand in `auth.keys`: see docs/settings.md and {LITELLM}."
+_PEOPLE: Final = (
+    "There are no users, teams, organisations or budgets here; what a key may use stands in "
+    f"`auth.keys`: see {LITELLM}."
+)
+_SPENT: Final = (
+    "No costs are computed here. Tokens, tags and the key's name of each request stand in the access log: "
+    f"see {LITELLM}."
+)
+_MODELS: Final = (
+    f"{_FILE} (`models`, `aliases`, `providers`); GET /v1/models lists what there is: see {LITELLM}."
+)
+_SET: Final = f"{_FILE}; `dragoman config show` shows what is in force: see docs/settings.md and {LITELLM}."
+_PAGES: Final = f"There are no pages to administer it; {_FILE[0].lower()}{_FILE[1:]}: see {LITELLM}."
+_ABSENT: Final = f"There is nothing of the kind here; {LITELLM} says what is there instead."
+_SEEN: Final = (
+    f"The access log has a line for each request, GET /admin/requests shows what runs: see {LITELLM}."
+)
+_HEALTH: Final = f"GET /health tells of all providers: see {LITELLM}."
+_OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients/README.md."
+
+
+def _paths(sentence: str, *words: str) -> list[tuple[re.Pattern[str], str]]:
+    """Paths that begin with these words, with or without a version before them."""
+    return [(re.compile(rf"(?:/v\d)?/(?:{'|'.join(words)})(?:/.*)?", re.DOTALL), sentence)]
+
+
+_TABLE: Final = (
+    *_paths(_KEYS, "key", "api-keys", "virtual-keys", "credentials", r"sso/key", r"api/keys"),
+    *_paths(
+        _PEOPLE,
+        *("user", "team", "organization", "customer", "end_user", "budget", "project", "tag", "sso"),
+        *("invitation", "scim", "access_group", r"api/governance", r"admin/(?:users|workspaces)"),
+        r"provider/budgets",
+    ),
+    *_paths(_SPENT, "spend", "global", "cost", "analytics", r"api/usage"),
+    *_paths(_MODELS, "model", "model_group", "model_hub", r"public/model_hub", r"api/providers"),
+    *_paths(
+        _SET,
+        *(
+            "config",
+            "configs",
+            r"get/config",
+            r"update/config",
+            "callbacks",
+            "settings",
+            "router",
+            "fallback",
+        ),
+        *("update", "add", "delete", "integrations", r"api/config", r"api/plugins", r"reload"),
+    ),
+    *_paths(_PAGES, "ui", "login", "logout", "dashboard", "get_image", "onboarding"),
+    *_paths(
+        _ABSENT,
+        *("guardrails", "cache", "prompts", "mcp", "mcp-rest", "agents", "policies", "policy", "utils"),
+        *("email", "vector_store", "search_tools", "collections", "feedback", r"api/mcp"),
+        *("pass-through-endpoint", "jwt"),
+    ),
+    *_paths(_SEEN, "metrics", "audit", "logs", r"request", "active", r"api/logs", "debug", "queue"),
+    *_paths(_HEALTH, r"health/\w+", "test", "test_connection"),
+    *_paths(_OLLAMA, "ollama"),
+)
+
+
+def instead(path: str) -> str | None:
+    """What is used here instead of a path of another gateway's administration; None for any other path."""
+    for pattern, sentence in _TABLE:
+        if pattern.fullmatch(path):
+            return sentence
+    return None

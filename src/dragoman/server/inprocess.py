@@ -1,0 +1,131 @@
+"""Requests from the program that the gateway lives in, without a socket.
+
+They take the same way as a client's: keys, checks, routing, hooks, stored answers and the access log. The
+answer is read piece by piece, and the gateway waits while its reader is busy, as with a slow client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, Final
+
+import msgspec
+
+from dragoman.errors import CallFailed
+from dragoman.server.app import App
+from dragoman.server.link import EXTENSION, Link, Message, Scope
+from dragoman.tasks import spawn
+from dragoman.wire.ndjson import NDJSONSplitter
+from dragoman.wire.sse import SSESplitter
+
+_JSON: Final = "application/json"
+_STREAMS: Final[Mapping[str, Callable[[], SSESplitter | NDJSONSplitter]]] = {
+    "text/event-stream": SSESplitter,
+    "application/x-ndjson": NDJSONSplitter,
+}
+_DONE: Final = b"[DONE]"
+"""What ends a stream of OpenAI's chat protocol, and is no JSON."""
+
+
+async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any:
+    """The whole answer: JSON decoded, anything else as bytes. Raises CallFailed for an error."""
+    async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
+        kind = await anext(pieces)
+        answer = b"".join([piece async for piece in pieces])
+    return msgspec.json.decode(answer) if kind == _JSON.encode() else answer
+
+
+async def stream(app: App, path: str, body: Any, headers: Mapping[str, str]) -> AsyncGenerator[Any]:
+    """The events of an answer, decoded, as they come; an answer that is no stream is one event.
+
+    Raises CallFailed for an error, also for one that the stream ends with.
+    """
+    async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
+        kind = (await anext(pieces)).decode("latin-1")
+        if (splitter := _STREAMS.get(kind)) is None:
+            yield msgspec.json.decode(b"".join([piece async for piece in pieces]))
+            return
+        cut = splitter()
+        async for piece in pieces:
+            for frame in cut.feed(piece):
+                if frame != _DONE:
+                    yield _event(frame)
+        for frame in cut.close():
+            yield _event(frame)
+
+
+def _event(frame: bytes) -> Any:
+    event = msgspec.json.decode(frame)
+    if isinstance(event, dict) and (
+        event.get("type") == "error" or ("type" not in event and event.get("error"))
+    ):
+        raise CallFailed(200, event)
+    return event
+
+
+class _Request:
+    """One request: ASGI's two ends, and what has been sent through them."""
+
+    def __init__(self, app: App, path: str, body: Any, headers: Mapping[str, str]) -> None:
+        self._app = app
+        self._body = json.dumps(body).encode()
+        self._path, _, self._query = path.partition("?")
+        stated = {"host": "localhost", "content-type": _JSON, **headers}
+        stated["content-length"] = str(len(self._body))
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in stated.items()]
+        self._link = Link(app.gateway.seams.monotonic())
+        self._link.complete = True
+        self._sent: asyncio.Queue[Message | None] = asyncio.Queue(1)
+
+    async def pieces(self) -> AsyncGenerator[bytes]:
+        """The content type of the answer, then its bytes. Raises CallFailed. Leaving it ends the work."""
+        task = spawn(self._run(), "request in process")
+        try:
+            head = await self._sent.get()
+            if head is None:
+                raise CallFailed(503, None)
+            rest = self._rest()
+            if head["status"] >= 400:
+                raise CallFailed(head["status"], _decoded(b"".join([piece async for piece in rest])))
+            kinds = [value for name, value in head["headers"] if name == b"content-type"]
+            yield kinds[0].partition(b";")[0].strip() if kinds else b""
+            async for piece in rest:
+                yield piece
+        finally:
+            if not task.done():
+                self._link.drop()
+                await asyncio.wait([task])
+
+    async def _rest(self) -> AsyncGenerator[bytes]:
+        while (message := await self._sent.get()) is not None:
+            yield message.get("body", b"")
+
+    async def _run(self) -> None:
+        scope: Scope = {
+            "type": "http",
+            "method": "POST",
+            "path": self._path,
+            "raw_path": self._path.encode(),
+            "query_string": self._query.encode(),
+            "headers": self._headers,
+            "client": None,
+            "extensions": {EXTENSION: self._link},
+        }
+        try:
+            await self._app(scope, self._receive, self._sent.put)
+        finally:
+            if not self._link.lost:
+                await self._sent.put(None)
+
+    async def _receive(self) -> Message:
+        return {"type": "http.request", "body": self._body, "more_body": False}
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return body.decode("utf-8", "replace")

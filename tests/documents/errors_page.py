@@ -1,0 +1,83 @@
+"""The table of kinds in docs/errors.md: how each kind of failure looks in each protocol.
+
+`python -m tests.documents.errors_page --write` writes it into the page, `--check` tells whether it is current
+(exit code 1 if not).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import msgspec
+
+from dragoman import ir
+from dragoman.dialects.table import DIALECTS
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "errors.md"
+BEGINNING: Final = "<!-- This table is made by `make docs` from the dialects. Do not edit it. -->\n"
+END: Final = "<!-- The end of the table. -->\n"
+_HEAD: Final = (
+    "| kind | status | OpenAI: type, code | Responses, where it differs | Anthropic | Gemini |\n"
+    "| --- | --- | --- | --- | --- | --- |"
+)
+
+
+def table() -> str:
+    """One row for each kind, from the errors that the faces write."""
+    return "\n".join([_HEAD, *(_row(kind) for kind in get_args(ir.Kind))])
+
+
+def _row(kind: ir.Kind) -> str:
+    fault = ir.Fault(kind, "A message.")
+    status, chat = _told("openai_chat", fault)
+    _, responses = _told("openai_responses", fault)
+    told, anthropic = _told("anthropic", fault)
+    code, gemini = _told("gemini", fault)
+    cells = (
+        f"`{kind}`",
+        str(status),
+        _words(chat),
+        _words(responses) if responses != chat else "",
+        f"`{anthropic['type']}`" + (f", status {told}" if told != status else ""),
+        f"`{gemini['status']}`" + (f", status {code}" if code != status else ""),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _told(face: str, fault: ir.Fault) -> tuple[int, dict[str, Any]]:
+    status, _, body = DIALECTS[face].encode_error(fault, None)
+    return status, msgspec.json.decode(body)["error"]
+
+
+def _words(error: dict[str, Any]) -> str:
+    return f"`{error['type']}`, " + (f"`{error['code']}`" if error["code"] else "–")
+
+
+def written(page: str) -> str:
+    """The page with the table as it is now. Raises ValueError for a page that has no place for it."""
+    before, beginning, rest = page.partition(BEGINNING)
+    _, end, after = rest.partition(END)
+    if not beginning or not end:
+        raise ValueError("the page has no place for the table")
+    return f"{before}{BEGINNING}\n{table()}\n\n{END}{after}"
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the table. Returns the exit code."""
+    page = PAGE.read_text("utf-8")
+    if arguments == ["--write"]:
+        PAGE.write_text(written(page), "utf-8")
+        return 0
+    if arguments == ["--check"]:
+        if page == written(page):
+            return 0
+        sys.stderr.write(f"error: docs/{PAGE.name} does not say what errors look like\n hint: make docs\n")
+        return 1
+    sys.stderr.write("error: expected --write or --check\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

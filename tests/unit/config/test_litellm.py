@@ -1,0 +1,264 @@
+"""LiteLLM's configuration as ours: the forms in which people write it, each loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from dragoman.config.litellm import Converted, convert, in_yaml, is_litellms, lines
+from dragoman.config.load import Loaded
+
+OLLAMA = """
+model_list:
+  - model_name: small
+    litellm_params: {model: "ollama/llama3:8b", api_base: "http://localhost:11434"}
+  - model_name: elsewhere
+    litellm_params: {model: "ollama_chat/llama3:8b", api_base: "http://ollama:11434"}
+"""
+WILDCARDS = """
+model_list:
+  - model_name: mini
+    litellm_params: {model: gpt-5-mini}
+  - model_name: "*"
+    litellm_params: {model: "openai/*", api_key: os.environ/OPENAI_API_KEY}
+  - model_name: "anthropic/*"
+    litellm_params: {model: "anthropic/*", api_key: os.environ/ANTHROPIC_API_KEY}
+  - model_name: "together_ai/*"
+    litellm_params: {model: "together_ai/*"}
+  - model_name: "claude-*"
+    litellm_params: {model: "anthropic/claude-*", api_key: os.environ/ANTHROPIC_API_KEY}
+"""
+AZURE = """
+model_list:
+  - model_name: gpt-4
+    litellm_params: {model: azure/team-one, api_base: "https://one.openai.azure.com/",
+      api_version: "2024-02-01", api_key: os.environ/AZURE_KEY_ONE, tpm: 20_000,
+      timeout: 5, stream_timeout: 0.5, max_retries: 4}
+  - model_name: gpt-4
+    litellm_params: {model: azure/team-two, api_base: os.environ/AZURE_BASE,
+      api_key: os.environ/AZURE_KEY_TWO}
+"""
+FALLBACKS = """
+model_list:
+  - model_name: deep
+    litellm_params: {model: "ollama/deepseek-r1:32b", api_base: "http://ollama:11434"}
+  - model_name: cloud
+    litellm_params: {model: openai/gpt-4o, api_key: os.environ/HUB_TOKEN, api_base: "https://hub.example.com/v1"}
+  - model_name: last
+    litellm_params: {model: mistral/mistral-small-latest}
+general_settings: {master_key: os.environ/MASTER_KEY, database_url: os.environ/DATABASE_URL}
+litellm_settings: {drop_params: true, request_timeout: 120, num_retries: 2, fallbacks: [{deep: [cloud]}]}
+router_settings:
+  default_fallbacks: [last]
+  model_group_alias: {gpt-4: cloud, hidden: {model: deep, hidden: true}}
+"""
+UNSPOKEN = """
+model_list:
+  - model_name: there
+    litellm_params: {model: bedrock/anthropic.claude-v2, aws_region_name: us-east-1}
+  - model_name: nowhere
+    litellm_params: {model: zhipu/glm-4-flash, api_key: os.environ/ZHIPU_API_KEY}
+  - model_name: google
+    litellm_params: {model: gemini-1.5-pro}
+  - model_name: odd
+  - model_name: here
+    litellm_params: {model: zhipu/glm-4-flash, api_key: os.environ/ZHIPU_API_KEY, api_base: "https://glm.example.com"}
+"""
+DEFAULTS = """
+model_list:
+  - model_name: coder
+    litellm_params: {model: openai//model, api_base: "http://localhost:30000/v1", api_key: no-key,
+      max_tokens: 16384, drop_params: [tool_choice], merge_reasoning_content_in_choices: true}
+  - model_name: pair
+    litellm_params: {model: groq/llama-3.1-8b-instant, api_key: os.environ/GROQ_API_KEY,
+      temperature: 0.2, order: 2}
+    model_info: {max_input_tokens: 128000, max_output_tokens: 8192, supports_vision: false, mode: chat}
+  - model_name: pair
+    litellm_params: {model: openrouter/meta-llama/llama-3:free, order: 1, extra_body: {safe: true}}
+"""
+KEYS = """
+litellm_settings: {drop_params: True}
+model_list:
+  - model_name: gpt
+    litellm_params: {model: gpt-4o, api_key: sk-one-of-two-keys}
+    tpm: 20000
+  - model_name: gpt
+    litellm_params: {model: gpt-4o, api_key: sk-two-of-two-keys}
+environment_variables: {REDIS_HOST: localhost, USED: the-value-of-used}
+general_settings: {master_key: os.environ/USED}
+"""
+NO_MODELS = """
+general_settings:
+litellm_settings: {allowed_fails: 3, success_callback: [langfuse], langfuse_host: x}
+router_settings: {routing_strategy: simple-shuffle, num_retries: 2, timeout: 6000}
+"""
+VARIABLES = """
+model_list:
+  - model_name: assistant
+    litellm_params: {model: os.environ/MODEL, api_base: os.environ/BASE_URL, api_key: os.environ/KEY, rpm: 6}
+"""
+RESPONSES = """
+model_list:
+  - model_name: thinker
+    litellm_params: {model: openai/responses/gpt-5, organization: org-1,
+      extra_headers: {x-team: os.environ/TEAM}}
+    model_info: {max_input_tokens: 400000, supports_reasoning: true}
+  - model_name: local
+    litellm_params: {model: hosted_vllm/qwen3, api_base: "http://10.0.0.5:8000", ssl_verify: false}
+  - model_name: vectors
+    litellm_params: {model: qwen-embed, custom_llm_provider: openai, api_base: "http://vectors:8000/v1"}
+"""
+FILES = {
+    name: text
+    for name, text in globals().items()
+    if isinstance(text, str) and name.isupper() and text.startswith("\n")
+}
+
+
+def read(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
+def told(converted: Converted) -> dict[str, str]:
+    return {note.path: note.text for note in converted.notes}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_converted_loads(loaded: Callable[..., Loaded], name: str) -> None:
+    theirs = read(FILES[name])
+    assert is_litellms(theirs)
+    settings, notes = convert(theirs)
+    text = in_yaml(settings)
+    assert "os.environ" not in text
+    environ = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "https://value.example.com")
+    found = loaded(text, environ)
+    written = {entry["model_name"] for entry in theirs.get("model_list", ())}
+    answered = {*found.config.models, *found.config.aliases}
+    left_out = " ".join(note.text for note in notes if "left out" in note.text)
+    for model in written - answered:
+        assert model.endswith("*") or f"of {model} is left out" in left_out or model == "odd"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_setting_is_told_and_no_key_is(name: str) -> None:
+    theirs = read(FILES[name])
+    converted = convert(theirs)
+    paths = told(converted)
+    for section in ("litellm_settings", "general_settings", "router_settings", "environment_variables"):
+        for setting, value in (theirs.get(section) or {}).items():
+            assert value is None or f"{section}.{setting}" in paths
+    for index in range(len(theirs.get("model_list", ()))):
+        assert any(path.startswith(f"model_list[{index}]") for path in paths)
+    assert not any(secret in text for text in paths.values() for secret in ("sk-", "the-value-of"))
+
+
+def test_providers_are_shared_and_named() -> None:
+    assert convert(read(OLLAMA)).settings == {
+        "providers": {
+            "ollama": {},
+            "ollama-2": {"catalog": "ollama", "base_url": "http://ollama:11434", "keys": []},
+        },
+        "models": {"small": {"use": "ollama/llama3:8b"}, "elsewhere": {"use": "ollama-2/llama3:8b"}},
+    }
+    providers = convert(read(KEYS)).settings["providers"]
+    assert [one["keys"] for one in providers.values()] == [["sk-one-of-two-keys"], ["sk-two-of-two-keys"]]
+
+
+def test_azure_is_asked_at_its_version_of_openais_api() -> None:
+    settings, notes = convert(read(AZURE))
+    assert settings["providers"]["azure"] == {
+        "base_url": "https://one.openai.azure.com",
+        "base_path": "/openai/v1",
+        "keys": ["${AZURE_KEY_ONE}"],
+        "timeouts": {"first_byte": 0.5, "idle": 5},
+    }
+    assert settings["models"]["gpt-4"]["deployments"] == ["azure/team-one", "azure-2/team-two"]
+    paths = {note.path.rpartition(".")[2] for note in notes if not note.done}
+    assert paths == {"api_version", "tpm", "max_retries"}
+
+
+def test_wildcards() -> None:
+    converted = convert(read(WILDCARDS))
+    assert converted.settings["aliases"] == {"*": "openai/*"}
+    assert converted.settings["providers"] == {
+        "openai": {},
+        "anthropic": {},
+        "together_ai": {"catalog": "together"},
+    }
+    assert "no such patterns" in told(converted)["model_list[4].model_name"]
+
+
+def test_fallbacks_come_behind_the_model_itself() -> None:
+    settings, _ = convert(read(FALLBACKS))
+    assert settings["models"]["deep"]["deployments"] == [
+        "ollama/deepseek-r1:32b",
+        "hub-example-com/gpt-4o",
+        "mistral/mistral-small-latest",
+    ]
+    assert settings["aliases"] == {"gpt-4": "cloud", "hidden": "deep"}
+    assert settings["retries"] == {"attempts": 3}
+    assert settings["providers"]["mistral"] == {"timeouts": {"first_byte": 120, "idle": 120}}
+    (key,) = settings["auth"]["keys"]
+    assert key == {"name": "master", "key": "${MASTER_KEY}", "scopes": ["inference", "admin"]}
+
+
+def test_what_is_not_spoken_is_left_out_by_name() -> None:
+    converted = convert(read(UNSPOKEN))
+    assert list(converted.settings["models"]) == ["here"]
+    paths = told(converted)
+    assert "Bedrock" in paths["model_list[0].litellm_params.model"]
+    assert "Vertex" in paths["model_list[2].litellm_params.model"]
+    assert "no model_name" in paths["model_list[3]"]
+    assert converted.settings["providers"]["glm-example-com"]["base_url"] == "https://glm.example.com"
+
+
+def test_parameters_of_requests_become_defaults() -> None:
+    settings, _ = convert(read(DEFAULTS))
+    assert settings["aliases"]["coder"] == {"route": "localhost//model", "defaults": {"max_tokens": 16384}}
+    assert settings["aliases"]["pair"] == {"route": "pair (deployments)", "defaults": {"temperature": 0.2}}
+    pair = settings["models"]["pair (deployments)"]
+    assert pair == {
+        "deployments": [
+            "openrouter/meta-llama/llama-3:free",
+            {"use": "groq/llama-3.1-8b-instant", "context_window": 128000},
+        ],
+        "body": {"safe": True},
+    }
+
+
+def test_what_a_model_has_is_stated() -> None:
+    settings, _ = convert(read(RESPONSES))
+    assert settings["models"]["thinker"] == {
+        "use": "openai/gpt-5",
+        "api": "openai_responses",
+        "supports": {"reasoning": True},
+        "context_window": 400000,
+    }
+    headers = {"x-team": "${TEAM}", "OpenAI-Organization": "org-1"}
+    assert settings["providers"]["openai"] == {"headers": headers}
+    assert settings["providers"]["vllm"]["verify_tls"] is False
+    assert settings["models"]["vectors"] == {"use": "vectors/qwen-embed"}
+
+
+def test_values_of_the_file_itself_are_put_in() -> None:
+    converted = convert(read(KEYS))
+    assert converted.settings["auth"]["keys"][0]["key"] == "the-value-of-used"
+    assert "nothing refers" in told(converted)["environment_variables.REDIS_HOST"]
+
+
+def test_alike_notes_are_one_line() -> None:
+    notes = convert(read(NO_MODELS)).notes
+    assert any(
+        line.startswith("litellm_settings.success_callback, litellm_settings.langfuse_host: ")
+        for line in lines(notes)
+    )
+
+
+def test_our_own_files_are_not_taken_for_theirs() -> None:
+    assert not is_litellms({"providers": {}, "general_settings": {}})
+    assert not is_litellms({"models": {}})
