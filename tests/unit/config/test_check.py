@@ -86,11 +86,17 @@ SHORT_KEY = "a key shorter than 16 characters can be guessed (`dragoman config k
         ),
         (
             "providers: {openai: {keys: k}}\naliases: {any: openai/*}",
-            "aliases.any.route: `openai/*` is a pattern, not a model (only the alias `*` may have a pattern as its target)",
+            (
+                "aliases.any.route: `openai/*` is a pattern, not a model (only the alias `*` may "
+                "have a pattern as its target)"
+            ),
         ),
         (
             "models: {any: openai/*}\n" + OPENAI,
-            "models.any.use: `openai/*` is a pattern, not a model (only the alias `*` may have a pattern as its target)",
+            (
+                "models.any.use: `openai/*` is a pattern, not a model (only the alias `*` may have a "
+                "pattern as its target)"
+            ),
         ),
         # Providers that are switched off, or limited.
         (

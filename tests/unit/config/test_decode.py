@@ -121,7 +121,10 @@ def test_a_secret_is_read_from_its_file(loaded: Load, tmp_path: Path) -> None:
         # Names of other gateways, with ours.
         (
             "model_list: []",
-            "1: model_list: unknown setting (here: models, aliases and providers; dragoman check FILE --convert writes them)",
+            (
+                "1: model_list: unknown setting (here: models, aliases and providers; dragoman check "
+                "FILE --convert writes them)"
+            ),
         ),
         (
             "aliases: {a: {route: m, fallbacks: [b]}}",

@@ -31,7 +31,10 @@ def test_no_foreign_word_is_a_setting() -> None:
 
 def test_litellms_reference_to_a_variable_is_no_key(mistakes: Callable[..., list[str]]) -> None:
     assert mistakes("providers: {openai: {keys: [os.environ/OPENAI_API_KEY]}}") == [
-        "dragoman.yaml:1: providers.openai.keys[0]: this is LiteLLM's way to name a variable (write ${NAME})"
+        (
+            "dragoman.yaml:1: providers.openai.keys[0]: this is LiteLLM's syntax for an environment "
+            "variable (write ${NAME})"
+        )
     ]
 
 
