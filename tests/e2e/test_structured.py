@@ -239,7 +239,7 @@ async def test_a_bad_answer_is_tried_again_and_then_an_error(provide: Provide, v
     answer = await ask(site)
     assert answer.status == 502
     assert answer.error["code"] == "invalid_output"
-    assert answer.error["message"] == "The model's response breaks its schema at $.minutes (minimum)."
+    assert answer.error["message"] == "The model's response does not match its schema at $.minutes (minimum)."
     assert len(provider.seen) == 4
 
 
